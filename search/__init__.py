@@ -1,0 +1,1 @@
+"""The search itself: asks, trains, prunes, records."""

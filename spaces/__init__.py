@@ -1,0 +1,1 @@
+"""Search spaces: functions of an Optuna trial that start small and scale up."""

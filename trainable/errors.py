@@ -1,0 +1,29 @@
+"""Errors that are for the person at the keyboard, and look-ups that help with a misspelt name."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class UserError(Exception):
+    """What is wrong, where, and what would work, in one line.
+
+    A command prints it as `error: …` and exits with status 2, without a traceback.
+    """
+
+
+def unknown(what: str, name: str, available: Iterable[str]) -> UserError:
+    """Returns the error for a `name` that is none of `available`, with the closest one offered."""
+    names = sorted(available)
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return UserError(f"unknown {what} {name!r}{hint} Available: {', '.join(names)}")
+
+
+def look_up(table: Mapping[str, T], name: str, what: str) -> T:
+    """Returns `table[name]`; raises `UserError` with "did you mean" where there is no such entry."""
+    if name not in table:
+        raise unknown(what, name, table)
+    return table[name]
