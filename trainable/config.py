@@ -1,6 +1,14 @@
-"""A trial's configuration: what a search space may set, frozen and documented."""
+"""A trial's configuration: what a search space may set; frozen, documented, checked beforehand."""
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
+from typing import Any, get_type_hints
+
+from trainable.errors import UserError, unknown
+from trainable.options import Kind, convert, kind_of
+from trainable.ranges import check_value
 
 
 @dataclass(frozen=True)
@@ -77,3 +85,148 @@ class TrialConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+
+GROUPS: dict[str, type] = get_type_hints(TrialConfig)
+FIELDS: dict[str, Kind] = {
+    f"{group}/{spec.name}": kind_of(get_type_hints(cls)[spec.name])
+    for group, cls in GROUPS.items()
+    for spec in fields(cls)
+}
+# What may differ between the members of one cohort; everything else is its shape.
+PER_MEMBER = frozenset(
+    ["model/dropout", "loss/delta", "loss/dead_zone", "train/patience", "train/seed"]
+    + [f"optimizer/{name}" for name in ("lr", "weight_decay", "clip", "beta1", "beta2", "momentum")]
+    + [f"schedule/{name}" for name in ("warmup_steps", "floor", "factor", "plateau_patience")]
+)
+
+
+def from_params(params: Mapping[str, object]) -> TrialConfig:
+    """Returns the configuration with these `GROUP/FIELD` values and every other default.
+
+    Raises:
+        UserError: for an unknown name ("did you mean") or a value of the wrong type.
+    """
+    parts: dict[str, dict[str, object]] = {group: {} for group in GROUPS}
+    for key, value in params.items():
+        typed = _typed(key, value)
+        group, name = key.split("/")
+        parts[group][name] = typed
+    return TrialConfig(**{group: cls(**parts[group]) for group, cls in GROUPS.items()})
+
+
+def to_params(config: TrialConfig) -> dict[str, Any]:
+    """Returns every field as `GROUP/FIELD`; `from_params` makes the same configuration of it."""
+    return {key: _value(config, key) for key in FIELDS}
+
+
+def from_text(key: str, text: str) -> object:
+    """Returns what was typed for parameter `key`, as its field's type (`fix.KEY=VALUE`)."""
+    if key not in FIELDS:
+        raise unknown("parameter", key, FIELDS)
+    return convert(FIELDS[key], text, f"fix.{key}")
+
+
+def validate(config: TrialConfig, names: Mapping[str, Iterable[str]] | None = None) -> None:
+    """Raises `UserError` for a value out of its range or a name that does not exist.
+
+    Args:
+        config: the configuration.
+        names: the allowed names by key (`model/name`, …); unset: those of the tables.
+    """
+    for key, value in to_params(config).items():
+        check_value(key, value)
+    for key, allowed in (known_names() if names is None else names).items():
+        if _value(config, key) not in set(allowed):
+            raise unknown(key, str(_value(config, key)), allowed)
+
+
+def validate_against(
+    config: TrialConfig,
+    rows: int,
+    window_limit: int,
+    steps_per_epoch: int,
+    groups: Iterable[str] | None = None,
+) -> None:
+    """Raises `UserError` where the configuration does not fit the data.
+
+    Args:
+        config: a valid configuration.
+        rows: training rows.
+        window_limit: the largest window that the data allow, in rows of one symbol.
+        steps_per_epoch: optimizer steps of one epoch, resolved (not 0).
+        groups: the feature groups that the data have; unset: not checked.
+    """
+    window, batch = config.data.window, config.train.batch_size
+    if window > window_limit:
+        raise UserError(
+            f"data/window={window} is longer than the data allow; "
+            f"fix.data/window={window_limit} or less works"
+        )
+    if batch > rows:
+        raise UserError(
+            f"train/batch_size={batch} is more than the {rows} training rows; "
+            f"fix.train/batch_size={max(2, min(32, rows // 2))} works, or more data"
+        )
+    warmup, steps = config.schedule.warmup_steps, config.train.epochs * steps_per_epoch
+    if 2 * warmup > steps:
+        epochs = math.ceil(2 * warmup / steps_per_epoch)
+        raise UserError(
+            f"schedule/warmup_steps={warmup} is more than half of all {steps} steps "
+            f"({config.train.epochs} epochs of {steps_per_epoch}); "
+            f"fix.schedule/warmup_steps={steps // 2} or epochs={epochs} works"
+        )
+    if groups is not None and config.data.features != "all":
+        available = set(groups)
+        for part in config.data.features.split("+"):
+            if part not in available:
+                raise UserError(
+                    f"data/features={config.data.features}: the data have no {part} features; "
+                    f"fix.data/features={'+'.join(sorted(available))} works"
+                )
+
+
+def shape_key(config: TrialConfig) -> tuple[tuple[str, Any], ...]:
+    """Returns what the members of one cohort share: every field that may not differ by member."""
+    return tuple((key, value) for key, value in to_params(config).items() if key not in PER_MEMBER)
+
+
+def known_names() -> dict[str, Iterable[str]]:
+    """Returns the names of models, losses, optimizers and schedules, by key."""
+    # Imported here: the tables import torch, which takes a second.
+    from trainable.losses import LOSSES
+    from trainable.models import MODELS
+    from trainable.optimizers import OPTIMIZERS
+    from trainable.schedules import SCHEDULES
+
+    return {
+        "model/name": MODELS,
+        "loss/name": LOSSES,
+        "optimizer/name": OPTIMIZERS,
+        "schedule/name": SCHEDULES,
+    }
+
+
+def _value(config: TrialConfig, key: str) -> Any:
+    group, name = key.split("/")
+    return getattr(getattr(config, group), name)
+
+
+def _typed(key: str, value: object) -> object:
+    if key not in FIELDS:
+        raise unknown("parameter", key, FIELDS)
+    base = FIELDS[key].base
+    wrong = UserError(f"{key}={value!r}: expected {FIELDS[key].words()}")
+    if base is bool or isinstance(value, bool):
+        if base is not bool or not isinstance(value, bool):
+            raise wrong
+        return value
+    if base is str:
+        if not isinstance(value, str):
+            raise wrong
+        return value
+    if not isinstance(value, Integral if base is int else Real):
+        raise wrong
+    if not math.isfinite(value):
+        raise UserError(f"{key}={value!r}: expected a finite number")
+    return base(value)
