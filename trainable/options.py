@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from omegaconf import BooleanNode, FloatNode, IntegerNode
+from omegaconf import DictConfig
 from omegaconf.errors import ValidationError
 
 from trainable.errors import UserError, unknown
@@ -24,7 +24,6 @@ from trainable.errors import UserError, unknown
 C = TypeVar("C")
 
 EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-NODES = {int: IntegerNode, float: FloatNode, bool: BooleanNode}
 
 
 class Kind(NamedTuple):
@@ -117,7 +116,7 @@ def convert(kind: Kind, text: str, key: str) -> Any:
     if kind.base is bool and text.lower() not in ("true", "false"):
         raise wrong
     try:
-        value = NODES[kind.base](value=text.strip()).value()
+        value = DictConfig({key: text.strip()}, element_type=kind.base)[key]
     except ValidationError:
         raise wrong from None
     if isinstance(value, float) and not math.isfinite(value):
