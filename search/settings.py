@@ -1,0 +1,189 @@
+"""What the command line of a search can say, checked before anything else happens."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from search import masking
+from trainable.config import from_text
+from trainable.data.settings import DataSettings
+from trainable.errors import UserError, unknown
+from trainable.options import Setting, parse, print_help, split
+
+OBJECTIVES = ("sharpe", "rank_ic", "val_loss")
+SHORT = Setting("data", "", "", "short for data.source; not together with data.path")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """The settings of one search; those of the data are `data.*`."""
+
+    space: str = "conservative"  # a name in spaces/, or a path to a .py file with space(trial)
+    data: DataSettings = field(default_factory=DataSettings)
+    trials: int = 64  # searched configurations; retries, baselines and placebos are not counted
+    epochs: int | None = None  # evaluations of a trial that is never stopped; unset: the space's
+    steps_per_epoch: int = 0  # optimizer steps of an epoch; 0: one pass over the training rows
+    seed: int = 0  # seed of the sampler and of the trials' weights
+    name: str | None = None  # folder in runs_dir; unset: the space with date and time
+    runs_dir: str = "runs"  # where run folders are
+    resume: bool = False  # go on with the run of this name
+    time_budget_s: float | None = None  # seconds after which the search ends
+    objective: str = "sharpe"  # what trials are judged by: sharpe, rank_ic or val_loss
+    rungs: tuple[int, ...] | None = None  # epochs at which trials are judged; unset: automatic
+    reduction_factor: int = 4  # one in so many trials passes a rung
+    finalist_seeds: int = 3  # seeds that each configuration of the last rung is trained with
+    enqueue: str | None = None  # a JSON file with the first trials, chosen by hand
+    fix: dict[str, str] = field(default_factory=dict)  # a parameter held fixed: fix.optimizer/lr=…
+    max_concurrent: int | None = None  # cohorts that train at once; unset: what the machines hold
+    cohort: str = "auto"  # members of one cohort: auto or a number
+    cpus_per_trial: float = 1.0  # CPU cores of a cohort
+    gpus_per_trial: float | None = None  # share of a GPU for a cohort; unset: a share where one is
+    address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
+    storage: str | None = None  # an Optuna storage URL; unset: a file in the run folder
+    storage_path: str | None = None  # a file system that all machines share, for checkpoints
+    dry_run: bool = False  # check everything, print the plan, train nothing
+
+    @property
+    def cohort_size(self) -> int | None:
+        """Members of one cohort; None for `auto`."""
+        return None if self.cohort == "auto" else int(self.cohort)
+
+    @property
+    def run_name(self) -> str:
+        """The run's name, which is chosen by now."""
+        assert self.name is not None, "settings_from and check choose the name"
+        return self.name
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return Path(self.runs_dir) / self.run_name
+
+
+def settings_from(argv: Sequence[str], now: datetime | None = None) -> SearchSettings:
+    """Returns the checked settings that the tokens of a command line describe.
+
+    Args:
+        argv: tokens `key=value`; `data=NAME` is short for `data.source=NAME`.
+        now: the time in the default name; unset: the present.
+
+    Raises:
+        UserError: with the key, the value and what would work.
+    """
+    keys = [split(token)[0] for token in argv]
+    for short in ("data", "data.source"):
+        if short in keys and "data.path" in keys:
+            raise UserError(f"{short}= and data.path= name two sources: keep one of them")
+    if "data" in keys and "data.source" in keys:
+        raise UserError("data= and data.source= are the same key: keep one of them")
+    tokens = [
+        f"data.source={split(token)[1]}" if key == "data" else token
+        for key, token in zip(keys, argv, strict=True)
+    ]
+    return check(parse(SearchSettings, tokens), now)
+
+
+def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettings:
+    """Returns the settings with a name; raises `UserError` for a value that cannot work."""
+    data = settings.data
+    _at_least("trials", settings.trials, 1, 64)
+    _at_least("epochs", settings.epochs, 1, 50)
+    _at_least("steps_per_epoch", settings.steps_per_epoch, 0, 0)
+    _at_least("seed", settings.seed, 0, 0)
+    _at_least("reduction_factor", settings.reduction_factor, 2, 4)
+    _at_least("finalist_seeds", settings.finalist_seeds, 1, 3)
+    _at_least("max_concurrent", settings.max_concurrent, 1, 2)
+    _at_least("cpus_per_trial", settings.cpus_per_trial, 0, 1)
+    _at_least("gpus_per_trial", settings.gpus_per_trial, 0, 0.25)
+    _at_least("data.horizon", data.horizon, 1, 1)
+    _at_least("data.lag", data.lag, 0, 0)
+    _at_least("data.cost_bps", data.cost_bps, 0, 1.0)
+    _at_least("data.synthetic.symbols", data.synthetic.symbols, 1, 20)
+    _at_least("data.synthetic.bars", data.synthetic.bars, 1, 8000)
+    _at_least("data.synthetic.bad_ticks", data.synthetic.bad_ticks, 0, 0)
+    _above_zero("time_budget_s", settings.time_budget_s, 3600)
+    _above_zero("data.periods_per_year", data.periods_per_year, 252)
+    _require(0 < data.fraction <= 1, "data.fraction", data.fraction, "above 0 and at most 1", 0.8)
+    held, signal = data.holdout_symbols, data.synthetic.signal
+    _require(0 <= held < 1, "data.holdout_symbols", held, "at least 0 and below 1", 0.2)
+    _require(0 <= signal < 1, "data.synthetic.signal", signal, "at least 0 and below 1", 0.15)
+    if settings.objective not in OBJECTIVES:
+        raise unknown("objective", settings.objective, OBJECTIVES)
+    if Path(data.source).suffix.lower() in (".csv", ".parquet"):
+        raise UserError(f"data={data.source} names no source; a file is data.path={data.source}")
+    if data.path == "":
+        raise UserError("data.path is empty; write the path of a CSV or Parquet file")
+    _check_rungs(settings)
+    sized = settings.cohort.isascii() and settings.cohort.isdigit() and int(settings.cohort) > 0
+    if settings.cohort != "auto" and not sized:
+        raise UserError(f"cohort={settings.cohort} must be auto or a number above 0; cohort=32")
+    for key, text in settings.fix.items():
+        from_text(key, text)
+    return replace(settings, name=_checked_name(settings, now))
+
+
+def default_name(space: str, now: datetime) -> str:
+    """Returns the name of a run nobody named, such as `conservative-20261120-101500`."""
+    return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', Path(space).stem)}-{now:%Y%m%d-%H%M%S}"
+
+
+def masked(settings: SearchSettings) -> dict[str, Any]:
+    """Returns the settings as they may be printed and stored: without passwords and tokens."""
+    return masking.masked(asdict(settings))
+
+
+def help_for_search() -> None:
+    """Prints every key of `python -m search.run` with its meaning and default."""
+    print_help(
+        SearchSettings, "usage: python -m search.run space=NAME [key=value …]", notes=[SHORT]
+    )
+
+
+def _checked_name(settings: SearchSettings, now: datetime | None) -> str:
+    name = settings.name
+    if name is None:
+        if settings.resume:
+            raise UserError("resume=true needs the run to go on with; write name=NAME")
+        return default_name(settings.space, now or datetime.now())
+    if (
+        not name.strip()
+        or name.startswith((".", "-"))
+        or re.search(r"[/\\\x00-\x1f]", name)
+        or len(name.encode()) > 150
+    ):
+        raise UserError(
+            f"name={name!r} must be one folder name of at most 150 bytes, not starting with . or -; "
+            "choose another folder with runs_dir=FOLDER"
+        )
+    return name
+
+
+def _check_rungs(settings: SearchSettings) -> None:
+    rungs = settings.rungs
+    if rungs is None:
+        return
+    shown = ",".join(map(str, rungs))
+    if not rungs or rungs[0] < 1 or any(b <= a for a, b in zip(rungs, rungs[1:], strict=False)):
+        raise UserError(f"rungs={shown} must be rising epochs of at least 1; rungs=1,4,10 works")
+    if settings.epochs is not None and rungs[-1] > settings.epochs:
+        raise UserError(
+            f"rungs={shown} go past epochs={settings.epochs}; epochs={rungs[-1]} or earlier rungs"
+        )
+
+
+def _at_least(key: str, value: float | None, low: float, works: float) -> None:
+    _require(value is None or value >= low, key, value, f"at least {low}", works)
+
+
+def _above_zero(key: str, value: float | None, works: float) -> None:
+    _require(value is None or value > 0, key, value, "above 0", works)
+
+
+def _require(good: bool, key: str, value: float | None, wanted: str, works: float) -> None:
+    # From Python, a value may be NaN or infinite although the command line refuses both.
+    if not good or (value is not None and not math.isfinite(value)):
+        raise UserError(f"{key}={value} must be {wanted}; {key}={works} works")
