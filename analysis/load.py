@@ -1,0 +1,180 @@
+"""Reads a run folder: its JSON at once, its larger tables when they are first asked for."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainable.errors import UserError
+
+SEARCHED = ("search", "enqueued")
+TRIAL_COLUMNS = (
+    "number", "kind", "parent", "state", "stop_reason", "stop_epoch", "epochs", "sharpe",
+    "sharpe_se", "val_loss", "ic", "rank_ic", "turnover", "break_even_bps",
+)  # fmt: skip
+TEXT_COLUMNS = ("kind", "state", "stop_reason")
+EPOCH_COLUMNS = ("number", "epoch", "val_loss", "sharpe")
+RETURN_COLUMNS = ("number", "epoch", "timestamp", "net_return")
+PREDICTION_COLUMNS = ("number", "timestamp", "symbol", "prediction")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, finished or interrupted.
+
+    Attributes:
+        folder: where it lies.
+        run: content of `run.json`.
+        trials: `trials.parquet`, one row a trial, sorted by number.
+    """
+
+    folder: Path
+    run: dict[str, Any]
+    trials: pd.DataFrame
+
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """`epochs.parquet`: one row a trial and epoch."""
+        frame = _table(self.folder / "epochs.parquet", EPOCH_COLUMNS)
+        return frame.sort_values(["number", "epoch"], ignore_index=True)
+
+    @cached_property
+    def returns(self) -> pd.DataFrame:
+        """`returns.parquet`: net simple return of each validation period, decimal, long."""
+        frame = _table(self.folder / "returns.parquet", RETURN_COLUMNS)
+        return frame.sort_values(["number", "epoch", "timestamp"], ignore_index=True)
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """`predictions.parquet`: finalists' predictions on validation rows, long."""
+        return _table(self.folder / "predictions.parquet", PREDICTION_COLUMNS)
+
+    @property
+    def name(self) -> str:
+        """The run's name: that of its folder."""
+        return self.folder.resolve().name
+
+    @property
+    def searched(self) -> pd.DataFrame:
+        """The rows of searched configurations: kinds search and enqueued."""
+        return self.trials.query("kind in @SEARCHED")
+
+    @cached_property
+    def periods(self) -> int:
+        """Validation periods that every trial was scored on; 0 when none has returns."""
+        return len(np.unique(self.returns["timestamp"]))
+
+    @property
+    def periods_per_year(self) -> float:
+        """Periods a year, as the search used it: `data.periods_per_year` of `run.json`.
+
+        Raises:
+            UserError: it is missing there.
+        """
+        data = self.run.get("data")
+        recorded = data.get("periods_per_year") if isinstance(data, Mapping) else None
+        if not isinstance(recorded, int | float) or not recorded > 0:
+            raise UserError(f"{self.folder / 'run.json'}: data.periods_per_year is missing")
+        return float(recorded)
+
+    def curve(self, number: int) -> pd.DataFrame:
+        """Returns one trial's rows of `returns` at its ranking epoch; none where it has none.
+
+        Raises:
+            UserError: the trial has returns of several epochs and no validation loss.
+        """
+        mine = self.returns.query("number == @number")
+        if len(np.unique(mine["epoch"])) > 1:
+            epoch = self._ranking_epoch(number)  # noqa: F841 (the query reads it)
+            mine = mine.query("epoch == @epoch")
+        return mine.reset_index(drop=True)
+
+    def _ranking_epoch(self, number: int) -> int:
+        mine = self.epochs.query("number == @number and val_loss == val_loss")
+        if mine.empty:
+            raise UserError(f"{self.folder}: trial {number} has returns but no validation loss")
+        losses = np.asarray(mine["val_loss"], float)
+        return int(np.asarray(mine["epoch"])[losses.argmin()])
+
+
+def load_run(path: str | Path) -> Run:
+    """Opens a run folder.
+
+    Raises:
+        UserError: there is no such folder, it is no run folder, or a file in it cannot be read.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(_no_folder(folder))
+    run_file = folder / "run.json"
+    if not run_file.is_file():
+        raise UserError(f"{folder} is no run folder: run.json is missing")
+    try:
+        run = json.loads(run_file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{run_file} cannot be read: {error}") from error
+    if not isinstance(run, dict):
+        raise UserError(f"{run_file} holds no JSON object; restore it from a copy")
+    trials = _numeric(folder / "trials.parquet", _table(folder / "trials.parquet", TRIAL_COLUMNS))
+    twice = trials["number"].duplicated()
+    if twice.any():
+        number = np.asarray(trials["number"])[int(np.argmax(twice))]
+        raise UserError(f"{folder / 'trials.parquet'}: trial {number} has more than one row")
+    return Run(folder, run, trials.sort_values("number", ignore_index=True))
+
+
+def newest_run(runs_dir: str | Path = "runs") -> Path:
+    """Returns the run folder in `runs_dir` whose `run.json` changed last.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = [file.parent for file in Path(runs_dir).glob("*/run.json")]
+    if not found:
+        raise UserError(f"no run folder in {runs_dir}; start one with: python -m search.run")
+    return max(found, key=lambda folder: (folder / "run.json").stat().st_mtime)
+
+
+def _table(file: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    if not file.is_file():
+        raise UserError(
+            f"{file} is missing: the search was ended before it wrote its tables; "
+            f"start it again with name={file.parent.name} resume=true"
+        )
+    try:
+        # Without pandas' metadata every null is NaN or None, whoever wrote the table.
+        frame = pq.read_table(file).to_pandas(ignore_metadata=True)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file} is no readable Parquet file: {reason}") from error
+    missing = [column for column in columns if column not in frame]
+    if missing:
+        raise UserError(f"{file} lacks the column {', '.join(missing)}")
+    return frame
+
+
+def _numeric(file: Path, trials: pd.DataFrame) -> pd.DataFrame:
+    """Returns the table with numbers as numbers: a column of nulls only has no type on disk."""
+    kinds = dict.fromkeys(set(TRIAL_COLUMNS) - set(TEXT_COLUMNS), "float64")
+    try:
+        return trials.astype(kinds | {"number": "int64"})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{file}: a column of numbers holds something else: {error}") from error
+
+
+def _no_folder(folder: Path) -> str:
+    parent = folder.parent
+    names = sorted(f.parent.name for f in parent.glob("*/run.json")) if parent.is_dir() else []
+    close = get_close_matches(folder.name, names, n=1)
+    if close:
+        return f"no run folder {folder}; did you mean {parent / close[0]}?"
+    known = f"; {parent} holds {', '.join(names[:8])}" if names else ""
+    return f"no run folder {folder}{known}"

@@ -1,0 +1,184 @@
+"""Ranks a run: finalists by the mean over their seeds, everything else behind them."""
+
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.load import Run
+from analysis.luck import luck_line, luck_sentence, luck_verdict
+from trainable.report import NUMERIC_FAILURES
+
+Row = Mapping[str, Any]
+
+METRICS = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
+COLUMNS = {
+    "rank": "Int64",
+    "number": "int64",
+    "state": "str",
+    "stop_reason": "str",
+    "sharpe_mean": "float64",
+    "sharpe_seeds": "int64",
+    "sharpe_sd": "float64",
+    "failed_seeds": "int64",
+    **dict.fromkeys(METRICS, "float64"),
+    "epochs": "int64",
+    "above_luck": "boolean",
+}
+_STATES = {"COMPLETE": 0, "PRUNED": 1, "FAIL": 2, "RUNNING": 3}
+
+
+def rank(run: Run) -> pd.DataFrame:
+    """Returns one row a searched configuration, the best first.
+
+    Finalists (state COMPLETE) come first, by `sharpe_mean`: the mean Sharpe ratio over the
+    configuration's seeds, the first included, each at its epoch of lowest validation loss. One
+    whose seed failed numerically or took no position (`failed_seeds`) ranks below all without: the
+    mean of the seeds that survived says nothing about the next time it is trained. Those without a
+    defined Sharpe ratio are last. Then, without a `rank`, follow the pruned by how far they came,
+    the failed, and the unfinished. Seeds lost with their worker, or still running, do not count.
+
+    Columns: `COLUMNS`, then those of `varied_params`. `sharpe_seeds` is the number of seeds in the
+    mean, `sharpe_sd` their standard deviation (ddof 1, NaN for fewer than two); the metrics and
+    `epochs` are of the first. `above_luck`: `sharpe_mean` is above the luck line of all tried
+    configurations; NA where there is no mean.
+    """
+    seeds: dict[int, list[Row]] = {}
+    for seed in run.trials.query("kind == 'seed'").to_dict("records"):
+        seeds.setdefault(int(seed["parent"]), []).append(seed)
+    params = varied_params(run)
+    line = luck(run)
+    records = [
+        _record(first, seeds.get(int(first["number"]), []), line)
+        | {column: first[column] for column in params}
+        for first in run.searched.to_dict("records")
+    ]
+    records.sort(key=_key)
+    for place, record in enumerate(records, start=1):
+        record["rank"] = place if record["state"] == "COMPLETE" else None
+    return pd.DataFrame(records, columns=[*COLUMNS, *params]).astype(COLUMNS)
+
+
+def _record(first: Row, seeds: Sequence[Row], line: float | None) -> dict[str, Any]:
+    values: list[float] = []
+    failed = 0
+    if first["state"] == "COMPLETE":
+        for member in (first, *seeds):
+            idle = member["state"] == "COMPLETE" and isnan(member["sharpe"])
+            if idle or member["stop_reason"] in NUMERIC_FAILURES:
+                failed += 1
+            elif member["state"] == "COMPLETE":
+                values.append(float(member["sharpe"]))
+    mean = float(np.mean(values)) if values else None
+    return {
+        "number": first["number"],
+        "state": first["state"],
+        "stop_reason": first["stop_reason"],
+        "sharpe_mean": mean,
+        "sharpe_seeds": len(values),
+        "sharpe_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "failed_seeds": failed,
+        **{metric: first[metric] for metric in METRICS},
+        "epochs": 0 if isnan(first["epochs"]) else first["epochs"],
+        "above_luck": None if mean is None or line is None else mean > line,
+    }
+
+
+def _key(record: Row) -> tuple[float, ...]:
+    """Returns what `rank` sorts by, ascending."""
+    finished = record["state"] == "COMPLETE"
+    value = record["sharpe_mean"] if finished else record["sharpe"]
+    value = float("nan") if value is None else float(value)
+    return (
+        _STATES[record["state"]],
+        0 if finished else -record["epochs"],
+        isnan(value),
+        record["failed_seeds"] > 0,
+        0.0 if isnan(value) else -value,
+        record["number"],
+    )
+
+
+def baselines(run: Run) -> pd.DataFrame:
+    """Returns the baselines, the best first: `name`, `number`, `METRICS`."""
+    rows = run.trials.query("kind == 'baseline'").to_dict("records")
+    records = [{"name": row["params.model/name"], **row} for row in rows]
+    records.sort(key=lambda row: (isnan(row["sharpe"]), -row["sharpe"]))
+    return pd.DataFrame(records, columns=["name", "number", *METRICS])
+
+
+def luck(run: Run) -> float | None:
+    """Returns the luck line of all tried configurations; None when no trial has returns."""
+    if run.periods == 0 or run.searched.empty:
+        return None
+    return luck_line(len(run.searched), run.periods, run.periods_per_year)
+
+
+def varied_params(run: Run) -> list[str]:
+    """Returns the columns `params.*` in which searched configurations differ, seeds left out."""
+    columns = [c for c in run.searched if c.startswith("params.") and c != "params.train/seed"]
+    return [c for c in columns if len(run.searched[c].unique()) > 1]
+
+
+def stop_reasons(run: Run) -> dict[str, int]:
+    """Returns how many searched configurations ended with each reason, the most frequent first."""
+    counts = run.searched["stop_reason"].value_counts()
+    return {str(reason): int(count) for reason, count in counts.items()}
+
+
+def summary_sentences(run: Run) -> list[str]:
+    """Returns what the run says, in plain sentences: outcome, best, luck line, baselines."""
+    states = [str(state) for state in run.searched["state"]]
+    running = states.count("RUNNING")
+    tried = "1 configuration" if len(states) == 1 else f"{len(states):,} configurations"
+    outcome = (
+        f"{tried} tried: {states.count('COMPLETE')} finished, {states.count('PRUNED')} pruned, "
+        f"{states.count('FAIL')} failed"
+    )
+    sentences = [f"{outcome}, {running} unfinished." if running else f"{outcome}."]
+    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
+    if not finalists:
+        return [*sentences, _nothing_to_rank(run, states)]
+    best = finalists[0]
+    sentences += [_about_best(best), *_about_luck(run, best)]
+    better = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
+    if better:
+        listed = ", ".join(f"{row['name']} ({row['sharpe']:.2f})" for row in better)
+        sentences.append(f"These baselines are at least as good: {listed}.")
+    failed = [str(row["number"]) for row in finalists if row["failed_seeds"]]
+    if failed:
+        sentences.append(
+            f"Ranked below the others, because a seed failed or took no position: "
+            f"{'trial' if len(failed) == 1 else 'trials'} {', '.join(failed)}."
+        )
+    return sentences
+
+
+def _nothing_to_rank(run: Run, states: Sequence[str]) -> str:
+    if "COMPLETE" in states:
+        return "No finalist has a defined Sharpe ratio: none of them took a position."
+    if "RUNNING" in states:
+        return "No trial has finished yet: resume the search."
+    reasons = ", ".join(f"{reason} {count}" for reason, count in stop_reasons(run).items())
+    return f"No trial survived ({reasons}): there is nothing to rank."
+
+
+def _about_best(best: Row) -> str:
+    how = f"the mean of {best['sharpe_seeds']} seeds" if best["sharpe_seeds"] > 1 else "one seed"
+    if best["sharpe_seeds"] > 1:
+        how += f" with a spread of {best['sharpe_sd']:.2f}"
+    error = "" if isnan(best["sharpe_se"]) else f" ± {best['sharpe_se']:.2f}"
+    return f"Best is trial {best['number']}: Sharpe {best['sharpe_mean']:.2f}{error}, {how}."
+
+
+def _about_luck(run: Run, best: Row) -> list[str]:
+    line = luck(run)
+    if line is None:
+        return []
+    error = None if isnan(best["sharpe_se"]) else best["sharpe_se"]
+    mean = best["sharpe_mean"]
+    sentence = luck_sentence(mean, len(run.searched), run.periods, run.periods_per_year)
+    verdict = luck_verdict(mean, error, line)
+    return [f"{text[0].upper()}{text[1:]}." for text in (sentence, verdict)]
