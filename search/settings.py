@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from trainable.errors import UserError, unknown
 from trainable.options import Setting, parse, print_help, split
 
 OBJECTIVES = ("sharpe", "rank_ic", "val_loss")
+# Set by the search alone, since its rungs are epochs: neither a space nor `fix` may set them.
+RESERVED = {"train/epochs": "epochs", "train/steps_per_epoch": "steps_per_epoch"}
 SHORT = Setting("data", "", "", "short for data.source; not together with data.path")
 
 
@@ -120,9 +123,13 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
     _check_rungs(settings)
     sized = settings.cohort.isascii() and settings.cohort.isdigit() and int(settings.cohort) > 0
     if settings.cohort != "auto" and not sized:
-        raise UserError(f"cohort={settings.cohort} must be auto or a number above 0; cohort=32")
+        raise UserError(
+            f"cohort={settings.cohort} must be auto or a number above 0; cohort=32 works"
+        )
     for key, text in settings.fix.items():
         from_text(key, text)
+        if key in RESERVED:
+            raise UserError(f"fix.{key} is set by the search; {RESERVED[key]}={text} works")
     return replace(settings, name=_checked_name(settings, now))
 
 
@@ -156,8 +163,8 @@ def _checked_name(settings: SearchSettings, now: datetime | None) -> str:
         or len(name.encode()) > 150
     ):
         raise UserError(
-            f"name={name!r} must be one folder name of at most 150 bytes, not starting with . or -; "
-            "choose another folder with runs_dir=FOLDER"
+            f"name={name!r} must be one folder name, at most 150 bytes, not starting with . or -; "
+            "where run folders are is runs_dir=FOLDER"
         )
     return name
 
@@ -167,7 +174,7 @@ def _check_rungs(settings: SearchSettings) -> None:
     if rungs is None:
         return
     shown = ",".join(map(str, rungs))
-    if not rungs or rungs[0] < 1 or any(b <= a for a, b in zip(rungs, rungs[1:], strict=False)):
+    if not rungs or rungs[0] < 1 or any(b <= a for a, b in pairwise(rungs)):
         raise UserError(f"rungs={shown} must be rising epochs of at least 1; rungs=1,4,10 works")
     if settings.epochs is not None and rungs[-1] > settings.epochs:
         raise UserError(

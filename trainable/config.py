@@ -168,7 +168,7 @@ def validate_against(
             f"train/batch_size={batch} is more than the {rows} training rows; "
             f"fix.train/batch_size={max(2, min(32, rows // 2))} works, or more data"
         )
-    warmup, steps = config.schedule.warmup_steps, config.train.epochs * steps_per_epoch
+    warmup, steps = warmup_steps(config), config.train.epochs * steps_per_epoch
     if 2 * warmup > steps:
         epochs = math.ceil(2 * warmup / steps_per_epoch)
         raise UserError(
@@ -189,6 +189,11 @@ def validate_against(
 def shape_key(config: TrialConfig) -> tuple[tuple[str, Any], ...]:
     """Returns what the members of one cohort share: every field that may not differ by member."""
     return tuple((key, value) for key, value in to_params(config).items() if key not in PER_MEMBER)
+
+
+def warmup_steps(config: TrialConfig) -> int:
+    """Returns the optimizer steps before the peak learning rate: none on a constant schedule."""
+    return 0 if config.schedule.name == "constant" else config.schedule.warmup_steps
 
 
 def known_names() -> dict[str, Iterable[str]]:
@@ -214,7 +219,7 @@ def _value(config: TrialConfig, key: str) -> Any:
 
 def _typed(key: str, value: object) -> object:
     if key not in FIELDS:
-        raise unknown("parameter", key, FIELDS)
+        raise unknown("parameter", str(key), FIELDS)
     base = FIELDS[key].base
     wrong = UserError(f"{key}={value!r}: expected {FIELDS[key].words()}")
     if base is bool or isinstance(value, bool):
