@@ -1,0 +1,29 @@
+"""What a pruning rule answers about one member: go on, done, or stop, and why."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Action = Literal["continue", "complete", "prune"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A decision with the figures that it rests on.
+
+    Attributes:
+        action: `continue`; `complete` (state COMPLETE) or `prune` (state PRUNED) end the trial.
+        reason: a `stop_reason` of the run folder's contract; None while the trial continues.
+        evidence: the figures, ready for JSON: names to finite numbers, texts, lists or None.
+    """
+
+    action: Action
+    reason: str | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ends(self) -> bool:
+        """Whether the trial ends here."""
+        return self.action != "continue"
+
+
+CONTINUE = Verdict("continue")
