@@ -5,7 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from trainable.data.splits import Split
+from trainable.data.splits import Split, rows_inside
+from trainable.errors import UserError, unknown
+
+GROUPS = ("price", "volume", "volatility", "calendar", "extra", "ready")
+
+_BLOCK = 1 << 18  # rows looked at together
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Dataset:
         symbols: N names.
         forward_returns: [T, N] float64, simple return from t+lag to t+lag+1, earned by a position
             decided at t; 0 where the symbol is gone by then (sold at its last price) or a session
-            ends; NaN where there is no bar at t.
+            or the data ends; NaN where there is no bar at t.
         tradable: [T, N] bool, a bar is present at t.
         bad_ticks: [T, N] bool.
         split: the four parts, as ranges of bar indices.
@@ -62,3 +67,74 @@ class Dataset:
     name: str
     sha256: str
     quality: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reach(self) -> int:
+        """Bars after its own that a row's label is made of: lag + horizon."""
+        return self.lag + self.horizon
+
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Returns the names of the features of each group, in order."""
+        found: dict[str, list[str]] = {}
+        for name, group in zip(self.feature_names, self.feature_groups, strict=True):
+            found.setdefault(group, []).append(name)
+        return {group: tuple(names) for group, names in found.items()}
+
+    def columns(self, groups: str) -> np.ndarray:
+        """Returns the [k] int64 indices of the features of "all" or of "price+volume".
+
+        Raises:
+            UserError: a group that does not exist in this data.
+        """
+        if groups == "all":
+            return np.arange(len(self.feature_names))
+        known = self.groups()
+        wanted = [group.strip() for group in groups.split("+")]
+        for group in wanted:
+            if group not in known and group in GROUPS:
+                raise UserError(
+                    f"data/features {groups!r}: {self.name} has no feature of group {group!r}. "
+                    f"Available: all, {', '.join(known)}"
+                )
+            if group not in known:
+                raise unknown("feature group", group, ["all", *known])
+        return np.flatnonzero([group in wanted for group in self.feature_groups])
+
+    def dates(self, part: str) -> tuple[np.datetime64, np.datetime64]:
+        """Returns the first and last timestamp of a part: train, valid, gate or test."""
+        start, stop = self.split.part(part)
+        if start == stop:
+            raise ValueError(f"the part {part!r} of {self.name} is empty")
+        return self.timestamps[start], self.timestamps[stop - 1]
+
+    def rows_of(self, part: str) -> np.ndarray:
+        """Returns the [k] int64 rows of a part by the rule of `train_rows` or `valid_rows`.
+
+        `train` are the rows to learn from; `valid`, `gate` and `test` those that are scored.
+        """
+        if part == "train":
+            return self.train_rows
+        if part == "valid":
+            return self.valid_rows
+        return scored_rows(self, self.split.part(part))
+
+
+def scored_rows(dataset: Dataset, part: tuple[int, int]) -> np.ndarray:
+    """Returns the rows of a part that are scored, sorted by (time, symbol).
+
+    Their bar and whole label interval lie inside the part, every feature is defined and the largest
+    window full; so they depend on no trial's own window or features.
+    """
+    rows = np.flatnonzero(
+        rows_inside(dataset.time, part, dataset.reach) & (dataset.age >= dataset.max_window)
+    )
+    rows = rows[defined(dataset.features, rows)]
+    return rows[np.lexsort((dataset.symbol[rows], dataset.time[rows]))]
+
+
+def defined(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Returns which of the rows have every feature, block by block to spare memory."""
+    blocks = [
+        np.isfinite(features[rows[i : i + _BLOCK]]).all(axis=1) for i in range(0, len(rows), _BLOCK)
+    ]
+    return np.concatenate(blocks) if blocks else np.zeros(0, bool)
