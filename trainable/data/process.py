@@ -77,8 +77,7 @@ def draw(seed: int, frequency: str, bars: int, symbols: int) -> Draws:
     log_volatility = np.clip(log_volatility, -VOLATILITY_LIMIT, VOLATILITY_LIMIT)
     return Draws(
         innovation=innovation,
-        volatility=VOLATILITY[frequency]
-        * np.exp(np.clip(log_volatility, -VOLATILITY_LIMIT, VOLATILITY_LIMIT)),
+        volatility=VOLATILITY[frequency] * np.exp(log_volatility),
         location=location,
         volume=volume,
         index=planted_index(location, volume),
