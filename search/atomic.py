@@ -1,0 +1,82 @@
+"""Files that are there whole or not at all, whatever ends the process that writes them."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from trainable.errors import UserError
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Writes `content` to `path`."""
+    with path.open("wb") as file:
+        file.write(content)
+
+
+def write_through(path: Path, write: Callable[[Path], None]) -> None:
+    """Lets `write` fill a temporary file beside `path`, then replaces `path` by it at once.
+
+    A reader, or a kill at any moment, sees the old file or the new one.
+
+    Raises:
+        UserError: it cannot be written (disk full, no permission); the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; mend that and go on with resume=true"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, content: bytes | memoryview) -> None:
+    """Replaces `path` by `content` at once; see `write_through`."""
+    write_through(path, lambda temporary: write_bytes(temporary, content))
+
+
+def parquet_bytes(table: pa.Table) -> memoryview:
+    """Returns `table` as a Parquet file (zstd, with page checksums)."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return memoryview(sink.getvalue())
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """Returns strict JSON; knows numpy, dates, paths and dataclasses, refuses NaN and infinity."""
+    return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False, default=_plain)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file, or a folder's list of names, is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} {value!r} cannot be written as JSON")

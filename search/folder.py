@@ -1,0 +1,149 @@
+"""The run folder as a place: created once, driven by one process at a time, written atomically."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pandas as pd
+import pyarrow as pa
+
+from search.atomic import json_text, parquet_bytes, sync, write_atomic, write_bytes, write_through
+from search.lock import release, take_lock
+from trainable.errors import UserError, unknown
+
+PROBE_BYTES = 4 * 1024 * 1024
+# What a run is worth: reports in shards, or tables made of them.
+KEEPSAKES = ("shards/*.parquet", "*.parquet", "run.json", "best/*", "trials/*/*")
+
+
+class RunFolder:
+    """`runs/NAME/`, held by this process until `close`.
+
+    Attributes:
+        path: the folder.
+        name: the run's name.
+        resumed: it was there before.
+    """
+
+    def __init__(self, path: Path, resumed: bool, made: list[Path], lock: int) -> None:
+        self.path = path
+        self.name = path.name
+        self.resumed = resumed
+        self._made = made
+        self._lock: int | None = lock
+
+    @classmethod
+    def create(cls, runs_dir: str | Path, name: str, resume: bool = False) -> Self:
+        """Makes the folder of a new run, or opens that of an old one to go on.
+
+        Raises:
+            UserError: the run exists (without `resume`) or does not (with it), another process
+                drives it, or nothing can be written there. What was created is removed again.
+        """
+        runs_dir = Path(runs_dir)
+        path = runs_dir / name
+        resumed = path.is_dir() and any(path.iterdir())
+        if resume and not resumed:
+            raise _missing(runs_dir, name)
+        if resumed and not resume:
+            raise UserError(
+                f"run {name!r} exists; add resume=true to go on, or choose another name"
+            )
+        made: list[Path] = []
+        lock = None
+        try:
+            _make(path, made)
+            lock = take_lock(path)
+            _probe(path)
+        except BaseException as error:
+            if lock is not None:
+                release(path, lock)
+            _unmake(made)
+            if isinstance(error, OSError):
+                raise UserError(
+                    f"cannot write to {path}: {error.strerror or error}; "
+                    f"free some space there, or choose another folder with runs_dir=PATH"
+                ) from error
+            raise
+        return cls(path, resumed, made, lock)
+
+    def write_json(self, name: str, value: object) -> None:
+        """Writes `value` to the file `name`, at once; numpy numbers, dates and paths are fine."""
+        write_atomic(self.path / name, (json_text(value, indent=2) + "\n").encode())
+
+    def write_parquet(self, name: str, frame: pd.DataFrame) -> None:
+        """Writes `frame`, without its index, to the file `name`, at once."""
+        self.write_table(name, pa.Table.from_pandas(frame, preserve_index=False))
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Writes `table` to the file `name`, at once."""
+        write_atomic(self.path / name, parquet_bytes(table))
+
+    def write_through(self, name: str, write: Callable[[Path], None]) -> None:
+        """Lets `write` fill a temporary file bit by bit, then puts it in the place of `name`."""
+        write_through(self.path / name, write)
+
+    def trial(self, number: int) -> Path:
+        """Returns the folder of one trial (checkpoints, events, error text), made if needed."""
+        path = self.path / "trials" / str(number)
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def discard(self) -> bool:
+        """Removes the folder if this process made it and it holds no results; says whether."""
+        self.close()
+        if self.resumed or any(next(self.path.glob(pattern), None) for pattern in KEEPSAKES):
+            return False
+        shutil.rmtree(self.path)
+        _unmake(self._made)
+        return True
+
+    def close(self) -> None:
+        """Lets another process drive the run."""
+        if self._lock is not None:
+            release(self.path, self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _missing(runs_dir: Path, name: str) -> UserError:
+    runs = [p.name for p in runs_dir.iterdir() if p.is_dir()] if runs_dir.is_dir() else []
+    if not runs:
+        return UserError(f"no run {name!r} to resume: {runs_dir} holds none; leave out resume=true")
+    return unknown("run", name, runs)
+
+
+def _make(path: Path, made: list[Path]) -> None:
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir()
+            made.append(folder)
+
+
+def _unmake(made: list[Path]) -> None:
+    for folder in reversed(made):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _probe(path: Path) -> None:
+    """Finds a read-only place, a full disk or a spent quota before hours are put into a run."""
+    probe = path / f".probe.{os.getpid()}.tmp"
+    try:
+        write_bytes(probe, os.urandom(PROBE_BYTES))
+        sync(probe)
+    finally:
+        probe.unlink(missing_ok=True)

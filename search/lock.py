@@ -1,0 +1,68 @@
+"""One driver at a time: the lock of a run folder."""
+
+import fcntl
+import json
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from search.atomic import json_text
+from trainable.errors import UserError
+
+LOCK = "driver.lock"
+
+
+def take_lock(path: Path) -> int:
+    """Locks the run for this process; the kernel lets go when it dies, so no lock is ever stale.
+
+    The content (pid, host, time) is for the person, and for file systems shared between hosts.
+    """
+    file = path / LOCK
+    while True:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            held = _hold(lock, file)
+        except BaseException:
+            os.close(lock)
+            raise
+        if held:
+            return lock
+        os.close(lock)  # its owner removed it between our two steps: try the new one
+
+
+def _hold(lock: int, file: Path) -> bool:
+    host = socket.gethostname()
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        free = True
+    except BlockingIOError:
+        free = False
+    owner = _owner(os.pread(lock, 4096, 0))
+    if not free or owner.get("host", host) != host:
+        raise UserError(
+            f"run {file.parent.name!r} is driven by process {owner.get('pid', 'unknown')} on "
+            f"{owner.get('host', host)}; wait for its end, choose another name, or remove {file} "
+            "when that process is gone"
+        )
+    if not file.exists() or os.fstat(lock).st_ino != file.stat().st_ino:
+        return False
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, json_text({"pid": os.getpid(), "host": host, "since": now}).encode(), 0)
+    return True
+
+
+def _owner(content: bytes) -> dict[str, Any]:
+    try:
+        owner = json.loads(content)
+    except ValueError:  # empty, or torn by a kill
+        return {}
+    return owner if isinstance(owner, dict) else {}
+
+
+def release(path: Path, lock: int) -> None:
+    """Gives up the lock of the run folder `path`."""
+    (path / LOCK).unlink(missing_ok=True)
+    os.close(lock)

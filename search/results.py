@@ -1,0 +1,233 @@
+"""The results of a search: every report kept as it arrives, merged into the run folder's tables."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from search import merge, shards, tables
+from search.folder import RunFolder
+from search.merge import Key, Scored
+from search.tables import BaselineRow, Row
+from trainable.report import Report
+
+
+class Results:
+    """Keeps reports in `shards/` and makes the tables of them; holds only an index in memory.
+
+    Each call of `add` writes one shard. `finish` merges shards and earlier tables into new tables.
+    While a trial is unfinished all shards stay beside the tables, since whoever resumes it needs
+    the returns of all its epochs; afterwards the tables are enough, and the shards are removed.
+    `batch` in `epochs.parquet` is the shard of a row: what arrived together, in order of arrival.
+
+    Raises:
+        UserError: a shard or table is damaged; the message names it.
+    """
+
+    def __init__(self, folder: RunFolder, scored: Scored) -> None:
+        self._folder = folder
+        self._scored = scored
+        self._path = folder.path / "shards"
+        self._shards = {int(p.stem): p for p in sorted(self._path.glob("[0-9]*.parquet"))}
+        self._where: dict[int, dict[int, int]] = {}  # number → epoch → batch
+        self._predicted: dict[int, int] = {}  # number → batch of its newest predictions
+        for path in self._path.glob(".*.tmp"):  # a kill in the middle of a write
+            path.unlink()
+        old = self._old_epochs()
+        self._next = 1 + max([0, *self._shards, *old["batch"].to_pylist()])
+        self._index(old)
+        for path in self._shards.values():
+            self._index(shards.scalars(path))
+
+    def add(self, reports: Sequence[Report]) -> list[Report]:
+        """Keeps reports that arrived together, on disk when this returns; returns the new ones.
+
+        A report whose (number, epoch) is known already is left out: the first one counts.
+
+        Raises:
+            ValueError: a defect: a metric is not finite, or an array has the wrong length.
+            UserError: the shard cannot be written.
+        """
+        first = {(r.number, r.epoch): r for r in reversed(reports)}
+        new = [r for key, r in reversed(first.items()) if not self.has(*key)]
+        if not new:
+            return []
+        for report in new:
+            self._scored.check(report)
+        self._path.mkdir(exist_ok=True)
+        path = self._path / f"{self._next:08d}.parquet"
+        shards.write(path, self._next, new)
+        self._shards[self._next] = path
+        for report in new:
+            self._where.setdefault(report.number, {})[report.epoch] = self._next
+            if report.predictions is not None:
+                self._predicted[report.number] = self._next
+        self._next += 1
+        return new
+
+    def has(self, number: int, epoch: int) -> bool:
+        """Says whether the report of this epoch is kept."""
+        return epoch in self._where.get(number, {})
+
+    def last_epoch(self, number: int) -> int:
+        """Returns the last epoch kept of a trial; 0 without any."""
+        return max(self._where.get(number, {}), default=0)
+
+    def batches(self) -> Iterator[list[Report]]:
+        """Yields the reports kept, batch by batch in order of arrival, without predictions.
+
+        Reports of finished trials whose shards are gone have net returns only at their ranking
+        epoch (finalists: at every epoch). Metrics that a report lacked are None in it.
+        """
+        old = self._old_epochs()
+        curves = merge.read_returns(self._folder.path / "returns.parquet") if len(old) else {}
+        for batch in sorted({*self._shards, *old["batch"].to_pylist()}):
+            if batch in self._shards:
+                yield shards.to_reports(shards.read(self._shards[batch], without=["predictions"]))
+            else:
+                rows = old.filter(pc.equal(old["batch"], batch))
+                yield merge.with_returns(shards.to_reports(rows), curves)
+
+    def reports(self) -> list[Report]:
+        """Returns all reports kept, in order of arrival; see `batches`."""
+        return [report for batch in self.batches() for report in batch]
+
+    def finish(
+        self, rows: Sequence[Row], baselines: Sequence[BaselineRow], run: Mapping[str, Any]
+    ) -> pd.DataFrame:
+        """Writes the tables and `run.json`; may be called again after more reports.
+
+        `counts` (by state, reason and kind) and `seconds_by_reason` are added to `run`.
+
+        Args:
+            rows: every trial of the study.
+            baselines: rules scored beside the trials; they get the numbers -1, -2, …
+            run: the content of `run.json`.
+
+        Returns:
+            `trials.parquet`.
+
+        Raises:
+            ValueError: a defect: two rows of one number, reports without a row, or an end without
+                a reason.
+            UserError: a file is damaged or cannot be written; what was kept stays.
+        """
+        epochs = self._all_epochs()
+        by_number = _by_number(epochs)
+        strange = sorted(set(by_number) - {row.number for row in rows})
+        if strange:
+            raise ValueError(f"reports of trials that are not in the study: {strange}")
+        records = [tables.trial_record(row, by_number.get(row.number, [])) for row in rows]
+        records += [tables.baseline_record(-i, b) for i, b in enumerate(baselines, start=1)]
+        frame = tables.trials_frame(records)
+        self._write_long(rows, baselines, records)
+        self._folder.write_table("epochs.parquet", epochs)
+        self._folder.write_parquet("trials.parquet", frame)
+        counted = {
+            "counts": tables.counts(rows),
+            "seconds_by_reason": tables.seconds_by_reason(frame),
+        }
+        self._folder.write_json("run.json", dict(run) | counted)
+        if all(row.state != "RUNNING" for row in rows):
+            self._remove_shards()
+        return frame
+
+    def _write_long(
+        self, rows: Sequence[Row], baselines: Sequence[BaselineRow], records: list[dict[str, Any]]
+    ) -> None:
+        finalists = sorted(row.number for row in rows if tables.is_finalist(row))
+        keys = {
+            (record["number"], record["ranking_epoch"])
+            for record in records
+            if record["ranking_epoch"] is not None
+        }
+        keys |= {(number, epoch) for number in finalists for epoch in self._where.get(number, {})}
+        scored = {
+            (-i, 0): np.asarray(b.net_returns, dtype=np.float64)
+            for i, b in enumerate(baselines, start=1)
+            if b.net_returns is not None
+        }
+
+        def returns(path: Path) -> None:
+            merge.write_returns(path, keys, lambda k: self._returns(k) | scored, self._scored)
+
+        def predictions(path: Path) -> None:
+            merge.write_predictions(path, finalists, self._predictions, self._scored)
+
+        self._folder.write_through("returns.parquet", returns)
+        self._folder.write_through("predictions.parquet", predictions)
+
+    def _returns(self, keys: Collection[Key]) -> dict[Key, np.ndarray]:
+        """Reads the net returns of some epochs, from their shards or from the earlier table."""
+        curves: dict[Key, np.ndarray] = {}
+        trained = [key for key in keys if key[0] >= 0]
+        batches = {key: self._where[key[0]][key[1]] for key in trained}
+        old = {key for key in trained if batches[key] not in self._shards}
+        if old:
+            earlier = merge.read_returns(
+                self._folder.path / "returns.parquet", {number for number, _ in old}
+            )
+            curves |= {key: values for key, values in earlier.items() if key in old}
+        for batch in sorted({batches[key] for key in batches.keys() - old}):
+            table = shards.read(self._shards[batch], ["number", "epoch", "net_returns"])
+            found = zip(
+                table["number"].to_pylist(),
+                table["epoch"].to_pylist(),
+                shards.unpack(table, "net_returns"),
+                strict=True,
+            )
+            curves |= {
+                (number, epoch): values
+                for number, epoch, values in found
+                if values is not None and (number, epoch) in batches
+            }
+        return curves
+
+    def _predictions(self, number: int) -> np.ndarray | None:
+        batch = self._predicted.get(number)
+        if batch in self._shards:
+            table = shards.read(self._shards[batch], ["number", "predictions"])
+            found = zip(
+                table["number"].to_pylist(), shards.unpack(table, "predictions"), strict=True
+            )
+            return next(v for n, v in found if n == number and v is not None)
+        path = self._folder.path / "predictions.parquet"
+        return merge.read_predictions(path, number) if path.exists() else None
+
+    def _all_epochs(self) -> pa.Table:
+        parts = [self._old_epochs(), *(shards.scalars(path) for path in self._shards.values())]
+        return tables.order_epochs(pa.concat_tables(parts, promote_options="default"))
+
+    def _old_epochs(self) -> pa.Table:
+        """Reads the rows of the earlier `epochs.parquet` whose shards are gone."""
+        path = self._folder.path / "epochs.parquet"
+        if not path.exists():
+            return shards.EMPTY
+        table = shards.read(path)
+        return table.filter(pc.invert(pc.is_in(table["batch"], pa.array(list(self._shards)))))
+
+    def _index(self, table: pa.Table) -> None:
+        columns = [table[name].to_pylist() for name in ("number", "epoch", "batch", "predicted")]
+        for number, epoch, batch, predicted in zip(*columns, strict=True):
+            self._where.setdefault(number, {})[epoch] = batch
+            if predicted:
+                self._predicted[number] = batch
+
+    def _remove_shards(self) -> None:
+        for path in self._shards.values():  # oldest first: what is left is the end of the story
+            path.unlink()
+        self._shards.clear()
+        if self._path.is_dir() and not any(self._path.iterdir()):
+            self._path.rmdir()
+
+
+def _by_number(epochs: pa.Table) -> dict[int, list[dict[str, Any]]]:
+    number = epochs["number"].to_numpy()
+    starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist() if len(number) else []
+    ends = [*starts[1:], len(number)] if starts else []
+    slices = ((a, epochs[a:b].to_pylist()) for a, b in zip(starts, ends, strict=True))
+    return {int(number[a]): rows for a, rows in slices}
