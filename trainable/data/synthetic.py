@@ -72,15 +72,15 @@ def continuation(settings: SyntheticSettings, bars: int, history: int = 250) -> 
 def reachable(market: Market, dataset: Dataset, rows: np.ndarray) -> dict[str, float | None]:
     """The best there is: `ic` and `sharpe` of the market's own expectation on `rows` of `dataset`.
 
-    Measured with our own metrics, costs included; None where nothing is predictable.
+    Measured with our own metrics, costs included; None where nothing is predictable. The scale and
+    mean of positions are those of the expectation over the whole market, so a dataset without
+    training rows will do.
     """
     if market.expected is None:
         raise ValueError(f"{market.name}: only a generated market knows what is reachable")
-
-    def expectation(of: np.ndarray) -> np.ndarray:
-        return market.expected[dataset.time[of], dataset.symbol[of]][None]  # type: ignore[index]
-
-    best = score(scoring(dataset, rows), expectation(rows), expectation(dataset.train_rows))[0]
+    predictions = market.expected[dataset.time[rows], dataset.symbol[rows]]
+    everywhere = market.expected[market.present]
+    best = score(scoring(dataset, rows), predictions[None], everywhere[None])[0]
     return {name: best.values[name] for name in ("ic", "sharpe")}
 
 
