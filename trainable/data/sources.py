@@ -1,0 +1,159 @@
+"""Where markets come from: named sources, files, frames."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from trainable.data.market import Market
+from trainable.data.panel import Panel, narrow, read_panel
+from trainable.data.quality import checked, described
+from trainable.data.reading import open_table, table_of
+from trainable.data.selection import choose_symbols, first_bar
+from trainable.data.settings import DataSettings
+from trainable.errors import UserError, look_up
+
+
+def load_market(settings: DataSettings) -> Market:
+    """Loads, checks and describes the market that the settings name.
+
+    Returns:
+        The market, narrowed to `symbols` without the held-out ones and to the most recent
+        `fraction` of the dates.
+
+    Raises:
+        UserError: an unknown source or symbol, a setting out of range, or data that cannot be used.
+    """
+    _check_settings(settings)
+    if settings.path is not None:
+        return _market_of_file(settings)
+    if settings.features is not None or settings.target is not None:
+        raise UserError("data.features and data.target need data.path: a file with ready features")
+    return look_up(SOURCES, settings.source, "data source")(settings)
+
+
+def market_from_frame(frame: pd.DataFrame, settings: DataSettings, name: str = "frame") -> Market:
+    """Makes a market of a long frame as if it were a Parquet file of the same columns.
+
+    A named index (or several) counts as columns.
+    """
+    _check_settings(settings)
+    if any(index is not None for index in frame.index.names) or isinstance(
+        frame.index, pd.DatetimeIndex
+    ):
+        frame = frame.rename_axis(index=lambda n: n or "timestamp").reset_index()
+    try:
+        arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # cells of several types
+        raise UserError(f"{name}: {' '.join(str(error).split())}") from error
+    digest = hashlib.sha256()
+    for column, array in zip(arrow.column_names, arrow.columns, strict=True):
+        digest.update(f"{column}:{array.type}".encode())
+        for value in (array.combine_chunks(),):
+            digest.update(pd.util.hash_array(value.to_pandas().to_numpy()).tobytes())
+    table = table_of(arrow, name, name, digest.hexdigest())
+    return checked(read_panel(table, settings), settings, name)
+
+
+def _market_of_file(settings: DataSettings) -> Market:
+    assert settings.path is not None
+    panel = read_panel(open_table(settings.path), settings)
+    return checked(panel, settings, Path(settings.path).name)
+
+
+def _check_settings(settings: DataSettings) -> None:
+    if not 0 < settings.fraction <= 1:
+        raise UserError(f"data.fraction={settings.fraction:g} must be above 0 and at most 1")
+    if not 0 <= settings.holdout_symbols < 1:
+        raise UserError(
+            f"data.holdout_symbols={settings.holdout_symbols:g} must be from 0 to below 1"
+        )
+    if settings.horizon < 1:
+        raise UserError(f"data.horizon={settings.horizon} must be 1 or more bars")
+    if settings.periods_per_year is not None and not 0 < settings.periods_per_year < np.inf:
+        raise UserError(f"data.periods_per_year={settings.periods_per_year:g} must be positive")
+
+
+def _us20(settings: DataSettings) -> Market:
+    """20 US stocks, daily adjusted closes 1990–2022, from skfolio."""
+    from skfolio.datasets import load_sp500_dataset
+
+    return _wide("us20", {"close": load_sp500_dataset()}, {}, settings)
+
+
+def _sp500(settings: DataSettings) -> Market:
+    """The S&P 500, daily OHLCV 1999–2018, with the VIX known by each close, from arch."""
+    from arch.data import sp500, vix
+
+    bars = sp500.load().rename(columns=lambda c: c.lower().replace(" ", "_"))
+    fear = vix.load()["vix"].dropna()
+    known = fear.reindex(bars.index, method="ffill")  # as-of backward; NaN before it begins
+    fields = {name: bars[[name]].set_axis(["SP500"], axis=1) for name in bars.columns}
+    return _wide("sp500", fields, {"vix": known.to_frame("SP500")}, settings)
+
+
+def _synthetic(settings: DataSettings) -> Market:
+    """The generated market with a planted signal."""
+    from trainable.data.synthetic import generate
+
+    market = generate(settings.synthetic)
+    notes = dict(market.quality)
+    kept = np.flatnonzero(choose_symbols(market.symbols, settings, market.name, notes))
+    start = first_bar(len(market.timestamps), settings.fraction)
+
+    def cut(grid: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(grid[start:, kept])
+
+    def maybe(grid: np.ndarray | None) -> np.ndarray | None:
+        return None if grid is None else cut(grid)
+
+    narrowed = replace(
+        market,
+        timestamps=market.timestamps[start:],
+        symbols=tuple(market.symbols[i] for i in kept),
+        fields={name: cut(grid) for name, grid in market.fields.items()},
+        extra={name: cut(grid) for name, grid in market.extra.items()},
+        present=cut(market.present),
+        bad_ticks=cut(market.bad_ticks),
+        expected=maybe(market.expected),
+        periods_per_year=settings.periods_per_year or market.periods_per_year,
+        quality=notes,
+    )
+    return described(narrowed)
+
+
+def _wide(
+    name: str,
+    fields: dict[str, pd.DataFrame],
+    extra: dict[str, pd.DataFrame],
+    settings: DataSettings,
+) -> Market:
+    """A market of frames with a row per bar and a column per symbol."""
+    frames = {n: frame.sort_index(axis=1) for n, frame in (fields | extra).items()}
+    first = next(iter(frames.values()))
+    timestamps = first.index.to_numpy().astype("datetime64[ns]")
+    grids = {n: frame.to_numpy(np.float64) for n, frame in frames.items()}
+    digest = hashlib.sha256(timestamps.tobytes())
+    for n, grid in grids.items():
+        digest.update(n.encode() + grid.tobytes())
+    panel = Panel(
+        file=name,
+        sha256=digest.hexdigest(),
+        timestamps=timestamps,
+        symbols=tuple(str(s) for s in first.columns),
+        fields={n: grids[n] for n in fields},
+        extra={n: grids[n].astype(np.float32) for n in extra},
+        rows=np.ones(first.shape, bool),
+    )
+    return checked(narrow(panel, settings), settings, name)
+
+
+SOURCES: dict[str, Callable[[DataSettings], Market]] = {
+    "us20": _us20,
+    "sp500": _sp500,
+    "synthetic": _synthetic,
+}
