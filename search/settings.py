@@ -81,6 +81,9 @@ def settings_from(argv: Sequence[str], now: datetime | None = None) -> SearchSet
     for short in ("data", "data.source"):
         if short in keys and "data.path" in keys:
             raise UserError(f"{short}= and data.path= name two sources: keep one of them")
+    if "data.path=" in argv:
+        # An unset shell variable must not quietly become the default source.
+        raise UserError("data.path= is empty; write the path of a CSV or Parquet file")
     if "data" in keys and "data.source" in keys:
         raise UserError("data= and data.source= are the same key: keep one of them")
     tokens = [
@@ -118,8 +121,6 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
         raise unknown("objective", settings.objective, OBJECTIVES)
     if Path(data.source).suffix.lower() in (".csv", ".parquet"):
         raise UserError(f"data={data.source} names no source; a file is data.path={data.source}")
-    if data.path == "":
-        raise UserError("data.path is empty; write the path of a CSV or Parquet file")
     _check_rungs(settings)
     sized = settings.cohort.isascii() and settings.cohort.isdigit() and int(settings.cohort) > 0
     if settings.cohort != "auto" and not sized:

@@ -1,4 +1,4 @@
-"""Twice to four times the width, a little less regularisation: when conservative has passed."""
+"""Twice the width, a little less regularisation: when conservative has passed."""
 
 from optuna import Trial
 
@@ -11,7 +11,7 @@ def space(trial: Trial) -> dict:
     trial.suggest_categorical("model/hidden_dims", ["64-32-16", "128-64", "128-64-32"])
     trial.suggest_float("model/dropout", 0.2, 0.3)
 
-    # Optimizer: around 8e-5, up to four times either way.
+    # Optimizer: a decade of learning rate around 8e-5.
     trial.suggest_float("optimizer/lr", 3e-5, 3e-4, log=True)
     trial.suggest_float("optimizer/weight_decay", 1e-4, 2e-3, log=True)
     # 5 hardly clips at all, 0.5 clips nearly every step: the larger number is the weaker hold.
