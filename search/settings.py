@@ -193,5 +193,5 @@ def _above_zero(key: str, value: float | None, works: float) -> None:
 
 def _require(good: bool, key: str, value: float | None, wanted: str, works: float) -> None:
     # From Python, a value may be NaN or infinite although the command line refuses both.
-    if not good or (value is not None and not math.isfinite(value)):
+    if not good or (isinstance(value, float) and not math.isfinite(value)):
         raise UserError(f"{key}={value} must be {wanted}; {key}={works} works")

@@ -57,6 +57,7 @@ def test_numbers_take_the_type_of_their_field():
         ("optimizer/lr", None, "optimizer/lr=None: expected a number"),
         ("optimizer/lr", True, "optimizer/lr=True: expected a number"),
         ("optimizer/lr", float("nan"), "optimizer/lr=nan: expected a finite number"),
+        ("optimizer/lr", 10**400, "expected a finite number"),
         ("train/batch_size", 32.0, "train/batch_size=32.0: expected a whole number"),
         ("model/norm", 1, "model/norm=1: expected true or false"),
         ("model/hidden_dims", [64, 32], "model/hidden_dims=[64, 32]: expected text"),

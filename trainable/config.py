@@ -1,6 +1,7 @@
 """A trial's configuration: what a search space may set; frozen, documented, checked beforehand."""
 
 import math
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
@@ -230,8 +231,12 @@ def _typed(key: str, value: object) -> object:
         if not isinstance(value, str):
             raise wrong
         return value
-    if not isinstance(value, Integral if base is int else Real):
+    if base is int:
+        if not isinstance(value, Integral):
+            raise wrong
+        return int(value)
+    if not isinstance(value, Real):
         raise wrong
-    if not math.isfinite(value):
+    if not -sys.float_info.max <= value <= sys.float_info.max:
         raise UserError(f"{key}={value!r}: expected a finite number")
-    return base(value)
+    return float(value)

@@ -156,7 +156,7 @@ def describe(cls: type, prefix: str = "") -> list[Setting]:
 
 def asks_for_help(argv: Sequence[str]) -> bool:
     """Returns whether one of the tokens is `--help`, `-h` or `help`."""
-    return any(token in ("--help", "-h", "help") for token in argv)
+    return not {"--help", "-h", "help"}.isdisjoint(argv)
 
 
 def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting] = ()) -> None:
@@ -177,8 +177,7 @@ def _kinds(cls: type, prefix: str) -> dict[str, Kind]:
     hints = get_type_hints(cls)
     kinds: dict[str, Kind] = {}
     for spec in fields(cls):
-        hint = hints[spec.name]
-        key = prefix + spec.name
+        key, hint = prefix + spec.name, hints[spec.name]
         if is_dataclass(hint):
             kinds |= _kinds(cast(type, hint), f"{key}.")
         else:

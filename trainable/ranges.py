@@ -1,7 +1,6 @@
 """The values that each parameter of a trial may take, checked one by one before anything starts."""
 
 import math
-from numbers import Real
 from typing import NamedTuple
 
 from trainable.errors import UserError, unknown
@@ -16,7 +15,7 @@ class Range(NamedTuple):
     open: bool = False  # low itself is not allowed
 
     def __contains__(self, value: object) -> bool:
-        assert isinstance(value, Real)
+        assert isinstance(value, int | float)
         return (self.low < value if self.open else self.low <= value) and value <= self.high
 
     def __str__(self) -> str:
