@@ -1,0 +1,121 @@
+"""What a search says at its end: the best, what was stopped and why, and what to type next."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from math import isnan
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analysis.load import Run
+from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
+
+TOP = 5
+WIDE = ("trial", "Sharpe", "± se", "seeds", "IC", "val loss", "epochs")
+NARROW = ("trial", "Sharpe", "± se", "epochs")
+LONG_PARAMS = {"model/hidden_dims": ""}  # a value that speaks for itself needs no name
+
+
+def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) -> RenderableType:
+    """Returns the end of a search as text and tables.
+
+    The ranking, its sentences and the luck line are those of `analysis`, so that the search and
+    `python -m analysis.rank` never disagree.
+
+    Args:
+        run: the run folder, its tables written.
+        epochs: the most epochs a trial could train.
+        resume: the command that goes on with an interrupted search.
+        width: columns of the console; a narrow one gets fewer columns of the table.
+    """
+    parts: list[RenderableType] = [Text(""), Text(run.name, style="bold")]
+    parts += [Text(sentence) for sentence in summary_sentences(run)]
+    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
+    if finalists:
+        parts.append(_finalists(finalists[:TOP], varied_params(run), width))
+    reasons = stop_reasons(run)
+    if reasons:
+        parts.append(_reasons(reasons))
+    parts += [Text(line) for line in (_saved(run, epochs), _baselines(run)) if line]
+    following = [
+        f"python -m analysis.rank {shlex.quote(str(run.folder))}",
+        *([resume] if resume else []),
+    ]
+    parts += [Text.assemble(("next  ", "dim"), (command, "bold")) for command in following]
+    return Group(*parts)
+
+
+def _finalists(finalists: Sequence[Mapping[str, Any]], params: Sequence[str], width: int) -> Table:
+    table = _table()
+    columns = NARROW if width < 70 else WIDE
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    if columns is WIDE:
+        table.add_column("configuration", overflow="fold")
+    for row in finalists:
+        seeds = row["sharpe_seeds"] + row["failed_seeds"]
+        cells = {
+            "trial": str(row["number"]),
+            "Sharpe": _number(row["sharpe_mean"]),
+            "± se": _number(row["sharpe_se"]),
+            "seeds": f"{row['sharpe_seeds']} of {seeds}" if row["failed_seeds"] else str(seeds),
+            "IC": _number(row["ic"], 3),
+            "val loss": _number(row["val_loss"], 4),
+            "epochs": str(row["epochs"]),
+        }
+        configuration = {name.removeprefix("params."): row[name] for name in params}
+        more = [_configuration(configuration)] if columns is WIDE else []
+        table.add_row(*(cells[name] for name in columns), *more)
+    return table
+
+
+def _reasons(reasons: Mapping[str, int]) -> Table:
+    table = _table()
+    table.add_column("ended by")
+    table.add_column("trials", justify="right")
+    table.add_column("share", justify="right")
+    total = sum(reasons.values())
+    for reason, count in reasons.items():
+        table.add_row(reason, str(count), f"{count / total:.0%}")
+    return table
+
+
+def _saved(run: Run, epochs: int) -> str:
+    ended = run.searched[run.searched["state"] != "RUNNING"]
+    trained = int(ended["epochs"].sum())
+    possible = len(ended) * epochs
+    if not possible:
+        return ""
+    saved = max(0.0, 1 - trained / possible)
+    return (
+        f"Compute saved by stopping early: {saved:.0%} "
+        f"({trained:,} of {possible:,} epochs were trained)."
+    )
+
+
+def _baselines(run: Run) -> str:
+    known = [f"{b['name']} {_number(b['sharpe'])}" for b in baselines(run).to_dict("records")]
+    return f"Baselines, Sharpe: {', '.join(known)}." if known else ""
+
+
+def _configuration(params: Mapping[str, Any]) -> str:
+    said = []
+    for name, value in params.items():
+        missing = value is None or (isinstance(value, float) and isnan(value))
+        if missing:  # a conditional parameter that this trial does not have
+            continue
+        text = f"{value:.3g}" if isinstance(value, float) else str(value)
+        label = LONG_PARAMS.get(name, name.rpartition("/")[2])
+        said.append(f"{label} {text}".strip())
+    return ", ".join(said)
+
+
+def _number(value: float, digits: int = 2) -> str:
+    return "–" if isnan(value) else f"{value:.{digits}f}"
+
+
+def _table() -> Table:
+    return Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
