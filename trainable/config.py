@@ -4,8 +4,10 @@ import math
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, get_type_hints
+
+import numpy as np
 
 from trainable.errors import UserError, unknown
 from trainable.options import Kind, convert, kind_of
@@ -235,7 +237,7 @@ def _typed(key: str, value: object) -> object:
         if not isinstance(value, Integral):
             raise wrong
         return int(value)
-    if not isinstance(value, Real):
+    if not isinstance(value, int | float | np.integer | np.floating):
         raise wrong
     if not -sys.float_info.max <= value <= sys.float_info.max:
         raise UserError(f"{key}={value!r}: expected a finite number")
