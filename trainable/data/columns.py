@@ -85,8 +85,8 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
         if "close" not in rest and "adj_close" not in rest:
             raise UserError(
                 f"{table.file}: no 'close' column among {_listed(table.columns.values())}; give "
-                "one row per timestamp and symbol with a close, or ready features with data.features "
-                "and data.target"
+                "one row per timestamp and symbol with a close, or ready features with "
+                "data.features and data.target"
             )
         fields = tuple(name for name in rest if name in FIELD_NAMES)
         return Columns(fields, tuple(name for name in rest if name not in FIELD_NAMES))

@@ -1,0 +1,189 @@
+"""Shows what a search would make of a file or source: `python -m trainable.data.check FILE`."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from trainable.data.build import build_dataset
+from trainable.data.dataset import Dataset
+from trainable.data.market import Market
+from trainable.data.settings import DataSettings
+from trainable.data.sources import SOURCES, load_market
+from trainable.data.splits import PARTS
+from trainable.data.times import show_time
+from trainable.errors import UserError
+from trainable.options import parse
+
+USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
+
+Reads and checks market data as a search would, and prints what it found: repairs, extreme moves,
+features, possible leaks and the split. FILE is CSV or Parquet; SOURCE is one of {sources}.
+Keys are those of `python -m search.run --help`: data.horizon=5 data.valid_from=2015-01-01 …"""
+
+PLAIN_WIDTH = 110  # columns where there is no terminal
+
+REPAIRS = {
+    "unsorted_rows": "rows out of order: sorted",
+    "rows_without_close": "rows without a close: missing bars",
+    "bar_out_of_range": "bars with open or close outside high and low: widened",
+    "bars_dropped": "bars without any symbol: dropped",
+}
+
+
+def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
+    """Prints the check; returns the exit status: 0, or 2 where the data cannot be used."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE.format(sources=", ".join(SOURCES)), file=sys.stdout if words else sys.stderr)
+        return 0 if words else 2
+    if console is None:
+        console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+    try:
+        settings = _settings(words[0], words[1:])
+        market = load_market(settings)
+        show_market(market, console)
+        show_dataset(build_dataset(market, settings), console)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def show_market(market: Market, console: Console) -> None:
+    """Prints what the source holds, what was repaired and which moves are extreme."""
+    quality = market.quality
+    columns = [*market.fields, *market.extra]
+    facts = [
+        ("data", market.name),
+        ("sha256", market.sha256[:16]),
+        ("rows in the file", quality.get("rows_in_file")),
+        ("bars with a close" if market.target is None else "rows used", quality["rows"]),
+        ("symbols", f"{len(market.symbols)}: {_few(market.symbols, 8)}"),
+        ("dates", f"{quality['first']} to {quality['last']} ({quality['bars']:,} bars)"),
+        ("bars a year", f"{market.periods_per_year:g}{' (intraday)' if market.intraday else ''}"),
+        ("columns", f"{len(columns)}: {_few(columns, 12)}"),
+        ("time zone", quality.get("time_zone")),
+        ("held out", quality.get("held_out_symbols")),
+        ("missing bars", quality["missing_bars"]),
+        ("zero-volume bars", quality.get("zero_volume_bars")),
+    ]
+    if "zero_returns" in quality:
+        share = quality["zero_return_share"]
+        facts.append(("zero returns", f"{quality['zero_returns']:,} ({share:.1%})"))
+    facts += [(f"empty cells in {n}", c) for n, c in quality["empty_cells"].items() if c]
+    _print_table(console, "Data", ["", ""], facts)
+    _print_table(console, "Repaired", ["what", "count"], _repairs(quality))
+    if "extreme_moves" in quality:
+        _show_moves(quality, console)
+
+
+def show_dataset(dataset: Dataset, console: Console) -> None:
+    """Prints features, possible leaks and the split."""
+    quality = dataset.quality
+    rows = [
+        (
+            figures["group"],
+            name,
+            f"{figures['mean']:.4g}",
+            f"{figures['std']:.4g}",
+            f"{figures['max_abs_z']:.1f}",
+            f"{figures['winsorised_share']:.1%}",
+        )
+        for name, figures in sorted(quality["features"].items(), key=lambda i: i[1]["group"])
+    ]
+    heads = ["group", "feature", "mean", "std", "largest |z|", "winsorised"]
+    _print_table(console, "Features on the training rows", heads, rows, numbers_from=2)
+    left_out = [(entry["feature"], entry["why"]) for entry in quality["left_out"]]
+    _print_table(console, "Features left out", ["feature", "why"], left_out)
+    warnings = [(text,) for text in quality["leak_warnings"]]
+    _print_table(console, "Leak?", ["warning"], warnings, empty="no feature resembles the target")
+    parts = []
+    for part in PARTS:
+        first, last = dataset.dates(part)
+        rows_in_part = len(dataset.rows_of(part))
+        parts.append((part, show_time(first), show_time(last), f"{rows_in_part:,}"))
+    title = f"Split (label: return from t+{dataset.lag} to t+{dataset.lag + dataset.horizon})"
+    _print_table(console, title, ["part", "first", "last", "rows"], parts, numbers_from=3)
+
+
+def _settings(what: str, rest: list[str]) -> DataSettings:
+    settings = parse(DataSettings, rest, prefix="data.")
+    if any(word.startswith(("data.path=", "data.source=")) for word in rest):
+        raise UserError(f"the data is {what!r} already; leave out data.path and data.source")
+    if what in SOURCES:
+        return replace(settings, source=what)
+    if Path(what).suffix or "/" in what or Path(what).exists():
+        return replace(settings, path=what)
+    return replace(settings, source=what)  # a misspelt source: load_market says so
+
+
+def _repairs(quality: dict[str, Any]) -> list[tuple[str, str]]:
+    found = [(text, f"{quality[key]:,}") for key, text in REPAIRS.items() if quality.get(key)]
+    if quality.get("adjusted"):
+        found.append(("open, high, low scaled to the adjusted close", "all"))
+    for entry in quality.get("left_out_columns", []):
+        found.append((f"column {entry['column']!r} left out: {entry['why']}", "1"))
+    if names := quality.get("ignored_columns"):
+        found.append((f"columns without numbers ignored: {_few(names, 8)}", str(len(names))))
+    if names := quality.get("symbols_without_bars"):
+        found.append((f"symbols without any bar: {_few(names, 8)}", str(len(names))))
+    return found
+
+
+def _show_moves(quality: dict[str, Any], console: Console) -> None:
+    moves, ticks = quality["extreme_moves"], quality["bad_ticks"]
+    rows = [
+        (
+            move["timestamp"],
+            move["symbol"],
+            f"{move['return']:+.1%}",
+            f"{move['robust_z']:+.1f}",
+            {None: "", "reverted": "bad tick: reverts", "stale": "bad tick: stale price before"}[
+                move["bad_tick"]
+            ],
+        )
+        for move in moves["largest"]
+    ]
+    title = (
+        f"Extreme moves: {moves['count']:,} beyond 15 robust deviations, of these "
+        f"{ticks['reverted'] + ticks['stale']:,} bad ticks (prices are not altered)"
+    )
+    _print_table(console, title, ["date", "symbol", "return", "robust z", ""], rows)
+
+
+def _print_table(
+    console: Console,
+    title: str,
+    heads: list[str],
+    rows: Iterable[tuple[Any, ...]],
+    numbers_from: int = 99,
+    empty: str = "none",
+) -> None:
+    table = Table(box=None, pad_edge=False, show_header=any(heads), header_style="dim")
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="right" if i >= numbers_from else "left", overflow="fold")
+    for row in rows:
+        if row[-1] is not None:
+            table.add_row(*[Text(f"{c:,}" if isinstance(c, int) else _text(c)) for c in row])
+    console.print(Text(title, style="bold"))
+    console.print(table if table.row_count else Text(empty, style="dim"))
+    console.print()
+
+
+def _text(cell: Any) -> str:
+    return _few(cell, 12) if isinstance(cell, list) else str(cell)
+
+
+def _few(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+if __name__ == "__main__":
+    sys.exit(main())
