@@ -1,4 +1,4 @@
-"""The last epochs of one trial, as far as the rules look back, and what they say about a plateau."""
+"""The last epochs of one trial, as far back as the rules look, and whether they are a plateau."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -78,9 +78,9 @@ class History:
         return [(e.epoch, e.values["val_loss"], e.values["sharpe"]) for e in self._epochs]
 
     def flat(self, objective: str, days_per_year: float) -> dict[str, Any] | None:
-        """Returns the figures where Sharpe, IC and objective are flat over the window that ends now.
+        """Returns the figures where Sharpe, IC and objective are flat over the newest window.
 
-        None where they are not, or where an epoch of the window has no position or is missing.
+        None where they are not, or where an end of the window has no position or misses an epoch.
         """
         rule, epochs = self._rule, list(self._epochs)[-self._rule.epochs :]
         if len(epochs) < rule.epochs or epochs[-1].epoch - epochs[0].epoch != rule.epochs - 1:
@@ -109,7 +109,7 @@ class History:
 
 def _mean_returns(epochs: Sequence[Epoch]) -> np.ndarray | None:
     returns = [e.returns for e in epochs if e.returns is not None]
-    return np.mean(returns, axis=0, dtype=np.float64) if len(returns) == len(epochs) else None
+    return np.stack(returns).mean(axis=0, dtype=np.float64) if len(returns) == len(epochs) else None
 
 
 def _change(metric: str, first: Sequence[Epoch], last: Sequence[Epoch]) -> float | None:

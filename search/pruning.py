@@ -1,7 +1,7 @@
 """The rules that stop trials, in one place: reports in, verdicts with evidence out.
 
-Order of the rules at an epoch: a numeric failure that the worker found, frozen metrics, the worker's
-own end, the rung, the flat Sharpe. Nothing here knows Ray, Optuna or torch.
+Order of the rules at an epoch: a numeric failure that the worker found, frozen metrics, the
+worker's own end, the rung, the flat Sharpe. Nothing here knows Ray, Optuna or torch.
 """
 
 from collections import defaultdict
@@ -209,9 +209,9 @@ class Judge:
         sharpe, value = member.history.mean("sharpe"), member.objectives[member.epoch]
         level, median = self._rungs.last_median(without=number)
         figures |= {"sharpe": sharpe, "value": value, "median": median, "median_level": level}
-        positive = sharpe is not None and sharpe > 0 and value is not None
+        positive = sharpe is not None and sharpe > 0
         # With no other trial on any rung there is no median that a good one could miss.
-        if positive and (median is None or value > median):
+        if positive and value is not None and (median is None or value > median):
             member.note(Verdict("complete", "converged", figures))
         else:
             member.note(Verdict("prune", "flat_sharpe", figures))

@@ -78,7 +78,7 @@ class RungState:
 
 
 class Rungs:
-    """The values that trials had at each rung (higher is better) and the rule that cuts the low ones.
+    """The values that trials had at each rung (higher is better), and who is cut there.
 
     A batch of one value with `minimum=1` decides exactly as Ray's `ASHAScheduler(brackets=1)` does.
 
