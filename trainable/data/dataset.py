@@ -90,6 +90,8 @@ class Dataset:
             return np.arange(len(self.feature_names))
         known = self.groups()
         wanted = [group.strip() for group in groups.split("+")]
+        if "all" in wanted:
+            raise UserError(f"data/features {groups!r}: all stands alone, or name the groups")
         for group in wanted:
             if group not in known and group in GROUPS:
                 raise UserError(

@@ -75,10 +75,11 @@ def _first_bar(timestamps: np.ndarray, key: str, given: str, span: str) -> int:
         raise UserError(f"data.{key}={given!r} is no date; write it as 2015-01-31")
     if date.tzinfo is not None:
         date = date.tz_convert("UTC").tz_localize(None)
-    moment = date.to_datetime64()
-    if not len(timestamps) or not timestamps[0] <= moment <= timestamps[-1]:
+    if not len(timestamps) or not (
+        pd.Timestamp(timestamps[0]) <= date <= pd.Timestamp(timestamps[-1])
+    ):
         raise UserError(f"data.{key}={given} is outside the data: {span}")
-    return int(np.searchsorted(timestamps, moment))
+    return int(np.searchsorted(timestamps, date.to_datetime64()))
 
 
 def rows_inside(time: np.ndarray, part: tuple[int, int], reach: int) -> np.ndarray:

@@ -1,0 +1,281 @@
+"""The dataset of a search: no look-ahead, identical scoring rows, clear refusals."""
+
+import json
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pytest
+
+from tests.test_features import make_market, without
+from trainable.data.build import build_dataset, evaluation_dataset
+from trainable.data.dataset import Dataset
+from trainable.data.features import FEATURES
+from trainable.data.market import Market
+from trainable.data.scaler import fit_scaler
+from trainable.data.settings import DataSettings
+from trainable.errors import UserError
+
+SETTINGS = DataSettings()
+
+
+def altered_from(market: Market, first: int) -> Market:
+    """The market with every price and volume from bar `first` on replaced by something else."""
+    rng = np.random.default_rng(99)
+    shape = (len(market.timestamps) - first, len(market.symbols))
+    factor = np.exp(rng.normal(0, 0.5, shape))
+    fields = {name: x.copy() for name, x in market.fields.items()}
+    for name, x in fields.items():
+        x[first:] *= rng.uniform(0.1, 30.0, shape) if name == "volume" else factor
+    return replace(market, fields=fields)
+
+
+def holes(market: Market, share: float = 0.03) -> Market:
+    hidden = np.random.default_rng(5).random(market.present.shape) < share
+    return without(market, hidden)
+
+
+def assert_same_until(a: Dataset, b: Dataset, bar: int) -> None:
+    """Asserts that nothing that is known at a bar before `bar` differs."""
+    assert a.feature_names == b.feature_names
+    np.testing.assert_array_equal(a.time, b.time)
+    before = a.time < bar
+    np.testing.assert_array_equal(a.features[before], b.features[before])
+    known = a.time + a.reach < bar
+    np.testing.assert_array_equal(a.target[known], b.target[known])
+    np.testing.assert_array_equal(
+        a.forward_returns[: bar - a.lag - 1], b.forward_returns[: bar - a.lag - 1]
+    )
+
+
+@pytest.mark.parametrize("intraday", [False, True])
+def test_changing_all_prices_after_a_date_changes_nothing_before(intraday: bool) -> None:
+    market = holes(make_market(bars=1500, symbols=3, intraday=intraday))
+    settings = DataSettings(horizon=3)
+    a = build_dataset(market, settings, 20)
+    for part in ("valid", "gate", "test"):
+        first = a.split.part(part)[0]
+        b = build_dataset(altered_from(market, first), settings, 20)
+        assert_same_until(a, b, first)
+        np.testing.assert_array_equal(a.train_rows, b.train_rows)
+        for kind in ("robust", "standard"):
+            x, y = (fit_scaler(d.features[d.train_rows], kind) for d in (a, b))
+            assert x.to_dict() == y.to_dict()
+        assert a.quality == b.quality
+    assert a.target[a.train_rows].std() > 0
+
+
+def test_system_a7_scaler_fitted_on_training_dates_only() -> None:
+    market = make_market(bars=1000)
+    dataset = build_dataset(market, SETTINGS)
+    assert dataset.time[dataset.train_rows].max() + dataset.reach < dataset.split.valid[0]
+    wild = altered_from(market, dataset.split.valid[0])
+    again = build_dataset(wild, SETTINGS)
+    assert not np.array_equal(dataset.features, again.features)
+    assert (
+        fit_scaler(dataset.features[dataset.train_rows]).to_dict()
+        == fit_scaler(again.features[again.train_rows]).to_dict()
+    )
+
+
+def test_system_a7_rolling_features_do_not_restart_anywhere() -> None:
+    dataset = build_dataset(make_market(bars=1000), SETTINGS)
+    longest = max(FEATURES[name].warmup for name in dataset.feature_names)
+    undefined = np.isnan(dataset.features).any(axis=1)
+    np.testing.assert_array_equal(undefined, dataset.age <= longest)
+
+
+def test_system_b6_windows_never_cross_symbols() -> None:
+    dataset = build_dataset(holes(make_market(bars=1000, symbols=4)), SETTINGS, 20)
+    for rows in (dataset.train_rows, dataset.valid_rows, dataset.rows_of("test")):
+        window = rows[:, None] + np.arange(-19, 1)
+        assert (dataset.symbol[window] == dataset.symbol[rows][:, None]).all()
+        assert (np.diff(dataset.time[window], axis=1) > 0).all()
+
+
+def test_system_b6_every_symbol_is_split_at_the_same_dates() -> None:
+    dataset = build_dataset(make_market(bars=1000, symbols=4), SETTINGS)
+    for symbol in range(4):
+        own = dataset.valid_rows[dataset.symbol[dataset.valid_rows] == symbol]
+        assert (dataset.time[own[0]], dataset.time[own[-1]]) == (600, 748)
+
+
+def test_system_c_labels_of_twenty_bars_stay_within_their_part() -> None:
+    dataset = build_dataset(make_market(bars=1000), DataSettings(horizon=20, lag=1), 5)
+    for part in ("train", "valid", "gate", "test"):
+        time = dataset.time[dataset.rows_of(part)]
+        start, stop = dataset.split.part(part)
+        assert time.min() >= start
+        assert time.max() == stop - 22
+    assert dataset.reach == 21
+
+
+def test_system_c5_a_column_that_is_the_label_is_refused() -> None:
+    market = make_market(bars=1000)
+    close = market.fields["close"]
+    label = np.full_like(close, np.nan)
+    label[:-1] = close[1:] / close[:-1] - 1
+    with pytest.raises(UserError, match="made: feature 'tomorrow' is the label itself"):
+        build_dataset(replace(market, extra={"tomorrow": label.astype(np.float32)}), SETTINGS)
+
+
+def test_rows_do_not_depend_on_a_trials_window() -> None:
+    market = holes(make_market(bars=1000))
+    small, large = (build_dataset(market, SETTINGS, window) for window in (1, 80))
+    np.testing.assert_array_equal(small.features, large.features)
+    assert set(large.train_rows) < set(small.train_rows)
+    assert large.age[large.train_rows].min() >= 80
+    np.testing.assert_array_equal(small.valid_rows, large.valid_rows)
+    np.testing.assert_array_equal(large.valid_rows, build_dataset(market, SETTINGS, 80).valid_rows)
+
+
+def test_scored_rows_are_complete_and_sorted_by_time_then_symbol() -> None:
+    market = holes(make_market(bars=1000))
+    dataset = build_dataset(market, DataSettings(horizon=2))
+    time, symbol = dataset.time[dataset.valid_rows], dataset.symbol[dataset.valid_rows]
+    expected = [(t, s) for t in range(600, 748) for s in range(3) if market.present[t, s]]
+    assert list(zip(time.tolist(), symbol.tolist(), strict=True)) == expected
+    # A label may be missing there; such a row still counts for the Sharpe ratio.
+    assert np.isnan(dataset.target[dataset.valid_rows]).any()
+    assert np.isfinite(dataset.forward_returns[time, symbol]).all()
+    assert np.isfinite(dataset.target[dataset.train_rows]).all()
+    assert np.isfinite(dataset.features[dataset.train_rows]).all()
+
+
+def test_resolved_settings_and_dates() -> None:
+    market = make_market(bars=1000)
+    dataset = build_dataset(market, DataSettings(periods_per_year=250.0, cost_bps=3.0))
+    assert (dataset.periods_per_year, dataset.cost_bps, dataset.lag) == (250.0, 3.0, 0)
+    assert dataset.dates("train")[0] == market.timestamps[0]
+    assert dataset.dates("valid") == (market.timestamps[600], market.timestamps[749])
+    intraday = build_dataset(make_market(bars=3000, intraday=True), SETTINGS)
+    assert (intraday.periods_per_year, intraday.lag, intraday.intraday) == (98_280.0, 1, True)
+
+
+def test_quality_is_json_and_describes_every_feature() -> None:
+    market = replace(make_market(bars=1000, closes_only=True), quality={"missing_bars": 7})
+    dataset = build_dataset(market, SETTINGS)
+    quality = json.loads(json.dumps(dataset.quality, allow_nan=False))
+    assert quality["missing_bars"] == 7
+    assert tuple(quality["features"]) == dataset.feature_names
+    assert {"feature": "volume_ratio", "why": "the source has no volume"} in quality["left_out"]
+    assert quality["leak_warnings"] == []
+    assert date.fromisoformat(quality["split"]["valid"][0][:10]) == date(2003, 4, 21)
+    x = dataset.features[dataset.train_rows, 0].astype(np.float64)
+    figures = quality["features"]["momentum_1"]
+    lower, median, upper = np.percentile(x, [25, 50, 75])
+    assert figures["group"] == "price"
+    assert figures["mean"] == pytest.approx(x.mean())
+    assert figures["std"] == pytest.approx(x.std())
+    worst = np.abs(x - median).max() / ((upper - lower) / 1.349)
+    assert figures["max_abs_z"] == pytest.approx(worst, rel=1e-3)
+    assert figures["winsorised_share"] == pytest.approx(0.02, abs=0.002)
+    assert market.quality == {"missing_bars": 7}
+
+
+def test_leak_warnings_reach_the_quality() -> None:
+    market = make_market(bars=1000)
+    close = market.fields["close"]
+    hint = np.random.default_rng(0).normal(0, 0.02, close.shape)
+    hint[:-1] += close[1:] / close[:-1] - 1
+    dataset = build_dataset(replace(market, extra={"hint": hint.astype(np.float32)}), SETTINGS)
+    (warning,) = dataset.quality["leak_warnings"]
+    assert "'hint'" in warning
+
+
+def test_ready_features() -> None:
+    rng = np.random.default_rng(0)
+    shape = (1000, 2)
+    extra = {f"feat_{i}": rng.normal(size=shape).astype(np.float32) for i in range(3)}
+    market = replace(
+        make_market(bars=1000, symbols=2),
+        fields={},
+        extra=extra,
+        target=rng.normal(size=shape),
+        returns=rng.normal(size=shape),
+    )
+    dataset = build_dataset(market, DataSettings(horizon=5), 10)
+    assert dataset.groups() == {"ready": ("feat_0", "feat_1", "feat_2")}
+    assert dataset.time[dataset.train_rows].max() == 594
+    np.testing.assert_array_equal(dataset.forward_returns, market.returns)
+
+
+def test_too_few_rows_are_refused_with_figures() -> None:
+    with pytest.raises(
+        UserError, match=r"made: 84 training rows, at least 200 .* \(most: macd_cross, 22%\)"
+    ):
+        build_dataset(make_market(bars=250, symbols=1), DataSettings(horizon=33))
+    with pytest.raises(UserError, match=r"15 validation bars, at least 20 .* label of 60 bars"):
+        build_dataset(
+            make_market(bars=500), DataSettings(horizon=60, lag=0, gate_from="2002-06-07")
+        )
+    with pytest.raises(UserError, match=r"0 training rows, .* a window of 900"):
+        build_dataset(make_market(bars=1000), SETTINGS, 900)
+
+
+@pytest.mark.parametrize(
+    ("settings", "window", "message"),
+    [
+        (DataSettings(horizon=0), 1, r"data\.horizon must be at least 1"),
+        (DataSettings(lag=-2), 1, r"data\.lag must be at least 0"),
+        (DataSettings(cost_bps=-1.0), 1, r"data\.cost_bps must be at least 0"),
+        (DataSettings(periods_per_year=0.0), 1, r"data\.periods_per_year must be above 0"),
+        (DataSettings(valid_from="2050-01-01"), 1, r"data\.valid_from=2050-01-01 is outside"),
+        (SETTINGS, 0, r"data/window must be at least 1"),
+    ],
+)
+def test_bad_settings_are_refused(settings: DataSettings, window: int, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        build_dataset(make_market(bars=1000), settings, window)
+
+
+def test_no_usable_feature_is_refused_with_each_reason() -> None:
+    market = replace(
+        make_market(bars=1000, symbols=2),
+        fields={},
+        extra={"feat_a": np.ones((1000, 2), np.float32)},
+        target=np.zeros((1000, 2)),
+        returns=np.zeros((1000, 2)),
+    )
+    with pytest.raises(UserError, match=r"no feature can be used: feat_a: it is constant \(1\)"):
+        build_dataset(market, SETTINGS)
+
+
+def test_columns_by_group() -> None:
+    dataset = build_dataset(make_market(bars=1000, closes_only=True), SETTINGS)
+    everything = dataset.columns("all")
+    np.testing.assert_array_equal(everything, np.arange(len(dataset.feature_names)))
+    some = dataset.columns("calendar + price")
+    assert {dataset.feature_groups[j] for j in some} == {"price", "calendar"}
+    assert (np.diff(some) > 0).all()
+    groups = dataset.groups()
+    assert [dataset.feature_names[j] for j in some] == [*groups["price"], *groups["calendar"]]
+    with pytest.raises(UserError, match="did you mean 'price'"):
+        dataset.columns("prise")
+    with pytest.raises(UserError, match="made has no feature of group 'volume'"):
+        dataset.columns("price+volume")
+    with pytest.raises(UserError, match="all stands alone"):
+        dataset.columns("all+price")
+
+
+def test_gate_and_test_rows_follow_the_rule_of_the_validation_rows() -> None:
+    dataset = build_dataset(make_market(bars=1000), SETTINGS, 30)
+    np.testing.assert_array_equal(dataset.rows_of("valid"), dataset.valid_rows)
+    np.testing.assert_array_equal(dataset.rows_of("train"), dataset.train_rows)
+    gate = dataset.rows_of("gate")
+    assert len(gate) == 3 * 99
+    assert set(dataset.time[gate]) == set(range(750, 849))
+    with pytest.raises(ValueError, match="'all' is not a part"):
+        dataset.rows_of("all")
+
+
+def test_an_evaluation_dataset_has_the_same_features_and_nothing_fitted() -> None:
+    market = make_market(bars=1000)
+    trained = build_dataset(market, SETTINGS, 20)
+    fresh = evaluation_dataset(market, SETTINGS, trained.feature_names, 20, first=850)
+    assert fresh.feature_names == trained.feature_names
+    np.testing.assert_array_equal(fresh.features, trained.features)
+    np.testing.assert_array_equal(fresh.valid_rows, trained.rows_of("test"))
+    assert len(fresh.train_rows) == 0
+    with pytest.raises(UserError, match="no row to score after bar 999 of 1000"):
+        evaluation_dataset(market, SETTINGS, trained.feature_names, first=999)
