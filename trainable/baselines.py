@@ -82,7 +82,7 @@ def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
 
 
 def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
-    """Mean return of the last `bars` bars, of those that exist, known at each bar's close, [T, N]."""
+    """Mean return of the last `bars` bars known at each bar, of those that exist, [T, N]."""
     # The return of a decision at t ends at t + lag + 1: that is when it is known.
     known_after = dataset.lag + 1
     earned = np.zeros(dataset.forward_returns.shape)
