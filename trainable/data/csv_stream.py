@@ -24,13 +24,25 @@ def csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
     names, skip, delimiter = _header(path)
     schema: pa.Schema | None = None
     done = 0
+    uneven: list[str] = []  # rows with too few or too many cells: the first
+
+    def refuse(row: pacsv.InvalidRow) -> str:
+        cells = " ".join(row.text.split())[:60]
+        uneven.append(
+            f"{path}: data row {row.number - skip}: {row.actual_columns} cells instead of "
+            f"{row.expected_columns} (truncated file?): {cells!r}"
+        )
+        return "error"
+
     try:
         with (
             pa.input_stream(path, compression="detect") as stream,
             pacsv.open_csv(
                 stream,
-                pacsv.ReadOptions(block_size=BLOCK, column_names=names, skip_rows=skip),
-                pacsv.ParseOptions(delimiter=delimiter),
+                pacsv.ReadOptions(  # without threads the parser knows its row numbers
+                    block_size=BLOCK, column_names=names, skip_rows=skip, use_threads=False
+                ),
+                pacsv.ParseOptions(delimiter=delimiter, invalid_row_handler=refuse),
                 pacsv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
                     null_values=[""],  # words such as NA are symbols in a symbol column
@@ -46,6 +58,8 @@ def csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
                 done += typed.num_rows
                 yield typed
     except pa.ArrowInvalid as error:
+        if uneven:
+            raise UserError(uneven[0]) from error
         if "Empty CSV file" in str(error):
             raise UserError(f"{path}: a header but no data rows") from error
         raise UserError(f"{path}: after data row {done}: {one_line(error)}") from error
