@@ -115,8 +115,11 @@ class Rungs:
         verdicts = self._verdicts[level]
         new = {n: finite(value) for n, value in arrivals.items() if n not in verdicts}
         self.enter(level, new)
+        pool = np.array(list(self._values[level].values()))
+        place = {number: index for index, number in enumerate(self._values[level])}
         for number, value in new.items():
-            cutoff, count = self._cutoff(level, without=number)
+            others = np.delete(pool, place[number]) if number in place else pool
+            cutoff, count = self._cutoff(level, others), len(others)
             evidence: dict[str, Any] = {
                 "level": level,
                 "value": value,
@@ -146,7 +149,7 @@ class Rungs:
     def last_median(self, without: int) -> tuple[int | None, float | None]:
         """Returns level and median of the highest rung that holds other trials' values, if any."""
         for level in reversed(self.levels):
-            others = self._others(level, without)
+            others = [value for n, value in self._values[level].items() if n != without]
             if others:
                 return level, float(np.median(others))
         return None, None
@@ -156,19 +159,15 @@ class Rungs:
         return tuple(self._state(level) for level in self.levels)
 
     def _state(self, level: int) -> RungState:
-        cutoff, count = self._cutoff(level, without=None)
+        values = np.array(list(self._values[level].values()))
         undefined = sum(v.evidence["value"] is None for v in self._verdicts[level].values())
-        return RungState(level, count, undefined, cutoff)
+        return RungState(level, len(values), undefined, self._cutoff(level, values))
 
-    def _others(self, level: int, without: int | None) -> list[float]:
-        return [value for number, value in self._values[level].items() if number != without]
-
-    def _cutoff(self, level: int, without: int | None) -> tuple[float | None, int]:
-        others = self._others(level, without)
+    def _cutoff(self, level: int, others: np.ndarray) -> float | None:
         if level == self.levels[-1] or len(others) < self.minimum:
-            return None, len(others)
+            return None
         # The same call as Ray's on purpose: equal decisions down to the last bit.
-        return float(np.percentile(others, (1 - 1 / self.reduction_factor) * 100)), len(others)
+        return float(np.percentile(others, (1 - 1 / self.reduction_factor) * 100))
 
 
 def mean_of_finite(values: Iterable[float | None]) -> float | None:
