@@ -88,6 +88,8 @@ def _check(settings: SyntheticSettings) -> None:
     look_up(LAG, settings.frequency, "frequency")
     if not -1.0 < settings.signal < 1.0:
         raise UserError(f"data.synthetic.signal={settings.signal}: a correlation, between -1 and 1")
+    if settings.seed < 0:
+        raise UserError(f"data.synthetic.seed={settings.seed}: at least 0")
     if settings.symbols < 1:
         raise UserError(f"data.synthetic.symbols={settings.symbols}: at least 1")
     if settings.bars < FEWEST_BARS:
