@@ -19,7 +19,7 @@ from trainable.options import asks_for_help, parse, print_help
 
 USAGE = "python -m analysis.rank runs/NAME [key=value …]"
 NARROWEST = 100
-PARAMS_A_TABLE = 5
+PARAMS_A_TABLE = 6
 
 Row = Mapping[str, Any]
 
@@ -144,6 +144,8 @@ def _number(value: float, digits: int = 2) -> str:
 
 
 def _param(value: object) -> str:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+        return str(int(value))  # a whole number, read as a float where another trial has none
     if isinstance(value, float):
         return "–" if isnan(value) else f"{value:.3g}"
     return "–" if value is None else str(value)
