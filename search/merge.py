@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from search import shards
+from trainable.data.dataset import Dataset
 from trainable.report import Report
+from trainable.scoring import scoring
 
 Key = tuple[int, int]  # number, epoch
 Curves = Mapping[Key, np.ndarray]
@@ -47,6 +50,17 @@ class Scored:
     periods: np.ndarray
     row_times: np.ndarray
     row_symbols: np.ndarray
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> Self:
+        """Returns the bars and rows that `trainable.metrics` scores on the validation part."""
+        rows = dataset.valid_rows
+        symbols = np.asarray(dataset.symbols, dtype=object)
+        return cls(
+            scoring(dataset, rows).timestamps,
+            dataset.timestamps[dataset.time[rows]],
+            symbols[dataset.symbol[rows]],
+        )
 
     def check(self, report: Report) -> None:
         """Raises `ValueError`, a defect, where an array of a report has the wrong length."""

@@ -40,11 +40,9 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
     if reasons:
         parts.append(_reasons(reasons))
     parts += [Text(line) for line in (_saved(run, epochs), _baselines(run)) if line]
-    following = [
-        f"python -m analysis.rank {shlex.quote(str(run.folder))}",
-        *([resume] if resume else []),
-    ]
-    parts += [Text.assemble(("next  ", "dim"), (command, "bold")) for command in following]
+    for command in (f"python -m analysis.rank {shlex.quote(str(run.folder))}", resume):
+        if command:
+            parts.append(Text.assemble(("next  ", "dim"), (command, "bold")))
     return Group(*parts)
 
 

@@ -24,7 +24,7 @@ TRIAL_COLUMNS = {
     "rank_ic": "Float64", "max_drawdown": "Float64", "turnover": "Float64",
     "break_even_bps": "Float64", "nan_rate": "Float64", "n_parameters": "Int64",
     "seconds": "Float64", "seed": "Int64", "cohort": None, "ranking_epoch": "Int64",
-    "started": "datetime64[us]", "ended": "datetime64[us]",
+    "started": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]",
 }  # fmt: skip
 """Columns of `trials.parquet` in their order, with their types; None: as the values are."""
 
@@ -219,7 +219,7 @@ def _column(values: list[Any], kind: str | None) -> pd.Series:
         if kind == "str":
             values = [None if v is None else str(v) for v in values]
     if kind.startswith("datetime"):
-        return pd.Series(pd.to_datetime(pd.Series(values, dtype="object"))).astype(kind)
+        return pd.Series(pd.to_datetime(pd.Series(values, dtype="object"), utc=True)).astype(kind)
     return pd.Series(values, dtype=kind)
 
 
