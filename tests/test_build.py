@@ -202,10 +202,12 @@ def test_ready_features() -> None:
 
 def test_too_few_rows_are_refused_with_figures() -> None:
     with pytest.raises(
-        UserError, match=r"made: 84 training rows, at least 200 .* \(most: macd_cross, 22%\)"
+        UserError, match=r"made: 84 training rows, at least 200 .* macd_cross undefined on 22%"
     ):
         build_dataset(make_market(bars=250, symbols=1), DataSettings(horizon=33))
-    with pytest.raises(UserError, match=r"15 validation bars, at least 20 .* label of 60 bars"):
+    with pytest.raises(
+        UserError, match=r"14 validation bars, at least 20 .* label of 60 bars; use"
+    ):
         build_dataset(
             make_market(bars=500), DataSettings(horizon=60, lag=0, gate_from="2002-06-07")
         )

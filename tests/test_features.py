@@ -1,10 +1,13 @@
 """The table of features: what holds for every entry, and independent definitions of some."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from trainable.data.features import FEATURES, FOREIGN_WARMUP, feature_table
 from trainable.data.market import Market
@@ -62,11 +65,11 @@ def column(market: Market, name: str) -> np.ndarray:
     return feature_table(market, [name]).values[:, 0]
 
 
-def usable(name: str, **kwargs: int) -> Market:
+def usable(name: str, seed: int = 0) -> Market:
     """A market on which the feature exists."""
     intraday = FEATURES[name].bars == "intraday"
     bars = 1200 if FEATURES[name].warmup > 100 else 400
-    return make_market(bars=bars, intraday=intraday, **kwargs)
+    return make_market(bars=bars, intraday=intraday, seed=seed)
 
 
 every_feature = pytest.mark.parametrize("name", FEATURES)
@@ -122,7 +125,7 @@ def test_only_the_declared_warmup_is_undefined_and_the_rest_varies(name: str) ->
 
 @every_feature
 def test_a_symbol_does_not_feel_the_others(name: str) -> None:
-    market = usable(name, symbols=3)
+    market = usable(name)
     table = feature_table(market, [name])
     alone = replace(
         market,
@@ -183,14 +186,16 @@ def test_counts_and_groups_with_and_without_open_high_low_and_volume() -> None:
     assert {"feature": "stochastic", "why": "the source has no high, low"} in closes.left_out
 
 
+def series(market: Market, name: str) -> Any:
+    return pd.Series(market.fields[name][:, 0])
+
+
 def test_features_agree_with_independent_definitions() -> None:
     market = make_market(symbols=1)
-    close, high, low = (pd.Series(market.fields[k][:, 0]) for k in ("close", "high", "low"))
-    volume = pd.Series(market.fields["volume"][:, 0])
+    close, high, low, volume = (series(market, k) for k in ("close", "high", "low", "volume"))
     moves = close.pct_change()
     typical = (close + high + low) / 3
-    gain, loss = moves.where(moves > 0, 0.0), -moves.where(moves < 0, 0.0)
-    assert gain.sum() > loss.sum() * 0.1
+    lowest, highest = low.rolling(14).min(), high.rolling(14).max()
     expected = {
         "momentum_5": close / close.shift(5) - 1,
         "ma_50": close / close.rolling(50).mean() - 1,
@@ -199,9 +204,7 @@ def test_features_agree_with_independent_definitions() -> None:
         "bollinger_width": 4 * close.rolling(20).std(ddof=0) / close.rolling(20).mean(),
         "close_location": (close - low) / (high - low) - 0.5,
         "volume_ratio": np.log(volume / volume.shift(1).rolling(20).mean()),
-        "stochastic": (close - low.rolling(14).min())
-        / (high.rolling(14).max() - low.rolling(14).min())
-        - 0.5,
+        "stochastic": (close - lowest) / (highest - lowest) - 0.5,
         "vwap_20": close * volume.rolling(20).sum() / (typical * volume).rolling(20).sum() - 1,
         "distance_high_20": close / close.rolling(20).max() - 1,
     }
@@ -322,3 +325,27 @@ def test_a_column_with_the_name_of_a_feature_is_refused() -> None:
 def test_nothing_to_compute_is_refused() -> None:
     with pytest.raises(UserError, match="no features"):
         feature_table(replace(make_market(), fields={}))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    bars=st.integers(1, 150),
+    missing=st.sampled_from([0.0, 0.2, 0.9]),
+    untraded=st.sampled_from([0.0, 0.5, 1.0]),
+    tick=st.sampled_from([1e-6, 0.05, 5.0]),
+    intraday=st.booleans(),
+)
+def test_no_market_gives_infinite_values(
+    seed: int, bars: int, missing: float, untraded: float, tick: float, intraday: bool
+) -> None:
+    market = make_market(bars=bars, symbols=2, seed=seed, intraday=intraday)
+    rng = np.random.default_rng(seed)
+    fields = {k: np.maximum(np.round(x / tick), 1.0) * tick for k, x in market.fields.items()}
+    fields["volume"] = np.where(rng.random((bars, 2)) < untraded, 0.0, market.fields["volume"])
+    thin = without(replace(market, fields=fields), rng.random((bars, 2)) < missing)
+    table = feature_table(thin)
+    assert len(table.values) == thin.present.sum()
+    assert not np.isinf(table.values).any()
+    finite = table.values[np.isfinite(table.values)]
+    assert np.abs(finite).max(initial=0.0) < 1e3

@@ -17,7 +17,7 @@ def with_columns(**columns: np.ndarray) -> Market:
 
 
 def reasons(table: FeatureTable) -> dict[str, str]:
-    _, left_out = screen(table, (0, 600))
+    kept, left_out = screen(table, (0, 600))
     assert len(kept) + len(left_out) == len(table.names)
     return {entry["feature"]: entry["why"] for entry in left_out}
 

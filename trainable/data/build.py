@@ -170,12 +170,13 @@ def _check_size(dataset: Dataset) -> None:
             inside = np.flatnonzero((dataset.time >= start) & (dataset.time < stop))
             missing = (~np.isfinite(dataset.features[inside])).mean(axis=0)
             worst = int(missing.argmax())
+            undefined = f" and {dataset.feature_names[worst]} undefined on {missing[worst]:.0%}"
             raise UserError(
                 f"{dataset.name}: {found} {part}, at least {least} are needed: {stop - start} bars "
                 f"and {len(inside)} rows in that part, less a window of {dataset.max_window}, a "
-                f"label of {dataset.reach} bars and features not yet defined (most: "
-                f"{dataset.feature_names[worst]}, {missing[worst]:.0%}); use more data, a shorter "
-                "window or horizon, or set data.valid_from, data.gate_from and data.test_from"
+                f"label of {dataset.reach} bars{undefined if missing[worst] else ''}; use more "
+                "data, a shorter window or horizon, or set data.valid_from, data.gate_from and "
+                "data.test_from"
             )
 
 
