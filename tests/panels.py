@@ -4,6 +4,7 @@ import numpy as np
 
 from trainable.data.dataset import Dataset
 from trainable.data.splits import Split
+from trainable.metrics import Scores, score, scoring
 
 
 def panel(
@@ -60,3 +61,14 @@ def panel(
 def on_rows(dataset: Dataset, grid: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The values of a [T, N] grid on rows, as one member's predictions [1, m]."""
     return grid[dataset.time[rows], dataset.symbol[rows]][None]
+
+
+def noise(T: int, N: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0.0, 0.01, (T, N))
+
+
+def scored(dataset: Dataset, grid: np.ndarray) -> Scores:
+    """The scores of predictions on the [T, N] grid, on the validation rows."""
+    predictions = on_rows(dataset, grid, dataset.valid_rows)
+    training = on_rows(dataset, grid, dataset.train_rows)
+    return score(scoring(dataset, dataset.valid_rows), predictions, training)[0]

@@ -97,7 +97,7 @@ def slow_ic(
         y = [float(dataset.target[rows[i]]) for i in members]
         if len(x) < 2 or flat(x, pstd(train)) or max(y) == min(y):
             continue
-        found.append(float(measure(x, y).statistic))
+        found.append(float(np.asarray(measure(x, y))[0]))
     return fmean(found) if found else None
 
 

@@ -97,7 +97,7 @@ def cluster(rng: np.random.Generator, shape: tuple[int, int], memory: float) -> 
     """First-order autoregression over time, [T, N]; stationary from the first bar, variance 1."""
     noise = rng.standard_normal(shape) * np.sqrt(1.0 - memory**2)
     noise[0] /= np.sqrt(1.0 - memory**2)
-    return lfilter([1.0], [1.0, -memory], noise, axis=0)
+    return np.asarray(lfilter([1.0], [1.0, -memory], noise, axis=0))
 
 
 def draw_volume(
@@ -123,7 +123,7 @@ def planted_index(location: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """
     weights = np.full(VOLUME_MEMORY + 1, 1.0 / VOLUME_MEMORY)
     weights[0] = 0.0
-    before = lfilter(weights, [1.0], volume, axis=0)
+    before = np.asarray(lfilter(weights, [1.0], volume, axis=0))
     before[:VOLUME_MEMORY] = volume[:VOLUME_MEMORY]
     surprise = (np.log(volume / before) - SURPRISE_MEAN) / SURPRISE_STD
     surprise[:VOLUME_MEMORY] = 0.0

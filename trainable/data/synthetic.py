@@ -212,5 +212,5 @@ def _hash(timestamps: np.ndarray, fields: dict[str, np.ndarray]) -> str:
     digest = hashlib.sha256(timestamps.tobytes())
     for name in sorted(fields):
         digest.update(name.encode())
-        digest.update(fields[name])
+        digest.update(fields[name].data)
     return digest.hexdigest()
