@@ -1,0 +1,174 @@
+"""What TPE sees of a search: a small study in memory, rebuilt at will from the durable one.
+
+A suggestion depends only on the search's seed, how many were asked before, what was told and what
+is in flight; so a search that was killed and resumed suggests what an unbroken one would have.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from search.byhand import ByHand, check_used
+from search.lessons import Seen, is_cut, lesson, view_of
+from search.trials import derive_seed
+from trainable.errors import UserError
+from trainable.report import NUMERIC_FAILURES
+
+SpaceFunction = Callable[[optuna.Trial], dict[str, Any]]
+
+STARTUP = 16  # random trials before TPE begins
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """One call of a space: what it suggested, from what, and the constants it returned."""
+
+    params: dict[str, Any]
+    distributions: dict[str, BaseDistribution]
+    constants: dict[str, Any]
+
+
+class Sampler:
+    """TPE over searched trials (kinds `search` and `enqueued`) in an in-memory study.
+
+    Not thread-safe: its owner calls it under one lock.
+
+    Args:
+        seed: of the search.
+        startup: number of told trials before which suggestions are random.
+        direction: of the objective, "maximize" or "minimize".
+    """
+
+    def __init__(self, seed: int, startup: int = STARTUP, direction: str = "maximize") -> None:
+        self._seed = seed
+        self._startup = startup
+        self._direction = direction
+        self._told: list[Seen] = []  # what teaches, in the order of its end
+        self._running: dict[int, Seen] = {}
+        self._build()
+
+    def load(self, told: Sequence[Seen], running: Iterable[Seen]) -> None:
+        """Replaces everything: `told` in the order in which trials ended, and those in flight."""
+        self._told = [seen for seen in told if lesson(seen) is not None]
+        self._running = {seen.number: seen for seen in running}
+        self._build()
+
+    def ask(self, space: SpaceFunction, index: int, fixed: Mapping[str, Any]) -> Suggestion:
+        """Calls `space` with a trial that samples by TPE.
+
+        The trial leaves no trace here, whether or not the space raises: `add` enters it.
+
+        Args:
+            space: suggests from its trial and returns constants.
+            index: how many searched trials were asked before in this search.
+            fixed: values given by hand.
+
+        Raises:
+            UserError: a value by hand that is not of this space.
+        """
+        tpe = make_sampler(derive_seed(self._seed, 0, index), self._startup)
+        self._study.sampler = ByHand(tpe, fixed) if fixed else tpe
+        trial = self._study.ask()
+        try:
+            constants = space(trial)
+        finally:
+            self._study.tell(trial, state=TrialState.FAIL)
+        if not isinstance(constants, dict):
+            raise UserError(
+                f"the space returned {type(constants).__name__}; it must return a dict of constants"
+            )
+        check_used(fixed, trial.params, constants)
+        return Suggestion(dict(trial.params), dict(trial.distributions), constants)
+
+    def add(self, seen: Seen) -> None:
+        """Enters a trial in flight: TPE keeps later suggestions away from it."""
+        self._running[seen.number] = seen
+        self._place(seen)
+
+    def tell(self, seen: Seen) -> None:
+        """Tells the end of a trial that was in flight."""
+        del self._running[seen.number]
+        place = self._places.pop(seen.number)
+        state = lesson(seen)
+        if state is None:
+            self._study.tell(place, state=TrialState.FAIL)
+            return
+        self._told.append(seen)
+        self._view.append(seen)
+        if is_cut(len(self._told)):
+            self._build()
+            return
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, place)
+        trial = optuna.Trial(self._study, trial_id)
+        for epoch, value in seen.reports.items():
+            trial.report(value, epoch)
+        for key, value in _constraints(seen).items():
+            trial.set_constraint(key, value)
+        self._study.tell(place, seen.value if state is TrialState.COMPLETE else None, state)
+
+    def seen(self) -> list[int]:
+        """Returns the numbers of the told trials that TPE sees, ascending."""
+        return sorted(seen.number for seen in self._view)
+
+    def _build(self) -> None:
+        self._view = view_of(self._told, self._direction)
+        self._places: dict[int, int] = {}  # number here by durable number, of those in flight
+        self._storage = optuna.storages.InMemoryStorage()
+        self._study = optuna.create_study(
+            storage=self._storage,
+            sampler=make_sampler(self._seed, self._startup),
+            pruner=optuna.pruners.NopPruner(),
+            study_name="sampler",
+            direction=self._direction,
+        )
+        self._study_id = self._storage.get_study_id_from_name("sampler")
+        # In the order of asking: TPE weighs its trials by their numbers, the newest most.
+        everything = [*self._view, *self._running.values()]
+        for seen in sorted(everything, key=lambda seen: seen.number):
+            self._place(seen)
+
+    def _place(self, seen: Seen) -> None:
+        if seen.number in self._running:
+            trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+            self._places[seen.number] = len(trials)
+        self._study.add_trial(_frozen(seen))
+
+
+def make_sampler(seed: int, startup: int) -> TPESampler:
+    """Returns the TPE of a search, every argument that is not deprecated stated."""
+    return TPESampler(
+        n_startup_trials=startup,
+        n_ei_candidates=24,
+        seed=seed,
+        # Jointly over the parameters every trial has; a conditional one on its own. `group=True`
+        # would model conditional ones jointly, but what it suggests depends on the order of
+        # telling, which a resumed search could not reproduce.
+        multivariate=True,
+        group=False,
+        # Trials in flight count as bad, or a batch asked at once would be one point many times.
+        constant_liar=True,
+    )
+
+
+def _constraints(seen: Seen) -> dict[str, float]:
+    # Infeasible: ranked below everything else, however good the reports before the failure.
+    return {"numeric": 1.0} if seen.reason in NUMERIC_FAILURES else {}
+
+
+def _frozen(seen: Seen) -> FrozenTrial:
+    """Returns the trial as TPE sees it: in flight, or finished with its lesson."""
+    state = TrialState.RUNNING if seen.state is None else lesson(seen)
+    assert state is not None
+    return create_trial(
+        state=state,
+        value=seen.value if state is TrialState.COMPLETE else None,
+        params=seen.params,
+        distributions=seen.distributions,
+        intermediate_values=dict(seen.reports) if state is not TrialState.RUNNING else {},
+        constraints=_constraints(seen),
+    )

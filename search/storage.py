@@ -1,0 +1,110 @@
+"""Opens the durable storage of a search: a journal file in its run folder, or a database by URL."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from sqlalchemy.exc import SQLAlchemyError
+
+from search.masking import mask
+from trainable.errors import UserError
+
+Storage = str | Path | None  # a journal file, a database URL, or in memory (tests)
+
+
+def open_storage(storage: Storage, *, create: bool) -> BaseStorage:
+    """Opens a storage for the one driver of a search.
+
+    Args:
+        storage: path of a journal file; a URL such as `postgresql://…` or `sqlite:///…`; None: in
+            memory only.
+        create: whether a journal file may be made.
+
+    Raises:
+        UserError: a missing or corrupt journal, a path that cannot be written, a database that
+            cannot be reached. A URL is named without its secrets.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if storage is None:
+        return InMemoryStorage()
+    if isinstance(storage, str) and "://" in storage:
+        return _open_database(storage)
+    return _open_journal(Path(storage), create=create)
+
+
+def name_of(storage: Storage) -> str:
+    """Returns how messages call a storage."""
+    if storage is None:
+        return "memory"
+    return mask(storage) if isinstance(storage, str) else str(storage)
+
+
+def repair_journal(path: Path) -> int:
+    """Cuts a journal back to its last newline, and returns how many bytes that took away.
+
+    A driver that was killed while it appended leaves half a line; Optuna reads past it, but glues
+    its next line to it and loses both.
+
+    Raises:
+        UserError: any other line is not a journal entry; names the file and the line.
+    """
+    end = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            if not _is_entry(line):
+                raise UserError(
+                    f"{path}:{number}: not an entry of an Optuna journal; "
+                    "restore the file from a copy, or start a new run"
+                )
+            end += len(line)
+    torn = path.stat().st_size - end
+    if torn:
+        with path.open("r+b") as file:
+            file.truncate(end)
+    return torn
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry: Any = json.loads(line)
+    except ValueError:
+        return False
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("op_code"), int)
+        and 0 <= entry["op_code"] <= 10
+        and isinstance(entry.get("worker_id"), str)
+    )
+
+
+def _open_journal(path: Path, *, create: bool) -> BaseStorage:
+    try:
+        if path.exists():
+            repair_journal(path)
+            # A run has one driver (its folder is locked), so a lock found here is a dead one's.
+            path.with_name(path.name + ".lock").unlink(missing_ok=True)
+        elif not create:
+            raise UserError(f"{path}: there is no study here")
+        backend = JournalFileBackend(str(path))
+    except OSError as err:
+        raise UserError(f"{path}: cannot open the study: {err.strerror or err}") from err
+    try:
+        return JournalStorage(backend)
+    except (AssertionError, KeyError, TypeError, ValueError) as err:
+        raise UserError(f"{path}: entries that do not fit together ({err!r})") from err
+
+
+def _open_database(url: str) -> BaseStorage:
+    try:
+        return RDBStorage(url)
+    except (SQLAlchemyError, ImportError, ValueError, optuna.exceptions.OptunaError) as err:
+        # The driver's own text may repeat the URL with its password.
+        raise UserError(
+            f"storage={mask(url)}: cannot be opened ({type(err).__name__}); "
+            "expected a reachable database such as postgresql://user:password@host/name"
+        ) from None

@@ -1,0 +1,139 @@
+"""The study of a search: asks TPE, and is the one durable truth of every trial."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Self
+
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+
+from search.record import Record
+from search.sampler import STARTUP, Sampler, SpaceFunction
+from search.storage import Storage, name_of, open_storage
+from search.trials import SEARCHED, Asked, TrialRow, plain
+from trainable.errors import UserError, unknown
+
+__all__ = ["SEARCHED", "Asked", "SearchStudy", "TrialRow"]
+
+
+class SearchStudy(Record):
+    """Asks, stores and tells trials; safe to use from several threads of one process.
+
+    What is stored comes first: a driver killed at any moment leaves whole trials, each RUNNING or
+    with its end. The sampler learns of what was told at the next `ask`, so `report` and `finish`
+    never wait for TPE.
+
+    Attributes:
+        name: of the study.
+        seed: of the search.
+        direction: of the objective, "maximize" or "minimize".
+    """
+
+    def __init__(self, storage: BaseStorage, study_id: int, settings: Mapping[str, Any]) -> None:
+        """Use `create` or `open`."""
+        super().__init__(storage, study_id, settings["seed"])
+        self.direction: str = settings["direction"]
+        self._asking = threading.Lock()  # the sampler
+        self._sampler = Sampler(self.seed, settings["startup"], self.direction)
+        ended, self._untaught = self._untaught, []
+        self._sampler.load(ended, self._ledger.in_flight())
+
+    @classmethod
+    def create(
+        cls,
+        storage: Storage,
+        name: str,
+        seed: int,
+        startup: int = STARTUP,
+        direction: str = "maximize",
+    ) -> Self:
+        """Makes a new study.
+
+        Args:
+            storage: a journal file, a database URL, or None (in memory).
+            name: of the study within its storage.
+            seed: of the search.
+            startup: told trials before which suggestions are random.
+            direction: of the objective, "maximize" or "minimize".
+
+        Raises:
+            UserError: there is a study of that name, or the storage cannot be opened.
+        """
+        backend = open_storage(storage, create=True)
+        if name in [study.study_name for study in backend.get_all_studies()]:
+            raise UserError(
+                f"study {name!r} exists in {name_of(storage)}; add resume=true to go on with it, "
+                "or choose another name"
+            )
+        settings = {"seed": seed, "startup": startup, "direction": direction}
+        study_id = backend.create_new_study([StudyDirection[direction.upper()]], name)
+        backend.set_study_user_attr(study_id, "search", settings)
+        return cls(backend, study_id, settings)
+
+    @classmethod
+    def open(cls, storage: Storage, name: str) -> Self:
+        """Opens an existing study, as it was when its last driver ended or was killed.
+
+        Raises:
+            UserError: there is no such study, or what is stored is corrupt.
+        """
+        backend = open_storage(storage, create=False)
+        names = [study.study_name for study in backend.get_all_studies()]
+        if not names:
+            raise UserError(f"{name_of(storage)}: there is no study here")
+        if name not in names:
+            raise unknown(f"study in {name_of(storage)}", name, names)
+        study_id = backend.get_study_id_from_name(name)
+        attrs = backend.get_study_user_attrs(study_id)
+        if "search" not in attrs:
+            raise UserError(
+                f"study {name!r} in {name_of(storage)} was not made by a search, or was killed "
+                "while it was made; start a new run with another name"
+            )
+        return cls(backend, study_id, attrs["search"])
+
+    def ask(self, space: SpaceFunction) -> Asked:
+        """Asks for one more trial: first those enqueued, then what TPE suggests.
+
+        Args:
+            space: suggests from an Optuna trial and returns constants, which win over suggestions
+                of the same name.
+
+        Raises:
+            UserError: the space or an enqueued trial is at fault. Whatever is raised, nothing is
+                left behind, here or in the sampler.
+        """
+        with self._asking:
+            with self._lock:
+                ended, self._untaught = self._untaught, []
+                queue, index = list(self._ledger.queue), self._ledger.searched
+            for seen in ended:
+                self._sampler.tell(seen)
+            suggested = self._sampler.ask(space, index, queue[0] if queue else {})
+            kind = "enqueued" if queue else "search"
+            with self._lock:
+                asked = self._store(
+                    kind, None, suggested.params, suggested.distributions, suggested.constants
+                )
+                del self._ledger.queue[: len(queue[:1])]
+                seen = self._ledger.live[asked.number].seen
+            self._sampler.add(seen)
+            return asked
+
+    def enqueue(self, params: Mapping[str, Any], space: SpaceFunction) -> None:
+        """Puts a trial by hand into the queue, which is asked before anything else and is durable.
+
+        Args:
+            params: some or all parameters; the rest is sampled.
+            space: is called once on a trial that is thrown away, to see that it takes `params`.
+
+        Raises:
+            UserError: an unknown parameter, or a value outside of the space; nothing is stored.
+        """
+        fixed = plain(dict(params))
+        Sampler(self.seed).ask(space, 0, fixed)
+        with self._lock:
+            key = f"enqueued:{self._ledger.enqueued}"
+            self._storage.set_study_user_attr(self._study_id, key, fixed)
+            self._ledger.enqueued += 1
+            self._ledger.queue.append(fixed)
