@@ -1,68 +1,16 @@
-"""The table of features: what holds for every entry, and independent definitions of some."""
+"""The table of features: what holds for every entry, and the matrix of a market."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.markets import column, make_market, without
 from trainable.data.features import FEATURES, FOREIGN_WARMUP, feature_table
 from trainable.data.market import Market
 from trainable.errors import UserError
-
-DAY = np.timedelta64(1, "D")
-MINUTE = np.timedelta64(1, "m")
-
-
-def make_market(
-    bars: int = 400,
-    symbols: int = 3,
-    *,
-    seed: int = 0,
-    intraday: bool = False,
-    closes_only: bool = False,
-    session: int = 390,
-) -> Market:
-    """Random bars: business days, or minutes in sessions of `session` bars."""
-    rng = np.random.default_rng(seed)
-    shape = (bars, symbols)
-    scale = 0.0005 if intraday else 0.01
-    close = 50.0 * np.exp(np.cumsum(rng.standard_t(5, shape) * scale, axis=0))
-    opened = close * np.exp(rng.normal(0, scale / 2, shape))
-    high = np.maximum(opened, close) * np.exp(np.abs(rng.normal(0, scale / 2, shape)))
-    low = np.minimum(opened, close) * np.exp(-np.abs(rng.normal(0, scale / 2, shape)))
-    volume = np.round(np.exp(rng.normal(10, 1, shape)))
-    start = np.datetime64("2001-01-01T14:30", "ns")
-    if intraday:
-        index = np.arange(bars)
-        timestamps = start + (index // session) * DAY + (index % session) * MINUTE
-    else:
-        timestamps = pd.bdate_range("2001-01-01", periods=bars).to_numpy()
-    fields = {"open": opened, "high": high, "low": low, "close": close, "volume": volume}
-    return Market(
-        timestamps=timestamps.astype("datetime64[ns]"),
-        symbols=tuple(f"S{i:02d}" for i in range(symbols)),
-        fields={"close": close} if closes_only else fields,
-        present=np.ones(shape, bool),
-        bad_ticks=np.zeros(shape, bool),
-        intraday=intraday,
-        periods_per_year=98_280.0 if intraday else 252.0,
-        name="made",
-        sha256="0" * 64,
-    )
-
-
-def without(market: Market, hidden: np.ndarray) -> Market:
-    """The market with the bars where `hidden` [T, N] missing."""
-    fields = {name: np.where(hidden, np.nan, x) for name, x in market.fields.items()}
-    return replace(market, fields=fields, present=market.present & ~hidden)
-
-
-def column(market: Market, name: str) -> np.ndarray:
-    return feature_table(market, [name]).values[:, 0]
 
 
 def usable(name: str, seed: int = 0) -> Market:
@@ -184,76 +132,6 @@ def test_counts_and_groups_with_and_without_open_high_low_and_volume() -> None:
     assert set(closes.groups) == {"price", "volatility", "calendar"}
     assert {entry["feature"] for entry in closes.left_out} == set(full.names) - set(closes.names)
     assert {"feature": "stochastic", "why": "the source has no high, low"} in closes.left_out
-
-
-def series(market: Market, name: str) -> Any:
-    return pd.Series(market.fields[name][:, 0])
-
-
-def test_features_agree_with_independent_definitions() -> None:
-    market = make_market(symbols=1)
-    close, high, low, volume = (series(market, k) for k in ("close", "high", "low", "volume"))
-    moves = close.pct_change()
-    typical = (close + high + low) / 3
-    lowest, highest = low.rolling(14).min(), high.rolling(14).max()
-    expected = {
-        "momentum_5": close / close.shift(5) - 1,
-        "ma_50": close / close.rolling(50).mean() - 1,
-        "volatility_20": moves.rolling(20).std(ddof=0),
-        "volatility_regime": moves.rolling(20).std(ddof=0) / moves.rolling(60).std(ddof=0) - 1,
-        "bollinger_width": 4 * close.rolling(20).std(ddof=0) / close.rolling(20).mean(),
-        "close_location": (close - low) / (high - low) - 0.5,
-        "volume_ratio": np.log(volume / volume.shift(1).rolling(20).mean()),
-        "stochastic": (close - lowest) / (highest - lowest) - 0.5,
-        "vwap_20": close * volume.rolling(20).sum() / (typical * volume).rolling(20).sum() - 1,
-        "distance_high_20": close / close.rolling(20).max() - 1,
-    }
-    surprise = expected["volume_ratio"]
-    expected["volume_price_divergence"] = -moves.rolling(20).corr(surprise)
-    for name, oracle in expected.items():
-        np.testing.assert_allclose(
-            column(market, name), oracle.to_numpy(), rtol=2e-4, atol=2e-6, err_msg=name
-        )
-
-
-def test_rsi_by_wilders_own_recursion() -> None:
-    market = make_market(symbols=1)
-    steps = np.diff(market.fields["close"][:, 0])
-    up, down = np.maximum(steps, 0), np.maximum(-steps, 0)
-    gain, loss = up[:14].mean(), down[:14].mean()
-    values = [gain / (gain + loss)]
-    for t in range(14, len(steps)):
-        gain, loss = (13 * gain + up[t]) / 14, (13 * loss + down[t]) / 14
-        values.append(gain / (gain + loss))
-    np.testing.assert_allclose(column(market, "rsi_14")[14:], 2 * np.array(values) - 1, atol=1e-5)
-
-
-def test_neutral_values_where_price_and_range_stand_still() -> None:
-    market = make_market(bars=80, symbols=1)
-    fields = {key: np.full_like(x, 5.0) for key, x in market.fields.items()}
-    still = replace(market, fields=fields)
-    for name in ("close_location", "stochastic", "bollinger_position", "rsi_14", "volatility_20"):
-        values = column(still, name)
-        assert (values[FEATURES[name].warmup :] == 0.0).all(), name
-
-
-def test_zero_volume_counts_as_a_thousandth() -> None:
-    market = make_market(bars=60, symbols=1)
-    volume = market.fields["volume"].copy()
-    volume[40] = 0.0
-    values = column(replace(market, fields={**market.fields, "volume": volume}), "volume_ratio")
-    assert values[40] == pytest.approx(np.log(1e-3))
-    assert np.isfinite(values[20:]).all()
-
-
-def test_weekday_and_time_of_day_are_circles() -> None:
-    table = feature_table(make_market(bars=10, symbols=1), ["weekday_sin", "weekday_cos"])
-    angle = np.arctan2(table.values[:, 0], table.values[:, 1]) % (2 * np.pi)
-    np.testing.assert_allclose(angle * 7 / (2 * np.pi), [0, 1, 2, 3, 4] * 2, atol=1e-5)
-    market = make_market(bars=10, symbols=1, intraday=True)
-    table = feature_table(market, ["time_of_day_sin", "time_of_day_cos"])
-    hours = np.arctan2(table.values[:, 0], table.values[:, 1]) % (2 * np.pi) * 24 / (2 * np.pi)
-    np.testing.assert_allclose(hours, 14.5 + np.arange(10) / 60, atol=1e-4)
 
 
 def test_missing_bars_are_skipped_never_filled() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.test_features import make_market, without
+from tests.markets import make_market, without
 from trainable.data.features import FeatureTable, feature_table
 from trainable.data.market import Market
 from trainable.data.screen import screen

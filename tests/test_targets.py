@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.test_features import make_market, without
+from tests.markets import make_market, without
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
 from trainable.data.targets import label_interval, make_targets, sessions
