@@ -20,7 +20,6 @@ RUNS: dict[str, dict[str, Any]] = {
     "no_survivor": {"trials": 6, "survivors": False},
     "nothing": {"trials": 1, "survivors": False, "baselines": False},
     "interrupted": {"trials": 12, "interrupted": 6},
-    "all_running": {"trials": 3, "interrupted": 3, "baselines": False},
 }
 
 
