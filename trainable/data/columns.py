@@ -40,14 +40,16 @@ def time_column(table: Table) -> str:
 
 
 def time_cells(table: Table, name: str) -> pa.ChunkedArray:
-    """The column of timestamps; text columns `date` and `time` are joined."""
+    """The column of timestamps; columns `date` and `time` (of day) are joined."""
     column = table.read(name)
-    if name != "date" or "time" not in table.columns or not pa.types.is_string(column.type):
+    if name != "date" or "time" not in table.columns:
         return column
-    time = table.read("time")  # the day and the time of day in two columns
-    if not pa.types.is_string(time.type):
+    time = table.read("time")
+    if not (_is_text(column.type) or pa.types.is_date(column.type)):
         return column
-    return pc.binary_join_element_wise(column, time, " ")
+    if not (_is_text(time.type) or pa.types.is_time(time.type)):
+        return column
+    return pc.binary_join_element_wise(column.cast(pa.string()), time.cast(pa.string()), " ")
 
 
 def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.ndarray]:
@@ -123,7 +125,7 @@ def numbers(table: Table, name: str, required: bool, at: Where) -> np.ndarray | 
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
         kind = column.type
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_text(kind):
         column = to_numbers(column.cast(pa.string()), required, table.columns[name], at)
         if column is None:
             return None
@@ -137,6 +139,10 @@ def numbers(table: Table, name: str, required: bool, at: Where) -> np.ndarray | 
         return None
     values = column.to_numpy()
     return _decimal(values) if pa.types.is_float32(kind) else values.astype(np.float64, copy=False)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def _decimal(values: np.ndarray) -> np.ndarray:

@@ -19,7 +19,10 @@ EPOCH = r"^\d{5,}(?:\.0*)?$"
 # Largest absolute value of a plausible epoch in seconds, milli-, micro- and nanoseconds.
 EPOCH_UNITS = ((10**11, "s"), (10**14, "ms"), (10**17, "us"), (np.iinfo(np.int64).max, "ns"))
 
-Where = Callable[[int], str]
+YEARS = (1678, 2261)  # what nanoseconds in 64 bits can say
+
+Where = Callable[[int], str]  # 0-based row → file and row, for errors
+At = Callable[[np.ndarray], str]  # mask of the distinct values → the first row that has one
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def parse_times(column: pa.ChunkedArray, name: str, where: Where) -> Times:
 
     kind = distinct.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        instants, zone = _typed(distinct)
+        instants, zone = _typed(distinct, name, at)
     elif pa.types.is_integer(kind):
         instants, zone = _epochs(distinct.to_numpy().astype(np.int64), name, at), None
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
@@ -79,7 +82,11 @@ def parse_times(column: pa.ChunkedArray, name: str, where: Where) -> Times:
     return Times(values.astype("datetime64[ns]"), inverse[codes], zone)
 
 
-def _typed(distinct: pa.Array) -> tuple[np.ndarray, str | None]:
+def _typed(distinct: pa.Array, name: str, at: At) -> tuple[np.ndarray, str | None]:
+    years = pc.year(distinct).to_numpy(zero_copy_only=False)
+    beyond = (years < YEARS[0]) | (years > YEARS[1])
+    if beyond.any():
+        raise UserError(f"{at(beyond)}: {name!r} is outside the years 1678 to 2261")
     zone = distinct.type.tz if pa.types.is_timestamp(distinct.type) else None
     instants = distinct.cast(pa.timestamp("ns", zone)).to_numpy(zero_copy_only=False)
     instants = instants.astype(np.int64)
@@ -94,7 +101,7 @@ def _dates_if_midnight(instants: np.ndarray, local: np.ndarray) -> np.ndarray:
     return local if np.all(local % DAY == 0) else instants
 
 
-def _epochs(numbers: np.ndarray, name: str, at: Callable[[np.ndarray], str]) -> np.ndarray:
+def _epochs(numbers: np.ndarray, name: str, at: At) -> np.ndarray:
     if numbers.min() >= 19_000_101 and numbers.max() <= 21_001_231:  # YYYYMMDD
         text = pa.array(numbers).cast(pa.string())
         return _iso(text, None, name, at)
@@ -104,9 +111,7 @@ def _epochs(numbers: np.ndarray, name: str, at: Callable[[np.ndarray], str]) -> 
     return numbers.astype(f"datetime64[{unit}]").astype("datetime64[ns]").astype(np.int64)
 
 
-def _texts(
-    texts: pa.Array, name: str, at: Callable[[np.ndarray], str]
-) -> tuple[np.ndarray, str | None]:
+def _texts(texts: pa.Array, name: str, at: At) -> tuple[np.ndarray, str | None]:
     if pc.all(pc.match_substring_regex(texts, EPOCH)).as_py():
         numbers = texts.cast(pa.float64()).cast(pa.int64()) if "." in texts[0].as_py() else texts
         return _epochs(numbers.cast(pa.int64()).to_numpy(), name, at), None
@@ -126,11 +131,10 @@ def _texts(
     return _dates_if_midnight(instants, instants + minutes * 60 * 10**9), names
 
 
-def _iso(
-    texts: pa.Array, zone: str | None, name: str, at: Callable[[np.ndarray], str]
-) -> np.ndarray:
+def _iso(texts: pa.Array, zone: str | None, name: str, at: At) -> np.ndarray:
     try:
-        instants = texts.cast(pa.timestamp("ns", zone))
+        # By way of microseconds, from which the cast to nanoseconds notices an overflow.
+        instants = texts.cast(pa.timestamp("us", zone)).cast(pa.timestamp("ns", zone))
     except pa.ArrowInvalid:  # less usual ISO forms, or a bad cell: slower, but says which
         parsed = pd.to_datetime(
             pd.Series(texts.to_pylist(), dtype="object"),
@@ -138,7 +142,7 @@ def _iso(
             errors="coerce",
             utc=zone is not None,
         )
-        bad = parsed.isna().to_numpy()
+        bad = ~parsed.dt.year.between(*YEARS).to_numpy()
         if bad.any():
             cell = at(bad)
             first = texts[int(np.flatnonzero(bad)[0])].as_py()
@@ -167,9 +171,7 @@ def _offset_name(minutes: int) -> str:
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
 
-def _require_one_zone(
-    instants: np.ndarray, minutes: np.ndarray, name: str, at: Callable[[np.ndarray], str]
-) -> None:
+def _require_one_zone(instants: np.ndarray, minutes: np.ndarray, name: str, at: At) -> None:
     """One zone has one offset, or two an hour apart that change at most about twice a year."""
     kinds = np.unique(minutes)
     if len(kinds) == 1:
