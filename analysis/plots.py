@@ -32,14 +32,17 @@ def sharpe_sorted(run: Run) -> Figure:
     if not shown:
         return style.nothing(figure, "no configuration has a defined Sharpe ratio")
     axes = figure.add_subplot()
-    finalists = {row["number"] for _, row in shown if row["state"] == "COMPLETE"}
-    for place, (value, row) in enumerate(shown, start=1):
-        if row["number"] in finalists:
+    colours = [style.OUTCOMES[style.outcome(row["stop_reason"])] for _, row in shown]
+    faces = [
+        "white" if row["failed_seeds"] else colour
+        for colour, (_, row) in zip(colours, shown, strict=True)
+    ]
+    places = range(1, len(shown) + 1)
+    axes.scatter(places, [v for v, _ in shown], s=34, c=faces, edgecolors=colours, zorder=3)
+    for place, (_, row) in zip(places, shown, strict=True):
+        if row["sharpe_seeds"] > 1:
             seeds = _seed_sharpes(run, row)
             axes.scatter([place] * len(seeds), seeds, s=9, color=style.SKY, zorder=2)
-        colour = style.OUTCOMES[style.outcome(row["stop_reason"])]
-        face = "white" if row["failed_seeds"] else colour
-        axes.scatter(place, value, s=34, color=colour, facecolor=face, zorder=3)
     undefined = len(rows) - len(shown)
     left_out = f" ({undefined} more have no Sharpe ratio)" if undefined else ""
     style.dress(
@@ -61,7 +64,8 @@ def learning_curves(run: Run) -> Figure:
     figure = style.canvas("Learning curves by how the trial ended")
     reasons = {row["number"]: row["stop_reason"] for row in run.searched.to_dict("records")}
     known = run.epochs.query("number in @reasons")
-    curves = [(n, known.query("number == @n")) for n in map(int, np.unique(known["number"]))]
+    groups = [curve for _, curve in known.groupby("number")]
+    curves = [(int(np.asarray(curve["number"])[0]), curve) for curve in groups]
     if not curves:
         return style.nothing(figure, "no trial has finished an epoch")
     # Finished trials are drawn last, above the others.
