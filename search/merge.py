@@ -130,7 +130,7 @@ def read_returns(path: Path, numbers: Collection[int] | None = None) -> dict[Key
     """
     table = shards.read(path, ["number", "epoch", "net_return"])
     if numbers is not None:
-        table = table.filter(pc.is_in(table["number"], pa.array(list(numbers), pa.int64())))
+        table = table.filter(pc.field("number").isin(pa.array(list(numbers), pa.int64())))
     number, epoch = table["number"].to_numpy(), table["epoch"].to_numpy()
     values = table["net_return"].to_numpy()
     change = (np.diff(number) != 0) | (np.diff(epoch) != 0)
@@ -142,7 +142,7 @@ def read_returns(path: Path, numbers: Collection[int] | None = None) -> dict[Key
 def read_predictions(path: Path, number: int) -> np.ndarray | None:
     """Returns one trial's predictions in `predictions.parquet`; None without any."""
     table = shards.read(path, ["number", "prediction"])
-    values = table.filter(pc.equal(table["number"], number))["prediction"].to_numpy()
+    values = table.filter(pc.field("number") == number)["prediction"].to_numpy()
     return values if len(values) else None
 
 

@@ -89,7 +89,7 @@ class Results:
             if batch in self._shards:
                 yield shards.to_reports(shards.read(self._shards[batch], without=["predictions"]))
             else:
-                rows = old.filter(pc.equal(old["batch"], batch))
+                rows = old.filter(pc.field("batch") == batch)
                 yield merge.with_returns(shards.to_reports(rows), curves)
 
     def reports(self) -> list[Report]:
@@ -129,7 +129,7 @@ class Results:
         self._folder.write_parquet("trials.parquet", frame)
         counted = {
             "counts": tables.counts(rows),
-            "seconds_by_reason": tables.seconds_by_reason(frame),
+            "seconds_by_reason": tables.seconds_by_reason(records),
         }
         self._folder.write_json("run.json", dict(run) | counted)
         if all(row.state != "RUNNING" for row in rows):
@@ -208,7 +208,7 @@ class Results:
         if not path.exists():
             return shards.EMPTY
         table = shards.read(path)
-        return table.filter(pc.invert(pc.is_in(table["batch"], pa.array(list(self._shards)))))
+        return table.filter(~pc.field("batch").isin(pa.array(list(self._shards), pa.int64())))
 
     def _index(self, table: pa.Table) -> None:
         columns = [table[name].to_pylist() for name in ("number", "epoch", "batch", "predicted")]

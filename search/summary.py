@@ -82,8 +82,9 @@ def _reasons(reasons: Mapping[str, int]) -> Table:
 
 
 def _saved(run: Run, epochs: int) -> str:
-    ended = run.searched[run.searched["state"] != "RUNNING"]
-    trained = int(ended["epochs"].sum())
+    searched = run.searched.to_dict("records")
+    ended = [row["epochs"] for row in searched if row["state"] != "RUNNING"]
+    trained = int(sum(e for e in ended if not isnan(e)))
     possible = len(ended) * epochs
     if not possible:
         return ""

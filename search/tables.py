@@ -206,11 +206,15 @@ def counts(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
     }
 
 
-def seconds_by_reason(frame: pd.DataFrame) -> dict[str, float]:
-    """Returns the training seconds that went into trials of each stop reason."""
-    trained = frame[frame["kind"] != "baseline"]
-    sums = trained.groupby("stop_reason")["seconds"].sum().sort_values(ascending=False)
-    return {str(reason): round(float(seconds), 3) for reason, seconds in sums.items()}
+def seconds_by_reason(records: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Returns the training seconds that went into trials of each stop reason, the most first."""
+    sums: dict[str, float] = {}
+    for record in records:
+        if record["kind"] != "baseline":
+            reason = record["stop_reason"]
+            sums[reason] = sums.get(reason, 0.0) + record["seconds"]
+    ordered = sorted(sums.items(), key=lambda item: -item[1])
+    return {reason: round(seconds, 3) for reason, seconds in ordered}
 
 
 def _column(values: list[Any], kind: str | None) -> pd.Series:

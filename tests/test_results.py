@@ -53,7 +53,7 @@ class Rule:
 
 def report(number: int, epoch: int, loss: float | None = None, **more: Any) -> Report:
     """A report whose every number says whose it is."""
-    values = {
+    values: dict[str, float | None] = {
         "val_loss": 1.0 / epoch if loss is None else loss,
         "sharpe": number + epoch / 100,
         "grad_norm": 0.5,

@@ -78,7 +78,12 @@ def test_what_results_write_is_what_analysis_reads(tmp_path: Path):
     with RunFolder.create(tmp_path, "run") as folder:
         results = Results(folder, scored)
         for number in (0, 1, 4):
-            values = {"val_loss": 0.9, "sharpe": 1.0 + number, "sharpe_se": 0.4, "ic": 0.02}
+            values: dict[str, float | None] = {
+                "val_loss": 0.9,
+                "sharpe": 1.0 + number,
+                "sharpe_se": 0.4,
+                "ic": 0.02,
+            }
             net = random.normal(0, 0.01, len(days))
             stop = Stop("completed") if number != 1 else None
             results.add([Report(number, 1, 10, values, net_returns=net, stop=stop)])

@@ -125,5 +125,6 @@ def test_counts_by_state_reason_and_kind():
         "by_reason": {"asha_rung": 2, "interrupted": 1, "completed": 1},
         "by_kind": {"search": 3, "seed": 1},
     }
-    frame = trials_frame([trial_record(row, [epoch(1, 1.0, None)]) for row in rows])
-    assert seconds_by_reason(frame) == {"asha_rung": 0.5, "completed": 0.25, "interrupted": 0.25}
+    records = [trial_record(row, [epoch(1, 1.0, None)]) for row in rows]
+    records.append(baseline_record(-1, Rule("zero", {}, None)))
+    assert seconds_by_reason(records) == {"asha_rung": 0.5, "completed": 0.25, "interrupted": 0.25}
