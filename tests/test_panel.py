@@ -47,6 +47,7 @@ def test_grid_equals_the_pivot(data):
     np.testing.assert_array_equal(panel.fields["close"], expected.to_numpy())
     np.testing.assert_array_equal(panel.timestamps, expected.index.to_numpy())
     assert panel.symbols == tuple(expected.columns)
+    assert panel.cell is not None
     for k in range(len(table)):
         mask = np.zeros(panel.rows.shape, bool)
         mask.ravel()[panel.cell[k]] = True
@@ -224,6 +225,15 @@ def test_a_frame_is_hashed_by_content():
     changed = table.assign(close=table["close"] * 2)
     assert market(table).sha256 == market(table.copy()).sha256 != market(changed).sha256
     assert market(table.set_index(["timestamp", "symbol"])).sha256 == market(table).sha256
+
+
+def test_system_b3_text_cells_in_a_frame():
+    table = frame().astype({"close": object})
+    table.loc[9, "close"] = "n.m."
+    with pytest.raises(
+        UserError, match=r"data row 10 \(2024-01-03, S1\): 'n.m.' in column 'close'"
+    ):
+        market(table)
 
 
 def test_symbols_on_different_grids_are_refused_before_memory_ends():

@@ -73,8 +73,9 @@ def test_sp500_is_one_symbol_with_the_vix_known_at_each_close(sp500):
     from arch.data import vix as source
 
     known = source.load()["vix"].dropna()
+    when, level = known.index.to_numpy(), known.to_numpy()
     for k in np.flatnonzero(begins)[::97]:
-        assert vix[k] == np.float32(known[known.index <= days[k]].iloc[-1])
+        assert vix[k] == np.float32(level[when <= days[k]][-1])
 
 
 def test_the_same_source_has_the_same_hash(us20):

@@ -1,5 +1,8 @@
 """Which column of a table plays which part, and its values as numbers."""
 
+# pyright: reportAttributeAccessIssue=false
+# pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -59,7 +62,7 @@ def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.nd
     column = table.read(name)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    encoded = pc.dictionary_encode(column.cast(pa.string()).combine_chunks())
+    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     written = [(text or "").strip() for text in encoded.dictionary.to_pylist()]

@@ -1,5 +1,8 @@
 """CSV text → batches of number and text columns, in a stream; says which cell is wrong."""
 
+# pyright: reportAttributeAccessIssue=false
+# pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
+
 import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -101,7 +101,7 @@ def drop_empty(
     panel: Panel, present: np.ndarray, quality: dict[str, Any]
 ) -> tuple[Panel, np.ndarray]:
     """Drops bars on which no symbol is present, and symbols without any bar."""
-    bars, kept = present.any(axis=1), present.any(axis=0)
+    bars, kept = np.asarray(present.any(axis=1)), np.asarray(present.any(axis=0))
     if not bars.any():
         raise UserError(f"{panel.file}: no row has a close")
     quality["bars_dropped"] = int(np.count_nonzero(~bars))

@@ -1,13 +1,14 @@
 """Where markets come from: named sources, files, frames."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from pandas.util import hash_pandas_object
 
 from trainable.data.market import Market
 from trainable.data.panel import Panel, narrow, read_panel
@@ -40,21 +41,29 @@ def market_from_frame(frame: pd.DataFrame, settings: DataSettings, name: str = "
     """Makes a market of a long frame as if it were a Parquet file of the same columns.
 
     A named index (or several) counts as columns.
+
+    Args:
+        frame: a row per timestamp and symbol, or ready features.
+        settings: as for a file; `source` and `path` are not read.
+        name: the market's name, also in errors.
+
+    Raises:
+        UserError: data that cannot be used.
     """
     _check_settings(settings)
     if any(index is not None for index in frame.index.names) or isinstance(
         frame.index, pd.DatetimeIndex
     ):
         frame = frame.rename_axis(index=lambda n: n or "timestamp").reset_index()
+    digest = hashlib.sha256(repr(list(frame.columns)).encode())
+    digest.update(np.asarray(hash_pandas_object(frame, index=False)).tobytes())
     try:
-        arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata()
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:  # cells of several types
-        raise UserError(f"{name}: {' '.join(str(error).split())}") from error
-    digest = hashlib.sha256()
-    for column, array in zip(arrow.column_names, arrow.columns, strict=True):
-        digest.update(f"{column}:{array.type}".encode())
-        for value in (array.combine_chunks(),):
-            digest.update(pd.util.hash_array(value.to_pandas().to_numpy()).tobytes())
+        arrow = pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):  # columns of several types: as text, cell by cell
+        frame = frame.copy()
+        for column in [c for c, dtype in frame.dtypes.items() if dtype.kind == "O"]:
+            frame[column] = frame[column].map(str, na_action="ignore").astype("str")
+        arrow = pa.Table.from_pandas(frame, preserve_index=False)
     table = table_of(arrow, name, name, digest.hexdigest())
     return checked(read_panel(table, settings), settings, name)
 
@@ -92,7 +101,7 @@ def _sp500(settings: DataSettings) -> Market:
     bars = sp500.load().rename(columns=lambda c: c.lower().replace(" ", "_"))
     fear = vix.load()["vix"].dropna()
     known = fear.reindex(bars.index, method="ffill")  # as-of backward; NaN before it begins
-    fields = {name: bars[[name]].set_axis(["SP500"], axis=1) for name in bars.columns}
+    fields = {str(name): bars[name].to_frame("SP500") for name in bars.columns}
     return _wide("sp500", fields, {"vix": known.to_frame("SP500")}, settings)
 
 
@@ -128,12 +137,12 @@ def _synthetic(settings: DataSettings) -> Market:
 
 def _wide(
     name: str,
-    fields: dict[str, pd.DataFrame],
-    extra: dict[str, pd.DataFrame],
+    fields: Mapping[str, pd.DataFrame],
+    extra: Mapping[str, pd.DataFrame],
     settings: DataSettings,
 ) -> Market:
     """A market of frames with a row per bar and a column per symbol."""
-    frames = {n: frame.sort_index(axis=1) for n, frame in (fields | extra).items()}
+    frames = {n: frame.sort_index(axis=1) for n, frame in {**fields, **extra}.items()}
     first = next(iter(frames.values()))
     timestamps = first.index.to_numpy().astype("datetime64[ns]")
     grids = {n: frame.to_numpy(np.float64) for n, frame in frames.items()}

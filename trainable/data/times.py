@@ -1,7 +1,11 @@
 """Timestamps of any common form → instants; time zones; how many bars make a year."""
 
+# pyright: reportAttributeAccessIssue=false
+# pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
+
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -57,7 +61,7 @@ def parse_times(column: pa.ChunkedArray, name: str, where: Where) -> Times:
         raise UserError(f"{where(row)}: the {name!r} cell is empty; every bar needs its timestamp")
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    encoded = pc.dictionary_encode(column.combine_chunks())
+    encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
@@ -214,8 +218,12 @@ def bar_calendar(timestamps: np.ndarray) -> tuple[bool, float]:
     return False, 1.0
 
 
-def show_time(timestamp: np.datetime64) -> str:
-    """`2024-01-31`, or `2024-01-31 09:30:00` where there is a time of day."""
+def show_time(timestamp: Any) -> str:
+    """`2024-01-31`, or `2024-01-31 09:30:00` where there is a time of day.
+
+    Args:
+        timestamp: a numpy datetime64.
+    """
     text = str(timestamp.astype("datetime64[ns]"))
     day, _, time = text.partition("T")
     time = time.rstrip("0").rstrip(".") if "." in time else time
