@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -100,6 +101,15 @@ class RunFolder:
         shutil.rmtree(self.path)
         _unmake(self._made)
         return True
+
+    @contextmanager
+    def worth_keeping(self) -> Iterator[None]:
+        """Removes the folder when the block raises before it holds a result."""
+        try:
+            yield
+        except BaseException:
+            self.discard()
+            raise
 
     def close(self) -> None:
         """Lets another process drive the run."""

@@ -1,6 +1,6 @@
 """The results of a search: every report kept as it arrives, merged into the run folder's tables."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,24 @@ class Results:
     the returns of all its epochs; afterwards the tables are enough, and the shards are removed.
     `batch` in `epochs.parquet` is the shard of a row: what arrived together, in order of arrival.
 
+    Args:
+        folder: of the run.
+        scored: the bars and rows that every trial is scored on.
+        predict: of a finalist that reported no predictions, since the driver ended it.
+
     Raises:
         UserError: a shard or table is damaged; the message names it.
     """
 
-    def __init__(self, folder: RunFolder, scored: Scored) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        scored: Scored,
+        predict: Callable[[int], np.ndarray | None] | None = None,
+    ) -> None:
         self._folder = folder
         self._scored = scored
+        self._predict = predict
         self._path = folder.path / "shards"
         self._shards = {int(p.stem): p for p in sorted(self._path.glob("[0-9]*.parquet"))}
         self._where: dict[int, dict[int, int]] = {}  # number → epoch → batch
@@ -196,7 +207,8 @@ class Results:
             )
             return next(v for n, v in found if n == number and v is not None)
         path = self._folder.path / "predictions.parquet"
-        return merge.read_predictions(path, number) if path.exists() else None
+        found = merge.read_predictions(path, number) if path.exists() else None
+        return self._predict(number) if found is None and self._predict is not None else found
 
     def _all_epochs(self) -> pa.Table:
         parts = [self._old_epochs(), *(shards.scalars(path) for path in self._shards.values())]

@@ -23,7 +23,7 @@ def unknown(what: str, name: str, available: Iterable[str]) -> UserError:
 
 
 def look_up(table: Mapping[str, T], name: str, what: str) -> T:
-    """Returns `table[name]`; raises `UserError` with "did you mean" where there is no such entry."""
+    """Returns `table[name]`; raises `UserError` with "did you mean" where there is none."""
     if name not in table:
         raise unknown(what, name, table)
     return table[name]

@@ -1,0 +1,55 @@
+"""The words of a command line, kept in the run so that it can be resumed with its name alone."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from search.masking import mask
+from search.settings import SearchSettings
+from trainable.errors import UserError
+from trainable.options import split
+
+OWN = ("resume", "dry_run")  # of one session, not of the run
+
+
+def with_stored(argv: Sequence[str]) -> list[str]:
+    """Returns the arguments, after those that the run to be resumed was started with.
+
+    What is given now wins over what was given then.
+
+    Raises:
+        UserError: the run's record cannot be read, or a secret in it must be given again.
+    """
+    given = dict(split(token) for token in argv)
+    if given.get("resume", "").lower() != "true" or "name" not in given:
+        return list(argv)
+    file = Path(given.get("runs_dir", "runs")) / given["name"] / "run.json"
+    if not file.is_file():
+        return list(argv)
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))["arguments"]
+    except (OSError, KeyError, json.JSONDecodeError) as error:
+        raise UserError(
+            f"{file} cannot be read ({error}); restore it to resume this run"
+        ) from error
+    earlier = [token for token in stored if split(token)[0] not in (*given, *OWN)]
+    for token in earlier:
+        key, value = split(token)
+        if "***" in value:
+            raise UserError(f"{key} holds a secret that was not stored; give {key}=… again")
+    return [*earlier, *argv]
+
+
+def storable(argv: Sequence[str]) -> list[str]:
+    """Returns the arguments as they may be stored: secrets masked, one a key."""
+    last = dict(split(token) for token in argv)
+    return [f"{key}={mask(value)}" for key, value in last.items() if key not in OWN]
+
+
+def resume_command(settings: SearchSettings) -> str:
+    """Returns the command that goes on with an interrupted search."""
+    words = ["python", "-m", "search.run", f"name={settings.run_name}"]
+    if settings.runs_dir != "runs":
+        words.append(f"runs_dir={settings.runs_dir}")
+    return shlex.join([*words, "resume=true"])

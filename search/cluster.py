@@ -1,0 +1,117 @@
+"""Ray: a small cluster of our own on this machine, or one that runs already; token on, loopback."""
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from trainable.errors import UserError
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+REACH_S = 5.0  # seconds in which a cluster's address must answer
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A connection to Ray.
+
+    Attributes:
+        dashboard: its address, None where there is none.
+        ours: we started it and end it.
+        cpus, gpus: what it has.
+    """
+
+    dashboard: str | None
+    ours: bool
+    cpus: float
+    gpus: float
+
+
+@contextmanager
+def connect(address: str | None, dashboard: bool = True) -> Iterator[Cluster]:
+    """Connects to a cluster, or starts one here in a temporary folder of its own.
+
+    Args:
+        address: `auto`, HOST:PORT, or None for this machine.
+        dashboard: of a cluster that we start; on loopback.
+
+    Raises:
+        UserError: there is no cluster at that address.
+    """
+    os.environ.update(ENVIRONMENT)
+    if address is None:
+        folder = tempfile.mkdtemp(prefix="asharpe-")  # short: sockets have long names
+        try:
+            yield _start(folder, dashboard)
+        finally:
+            ray.shutdown()
+            shutil.rmtree(folder, ignore_errors=True)  # Ray's daemons may still write as they end
+        return
+    if address != "auto":
+        _reach(address)
+    try:
+        context = ray.init(address=address, **_quiet())
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        hint = "start one with `ray start --head`, or leave address out to use this machine"
+        raise UserError(f"address={address}: no Ray cluster answers there; {hint}") from error
+    try:
+        yield _cluster(context, ours=False)
+    finally:
+        ray.shutdown()
+
+
+def _start(folder: str, dashboard: bool) -> Cluster:
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    context = ray.init(
+        address="local",
+        num_cpus=os.cpu_count(),
+        include_dashboard=dashboard,
+        dashboard_host="127.0.0.1",
+        _temp_dir=folder,
+        **_quiet(),
+    )
+    return _cluster(context, ours=True)
+
+
+def _quiet() -> dict[str, Any]:
+    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+
+
+def _cluster(context: Any, ours: bool) -> Cluster:
+    there = ray.cluster_resources()
+    url = context.dashboard_url
+    return Cluster(
+        dashboard=f"http://{url}" if url else None,
+        ours=ours,
+        cpus=there.get("CPU", 0.0),
+        gpus=there.get("GPU", 0.0),
+    )
+
+
+def _reach(address: str) -> None:
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise UserError(f"address={address}: expected auto or HOST:PORT, such as 10.0.0.5:6379")
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH_S).close()
+    except OSError as error:
+        raise UserError(
+            f"address={address} does not answer ({error.strerror or error}); is the cluster up, "
+            "and its port open? leave address out to use this machine"
+        ) from error

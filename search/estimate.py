@@ -1,0 +1,64 @@
+"""How long a search will take: the steps it expects, times what a step takes here."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.cohorts import sizes
+from search.plan import Plan
+from trainable.config import TrialConfig, shape_key
+from trainable.member import Ticket
+from trainable.training import Training
+
+STEPS = 60  # measured; a few more come first, uncounted
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Expected work and time.
+
+    Attributes:
+        epochs: of all trials together, finalists' seeds included.
+        steps: optimizer steps of all trials together.
+        step_us: of one member, in a cohort as the search forms them.
+        seconds: on so many slots.
+    """
+
+    epochs: float
+    steps: float
+    step_us: float
+    seconds: float
+
+
+def expected_epochs(
+    levels: Sequence[int], trials: int, reduction_factor: int, finalist_seeds: int
+) -> float:
+    """Returns the epochs that a search trains if each rung passes one in `reduction_factor`."""
+    epochs, alive, before = 0.0, float(trials), 0
+    for i, level in enumerate(levels):
+        epochs += alive * (level - before)
+        before = level
+        if i < len(levels) - 1:
+            alive = max(1.0, alive / reduction_factor)
+    return epochs + alive * (finalist_seeds - 1) * levels[-1]
+
+
+def estimate(plan: Plan, slots: int) -> Estimate:
+    """Measures a few steps of the space's most frequent shape and returns what follows."""
+    settings = plan.settings
+    epochs = expected_epochs(
+        plan.levels, settings.trials, settings.reduction_factor, settings.finalist_seeds
+    )
+    by_shape: dict[object, list[TrialConfig]] = {}
+    for config in plan.facts.configs:
+        by_shape.setdefault(shape_key(config), []).append(config)
+    configs = max(by_shape.values(), key=len)
+    members = sizes(settings.trials, slots, settings.cohort_size).members
+    chosen = [configs[i % len(configs)] for i in range(members)]
+    training = Training([Ticket(i, c) for i, c in enumerate(chosen)], plan.dataset)
+    training.run_steps(STEPS // 4)
+    begun = time.perf_counter()
+    training.run_steps(STEPS)
+    step = (time.perf_counter() - begun) / STEPS / members
+    steps = epochs * training.batches
+    return Estimate(epochs, steps, step * 1e6, steps * step / slots)

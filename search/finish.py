@@ -1,0 +1,53 @@
+"""The end of a search: tables, the winner, and what there is to say of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+
+from analysis.load import Run, load_run
+from search import provenance
+from search.folder import RunFolder
+from search.plan import Plan
+from search.results import Results
+from search.study import SearchStudy
+from search.summary import summary
+from search.winner import export_best, on_continuation, say_continuation
+from trainable.baselines import Baseline
+
+
+def finish(
+    plan: Plan,
+    folder: RunFolder,
+    study: SearchStudy,
+    results: Results,
+    references: Sequence[Baseline],
+    run: dict[str, Any],
+    console: Console,
+    resume: str | None,
+) -> Run:
+    """Writes the run folder's tables and `best/`, and prints the summary.
+
+    Args:
+        plan: of the search. folder, study, results: what it left.
+        references: the baselines.
+        run: the content of `run.json` so far.
+        console: to print to.
+        resume: the command that goes on with an interrupted search; None when it has ended.
+    """
+    rows = study.rows()
+    run = {**run, "ended": provenance.now(), "interrupted": resume is not None}
+    results.finish(rows, references, run)
+    done = load_run(folder.path)
+    number = export_best(folder, done)
+    found = None
+    if number is not None and resume is None:
+        found = on_continuation(folder.path, plan)
+    if number is not None:
+        run |= {"best": number, **({"continuation": found} if found else {})}
+        results.finish(rows, references, run)
+        done = load_run(folder.path)
+    console.print(summary(done, plan.epochs, resume, console.width))
+    if found is not None:
+        console.print(say_continuation(found))
+    return done

@@ -1,0 +1,148 @@
+"""Everything a search needs, checked before anything is written or started."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+from analysis.luck import luck_line
+from search.rungs import first_rung, rung_levels
+from search.settings import SearchSettings
+from search.space import Space, SpaceFacts, check_space, fixed, load_space
+from search.space_source import SpaceFunction, call
+from trainable.config import TrialConfig, from_params, validate_against
+from trainable.data.build import build_dataset
+from trainable.data.dataset import Dataset
+from trainable.data.market import Market
+from trainable.data.sources import load_market
+from trainable.errors import UserError
+from trainable.metrics import scoring
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search that can be started.
+
+    Attributes:
+        settings: checked, with a name.
+        space: as loaded. facts: what sampling it showed.
+        ask: the space as the study asks it: parameters held fixed, epochs set.
+        market: as loaded. dataset: built of it.
+        epochs: of a full training. levels: epochs of the rungs. warm: the first epoch that ends
+            after the longest warm-up.
+        periods: [V] datetime64[ns], that every trial is scored on.
+        luck: the luck line of all trials, annual Sharpe ratio.
+    """
+
+    settings: SearchSettings
+    space: Space
+    facts: SpaceFacts
+    ask: SpaceFunction
+    market: Market
+    dataset: Dataset
+    epochs: int
+    levels: tuple[int, ...]
+    warm: int
+    periods: np.ndarray
+    luck: float
+
+    def steps(self, config: TrialConfig) -> int:
+        """Optimizer steps of an epoch."""
+        return self.settings.steps_per_epoch or self._passes(config)
+
+    def _passes(self, config: TrialConfig) -> int:
+        return len(self.dataset.train_rows) // config.train.batch_size
+
+
+def make_plan(
+    settings: SearchSettings,
+    space: Space | None = None,
+    load: Callable[[], Market] | None = None,
+) -> Plan:
+    """Checks the space, loads the data, builds the dataset, holds one against the other.
+
+    Args:
+        settings: checked.
+        space: given as a function; unset: the one that the settings name.
+        load: loads the market; unset: the one that the settings name.
+
+    Raises:
+        UserError: whatever cannot work.
+    """
+    space = space or load_space(settings.space)
+    epochs = settings.epochs or space.epochs
+    facts = check_space(space, settings.fix, seed=settings.seed)
+    market = load() if load is not None else load_market(settings.data)
+    dataset = build_dataset(market, settings.data, max_window=facts.max_window)
+    rows = len(dataset.train_rows)
+    smallest = rows
+    for config in facts.configs:
+        full = _full(config, epochs, settings.steps_per_epoch)
+        batches = settings.steps_per_epoch or max(1, rows // full.train.batch_size)
+        smallest = min(smallest, batches)
+        validate_against(full, rows=rows, window_limit=_longest(dataset), steps_per_epoch=batches)
+        dataset.columns(full.data.features)
+    warm = first_rung(facts.max_warmup, smallest)
+    levels = rung_levels(epochs, warm, settings.reduction_factor, settings.rungs)
+    periods = scoring(dataset, dataset.valid_rows).timestamps
+    return Plan(
+        settings=settings,
+        space=space,
+        facts=facts,
+        ask=_asking(space, settings, epochs),
+        market=market,
+        dataset=dataset,
+        epochs=epochs,
+        levels=levels,
+        warm=warm,
+        periods=periods,
+        luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
+    )
+
+
+def read_enqueued(path: str) -> list[dict[str, Any]]:
+    """Reads the trials chosen by hand: a JSON list of objects of `GROUP/FIELD` names."""
+    file = Path(path)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"enqueue={path}: there is no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"enqueue={path} cannot be read: {error}") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"enqueue={path}:{error.lineno}: not JSON: {error.msg}") from error
+    trials = content if isinstance(content, list) else [content]
+    if not trials or not all(isinstance(trial, dict) for trial in trials):
+        raise UserError(
+            f'enqueue={path}: expected a list of objects such as [{{"optimizer/lr": 0.0001}}]'
+        )
+    for trial in trials:
+        from_params(trial)
+    return trials
+
+
+def _asking(space: Space, settings: SearchSettings, epochs: int) -> SpaceFunction:
+    function = fixed(space.function, settings.fix)
+
+    def ask(trial: optuna.Trial) -> dict[str, Any]:
+        constants = call(space, function, trial)
+        return {
+            **constants,
+            "train/epochs": epochs,
+            "train/steps_per_epoch": settings.steps_per_epoch,
+        }
+
+    return ask
+
+
+def _full(config: TrialConfig, epochs: int, steps: int) -> TrialConfig:
+    return replace(config, train=replace(config.train, epochs=epochs, steps_per_epoch=steps))
+
+
+def _longest(dataset: Dataset) -> int:
+    """The largest window that any row can have."""
+    return int(dataset.age[dataset.train_rows].max())

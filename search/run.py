@@ -1,0 +1,90 @@
+"""python -m search.run space=conservative: one search, from its settings to its ranking."""
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from analysis.load import Run
+from search import provenance
+from search.arguments import resume_command, storable, with_stored
+from search.cluster import connect
+from search.finish import finish
+from search.folder import RunFolder
+from search.interrupt import Interrupts
+from search.overture import show_plan
+from search.plan import Plan, make_plan
+from search.progress import Progress
+from search.session import cores, open_session
+from search.settings import help_for_search, settings_from
+from search.tuning import Interrupted, tune_cohorts
+from search.watch import Watch
+from trainable.errors import UserError
+from trainable.options import asks_for_help
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the search that the arguments describe; returns the exit status."""
+    if asks_for_help(argv):
+        help_for_search()
+        return 0
+    arguments = with_stored(argv)
+    plan = make_plan(settings_from(arguments))
+    run = run_search(plan, arguments, Console(highlight=False))
+    return INTERRUPTED if run is not None and run.run["interrupted"] else 0
+
+
+def run_search(plan: Plan, arguments: Sequence[str], console: Console) -> Run | None:
+    """Searches and leaves a run folder; None for a dry run.
+
+    An interrupted search writes its tables too; its `run.json` says so.
+
+    Raises:
+        UserError: nothing could be started, and nothing is left behind; or a file cannot be
+            written, and all that was reported before is kept.
+    """
+    settings = plan.settings
+    if settings.dry_run:
+        show_plan(plan, console, cores(settings))
+        return None
+    resume = None
+    with (
+        RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder,
+        folder.worth_keeping(),
+        Interrupts() as interrupts,
+    ):
+        show_plan(plan, console)
+        run = provenance.describe(plan, storable(arguments)) | provenance.sessions(folder.path)
+        with connect(settings.address) as cluster, open_session(plan, folder, cluster) as session:
+            folder.write_json("run.json", run)
+            with Progress(console) as progress:
+                watch = Watch(plan, session.driver, progress, interrupts, cluster.dashboard, folder)
+                try:
+                    tune_cohorts(
+                        session.driver,
+                        plan.dataset,
+                        folder.path,
+                        plan.levels,
+                        settings.cpus_per_trial,
+                        session.gpus,
+                        watch.tick,
+                        watch.failed,
+                    )
+                except Interrupted:
+                    resume = resume_command(settings)
+                finally:
+                    watch.show()
+        results, references = session.results, session.references
+        return finish(plan, folder, session.study, results, references, run, console, resume)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

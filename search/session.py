@@ -1,0 +1,121 @@
+"""The parts of a running search, put together: study, judge, results, asker, driver."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
+
+import pandas as pd
+
+from search.cluster import Cluster
+from search.cohorts import sizes
+from search.driver import Driver
+from search.folder import RunFolder
+from search.merge import Scored
+from search.plan import Plan, read_enqueued
+from search.prefetch import Prefetcher
+from search.pruning import Judge
+from search.results import Results
+from search.settings import SearchSettings
+from search.study import Asked, SearchStudy
+from search.tuning import slots
+from search.winner import predictions_of
+from trainable.baselines import Baseline, baselines
+from trainable.config import TrialConfig, from_params
+from trainable.models import build_model
+
+
+@dataclass(frozen=True)
+class Session:
+    """What one process searches with; `gpus` is the share of a cohort."""
+
+    study: SearchStudy
+    results: Results
+    driver: Driver
+    references: Sequence[Baseline]
+    gpus: float
+
+
+@contextmanager
+def open_session(plan: Plan, folder: RunFolder, cluster: Cluster) -> Iterator[Session]:
+    """Puts a search together, new or from what an earlier session left.
+
+    Raises:
+        UserError: an enqueued trial does not fit the space, or something stored is damaged.
+    """
+    settings = plan.settings
+    study = _study(plan, folder)
+    judge = Judge(
+        plan.levels,
+        plan.periods,
+        plan.dataset.periods_per_year,
+        reduction_factor=settings.reduction_factor,
+        objective=settings.objective,
+        warmup_ends=plan.warm,
+    )
+    results = Results(
+        folder, _scored(plan), lambda number: predictions_of(folder.path, plan.dataset, number)
+    )
+    gpus = settings.gpus_per_trial
+    if gpus is None:
+        gpus = 1.0 if cluster.gpus else 0.0
+    places = slots(settings.cpus_per_trial, gpus, settings.max_concurrent)
+    size = sizes(settings.trials, places, settings.cohort_size)
+    left = max(0, settings.trials - study.searched)
+    budget = settings.time_budget_s
+    with Prefetcher(study, plan.ask, left, size.untold) as asker:
+        asker.want(size.untold)
+        driver = Driver(
+            study,
+            judge,
+            results,
+            asker,
+            size,
+            settings.finalist_seeds,
+            _parameter_counter(plan),
+            None if budget is None else monotonic() + budget,
+        )
+        yield Session(study, results, driver, baselines(plan.dataset), gpus)
+
+
+def cores(settings: SearchSettings) -> int:
+    """Returns how many cohorts this machine's cores hold at once."""
+    fits = int((os.cpu_count() or 1) / settings.cpus_per_trial) if settings.cpus_per_trial else 1
+    return max(1, min(fits, settings.max_concurrent or fits))
+
+
+def _study(plan: Plan, folder: RunFolder) -> SearchStudy:
+    settings = plan.settings
+    storage = settings.storage or folder.path / "study.log"
+    if folder.resumed:
+        return SearchStudy.open(storage, settings.run_name)
+    enqueued = read_enqueued(settings.enqueue) if settings.enqueue else []
+    study = SearchStudy.create(storage, settings.run_name, settings.seed)
+    for params in enqueued:
+        study.enqueue(params, plan.ask)
+    return study
+
+
+def _scored(plan: Plan) -> Scored:
+    dataset = plan.dataset
+    rows = dataset.valid_rows
+    names: Any = pd.Series(dataset.symbols, dtype=object).to_numpy()
+    return Scored(plan.periods, dataset.timestamps[dataset.time[rows]], names[dataset.symbol[rows]])
+
+
+def _parameter_counter(plan: Plan) -> Callable[[Asked], int]:
+    """Returns a function from a trial to the size of its model, which is built once a shape."""
+    known: dict[tuple[Any, ...], int] = {}
+
+    def count(asked: Asked) -> int:
+        config: TrialConfig = from_params(asked.params)
+        inputs = config.data.window * len(plan.dataset.columns(config.data.features))
+        key = (config.model.name, config.model.hidden_dims, config.model.norm, inputs)
+        if key not in known:
+            model = build_model(config.model, inputs, 0)
+            known[key] = sum(p.numel() for p in model.parameters())
+        return known[key]
+
+    return count

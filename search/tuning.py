@@ -1,0 +1,187 @@
+"""Thin adapters between Ray Tune and the driver: Searcher, scheduler, callback."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.exceptions import RayActorError
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from search.driver import Driver
+from trainable.data.dataset import Dataset
+from trainable.trial import METRIC, CohortTrial
+
+RETRIES = 2  # of a cohort whose worker was lost or raised
+QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a tenth of a second a trial
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune would return as if it had finished
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # the study is the truth, not Tune's own snapshots
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+}
+
+
+class Interrupted(KeyboardInterrupt):
+    """The person, or the machine, asked the search to end."""
+
+
+def tune_cohorts(
+    driver: Driver,
+    dataset: Dataset,
+    folder: Path,
+    rungs: tuple[int, ...],
+    cpus: float,
+    gpus: float,
+    on_tick: Callable[[], None],
+    on_error: Callable[[list[int], str, str], None],
+) -> None:
+    """Trains cohorts until the driver has none left.
+
+    Args:
+        driver: hands out cohorts and takes their reports.
+        dataset: put into the object store once.
+        folder: of the run.
+        rungs: epochs at which the workers return.
+        cpus: of a cohort. gpus: of a cohort.
+        on_tick: called several times a second, between two events; may raise `Interrupted`.
+        on_error: (numbers, reason, traceback) of members that failed for good.
+    """
+    os.environ.update(QUIET)
+    common = {
+        "folder": str(folder.absolute()),
+        "rungs": list(rungs),
+        "threads": max(1, int(cpus)),
+        "gpu": gpus > 0,
+    }
+    trainable = tune.with_resources(
+        tune.with_parameters(CohortTrial, dataset=dataset), {"cpu": cpus, "gpu": gpus}
+    )
+    with tempfile.TemporaryDirectory(prefix="asharpe-tune-") as scratch:
+        tune.Tuner(
+            trainable,
+            tune_config=tune.TuneConfig(
+                metric=METRIC,
+                mode="max",
+                num_samples=-1,
+                search_alg=CohortSearcher(driver, common),
+                scheduler=CohortScheduler(driver),
+                reuse_actors=True,
+            ),
+            run_config=tune.RunConfig(
+                name="cohorts",
+                storage_path=scratch,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                callbacks=[_Watch(driver, on_tick, on_error)],
+            ),
+        ).fit()
+
+
+class CohortSearcher(Searcher):
+    """Suggests the driver's next cohort as one Tune trial."""
+
+    def __init__(self, driver: Driver, common: dict[str, Any]) -> None:
+        super().__init__(metric=METRIC, mode="max")
+        self.driver, self.common = driver, common
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """Returns a cohort's config, None when there is none now, or FINISHED."""
+        if self.driver.finished:
+            return Searcher.FINISHED
+        found = self.driver.next_cohort()
+        if found is None:
+            return None
+        cohort, asked = found
+        members = [{"number": a.number, "params": a.params} for a in asked]
+        return {**self.common, "cohort": cohort, "members": members}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing: the scheduler and the callback have told the driver."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the study is the truth."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing: a resumed search starts a fresh Tune run."""
+
+
+class CohortScheduler(FIFOScheduler):
+    """Passes a cohort's reports to the driver and takes ended members out of the cohort."""
+
+    def __init__(self, driver: Driver) -> None:
+        super().__init__()
+        self.driver = driver
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Returns STOP when no member is left, else CONTINUE with those that are."""
+        cohort = trial.config["cohort"]
+        reports = result.pop("reports")
+        ended = self.driver.take(cohort, reports)
+        live = self.driver.running[cohort]
+        stopped = {report.number for report in reports if report.stop is not None}
+        leaving = [number for number in ended.numbers if number not in stopped]
+        if leaving:
+            # Actor calls are ordered: this runs before the next step.
+            tune_controller._schedule_trial_task(
+                trial=trial,
+                method_name="retire",
+                args=(leaving, [number for number in ended.well if number in leaving]),
+                on_error=_raise,
+            )
+        # A worker that is lost starts again from this config: with its live members.
+        trial.config["members"] = [m for m in trial.config["members"] if m["number"] in live]
+        return TrialScheduler.CONTINUE if live else TrialScheduler.STOP
+
+
+class _Watch(Callback):
+    """Ticks, and tells the driver of cohorts that ended or failed for good."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        on_tick: Callable[[], None],
+        on_error: Callable[[list[int], str, str], None],
+    ) -> None:
+        self.driver, self.on_tick, self.on_error = driver, on_tick, on_error
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        self.on_tick()
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        self.driver.closed(trial.config["cohort"])
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        path = trial.error_file
+        text = Path(path).read_text(encoding="utf-8") if path and Path(path).exists() else ""
+        lost = isinstance(trial.get_pickled_error() if path else None, RayActorError)
+        reason = "worker_lost" if lost else "error"
+        numbers = self.driver.lost(trial.config["cohort"], reason, text)
+        self.on_error(numbers, reason, text)
+
+
+def _raise(trial: Trial, error: Exception) -> None:
+    raise error
+
+
+def slots(cpus: float, gpus: float, most: int | None) -> int:
+    """Returns how many cohorts the connected machines hold at once."""
+    there = ray.cluster_resources()
+    fits = [int(there.get("CPU", 0) / cpus)] if cpus else []
+    if gpus:
+        fits.append(int(there.get("GPU", 0) / gpus))
+    room = max(1, min(fits, default=1))
+    return room if most is None else min(room, most)

@@ -1,0 +1,73 @@
+"""What happens between two events of a search: the display, the person's wish to end, errors."""
+
+import time
+from collections.abc import Sequence
+
+from search.driver import Driver
+from search.folder import RunFolder
+from search.interrupt import Interrupts
+from search.plan import Plan
+from search.progress import Progress, Rung, Snapshot
+from search.tuning import Interrupted
+
+EVERY_S = 0.5
+
+
+class Watch:
+    """Shows the driver's state and ends the search when asked to."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        driver: Driver,
+        progress: Progress,
+        interrupts: Interrupts,
+        dashboard: str | None,
+        folder: RunFolder,
+    ) -> None:
+        self.plan, self.driver, self.progress = plan, driver, progress
+        self.interrupts, self.dashboard, self.folder = interrupts, dashboard, folder
+        self.begun = time.monotonic()
+        self.shown = 0.0
+        self.done_before = driver.reasons.total()
+
+    def tick(self) -> None:
+        """Called several times a second; raises `Interrupted` when a signal has come."""
+        if self.interrupts.asked:
+            raise Interrupted(self.interrupts.asked)
+        if time.monotonic() - self.shown >= EVERY_S:
+            self.show()
+
+    def show(self) -> None:
+        """Shows the present state."""
+        self.shown = time.monotonic()
+        self.progress.update(self._snapshot())
+
+    def failed(self, numbers: Sequence[int], reason: str, text: str) -> None:
+        """Keeps the traceback of members that failed for good, and says so."""
+        for number in numbers:
+            path = self.folder.trial(number) / "error.txt"
+            path.write_text(text, encoding="utf-8")
+        listed = ", ".join(map(str, numbers))
+        self.progress.note(f"{reason}: trials {listed}; see trials/{numbers[0]}/error.txt")
+
+    def _snapshot(self) -> Snapshot:
+        driver, dataset = self.driver, self.plan.dataset
+        best = driver.best
+        running = sum(len(members) for members in driver.running.values())
+        return Snapshot(
+            name=self.plan.settings.run_name,
+            total=self.plan.settings.trials,
+            reasons=dict(driver.reasons),
+            elapsed_s=time.monotonic() - self.begun,
+            running=running,
+            waiting=len(driver.seeds),
+            done_before=self.done_before,
+            best=best[0] if best else None,
+            best_number=best[1] if best else None,
+            luck=self.plan.luck,
+            periods=len(self.plan.periods),
+            period_name="bars" if dataset.intraday else "days",
+            rungs=tuple(Rung(s.level, s.count, s.cutoff) for s in driver.judge.rungs),
+            dashboard=self.dashboard,
+        )

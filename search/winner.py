@@ -1,0 +1,96 @@
+"""What is left of a search to use: `best/`, and for a generated market its fresh continuation."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from analysis.load import Run
+from analysis.ranking import rank
+from search.folder import RunFolder
+from search.plan import Plan
+from trainable import predict
+from trainable.data.build import evaluation_dataset
+from trainable.data.dataset import Dataset
+from trainable.data.synthetic import continuation, reachable
+from trainable.data.view import seen_rows
+from trainable.metrics import score, scoring
+
+FRESH_SHARE = 0.25  # bars of the continuation, as a share of those searched on
+
+
+def export_best(folder: RunFolder, run: Run) -> int | None:
+    """Copies the winner's model to `best/`; returns its number, None when nobody survived."""
+    ranked = rank(run).dropna(subset=["sharpe_mean"])
+    best = folder.path / "best"
+    if ranked.empty:
+        if best.exists():
+            shutil.rmtree(best)
+        return None
+    number = int(ranked.iloc[0]["number"])
+    source = folder.path / "trials" / str(number)
+    best.mkdir(exist_ok=True)
+    for name in (predict.MODEL, predict.CONFIG):
+        folder.write_through(f"best/{name}", lambda part, n=name: _copy(source / n, part))
+    return number
+
+
+def predictions_of(folder: Path, dataset: Dataset, number: int) -> np.ndarray | None:
+    """Returns a finalist's validation predictions from its model; None where it kept none."""
+    trial = folder / "trials" / str(number)
+    if not (trial / predict.CONFIG).exists():
+        return None
+    return predict.load(trial).predict(dataset, dataset.valid_rows)
+
+
+def on_continuation(folder: Path, plan: Plan) -> dict[str, Any] | None:
+    """Scores `best/` on fresh bars of a generated market; None for any other data.
+
+    Returns:
+        Correlation (`ic`) and Sharpe ratio with its standard error, beside what the generator's own
+        expectation reaches on the same bars.
+    """
+    settings = plan.settings.data
+    if settings.source != "synthetic" or settings.path is not None or plan.market.expected is None:
+        return None
+    made = settings.synthetic
+    fresh = continuation(made, max(250, int(made.bars * FRESH_SHARE)))
+    predictor = predict.load(folder / "best")
+    window = predictor.config.data.window
+    dataset = evaluation_dataset(
+        fresh.market, settings, predictor.scaler.names, max_window=window, first=fresh.history
+    )
+    rows = dataset.valid_rows
+    habits = predictor.predict(plan.dataset, seen_rows(plan.dataset))
+    (scores,) = score(scoring(dataset, rows), predictor.predict(dataset, rows)[None], habits[None])
+    best = reachable(fresh.market, dataset, rows)
+    return {
+        "bars": len(fresh.market.timestamps) - fresh.history,
+        "ic": scores.values["ic"],
+        "reachable_ic": best["ic"],
+        "sharpe": scores.values["sharpe"],
+        "sharpe_se": scores.values["sharpe_se"],
+        "reachable_sharpe": best["sharpe"],
+    }
+
+
+def say_continuation(found: dict[str, Any]) -> str:
+    """Returns the continuation's figures as a sentence."""
+
+    def number(value: float | None, digits: int) -> str:
+        return "undefined" if value is None else f"{value:.{digits}f}"
+
+    error = "" if found["sharpe_se"] is None else f" ± {found['sharpe_se']:.2f}"
+    share = ""
+    if found["ic"] is not None and found["reachable_ic"]:
+        share = f" ({found['ic'] / found['reachable_ic']:.0%})"
+    return (
+        f"On {found['bars']:,} freshly generated bars the winner's correlation is "
+        f"{number(found['ic'], 4)} of {number(found['reachable_ic'], 4)} reachable{share}, its "
+        f"Sharpe {number(found['sharpe'], 2)}{error} of {number(found['reachable_sharpe'], 2)}."
+    )
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)

@@ -1,0 +1,229 @@
+"""The executor of many models of one shape: one program on [K, …] tensors.
+
+A member's arithmetic and random numbers are its own, so that its result does not depend on its
+neighbours; a lone member is padded to two, because a batch of one takes other kernels.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainable.config import TrialConfig
+from trainable.engine import StepResult, component
+from trainable.errors import look_up
+from trainable.losses import LOSSES, mean_loss, mean_slope, training_delta
+from trainable.models import BATCHED, build_model
+from trainable.optimizers import OPTIMIZERS
+
+BLOCK = 16  # steps whose dropout is drawn at once
+LEVELS = 2**16  # a dropout share is rounded to this many levels
+
+
+class CohortEngine:
+    """K members of one shape; internally at least two, the last a copy of the only one."""
+
+    name = "cohort"
+
+    def __init__(
+        self, configs: Sequence[TrialConfig], inputs: int, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        first = configs[0]
+        self.model = look_up(BATCHED, first.model.name, "model")(first.model, inputs)
+        self.names = list(self.model.shapes)
+        self.loss = look_up(LOSSES, first.loss.name, "loss")
+        self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
+        self.device, self.dtype = device, dtype
+        starts = []
+        for config in configs:
+            model = build_model(config.model, inputs, config.train.seed)
+            starts.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+        self.configs = list(configs)
+        self.draws = [
+            torch.Generator(device=device).manual_seed(config.train.seed) for config in configs
+        ]
+        p = torch.stack(starts).to(device, dtype)
+        self._members(p, [torch.zeros_like(p) for _ in range(self.optimizer.slots)])
+        self.skipped = np.zeros(len(configs))
+        self.taken = self.offset = 0
+        self.lr = np.zeros((0, len(configs)))
+        self.keep()
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable numbers of one member."""
+        return self.model.size
+
+    def plan(self, lr: np.ndarray) -> None:
+        """Takes the learning rates [S, K] of the coming steps."""
+        self.lr = lr
+        self.offset = self.taken
+        self._factors()
+
+    @torch.no_grad()
+    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor) -> StepResult:
+        """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B]."""
+        members = len(self.configs)
+        if members == 1:
+            x, y, keep = (t.expand(2, *t.shape[1:]) for t in (x, y, keep))
+        mask = self._dropout(i, x.shape[1])
+        prediction = self.model.forward(self.parts, x.flatten(2), mask, tape=True)
+        delta = training_delta(self.loss, prediction - y, keep, self.delta)
+        loss = mean_loss(self.loss, prediction, y, keep, delta)
+        slope = mean_slope(self.loss, prediction, y, keep, delta)
+        self.model.backward(self.parts, self.grad_parts, slope)
+        norm = torch.linalg.vector_norm(self.grads, dim=1)
+        ok = torch.isfinite(loss) & torch.isfinite(norm)
+        failed = [] if bool(ok.all()) else (~ok[:members]).nonzero().flatten().tolist()
+        clipped = self.grads * (self.clip / (norm.unsqueeze(1) + 1e-6)).clamp_(max=1.0)
+        factors = {name: table[i] for name, table in self.factors.items()}
+        self.optimizer.update(self.p, clipped, self.slots, factors)
+        self.taken += 1
+        return StepResult(loss[:members], norm[:members], failed)
+
+    def finite(self) -> list[str | None]:
+        """Returns for each member the first parameter that is not finite, or None."""
+        members = len(self.configs)
+        if bool(torch.isfinite(self.p).all()):
+            return [None] * members
+        bad: list[str | None] = []
+        for k in range(members):
+            names = [n for n, part in self.parts.items() if not bool(torch.isfinite(part[k]).all())]
+            bad.append(names[0] if names else None)
+        return bad
+
+    def keep(self) -> None:
+        """Remembers the present weights and optimizer states as good."""
+        self.kept = [t.clone() for t in (self.p, *self.slots)]
+        self.kept_applied = self.taken - self.skipped
+
+    def roll_back(self, members: Sequence[int]) -> None:
+        """Returns these members to the state of the latest `keep`."""
+        rows = self._rows(members)
+        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+            tensor[rows] = good[rows]
+        for k in members:
+            self.skipped[k] = self.taken - self.kept_applied[k]
+        self._factors()
+
+    def bad_gradient(self, member: int) -> str:
+        """Names the first component whose latest gradient is not finite."""
+        for name, part in self.grad_parts.items():
+            if not bool(torch.isfinite(part[member]).all()):
+                return component(name)
+        return "all"
+
+    def component_norms(self) -> list[dict[str, float]]:
+        """Returns the L2 norms of each member's latest gradient by component, before clipping."""
+        members = len(self.configs)
+        squares: dict[str, Tensor] = {}
+        for name, part in self.grad_parts.items():
+            size = part.flatten(1).square().sum(1)
+            key = component(name)
+            squares[key] = squares[key] + size if key in squares else size
+        norms = {name: square.sqrt().tolist() for name, square in squares.items()}
+        return [{name: values[k] for name, values in norms.items()} for k in range(members)]
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """Maps x [m, W, F] to predictions [K, m], without dropout."""
+        flat = x.flatten(1)
+        return self.model.forward(self.parts, flat.expand(len(self.p), *flat.shape), None)[
+            : len(self.configs)
+        ]
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Returns a copy of a member's parameters by name."""
+        return {name: part[member].clone() for name, part in self.parts.items()}
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Returns all that `load` needs to go on as if nothing had happened."""
+        applied = self.taken - int(self.skipped[member])
+        state = {"p": self.p[member].clone(), "applied": torch.tensor(applied)}
+        state |= {f"slot.{i}": slot[member].clone() for i, slot in enumerate(self.slots)}
+        return {**state, "rng": self.draws[member].get_state()}
+
+    def load(self, member: int, state: dict[str, Tensor]) -> None:
+        """Takes back what `state` returned."""
+        rows = self._rows([member])
+        self.p[rows] = state["p"].to(self.device)
+        for i, slot in enumerate(self.slots):
+            slot[rows] = state[f"slot.{i}"].to(self.device)
+        self.skipped[member] = self.taken - int(state["applied"])
+        self.draws[member].set_state(state["rng"])
+        self.keep()
+
+    def compact(self, keep: Sequence[int]) -> None:
+        """Goes on with these members only, in this order."""
+        rows = list(keep)
+        kept = [good[rows] for good in self.kept]
+        masks = self.masks[rows] if len(self.masks) else self.masks
+        self.configs = [self.configs[k] for k in rows]
+        self.draws = [self.draws[k] for k in rows]
+        self.skipped, self.kept_applied = self.skipped[rows], self.kept_applied[rows]
+        self._members(self.p[rows], [slot[rows] for slot in self.slots])
+        self.kept = [good[[0, 0]] if len(rows) == 1 else good for good in kept]
+        self.masks = masks
+        self.lr = self.lr[:, rows]
+        self._factors()
+
+    def _rows(self, members: Sequence[int]) -> list[int]:
+        """The rows of the tensors that these members fill: a lone one fills both."""
+        return [0, 1] if len(self.configs) == 1 else list(members)
+
+    def _members(self, p: Tensor, slots: list[Tensor]) -> None:
+        rows = [0, 0] if len(p) == 1 else list(range(len(p)))
+        self.p = p[rows].contiguous()
+        self.slots = [slot[rows].contiguous() for slot in slots]
+        self.grads = torch.zeros_like(self.p)
+        self.parts, self.grad_parts = self.model.views(self.p), self.model.views(self.grads)
+
+        def column(values: list[float]) -> Tensor:
+            spread = [values[k] for k in rows]
+            return torch.tensor(spread, device=self.device, dtype=self.dtype).unsqueeze(1)
+
+        self.clip = column([c.optimizer.clip for c in self.configs])
+        self.delta = column([c.loss.delta for c in self.configs])
+        shares = [round(c.model.dropout * LEVELS) / LEVELS for c in self.configs]
+        self.any_dropout = any(shares)
+        self.share = column(shares).unsqueeze(2)
+        self.threshold = (self.share * LEVELS - LEVELS // 2).to(torch.int32)
+        self.masks = torch.empty(0)
+
+    def _factors(self) -> None:
+        """Makes the optimizer's factors of the planned steps."""
+        steps = np.arange(1, len(self.lr) + 1)[:, None] + self.offset
+        applied = np.maximum(1, steps - self.skipped)
+        plan = self.optimizer.plan([c.optimizer for c in self.configs], self.lr, applied)
+        rows = [0, 0] if len(self.configs) == 1 else slice(None)
+        self.factors = {
+            name: torch.from_numpy(np.ascontiguousarray(table[:, rows]))
+            .to(self.device, self.dtype)
+            .unsqueeze(2)
+            for name, table in plan.items()
+        }
+
+    def _dropout(self, i: int, batch: int) -> Tensor | None:
+        """Returns the factors [K, B, Σ widths] of step i; None when nobody drops anything.
+
+        Sixteen bits an activation, drawn for several steps at once as 64-bit numbers: an own
+        generator for every member would otherwise cost as much as the matrix products.
+        """
+        if not self.any_dropout:
+            return None
+        width = self.model.dropped
+        if i % BLOCK == 0 or len(self.masks) == 0:
+            size = BLOCK * batch * width
+            self.masks = torch.stack(
+                [
+                    torch.empty(-(-size // 4), dtype=torch.int64, device=self.device)
+                    .random_(-(2**63), None, generator=draw)
+                    .view(torch.int16)[:size]
+                    .view(BLOCK, batch, width)
+                    for draw in self.draws
+                ]
+            )
+        draw = self.masks[:, i % BLOCK]
+        keep = (draw >= self.threshold).to(self.dtype)
+        return keep.div_(1 - self.share)

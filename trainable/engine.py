@@ -1,0 +1,89 @@
+"""What the course of training asks of an executor; `solo.py` and `cohort.py` answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """One optimizer step of K members.
+
+    Attributes:
+        loss: [K].
+        norm: [K], L2 norm of the gradient before clipping.
+        failed: members whose loss or gradient was not finite; their weights must be rolled back.
+    """
+
+    loss: Tensor
+    norm: Tensor
+    failed: list[int]
+
+
+def component(name: str) -> str:
+    """Returns the component of a parameter: `hidden.0.linear.weight` → `hidden.0`."""
+    parts = name.split(".")
+    return ".".join(parts[:2]) if len(parts) > 2 and parts[1].isdigit() else parts[0]
+
+
+class Engine(Protocol):
+    """K members that take optimizer steps together; k counts from 0 in the present order."""
+
+    name: str
+    names: list[str]
+
+    @property
+    def n_parameters(self) -> int:
+        """Trainable numbers of one member."""
+        ...
+
+    def plan(self, lr: np.ndarray) -> None:
+        """Takes the learning rates [S, K] of the coming steps."""
+        ...
+
+    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor) -> StepResult:
+        """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B] (rows in the loss)."""
+        ...
+
+    def finite(self) -> list[str | None]:
+        """Returns for each member the first parameter that is not finite, or None."""
+        ...
+
+    def keep(self) -> None:
+        """Remembers the present weights and optimizer states as good."""
+        ...
+
+    def roll_back(self, members: Sequence[int]) -> None:
+        """Returns these members to the state of the latest `keep`."""
+        ...
+
+    def bad_gradient(self, member: int) -> str:
+        """Names the first component whose latest gradient is not finite."""
+        ...
+
+    def component_norms(self) -> list[dict[str, float]]:
+        """Returns the L2 norms of each member's latest gradient by component, before clipping."""
+        ...
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Maps x [m, W, F] to predictions [K, m], without dropout."""
+        ...
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Returns a copy of a member's parameters by name."""
+        ...
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Returns all that `load` needs to go on as if nothing had happened."""
+        ...
+
+    def load(self, member: int, state: dict[str, Tensor]) -> None:
+        """Takes back what `state` returned."""
+        ...
+
+    def compact(self, keep: Sequence[int]) -> None:
+        """Goes on with these members only, in this order."""
+        ...

@@ -1,0 +1,112 @@
+"""The evaluation that ends an epoch: predictions on the scored rows, their loss, their metrics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainable.config import TrialConfig
+from trainable.data.dataset import Dataset
+from trainable.data.view import View
+from trainable.engine import Engine
+from trainable.errors import look_up
+from trainable.losses import LOSSES, mean_loss
+from trainable.metrics import score, scoring
+
+CELLS = 2**20  # predictions made at once, over all members
+FEW = 5  # symbols below which positions are bounded
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One member's epoch on the validation rows.
+
+    Attributes:
+        values: metrics by column of `epochs.parquet`, with `train_sharpe`, `train_ic` and `skill`.
+        net_returns: [V] float64, or None.
+        val_loss: mean loss of the rows with a label; None when not finite.
+        zero_loss: that loss for predicting nothing.
+        predictions: [m] float32.
+        spread: their standard deviation. constant: they are one number.
+        bound: share of rows whose position is at the more frequent bound (few symbols), else 0.
+    """
+
+    values: dict[str, float | None]
+    net_returns: np.ndarray | None
+    val_loss: float | None
+    zero_loss: float
+    predictions: np.ndarray
+    spread: float
+    constant: bool
+    bound: float
+
+
+class Evaluator:
+    """Evaluates the members of a cohort; what they share is prepared once."""
+
+    def __init__(self, dataset: Dataset, view: View, loss: str) -> None:
+        self.view = view
+        self.loss = look_up(LOSSES, loss, "loss")
+        self.valid = scoring(dataset, view.valid_rows.cpu().numpy())
+        self.seen = scoring(dataset, view.seen_rows.cpu().numpy())
+        self.few = len(dataset.symbols) < FEW
+
+    def evaluate(self, engine: Engine, configs: Sequence[TrialConfig]) -> list[Evaluation]:
+        """Returns the evaluation of each member of the engine."""
+        valid = self._predict(engine, self.view.valid_rows, len(configs))
+        seen = self._predict(engine, self.view.seen_rows, len(configs))
+        losses, zeros = self._losses(valid, configs)
+        valid_np, seen_np = valid.cpu().numpy(), seen.cpu().numpy()
+        results = []
+        for k, (p, t) in enumerate(zip(valid_np, seen_np, strict=True)):
+            (scores,) = score(self.valid, p[None], t[None])
+            (train,) = score(self.seen, t[None], t[None])
+            finite = bool(np.isfinite(losses[k]))
+            with np.errstate(over="ignore", invalid="ignore"):
+                spread = float(p.astype(np.float64).std())
+            values = {
+                **scores.values,
+                "train_sharpe": train.values["sharpe"],
+                "train_ic": train.values["ic"],
+                "skill": 1.0 - losses[k] / zeros[k] if finite else None,
+            }
+            results.append(
+                Evaluation(
+                    values=values,
+                    net_returns=scores.net_returns,
+                    val_loss=losses[k] if finite else None,
+                    zero_loss=zeros[k],
+                    predictions=p.astype(np.float32),
+                    spread=spread,
+                    constant=bool((p == p[0]).all()),
+                    bound=self._bound(p, t),
+                )
+            )
+        return results
+
+    def _predict(self, engine: Engine, rows: Tensor, members: int) -> Tensor:
+        size = max(256, CELLS // (members * max(1, self.view.inputs)))
+        parts = [engine.predict(self.view.windows(part)) for part in rows.split(size)]
+        return torch.cat(parts, dim=1)
+
+    def _losses(
+        self, predictions: Tensor, configs: Sequence[TrialConfig]
+    ) -> tuple[list[float], list[float]]:
+        rows = self.view.valid_rows
+        p = predictions.double()
+        y = self.view.y[rows].double().expand_as(p)
+        known = self.view.known[rows].expand_as(p)
+        delta = torch.tensor([c.loss.delta for c in configs], dtype=p.dtype, device=p.device)
+        made = mean_loss(self.loss, p, y, known, delta.unsqueeze(1))
+        nothing = mean_loss(self.loss, torch.zeros_like(p), y, known, delta.unsqueeze(1))
+        return made.tolist(), nothing.tolist()
+
+    def _bound(self, p: np.ndarray, seen: np.ndarray) -> float:
+        if not self.few:
+            return 0.0
+        std = float(seen.astype(np.float64).std())
+        if std == 0.0 or not np.isfinite(std):
+            return 0.0
+        return float(max((p >= std).mean(), (p <= -std).mean()))

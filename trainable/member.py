@@ -1,0 +1,91 @@
+"""What the course of training remembers of one member, and how it is saved."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from trainable.config import TrialConfig
+from trainable.health import Epoch
+from trainable.schedules import Plateau
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A member to train: its trial's number, its configuration and where it goes on from.
+
+    Attributes:
+        number: of the trial.
+        config: of the trial.
+        saved: what `Training.saved` returned, to go on from there; None to begin.
+    """
+
+    number: int
+    config: TrialConfig
+    saved: "Saved | None" = None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A member between two epochs.
+
+    Attributes:
+        tensors: the engine's state (`now.*`) and the weights of the ranking epoch (`best.*`).
+        record: the plain numbers of `Member`.
+        executor: which executor wrote the state.
+    """
+
+    tensors: dict[str, Tensor]
+    record: dict[str, Any]
+    executor: str
+
+
+@dataclass
+class Member:
+    """One member's course so far."""
+
+    number: int
+    config: TrialConfig
+    epoch: int = 0
+    steps: int = 0
+    first_val_loss: float | None = None
+    best_val_loss: float | None = None
+    best_epoch: int = 0
+    failed: int = 0
+    in_a_row: int = 0
+    failed_before: int = 0
+    history: list[Epoch] = field(default_factory=list)
+    plateau: Plateau = field(init=False)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    best_predictions: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        self.plateau = Plateau(self.config.schedule)
+
+    def record(self) -> dict[str, Any]:
+        """Returns the plain numbers that `restore` takes back."""
+        return {
+            "epoch": self.epoch,
+            "steps": self.steps,
+            "first_val_loss": self.first_val_loss,
+            "best_val_loss": self.best_val_loss,
+            "best_epoch": self.best_epoch,
+            "in_a_row": self.in_a_row,
+            "history": [asdict(epoch) for epoch in self.history[-3:]],
+            "plateau": {
+                "scale": self.plateau.scale,
+                "best": None if self.plateau.best == float("inf") else self.plateau.best,
+                "bad": self.plateau.bad,
+            },
+        }
+
+    def restore(self, record: Mapping[str, Any]) -> None:
+        """Takes back what `record` returned."""
+        for name in ("epoch", "steps", "first_val_loss", "best_val_loss", "best_epoch", "in_a_row"):
+            setattr(self, name, record[name])
+        self.history = [Epoch(**epoch) for epoch in record["history"]]
+        plateau = record["plateau"]
+        self.plateau.scale, self.plateau.bad = plateau["scale"], plateau["bad"]
+        self.plateau.best = float("inf") if plateau["best"] is None else plateau["best"]

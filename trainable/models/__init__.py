@@ -1,0 +1,29 @@
+"""The table of models, and of those that many members can share as one program."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from trainable.config import ModelConfig
+from trainable.errors import look_up
+from trainable.models.batched_mlp import BatchedMlp
+from trainable.models.mlp import Mlp
+
+MODELS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {"mlp": Mlp}
+
+BATCHED: dict[str, Callable[[ModelConfig, int], Any]] = {"mlp": BatchedMlp}
+
+
+def build_model(config: ModelConfig, inputs: int, seed: int) -> nn.Module:
+    """Returns the model with the initial weights of `seed`, whatever was drawn before.
+
+    Args:
+        config: of the model.
+        inputs: values a window has (rows × features).
+        seed: of the initial weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return look_up(MODELS, config.name, "model")(config, inputs)

@@ -1,0 +1,117 @@
+"""A trained model as two files, and predictions from them: `model.safetensors`, `config.json`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from trainable.config import TrialConfig, from_params, to_params
+from trainable.data.dataset import Dataset
+from trainable.data.scaler import Scaler
+from trainable.data.view import View
+from trainable.errors import UserError
+from trainable.models import build_model
+
+MODEL, CONFIG = "model.safetensors", "config.json"
+ROWS = 65_536  # predicted at once
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A trained model with all that its inputs need.
+
+    Attributes:
+        model: in evaluation mode, float32.
+        config: of its trial.
+        scaler: fitted on its training rows; its names are the features, in order.
+        facts: what else was known: number, epoch, horizon, lag, source, target_scale …
+    """
+
+    model: nn.Module
+    config: TrialConfig
+    scaler: Scaler
+    facts: dict[str, Any]
+
+    @torch.no_grad()
+    def predict(self, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+        """Returns raw predictions [m] float32 for rows [m] of a dataset.
+
+        Raises:
+            UserError: the dataset lacks a feature, or a row has not enough rows before it.
+        """
+        missing = [name for name in self.scaler.names if name not in dataset.feature_names]
+        if missing:
+            raise UserError(
+                f"{dataset.name} lacks the features {', '.join(missing)} that the model was "
+                "trained on; predict on data with the same columns"
+            )
+        window = self.config.data.window
+        if len(rows) and int(dataset.age[rows].min()) < window:
+            raise UserError(f"{dataset.name}: a row has fewer than {window} rows of its symbol")
+        columns = [dataset.feature_names.index(name) for name in self.scaler.names]
+        x = self.scaler.transform(dataset.features[:, columns])
+        np.nan_to_num(x, copy=False, nan=0.0)
+        back = np.arange(1 - window, 1)
+        parts = [
+            self.model(torch.from_numpy(x[part[:, None] + back])).numpy()
+            for part in np.array_split(rows, max(1, -(-len(rows) // ROWS)))
+        ]
+        return np.concatenate(parts).astype(np.float32)
+
+
+def save(
+    folder: Path,
+    config: TrialConfig,
+    weights: dict[str, Tensor],
+    view: View,
+    facts: dict[str, Any],
+) -> None:
+    """Writes the two files of a trained model, each at once.
+
+    Args:
+        folder: made if missing.
+        config: of the trial.
+        weights: of the ranking epoch, by parameter name.
+        view: what the model was trained on: its scaler, features and target scale are kept.
+        facts: JSON-able, kept beside.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    scaler = view.scaler.to_dict() | {"names": list(view.names)}
+    content = {
+        "params": to_params(config),
+        "features": list(view.names),
+        "scaler": scaler,
+        "facts": {**facts, "target_scale": view.target_scale},
+    }
+    part = folder / f".{MODEL}.tmp"
+    save_file({n: t.detach().float().cpu().contiguous() for n, t in weights.items()}, part)
+    part.replace(folder / MODEL)
+    part = folder / f".{CONFIG}.tmp"
+    part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(folder / CONFIG)
+
+
+def load(folder: Path) -> Predictor:
+    """Reads a trained model back; nothing in its files is executed.
+
+    Raises:
+        UserError: a file is missing or damaged, or the two do not fit.
+    """
+    try:
+        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        weights = load_file(folder / MODEL)
+        config = from_params(content["params"])
+        scaler = Scaler.from_dict(content["scaler"])
+        model = build_model(config.model, config.data.window * len(scaler.names), 0)
+        model.load_state_dict(weights)
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename} does not exist; name a folder such as best/") from error
+    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, RuntimeError) as error:
+        raise UserError(f"{folder}: not a trained model of this project: {error}") from error
+    return Predictor(model.eval(), config, scaler, content["facts"])

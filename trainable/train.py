@@ -1,0 +1,131 @@
+"""Training as a generator of reports, without Ray; and from the shell for one configuration.
+
+python -m trainable.train config.json data=us20 epochs=3
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from trainable.config import TrialConfig, from_params, known_names, validate, validate_against
+from trainable.data.build import build_dataset
+from trainable.data.dataset import Dataset
+from trainable.data.settings import DataSettings
+from trainable.data.sources import load_market
+from trainable.errors import UserError
+from trainable.member import Ticket
+from trainable.options import parse
+from trainable.report import Report
+from trainable.training import Training
+
+
+def train(
+    configs: TrialConfig | Sequence[TrialConfig],
+    dataset: Dataset,
+    executor: str = "auto",
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Iterator[Report]:
+    """Trains one configuration, or several of one shape as a cohort, and yields their reports.
+
+    Args:
+        configs: numbered 0, 1, … in their order.
+        dataset: from `build_dataset`.
+        executor: `cohort`, `solo` or `auto`; several configurations run one after the other as
+            `solo`.
+        device: `cpu`, `cuda`, `cuda:1` …
+        dtype: float32 or float64.
+
+    Yields:
+        A report a member and epoch; the last one of a member has `stop`.
+    """
+    several = [configs] if isinstance(configs, TrialConfig) else list(configs)
+    for config in several:
+        check(config, dataset)
+    tickets = [Ticket(number, config) for number, config in enumerate(several)]
+    groups = [[ticket] for ticket in tickets] if executor == "solo" else [tickets]
+    for group in groups:
+        training = Training(group, dataset, executor, device, dtype)
+        while training.live:
+            yield from training.advance()
+
+
+def check(config: TrialConfig, dataset: Dataset) -> None:
+    """Raises UserError unless this configuration can be trained on this dataset."""
+    validate(config, known_names())
+    rows = len(dataset.train_rows)
+    batches = config.train.steps_per_epoch or max(1, rows // config.train.batch_size)
+    validate_against(config, rows=rows, window_limit=dataset.max_window, steps_per_epoch=batches)
+    dataset.columns(config.data.features)
+
+
+@dataclass(frozen=True)
+class Command:
+    """What `python -m trainable.train config.json` takes besides the file."""
+
+    data: DataSettings = field(default_factory=DataSettings)  # the market, as in a search
+    epochs: int = 0  # overrides the file's train/epochs; 0: as in the file
+    device: str = "auto"  # cpu, cuda, or auto: a GPU if there is one
+    executor: str = "auto"  # cohort, solo or auto
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains the configuration of a JSON file (`GROUP/FIELD` names) and prints its epochs."""
+    if not argv or "=" in argv[0]:
+        raise UserError("name a configuration: python -m trainable.train config.json data=us20")
+    config = read_config(Path(argv[0]))
+    words = [
+        f"data.source={a.removeprefix('data=')}" if a.startswith("data=") else a for a in argv[1:]
+    ]
+    command = parse(Command, words)
+    if command.epochs:
+        config = replace(config, train=replace(config.train, epochs=command.epochs))
+    validate(config, known_names())
+    market = load_market(command.data)
+    dataset = build_dataset(market, command.data, max_window=config.data.window)
+    device = command.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(f"{'epoch':>5} {'steps':>8} {'train loss':>11} {'val loss':>11} {'Sharpe':>8} {'IC':>8}")
+    for report in train(config, dataset, command.executor, device):
+        cells = [_cell(report.values.get(name)) for name in ("train_loss", "val_loss")]
+        ratios = [_cell(report.values.get(name), 3) for name in ("sharpe", "ic")]
+        print(
+            f"{report.epoch:>5} {report.steps:>8} {cells[0]:>11} {cells[1]:>11} "
+            f"{ratios[0]:>8} {ratios[1]:>8}",
+            flush=True,
+        )
+        if report.stop is not None:
+            print(f"{report.stop.reason}: {json.dumps(report.stop.evidence)}")
+    return 0
+
+
+def read_config(path: Path) -> TrialConfig:
+    """Reads a configuration of `GROUP/FIELD` names from a JSON file."""
+    try:
+        params = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist; name a JSON file of GROUP/FIELD names") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    if not isinstance(params, dict):
+        raise UserError(f'{path}: expected an object such as {{"optimizer/lr": 0.0001}}')
+    return from_params(params.get("params", params))
+
+
+def _cell(value: float | None, digits: int = 6) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
