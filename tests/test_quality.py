@@ -83,7 +83,7 @@ def test_bars_whose_range_misses_open_or_close_are_widened_and_counted():
     assert inside.all()
 
 
-def test_missing_bars_stay_missing():
+def test_system_b6_missing_bars_stay_missing():
     table = frame()
     table.loc[[10, 11], "close"] = np.nan
     table.loc[20, "open"] = np.nan

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pandas.util import hash_pandas_object
 
 from trainable.data.market import Market
 from trainable.data.panel import Panel, narrow, read_panel
@@ -55,8 +54,6 @@ def market_from_frame(frame: pd.DataFrame, settings: DataSettings, name: str = "
         frame.index, pd.DatetimeIndex
     ):
         frame = frame.rename_axis(index=lambda n: n or "timestamp").reset_index()
-    digest = hashlib.sha256(repr(list(frame.columns)).encode())
-    digest.update(np.asarray(hash_pandas_object(frame, index=False)).tobytes())
     try:
         arrow = pa.Table.from_pandas(frame, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError):  # columns of several types: as text, cell by cell
@@ -64,7 +61,11 @@ def market_from_frame(frame: pd.DataFrame, settings: DataSettings, name: str = "
         for column in [c for c, dtype in frame.dtypes.items() if dtype.kind == "O"]:
             frame[column] = frame[column].map(str, na_action="ignore").astype("str")
         arrow = pa.Table.from_pandas(frame, preserve_index=False)
-    table = table_of(arrow, name, name, digest.hexdigest())
+    arrow = arrow.replace_schema_metadata()  # pandas' own, with its version
+    content = pa.BufferOutputStream()
+    with pa.ipc.new_stream(content, arrow.schema) as writer:
+        writer.write_table(arrow)
+    table = table_of(arrow, name, name, hashlib.sha256(content.getvalue()).hexdigest())
     return checked(read_panel(table, settings), settings, name)
 
 
