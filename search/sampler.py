@@ -11,9 +11,11 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.byhand import ByHand, check_used
+from search.feasibility import Feasibility
 from search.lessons import Seen, is_cut, lesson, view_of
 from search.trials import derive_seed
 from trainable.errors import UserError
@@ -22,6 +24,8 @@ from trainable.report import NUMERIC_FAILURES
 SpaceFunction = Callable[[optuna.Trial], dict[str, Any]]
 
 STARTUP = 16  # random trials before TPE begins
+RISK = 0.3  # probability of a numeric failure above which TPE is asked again
+TRIES = 6  # how often at most: where everything fails, the least likely to fail is taken
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Sampler:
         self._build()
 
     def ask(self, space: SpaceFunction, index: int, fixed: Mapping[str, Any]) -> Suggestion:
-        """Calls `space` with a trial that samples by TPE.
+        """Calls `space` with a trial that samples by TPE, again if that is likely to blow up.
 
         The trial leaves no trace here, whether or not the space raises: `add` enters it.
 
@@ -71,7 +75,18 @@ class Sampler:
         Raises:
             UserError: a value by hand that is not of this space.
         """
-        tpe = make_sampler(derive_seed(self._seed, 0, index), self._startup)
+        if self._feasibility is None:
+            self._feasibility = Feasibility(self._view)
+        tries: list[tuple[float, Suggestion]] = []
+        while not tries or (min(tries, key=_risk)[0] > RISK and len(tries) < TRIES):
+            suggestion = self._call(space, fixed, derive_seed(self._seed, 0, index, len(tries)))
+            # By hand is as the person wants it.
+            risk = 0.0 if fixed else self._feasibility.failure(suggestion.params)
+            tries.append((risk, suggestion))
+        return min(tries, key=_risk)[1]
+
+    def _call(self, space: SpaceFunction, fixed: Mapping[str, Any], seed: int) -> Suggestion:
+        tpe = make_sampler(seed, self._startup)
         self._study.sampler = ByHand(tpe, fixed) if fixed else tpe
         trial = self._study.ask()
         try:
@@ -100,6 +115,7 @@ class Sampler:
             return
         self._told.append(seen)
         self._view.append(seen)
+        self._feasibility = None
         if is_cut(len(self._told)):
             self._build()
             return
@@ -117,6 +133,7 @@ class Sampler:
 
     def _build(self) -> None:
         self._view = view_of(self._told, self._direction)
+        self._feasibility: Feasibility | None = None  # of the view, when it is first needed
         self._places: dict[int, int] = {}  # number here by durable number, of those in flight
         self._storage = optuna.storages.InMemoryStorage()
         self._study = optuna.create_study(
@@ -124,7 +141,7 @@ class Sampler:
             sampler=make_sampler(self._seed, self._startup),
             pruner=optuna.pruners.NopPruner(),
             study_name="sampler",
-            direction=self._direction,
+            direction=StudyDirection[self._direction.upper()],
         )
         self._study_id = self._storage.get_study_id_from_name("sampler")
         # In the order of asking: TPE weighs its trials by their numbers, the newest most.
@@ -172,3 +189,7 @@ def _frozen(seen: Seen) -> FrozenTrial:
         intermediate_values=dict(seen.reports) if state is not TrialState.RUNNING else {},
         constraints=_constraints(seen),
     )
+
+
+def _risk(tried: tuple[float, Suggestion]) -> float:
+    return tried[0]
