@@ -73,7 +73,7 @@ def connect(address: str | None, dashboard: bool = True) -> Iterator[Cluster]:
 
 
 def _start(folder: str, dashboard: bool) -> Cluster:
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    # Ray turns token authentication on by itself here; with a token of our own it writes no file.
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     context = ray.init(

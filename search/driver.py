@@ -134,7 +134,15 @@ class Driver:
                 ended.append(number)
                 if verdict.action == "complete":
                     well.append(number)
+        if self._thinned(cohort, reports):
+            for number in sorted(self.running[cohort]):
+                self._wait(self.waiting, self.courses[number].asked)
+            self.running[cohort].clear()
         return Ended(ended, well)
+
+    def known(self, number: int) -> int:
+        """Returns the last epoch of a trial whose report is kept."""
+        return self.results.last_epoch(number)
 
     def closed(self, cohort: int) -> None:
         """Notes that a cohort gave its slot back."""
@@ -147,6 +155,18 @@ class Driver:
             last = text.strip().splitlines()[-1] if text.strip() else reason
             self._finish(number, "FAIL", reason, Verdict("prune", reason, {"error": last[:500]}))
         return numbers
+
+    def _thinned(self, cohort: int, reports: Sequence[Report]) -> bool:
+        """Whether the survivors of a rung had better wait for others of their shape and age.
+
+        A cohort of one or two would hold a core that a full one could use.
+        """
+        live = self.running[cohort]
+        if not live or len(live) > self.sizes.members // 2:
+            return False
+        at_rung = any(r.epoch in self.judge.levels for r in reports if r.number in live)
+        searched = all(self.courses[number].asked.kind in SEARCHED for number in live)
+        return at_rung and searched and not (self.asker.exhausted and not len(self.waiting))
 
     def _go_on(self) -> None:
         """Takes up what an earlier driver left: its reports, its running trials, its seeds."""
@@ -179,8 +199,7 @@ class Driver:
         if asked.number not in self.courses:
             self.courses[asked.number] = _Course(asked)
             self._register(asked)
-        epoch = self.results.last_epoch(asked.number)
-        pool.add((shape_key(from_params(asked.params)), epoch), asked)
+        pool.add((shape_key(from_params(asked.params)), self.known(asked.number)), asked)
 
     def _register(self, asked: Asked) -> None:
         self.judge.register(asked.number, tuple(sorted(asked.params.items(), key=str)))

@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from search.cohorts import sizes
 from search.plan import Plan
 from trainable.config import TrialConfig, shape_key
@@ -54,6 +56,7 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         by_shape.setdefault(shape_key(config), []).append(config)
     configs = max(by_shape.values(), key=len)
     members = sizes(settings.trials, slots, settings.cohort_size).members
+    torch.set_num_threads(1)  # as the workers do
     chosen = [configs[i % len(configs)] for i in range(members)]
     training = Training([Ticket(i, c) for i, c in enumerate(chosen)], plan.dataset)
     training.run_steps(STEPS // 4)

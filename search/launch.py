@@ -16,7 +16,7 @@ from search.space_source import SpaceFunction, load_space
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
-from trainable.errors import UserError, unknown
+from trainable.errors import unknown
 
 
 def launch(

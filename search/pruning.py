@@ -74,6 +74,7 @@ class Judge:
     ) -> None:
         self._sign = look_up(OBJECTIVES, objective, "objective")
         self._objective = objective
+        self.levels = tuple(levels)
         self._rungs = Rungs(levels, reduction_factor, minimum)
         self._flat = default_rule(levels[-1]) if flat is None else flat
         self._warmup_ends = levels[0] if warmup_ends is None else warmup_ends

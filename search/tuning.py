@@ -50,7 +50,8 @@ def tune_cohorts(
         dataset: put into the object store once.
         folder: of the run.
         rungs: epochs at which the workers return.
-        cpus: of a cohort. gpus: of a cohort.
+        cpus: CPU cores of a cohort.
+        gpus: share of a GPU of a cohort.
         on_tick: called several times a second, between two events; may raise `Interrupted`.
         on_error: (numbers, reason, traceback) of members that failed for good.
     """
@@ -79,18 +80,30 @@ def tune_cohorts(
                 name="cohorts",
                 storage_path=scratch,
                 verbose=0,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
                 callbacks=[_Watch(driver, on_tick, on_error)],
             ),
         ).fit()
 
 
-class CohortSearcher(Searcher):
+class _Local:
+    """What an adapter holds, kept out of the pickles that Tune makes of it and we never read."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+class CohortSearcher(_Local, Searcher):
     """Suggests the driver's next cohort as one Tune trial."""
 
     def __init__(self, driver: Driver, common: dict[str, Any]) -> None:
-        super().__init__(metric=METRIC, mode="max")
-        self.driver, self.common = driver, common
+        _Local.__init__(self, driver)
+        Searcher.__init__(self, metric=METRIC, mode="max")
+        self.common = common
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns a cohort's config, None when there is none now, or FINISHED."""
@@ -100,7 +113,10 @@ class CohortSearcher(Searcher):
         if found is None:
             return None
         cohort, asked = found
-        members = [{"number": a.number, "params": a.params} for a in asked]
+        members = [
+            {"number": a.number, "params": a.params, "known": self.driver.known(a.number)}
+            for a in asked
+        ]
         return {**self.common, "cohort": cohort, "members": members}
 
     def on_trial_complete(
@@ -115,12 +131,12 @@ class CohortSearcher(Searcher):
         """Nothing: a resumed search starts a fresh Tune run."""
 
 
-class CohortScheduler(FIFOScheduler):
+class CohortScheduler(_Local, FIFOScheduler):
     """Passes a cohort's reports to the driver and takes ended members out of the cohort."""
 
     def __init__(self, driver: Driver) -> None:
-        super().__init__()
-        self.driver = driver
+        _Local.__init__(self, driver)
+        FIFOScheduler.__init__(self)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Returns STOP when no member is left, else CONTINUE with those that are."""
@@ -138,12 +154,18 @@ class CohortScheduler(FIFOScheduler):
                 args=(leaving, [number for number in ended.well if number in leaving]),
                 on_error=_raise,
             )
+        if not live:
+            return TrialScheduler.STOP
         # A worker that is lost starts again from this config: with its live members.
-        trial.config["members"] = [m for m in trial.config["members"] if m["number"] in live]
-        return TrialScheduler.CONTINUE if live else TrialScheduler.STOP
+        trial.config["members"] = [
+            {**member, "known": self.driver.known(member["number"])}
+            for member in trial.config["members"]
+            if member["number"] in live
+        ]
+        return TrialScheduler.CONTINUE
 
 
-class _Watch(Callback):
+class _Watch(_Local, Callback):
     """Ticks, and tells the driver of cohorts that ended or failed for good."""
 
     def __init__(
@@ -152,7 +174,8 @@ class _Watch(Callback):
         on_tick: Callable[[], None],
         on_error: Callable[[list[int], str, str], None],
     ) -> None:
-        self.driver, self.on_tick, self.on_error = driver, on_tick, on_error
+        super().__init__(driver)
+        self.on_tick, self.on_error = on_tick, on_error
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         self.on_tick()

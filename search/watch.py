@@ -45,6 +45,8 @@ class Watch:
 
     def failed(self, numbers: Sequence[int], reason: str, text: str) -> None:
         """Keeps the traceback of members that failed for good, and says so."""
+        if not numbers:
+            return
         for number in numbers:
             path = self.folder.trial(number) / "error.txt"
             path.write_text(text, encoding="utf-8")

@@ -62,17 +62,18 @@ class CohortEngine:
         self._factors()
 
     @torch.no_grad()
-    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor) -> StepResult:
+    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
         """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B]."""
         members = len(self.configs)
         if members == 1:
-            x, y, keep = (t.expand(2, *t.shape[1:]) for t in (x, y, keep))
+            x, y = (t.expand(2, *t.shape[1:]) for t in (x, y))
+            keep = None if keep is None else keep.expand(2, *keep.shape[1:])
         mask = self._dropout(i, x.shape[1])
         prediction = self.model.forward(self.parts, x.flatten(2), mask, tape=True)
         delta = training_delta(self.loss, prediction - y, keep, self.delta)
         loss = mean_loss(self.loss, prediction, y, keep, delta)
         slope = mean_slope(self.loss, prediction, y, keep, delta)
-        self.model.backward(self.parts, self.grad_parts, slope)
+        self.model.backward(self.parts, self.grads, slope)
         norm = torch.linalg.vector_norm(self.grads, dim=1)
         ok = torch.isfinite(loss) & torch.isfinite(norm)
         failed = [] if bool(ok.all()) else (~ok[:members]).nonzero().flatten().tolist()
@@ -187,8 +188,9 @@ class CohortEngine:
         self.delta = column([c.loss.delta for c in self.configs])
         shares = [round(c.model.dropout * LEVELS) / LEVELS for c in self.configs]
         self.any_dropout = any(shares)
-        self.share = column(shares).unsqueeze(2)
-        self.threshold = (self.share * LEVELS - LEVELS // 2).to(torch.int32)
+        share = column(shares).unsqueeze(2)
+        self.threshold = (share * LEVELS - LEVELS // 2).to(torch.int16)
+        self.rescale = 1 / (1 - share)
         self.masks = torch.empty(0)
 
     def _factors(self) -> None:
@@ -225,5 +227,5 @@ class CohortEngine:
                 ]
             )
         draw = self.masks[:, i % BLOCK]
-        keep = (draw >= self.threshold).to(self.dtype)
-        return keep.div_(1 - self.share)
+        keep = torch.empty(draw.shape, device=self.device, dtype=self.dtype)
+        return torch.ge(draw, self.threshold, out=keep).mul_(self.rescale)

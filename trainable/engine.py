@@ -44,7 +44,7 @@ class Engine(Protocol):
         """Takes the learning rates [S, K] of the coming steps."""
         ...
 
-    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor) -> StepResult:
+    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
         """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B] (rows in the loss)."""
         ...
 

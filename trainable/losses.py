@@ -67,27 +67,40 @@ def check_shapes(prediction: Tensor, target: Tensor) -> None:
         )
 
 
-def training_delta(loss: Loss, residual: Tensor, keep: Tensor, smallest: Tensor) -> Tensor:
+def training_delta(loss: Loss, residual: Tensor, keep: Tensor | None, smallest: Tensor) -> Tensor:
     """Returns delta [..., 1]: max(smallest, 2·median|residual|) over the kept rows if adaptive."""
     if not loss.adaptive:
         return smallest
-    size = residual.detach().abs().masked_fill(~keep, torch.nan)
-    middle = 2 * size.nanmedian(-1, keepdim=True).values
-    return torch.fmax(smallest, middle)
+    size = residual.detach().abs()
+    if keep is not None:
+        size = size.masked_fill(~keep, torch.nan)
+    return torch.fmax(smallest, 2 * size.nanmedian(-1, keepdim=True).values)
 
 
 def mean_loss(
-    loss: Loss, prediction: Tensor, target: Tensor, keep: Tensor, delta: Tensor
+    loss: Loss, prediction: Tensor, target: Tensor, keep: Tensor | None, delta: Tensor
 ) -> Tensor:
-    """Returns the mean over the kept rows: [..., B] → [...]; 0 where none is kept."""
+    """Returns the mean over the kept rows: [..., B] → [...]; 0 where none is kept.
+
+    Args:
+        loss: of `LOSSES`.
+        prediction: [..., B], raw.
+        target: [..., B].
+        keep: [..., B] bool, the rows that count; None: all of them.
+        delta: [..., 1].
+    """
     check_shapes(prediction, target)
-    value = loss.value(prediction, target, delta).masked_fill(~keep, 0)
-    return value.sum(-1) / keep.sum(-1).clamp(min=1)
+    value = loss.value(prediction, target, delta)
+    if keep is None:
+        return value.mean(-1)
+    return value.masked_fill(~keep, 0).sum(-1) / keep.sum(-1).clamp(min=1)
 
 
 def mean_slope(
-    loss: Loss, prediction: Tensor, target: Tensor, keep: Tensor, delta: Tensor
+    loss: Loss, prediction: Tensor, target: Tensor, keep: Tensor | None, delta: Tensor
 ) -> Tensor:
     """Returns the derivative [..., B] of `mean_loss` by the predictions."""
-    slope = loss.slope(prediction, target, delta).masked_fill(~keep, 0)
-    return slope / keep.sum(-1, keepdim=True).clamp(min=1)
+    slope = loss.slope(prediction, target, delta)
+    if keep is None:
+        return slope / prediction.shape[-1]
+    return slope.masked_fill(~keep, 0) / keep.sum(-1, keepdim=True).clamp(min=1)

@@ -48,7 +48,7 @@ class SoloEngine:
         """Takes the learning rates [S, 1] of the coming steps."""
         self._lr = lr
 
-    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor) -> StepResult:
+    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
         """One optimizer step on x [1, B, W, F], y [1, B], keep [1, B]."""
         self.model.train()
         for group in self.optimizer.param_groups:
@@ -58,8 +58,9 @@ class SoloEngine:
             torch.random.set_rng_state(self.rng)
             prediction = self.model(x[0])
             self.rng = torch.random.get_rng_state()
-        delta = training_delta(self.loss, prediction - y[0], keep[0], self.delta)
-        loss = mean_loss(self.loss, prediction, y[0], keep[0], delta)
+        kept = None if keep is None else keep[0]
+        delta = training_delta(self.loss, prediction - y[0], kept, self.delta)
+        loss = mean_loss(self.loss, prediction, y[0], kept, delta)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip)
         ok = bool(torch.isfinite(loss) & torch.isfinite(norm))

@@ -13,8 +13,9 @@ from trainable.config import shape_key
 from trainable.data.dataset import Dataset
 from trainable.data.view import View, make_view
 from trainable.engine import Engine
+from trainable.epoch import Steps, finish_epoch, loss_is_lowest, seen_in
 from trainable.errors import look_up
-from trainable.evaluation import Evaluation, Evaluator
+from trainable.evaluation import Evaluator
 from trainable.member import Member, Saved, Ticket
 from trainable.models import BATCHED
 from trainable.order import BatchOrder
@@ -195,10 +196,8 @@ class Training:
             else:
                 self.engine.keep()
         rows = self.rows[i]
-        y = view.y[rows]
-        keep = view.known[rows]
-        if self.zone is not None:
-            keep = keep & (y.abs() > self.zone)
+        y = view.targets(rows)
+        keep = None if self.zone is None else y.abs() > self.zone
         result = self.engine.step(i, view.windows(rows), y, keep)
         self.losses[i], self.norms[i] = result.loss, result.norm
         self.i += 1
@@ -224,17 +223,9 @@ class Training:
             member.failed += 1
             member.in_a_row += 1
             self.losses[i, k] = self.norms[i, k] = torch.nan
-            rows = self.rows[i, k].cpu().numpy()
-            failure = health.Failure(
-                step=member.steps,
-                tensor=tensor,
-                value=value,
-                lr=float(self.lr[i, k]),
-                dates=self._dates(rows),
-                symbols=tuple(
-                    self.dataset.symbols[s] for s in np.unique(self.dataset.symbol[rows])[:5]
-                ),
-            )
+            lr, rows = float(self.lr[i, k]), self.rows[i, k].cpu().numpy()
+            dates, symbols = seen_in(self.dataset, rows)
+            failure = health.Failure(member.steps, tensor, value, lr, dates, symbols)
             stop = health.too_many_failures(member.failed, member.in_a_row, self.batches, failure)
             if stop is not None:
                 stopped.append(k)
@@ -244,10 +235,6 @@ class Training:
             self._keep_only([k for k in range(len(self.members)) if k not in stopped])
         return reports
 
-    def _dates(self, rows: np.ndarray) -> tuple[str, str]:
-        stamps = self.dataset.timestamps[self.dataset.time[rows]]
-        return str(stamps.min().astype("datetime64[s]")), str(stamps.max().astype("datetime64[s]"))
-
     def _end_epoch(self) -> list[Report]:
         begun = time.monotonic()
         norms = self.engine.component_norms()
@@ -255,68 +242,20 @@ class Training:
         self.i = 0
         self.seconds += time.monotonic() - begun
         reports, done = [], []
+        speed = self.batches * len(self.members) / max(self.seconds, 1e-9)
+        rates = {"steps_per_s": speed, "tokens_per_s": speed * self.batch * self.view.window}
         for k, (member, result) in enumerate(zip(self.members, results, strict=True)):
-            report = self._finish_epoch(k, member, result, norms[k])
-            reports.append(report)
-            if report.stop is not None:
+            steps = Steps(self.losses[:, k], self.norms[:, k], norms[k], float(self.lr[-1, k]))
+            if loss_is_lowest(member, result):
+                member.best_weights = self.engine.weights(k)
+                member.best_predictions = result.predictions
+            values, stop = finish_epoch(member, result, steps)
+            reports.append(self._report(k, values | rates, result.net_returns, stop))
+            if stop is not None:
                 done.append(k)
         if done:
             self._keep_only([k for k in range(len(self.members)) if k not in done])
         return reports
-
-    def _finish_epoch(
-        self, k: int, member: Member, result: Evaluation, norms: dict[str, float]
-    ) -> Report:
-        member.epoch += 1
-        config = member.config
-        good = self.losses[:, k][torch.isfinite(self.losses[:, k])]
-        norm = self.norms[:, k][torch.isfinite(self.norms[:, k])]
-        train_loss = float(good.double().mean()) if len(good) else None
-        last = member.epoch >= config.train.epochs
-        facts = health.Epoch(
-            epoch=member.epoch,
-            warm=member.steps >= config.schedule.warmup_steps,
-            last=last,
-            spread=result.spread,
-            constant=result.constant,
-            bound=result.bound,
-            train_loss=train_loss,
-            zero_loss=result.zero_loss,
-            val_loss=result.val_loss,
-            sharpe=result.values["sharpe"],
-            lr=float(self.lr[-1, k]),
-            peak=config.optimizer.lr,
-        )
-        member.history = [*member.history[-2:], facts]
-        if member.first_val_loss is None:
-            member.first_val_loss = result.val_loss
-        loss = result.val_loss
-        if loss is not None and (member.best_val_loss is None or loss < member.best_val_loss):
-            member.best_val_loss, member.best_epoch = loss, member.epoch
-            member.best_weights = self.engine.weights(k)
-            member.best_predictions = result.predictions
-        if loss is not None:
-            member.plateau.after_epoch(loss)
-        stop = health.judge(member.history)
-        waited = member.epoch - member.best_epoch
-        if stop is None and last:
-            stop = Stop("completed", {"epoch": member.epoch})
-        if stop is None and 0 < config.train.patience <= waited:
-            evidence = {"epoch": member.epoch, "best_epoch": member.best_epoch, "waited": waited}
-            stop = Stop("converged", {**evidence, "rule": "early stopping on validation loss"})
-        speed = self.batches * len(self.members) / max(self.seconds, 1e-9)
-        values = {
-            **result.values,
-            "train_loss": train_loss,
-            "val_loss": loss,
-            "lr": facts.lr,
-            "grad_norm": float(norm.double().mean()) if len(norm) else None,
-            **{f"grad_norm.{n}": v if np.isfinite(v) else None for n, v in norms.items()},
-            "nan_rate": health.nan_rate(member.failed, self.batches),
-            "steps_per_s": speed,
-            "tokens_per_s": speed * self.batch * config.data.window,
-        }
-        return self._report(k, values, result.net_returns, stop)
 
     def _report(
         self,

@@ -1,8 +1,4 @@
-"""The Ray Tune trainable: a cohort of members, each an own trial of the study.
-
-A member is saved at the start of the step that follows its report: what is on disk is then never
-ahead of what the driver knows, and a killed driver loses no epoch.
-"""
+"""The Ray Tune trainable: a cohort of members, each an own trial of the study."""
 
 import logging
 import time
@@ -32,7 +28,8 @@ log = logging.getLogger("asharpe")
 class CohortTrial(tune.Trainable):
     """Trains the members in `config["members"]`; `step` returns at rungs, stops and every 30 s.
 
-    A config holds `members` (dicts of number and params), `rungs` (epochs), `folder` (of the run).
+    A config holds `members` (dicts of number, params and the last epoch known of it), `rungs`
+    (epochs), `folder` (of the run), `threads` and `gpu`.
     """
 
     dataset: Dataset
@@ -53,7 +50,6 @@ class CohortTrial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Trains on; returns the reports since the last step."""
-        self._save_live()
         deadline = time.monotonic() + LONGEST_STEP_S
         reports: list[Report] = []
         while self.training.live:
@@ -62,6 +58,7 @@ class CohortTrial(tune.Trainable):
             done = any(r.stop is not None or r.epoch in self.rungs for r in new)
             if done or time.monotonic() >= deadline:
                 break
+        self._save_live()
         self._write_events(reports)
         for report in reports:
             if report.stop is not None:
@@ -89,7 +86,7 @@ class CohortTrial(tune.Trainable):
         tickets = []
         for member in config["members"]:
             number = member["number"]
-            saved = checkpoint.read(self._trial(number))
+            saved = checkpoint.read(self._trial(number), member["known"])
             tickets.append(Ticket(number, from_params(member["params"]), saved))
         data = tickets[0].config.data
         device = "cuda" if torch.cuda.is_available() and config["gpu"] else "cpu"
@@ -102,9 +99,7 @@ class CohortTrial(tune.Trainable):
     def _save_live(self) -> None:
         if self.training.at_epoch_end():
             for number in self.training.live:
-                saved = self.training.saved(number)
-                if saved.record["epoch"] > 0:
-                    checkpoint.write(self._trial(number), saved)
+                checkpoint.write(self._trial(number), self.training.saved(number))
 
     def _save_model(self, member: Member) -> None:
         if not member.best_weights:

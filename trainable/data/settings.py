@@ -22,7 +22,9 @@ class DataSettings:
     source: str = "us20"  # a named source: us20, sp500, synthetic
     path: str | None = None  # a CSV or Parquet file instead of a named source
     horizon: int = 1  # label: return from t+lag to t+lag+horizon, in bars
-    lag: int | None = None  # bars between decision and entry; unset: 0 for daily bars, 1 for intraday
+    lag: int | None = (
+        None  # bars between decision and entry; unset: 0 for daily bars, 1 for intraday
+    )
     features: str | None = None  # ready features: a column pattern such as 'feat_*'
     target: str | None = None  # ready features: the label's column
     returns: str | None = None  # ready features: next period's simple return, where target is not

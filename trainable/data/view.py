@@ -51,10 +51,14 @@ class View:
 
         A symbol's rows are contiguous, and every row asked for has at least W of them.
         """
-        if self.window == 1:
-            return self.x[rows].unsqueeze(-2)
-        back = torch.arange(1 - self.window, 1, device=rows.device)
-        return self.x[rows.unsqueeze(-1) + back]
+        rows = rows.unsqueeze(-1)
+        if self.window > 1:
+            rows = rows + torch.arange(1 - self.window, 1, device=rows.device)
+        return self.x.index_select(0, rows.flatten()).view(*rows.shape, -1)
+
+    def targets(self, rows: Tensor) -> Tensor:
+        """Returns the targets of `rows`, in their shape."""
+        return self.y.index_select(0, rows.flatten()).view(rows.shape)
 
 
 def seen_rows(dataset: Dataset) -> np.ndarray:

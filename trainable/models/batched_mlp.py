@@ -107,17 +107,16 @@ class BatchedMlp:
             parts["head.bias"].unsqueeze(1), x, parts["head.weight"].transpose(1, 2)
         ).squeeze(-1)
 
-    def backward(self, parts: dict[str, Tensor], grads: dict[str, Tensor], slope: Tensor) -> None:
-        """Writes the gradients into `grads` (views of a [K, P] tensor) after a taped forward.
+    def backward(self, parts: dict[str, Tensor], flat: Tensor, slope: Tensor) -> None:
+        """Writes the gradients after a taped forward.
 
         Args:
             parts: the parameters of the forward.
-            grads: views to write into.
+            flat: [K, P], overwritten.
             slope: [K, B], derivative of each member's loss by its predictions.
         """
         d = slope.unsqueeze(-1)
-        torch.bmm(d.transpose(1, 2), self._last, out=grads["head.weight"])
-        torch.sum(d, 1, out=grads["head.bias"])
+        grads = {"head.weight": torch.bmm(d.transpose(1, 2), self._last), "head.bias": d.sum(1)}
         d = d * parts["head.weight"]
         for i in reversed(range(len(self.widths))):
             name = f"hidden.{i}"
@@ -127,13 +126,15 @@ class BatchedMlp:
             d = torch.ops.aten.threshold_backward(d, before, 0)
             if norm is not None:
                 d = self._denormalise(parts, grads, f"{name}.norm", d, norm, True)
-            torch.bmm(d.transpose(1, 2), inputs, out=grads[f"{name}.linear.weight"])
-            torch.sum(d, 1, out=grads[f"{name}.linear.bias"])
+            grads[f"{name}.linear.weight"] = torch.bmm(d.transpose(1, 2), inputs)
+            grads[f"{name}.linear.bias"] = d.sum(1)
             if i or self.norm:
                 d = torch.bmm(d, parts[f"{name}.linear.weight"])
         if self._first is not None:
             self._denormalise(parts, grads, "input_norm", d, self._first, False)
         self._tape = []
+        # One copy at the end: products written into strided views go member by member.
+        torch.cat([grads[name].flatten(1) for name in self.shapes], dim=1, out=flat)
 
     def _normalise(self, parts: dict[str, Tensor], name: str, x: Tensor) -> tuple[Tensor, _Norm]:
         normed, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, EPS)
@@ -151,8 +152,8 @@ class BatchedMlp:
         norm: _Norm,
         through: bool,
     ) -> Tensor:
-        torch.sum(d * norm.normed, 1, out=grads[f"{name}.weight"])
-        torch.sum(d, 1, out=grads[f"{name}.bias"])
+        grads[f"{name}.weight"] = (d * norm.normed).sum(1)
+        grads[f"{name}.bias"] = d.sum(1)
         if not through:
             return d
         d = d * parts[f"{name}.weight"].unsqueeze(1)
