@@ -25,7 +25,7 @@ SpaceFunction = Callable[[optuna.Trial], dict[str, Any]]
 
 STARTUP = 16  # random trials before TPE begins
 RISK = 0.3  # probability of a numeric failure above which TPE is asked again
-TRIES = 6  # how often at most: where everything fails, the least likely to fail is taken
+TRIES = 12  # how often at most: where everything fails, the least likely to fail is taken
 
 
 @dataclass(frozen=True)
