@@ -1,0 +1,40 @@
+# make search   installs what is missing and runs the default search
+# make test     the same set-up, then lint, types and tests
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: search test check lint types tests setup setup-dev clean
+
+search: setup
+	@$(BIN)/python -m search.run $(ARGS)
+
+test: check
+
+check: lint types tests
+
+lint: setup-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: setup-dev
+	$(BIN)/pyright
+
+tests: setup-dev
+	$(BIN)/python -m pytest
+
+setup: $(VENV)/.installed
+
+setup-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed: pyproject.toml constraints.txt deploy/install.sh
+	@PYTHON=$(PYTHON) sh deploy/install.sh $(VENV) .
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt deploy/install.sh
+	@PYTHON=$(PYTHON) sh deploy/install.sh $(VENV) ".[dev]"
+	@touch $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) build *.egg-info
