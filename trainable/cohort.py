@@ -31,7 +31,6 @@ class CohortEngine:
     ) -> None:
         first = configs[0]
         self.model = look_up(BATCHED, first.model.name, "model")(first.model, inputs)
-        self.names = list(self.model.shapes)
         self.loss = look_up(LOSSES, first.loss.name, "loss")
         self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
         self.device, self.dtype = device, dtype
@@ -44,10 +43,11 @@ class CohortEngine:
             torch.Generator(device=device).manual_seed(config.train.seed) for config in configs
         ]
         p = torch.stack(starts).to(device, dtype)
-        self._members(p, [torch.zeros_like(p) for _ in range(self.optimizer.slots)])
+        slots = [torch.zeros_like(p) for _ in range(self.optimizer.slots)]
+        self._members(p, slots, torch.zeros_like(p))
         self.skipped = np.zeros(len(configs))
-        self.taken = self.offset = 0
-        self.lr = np.zeros((0, len(configs)))
+        self.taken = 0
+        self.plan(np.zeros((0, len(configs))))
         self.keep()
 
     @property
@@ -106,7 +106,8 @@ class CohortEngine:
             tensor[rows] = good[rows]
         for k in members:
             self.skipped[k] = self.taken - self.kept_applied[k]
-        self._factors()
+            for name, table in self._table([k]).items():
+                self.factors[name][:, self._rows([k])] = table
 
     def bad_gradient(self, member: int) -> str:
         """Names the first component whose latest gradient is not finite."""
@@ -163,7 +164,7 @@ class CohortEngine:
         self.configs = [self.configs[k] for k in rows]
         self.draws = [self.draws[k] for k in rows]
         self.skipped, self.kept_applied = self.skipped[rows], self.kept_applied[rows]
-        self._members(self.p[rows], [slot[rows] for slot in self.slots])
+        self._members(self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows])
         self.kept = [good[[0, 0]] if len(rows) == 1 else good for good in kept]
         self.masks = masks
         self.lr = self.lr[:, rows]
@@ -173,11 +174,11 @@ class CohortEngine:
         """The rows of the tensors that these members fill: a lone one fills both."""
         return [0, 1] if len(self.configs) == 1 else list(members)
 
-    def _members(self, p: Tensor, slots: list[Tensor]) -> None:
+    def _members(self, p: Tensor, slots: list[Tensor], grads: Tensor) -> None:
         rows = [0, 0] if len(p) == 1 else list(range(len(p)))
         self.p = p[rows].contiguous()
         self.slots = [slot[rows].contiguous() for slot in slots]
-        self.grads = torch.zeros_like(self.p)
+        self.grads = grads[rows].contiguous()
         self.parts, self.grad_parts = self.model.views(self.p), self.model.views(self.grads)
 
         def column(values: list[float]) -> Tensor:
@@ -194,15 +195,22 @@ class CohortEngine:
         self.masks = torch.empty(0)
 
     def _factors(self) -> None:
-        """Makes the optimizer's factors of the planned steps."""
-        steps = np.arange(1, len(self.lr) + 1)[:, None] + self.offset
-        applied = np.maximum(1, steps - self.skipped)
-        plan = self.optimizer.plan([c.optimizer for c in self.configs], self.lr, applied)
-        rows = [0, 0] if len(self.configs) == 1 else slice(None)
+        """Makes the optimizer's factors of the planned steps, each [S, rows, 1]."""
+        members = list(range(len(self.configs)))
+        rows = self._rows(members)
         self.factors = {
-            name: torch.from_numpy(np.ascontiguousarray(table[:, rows]))
-            .to(self.device, self.dtype)
-            .unsqueeze(2)
+            name: table.expand(-1, len(rows), -1).contiguous()
+            for name, table in self._table(members).items()
+        }
+
+    def _table(self, members: list[int]) -> dict[str, Tensor]:
+        """The factors of some members, each [S, members, 1]."""
+        steps = np.arange(1, len(self.lr) + 1)[:, None] + self.offset
+        applied = np.maximum(1, steps - self.skipped[members])
+        configs = [self.configs[k].optimizer for k in members]
+        plan = self.optimizer.plan(configs, self.lr[:, members], applied)
+        return {
+            name: torch.tensor(table, device=self.device, dtype=self.dtype).unsqueeze(2)
             for name, table in plan.items()
         }
 
@@ -227,5 +235,6 @@ class CohortEngine:
                 ]
             )
         draw = self.masks[:, i % BLOCK]
-        keep = torch.empty(draw.shape, device=self.device, dtype=self.dtype)
+        shape = (len(self.threshold), *draw.shape[1:])
+        keep = torch.empty(shape, device=self.device, dtype=self.dtype)
         return torch.ge(draw, self.threshold, out=keep).mul_(self.rescale)

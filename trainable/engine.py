@@ -1,5 +1,6 @@
 """What the course of training asks of an executor; `solo.py` and `cohort.py` answer."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,11 +30,18 @@ def component(name: str) -> str:
     return ".".join(parts[:2]) if len(parts) > 2 and parts[1].isdigit() else parts[0]
 
 
+def cause(engine: "Engine", k: int, result: StepResult) -> tuple[str, str]:
+    """Returns what was not finite in member k's failed step: the tensor and its value."""
+    loss = float(result.loss[k])
+    if math.isfinite(loss):
+        return f"gradient {engine.bad_gradient(k)}", str(float(result.norm[k]))
+    return "loss", str(loss)
+
+
 class Engine(Protocol):
     """K members that take optimizer steps together; k counts from 0 in the present order."""
 
     name: str
-    names: list[str]
 
     @property
     def n_parameters(self) -> int:

@@ -1,35 +1,21 @@
 """The end of one member's epoch: what it measured, what its health says, whether it stops."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from trainable import health
+from trainable.config import warmup_steps
 from trainable.data.dataset import Dataset
 from trainable.evaluation import Evaluation
 from trainable.member import Member
 from trainable.report import Stop
+from trainable.steps import MemberSteps
 
 SHOWN = 5  # symbols of a failed batch that its evidence names
-
-
-@dataclass(frozen=True)
-class Steps:
-    """What the steps of one member's epoch left.
-
-    Attributes:
-        losses: [S] training losses; NaN where the batch failed.
-        norms: [S] L2 norms of the gradient before clipping; NaN likewise.
-        components: norm of the last gradient by component.
-        lr: learning rate of the last step.
-    """
-
-    losses: Tensor
-    norms: Tensor
-    components: dict[str, float]
-    lr: float
 
 
 def loss_is_lowest(member: Member, result: Evaluation) -> bool:
@@ -39,15 +25,28 @@ def loss_is_lowest(member: Member, result: Evaluation) -> bool:
 
 
 def finish_epoch(
-    member: Member, result: Evaluation, steps: Steps
+    member: Member,
+    result: Evaluation,
+    steps: MemberSteps,
+    components: Mapping[str, float],
+    dataset: Dataset,
 ) -> tuple[dict[str, float | None], Stop | None]:
-    """Takes an epoch into the member's record; returns its metrics and why it stops, if it does."""
+    """Takes an epoch into the member's record; returns its metrics and why it stops, if it does.
+
+    Args:
+        member: after the epoch's last step.
+        result: its evaluation.
+        steps: its share of the epoch's steps.
+        components: L2 norm of the last gradient by component.
+        dataset: that the batches' rows are of.
+    """
     member.epoch += 1
     config = member.config
     last = member.epoch >= config.train.epochs
     facts = health.Epoch(
         epoch=member.epoch,
-        warm=member.steps >= config.schedule.warmup_steps,
+        step=member.steps,
+        warm=member.steps >= warmup_steps(config),
         last=last,
         spread=result.spread,
         constant=result.constant,
@@ -56,7 +55,7 @@ def finish_epoch(
         zero_loss=result.zero_loss,
         val_loss=result.val_loss,
         sharpe=result.values["sharpe"],
-        lr=steps.lr,
+        lr=float(steps.lr[-1]),
         peak=config.optimizer.lr,
     )
     member.history = [*member.history[-2:], facts]
@@ -64,7 +63,7 @@ def finish_epoch(
         member.first_val_loss = result.val_loss
     if loss_is_lowest(member, result):
         member.best_val_loss, member.best_epoch = result.val_loss, member.epoch
-    if result.val_loss is not None:
+    if result.val_loss is not None and facts.warm:
         member.plateau.after_epoch(result.val_loss)
     values = {
         **result.values,
@@ -72,10 +71,38 @@ def finish_epoch(
         "val_loss": result.val_loss,
         "lr": facts.lr,
         "grad_norm": _mean(steps.norms),
-        **{f"grad_norm.{n}": v if np.isfinite(v) else None for n, v in steps.components.items()},
+        **{f"grad_norm.{n}": v if np.isfinite(v) else None for n, v in components.items()},
         "nan_rate": health.nan_rate(member.failed, len(steps.losses)),
     }
-    return values, health.judge(member.history) or _ended(member, last)
+    stop = health.judge(member.history) or _ended(member, last)
+    if stop is not None and stop.reason == "nan_explosion":
+        stop = Stop(stop.reason, stop.evidence | _worst_batch(member, steps, dataset))
+    return values, stop
+
+
+def take_failure(
+    member: Member,
+    tensor: str,
+    value: str,
+    lr: float,
+    batch: tuple[Dataset, np.ndarray],
+    batches: int,
+) -> Stop | None:
+    """Counts a failed batch of the member; returns why it stops, if it does.
+
+    Args:
+        member: after the step.
+        tensor: what was not finite, as in `health.Failure`.
+        value: its value, as text.
+        lr: of the step.
+        batch: the dataset and the batch's rows in it.
+        batches: of an epoch.
+    """
+    member.failed += 1
+    member.in_a_row += 1
+    dates, symbols = seen_in(*batch)
+    failure = health.Failure(member.steps, tensor, value, lr, dates, symbols)
+    return health.too_many_failures(member.failed, member.in_a_row, batches, failure)
 
 
 def seen_in(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, str], tuple[str, ...]]:
@@ -84,6 +111,17 @@ def seen_in(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, str], tuple[
     first, last = (str(stamp.astype("datetime64[s]")) for stamp in (stamps.min(), stamps.max()))
     symbols = np.unique(dataset.symbol[rows])[:SHOWN]
     return (first, last), tuple(dataset.symbols[i] for i in symbols)
+
+
+def _worst_batch(member: Member, steps: MemberSteps, dataset: Dataset) -> dict[str, Any]:
+    """Evidence of a divergence: the batch of the epoch with the highest loss, if any was finite."""
+    losses = steps.losses.nan_to_num(nan=-torch.inf)
+    i = int(losses.argmax())
+    if not bool(torch.isfinite(losses[i])):
+        return {}
+    dates, symbols = seen_in(dataset, steps.rows[i].cpu().numpy())
+    step = member.steps - len(losses) + i + 1
+    return {"step": step, "dates": list(dates), "symbols": list(symbols)}
 
 
 def _ended(member: Member, last: bool) -> Stop | None:

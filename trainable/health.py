@@ -44,13 +44,14 @@ class Epoch:
 
     Attributes:
         epoch: 1 for the first.
+        step: optimizer steps so far.
         warm: the warm-up has ended.
         last: it is the last epoch.
         spread: standard deviation of the validation predictions over rows.
         constant: all validation predictions are the same number.
         bound: share of rows whose position is at one bound (fewer than five symbols; else 0).
         train_loss: mean over the epoch's good batches; None when there was none.
-        zero_loss: the same loss for predicting nothing, on the training rows.
+        zero_loss: the loss of predicting nothing on the validation rows.
         val_loss: of the epoch; None when not finite.
         sharpe: None when undefined.
         lr: learning rate of the epoch's last step.
@@ -58,6 +59,7 @@ class Epoch:
     """
 
     epoch: int
+    step: int
     warm: bool
     last: bool
     spread: float
@@ -102,10 +104,8 @@ def diverged(now: Epoch) -> Stop | None:
     for name, loss in (("train_loss", now.train_loss), ("val_loss", now.val_loss)):
         if loss is None or not math.isfinite(loss) or loss > limit:
             value = "not finite" if loss is None or not math.isfinite(loss) else loss
-            return Stop(
-                "nan_explosion",
-                {"epoch": now.epoch, "tensor": name, "value": value, "limit": limit, "lr": now.lr},
-            )
+            evidence = {"epoch": now.epoch, "step": now.step, "tensor": name, "value": value}
+            return Stop("nan_explosion", {**evidence, "limit": limit, "lr": now.lr})
     return None
 
 
@@ -113,7 +113,8 @@ def stalled(now: Epoch) -> Stop | None:
     """Stops when the learning rate has reached zero before the end."""
     if now.last or now.lr > SMALLEST_RATE * now.peak:
         return None
-    return Stop("lr_stalled", {"epoch": now.epoch, "lr": now.lr, "peak": now.peak})
+    evidence = {"epoch": now.epoch, "step": now.step, "lr": now.lr, "peak": now.peak}
+    return Stop("lr_stalled", evidence)
 
 
 def frozen(history: Sequence[Epoch]) -> Stop | None:
@@ -139,7 +140,13 @@ def collapsed(history: Sequence[Epoch]) -> Stop | None:
     A small spread alone is no collapse: on noise a constant is nearly the right answer.
     """
     now = history[-1]
-    evidence = {"epoch": now.epoch, "prediction_std": now.spread, "at_bound": now.bound}
+    evidence = {
+        "epoch": now.epoch,
+        "step": now.step,
+        "lr": now.lr,
+        "prediction_std": now.spread,
+        "at_bound": now.bound,
+    }
     if now.constant:
         return Stop("collapsed", {**evidence, "rule": "the prediction is a constant"})
     last = [epoch for epoch in history[-2:] if epoch.warm]

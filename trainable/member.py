@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from trainable.config import TrialConfig
@@ -55,7 +56,6 @@ class Member:
     best_epoch: int = 0
     failed: int = 0
     in_a_row: int = 0
-    failed_before: int = 0
     history: list[Epoch] = field(default_factory=list)
     plateau: Plateau = field(init=False)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -64,8 +64,29 @@ class Member:
     def __post_init__(self) -> None:
         self.plateau = Plateau(self.config.schedule)
 
-    def record(self) -> dict[str, Any]:
-        """Returns the plain numbers that `restore` takes back."""
+    def saved(self, state: Mapping[str, Tensor], executor: str) -> Saved:
+        """Returns the member with its executor's state, to go on from between two epochs."""
+        tensors = {f"now.{name}": tensor for name, tensor in state.items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
+        if self.best_predictions is not None:
+            tensors["best_predictions"] = torch.from_numpy(self.best_predictions)
+        return Saved(tensors, self._record(), executor)
+
+    def restore(self, saved: Saved, executor: str) -> dict[str, Tensor]:
+        """Takes back what `saved` returned; returns the executor's state.
+
+        Raises:
+            ValueError: the state is another executor's.
+        """
+        if saved.executor != executor:
+            raise ValueError(f"a state of {saved.executor!r} cannot go on as {executor!r}")
+        self._take(saved.record)
+        self.best_weights = _within("best.", saved.tensors)
+        if "best_predictions" in saved.tensors:
+            self.best_predictions = saved.tensors["best_predictions"].numpy()
+        return _within("now.", saved.tensors)
+
+    def _record(self) -> dict[str, Any]:
         return {
             "epoch": self.epoch,
             "steps": self.steps,
@@ -81,11 +102,14 @@ class Member:
             },
         }
 
-    def restore(self, record: Mapping[str, Any]) -> None:
-        """Takes back what `record` returned."""
+    def _take(self, record: Mapping[str, Any]) -> None:
         for name in ("epoch", "steps", "first_val_loss", "best_val_loss", "best_epoch", "in_a_row"):
             setattr(self, name, record[name])
         self.history = [Epoch(**epoch) for epoch in record["history"]]
         plateau = record["plateau"]
         self.plateau.scale, self.plateau.bad = plateau["scale"], plateau["bad"]
         self.plateau.best = float("inf") if plateau["best"] is None else plateau["best"]
+
+
+def _within(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

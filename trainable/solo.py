@@ -34,7 +34,6 @@ class SoloEngine:
         self.loss = look_up(LOSSES, config.loss.name, "loss")
         self.delta = torch.tensor([config.loss.delta], device=device, dtype=dtype)
         self.device = device
-        self.names = [name for name, _ in self.model.named_parameters()]
         self.rng = torch.Generator().manual_seed(config.train.seed).get_state()
         self._lr = np.zeros((0, 1))
         self._kept = self._state()

@@ -1,0 +1,86 @@
+"""The steps of one epoch, of all members: their batches and learning rates, and what they left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainable.data.view import View
+from trainable.errors import look_up
+from trainable.member import Member
+from trainable.order import BatchOrder
+from trainable.schedules import SCHEDULES
+
+
+class MemberSteps(NamedTuple):
+    """One member's share of `EpochSteps`."""
+
+    rows: Tensor
+    lr: np.ndarray
+    losses: Tensor
+    norms: Tensor
+
+
+@dataclass
+class EpochSteps:
+    """S steps of K members.
+
+    Attributes:
+        rows: [S, K, B], rows of each batch.
+        lr: [S, K], learning rates.
+        losses: [S, K], training losses; NaN where the batch failed or is still to come.
+        norms: [S, K], L2 norms of the gradients before clipping; NaN likewise.
+    """
+
+    rows: Tensor
+    lr: np.ndarray
+    losses: Tensor
+    norms: Tensor
+
+    def only(self, keep: Sequence[int]) -> None:
+        """Goes on with these members, in this order."""
+        self.rows, self.lr = self.rows[:, keep], self.lr[:, keep]
+        self.losses, self.norms = self.losses[:, keep], self.norms[:, keep]
+
+    def of(self, k: int) -> MemberSteps:
+        """Returns member k's share."""
+        return MemberSteps(self.rows[:, k], self.lr[:, k], self.losses[:, k], self.norms[:, k])
+
+
+def plan_steps(
+    members: Sequence[Member], order: BatchOrder, batches: int, device: torch.device
+) -> EpochSteps:
+    """Returns the members' coming epoch of so many batches, before its first step."""
+    drawn = [order.rows(m.config.train.seed, m.epoch * batches, batches) for m in members]
+    shape = (batches, len(members))
+    return EpochSteps(
+        rows=torch.stack(drawn, dim=1),
+        lr=np.stack([learning_rates(member, batches) for member in members], axis=1),
+        losses=torch.full(shape, torch.nan, device=device),
+        norms=torch.full(shape, torch.nan, device=device),
+    )
+
+
+def learning_rates(member: Member, batches: int) -> np.ndarray:
+    """Returns the learning rates [S] of the member's coming epoch."""
+    config = member.config
+    schedule = look_up(SCHEDULES, config.schedule.name, "schedule")
+    step = member.epoch * batches + np.arange(1, batches + 1)
+    share = schedule(config.schedule, step, config.train.epochs * batches)
+    scale = member.plateau.scale if config.schedule.name == "plateau" else 1.0
+    return config.optimizer.lr * scale * share
+
+
+def dead_zone(members: Sequence[Member], view: View) -> Tensor | None:
+    """Returns the size [K, 1] up to which a target is left out of the loss; None: none is at all.
+
+    A member without a dead zone has −1, so that a target of exactly 0 counts, as it does alone.
+    """
+    zones = [member.config.loss.dead_zone / view.target_scale for member in members]
+    if not any(zones):
+        return None
+    spread = [zone if zone > 0 else -1.0 for zone in zones]
+    return torch.tensor(spread, device=view.y.device, dtype=view.y.dtype).unsqueeze(1)
