@@ -1,5 +1,6 @@
 """The run folder as a place: created once, driven by one process at a time, written atomically."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -64,10 +65,7 @@ class RunFolder:
                 release(path, lock)
             _unmake(made)
             if isinstance(error, OSError):
-                raise UserError(
-                    f"cannot write to {path}: {error.strerror or error}; "
-                    f"free some space there, or choose another folder with runs_dir=PATH"
-                ) from error
+                raise UserError(f"cannot write to {path}: {_fault(error)}") from error
             raise
         return cls(path, resumed, made, lock)
 
@@ -93,10 +91,15 @@ class RunFolder:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    @property
+    def holds_results(self) -> bool:
+        """Whether the folder holds anything that a run is worth."""
+        return any(next(self.path.glob(pattern), None) for pattern in KEEPSAKES)
+
     def discard(self) -> bool:
         """Removes the folder if this process made it and it holds no results; says whether."""
         self.close()
-        if self.resumed or any(next(self.path.glob(pattern), None) for pattern in KEEPSAKES):
+        if self.resumed or self.holds_results:
             return False
         shutil.rmtree(self.path)
         _unmake(self._made)
@@ -134,6 +137,16 @@ def _missing(runs_dir: Path, name: str) -> UserError:
     if not runs:
         return UserError(f"no run {name!r} to resume: {runs_dir} holds none; leave out resume=true")
     return unknown("run", name, runs)
+
+
+def _fault(error: OSError) -> str:
+    """What is wrong, and what would work."""
+    another = "choose another folder with runs_dir=PATH"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is no folder; {another}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.strerror}; free some space there, or {another}"
+    return f"{error.strerror or error}; {another}"
 
 
 def _make(path: Path, made: list[Path]) -> None:

@@ -1,6 +1,7 @@
 """Everything a search needs, checked before anything is written or started."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import optuna
+import torch
 
 from analysis.luck import luck_line
 from search.rungs import first_rung, rung_levels
+from search.sampler import Sampler
 from search.settings import SearchSettings
 from search.space import Space, SpaceFacts, check_space, fixed, load_space
 from search.space_source import SpaceFunction, call
@@ -18,6 +21,7 @@ from trainable.config import TrialConfig, from_params, validate_against
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.market import Market
+from trainable.data.reading import cache_if_usable
 from trainable.data.sources import load_market
 from trainable.errors import UserError
 from trainable.metrics import scoring
@@ -36,6 +40,7 @@ class Plan:
             after the longest warm-up.
         periods: [V] datetime64[ns], that every trial is scored on.
         luck: the luck line of all trials, annual Sharpe ratio.
+        enqueued: the trials by hand, which the space takes; none when a run is resumed.
     """
 
     settings: SearchSettings
@@ -49,6 +54,7 @@ class Plan:
     warm: int
     periods: np.ndarray
     luck: float
+    enqueued: tuple[dict[str, Any], ...] = ()
 
     def steps(self, config: TrialConfig) -> int:
         """Optimizer steps of an epoch."""
@@ -73,11 +79,15 @@ def make_plan(
     Raises:
         UserError: whatever cannot work.
     """
+    _check_machine(settings)
     space = space or load_space(settings.space)
     epochs = settings.epochs or space.epochs
     facts = check_space(space, settings.fix, seed=settings.seed)
-    market = load() if load is not None else load_market(settings.data)
-    dataset = build_dataset(market, settings.data, max_window=facts.max_window)
+    ask = _asking(space, settings, epochs)
+    enqueued = _enqueued(settings, ask)
+    with cache_if_usable():
+        market = load() if load is not None else load_market(settings.data)
+        dataset = build_dataset(market, settings.data, max_window=facts.max_window)
     rows = len(dataset.train_rows)
     smallest = rows
     for config in facts.configs:
@@ -93,7 +103,7 @@ def make_plan(
         settings=settings,
         space=space,
         facts=facts,
-        ask=_asking(space, settings, epochs),
+        ask=ask,
         market=market,
         dataset=dataset,
         epochs=epochs,
@@ -101,7 +111,24 @@ def make_plan(
         warm=warm,
         periods=periods,
         luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
+        enqueued=tuple(enqueued),
     )
+
+
+def _check_machine(settings: SearchSettings) -> None:
+    """Raises where a cohort could never be placed here; a cluster may grow."""
+    if settings.address is not None:
+        return
+    cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
+    for key, wanted, there, what in (
+        ("cpus_per_trial", settings.cpus_per_trial, cores, "CPU cores"),
+        ("gpus_per_trial", settings.gpus_per_trial or 0.0, gpus, "GPUs"),
+    ):
+        if wanted > there:
+            raise UserError(
+                f"{key}={wanted:g}: this machine has {there} {what}; {key}={there} works, or "
+                "address=HOST:PORT of a larger cluster"
+            )
 
 
 def read_enqueued(path: str) -> list[dict[str, Any]]:
@@ -120,8 +147,28 @@ def read_enqueued(path: str) -> list[dict[str, Any]]:
         raise UserError(
             f'enqueue={path}: expected a list of objects such as [{{"optimizer/lr": 0.0001}}]'
         )
-    for trial in trials:
-        from_params(trial)
+    for number, trial in enumerate(trials, start=1):
+        try:
+            from_params(trial)
+        except UserError as error:
+            raise UserError(f"enqueue={path}: trial {number}: {error}") from error
+    return trials
+
+
+def _enqueued(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str, Any]]:
+    if settings.enqueue is None or settings.resume:  # a resumed study has them already
+        return []
+    trials = read_enqueued(settings.enqueue)
+    if len(trials) > settings.trials:
+        raise UserError(
+            f"enqueue={settings.enqueue} has {len(trials)} trials, more than "
+            f"trials={settings.trials}; trials={len(trials)} works"
+        )
+    for number, trial in enumerate(trials, start=1):
+        try:
+            Sampler(settings.seed).ask(ask, 0, trial)
+        except UserError as error:
+            raise UserError(f"enqueue={settings.enqueue}: trial {number}: {error}") from error
     return trials
 
 

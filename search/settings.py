@@ -18,6 +18,17 @@ from trainable.options import Setting, parse, print_help, split
 OBJECTIVES = ("sharpe", "rank_ic", "val_loss")
 # Set by the search alone, since its rungs are epochs: neither a space nor `fix` may set them.
 RESERVED = {"train/epochs": "epochs", "train/steps_per_epoch": "steps_per_epoch"}
+NEVER_EMPTY = {
+    "data.path": "write the path of a CSV or Parquet file",
+    "name": "write a folder name",
+    "runs_dir": "write a folder",
+    "enqueue": "write the path of a JSON file",
+    "address": "write auto or HOST:PORT",
+    "storage": "write a URL such as sqlite:///study.db",
+    "storage_path": "write a folder",
+}
+MAX_SEED = 2**32 - 1  # of NumPy's older generator, which the sampler draws from
+MOST_TRIALS = 10**6
 SHORT = Setting("data", "", "", "short for data.source; not together with data.path")
 
 
@@ -81,9 +92,10 @@ def settings_from(argv: Sequence[str], now: datetime | None = None) -> SearchSet
     for short in ("data", "data.source"):
         if short in keys and "data.path" in keys:
             raise UserError(f"{short}= and data.path= name two sources: keep one of them")
-    if "data.path=" in argv:
-        # An unset shell variable must not quietly become the default source.
-        raise UserError("data.path= is empty; write the path of a CSV or Parquet file")
+    for key in NEVER_EMPTY:
+        if f"{key}=" in argv:
+            # An unset shell variable must not quietly become the default.
+            raise UserError(f"{key}= is empty; {NEVER_EMPTY[key]}, or leave it out")
     if "data" in keys and "data.source" in keys:
         raise UserError("data= and data.source= are the same key: keep one of them")
     tokens = [
@@ -97,9 +109,14 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
     """Returns the settings with a name; raises `UserError` for a value that cannot work."""
     data = settings.data
     _at_least("trials", settings.trials, 1, 64)
+    _require(
+        settings.trials <= MOST_TRIALS, "trials", settings.trials, f"at most {MOST_TRIALS}", 64
+    )
     _at_least("epochs", settings.epochs, 1, 50)
     _at_least("steps_per_epoch", settings.steps_per_epoch, 0, 0)
-    _at_least("seed", settings.seed, 0, 0)
+    _require(
+        0 <= settings.seed <= MAX_SEED, "seed", settings.seed, f"at least 0, at most {MAX_SEED}", 0
+    )
     _at_least("reduction_factor", settings.reduction_factor, 2, 4)
     _at_least("finalist_seeds", settings.finalist_seeds, 1, 3)
     _at_least("max_concurrent", settings.max_concurrent, 1, 2)
@@ -121,6 +138,11 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
         raise unknown("objective", settings.objective, OBJECTIVES)
     if Path(data.source).suffix.lower() in (".csv", ".parquet"):
         raise UserError(f"data={data.source} names no source; a file is data.path={data.source}")
+    if settings.storage is not None and "://" not in settings.storage:
+        raise UserError(
+            f"storage={settings.storage} must be a URL; sqlite:///study.db or "
+            "postgresql://user:password@host/name works"
+        )
     _check_rungs(settings)
     sized = settings.cohort.isascii() and settings.cohort.isdigit() and int(settings.cohort) > 0
     if settings.cohort != "auto" and not sized:

@@ -141,4 +141,5 @@ def located(path: str | None, function: SpaceFunction | None, error: BaseExcepti
     if isinstance(error, SyntaxError) and error.filename == file:
         line, text = error.lineno, error.msg
     where = f"{file}:{line}" if line else file
-    return UserError(f"{where}: {type(error).__name__}: {' '.join(text.split())}")
+    said = " ".join(text.split())
+    return UserError(f"{where}: {type(error).__name__}{f': {said}' if said else ''}")

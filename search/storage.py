@@ -7,10 +7,14 @@ from typing import Any
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
+from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from search.masking import mask
 from trainable.errors import UserError
+
+ANSWER_S = 10  # seconds in which a database must answer
+PATIENT = ("psycopg2", "psycopg", "mysqldb", "pymysql")  # would wait for minutes
 
 Storage = str | Path | None  # a journal file, a database URL, or in memory (tests)
 
@@ -33,6 +37,14 @@ def open_storage(storage: Storage, *, create: bool) -> BaseStorage:
     if isinstance(storage, str) and "://" in storage:
         return _open_database(storage)
     return _open_journal(Path(storage), create=create)
+
+
+def sqlite_file(storage: Storage) -> Path | None:
+    """Returns the file of an SQLite URL; None for any other storage."""
+    if not isinstance(storage, str) or not storage.startswith("sqlite"):
+        return None
+    name = make_url(storage).database
+    return Path(name) if name and name != ":memory:" else None
 
 
 def name_of(storage: Storage) -> str:
@@ -100,9 +112,20 @@ def _open_journal(path: Path, *, create: bool) -> BaseStorage:
 
 
 def _open_database(url: str) -> BaseStorage:
+    file = sqlite_file(url)
+    if file is not None and not file.parent.is_dir():
+        raise UserError(f"storage={url}: there is no folder {file.parent}; make it first")
     try:
-        return RDBStorage(url)
-    except (SQLAlchemyError, ImportError, ValueError, optuna.exceptions.OptunaError) as err:
+        waits = make_url(url).get_driver_name() in PATIENT
+        arguments = {"connect_args": {"connect_timeout": ANSWER_S}} if waits else {}
+        return RDBStorage(url, engine_kwargs=arguments)
+    except ImportError as err:
+        package = getattr(err.__cause__ or err, "name", None) or "that reaches it"
+        raise UserError(
+            f"storage={mask(url)}: cannot be opened: the Python package {package} is not "
+            "installed; install it, or use sqlite:///study.db"
+        ) from None
+    except (SQLAlchemyError, ValueError, optuna.exceptions.OptunaError) as err:
         # The driver's own text may repeat the URL with its password.
         raise UserError(
             f"storage={mask(url)}: cannot be opened ({type(err).__name__}); "

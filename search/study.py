@@ -92,6 +92,10 @@ class SearchStudy(Record):
             )
         return cls(backend, study_id, attrs["search"])
 
+    def remove(self) -> None:
+        """Deletes the study from its storage."""
+        self._storage.delete_study(self._study_id)
+
     def ask(self, space: SpaceFunction) -> Asked:
         """Asks for one more trial: first those enqueued, then what TPE suggests.
 

@@ -14,13 +14,16 @@ import torch
 from trainable.config import TrialConfig, from_params, known_names, validate, validate_against
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
+from trainable.data.reading import cache_if_usable
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
-from trainable.errors import UserError
+from trainable.errors import UserError, unknown
 from trainable.member import Ticket
 from trainable.options import parse
 from trainable.report import Report
 from trainable.training import Training
+
+EXECUTORS = ("auto", "cohort", "solo")
 
 
 def train(
@@ -78,18 +81,23 @@ def main(argv: Sequence[str]) -> int:
     if not argv or "=" in argv[0]:
         raise UserError("name a configuration: python -m trainable.train config.json data=us20")
     config = read_config(Path(argv[0]))
+    keys = [word.partition("=")[0] for word in argv[1:]]
+    if "data.path" in keys and not {"data", "data.source"}.isdisjoint(keys):
+        raise UserError("data= and data.path= name two sources: keep one of them")
     words = [
         f"data.source={a.removeprefix('data=')}" if a.startswith("data=") else a for a in argv[1:]
     ]
     command = parse(Command, words)
+    device = chosen_device(command.device)
+    if command.executor not in EXECUTORS:
+        raise unknown("executor", command.executor, EXECUTORS)
     if command.epochs:
         config = replace(config, train=replace(config.train, epochs=command.epochs))
     validate(config, known_names())
-    market = load_market(command.data)
-    dataset = build_dataset(market, command.data, max_window=config.data.window)
-    device = command.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    with cache_if_usable():
+        market = load_market(command.data)
+        dataset = build_dataset(market, command.data, max_window=config.data.window)
+    check(config, dataset)
     print(f"{'epoch':>5} {'steps':>8} {'train loss':>11} {'val loss':>11} {'Sharpe':>8} {'IC':>8}")
     for report in train(config, dataset, command.executor, device):
         cells = [_cell(report.values.get(name)) for name in ("train_loss", "val_loss")]
@@ -104,6 +112,17 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def chosen_device(name: str) -> str:
+    """Returns the device of this name, `auto` resolved; raises UserError where there is none."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = ["cpu", *(["cuda"] if count else []), *(f"cuda:{index}" for index in range(count))]
+    if name == "auto":
+        return "cuda" if count else "cpu"
+    if name not in there:
+        raise unknown("device", name, ["auto", *there])
+    return name
+
+
 def read_config(path: Path) -> TrialConfig:
     """Reads a configuration of `GROUP/FIELD` names from a JSON file."""
     try:
@@ -116,7 +135,10 @@ def read_config(path: Path) -> TrialConfig:
         raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
     if not isinstance(params, dict):
         raise UserError(f'{path}: expected an object such as {{"optimizer/lr": 0.0001}}')
-    return from_params(params.get("params", params))
+    params = params.get("params", params)
+    if not isinstance(params, dict):
+        raise UserError(f"{path}: params must be an object of GROUP/FIELD names")
+    return from_params(params)
 
 
 def _cell(value: float | None, digits: int = 6) -> str:

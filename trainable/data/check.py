@@ -13,6 +13,7 @@ from rich.text import Text
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.market import Market
+from trainable.data.reading import cache_if_usable
 from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
 from trainable.data.splits import PARTS
@@ -39,16 +40,19 @@ REPAIRS = {
 def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
     """Prints the check; returns the exit status: 0, or 2 where the data cannot be used."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help"):
-        print(USAGE.format(sources=", ".join(SOURCES)), file=sys.stdout if words else sys.stderr)
-        return 0 if words else 2
+    if words and words[0] in ("-h", "--help", "help"):
+        print(USAGE.format(sources=", ".join(SOURCES)))
+        return 0
     if console is None:
         console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
     try:
+        if not words or not words[0]:
+            raise UserError("no file or source named; usage: python -m trainable.data.check FILE")
         settings = _settings(words[0], words[1:])
-        market = load_market(settings)
-        show_market(market, console)
-        show_dataset(build_dataset(market, settings), console)
+        with cache_if_usable():
+            market = load_market(settings)
+            show_market(market, console)
+            show_dataset(build_dataset(market, settings), console)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

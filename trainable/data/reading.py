@@ -3,7 +3,8 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from trainable.errors import UserError
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz")
 PARQUET_SUFFIXES = (".parquet", ".pq")
+_added: list[Path] = []  # cache files that this process made
 CACHE_FORMAT = "1"  # part of a cache file's name: raise it when the conversion changes
 
 
@@ -62,6 +64,20 @@ def cache_folder() -> Path:
         return Path(own)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "asharpe"
+
+
+@contextmanager
+def cache_if_usable() -> Iterator[None]:
+    """Removes what the block added to the cache if it raises `UserError`."""
+    before = len(_added)
+    try:
+        yield
+    except UserError:
+        for file in _added[before:]:
+            file.unlink(missing_ok=True)
+        raise
+    finally:
+        del _added[before:]
 
 
 def table_of(arrow: pa.Table, file: str, stem: str, digest: str) -> Table:
@@ -162,6 +178,7 @@ def _cached_csv(path: Path, stem: str, digest: str, cached: Path) -> Table:
             raise UserError(f"{path}: a header but no data rows")
         writer.close()
         Path(temporary).replace(cached)
+        _added.append(cached)
         return _parquet_table(cached, str(path), stem, digest)
     except OSError:  # no place for a cache is no reason not to read
         batches = list(csv_batches(path))
