@@ -176,6 +176,7 @@ class Judge:
             arrives = not member.exempt and level is not None and level > member.level
             defect = self._defect(report, member)
             if defect is not None:
+                self._rungs.withdraw(number)
                 member.note(defect)
             elif report.stop is not None:
                 if arrives and level is not None:

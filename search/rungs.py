@@ -142,6 +142,11 @@ class Rungs:
             if known is not None:
                 self._values[level].setdefault(number, known)
 
+    def withdraw(self, number: int) -> None:
+        """Takes a trial's values out: it failed numerically, so nobody should be held to them."""
+        for values in self._values.values():
+            values.pop(number, None)
+
     def reached(self, epoch: int) -> int | None:
         """Returns the highest level at or below an epoch, None before the first rung."""
         return max((level for level in self.levels if level <= epoch), default=None)

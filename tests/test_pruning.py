@@ -121,6 +121,14 @@ def test_a_seed_member_is_exempt_from_rungs_and_enters_none() -> None:
 # What the worker says
 
 
+def test_a_trial_that_explodes_after_a_rung_leaves_no_value_to_be_held_to() -> None:
+    judge = judge_for(minimum=1)
+    judge.judge([report(0, 1, 9.0)])
+    judge.judge([report(0, 2, stop=Stop("nan_explosion", {"step": 7}))])
+    assert not judge.judge([report(1, 1, 0.5)])[1].ends
+    assert judge.rungs[0].count == 1
+
+
 @pytest.mark.parametrize("reason", NUMERIC_FAILURES)
 def test_a_numeric_failure_passes_through_with_its_evidence(reason: str) -> None:
     judge, evidence = judge_for(), {"step": 17, "tensor": "layers.0.weight"}
