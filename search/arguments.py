@@ -10,6 +10,7 @@ from search.settings import SearchSettings
 from trainable.errors import UserError
 from trainable.options import split
 
+SOURCE = {"data", "data.source", "data.path"}  # one of them, so that a new one wins over an old one
 OWN = ("resume", "dry_run")  # of one session, not of the run
 
 
@@ -29,11 +30,17 @@ def with_stored(argv: Sequence[str]) -> list[str]:
         return list(argv)
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))["arguments"]
-    except (OSError, KeyError, json.JSONDecodeError) as error:
-        raise UserError(
-            f"{file} cannot be read ({error}); restore it to resume this run"
-        ) from error
-    earlier = [token for token in stored if split(token)[0] not in (*given, *OWN)]
+        if stored is None:
+            raise UserError(
+                f"run {given['name']!r} was started from Python: go on with "
+                f"launch(…, name={given['name']!r}, resume=True)"
+            )
+        if not isinstance(stored, list) or not all(isinstance(token, str) for token in stored):
+            raise TypeError("arguments: no list of texts")
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file} is damaged ({error!r}); restore it to resume this run") from error
+    known = {*given, *OWN, *(SOURCE if SOURCE & given.keys() else ())}
+    earlier = [token for token in stored if split(token)[0] not in known]
     for token in earlier:
         key, value = split(token)
         if "***" in value:
@@ -47,8 +54,10 @@ def storable(argv: Sequence[str]) -> list[str]:
     return [f"{key}={mask(value)}" for key, value in last.items() if key not in OWN]
 
 
-def resume_command(settings: SearchSettings) -> str:
-    """Returns the command that goes on with an interrupted search."""
+def resume_command(settings: SearchSettings, from_python: bool = False) -> str:
+    """Returns the command, or the call, that goes on with an interrupted search."""
+    if from_python:
+        return f"launch(…, name={settings.run_name!r}, resume=True)"
     words = ["python", "-m", "search.run", f"name={settings.run_name}"]
     if settings.runs_dir != "runs":
         words.append(f"runs_dir={settings.runs_dir}")

@@ -85,8 +85,10 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        idle = not (self.running or len(self.waiting) or len(self.seeds))
-        return idle and (self.out_of_time or self.asker.exhausted)
+        if self.running or len(self.waiting) or len(self.seeds):
+            return False
+        self.asker.want(self.sizes.untold)  # raises what asking raised
+        return self.asker.exhausted
 
     @property
     def out_of_time(self) -> bool:
@@ -178,9 +180,13 @@ class Driver:
             if row.state != "RUNNING" and row.kind in SEARCHED:
                 self.reasons[row.reason or ""] += 1
         batches = list(self.results.batches())
-        for report in (report for batch in batches for report in batch):
+        reports = [report for batch in batches for report in batch]
+        for report in reports:
             self._count(report)
         verdicts = self.judge.restore(batches)
+        for report in reports:  # those kept that a killed driver had not stored yet
+            value = self.judge.objective(report.number, report.epoch)
+            self.study.report(report.number, report.epoch, value)
         for row in rows:
             if row.state != "RUNNING":
                 continue
@@ -257,6 +263,8 @@ class Driver:
             self._wait(self.seeds, asked)
 
     def _end_waiting(self) -> None:
+        for asked in self.asker.close():
+            self._wait(self.waiting, asked)
         for pool in (self.waiting, self.seeds):
             for asked in pool.empty():
                 late = Verdict("prune", "time_budget", {})

@@ -29,7 +29,10 @@ def finish(
     """Writes the run folder's tables and `best/`, and prints the summary.
 
     Args:
-        plan: of the search. folder, study, results: what it left.
+        plan: of the search.
+        folder: of the run.
+        study: every trial.
+        results: every report.
         references: the baselines.
         run: the content of `run.json` so far.
         console: to print to.
@@ -39,7 +42,7 @@ def finish(
     run = {**run, "ended": provenance.now(), "interrupted": resume is not None}
     results.finish(rows, references, run)
     done = load_run(folder.path)
-    number = export_best(folder, done)
+    number = export_best(folder, done, rows, plan.dataset)
     found = None
     if number is not None and resume is None:
         found = on_continuation(folder.path, plan)

@@ -20,10 +20,15 @@ class Interrupts:
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
+        self.listen()
+        return self
+
+    def listen(self) -> None:
+        """Takes the signals (back): Ray puts a handler of its own in our place as it connects."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                self._before[number] = signal.signal(number, self._note)
-        return self
+                self._before.setdefault(number, signal.getsignal(number))
+                signal.signal(number, self._note)
 
     def __exit__(
         self,

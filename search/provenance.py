@@ -12,7 +12,11 @@ from typing import Any
 from search.plan import Plan
 from search.settings import masked
 from trainable.data.splits import PARTS
+from trainable.errors import UserError
 
+# What must not change when a run is resumed: its reports and its sampler rest on it.
+SAME_DATA = ("sha256", "horizon", "lag", "cost_bps", "periods_per_year", "validation_periods")
+SAME_SETTINGS = ("objective", "seed")
 PACKAGES = ("asharpe", "ray", "optuna", "torch", "numpy", "pandas", "pyarrow")
 
 
@@ -21,17 +25,18 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def describe(plan: Plan, arguments: Sequence[str]) -> dict[str, Any]:
+def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
     """Returns the part of `run.json` that is known before the search starts.
 
     Args:
         plan: of the search.
-        arguments: of the command line, without secrets, so that it can be resumed.
+        arguments: of the command line, without secrets, so that it can be resumed; None for a
+            search from Python.
     """
     dataset, settings = plan.dataset, plan.settings
     return {
         "name": settings.run_name,
-        "arguments": list(arguments),
+        "arguments": None if arguments is None else list(arguments),
         "settings": masked(settings),
         "space": {
             "name": plan.space.name,
@@ -66,13 +71,55 @@ def describe(plan: Plan, arguments: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def check_same(plan: Plan, folder: Path) -> None:
+    """Refuses to go on with a run on other data, another objective or another space.
+
+    Args:
+        plan: of the session that is about to begin.
+        folder: of the run.
+
+    Raises:
+        UserError: the run was not begun, or says which of these has changed.
+    """
+    file = folder / "run.json"
+    if not file.exists():
+        raise UserError(f"{file} is missing: nothing was begun here; remove {folder}, start anew")
+    old = _stored(file)
+    new = describe(plan, [])
+    changed = [f"data {key}" for key in SAME_DATA if old["data"][key] != new["data"][key]]
+    changed += ["split dates"] if old["split"] != new["split"] else []
+    changed += [
+        key for key in SAME_SETTINGS if old["settings"].get(key) != new["settings"].get(key)
+    ]
+    before, now = old["space"]["parameters"], new["space"]["parameters"]
+    changed += [f"range of {key}" for key in before.keys() & now.keys() if before[key] != now[key]]
+    if changed:
+        raise UserError(
+            f"run {folder.name!r} cannot go on with another {', '.join(sorted(changed))}; "
+            "choose another name to start a new run"
+        )
+
+
 def sessions(folder: Path) -> dict[str, Any]:
     """Returns when the run was started, and when each session went on with it."""
     file = folder / "run.json"
     if not file.exists():
         return {"started": now(), "resumed": []}
-    old = json.loads(file.read_text(encoding="utf-8"))
+    old = _stored(file)
     return {"started": old["started"], "resumed": [*old["resumed"], now()]}
+
+
+def _stored(file: Path) -> dict[str, Any]:
+    """Reads an earlier session's `run.json`."""
+    try:
+        old = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}); restore it to resume") from error
+    needed = ("started", "resumed", "data", "split", "settings", "space")
+    missing = [key for key in needed if not isinstance(old, dict) or key not in old]
+    if missing:
+        raise UserError(f"{file} is damaged: it lacks {', '.join(missing)}; restore it to resume")
+    return old
 
 
 def revision() -> str | None:

@@ -15,7 +15,7 @@ from search.interrupt import Interrupts
 from search.overture import show_plan
 from search.plan import Plan, make_plan
 from search.progress import Progress
-from search.session import cores, open_session
+from search.session import cores, open_session, open_study
 from search.settings import help_for_search, settings_from
 from search.tuning import Interrupted, tune_cohorts
 from search.watch import Watch
@@ -36,10 +36,15 @@ def main(argv: Sequence[str]) -> int:
     return INTERRUPTED if run is not None and run.run["interrupted"] else 0
 
 
-def run_search(plan: Plan, arguments: Sequence[str], console: Console) -> Run | None:
+def run_search(plan: Plan, arguments: Sequence[str] | None, console: Console) -> Run | None:
     """Searches and leaves a run folder; None for a dry run.
 
     An interrupted search writes its tables too; its `run.json` says so.
+
+    Args:
+        plan: of the search.
+        arguments: of the command line; None from Python.
+        console: to print to.
 
     Raises:
         UserError: nothing could be started, and nothing is left behind; or a file cannot be
@@ -55,9 +60,17 @@ def run_search(plan: Plan, arguments: Sequence[str], console: Console) -> Run | 
         folder.worth_keeping(),
         Interrupts() as interrupts,
     ):
+        if folder.resumed:
+            provenance.check_same(plan, folder.path)
         show_plan(plan, console)
-        run = provenance.describe(plan, storable(arguments)) | provenance.sessions(folder.path)
-        with connect(settings.address) as cluster, open_session(plan, folder, cluster) as session:
+        words = None if arguments is None else storable(arguments)
+        run = provenance.describe(plan, words) | provenance.sessions(folder.path)
+        with (
+            open_study(plan, folder) as study,
+            connect(settings.address) as cluster,
+            open_session(plan, folder, cluster, study) as session,
+        ):
+            interrupts.listen()
             folder.write_json("run.json", run)
             with Progress(console) as progress:
                 watch = Watch(plan, session.driver, progress, interrupts, cluster.dashboard, folder)
@@ -73,7 +86,7 @@ def run_search(plan: Plan, arguments: Sequence[str], console: Console) -> Run | 
                         watch.failed,
                     )
                 except Interrupted:
-                    resume = resume_command(settings)
+                    resume = resume_command(settings, from_python=arguments is None)
                 finally:
                     watch.show()
         results, references = session.results, session.references

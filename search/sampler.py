@@ -136,6 +136,7 @@ class Sampler:
         self._feasibility: Feasibility | None = None  # of the view, when it is first needed
         self._places: dict[int, int] = {}  # number here by durable number, of those in flight
         self._storage = optuna.storages.InMemoryStorage()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(
             storage=self._storage,
             sampler=make_sampler(self._seed, self._startup),

@@ -14,11 +14,12 @@ from search.cohorts import sizes
 from search.driver import Driver
 from search.folder import RunFolder
 from search.merge import Scored
-from search.plan import Plan, read_enqueued
+from search.plan import Plan
 from search.prefetch import Prefetcher
 from search.pruning import Judge
 from search.results import Results
 from search.settings import SearchSettings
+from search.storage import sqlite_file
 from search.study import Asked, SearchStudy
 from search.tuning import slots
 from search.winner import predictions_of
@@ -39,14 +40,15 @@ class Session:
 
 
 @contextmanager
-def open_session(plan: Plan, folder: RunFolder, cluster: Cluster) -> Iterator[Session]:
+def open_session(
+    plan: Plan, folder: RunFolder, cluster: Cluster, study: SearchStudy
+) -> Iterator[Session]:
     """Puts a search together, new or from what an earlier session left.
 
     Raises:
-        UserError: an enqueued trial does not fit the space, or something stored is damaged.
+        UserError: something stored is damaged.
     """
     settings = plan.settings
-    study = _study(plan, folder)
     judge = Judge(
         plan.levels,
         plan.periods,
@@ -56,7 +58,9 @@ def open_session(plan: Plan, folder: RunFolder, cluster: Cluster) -> Iterator[Se
         warmup_ends=plan.warm,
     )
     results = Results(
-        folder, _scored(plan), lambda number: predictions_of(folder.path, plan.dataset, number)
+        folder,
+        _scored(plan),
+        lambda number: predictions_of(folder.path, plan.dataset, study.rows()[number]),
     )
     gpus = settings.gpus_per_trial
     if gpus is None:
@@ -86,16 +90,31 @@ def cores(settings: SearchSettings) -> int:
     return max(1, min(fits, settings.max_concurrent or fits))
 
 
-def _study(plan: Plan, folder: RunFolder) -> SearchStudy:
+@contextmanager
+def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
+    """Opens the study of a resumed run, or makes one, which goes again if the run leaves nothing.
+
+    Raises:
+        UserError: the storage cannot be opened, or holds a study of this name already.
+    """
     settings = plan.settings
     storage = settings.storage or folder.path / "study.log"
     if folder.resumed:
-        return SearchStudy.open(storage, settings.run_name)
-    enqueued = read_enqueued(settings.enqueue) if settings.enqueue else []
+        yield SearchStudy.open(storage, settings.run_name)
+        return
+    file = sqlite_file(storage)
+    fresh = file is not None and not file.exists()
     study = SearchStudy.create(storage, settings.run_name, settings.seed)
-    for params in enqueued:
-        study.enqueue(params, plan.ask)
-    return study
+    try:
+        for params in plan.enqueued:
+            study.enqueue(params, plan.ask)
+        yield study
+    except BaseException:
+        if not folder.holds_results:
+            study.remove()
+            if file is not None and fresh:
+                file.unlink()
+        raise
 
 
 def _scored(plan: Plan) -> Scored:

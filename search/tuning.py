@@ -2,14 +2,15 @@
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray
 from ray import tune
 from ray.exceptions import RayActorError
-from ray.tune import Callback
+from ray.tune import Callback, TuneError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -27,6 +28,10 @@ QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
+
+
+# What the last line of a worker's traceback holds when memory ran out.
+OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "can't allocate memory")
 
 
 class Interrupted(KeyboardInterrupt):
@@ -65,15 +70,16 @@ def tune_cohorts(
     trainable = tune.with_resources(
         tune.with_parameters(CohortTrial, dataset=dataset), {"cpu": cpus, "gpu": gpus}
     )
+    seat = _Seat(driver)
     with tempfile.TemporaryDirectory(prefix="asharpe-tune-") as scratch:
-        tune.Tuner(
+        tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
                 metric=METRIC,
                 mode="max",
                 num_samples=-1,
-                search_alg=CohortSearcher(driver, common),
-                scheduler=CohortScheduler(driver),
+                search_alg=CohortSearcher(seat, common),
+                scheduler=CohortScheduler(seat),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -82,16 +88,36 @@ def tune_cohorts(
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
-                callbacks=[_Watch(driver, on_tick, on_error)],
+                callbacks=[_Watch(seat, on_tick, on_error)],
             ),
-        ).fit()
+        )
+        try:
+            tuner.fit()
+        except TuneError as error:
+            raise seat.error or error from None
+
+
+class _Seat:
+    """The driver as the adapters reach it, and the first error of theirs, which Tune rewrites."""
+
+    def __init__(self, driver: Driver) -> None:
+        self.driver = driver
+        self.error: Exception | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[Driver]:
+        try:
+            yield self.driver
+        except Exception as error:
+            self.error = self.error or error
+            raise
 
 
 class _Local:
     """What an adapter holds, kept out of the pickles that Tune makes of it and we never read."""
 
-    def __init__(self, driver: Driver) -> None:
-        self.driver = driver
+    def __init__(self, seat: _Seat) -> None:
+        self.seat = seat
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -100,23 +126,24 @@ class _Local:
 class CohortSearcher(_Local, Searcher):
     """Suggests the driver's next cohort as one Tune trial."""
 
-    def __init__(self, driver: Driver, common: dict[str, Any]) -> None:
-        _Local.__init__(self, driver)
+    def __init__(self, seat: _Seat, common: dict[str, Any]) -> None:
+        _Local.__init__(self, seat)
         Searcher.__init__(self, metric=METRIC, mode="max")
         self.common = common
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Returns a cohort's config, None when there is none now, or FINISHED."""
-        if self.driver.finished:
-            return Searcher.FINISHED
-        found = self.driver.next_cohort()
-        if found is None:
-            return None
-        cohort, asked = found
-        members = [
-            {"number": a.number, "params": a.params, "known": self.driver.known(a.number)}
-            for a in asked
-        ]
+        with self.seat() as driver:
+            if driver.finished:
+                return Searcher.FINISHED
+            found = driver.next_cohort()
+            if found is None:
+                return None
+            cohort, asked = found
+            members = [
+                {"number": a.number, "params": a.params, "known": driver.known(a.number)}
+                for a in asked
+            ]
         return {**self.common, "cohort": cohort, "members": members}
 
     def on_trial_complete(
@@ -134,16 +161,17 @@ class CohortSearcher(_Local, Searcher):
 class CohortScheduler(_Local, FIFOScheduler):
     """Passes a cohort's reports to the driver and takes ended members out of the cohort."""
 
-    def __init__(self, driver: Driver) -> None:
-        _Local.__init__(self, driver)
+    def __init__(self, seat: _Seat) -> None:
+        _Local.__init__(self, seat)
         FIFOScheduler.__init__(self)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Returns STOP when no member is left, else CONTINUE with those that are."""
         cohort = trial.config["cohort"]
         reports = result.pop("reports")
-        ended = self.driver.take(cohort, reports)
-        live = self.driver.running[cohort]
+        with self.seat() as driver:
+            ended = driver.take(cohort, reports)
+        live = driver.running[cohort]
         stopped = {report.number for report in reports if report.stop is not None}
         leaving = [number for number in ended.numbers if number not in stopped]
         if leaving:
@@ -152,17 +180,23 @@ class CohortScheduler(_Local, FIFOScheduler):
                 trial=trial,
                 method_name="retire",
                 args=(leaving, [number for number in ended.well if number in leaving]),
-                on_error=_raise,
+                on_error=self._not_retired,
             )
         if not live:
             return TrialScheduler.STOP
         # A worker that is lost starts again from this config: with its live members.
         trial.config["members"] = [
-            {**member, "known": self.driver.known(member["number"])}
+            {**member, "known": driver.known(member["number"])}
             for member in trial.config["members"]
             if member["number"] in live
         ]
         return TrialScheduler.CONTINUE
+
+    def _not_retired(self, trial: Trial, error: Exception) -> None:
+        """Ends the search, unless the worker died: it starts again without those members."""
+        if not isinstance(error, RayActorError):
+            with self.seat():
+                raise error
 
 
 class _Watch(_Local, Callback):
@@ -170,11 +204,11 @@ class _Watch(_Local, Callback):
 
     def __init__(
         self,
-        driver: Driver,
+        seat: _Seat,
         on_tick: Callable[[], None],
         on_error: Callable[[list[int], str, str], None],
     ) -> None:
-        super().__init__(driver)
+        super().__init__(seat)
         self.on_tick, self.on_error = on_tick, on_error
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -183,21 +217,26 @@ class _Watch(_Local, Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        self.driver.closed(trial.config["cohort"])
+        with self.seat() as driver:
+            driver.closed(trial.config["cohort"])
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         path = trial.error_file
         text = Path(path).read_text(encoding="utf-8") if path and Path(path).exists() else ""
-        lost = isinstance(trial.get_pickled_error() if path else None, RayActorError)
-        reason = "worker_lost" if lost else "error"
-        numbers = self.driver.lost(trial.config["cohort"], reason, text)
-        self.on_error(numbers, reason, text)
+        reason = stop_reason(trial.get_pickled_error() if path else None, text)
+        with self.seat() as driver:
+            numbers = driver.lost(trial.config["cohort"], reason, text)
+            self.on_error(numbers, reason, text)
 
 
-def _raise(trial: Trial, error: Exception) -> None:
-    raise error
+def stop_reason(error: Exception | None, text: str) -> str:
+    """Returns the stop reason of a failed worker, by its error and its traceback's text."""
+    last = text.strip().rpartition("\n")[2]
+    if any(sign in last for sign in OUT_OF_MEMORY):
+        return "out_of_memory"
+    return "worker_lost" if isinstance(error, RayActorError) else "error"
 
 
 def slots(cpus: float, gpus: float, most: int | None) -> int:

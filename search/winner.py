@@ -1,6 +1,7 @@
 """What is left of a search to use: `best/`, and for a generated market its fresh continuation."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,21 @@ from analysis.load import Run
 from analysis.ranking import rank
 from search.folder import RunFolder
 from search.plan import Plan
+from search.study import TrialRow
 from trainable import predict
 from trainable.data.build import evaluation_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.synthetic import continuation, reachable
 from trainable.data.view import seen_rows
+from trainable.keep import recover
 from trainable.metrics import score, scoring
 
 FRESH_SHARE = 0.25  # bars of the continuation, as a share of those searched on
 
 
-def export_best(folder: RunFolder, run: Run) -> int | None:
+def export_best(
+    folder: RunFolder, run: Run, rows: Sequence[TrialRow], dataset: Dataset
+) -> int | None:
     """Copies the winner's model to `best/`; returns its number, None when nobody survived."""
     ranked = rank(run).dropna(subset=["sharpe_mean"])
     best = folder.path / "best"
@@ -30,16 +35,17 @@ def export_best(folder: RunFolder, run: Run) -> int | None:
         return None
     number = int(ranked.iloc[0]["number"])
     source = folder.path / "trials" / str(number)
+    recover(source, number, rows[number].params, dataset)
     best.mkdir(exist_ok=True)
     for name in (predict.MODEL, predict.CONFIG):
         folder.write_through(f"best/{name}", lambda part, n=name: _copy(source / n, part))
     return number
 
 
-def predictions_of(folder: Path, dataset: Dataset, number: int) -> np.ndarray | None:
+def predictions_of(folder: Path, dataset: Dataset, row: TrialRow) -> np.ndarray | None:
     """Returns a finalist's validation predictions from its model; None where it kept none."""
-    trial = folder / "trials" / str(number)
-    if not (trial / predict.CONFIG).exists():
+    trial = folder / "trials" / str(row.number)
+    if not recover(trial, row.number, row.params, dataset):
         return None
     return predict.load(trial).predict(dataset, dataset.valid_rows)
 

@@ -10,13 +10,15 @@ import torch
 from ray import tune
 from tensorboardX import SummaryWriter
 
-from trainable import checkpoint, events, predict
+from trainable import checkpoint, events
 from trainable.config import DataConfig, from_params
 from trainable.data.dataset import Dataset
 from trainable.data.view import View, make_view
+from trainable.executors import executor_for
+from trainable.keep import keep
 from trainable.member import Member, Ticket
 from trainable.report import Report
-from trainable.training import Training, executor_for
+from trainable.training import Training
 
 LONGEST_STEP_S = 30.0  # also the interval of checkpoints and the sign of life
 METRIC = "live"  # Tune wants one number a result; the reports are what counts
@@ -92,7 +94,7 @@ class CohortTrial(tune.Trainable):
         device = "cuda" if torch.cuda.is_available() and config["gpu"] else "cpu"
         if data not in self.views:
             self.views[data] = make_view(self.dataset, data, device)
-        if executor_for(tickets) == "solo" and len(tickets) == 1:
+        if executor_for(tickets[0].config) == "solo":
             log.info("%s has no batched form: a cohort of one", tickets[0].config.model.name)
         self.training = Training(tickets, self.dataset, device=device, view=self.views[data])
 
@@ -102,18 +104,16 @@ class CohortTrial(tune.Trainable):
                 checkpoint.write(self._trial(number), self.training.saved(number))
 
     def _save_model(self, member: Member) -> None:
-        if not member.best_weights:
-            return
-        facts = {
-            "number": member.number,
-            "epoch": member.best_epoch,
-            "n_parameters": self.training.engine.n_parameters,
-            "source": self.dataset.name,
-            "horizon": self.dataset.horizon,
-            "lag": self.dataset.lag,
-        }
-        folder = self._trial(member.number)
-        predict.save(folder, member.config, member.best_weights, self.training.view, facts)
+        if member.best_weights:
+            keep(
+                self._trial(member.number),
+                member.number,
+                member.best_epoch,
+                member.config,
+                member.best_weights,
+                self.training.view,
+                self.dataset,
+            )
 
     def _write_events(self, reports: Sequence[Report]) -> None:
         for report in reports:

@@ -52,7 +52,7 @@ def launch(
         def load() -> Market:
             return market_from_frame(frame, chosen.data)
 
-    return run_search(make_plan(chosen, loaded, load), [], Console(highlight=False))
+    return run_search(make_plan(chosen, loaded, load), None, Console(highlight=False))
 
 
 def _sorted_out(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

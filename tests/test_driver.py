@@ -1,0 +1,388 @@
+"""The driver without Ray: kept, judged, stored, in this order; killed and taken up anywhere."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+
+from search.cohorts import Sizes
+from search.driver import Driver
+from search.folder import RunFolder
+from search.merge import Scored
+from search.pruning import Judge
+from search.results import Results
+from search.study import Asked, SearchStudy
+from trainable.errors import UserError
+from trainable.report import Report, Stop
+
+DAYS = np.arange("2020-01-01", "2020-02-10", dtype="datetime64[D]").astype("datetime64[ns]")
+SCORED = Scored(DAYS, DAYS, np.full(len(DAYS), "A", dtype=object))
+LEVELS = (1, 4)
+
+
+def space(trial: optuna.Trial) -> dict:
+    trial.suggest_float("optimizer/lr", 1e-4, 1e-1, log=True)
+    return {"model/name": "mlp", "model/hidden_dims": "8"}
+
+
+class Asker:
+    """Asks when it is called: a `Prefetcher` without its thread."""
+
+    def __init__(self, study: SearchStudy, budget: int, ready: int = 0) -> None:
+        self.study, self.budget = study, budget
+        self.error: Exception | None = None
+        self.busy = False
+        self.ready: list[Asked] = [self._ask() for _ in range(ready)]
+
+    def _ask(self) -> Asked:
+        self.budget -= 1
+        return self.study.ask(space)
+
+    def want(self, n: int) -> None:
+        if self.error is not None:
+            raise self.error
+
+    def take(self, n: int) -> list[Asked]:
+        while len(self.ready) < n and self.budget > 0:
+            self.ready.append(self._ask())
+        taken, self.ready = self.ready[:n], self.ready[n:]
+        return taken
+
+    @property
+    def exhausted(self) -> bool:
+        return not self.ready and self.budget <= 0
+
+    def close(self) -> list[Asked]:
+        left, self.ready, self.budget = self.ready, [], 0
+        return left
+
+
+class Rig:
+    """A study in memory, a run folder, and as many drivers, one after another, as a test wants."""
+
+    def __init__(self, path: Path) -> None:
+        self.folder = RunFolder.create(path, "run")
+        self.study = SearchStudy.create(None, "run", seed=0)
+        self.asker = Asker(self.study, 0)
+
+    def driver(
+        self, trials: int, *, slots: int = 1, members: int = 4, seeds: int = 3, ready: int = 0
+    ) -> Driver:
+        """A driver that takes up whatever there is; nobody is cut by a rung before five values."""
+        judge = Judge(LEVELS, DAYS, 252.0)
+        left = trials - self.study.searched
+        self.asker = Asker(self.study, left, ready)
+        asker: Any = self.asker
+        sizes = Sizes(slots, 16, members)
+        results = Results(self.folder, SCORED)
+        return Driver(self.study, judge, results, asker, sizes, seeds, lambda asked: 7)
+
+    def ends(self) -> dict[int, tuple[str, str | None]]:
+        return {row.number: (row.state, row.reason) for row in self.study.rows()}
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    made.folder.close()
+
+
+def report(number: int, epoch: int, stop: Stop | None = None, **values: float) -> Report:
+    rng = np.random.default_rng((number, epoch))
+    known = {"val_loss": 1 / epoch + number / 1000, "sharpe": number + epoch / 10, "ic": 0.01}
+    return Report(
+        number,
+        epoch,
+        steps=10 * epoch,
+        values={**known, **values},
+        seconds=0.5,
+        net_returns=rng.normal(0.001, 0.01, len(DAYS)),
+        stop=stop,
+    )
+
+
+def cohort_of(driver: Driver) -> tuple[int, list[int]]:
+    found = driver.next_cohort()
+    assert found is not None
+    return found[0], [asked.number for asked in found[1]]
+
+
+def finish_all(driver: Driver) -> None:
+    """Trains every cohort from where it stands to its last epoch."""
+    while not driver.finished:
+        cohort, numbers = cohort_of(driver)
+        for epoch in range(1, LEVELS[-1] + 1):
+            live = [n for n in numbers if n in driver.running[cohort] and epoch > driver.known(n)]
+            stop = Stop("completed") if epoch == LEVELS[-1] else None
+            if live:
+                driver.take(cohort, [report(n, epoch, stop) for n in live])
+        assert not driver.running[cohort]
+        driver.closed(cohort)
+
+
+def test_a_search_ends_every_trial_with_its_facts(rig: Rig) -> None:
+    driver = rig.driver(trials=4, seeds=1)
+    finish_all(driver)
+    assert rig.ends() == dict.fromkeys(range(4), ("COMPLETE", "completed"))
+    assert driver.next_cohort() is None
+    row = rig.study.rows()[2]
+    assert row.facts == {
+        "stop_epoch": 4, "epochs": 4, "steps": 40, "seconds": 2.0, "n_parameters": 7, "cohort": 1,
+    }  # fmt: skip
+    assert row.value == pytest.approx(2.3)  # the mean of the last three reports
+    assert driver.best == (3.4, 3)
+    assert driver.reasons == {"completed": 4}
+
+
+def test_a_report_is_kept_then_judged_then_stored(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = rig.driver(trials=1)
+    order: list[str] = []
+
+    def spy(owner: object, name: str) -> None:
+        plain: Callable[..., Any] = getattr(owner, name)
+
+        def noted(*args: Any) -> Any:
+            order.append(name)
+            return plain(*args)
+
+        monkeypatch.setattr(owner, name, noted)
+
+    for owner, name in [
+        (driver.results, "add"), (driver.judge, "judge"), (driver.study, "report"),
+        (driver.study, "finish"),
+    ]:  # fmt: skip
+        spy(owner, name)
+    cohort, _ = cohort_of(driver)
+    driver.take(cohort, [report(0, 1, Stop("collapsed", {"spread": 0.0}))])
+    assert order == ["add", "judge", "report", "finish"]
+
+
+def test_repeated_reports_change_nothing(rig: Rig) -> None:
+    driver = rig.driver(trials=2, seeds=1)
+    cohort, _ = cohort_of(driver)
+    first = [report(0, 1), report(1, 1, Stop("nan_explosion", {"step": 3}))]
+    assert driver.take(cohort, first).numbers == [1]
+    before = rig.study.rows()
+    again = [report(0, 1, sharpe=9.0), report(1, 1), report(1, 2)]
+    assert driver.take(cohort, again).numbers == []
+    assert rig.study.rows() == before
+    assert driver.courses[0].seconds == 0.5
+    assert driver.known(0) == 1
+    assert driver.reasons == {"nan_explosion": 1}
+
+
+def test_numeric_failures_say_why(rig: Rig) -> None:
+    driver = rig.driver(trials=2, seeds=1)
+    cohort, _ = cohort_of(driver)
+    evidence = {"step": 3, "tensor": "loss", "value": "nan", "lr": 0.1}
+    ended = driver.take(cohort, [report(1, 1, Stop("nan_explosion", evidence)), report(0, 1)])
+    assert (ended.numbers, ended.well) == ([1], [])
+    row = rig.study.rows()[1]
+    assert (row.state, row.reason, row.evidence) == ("PRUNED", "nan_explosion", evidence)
+    assert driver.running[cohort] == {0}
+
+
+def test_losers_of_a_rung_leave_and_the_few_survivors_wait_for_others(rig: Rig) -> None:
+    driver = rig.driver(trials=16, members=8)
+    cohort, numbers = cohort_of(driver)
+    assert numbers == list(range(8))
+    ended = driver.take(cohort, [report(n, 1) for n in numbers])
+    pruned = {n for n, end in rig.ends().items() if end == ("PRUNED", "asha_rung")}
+    assert set(ended.numbers) == pruned
+    survivors = set(numbers) - pruned
+    assert 0 < len(survivors) <= 4
+    assert max(survivors) == 7  # the best of all
+    assert driver.running[cohort] == set()  # the worker stops here: nobody is left in it
+    driver.closed(cohort)
+    second, others = cohort_of(driver)
+    assert set(others) == set(range(8, 16))  # a full cohort goes first
+    driver.take(second, [report(n, 1, sharpe=-float(n)) for n in others])
+    driver.closed(second)
+    third, continued = cohort_of(driver)
+    assert set(continued) == survivors
+    assert {driver.known(n) for n in continued} == {1}
+    driver.take(third, [report(n, 2) for n in continued])
+    assert driver.running[third] == set(continued)  # epoch 2 is no rung
+    assert driver.study.rows()[7].state == "RUNNING"
+
+
+def test_the_last_survivors_train_on_where_nobody_will_join_them(rig: Rig) -> None:
+    driver = rig.driver(trials=8, members=8)
+    cohort, numbers = cohort_of(driver)
+    driver.take(cohort, [report(n, 1) for n in numbers])
+    assert 0 < len(driver.running[cohort]) <= 4
+
+
+def test_seeds_are_added_once_for_each_finished_configuration(rig: Rig) -> None:
+    driver = rig.driver(trials=2, seeds=3)
+    finish_all(driver)
+    rows = rig.study.rows()
+    assert [(row.kind, row.parent) for row in rows] == [
+        ("search", None), ("search", None),
+        ("seed", 0), ("seed", 0), ("seed", 1), ("seed", 1),
+    ]  # fmt: skip
+    assert len({row.seed for row in rows}) == 6
+    for row in rows[2:]:
+        parent = rows[row.parent or 0]
+        assert row.params == {**parent.params, "train/seed": row.seed}
+    again = rig.driver(trials=2, seeds=3)
+    assert again.finished
+    assert len(rig.study.rows()) == 6
+
+
+def test_pruned_and_failed_configurations_get_no_seeds(rig: Rig) -> None:
+    driver = rig.driver(trials=2)
+    cohort, _ = cohort_of(driver)
+    driver.take(cohort, [report(0, 1, Stop("collapsed", {}))])
+    assert driver.lost(cohort, "worker_lost", "Traceback\nActorDiedError: gone\n") == [1]
+    assert driver.finished
+    assert len(rig.study.rows()) == 2
+
+
+def test_a_lost_cohort_fails_with_the_last_line_of_its_traceback(rig: Rig) -> None:
+    driver = rig.driver(trials=2)
+    cohort, _ = cohort_of(driver)
+    driver.take(cohort, [report(0, 1)])
+    assert driver.lost(cohort, "error", "Traceback …\nValueError: 3\n") == [0, 1]
+    for row in rig.study.rows():
+        assert (row.state, row.reason) == ("FAIL", "error")
+        assert row.evidence == {"error": "ValueError: 3"}
+    assert driver.lost(cohort, "error", "again") == []
+    assert driver.finished
+
+
+def test_resume_adds_only_the_seeds_that_are_missing(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = rig.driver(trials=1, seeds=3)
+    cohort, _ = cohort_of(driver)
+    plain = rig.study.add
+
+    def killed(*args: Any) -> Asked:
+        if len(rig.study.rows()) == 2:
+            raise SystemExit
+        return plain(*args)
+
+    monkeypatch.setattr(rig.study, "add", killed)
+    with pytest.raises(SystemExit):
+        driver.take(cohort, [report(0, 4, Stop("completed"))])
+    monkeypatch.undo()
+    assert len(rig.study.rows()) == 2
+    resumed = rig.driver(trials=1, seeds=3)
+    first = rig.study.rows()[1]
+    assert [row.parent for row in rig.study.rows()] == [None, 0, 0]
+    assert len(resumed.seeds) == 2
+    finish_all(resumed)
+    assert rig.study.rows()[1].seed == first.seed
+    assert rig.ends() == dict.fromkeys(range(3), ("COMPLETE", "completed"))
+
+
+def test_what_was_kept_but_not_stored_is_stored_at_resume(rig: Rig) -> None:
+    driver = rig.driver(trials=3, seeds=1)
+    cohort, _ = cohort_of(driver)
+    driver.take(cohort, [report(n, 1) for n in range(3)])
+    # Killed right after the next reports were on disk.
+    driver.results.add([report(0, 2), report(1, 2, Stop("nan_explosion", {"step": 15}))])
+    resumed = rig.driver(trials=3, seeds=1)
+    rows = rig.study.rows()
+    assert (rows[1].state, rows[1].reason) == ("PRUNED", "nan_explosion")
+    assert rows[1].evidence == {"step": 15}
+    assert [sorted(row.reports) for row in rows] == [[1, 2], [1, 2], [1]]
+    assert rows[0].reports[2] == pytest.approx(0.15)
+    assert rows[1].facts["steps"] == 20
+    groups = [numbers for _, numbers in (cohort_of(resumed),)]
+    assert groups == [[0]] or groups == [[2]]  # epochs 2 and 1: not the same age
+    assert len(resumed.waiting) == 1
+
+
+def test_resume_equals_no_interruption(tmp_path: Path) -> None:
+    def one(name: str, kill_after: int | None) -> list[tuple]:
+        rig = Rig(tmp_path / name)
+        driver = rig.driver(trials=8, members=3, seeds=1)
+        taken = 0
+        while not driver.finished:
+            cohort, numbers = cohort_of(driver)
+            for epoch in range(1, 5):
+                live = [n for n in numbers if n in driver.running[cohort]]
+                live = [n for n in live if driver.known(n) < epoch]
+                stop = Stop("completed") if epoch == 4 else None
+                if not live:
+                    continue
+                driver.take(cohort, [report(n, epoch, stop) for n in live])
+                taken += 1
+                if taken == kill_after:
+                    driver = rig.driver(trials=8, members=3, seeds=1)
+                    break
+            else:
+                driver.closed(cohort)
+        rows = rig.study.rows()
+        kept = Results(rig.folder, SCORED)
+        rig.folder.close()
+        return [
+            (r.number, r.kind, r.parent, r.seed, r.state, r.reason, sorted(r.reports)) for r in rows
+        ] + [(r.number, r.epoch) for r in sorted(kept.reports(), key=lambda r: (r.number, r.epoch))]
+
+    whole = one("whole", None)
+    assert one("killed1", 3) == whole
+    assert one("killed2", 6) == whole
+
+
+def test_out_of_time_everything_ends(rig: Rig) -> None:
+    driver = rig.driver(trials=12, members=4, ready=6)
+    cohort, numbers = cohort_of(driver)
+    driver.take(cohort, [report(n, 1) for n in numbers])
+    driver.deadline = 0.0
+    assert not driver.finished
+    ended = driver.take(cohort, [report(n, 2) for n in numbers[:1]])
+    assert set(ended.numbers) == set(numbers)
+    driver.closed(cohort)
+    assert driver.next_cohort() is None
+    assert driver.finished
+    assert rig.ends() == dict.fromkeys(range(6), ("PRUNED", "time_budget"))
+
+
+def test_out_of_time_a_finished_trial_is_complete_and_its_seeds_end(rig: Rig) -> None:
+    driver = rig.driver(trials=1)
+    cohort, _ = cohort_of(driver)
+    driver.deadline = 0.0
+    driver.take(cohort, [report(0, 4, Stop("completed"))])
+    driver.closed(cohort)
+    assert driver.next_cohort() is None
+    late = ("PRUNED", "time_budget")
+    assert rig.ends() == {0: ("COMPLETE", "completed"), 1: late, 2: late}
+    assert driver.finished
+
+
+def test_a_step_without_reports_is_no_event(rig: Rig) -> None:
+    driver = rig.driver(trials=2)
+    cohort, numbers = cohort_of(driver)
+    assert driver.take(cohort, []).numbers == []
+    assert driver.running[cohort] == set(numbers)
+
+
+def test_what_asking_raised_ends_the_search_even_when_nothing_runs(rig: Rig) -> None:
+    driver = rig.driver(trials=1, seeds=1)
+    rig.asker.error = UserError("mine.py:3: no")
+    cohort, _ = cohort_of(driver)
+    driver.take(cohort, [report(0, 4, Stop("completed"))])
+    assert not driver.finished  # it still runs
+    driver.closed(cohort)
+    with pytest.raises(UserError, match=r"mine\.py:3"):
+        _ = driver.finished
+
+
+def test_no_more_cohorts_than_slots(rig: Rig) -> None:
+    driver = rig.driver(trials=12, slots=2, members=2)
+    first, _ = cohort_of(driver)
+    cohort_of(driver)
+    assert driver.next_cohort() is None
+    driver.take(first, [report(n, 4, Stop("completed")) for n in driver.running[first]])
+    assert driver.next_cohort() is None  # its worker still holds the slot
+    driver.closed(first)
+    assert driver.next_cohort() is not None
