@@ -169,8 +169,12 @@ def _about_best(best: Row) -> str:
     how = f"the mean of {best['sharpe_seeds']} seeds" if best["sharpe_seeds"] > 1 else "one seed"
     if best["sharpe_seeds"] > 1:
         how += f" with a spread of {best['sharpe_sd']:.2f}"
-    error = "" if isnan(best["sharpe_se"]) else f" ± {best['sharpe_se']:.2f}"
-    return f"Best is trial {best['number']}: Sharpe {best['sharpe_mean']:.2f}{error}, {how}."
+    error = (
+        ""
+        if isnan(best["sharpe_se"])
+        else f"; the standard error of one is {best['sharpe_se']:.2f}"
+    )
+    return f"Best is trial {best['number']}: Sharpe {best['sharpe_mean']:.2f}, {how}{error}."
 
 
 def _about_luck(run: Run, best: Row) -> list[str]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import grpc
 import ray
 
 from trainable.errors import UserError
@@ -61,11 +62,15 @@ def connect(address: str | None, dashboard: bool = True) -> Iterator[Cluster]:
         return
     if address != "auto":
         _reach(address)
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # its warnings would hide our one line
     try:
         context = ray.init(address=address, **_quiet())
     except (ConnectionError, ValueError, RuntimeError) as error:
-        hint = "start one with `ray start --head`, or leave address out to use this machine"
-        raise UserError(f"address={address}: no Ray cluster answers there; {hint}") from error
+        hint = (
+            "start one with `ray start --head`, set RAY_AUTH_TOKEN to its token, or leave address "
+            "out to use this machine"
+        )
+        raise UserError(f"address={address}: no Ray cluster lets us in; {hint}") from error
     try:
         yield _cluster(context, ours=False)
     finally:
@@ -76,15 +81,30 @@ def _start(folder: str, dashboard: bool) -> Cluster:
     # Ray turns token authentication on by itself here; with a token of our own it writes no file.
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    context = ray.init(
-        address="local",
-        num_cpus=os.cpu_count(),
-        include_dashboard=dashboard,
-        dashboard_host="127.0.0.1",
-        _temp_dir=folder,
-        **_quiet(),
-    )
+    with _temporary_files_in(folder):
+        context = ray.init(
+            address="local",
+            num_cpus=os.cpu_count(),
+            include_dashboard=dashboard,
+            dashboard_host="127.0.0.1",
+            _temp_dir=folder,
+            **_quiet(),
+        )
     return _cluster(context, ours=True)
+
+
+@contextmanager
+def _temporary_files_in(folder: str) -> Iterator[None]:
+    """Lets processes started meanwhile use this folder: Ray's dashboard leaves some behind."""
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = folder
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before
 
 
 def _quiet() -> dict[str, Any]:
@@ -115,3 +135,14 @@ def _reach(address: str) -> None:
             f"address={address} does not answer ({error.strerror or error}); is the cluster up, "
             "and its port open? leave address out to use this machine"
         ) from error
+    if address.startswith("ray://") or os.environ.get("RAY_USE_TLS") == "1":
+        return
+    # Ray would try for minutes to talk to a server that is not its own.
+    with grpc.insecure_channel(address) as channel:
+        try:
+            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=REACH_S)
+        except grpc.RpcError as error:
+            raise UserError(
+                f"address={address} is no Ray cluster: what answers there does not speak its "
+                "language; the port of `ray start --head` is 6379 unless set"
+            ) from error

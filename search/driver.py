@@ -4,12 +4,14 @@ What arrives is kept (results), judged (pruning) and stored (study), in this ord
 disk before anybody decides on it, and a trial's end is decided before it is told.
 """
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from search.cohorts import Pool, Sizes
+from search.courses import Courses
 from search.prefetch import Prefetcher
 from search.pruning import Judge
 from search.results import Results
@@ -17,22 +19,10 @@ from search.sampler import derive_seed
 from search.study import SEARCHED, Asked, SearchStudy
 from search.verdict import Verdict
 from trainable.config import from_params, shape_key
+from trainable.models import BATCHED
 from trainable.report import Report
 
 STATES = {"complete": "COMPLETE", "prune": "PRUNED"}
-
-
-@dataclass
-class _Course:
-    """What a trial in flight has used, and the epoch it would be ranked by."""
-
-    asked: Asked
-    cohort: int | None = None
-    epochs: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    val_loss: float | None = None
-    sharpe: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +44,7 @@ class Driver:
         sizes: of cohorts.
         finalist_seeds: seeds that each finished configuration is trained with.
         n_parameters: of a trial's model, by its parameters.
+        epochs: of a full training; a resumed search may have more than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
     """
 
@@ -66,20 +57,21 @@ class Driver:
         sizes: Sizes,
         finalist_seeds: int,
         n_parameters: Callable[[Asked], int],
+        epochs: int,
         deadline: float | None = None,
     ) -> None:
         self.study, self.judge, self.results = study, judge, results
         self.asker, self.sizes = asker, sizes
         self.finalist_seeds = finalist_seeds
         self.n_parameters = n_parameters
+        self.epochs = epochs
         self.deadline = deadline
         self.waiting, self.seeds = Pool(), Pool()
-        self.courses: dict[int, _Course] = {}
+        self.courses = Courses()
+        self.alone: set[int] = set()
         self.running: dict[int, set[int]] = {}
         self.cohorts = 0
-        self.best: tuple[float, int] | None = None
         self.reasons: Counter[str] = Counter()
-        self.notes: list[str] = []
         self._go_on()
 
     @property
@@ -106,7 +98,9 @@ class Driver:
             self._wait(self.waiting, asked)
         cohort = self.waiting.cut(self.sizes.members, self.asker.busy)
         if not cohort and not self.asker.busy:
-            cohort = self.seeds.cut(self.sizes.members, False)
+            # The sampler does not wait for seeds: all of them may be in flight at once.
+            share = math.ceil(len(self.seeds) / self.sizes.slots)
+            cohort = self.seeds.cut(max(self.sizes.members, share), False)
         if not cohort:
             return None
         self.cohorts += 1
@@ -119,7 +113,7 @@ class Driver:
         """Keeps, judges and stores what a cohort reported; says which members it must let go."""
         new = self.results.add(reports)
         for report in new:
-            self._count(report)
+            self.courses.count(report)
         verdicts = self.judge.judge(reports)
         for report in new:
             value = self.judge.objective(report.number, report.epoch)
@@ -138,7 +132,7 @@ class Driver:
                     well.append(number)
         if self._thinned(cohort, reports):
             for number in sorted(self.running[cohort]):
-                self._wait(self.waiting, self.courses[number].asked)
+                self._wait_again(number)
             self.running[cohort].clear()
         return Ended(ended, well)
 
@@ -151,8 +145,16 @@ class Driver:
         self.running.pop(cohort, None)
 
     def lost(self, cohort: int, reason: str, text: str) -> list[int]:
-        """Ends the members of a cohort that failed for good; returns their numbers."""
+        """Ends the member of a cohort that failed for good; of several, tries each alone first.
+
+        Returns the numbers that failed.
+        """
         numbers = sorted(self.running.pop(cohort, set()))
+        if len(numbers) > 1:
+            self.alone |= set(numbers)
+            for number in numbers:
+                self._wait_again(number)
+            return []
         for number in numbers:
             last = text.strip().splitlines()[-1] if text.strip() else reason
             self._finish(number, "FAIL", reason, Verdict("prune", reason, {"error": last[:500]}))
@@ -174,15 +176,17 @@ class Driver:
         """Takes up what an earlier driver left: its reports, its running trials, its seeds."""
         rows = self.study.rows()
         for row in rows:
-            asked = Asked(row.number, row.params, row.kind, row.seed, row.parent)
-            self.courses[row.number] = _Course(asked)
-            self._register(asked)
+            params = row.params
+            if row.state == "RUNNING" and "train/epochs" in params:
+                params = {**params, "train/epochs": self.epochs}
+            self._enter(Asked(row.number, params, row.kind, row.seed, row.parent))
+            self.cohorts = max(self.cohorts, row.facts.get("cohort") or 0)
             if row.state != "RUNNING" and row.kind in SEARCHED:
                 self.reasons[row.reason or ""] += 1
         batches = list(self.results.batches())
         reports = [report for batch in batches for report in batch]
         for report in reports:
-            self._count(report)
+            self.courses.count(report)
         verdicts = self.judge.restore(batches)
         for report in reports:  # those kept that a killed driver had not stored yet
             value = self.judge.objective(report.number, report.epoch)
@@ -193,58 +197,35 @@ class Driver:
             verdict = verdicts.get(row.number)
             if verdict is not None and verdict.ends:
                 self._finish(row.number, STATES[verdict.action], verdict.reason or "", verdict)
-            elif row.kind in SEARCHED:
-                self._wait(self.waiting, self.courses[row.number].asked)
             else:
-                self._wait(self.seeds, self.courses[row.number].asked)
+                self._wait_again(row.number)
         for row in self.study.rows():
             if row.state == "COMPLETE" and row.kind in SEARCHED:
                 self._add_seeds(self.courses[row.number].asked)
 
+    def _wait_again(self, number: int) -> None:
+        asked = self.courses[number].asked
+        self._wait(self.waiting if asked.kind in SEARCHED else self.seeds, asked)
+
     def _wait(self, pool: Pool, asked: Asked) -> None:
         if asked.number not in self.courses:
-            self.courses[asked.number] = _Course(asked)
-            self._register(asked)
-        pool.add((shape_key(from_params(asked.params)), self.known(asked.number)), asked)
+            self._enter(asked)
+        config = from_params(asked.params)
+        single = asked.number in self.alone or config.model.name not in BATCHED
+        key = (shape_key(config), self.known(asked.number), asked.number if single else None)
+        pool.add(key, asked)
 
-    def _register(self, asked: Asked) -> None:
-        self.judge.register(asked.number, tuple(sorted(asked.params.items(), key=str)))
+    def _enter(self, asked: Asked) -> None:
+        self.courses.add(asked)
+        # Of one seed, a setting that never acts may leave two trials equal; of two, nothing may.
+        self.judge.register(asked.number, asked.seed)
         if asked.kind not in SEARCHED:
             self.judge.exempt(asked.number)
 
-    def _count(self, report: Report) -> None:
-        course = self.courses[report.number]
-        course.epochs = max(course.epochs, report.epoch)
-        course.steps = max(course.steps, report.steps)
-        course.seconds += report.seconds
-        loss = report.values.get("val_loss")
-        if loss is not None and (course.val_loss is None or loss < course.val_loss):
-            course.val_loss, course.sharpe = loss, report.values.get("sharpe")
-        searched = course.asked.kind in SEARCHED
-        if searched and course.sharpe is not None:
-            self._note_best(report.number, course.sharpe)
-
-    def _note_best(self, number: int, sharpe: float) -> None:
-        if self.best is not None and self.best[1] == number:
-            others = [
-                (c.sharpe, n)
-                for n, c in self.courses.items()
-                if c.sharpe is not None and c.asked.kind in SEARCHED
-            ]
-            self.best = max(others)
-        elif self.best is None or sharpe > self.best[0]:
-            self.best = (sharpe, number)
-
     def _finish(self, number: int, state: str, reason: str, verdict: Verdict) -> None:
         course = self.courses[number]
-        facts = {
-            "stop_epoch": course.epochs,
-            "epochs": course.epochs,
-            "steps": course.steps,
-            "seconds": round(course.seconds, 3),
-            "n_parameters": self.n_parameters(course.asked),
-            "cohort": course.cohort,
-        }
+        stop_epoch = self.judge.epoch(number) or course.epochs
+        facts = course.facts(stop_epoch, self.n_parameters(course.asked))
         value = self.judge.objective(number)
         if not self.study.finish(number, state, reason, verdict.evidence, value, facts):
             return
@@ -255,9 +236,7 @@ class Driver:
 
     def _add_seeds(self, parent: Asked) -> None:
         """Adds the seeds that a finished configuration still lacks."""
-        known = [c for c in self.courses.values() if c.asked.parent == parent.number]
-        have = sum(course.asked.kind == "seed" for course in known)
-        for turn in range(have, self.finalist_seeds - 1):
+        for turn in range(self.courses.children(parent.number, "seed"), self.finalist_seeds - 1):
             seed = derive_seed(parent.seed, 2, turn)
             asked = self.study.add(parent.number, "seed", parent.params, seed)
             self._wait(self.seeds, asked)

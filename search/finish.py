@@ -47,8 +47,8 @@ def finish(
     if number is not None and resume is None:
         found = on_continuation(folder.path, plan)
     if number is not None:
-        run |= {"best": number, **({"continuation": found} if found else {})}
-        results.finish(rows, references, run)
+        found_too = {} if found is None else {"continuation": found}
+        folder.write_json("run.json", done.run | {"best": number} | found_too)
         done = load_run(folder.path)
     console.print(summary(done, plan.epochs, resume, console.width))
     if found is not None:

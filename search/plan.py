@@ -17,7 +17,7 @@ from search.sampler import Sampler
 from search.settings import SearchSettings
 from search.space import Space, SpaceFacts, check_space, fixed, load_space
 from search.space_source import SpaceFunction, call
-from trainable.config import TrialConfig, from_params, validate_against
+from trainable.config import TrialConfig, from_params
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.market import Market
@@ -25,6 +25,7 @@ from trainable.data.reading import cache_if_usable
 from trainable.data.sources import load_market
 from trainable.errors import UserError
 from trainable.metrics import scoring
+from trainable.train import check
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,6 @@ class Plan:
     luck: float
     enqueued: tuple[dict[str, Any], ...] = ()
 
-    def steps(self, config: TrialConfig) -> int:
-        """Optimizer steps of an epoch."""
-        return self.settings.steps_per_epoch or self._passes(config)
-
-    def _passes(self, config: TrialConfig) -> int:
-        return len(self.dataset.train_rows) // config.train.batch_size
-
 
 def make_plan(
     settings: SearchSettings,
@@ -80,9 +74,15 @@ def make_plan(
         UserError: whatever cannot work.
     """
     _check_machine(settings)
+    if settings.storage_path is not None:
+        raise UserError(
+            "storage_path= is not there yet; on several machines set runs_dir= to a folder that "
+            "all of them share"
+        )
     space = space or load_space(settings.space)
     epochs = settings.epochs or space.epochs
     facts = check_space(space, settings.fix, seed=settings.seed)
+    _check_objective(settings, facts)
     ask = _asking(space, settings, epochs)
     enqueued = _enqueued(settings, ask)
     with cache_if_usable():
@@ -92,10 +92,9 @@ def make_plan(
     smallest = rows
     for config in facts.configs:
         full = _full(config, epochs, settings.steps_per_epoch)
-        batches = settings.steps_per_epoch or max(1, rows // full.train.batch_size)
+        check(full, dataset)
+        batches = settings.steps_per_epoch or rows // full.train.batch_size
         smallest = min(smallest, batches)
-        validate_against(full, rows=rows, window_limit=_longest(dataset), steps_per_epoch=batches)
-        dataset.columns(full.data.features)
     warm = first_rung(facts.max_warmup, smallest)
     levels = rung_levels(epochs, warm, settings.reduction_factor, settings.rungs)
     periods = scoring(dataset, dataset.valid_rows).timestamps
@@ -103,7 +102,7 @@ def make_plan(
         settings=settings,
         space=space,
         facts=facts,
-        ask=ask,
+        ask=_checking(ask, dataset),
         market=market,
         dataset=dataset,
         epochs=epochs,
@@ -113,6 +112,16 @@ def make_plan(
         luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
         enqueued=tuple(enqueued),
     )
+
+
+def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
+    """Raises where the objective would compare losses of different kinds."""
+    searched = [key for key in facts.distributions if key.startswith("loss/")]
+    if settings.objective == "val_loss" and searched:
+        raise UserError(
+            f"objective=val_loss cannot compare trials that differ in {', '.join(searched)}; "
+            f"objective=sharpe works, or fix.{searched[0]}=…"
+        )
 
 
 def _check_machine(settings: SearchSettings) -> None:
@@ -176,9 +185,8 @@ def _asking(space: Space, settings: SearchSettings, epochs: int) -> SpaceFunctio
     function = fixed(space.function, settings.fix)
 
     def ask(trial: optuna.Trial) -> dict[str, Any]:
-        constants = call(space, function, trial)
         return {
-            **constants,
+            **call(space, function, trial),
             "train/epochs": epochs,
             "train/steps_per_epoch": settings.steps_per_epoch,
         }
@@ -186,10 +194,19 @@ def _asking(space: Space, settings: SearchSettings, epochs: int) -> SpaceFunctio
     return ask
 
 
+def _checking(ask: SpaceFunction, dataset: Dataset) -> SpaceFunction:
+    """Returns the space's asking with each configuration held against the data.
+
+    The samples before the launch may not have shown a rare branch.
+    """
+
+    def checked(trial: optuna.Trial) -> dict[str, Any]:
+        constants = ask(trial)
+        check(from_params({**trial.params, **constants}), dataset)
+        return constants
+
+    return checked
+
+
 def _full(config: TrialConfig, epochs: int, steps: int) -> TrialConfig:
     return replace(config, train=replace(config.train, epochs=epochs, steps_per_epoch=steps))
-
-
-def _longest(dataset: Dataset) -> int:
-    """The largest window that any row can have."""
-    return int(dataset.age[dataset.train_rows].max())

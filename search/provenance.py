@@ -15,8 +15,11 @@ from trainable.data.splits import PARTS
 from trainable.errors import UserError
 
 # What must not change when a run is resumed: its reports and its sampler rest on it.
-SAME_DATA = ("sha256", "horizon", "lag", "cost_bps", "periods_per_year", "validation_periods")
-SAME_SETTINGS = ("objective", "seed")
+SAME_DATA = (
+    "sha256", "symbols", "features", "horizon", "lag", "cost_bps", "periods_per_year",
+    "train_rows", "valid_rows", "validation_periods",
+)  # fmt: skip
+SAME_SETTINGS = ("objective", "seed", "steps_per_epoch", "rungs", "reduction_factor", "fix")
 PACKAGES = ("asharpe", "ray", "optuna", "torch", "numpy", "pandas", "pyarrow")
 
 
@@ -91,8 +94,7 @@ def check_same(plan: Plan, folder: Path) -> None:
     changed += [
         key for key in SAME_SETTINGS if old["settings"].get(key) != new["settings"].get(key)
     ]
-    before, now = old["space"]["parameters"], new["space"]["parameters"]
-    changed += [f"range of {key}" for key in before.keys() & now.keys() if before[key] != now[key]]
+    changed += ["space"] if old["space"]["sha256"] != new["space"]["sha256"] else []
     if changed:
         raise UserError(
             f"run {folder.name!r} cannot go on with another {', '.join(sorted(changed))}; "

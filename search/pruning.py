@@ -54,7 +54,7 @@ class Judge:
         objective: `sharpe`, `rank_ic` (higher is better) or `val_loss` (lower is better).
         flat: the rule for a flat Sharpe; by default with a window of a fifth of the training.
         warmup_ends: first epoch after the longest warm-up; the first rung by default. Nobody is
-            called flat up to it.
+            called flat before a whole window from it on.
 
     Raises:
         UserError: the objective is unknown.
@@ -142,6 +142,11 @@ class Judge:
             return None
         return member.objectives.get(member.epoch if epoch is None else epoch)
 
+    def epoch(self, number: int) -> int:
+        """Returns the newest epoch judged of a trial, the one it ended at if it did; 0 before."""
+        member = self._members.get(number)
+        return 0 if member is None else member.epoch
+
     @property
     def rungs(self) -> tuple[RungState, ...]:
         """Level, counts and cutoff of each rung."""
@@ -203,7 +208,8 @@ class Judge:
         return None if evidence is None else Verdict("prune", "frozen_metric", evidence)
 
     def _judge_flat(self, number: int, member: _Member) -> None:
-        warm = member.epoch > self._warmup_ends
+        # The whole window: while the rate still rises hardly anything moves.
+        warm = member.epoch - self._flat.epochs + 1 >= self._warmup_ends
         figures = member.history.flat(self._objective, self._days.per_year) if warm else None
         member.streak = 0 if figures is None else member.streak + 1
         if figures is None or member.streak < self._flat.streak:

@@ -154,7 +154,7 @@ class Sampler:
         if seen.number in self._running:
             trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
             self._places[seen.number] = len(trials)
-        self._study.add_trial(_frozen(seen))
+        self._study.add_trial(_frozen(seen, seen.number in self._running))
 
 
 def make_sampler(seed: int, startup: int) -> TPESampler:
@@ -178,9 +178,9 @@ def _constraints(seen: Seen) -> dict[str, float]:
     return {"numeric": 1.0} if seen.reason in NUMERIC_FAILURES else {}
 
 
-def _frozen(seen: Seen) -> FrozenTrial:
-    """Returns the trial as TPE sees it: in flight, or finished with its lesson."""
-    state = TrialState.RUNNING if seen.state is None else lesson(seen)
+def _frozen(seen: Seen, running: bool) -> FrozenTrial:
+    """Returns the trial as TPE sees it: in flight until it is told, or finished with its lesson."""
+    state = TrialState.RUNNING if running else lesson(seen)
     assert state is not None
     return create_trial(
         state=state,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-import pandas as pd
-
 from search.cluster import Cluster
 from search.cohorts import sizes
 from search.driver import Driver
@@ -59,7 +57,7 @@ def open_session(
     )
     results = Results(
         folder,
-        _scored(plan),
+        Scored.of(plan.dataset),
         lambda number: predictions_of(folder.path, plan.dataset, study.rows()[number]),
     )
     gpus = settings.gpus_per_trial
@@ -70,7 +68,6 @@ def open_session(
     left = max(0, settings.trials - study.searched)
     budget = settings.time_budget_s
     with Prefetcher(study, plan.ask, left, size.untold) as asker:
-        asker.want(size.untold)
         driver = Driver(
             study,
             judge,
@@ -79,8 +76,10 @@ def open_session(
             size,
             settings.finalist_seeds,
             _parameter_counter(plan),
+            plan.epochs,
             None if budget is None else monotonic() + budget,
         )
+        asker.want(size.untold)  # not before the driver has seen which trials were there already
         yield Session(study, results, driver, baselines(plan.dataset), gpus)
 
 
@@ -115,13 +114,6 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
             if file is not None and fresh:
                 file.unlink()
         raise
-
-
-def _scored(plan: Plan) -> Scored:
-    dataset = plan.dataset
-    rows = dataset.valid_rows
-    names: Any = pd.Series(dataset.symbols, dtype=object).to_numpy()
-    return Scored(plan.periods, dataset.timestamps[dataset.time[rows]], names[dataset.symbol[rows]])
 
 
 def _parameter_counter(plan: Plan) -> Callable[[Asked], int]:

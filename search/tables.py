@@ -13,7 +13,7 @@ from search.atomic import json_text
 
 METRICS = (
     "sharpe", "sharpe_se", "sharpe_exposure", "val_loss", "skill", "accuracy", "ic", "rank_ic",
-    "max_drawdown", "turnover", "break_even_bps", "nan_rate",
+    "max_drawdown", "turnover", "break_even_bps", "sharpe_clean",
 )  # fmt: skip
 TRIAL_COLUMNS = {
     "number": "int64", "kind": "str", "parent": "Int64", "state": "str", "stop_reason": "str",
@@ -24,7 +24,7 @@ TRIAL_COLUMNS = {
     "rank_ic": "Float64", "max_drawdown": "Float64", "turnover": "Float64",
     "break_even_bps": "Float64", "nan_rate": "Float64", "n_parameters": "Int64",
     "seconds": "Float64", "seed": "Int64", "cohort": None, "ranking_epoch": "Int64",
-    "started": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]",
+    "sharpe_clean": "Float64", "started": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]",
 }  # fmt: skip
 """Columns of `trials.parquet` in their order, with their types; None: as the values are."""
 
@@ -105,8 +105,8 @@ def ranking_epoch(epochs: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | No
 def trial_record(row: Row, epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Returns a trial's row of `trials.parquet`, None where undefined.
 
-    The metrics are those of the ranking epoch. A trial without any validation loss has none, but
-    for `nan_rate`, which is then that of its last epoch. `best_sharpe` is for display.
+    The metrics are those of the ranking epoch; a trial without any validation loss has none.
+    `nan_rate` is that of the worst epoch. `best_sharpe` is for display.
 
     Args:
         row: the trial as the study knows it; what its `facts` lack is taken from the epochs.
@@ -130,7 +130,9 @@ def trial_record(row: Row, epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any
         "epochs": last.get("epoch", 0),
         "steps": last.get("steps", 0),
         "seconds": math.fsum(e.get("seconds") or 0.0 for e in epochs),
-        "nan_rate": last.get("nan_rate"),
+        "nan_rate": max(
+            (e["nan_rate"] for e in epochs if e.get("nan_rate") is not None), default=None
+        ),
         "first_val_loss": first.get("val_loss"),
         "best_sharpe": best.get("sharpe"),
         "best_epoch": best.get("epoch"),

@@ -55,7 +55,7 @@ class Watch:
 
     def _snapshot(self) -> Snapshot:
         driver, dataset = self.driver, self.plan.dataset
-        best = driver.best
+        best = driver.courses.best
         running = sum(len(members) for members in driver.running.values())
         return Snapshot(
             name=self.plan.settings.run_name,

@@ -67,7 +67,8 @@ def on_continuation(folder: Path, plan: Plan) -> dict[str, Any] | None:
     dataset = evaluation_dataset(
         fresh.market, settings, predictor.scaler.names, max_window=window, first=fresh.history
     )
-    rows = dataset.valid_rows
+    searched = [fresh.market.symbols.index(name) for name in plan.dataset.symbols]
+    rows = dataset.valid_rows[np.isin(dataset.symbol[dataset.valid_rows], searched)]
     habits = predictor.predict(plan.dataset, seen_rows(plan.dataset))
     (scores,) = score(scoring(dataset, rows), predictor.predict(dataset, rows)[None], habits[None])
     best = reachable(fresh.market, dataset, rows)

@@ -129,7 +129,7 @@ def test_only_parameters_that_vary_are_columns() -> None:
 def test_summary_says_plainly_when_nothing_is_better_than_luck() -> None:
     sentences = summary_sentences(run_of(*(row(i, 0.01 * i) for i in range(64))))
     assert sentences[0] == "64 configurations tried: 64 finished, 0 pruned, 0 failed."
-    assert sentences[1] == "Best is trial 63: Sharpe 0.63 ± 0.40, one seed."
+    assert sentences[1] == "Best is trial 63: Sharpe 0.63, one seed; its standard error is 0.40."
     assert sentences[2] == "Best 0.63; 64 useless trials on 1,247 days would reach 1.07."
     assert sentences[3] == "The best is below the luck line: nothing here is better than luck."
 

@@ -17,6 +17,7 @@ from search.byhand import check_used, contains, describe
 from search.feasibility import Feasibility
 from search.lessons import TOLD_LIMIT, TOLD_STEP, Seen, lesson, view_of
 from search.sampler import Sampler
+from search.study import SearchStudy
 from search.trials import derive_seed
 from trainable.errors import UserError
 
@@ -317,3 +318,16 @@ def test_feasibility_gives_the_base_rate_where_failures_have_no_cause() -> None:
     edge = Feasibility(trials)
     for lr in (1e-5, 1e-2, 10.0):
         assert edge.failure({"optimizer/lr": lr, "model/dims": "a"}) == pytest.approx(0.2, abs=0.1)
+
+
+def test_more_than_a_thousand_trials_may_end_in_batches() -> None:
+    """The view is cut anew while others of the batch are still to be told."""
+    study = SearchStudy.create(None, "many", seed=0)
+    for _ in range(66):
+        batch = [
+            study.ask(lambda t: {"a": t.suggest_float("optimizer/lr", 1e-5, 1e-1, log=True)})
+            for _ in range(16)
+        ]
+        for asked in batch:
+            study.finish(asked.number, "COMPLETE", "completed", value=float(asked.number % 7))
+    assert study.counts() == {("COMPLETE", "completed"): 66 * 16}

@@ -93,7 +93,7 @@ def test_what_results_write_is_what_analysis_reads(tmp_path: Path):
         results.finish(rows, rules, {"data": {"periods_per_year": 365.0}})
         shown = said(folder.path)
         run = load_run(folder.path)
-    assert "Best is trial 0: Sharpe 3.00 ± 0.40, the mean of 2 seeds" in shown
+    assert "Best is trial 0: Sharpe 3.00, the mean of 2 seeds" in shown
     assert "5 configurations tried: 1 finished, 2 pruned, 1 failed, 1 unfinished." in shown
     assert "ridge 0.50" in shown
     assert len(run.curve(0)) == len(run.curve(-2)) == len(days)

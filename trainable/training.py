@@ -100,13 +100,19 @@ class Training:
                 return reports
         return self._end_epoch()
 
-    def run_steps(self, steps: int) -> None:
-        """Trains a few steps and drops their reports: to measure how long a step takes."""
-        if self.i == 0:
+    def run_steps(self, steps: int) -> int:
+        """Trains up to so many steps of an epoch and drops their reports, to time a step.
+
+        Returns:
+            How many were trained, at least 1; fewer than asked at an epoch's end.
+        """
+        if self.i in (0, self.batches):
             self._begin_epoch()
-        for _ in range(min(steps, self.batches - self.i)):
-            if self.members:
-                self._step()
+            self.i = 0
+        before = self.i
+        while self.members and self.i < min(self.batches, before + steps):
+            self._step()
+        return max(1, self.i - before)
 
     def retire(self, numbers: Sequence[int]) -> None:
         """Takes members out; unknown and retired numbers are ignored."""

@@ -77,6 +77,11 @@ def make_view(
     dtype: torch.dtype = torch.float32,
 ) -> View:
     """Scales and selects the features of `config`; the scaler is fitted on the training rows."""
+    if config.window > dataset.max_window:
+        raise ValueError(
+            f"data/window={config.window} on a dataset made for at most {dataset.max_window}: "
+            "its first rows would reach into the symbol before"
+        )
     columns = dataset.columns(config.features)
     raw = dataset.features[:, columns]
     scaler = fit_scaler(raw[dataset.train_rows], kind=config.scaler, winsorise=config.winsorise)
