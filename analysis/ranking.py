@@ -169,12 +169,10 @@ def _about_best(best: Row) -> str:
     how = f"the mean of {best['sharpe_seeds']} seeds" if best["sharpe_seeds"] > 1 else "one seed"
     if best["sharpe_seeds"] > 1:
         how += f" with a spread of {best['sharpe_sd']:.2f}"
-    error = (
-        ""
-        if isnan(best["sharpe_se"])
-        else f"; the standard error of one is {best['sharpe_se']:.2f}"
-    )
-    return f"Best is trial {best['number']}: Sharpe {best['sharpe_mean']:.2f}, {how}{error}."
+    if not isnan(best["sharpe_se"]):
+        whose = "one's" if best["sharpe_seeds"] > 1 else "its"
+        how += f"; {whose} standard error is {best['sharpe_se']:.2f}"
+    return f"Best is trial {best['number']}: Sharpe {best['sharpe_mean']:.2f}, {how}."
 
 
 def _about_luck(run: Run, best: Row) -> list[str]:

@@ -97,7 +97,8 @@ def run(folder: Path, *words: str) -> Search:
         assert search.wait() == 0, search.err + search.out
         assert search.err == "", search.err
         assert search.survivors() == set()
-        assert list(search.tmp.iterdir()) == []
+        left = contents(search.tmp)
+        assert left == [], left
     return search
 
 

@@ -121,16 +121,16 @@ def test_space_that_always_explodes(tmp_path: Path) -> None:
 
 def test_features_from_a_file_judged_by_loss_within_a_time_budget(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    days = pd.bdate_range("2015-01-01", periods=300)
+    days = pd.bdate_range("2015-01-01", periods=600)
     frame = pd.DataFrame(
         {
             "timestamp": np.repeat(days, 5),
-            "symbol": list("ABCDE") * 300,
-            "feat_a": rng.normal(size=1500),
-            "feat_b": rng.normal(size=1500),
+            "symbol": list("ABCDE") * 600,
+            "feat_a": rng.normal(size=3000),
+            "feat_b": rng.normal(size=3000),
         }
     )
-    frame["target"] = 0.01 * (0.1 * frame["feat_a"] + rng.normal(size=1500))
+    frame["target"] = 0.01 * (0.1 * frame["feat_a"] + rng.normal(size=3000))
     frame.to_csv(tmp_path / "ready (1), a=b?.csv", index=False)
     write_space(tmp_path)
     search = run(
