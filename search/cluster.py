@@ -62,7 +62,6 @@ def connect(address: str | None, dashboard: bool = True) -> Iterator[Cluster]:
         return
     if address != "auto":
         _reach(address)
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # its warnings would hide our one line
     try:
         context = ray.init(address=address, **_quiet())
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -1,7 +1,7 @@
 """A search from Python: a function as space, a frame as data."""
 
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from rich.console import Console
 from analysis.load import Run
 from search.plan import make_plan
 from search.run import run_search
-from search.settings import SearchSettings, check
+from search.settings import SearchSettings, settings_from
 from search.space_source import SpaceFunction, load_space
 from trainable.data.market import Market
+from trainable.data.names import is_table
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 from trainable.errors import unknown
@@ -39,15 +40,16 @@ def launch(
     Raises:
         UserError: what would end the command with status 2.
     """
-    plain, named = _sorted_out(settings)
+    tokens = _tokens(settings)
     if isinstance(data, str | Path):
-        is_file = Path(data).suffix.lower() in (".csv", ".parquet")
-        named["path" if is_file else "source"] = str(data)
-    loaded = load_space(space, plain.get("epochs"))
-    chosen = check(SearchSettings(space=loaded.name, data=DataSettings(**named), **plain))
+        tokens.append(f"data.{'path' if is_table(str(data)) else 'source'}={data}")
+    epochs = settings.get("epochs")
+    loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
+    chosen = settings_from([f"space={loaded.name}", *tokens])
     load: Callable[[], Market] | None = None
     if isinstance(data, pd.DataFrame):
         frame = data
+        chosen = replace(chosen, data=replace(chosen.data, source="frame"))
 
         def load() -> Market:
             return market_from_frame(frame, chosen.data)
@@ -55,13 +57,25 @@ def launch(
     return run_search(make_plan(chosen, loaded, load), None, Console(highlight=False))
 
 
-def _sorted_out(settings: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parts the settings of the search from those of the data."""
+def _tokens(settings: dict[str, Any]) -> list[str]:
+    """Returns the settings as words of a command line, which types and checks them."""
     known = {field.name for field in fields(SearchSettings)} - {"space", "data"}
     of_data = {f"data_{field.name}" for field in fields(DataSettings)}
-    for name in settings:
+    tokens = []
+    for name, value in settings.items():
         if name not in known and name not in of_data:
             raise unknown("setting", name, known | of_data)
-    plain = {name: value for name, value in settings.items() if name in known}
-    named = {n.removeprefix("data_"): v for n, v in settings.items() if n in of_data}
-    return plain, named
+        key = name.replace("data_", "data.", 1) if name in of_data else name
+        if isinstance(value, Mapping):
+            tokens += [f"{key}.{inner}={_text(item)}" for inner, item in value.items()]
+        elif is_dataclass(value) and not isinstance(value, type):
+            tokens += [f"{key}.{inner}={_text(v)}" for inner, v in asdict(value).items()]
+        elif value is not None:
+            tokens.append(f"{key}={_text(value)}")
+    return tokens
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -13,10 +13,10 @@ import torch
 
 from analysis.luck import luck_line
 from search.rungs import first_rung, rung_levels
-from search.sampler import Sampler
+from search.sampler import Sampler, SpaceFunction
 from search.settings import SearchSettings
 from search.space import Space, SpaceFacts, check_space, fixed, load_space
-from search.space_source import SpaceFunction, call
+from search.space_source import call
 from trainable.config import TrialConfig, from_params
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset

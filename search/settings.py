@@ -11,6 +11,7 @@ from typing import Any
 
 from search import masking
 from trainable.config import from_text
+from trainable.data.names import is_table
 from trainable.data.settings import DataSettings
 from trainable.errors import UserError, unknown
 from trainable.options import Setting, parse, print_help, split
@@ -55,7 +56,7 @@ class SearchSettings:
     max_concurrent: int | None = None  # cohorts that train at once; unset: what the machines hold
     cohort: str = "auto"  # members of one cohort: auto or a number
     cpus_per_trial: float = 1.0  # CPU cores of a cohort
-    gpus_per_trial: float | None = None  # share of a GPU for a cohort; unset: a share where one is
+    gpus_per_trial: float | None = None  # share of a GPU of a cohort; unset: a whole one
     address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
     storage: str | None = None  # an Optuna storage URL; unset: a file in the run folder
     storage_path: str | None = None  # a file system that all machines share, for checkpoints
@@ -136,7 +137,7 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
     _require(0 <= signal < 1, "data.synthetic.signal", signal, "at least 0 and below 1", 0.15)
     if settings.objective not in OBJECTIVES:
         raise unknown("objective", settings.objective, OBJECTIVES)
-    if Path(data.source).suffix.lower() in (".csv", ".parquet"):
+    if is_table(data.source):
         raise UserError(f"data={data.source} names no source; a file is data.path={data.source}")
     if settings.storage is not None and "://" not in settings.storage:
         raise UserError(

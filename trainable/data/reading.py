@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainable.data.csv_stream import canonical, csv_batches, one_line
+from trainable.data.names import CSV_SUFFIXES, PARQUET_SUFFIXES
 from trainable.errors import UserError
 
-CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz")
-PARQUET_SUFFIXES = (".parquet", ".pq")
 _added: list[Path] = []  # cache files that this process made
 CACHE_FORMAT = "1"  # part of a cache file's name: raise it when the conversion changes
 
