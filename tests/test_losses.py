@@ -1,0 +1,113 @@
+"""Every loss of the table: its slope against autograd, its rows, and refused shapes."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from trainable.losses import LOSSES, mean_loss, mean_slope, training_delta
+
+K, B = 4, 9
+each_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+def batch(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Predictions and targets [K, B], rows kept, and delta [K, 1]; float64."""
+    draw = torch.Generator().manual_seed(seed)
+    p, y = (2 * torch.randn(K, B, generator=draw, dtype=torch.float64) for _ in range(2))
+    keep = torch.rand(K, B, generator=draw) < 0.6
+    delta = 0.2 + torch.rand(K, 1, generator=draw, dtype=torch.float64)
+    return p, y, keep, delta
+
+
+@each_loss
+@pytest.mark.parametrize("masked", [False, True])
+def test_slope_is_autograds(name: str, masked: bool) -> None:
+    p, y, keep, delta = batch()
+    rows = keep if masked else None
+    leaf = p.clone().requires_grad_()
+    mean_loss(LOSSES[name], leaf, y, rows, delta).sum().backward()
+    assert leaf.grad is not None
+    made = mean_slope(LOSSES[name], p, y, rows, delta)
+    torch.testing.assert_close(made, leaf.grad, rtol=1e-12, atol=1e-14)
+
+
+@each_loss
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_members_do_not_share_anything(name: str, seed: int) -> None:
+    p, y, keep, delta = batch(seed)
+    together = mean_loss(LOSSES[name], p, y, keep, delta)
+    alone = [mean_loss(LOSSES[name], p[k], y[k], keep[k], delta[k]) for k in range(K)]
+    assert torch.equal(together, torch.stack(alone))
+    assert (together >= 0).all()
+
+
+@each_loss
+def test_rows_left_out_count_for_nothing(name: str) -> None:
+    p, y, keep, delta = batch()
+    other = torch.where(keep, y, 1e300)
+    loss = LOSSES[name]
+    assert torch.equal(mean_loss(loss, p, y, keep, delta), mean_loss(loss, p, other, keep, delta))
+    expected = [mean_loss(loss, p[k][keep[k]], y[k][keep[k]], None, delta[k]) for k in range(K)]
+    torch.testing.assert_close(mean_loss(loss, p, y, keep, delta), torch.stack(expected))
+
+
+@each_loss
+def test_a_batch_without_a_kept_row_moves_nothing(name: str) -> None:
+    p, y, _, delta = batch()
+    none = torch.zeros(K, B, dtype=torch.bool)
+    delta = training_delta(LOSSES[name], p - y, none, delta)
+    assert (mean_loss(LOSSES[name], p, y, none, delta) == 0).all()
+    assert (mean_slope(LOSSES[name], p, y, none, delta) == 0).all()
+
+
+@each_loss
+def test_every_row_kept_is_no_mask(name: str) -> None:
+    p, y, _, delta = (t.float() for t in batch())
+    everything = torch.ones(K, B, dtype=torch.bool)
+    loss = LOSSES[name]
+    assert torch.equal(mean_loss(loss, p, y, None, delta), mean_loss(loss, p, y, everything, delta))
+    assert torch.equal(
+        mean_slope(loss, p, y, None, delta), mean_slope(loss, p, y, everything, delta)
+    )
+
+
+@each_loss
+def test_system_a3_targets_of_another_shape_are_an_error_not_a_broadcast(name: str) -> None:
+    p = torch.zeros(B)
+    for target in (torch.zeros(B, 1), torch.zeros(1), torch.zeros(1, B)):
+        with pytest.raises(ValueError, match="must have the same shape"):
+            mean_loss(LOSSES[name], p, target, None, torch.ones(1))
+
+
+def test_values_are_those_of_torch() -> None:
+    p, y, _, _ = batch()
+    delta = torch.full((K, 1), 0.7, dtype=torch.float64)
+    oracles = {
+        "mse": functional.mse_loss(p, y, reduction="none"),
+        "huber": functional.huber_loss(p, y, reduction="none", delta=0.7),
+        "adaptive_huber": functional.huber_loss(p, y, reduction="none", delta=0.7),
+        "bce": -((y > 0) * p.sigmoid().log() + (y <= 0) * (-p).sigmoid().log()),
+    }
+    assert set(oracles) <= set(LOSSES)
+    for name, expected in oracles.items():
+        torch.testing.assert_close(mean_loss(LOSSES[name], p, y, None, delta), expected.mean(1))
+
+
+def test_adaptive_delta_is_twice_the_median_residual_but_at_least_the_given() -> None:
+    residual = torch.tensor([[1.0, -2.0, 3.0, -40.0, 5.0], [0.1, 0.1, -0.1, 0.2, 0.3]])
+    smallest = torch.tensor([[0.5], [0.5]])
+    adaptive, fixed = LOSSES["adaptive_huber"], LOSSES["huber"]
+    assert training_delta(adaptive, residual, None, smallest).tolist() == [[6.0], [0.5]]
+    keep = torch.tensor([[True, True, True, False, False], [False] * 5])
+    assert training_delta(adaptive, residual, keep, smallest).tolist() == [[4.0], [0.5]]
+    assert training_delta(fixed, residual, keep, smallest) is smallest
+
+
+def test_bce_does_not_overflow() -> None:
+    p, y = torch.tensor([[1e30, -1e30]]), torch.tensor([[1.0, -1.0]])
+    assert mean_loss(LOSSES["bce"], p, y, None, torch.ones(1, 1)).tolist() == [0.0]
+    assert mean_slope(LOSSES["bce"], -p, y, None, torch.ones(1, 1)).tolist() == [[-0.5, 0.5]]
