@@ -58,6 +58,7 @@ class Plan:
     enqueued: tuple[dict[str, Any], ...] = ()
 
 
+@cache_if_usable()
 def make_plan(
     settings: SearchSettings,
     space: Space | None = None,
@@ -85,9 +86,8 @@ def make_plan(
     _check_objective(settings, facts)
     ask = _asking(space, settings, epochs)
     enqueued = _enqueued(settings, ask)
-    with cache_if_usable():
-        market = load() if load is not None else load_market(settings.data)
-        dataset = build_dataset(market, settings.data, max_window=facts.max_window)
+    market = load() if load is not None else load_market(settings.data)
+    dataset = build_dataset(market, settings.data, max_window=facts.max_window)
     rows = len(dataset.train_rows)
     smallest = rows
     for config in facts.configs:

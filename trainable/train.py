@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
     with cache_if_usable():
         market = load_market(command.data)
         dataset = build_dataset(market, command.data, max_window=config.data.window)
-    check(config, dataset)
+        check(config, dataset)
     print(f"{'epoch':>5} {'steps':>8} {'train loss':>11} {'val loss':>11} {'Sharpe':>8} {'IC':>8}")
     for report in train(config, dataset, command.executor, device):
         cells = [_cell(report.values.get(name)) for name in ("train_loss", "val_loss")]
