@@ -103,6 +103,9 @@ def load(folder: Path) -> Predictor:
     Raises:
         UserError: a file is missing or damaged, or the two do not fit.
     """
+    for name in (CONFIG, MODEL):
+        if not (folder / name).is_file():
+            raise UserError(f"{folder / name} does not exist; name a folder such as best/")
     try:
         content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         weights = load_file(folder / MODEL)
@@ -110,8 +113,7 @@ def load(folder: Path) -> Predictor:
         scaler = Scaler.from_dict(content["scaler"])
         model = build_model(config.model, config.data.window * len(scaler.names), 0)
         model.load_state_dict(weights)
-    except FileNotFoundError as error:
-        raise UserError(f"{error.filename} does not exist; name a folder such as best/") from error
-    except (SafetensorError, json.JSONDecodeError, KeyError, TypeError, RuntimeError) as error:
+        facts = content["facts"]
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{folder}: not a trained model of this project: {error}") from error
-    return Predictor(model.eval(), config, scaler, content["facts"])
+    return Predictor(model.eval(), config, scaler, facts)

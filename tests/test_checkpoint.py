@@ -1,0 +1,76 @@
+"""A member on disk: exact, atomic, without a pickle, and never ahead of what is known."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from tests.trainings import config, narrow, tickets
+from trainable import checkpoint
+from trainable.errors import UserError
+from trainable.member import Saved
+from trainable.training import Training
+
+
+def state(epoch: int) -> Saved:
+    tensors = {"now.p": torch.full((3,), float(epoch)), "now.rng": torch.arange(9).byte()}
+    return Saved(tensors, {"epoch": epoch, "best_val_loss": None}, "cohort")
+
+
+def real() -> Saved:
+    training = Training(tickets([config(model__dropout=0.3)]), narrow())
+    training.advance()
+    return training.saved(0)
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    saved = real()
+    path = checkpoint.write(tmp_path / "new" / "7", saved)
+    read = checkpoint.read(tmp_path / "new" / "7", known=1)
+    assert read is not None
+    assert read.record == saved.record
+    assert read.executor == "cohort"
+    assert list(read.tensors) == sorted(saved.tensors)
+    for name, tensor in read.tensors.items():
+        assert torch.equal(tensor, saved.tensors[name])
+        assert tensor.dtype == saved.tensors[name].dtype
+    assert [file.name for file in path.parent.iterdir()] == ["checkpoint-000001.safetensors"]
+
+
+def test_the_newest_that_is_not_ahead_of_the_driver(tmp_path: Path) -> None:
+    assert checkpoint.read(tmp_path, known=9) is None
+    for epoch in (4, 10, 12):
+        checkpoint.write(tmp_path, state(epoch))
+    assert len(list(tmp_path.iterdir())) == 2
+    for known, expected in ((99, 12), (12, 12), (11, 10), (10, 10)):
+        read = checkpoint.read(tmp_path, known)
+        assert read is not None
+        assert read.record["epoch"] == expected
+    assert checkpoint.read(tmp_path, known=9) is None
+
+
+@pytest.mark.parametrize("left", [0, 5, 40, -1])
+def test_a_torn_file_is_named(tmp_path: Path, left: int) -> None:
+    path = checkpoint.write(tmp_path, state(3))
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(UserError, match=r"checkpoint-000003.safetensors is damaged"):
+        checkpoint.read(tmp_path, known=3)
+
+
+def test_system_b7_a_checkpoint_holds_tensors_and_json_only(tmp_path: Path) -> None:
+    path = checkpoint.write(tmp_path, real())
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["asharpe"])
+    assert header["record"]["epoch"] == 1
+    assert b"pickle" not in path.read_bytes()
+    with pytest.raises(ValueError, match="JSON compliant"):
+        checkpoint.write(tmp_path, Saved({}, {"epoch": 1, "loss": float("nan")}, "solo"))
+
+
+def test_system_b8_random_numbers_and_place_in_the_order_are_saved() -> None:
+    saved = real()
+    assert saved.tensors["now.rng"].dtype == torch.uint8
+    assert saved.record["steps"] == 20
+    assert saved.record["epoch"] == 1
