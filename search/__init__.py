@@ -1,10 +1,6 @@
 """The search itself: asks, trains, prunes, records."""
 
-import os
 from typing import Any
-
-# Read when Ray is loaded: its warnings would hide the one line of ours.
-os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
 
 __all__ = ["launch"]
 

@@ -5,10 +5,12 @@ import os
 import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -63,7 +65,8 @@ def connect(address: str | None, dashboard: bool = True) -> Iterator[Cluster]:
     if address != "auto":
         _reach(address)
     try:
-        context = ray.init(address=address, **_quiet())
+        with _silent():
+            context = ray.init(address=address, **_quiet())
     except (ConnectionError, ValueError, RuntimeError) as error:
         hint = (
             "start one with `ray start --head`, set RAY_AUTH_TOKEN to its token, or leave address "
@@ -80,7 +83,7 @@ def _start(folder: str, dashboard: bool) -> Cluster:
     # Ray turns token authentication on by itself here; with a token of our own it writes no file.
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    with _temporary_files_in(folder):
+    with _temporary_files_in(folder), _silent():
         context = ray.init(
             address="local",
             num_cpus=os.cpu_count(),
@@ -104,6 +107,20 @@ def _temporary_files_in(folder: str) -> Iterator[None]:
             del os.environ["TMPDIR"]
         else:
             os.environ["TMPDIR"] = before
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Keeps what Ray's C++ says as it connects off the screen: it would hide our own one line."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _quiet() -> dict[str, Any]:

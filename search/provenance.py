@@ -9,6 +9,7 @@ from pathlib import Path
 from platform import platform, python_version
 from typing import Any
 
+from search.atomic import json_text
 from search.plan import Plan
 from search.settings import masked
 from trainable.data.splits import PARTS
@@ -88,7 +89,7 @@ def check_same(plan: Plan, folder: Path) -> None:
     if not file.exists():
         raise UserError(f"{file} is missing: nothing was begun here; remove {folder}, start anew")
     old = _stored(file)
-    new = describe(plan, [])
+    new = json.loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
     changed = [f"data {key}" for key in SAME_DATA if old["data"][key] != new["data"][key]]
     changed += ["split dates"] if old["split"] != new["split"] else []
     changed += [

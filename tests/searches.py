@@ -59,7 +59,7 @@ class Search:
         else:
             self.process.send_signal(number)
 
-    def survivors(self, timeout_s: float = 20) -> set[int]:
+    def survivors(self, timeout_s: float = 10) -> set[int]:
         """Returns the noted processes that are still there after some seconds."""
         deadline = time.monotonic() + timeout_s
         left = self.seen
@@ -105,13 +105,17 @@ def run(folder: Path, *words: str) -> Search:
 def process_of(search: Search, name: str) -> int | None:
     """Returns a descendant whose command line holds `name`."""
     for pid in descendants(search.process.pid):
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
-        except OSError:  # it has just ended
-            continue
-        if name in command:
+        if name in command(pid):
             return pid
     return None
+
+
+def command(pid: int) -> str:
+    """Returns the command line of a process; empty where it has just ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def descendants(pid: int) -> set[int]:

@@ -78,7 +78,7 @@ class Rig:
         asker: Any = self.asker
         sizes = Sizes(slots, 16, members)
         results = Results(self.folder, SCORED)
-        return Driver(self.study, judge, results, asker, sizes, seeds, lambda asked: 7)
+        return Driver(self.study, judge, results, asker, sizes, seeds, lambda asked: 7, LEVELS[-1])
 
     def ends(self) -> dict[int, tuple[str, str | None]]:
         return {row.number: (row.state, row.reason) for row in self.study.rows()}
@@ -134,7 +134,7 @@ def test_a_search_ends_every_trial_with_its_facts(rig: Rig) -> None:
         "stop_epoch": 4, "epochs": 4, "steps": 40, "seconds": 2.0, "n_parameters": 7, "cohort": 1,
     }  # fmt: skip
     assert row.value == pytest.approx(2.3)  # the mean of the last three reports
-    assert driver.best == (3.4, 3)
+    assert driver.courses.best == (3.4, 3)
     assert driver.reasons == {"completed": 4}
 
 
@@ -249,11 +249,16 @@ def test_a_lost_cohort_fails_with_the_last_line_of_its_traceback(rig: Rig) -> No
     driver = rig.driver(trials=2)
     cohort, _ = cohort_of(driver)
     driver.take(cohort, [report(0, 1)])
-    assert driver.lost(cohort, "error", "Traceback …\nValueError: 3\n") == [0, 1]
+    assert driver.lost(cohort, "error", "Traceback …\nValueError: 3\n") == []
+    for turn in range(2):  # each is tried alone: one of them was the culprit
+        alone, numbers = cohort_of(driver)
+        assert numbers == [turn]
+        assert driver.known(0) == 1
+        assert driver.lost(alone, "error", "Traceback …\nValueError: 3\n") == [turn]
+        assert driver.lost(alone, "error", "again") == []
     for row in rig.study.rows():
         assert (row.state, row.reason) == ("FAIL", "error")
         assert row.evidence == {"error": "ValueError: 3"}
-    assert driver.lost(cohort, "error", "again") == []
     assert driver.finished
 
 

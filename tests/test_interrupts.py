@@ -1,0 +1,111 @@
+"""A search that is interrupted, killed, or loses a worker: resumed, it equals one that was not."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from search.run import main
+from tests.searches import (
+    MARKET,
+    Search,
+    check_whole,
+    command,
+    contents,
+    process_of,
+    run,
+    started,
+    table,
+    write_space,
+)
+from trainable.errors import UserError
+
+# Many cohorts of two: enough reports to be interrupted between.
+SLOW = (
+    "steps_per_epoch=3000", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=10", "cohort=2",
+)  # fmt: skip
+
+
+def reported(search: Search, folder: Path, shards: int) -> None:
+    """Waits until so many batches of reports are on disk."""
+    search.until(lambda: len(list(folder.glob("shards/[0-9]*.parquet"))) >= shards)
+
+
+def epochs_kept(folder: Path) -> set[tuple[int, int]]:
+    epochs = table(folder, "epochs")
+    return set(zip(epochs["number"], epochs["epoch"], strict=True))
+
+
+def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: bool) -> None:
+    """Sends a signal and checks the clean end that follows."""
+    begun = time.monotonic()
+    search.send(number, to_group)
+    assert search.wait() == 130, search.err
+    assert time.monotonic() - begun < 30  # Ray's own end is most of it
+    assert search.err == "", search.err
+    assert f"next  python -m search.run name={folder.name} resume=true" in search.out
+    assert search.survivors() == set()
+    assert contents(search.tmp) == []
+    trials = table(folder, "trials")
+    running = trials[trials["state"] == "RUNNING"]
+    assert len(running)
+    assert set(running["stop_reason"]) == {"interrupted"}
+    assert json.loads((folder / "run.json").read_text())["interrupted"] is True
+
+
+def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_space(tmp_path)
+    folder = tmp_path / "runs" / "long"
+    words = [*MARKET, *SLOW, "space=tiny.py", "name=long"]
+    again = ["name=long", "resume=true"]
+    with started(tmp_path, *words) as search:
+        reported(search, folder, 1)
+        interrupted(search, folder, signal.SIGINT, to_group=True)
+    first = epochs_kept(folder)
+    assert first
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"'long' exists; add resume=true"):
+        main(words)
+
+    with started(tmp_path, *again) as search:
+        have = len(list(folder.glob("shards/*")))
+        reported(search, folder, have + 1)
+        search.send(signal.SIGKILL)
+        assert search.wait() == -signal.SIGKILL
+        # Workers do not outlive it; Ray's agents look for their cluster for a minute first.
+        assert {pid for pid in search.survivors() if "Agent" not in command(pid)} == set()
+
+    with started(tmp_path, *again) as search:
+        have = len(list(folder.glob("shards/*")))
+        reported(search, folder, have + 1)
+        interrupted(search, folder, signal.SIGTERM, to_group=False)
+    assert first < epochs_kept(folder)
+
+    run(tmp_path, *again)
+    rows = check_whole(folder, searched=10)
+    assert "error" not in set(rows["stop_reason"])
+    assert first < epochs_kept(folder)
+    described = json.loads((folder / "run.json").read_text())
+    assert len(described["resumed"]) == 3
+    assert described["interrupted"] is False
+    assert contents(tmp_path) == ["runs", "tiny.py"]
+
+
+def test_worker_killed_in_the_middle(tmp_path: Path) -> None:
+    write_space(tmp_path)
+    folder = tmp_path / "runs" / "hurt"
+    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=hurt") as search:
+        reported(search, folder, 1)
+        search.until(lambda: process_of(search, "ray::ResourceTrainable") is not None)
+        os.kill(process_of(search, "ray::ResourceTrainable") or 0, signal.SIGKILL)
+        assert search.wait() == 0, search.err
+        assert search.err == "", search.err
+        assert search.survivors() == set()
+    rows = check_whole(folder, searched=10)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}  # tried again, and done
