@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from tests.trainings import best, config, final, finish, market, narrow, tickets, trained
+from trainable import evaluation
 from trainable.config import TrialConfig
+from trainable.engine import StepResult
 from trainable.losses import LOSSES
 from trainable.optimizers import OPTIMIZERS
 from trainable.report import Report
@@ -105,6 +107,28 @@ def test_float32_result_is_bit_identical_for_every_cohort_size(dims: str) -> Non
             assert told(reports, number) == told(everyone, number)
 
 
+def test_rows_predicted_at_once_do_not_depend_on_the_cohorts_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The last bits of a matrix product depend on its number of rows."""
+    monkeypatch.setattr(evaluation, "CELLS", 3 * 290)
+    blocks: list[list[int]] = []
+    for configs in (dropping(1), dropping(16)):
+        training = Training(tickets(configs), narrow())
+        predict = training.engine.predict
+        sizes: list[int] = []
+
+        def counting(x: torch.Tensor, predict: Any = predict, sizes: Any = sizes) -> torch.Tensor:
+            sizes.append(len(x))
+            return predict(x)
+
+        training.engine.predict = counting  # type: ignore[method-assign]
+        training.advance()
+        blocks.append(sizes)
+    assert blocks[0] == blocks[1]
+    assert blocks[0][0] == 290
+
+
 def test_result_does_not_depend_on_who_the_neighbours_are() -> None:
     configs = dropping(6)
     alone, reports = trained([configs[4]], narrow())
@@ -164,16 +188,23 @@ def test_a_nan_in_one_member_never_touches_another(when: int) -> None:
 def test_last_good_weights_do_not_depend_on_a_neighbours_nan() -> None:
     """A neighbour whose weights break must not keep the others' last good weights from moving."""
 
-    def run(broken: bool) -> torch.Tensor:
+    def run(neighbour: bool) -> torch.Tensor:
         cohort = Training(tickets(dropping(2, train__steps_per_epoch=100)), narrow())
-        cohort.run_steps(15)
-        if broken:
-            cohort.engine.parts[FIRST][0] = torch.nan  # type: ignore[attr-defined]
-        cohort.run_steps(3)
-        cohort.engine.parts[FIRST][1] = torch.nan  # type: ignore[attr-defined]
-        cohort.run_steps(1)
+        step = cohort.engine.step
+
+        def breaking(i: int, *batch: Any) -> StepResult:
+            result = step(i, *batch)
+            if i == 15 and neighbour:
+                cohort.engine.parts[FIRST][0] = torch.nan  # type: ignore[attr-defined]
+            if i == 17:
+                cohort.engine.parts[FIRST][1] = torch.nan  # type: ignore[attr-defined]
+            return result
+
+        cohort.engine.step = breaking  # type: ignore[method-assign]
+        cohort.run_steps(19)
         return final(cohort, 1)
 
+    assert bool(torch.isfinite(run(True)).all())
     assert torch.equal(run(True), run(False))
 
 

@@ -12,7 +12,7 @@ import torch
 from tests.markets import make_market
 from tests.test_build import altered_from
 from tests.trainings import best, config, final, finish, narrow, stop_of, tickets, trained
-from trainable import checkpoint
+from trainable import checkpoint, executors
 from trainable.config import TrialConfig
 from trainable.data.build import build_dataset
 from trainable.data.settings import DataSettings
@@ -234,3 +234,12 @@ def test_few_symbols_are_measured_on_all_training_rows_and_may_sit_at_a_bound() 
     members, reports = trained([config(train__epochs=2)], dataset)
     assert stop_of(reports).reason == "completed"
     assert all(0 < epoch.bound < 0.99 for epoch in members[0].history)
+
+
+def test_a_model_without_a_batched_form_is_trained_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(executors, "BATCHED", {})
+    configs = [config(train__seed=k) for k in range(2)]
+    assert len(list(train(configs, narrow()))) == 6
+    assert Training(tickets(configs[:1]), narrow()).executor == "solo"

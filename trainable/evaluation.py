@@ -15,7 +15,7 @@ from trainable.errors import look_up
 from trainable.losses import LOSSES, mean_loss
 from trainable.metrics import score, scoring
 
-CELLS = 2**20  # predictions made at once, over all members
+CELLS = 2**16  # values of one member's inputs at once
 FEW = 5  # symbols below which positions are bounded
 
 
@@ -55,8 +55,8 @@ class Evaluator:
 
     def evaluate(self, engine: Engine, configs: Sequence[TrialConfig]) -> list[Evaluation]:
         """Returns the evaluation of each member of the engine."""
-        valid = self._predict(engine, self.view.valid_rows, len(configs))
-        seen = self._predict(engine, self.view.seen_rows, len(configs))
+        valid = self._predict(engine, self.view.valid_rows)
+        seen = self._predict(engine, self.view.seen_rows)
         losses, zeros = self._losses(valid, configs)
         valid_np, seen_np = valid.cpu().numpy(), seen.cpu().numpy()
         results = []
@@ -86,8 +86,9 @@ class Evaluator:
             )
         return results
 
-    def _predict(self, engine: Engine, rows: Tensor, members: int) -> Tensor:
-        size = max(256, CELLS // (members * max(1, self.view.inputs)))
+    def _predict(self, engine: Engine, rows: Tensor) -> Tensor:
+        # The same for every cohort size: a product's last bits depend on how many rows it has.
+        size = max(256, CELLS // self.view.inputs)
         parts = [engine.predict(self.view.windows(part)) for part in rows.split(size)]
         return torch.cat(parts, dim=1)
 

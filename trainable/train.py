@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from trainable.config import TrialConfig, from_params, known_names, validate, validate_against
@@ -18,12 +19,11 @@ from trainable.data.reading import cache_if_usable
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 from trainable.errors import UserError, unknown
+from trainable.executors import EXECUTORS, executor_for
 from trainable.member import Ticket
 from trainable.options import parse
 from trainable.report import Report
 from trainable.training import Training
-
-EXECUTORS = ("auto", "cohort", "solo")
 
 
 def train(
@@ -50,9 +50,10 @@ def train(
     for config in several:
         check(config, dataset)
     tickets = [Ticket(number, config) for number, config in enumerate(several)]
-    groups = [[ticket] for ticket in tickets] if executor == "solo" else [tickets]
+    name = executor_for(several[0]) if executor == "auto" else executor
+    groups = [[ticket] for ticket in tickets] if name == "solo" else [tickets]
     for group in groups:
-        training = Training(group, dataset, executor, device, dtype)
+        training = Training(group, dataset, name, device, dtype)
         while training.live:
             yield from training.advance()
 
@@ -64,6 +65,14 @@ def check(config: TrialConfig, dataset: Dataset) -> None:
     batches = config.train.steps_per_epoch or max(1, rows // config.train.batch_size)
     validate_against(config, rows=rows, window_limit=dataset.max_window, steps_per_epoch=batches)
     dataset.columns(config.data.features)
+    if zone := config.loss.dead_zone:
+        moves = np.abs(dataset.target[dataset.train_rows])
+        left = int((moves > zone).sum())
+        if left < config.train.batch_size:
+            raise UserError(
+                f"loss/dead_zone={zone:g} leaves {left} of the {rows} training rows to learn "
+                f"from; fix.loss/dead_zone={np.median(moves) / 2:.2g} works"
+            )
 
 
 @dataclass(frozen=True)
@@ -89,8 +98,8 @@ def main(argv: Sequence[str]) -> int:
     ]
     command = parse(Command, words)
     device = chosen_device(command.device)
-    if command.executor not in EXECUTORS:
-        raise unknown("executor", command.executor, EXECUTORS)
+    if command.executor not in (names := ("auto", *EXECUTORS)):
+        raise unknown("executor", command.executor, names)
     if command.epochs:
         config = replace(config, train=replace(config.train, epochs=command.epochs))
     validate(config, known_names())
