@@ -82,7 +82,7 @@ class Training:
         """Trains to the end of the epoch, or to the first health stop, or until the clock says so.
 
         Args:
-            until: a value of `time.monotonic()` to stop at, between two steps.
+            until: a value of `time.monotonic()` to stop at, after one step or more.
 
         Returns:
             The reports of members whose epoch (or training) ended; empty when time ran out first.
@@ -93,11 +93,11 @@ class Training:
         if self.i == 0:
             self._begin_epoch()
         while self.i < self.batches:
+            if reports := self._step():
+                return reports
             if until is not None and time.monotonic() >= until:
                 self._clock()
                 return []
-            if reports := self._step():
-                return reports
         return self._end_epoch()
 
     def run_steps(self, steps: int) -> int:
