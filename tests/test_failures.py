@@ -235,3 +235,5 @@ def test_measuring_steps_survives_members_that_explode() -> None:
     training.run_steps(15)
     training.run_steps(60)
     assert training.live == []
+    training.i = training.batches
+    assert training.run_steps(10) == 1

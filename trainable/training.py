@@ -106,7 +106,7 @@ class Training:
         Returns:
             How many were trained, at least 1; fewer than asked at an epoch's end.
         """
-        if self.i in (0, self.batches):
+        if self.members and self.i in (0, self.batches):
             self._begin_epoch()
             self.i = 0
         before = self.i
