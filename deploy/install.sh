@@ -35,7 +35,7 @@ else
 fi
 
 echo "installing into $venv (once; about a minute)"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+"$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check \
     --constraint "$pins" --editable "$what"
 touch "$venv/.installed"
 case $what in *dev*) touch "$venv/.installed-dev" ;; esac
