@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["launch"]
+__all__ = ["launch"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:

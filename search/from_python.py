@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,8 @@ def launch(
     chosen = settings_from([f"space={loaded.name}", *tokens])
     load: Callable[[], Market] | None = None
     if isinstance(data, pd.DataFrame):
-        frame = data
         chosen = replace(chosen, data=replace(chosen.data, source="frame"))
-
-        def load() -> Market:
-            return market_from_frame(frame, chosen.data)
-
+        load = partial(market_from_frame, data, chosen.data)
     return run_search(make_plan(chosen, loaded, load), None, Console(highlight=False))
 
 

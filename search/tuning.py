@@ -131,7 +131,7 @@ class CohortSearcher(_Local, Searcher):
         Searcher.__init__(self, metric=METRIC, mode="max")
         self.common = common
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """Returns a cohort's config, None when there is none now, or FINISHED."""
         with self.seat() as driver:
             if driver.finished:

@@ -13,7 +13,6 @@ from tests.searches import (
     MARKET,
     Search,
     check_whole,
-    command,
     contents,
     process_of,
     run,
@@ -25,7 +24,7 @@ from trainable.errors import UserError
 
 # Many cohorts of two: enough reports to be interrupted between.
 SLOW = (
-    "steps_per_epoch=3000", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=10", "cohort=2",
+    "steps_per_epoch=2000", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=10", "cohort=2",
 )  # fmt: skip
 
 
@@ -56,6 +55,7 @@ def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: 
     assert json.loads((folder / "run.json").read_text())["interrupted"] is True
 
 
+@pytest.mark.timeout(300)  # four sessions
 def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,7 +79,7 @@ def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
         search.send(signal.SIGKILL)
         assert search.wait() == -signal.SIGKILL
         # Workers do not outlive it; Ray's agents look for their cluster for a minute first.
-        assert {pid for pid in search.survivors() if "Agent" not in command(pid)} == set()
+        assert search.survivors(but="Agent") == set()
 
     with started(tmp_path, *again) as search:
         have = len(list(folder.glob("shards/*")))
