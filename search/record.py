@@ -177,7 +177,8 @@ class Record:
         """Writes one RUNNING trial, in one append."""
         number = len(self._ledger.trial_ids)
         merged = {**params, **constants}
-        seed = merged.get(SEED, derive_seed(self.seed, 1, number))
+        # By the count of searched trials: when the seeds of finalists come between is chance.
+        seed = merged.get(SEED, derive_seed(self.seed, 1, self._ledger.searched))
         if isinstance(seed, bool) or not isinstance(seed, int):
             raise UserError(f"{SEED}={seed!r}: expected a whole number")
         trial = create_trial(
