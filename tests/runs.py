@@ -11,7 +11,7 @@ import pandas as pd
 RUNGS = (2, 8, 32, 50)
 METRICS = (
     "sharpe", "sharpe_se", "sharpe_exposure", "best_sharpe", "val_loss", "first_val_loss", "skill",
-    "accuracy", "ic", "rank_ic", "max_drawdown", "turnover", "break_even_bps", "nan_rate",
+    "accuracy", "ic", "rank_ic", "max_drawdown", "turnover", "break_even_bps", "nan_rate", "sharpe_clean",
 )  # fmt: skip
 COUNTS = ("parent", "stop_epoch", "epochs", "steps", "best_epoch", "ranking_epoch", "n_parameters",
           "seed", "cohort")  # fmt: skip
@@ -89,6 +89,7 @@ class Maker:
             "sharpe_exposure": sharpe + 0.2, "accuracy": 0.5 + 0.006 * sharpe, "ic": 0.012 * sharpe,
             "rank_ic": 0.011 * sharpe, "max_drawdown": -0.12, "turnover": 0.8 - 0.1 * sharpe,
             "break_even_bps": 1 + 4 * sharpe,
+            "sharpe_clean": sharpe,
         }  # fmt: skip
 
     def add_returns(self, number: int, epoch: int, sharpe: float) -> None:
