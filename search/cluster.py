@@ -32,11 +32,14 @@ class Cluster:
 
     Attributes:
         dashboard: its address, None where there is none.
+        token: the file that holds the token its pages ask for, readable by its owner only; None
+            for a cluster that we did not start.
         ours: we started it and end it.
         cpus, gpus: what it has.
     """
 
     dashboard: str | None
+    token: Path | None
     ours: bool
     cpus: float
     gpus: float
@@ -74,15 +77,20 @@ def connect(address: str | None, dashboard: bool = True) -> Iterator[Cluster]:
         )
         raise UserError(f"address={address}: no Ray cluster lets us in; {hint}") from error
     try:
-        yield _cluster(context, ours=False)
+        yield _cluster(context, None, ours=False)
     finally:
         ray.shutdown()
 
 
 def _start(folder: str, dashboard: bool) -> Cluster:
-    # Ray turns token authentication on by itself here; with a token of our own it writes no file.
+    # Ray turns token authentication on by itself here; with a token of our own it leaves none in
+    # the home folder.
+    token = None
     if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        token = Path(folder) / "token"
+        token.touch(mode=0o600)
+        token.write_text(os.environ["RAY_AUTH_TOKEN"], encoding="utf-8")
     with _temporary_files_in(folder), _silent():
         context = ray.init(
             address="local",
@@ -92,7 +100,7 @@ def _start(folder: str, dashboard: bool) -> Cluster:
             _temp_dir=folder,
             **_quiet(),
         )
-    return _cluster(context, ours=True)
+    return _cluster(context, token, ours=True)
 
 
 @contextmanager
@@ -129,11 +137,12 @@ def _quiet() -> dict[str, Any]:
     return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
 
 
-def _cluster(context: Any, ours: bool) -> Cluster:
+def _cluster(context: Any, token: Path | None, ours: bool) -> Cluster:
     there = ray.cluster_resources()
     url = context.dashboard_url
     return Cluster(
         dashboard=f"http://{url}" if url else None,
+        token=token,
         ours=ours,
         cpus=there.get("CPU", 0.0),
         gpus=there.get("GPU", 0.0),

@@ -73,7 +73,7 @@ def run_search(plan: Plan, arguments: Sequence[str] | None, console: Console) ->
             interrupts.listen()
             folder.write_json("run.json", run)
             with Progress(console) as progress:
-                watch = Watch(plan, session.driver, progress, interrupts, cluster.dashboard, folder)
+                watch = Watch(plan, session.driver, progress, interrupts, cluster, folder)
                 try:
                     tune_cohorts(
                         session.driver,

@@ -16,7 +16,8 @@ from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, v
 TOP = 5
 WIDE = ("trial", "Sharpe", "± se", "seeds", "IC", "val loss", "epochs")
 NARROW = ("trial", "Sharpe", "± se", "epochs")
-LONG_PARAMS = {"model/hidden_dims": ""}  # a value that speaks for itself needs no name
+# A value that speaks for itself needs no name.
+NAMELESS = ("model/hidden_dims", "loss/name", "schedule/name", "optimizer/name")
 
 
 def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) -> RenderableType:
@@ -106,10 +107,16 @@ def _configuration(params: Mapping[str, Any]) -> str:
         missing = value is None or (isinstance(value, float) and isnan(value))
         if missing:  # a conditional parameter that this trial does not have
             continue
-        text = f"{value:.3g}" if isinstance(value, float) else str(value)
-        label = LONG_PARAMS.get(name, name.rpartition("/")[2])
+        text = _value(value)
+        label = "" if name in NAMELESS else name.rpartition("/")[2]
         said.append(f"{label} {text}".strip())
     return ", ".join(said)
+
+
+def _value(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if value.is_integer() else f"{value:.3g}"
 
 
 def _number(value: float, digits: int = 2) -> str:

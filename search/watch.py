@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from search.cluster import Cluster
 from search.driver import Driver
 from search.folder import RunFolder
 from search.interrupt import Interrupts
@@ -22,11 +23,15 @@ class Watch:
         driver: Driver,
         progress: Progress,
         interrupts: Interrupts,
-        dashboard: str | None,
+        cluster: Cluster,
         folder: RunFolder,
     ) -> None:
         self.plan, self.driver, self.progress = plan, driver, progress
-        self.interrupts, self.dashboard, self.folder = interrupts, dashboard, folder
+        self.interrupts, self.folder = interrupts, folder
+        self.dashboard = cluster.dashboard
+        if cluster.dashboard:
+            token = f"; its token is in {cluster.token}" if cluster.token else ""
+            progress.note(f"Ray's dashboard is at {cluster.dashboard}{token}.")
         self.begun = time.monotonic()
         self.shown = 0.0
         self.done_before = driver.reasons.total()

@@ -89,13 +89,16 @@ def say_continuation(found: dict[str, Any]) -> str:
         return "undefined" if value is None else f"{value:.{digits}f}"
 
     error = "" if found["sharpe_se"] is None else f" ± {found['sharpe_se']:.2f}"
-    share = ""
-    if found["ic"] is not None and found["reachable_ic"]:
-        share = f" ({found['ic'] / found['reachable_ic']:.0%})"
-    return (
+    begin = (
         f"On {found['bars']:,} freshly generated bars the winner's correlation is "
-        f"{number(found['ic'], 4)} of {number(found['reachable_ic'], 4)} reachable{share}, its "
-        f"Sharpe {number(found['sharpe'], 2)}{error} of {number(found['reachable_sharpe'], 2)}."
+        f"{number(found['ic'], 4)} and its Sharpe {number(found['sharpe'], 2)}{error}"
+    )
+    if not found["reachable_ic"]:
+        return f"{begin}; nothing was planted, so nothing is predictable there."
+    share = "" if found["ic"] is None else f" ({found['ic'] / found['reachable_ic']:.0%})"
+    return (
+        f"{begin}; reachable are {number(found['reachable_ic'], 4)}{share} and "
+        f"{number(found['reachable_sharpe'], 2)}."
     )
 
 
