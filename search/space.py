@@ -21,6 +21,7 @@ from trainable.config import (
     warmup_steps,
 )
 from trainable.errors import UserError
+from trainable.names import known_names
 from trainable.ranges import check_value
 
 __all__ = ["Space", "SpaceFacts", "SpaceFunction", "check_space", "fixed", "load_space"]
@@ -165,7 +166,7 @@ def _checked(
             if key in params:
                 raise UserError(f"{key} is set by the search; use EPOCHS or {instead}=")
         config = from_params(params)
-        validate(config, names)
+        validate(config, known_names() if names is None else names)
     except UserError as error:
         listed = ", ".join(f"{key}={value}" for key, value in params.items())
         raise UserError(f"{where}: {error} (sampled: {listed})") from error

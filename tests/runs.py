@@ -11,7 +11,8 @@ import pandas as pd
 RUNGS = (2, 8, 32, 50)
 METRICS = (
     "sharpe", "sharpe_se", "sharpe_exposure", "best_sharpe", "val_loss", "first_val_loss", "skill",
-    "accuracy", "ic", "rank_ic", "max_drawdown", "turnover", "break_even_bps", "nan_rate", "sharpe_clean",
+    "accuracy", "ic", "rank_ic", "max_drawdown", "turnover", "break_even_bps", "nan_rate",
+    "sharpe_clean",
 )  # fmt: skip
 COUNTS = ("parent", "stop_epoch", "epochs", "steps", "best_epoch", "ranking_epoch", "n_parameters",
           "seed", "cohort")  # fmt: skip

@@ -19,6 +19,7 @@ from trainable.config import (
     warmup_steps,
 )
 from trainable.errors import UserError
+from trainable.names import known_names
 from trainable.ranges import RANGES, check_divisible, hidden_dims
 
 NAMES = {"model/name": ["mlp"], "loss/name": ["mse", "adaptive_huber"]}
@@ -33,9 +34,9 @@ def test_defaults_are_valid_and_round_trip():
 
 
 def test_names_of_the_real_tables_are_known():
-    validate(TrialConfig())
+    validate(TrialConfig(), known_names())
     with pytest.raises(UserError, match=r"unknown optimizer/name 'adamm'; did you mean 'adamw'"):
-        validate(from_params({"optimizer/name": "adamm"}))
+        validate(from_params({"optimizer/name": "adamm"}), known_names())
 
 
 def test_numbers_take_the_type_of_their_field():

@@ -30,7 +30,7 @@ class OptimizerConfig:
 
     name: str = "adamw"
     lr: float = 5e-5  # peak learning rate
-    weight_decay: float = 1e-3  # decoupled
+    weight_decay: float = 1e-3  # decoupled (sgd: coupled, as torch does)
     clip: float = 5.0  # limit of the gradient's L2 norm, per model
     beta1: float = 0.9
     beta2: float = 0.999
@@ -130,16 +130,16 @@ def from_text(key: str, text: str) -> object:
     return convert(FIELDS[key], text, f"fix.{key}")
 
 
-def validate(config: TrialConfig, names: Mapping[str, Iterable[str]] | None = None) -> None:
+def validate(config: TrialConfig, names: Mapping[str, Iterable[str]]) -> None:
     """Raises `UserError` for a value out of its range or a name that does not exist.
 
     Args:
         config: the configuration.
-        names: the allowed names by key (`model/name`, …); unset: those of the tables.
+        names: the allowed names by key (`model/name`, …), see `trainable.names.known_names`.
     """
     for key, value in to_params(config).items():
         check_value(key, value)
-    for key, allowed in (known_names() if names is None else names).items():
+    for key, allowed in names.items():
         if _value(config, key) not in set(allowed):
             raise unknown(key, str(_value(config, key)), allowed)
 
@@ -197,22 +197,6 @@ def shape_key(config: TrialConfig) -> tuple[tuple[str, Any], ...]:
 def warmup_steps(config: TrialConfig) -> int:
     """Returns the optimizer steps before the peak learning rate: none on a constant schedule."""
     return 0 if config.schedule.name == "constant" else config.schedule.warmup_steps
-
-
-def known_names() -> dict[str, Iterable[str]]:
-    """Returns the names of models, losses, optimizers and schedules, by key."""
-    # Imported here: the tables import torch, which takes a second.
-    from trainable.losses import LOSSES
-    from trainable.models import MODELS
-    from trainable.optimizers import OPTIMIZERS
-    from trainable.schedules import SCHEDULES
-
-    return {
-        "model/name": MODELS,
-        "loss/name": LOSSES,
-        "optimizer/name": OPTIMIZERS,
-        "schedule/name": SCHEDULES,
-    }
 
 
 def _value(config: TrialConfig, key: str) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainable.config import TrialConfig, from_params, known_names, validate, validate_against
+from trainable.config import TrialConfig, from_params, validate, validate_against
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.reading import cache_if_usable
@@ -21,6 +21,7 @@ from trainable.data.sources import load_market
 from trainable.errors import UserError, unknown
 from trainable.executors import EXECUTORS, executor_for
 from trainable.member import Ticket
+from trainable.names import known_names
 from trainable.options import parse
 from trainable.report import Report
 from trainable.training import Training
