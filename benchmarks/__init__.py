@@ -1,0 +1,1 @@
+"""Measurements that prove the figures of `benchmarks/README.md`: run them with `python -m`."""
