@@ -36,6 +36,8 @@ class Usage:
             (libraries, object store).
         largest_mib: peak resident memory of the largest single process, shared parts included.
         processes: how many were seen.
+        others_cpu_seconds: what the rest of the machine used meanwhile, the kernel and this
+            watcher included; a measurement next to a busy neighbour is worth little.
     """
 
     status: int
@@ -44,6 +46,7 @@ class Usage:
     peak_mib: float
     largest_mib: float
     processes: int
+    others_cpu_seconds: float
 
 
 def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> Usage:
@@ -60,7 +63,7 @@ def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path)
     """
     if not (PROC / "self" / "stat").exists():
         raise UserError("processes are measured from /proc, which only Linux has")
-    begun = time.perf_counter()
+    busy, begun = _busy(), time.perf_counter()
     with log.open("wb") as out:
         started = subprocess.Popen(
             command, env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out
@@ -77,13 +80,15 @@ def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path)
         ended.set()
         watcher.join()
         tree.end(0.0 if started.returncode is None else PATIENCE_S)
+    cpu_seconds = max(tree.cpu_seconds, used.ru_utime + used.ru_stime)
     return Usage(
         status=started.returncode,
         seconds=seconds,
-        cpu_seconds=max(tree.cpu_seconds, used.ru_utime + used.ru_stime),
+        cpu_seconds=cpu_seconds,
         peak_mib=tree.peak / 2**20,
-        largest_mib=max(tree.largest, used.ru_maxrss * 1024) / 2**20,
+        largest_mib=tree.largest / 2**20,
         processes=len(tree.ticks),
+        others_cpu_seconds=max(0.0, _busy() - busy - cpu_seconds),
     )
 
 
@@ -131,6 +136,9 @@ class _Tree:
             stat = _stat(pid)
             if stat is not None and stat.start == start:
                 os.kill(pid, signal.SIGKILL)
+        while self.alive:
+            time.sleep(INTERVAL_S / 10)
+            self.look()
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,13 @@ def _watch(tree: _Tree, ended: threading.Event) -> None:
     while not ended.is_set():
         tree.look()
         ended.wait(INTERVAL_S)
+
+
+def _busy() -> float:
+    """Returns the CPU seconds of the whole machine since it started, without idling."""
+    words = (PROC / "stat").read_text(encoding="utf-8").splitlines()[0].split()[1:9]
+    user, nice, system, _, _, *interrupts = map(int, words)
+    return (user + nice + system + sum(interrupts)) / TICK
 
 
 def _ids() -> list[int]:

@@ -194,6 +194,7 @@ def _measured(
         "cpu_seconds": round(used.cpu_seconds, 2),
         "peak_mib": round(used.peak_mib, 1),
         "largest_mib": round(used.largest_mib, 1),
+        "others_cpu_seconds": round(used.others_cpu_seconds, 1),
         "trials_per_hour": round(found["trials"] / used.seconds * 3600, 1),
     }
     print(f"{what}, seed {seed}: {figures['seconds']} s, {found['epochs']} epochs", flush=True)

@@ -1,0 +1,220 @@
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from benchmarks import machine, processes, search, sides, step
+from benchmarks.sides import Work
+from search.settings import settings_from
+from search.space import check_space, load_space
+from trainable.config import from_params
+from trainable.errors import UserError
+
+
+def table(folder: Path, dates: int = 60, symbols: int = 5) -> Path:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((dates * symbols, 3)).astype("float32"))
+    frame.columns = ["feat_00", "feat_01", "feat_02"]
+    frame["target"] = 0.02 * frame["feat_00"]
+    frame["symbol"] = np.tile([f"S{i}" for i in range(symbols)], dates)
+    frame["timestamp"] = np.repeat(pd.bdate_range("2001-01-01", periods=dates), symbols)
+    frame.to_parquet(folder / "table.parquet", index=False)
+    return folder / "table.parquet"
+
+
+def run(folder: Path, program: str) -> processes.Usage:
+    command = [sys.executable, "-c", program]
+    return processes.run(command, dict(os.environ), folder, folder / "log")
+
+
+def test_memory_and_time_of_a_daemon_count_though_its_parent_ended(tmp_path: Path) -> None:
+    daemon = "import time; b = bytearray(120 << 20); e = time.process_time() + 0.8\\n"
+    daemon += "while time.process_time() < e: pass"
+    program = (
+        f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', '{daemon}'])\n"
+    )
+    used = run(tmp_path, program + "time.sleep(0.5)")
+    assert used.status == 0
+    assert used.processes == 2
+    assert 0.4 < used.seconds < 30
+    assert used.cpu_seconds >= 0.6
+    assert used.peak_mib >= used.largest_mib * 0.9 >= 100
+
+
+def test_status_and_output_of_a_program(tmp_path: Path) -> None:
+    used = run(tmp_path, "print('out'); raise SystemExit(3)")
+    assert used.status == 3
+    assert (tmp_path / "log").read_text() == "out\n"
+
+
+def test_what_outlives_its_program_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "PATIENCE_S", 0.3)
+    child = "import subprocess, sys; c = subprocess.Popen(['sleep', '60'])"
+    begun = time.monotonic()
+    used = run(tmp_path, f"{child}\nimport time; time.sleep(0.6); print(c.pid)")
+    assert used.status == 0
+    assert time.monotonic() - begun < 40
+    assert processes._stat(int((tmp_path / "log").read_text())) is None
+
+
+@pytest.mark.parametrize(("hidden", "batch"), [(None, 32), ("512-256", 64)])
+def test_spaces_are_the_peers(hidden: str | None, batch: int, tmp_path: Path) -> None:
+    file = table(tmp_path)
+    work = Work(file, trials=8, epochs=10, hidden=hidden, batch=batch)
+    cut = sides.cut_of(file)
+    words = sides.our_command(work, cut, 3, tmp_path / "run", sides.EQUAL)
+    settings = settings_from(words[3:])
+    assert settings.seed == 3
+    assert settings.rungs == (1, 4, 10)
+    assert settings.finalist_seeds == 1
+    assert settings.folder == tmp_path / "run"
+    facts = check_space(load_space(settings.space), settings.fix, samples=30)
+    assert facts.batch_sizes == (batch,)
+    widths = {config.model.hidden_dims for config in facts.configs}
+    assert widths == ({hidden} if hidden else {"32-16", "64-32", "64-32-16"})
+    searched = {"dropout", "lr", "weight_decay", "clip"} | (set() if hidden else {"hidden_dims"})
+    assert {name.split("/")[1] for name in facts.distributions} == searched
+
+
+def test_wide_space_names_known_parameters() -> None:
+    space = load_space(str(sides.SPACES / "peer_wide.py"))
+    trial = optuna.create_study().ask()
+    constants = space.function(trial)
+    config = from_params({**trial.params, **constants})
+    assert config.loss.name == "mse"
+    assert config.optimizer.momentum == 0
+    wide = {"dropout", "lr", "weight_decay", "clip", "hidden_dims", "norm", "name"}
+    assert {name.split("/")[1] for name in trial.params} == wide
+
+
+def test_split_is_the_peers(tmp_path: Path) -> None:
+    file = table(tmp_path, dates=60)
+    cut = sides.cut_of(file)
+    dates = np.sort(pd.read_parquet(file)["timestamp"].unique())
+    assert pd.Timestamp(cut.valid_from) == dates[int(60 * 0.7)]
+    assert pd.Timestamp(cut.gate_from) == dates[int(60 * 0.85)]
+    assert cut.train_rows == (42 - 1) * 5  # the last date's label is of the validation part
+
+
+def test_warm_up_is_the_peers_or_half_of_all_steps(tmp_path: Path) -> None:
+    cut = sides.Cut("", "", "", train_rows=13980)
+    assert sides.warmup_of(Work(tmp_path, 1, 10), cut) == 2000
+    assert sides.warmup_of(Work(tmp_path, 1, 10, batch=64), cut) == 1090
+
+
+def test_rungs_stay_within_the_epochs(tmp_path: Path) -> None:
+    file = table(tmp_path)
+    words = sides.our_command(Work(file, 1, 3), sides.cut_of(file), 0, tmp_path, sides.EQUAL)
+    assert "rungs=1,3" in words
+
+
+def test_peers_command_and_findings(tmp_path: Path) -> None:
+    work = Work(Path("t.parquet"), 8, 10, wide=True, hidden="8-4", batch=64)
+    words = sides.peer_command(work, 5, Path("peer.py"), reuse=True)
+    said = "peer.py --table t.parquet --trials 8 --epochs 10 --batch 64 --seed 5 --hidden 8-4"
+    assert " ".join(words[1:]) == f"{said} --wide --reuse"
+    log = tmp_path / "log"
+    log.write_text('warning\n{"trials": 8, "epochs": 20, "best_sharpe": NaN}\nbye\n')
+    assert sides.peer_findings(log) == {"trials": 8, "epochs": 20, "best_sharpe": None}
+    log.write_text("no memory\n")
+    with pytest.raises(UserError, match="its last line: no memory"):
+        sides.peer_findings(log)
+
+
+def test_findings_of_a_run_count_as_the_peers_do(tmp_path: Path) -> None:
+    trials = {
+        "number": [0, 1, 2, 3],
+        "kind": ["search", "search", "seed", "baseline"],
+        "stop_reason": ["completed", "asha_rung", "completed", "completed"],
+        "sharpe": [0.5, 0.9, 0.7, 2.0],
+    }
+    epochs = {"number": [0, 0, 1, 2], "epoch": [2, 1, 1, 1], "sharpe": [1.5, 9.0, 1.0, 8.0]}
+    pd.DataFrame(trials).to_parquet(tmp_path / "trials.parquet")
+    pd.DataFrame(epochs).to_parquet(tmp_path / "epochs.parquet")
+    (tmp_path / "run.json").write_text(json.dumps({"best": 1}))
+    assert sides.our_findings(tmp_path) == {
+        "trials": 2,
+        "epochs": 4,
+        "best_sharpe": 1.5,
+        "winner_sharpe": 0.9,
+        "reasons": {"completed": 2, "asha_rung": 1},
+    }
+
+
+def test_ratios_are_of_pairs_and_scaled_runs_have_no_sharpe() -> None:
+    def made(seconds: float, best: float, **more: float) -> dict[str, float]:
+        used = {"seconds": seconds, "cpu_seconds": 2 * seconds, "peak_mib": 100.0}
+        return {**used, "best_sharpe": best, "trials": 128, **more}
+
+    ours = [made(2, 1.0), made(4, 2.0), made(5, 2.0)]
+    theirs = [made(20, 0.5), made(20, 1.0), made(20, 2.0)]
+    found = search.ratios(theirs, ours)
+    assert found["seconds"] == {"median": 5, "low": 4, "high": 10}
+    assert found["peak_mib"] == {"median": 1, "low": 1, "high": 1}
+    assert found["sharpe_gain"]["mean"] == pytest.approx(0.5)
+    assert found["sharpe_gain"]["standard_error"] == pytest.approx(0.5 / 3**0.5)
+    once = [search.scaled(made(64, 0.5), 1024)]
+    assert once[0]["seconds"] == 512
+    assert once[0]["scaled_from_trials"] == 128
+    found = search.ratios(once, ours)
+    assert found["seconds"] == {"median": 128, "low": 512 / 5, "high": 256}
+    assert "sharpe_gain" not in found
+    assert search.medians(ours)["best_sharpe"] == {"median": 2, "low": 1, "high": 2}
+
+
+def test_command_and_json_hold_no_path(tmp_path: Path) -> None:
+    words = ["--table", str(tmp_path / "t.parquet"), f"--peer={tmp_path}/p.py", "--trials", "2"]
+    assert machine.shown(words) == "--table t.parquet --peer=p.py --trials 2"
+    machine.save(tmp_path / "a" / "r.json", "python -m x", {"seconds": 1.5})
+    text = (tmp_path / "a" / "r.json").read_text()
+    content = json.loads(text)
+    assert content["seconds"] == 1.5
+    assert content["machine"]["cores"] >= 1
+    assert content["versions"]["torch"]
+    assert str(machine.ROOT) not in text
+    with pytest.raises(ValueError, match="JSON"):
+        machine.save(tmp_path / "r.json", "", {"seconds": float("nan")})
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--table", "none.parquet"], "--table none.parquet: there is no such file"),
+        (["--table", __file__, "--peer-default"], "--peer-default needs --peer PATH"),
+        (["--table", __file__, "--trials", "0"], "are at least 1"),
+        (["--table", __file__], "cannot be read"),
+    ],
+)
+def test_bad_input_of_search_is_one_line(words: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said) as caught:
+        search.main(words)
+    assert "\n" not in str(caught.value)
+
+
+def test_steps_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "step.json"
+    words = "--shapes 8-4:16 --members 1,3 --seconds 0.02 --repeats 2 --dates 420 --device cpu"
+    assert step.main([*words.split(), "--out", str(out)]) == 0
+    rows = json.loads(out.read_text())["steps"]
+    named = [(row["way"], row["members"]) for row in rows]
+    usual = [("DataLoader + autograd", 1), ("tensors + autograd", 1), ("solo", 1)]
+    assert named == [*usual, ("cohort", 1), ("cohort", 3)]
+    for row in rows:
+        assert 0 < row["low"] <= row["model_steps_per_s"] <= row["high"]
+        assert row["us_per_model_step"] == pytest.approx(1e6 / row["model_steps_per_s"], rel=0.01)
+    assert rows[0]["against_loader"] == 1
+    assert "cohort 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["64-32", "64-32:1", "64-x:32", "64:³"])
+def test_shapes_are_checked(text: str) -> None:
+    with pytest.raises(UserError):
+        step.Shape.of(text)
