@@ -75,14 +75,15 @@ def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path)
     try:
         _, status, used = os.wait4(started.pid, 0)
         seconds = time.perf_counter() - begun
-        started.returncode = os.waitstatus_to_exitcode(status)  # Popen need not wait any more
+        code = os.waitstatus_to_exitcode(status)
+        started.returncode = code  # Popen need not wait any more
     finally:
         ended.set()
         watcher.join()
         tree.end(0.0 if started.returncode is None else PATIENCE_S)
     cpu_seconds = max(tree.cpu_seconds, used.ru_utime + used.ru_stime)
     return Usage(
-        status=started.returncode,
+        status=code,
         seconds=seconds,
         cpu_seconds=cpu_seconds,
         peak_mib=tree.peak / 2**20,

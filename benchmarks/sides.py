@@ -1,7 +1,9 @@
 """The two sides of `benchmarks.search`: how each is started on the same work, and what it found."""
 
 import json
+import math
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,10 +60,10 @@ def cut_of(table: Path) -> Cut:
         UserError: the table cannot be read or is too short.
     """
     try:
-        stamps = pd.read_parquet(table, columns=["timestamp"])["timestamp"]
+        stamps = pd.read_parquet(table, columns=["timestamp"])["timestamp"].to_numpy()
     except (OSError, ValueError) as error:
         raise UserError(f"--table {table}: cannot be read: {error}") from error
-    dates = np.sort(stamps.unique())
+    dates = np.unique(stamps)
     if len(dates) < 40:
         raise UserError(f"--table {table} has {len(dates)} dates; 40 or more work")
     places = [int(len(dates) * share) for share in (0.7, 0.85, 0.925)]
@@ -114,19 +116,21 @@ def our_findings(folder: Path) -> dict[str, Any]:
     `best_sharpe` is the highest of the trials' last reports; `winner_sharpe` that of the trial
     which the ranking puts first, at its epoch of lowest validation loss.
     """
-    trials = pd.read_parquet(folder / "trials.parquet")
-    epochs = pd.read_parquet(folder / "epochs.parquet", columns=["number", "epoch", "sharpe"])
-    trained = trials[trials["kind"].isin(["search", "seed"])]
-    last = epochs.sort_values("epoch").groupby("number").tail(1)
-    searched = last[last["number"].isin(trials.loc[trials["kind"] == "search", "number"])]
-    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    winner = trials.loc[trials["number"] == run.get("best"), "sharpe"]
+    rows = pd.read_parquet(folder / "trials.parquet").to_dict("records")
+    trials = {row["number"]: row for row in rows if row["kind"] in ("search", "seed")}
+    reports = pd.read_parquet(folder / "epochs.parquet", columns=["number", "epoch", "sharpe"])
+    ordered = reports.sort_values("epoch").to_dict("records")
+    mine = [report for report in ordered if report["number"] in trials]
+    last = {report["number"]: _number(report["sharpe"]) for report in mine}
+    searched = [number for number, row in trials.items() if row["kind"] == "search"]
+    found = [value for n in searched if (value := last.get(n)) is not None]
+    best = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("best")
     return {
-        "trials": int((trials["kind"] == "search").sum()),
-        "epochs": int(epochs["number"].isin(trained["number"]).sum()),
-        "best_sharpe": _number(searched["sharpe"].max()),
-        "winner_sharpe": _number(winner.iloc[0]) if len(winner) else None,
-        "reasons": {str(k): int(v) for k, v in trained["stop_reason"].value_counts().items()},
+        "trials": len(searched),
+        "epochs": len(mine),
+        "best_sharpe": max(found, default=None),
+        "winner_sharpe": _number(trials[best]["sharpe"]) if best in trials else None,
+        "reasons": dict(Counter(str(row["stop_reason"]) for row in trials.values())),
     }
 
 
@@ -155,5 +159,5 @@ def _rungs(extra: tuple[str, ...], epochs: int) -> list[str]:
     return words
 
 
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else float(value)

@@ -98,7 +98,7 @@ def test_wide_space_names_known_parameters() -> None:
 def test_split_is_the_peers(tmp_path: Path) -> None:
     file = table(tmp_path, dates=60)
     cut = sides.cut_of(file)
-    dates = np.sort(pd.read_parquet(file)["timestamp"].unique())
+    dates = np.unique(pd.read_parquet(file)["timestamp"].to_numpy())
     assert pd.Timestamp(cut.valid_from) == dates[int(60 * 0.7)]
     assert pd.Timestamp(cut.gate_from) == dates[int(60 * 0.85)]
     assert cut.train_rows == (42 - 1) * 5  # the last date's label is of the validation part
