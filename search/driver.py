@@ -98,8 +98,8 @@ class Driver:
             self._wait(self.waiting, asked)
         cohort = self.waiting.cut(self.sizes.members, self.asker.busy)
         if not cohort and not self.asker.busy:
-            # The sampler does not wait for seeds: all of them may be in flight at once.
-            share = math.ceil(len(self.seeds) / self.sizes.slots)
+            # The sampler does not wait for seeds: all may train at once, on the free slots.
+            share = math.ceil(len(self.seeds) / (self.sizes.slots - len(self.running)))
             cohort = self.seeds.cut(max(self.sizes.members, share), False)
         if not cohort:
             return None
