@@ -17,7 +17,7 @@ def space(trial: Trial) -> dict:
 
     # Schedule: only the higher rates need a warm-up, and a short one.
     if lr > 3e-3:
-        trial.suggest_int("schedule/warmup_steps", 50, 200, step=50)
+        trial.suggest_int("schedule/warmup_steps", 20, 80, step=20)
 
     # Loss: delta means something to the Huber loss only.
     if trial.suggest_categorical("loss/name", ["mse", "huber"]) == "huber":
