@@ -164,7 +164,7 @@ class Record:
     def untold(self) -> int:
         """How many asked trials are in flight."""
         with self._lock:
-            return len(self._ledger.in_flight())
+            return self._ledger.searched - self._ledger.order
 
     def _store(
         self,

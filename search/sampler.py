@@ -86,7 +86,7 @@ class Sampler:
         return min(tries, key=_risk)[1]
 
     def _call(self, space: SpaceFunction, fixed: Mapping[str, Any], seed: int) -> Suggestion:
-        tpe = make_sampler(seed, self._startup)
+        tpe = make_sampler(seed, self._startup, self._shared or {})
         self._study.sampler = ByHand(tpe, fixed) if fixed else tpe
         trial = self._study.ask()
         try:
@@ -115,6 +115,7 @@ class Sampler:
             return
         self._told.append(seen)
         self._view.append(seen)
+        self._share(seen)
         self._feasibility = None
         if is_cut(len(self._told)):
             self._build()
@@ -135,11 +136,14 @@ class Sampler:
         self._view = view_of(self._told, self._direction)
         self._feasibility: Feasibility | None = None  # of the view, when it is first needed
         self._places: dict[int, int] = {}  # number here by durable number, of those in flight
+        self._shared: dict[str, BaseDistribution] | None = None  # what all of the view have
+        for seen in self._view:
+            self._share(seen)
         self._storage = optuna.storages.InMemoryStorage()
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(
             storage=self._storage,
-            sampler=make_sampler(self._seed, self._startup),
+            sampler=make_sampler(self._seed, self._startup, {}),
             pruner=optuna.pruners.NopPruner(),
             study_name="sampler",
             direction=StudyDirection[self._direction.upper()],
@@ -150,6 +154,12 @@ class Sampler:
         for seen in sorted(everything, key=lambda seen: seen.number):
             self._place(seen)
 
+    def _share(self, seen: Seen) -> None:
+        if self._shared is None:
+            self._shared = dict(sorted(seen.distributions.items()))
+        has = seen.distributions
+        self._shared = {k: space for k, space in self._shared.items() if has.get(k) == space}
+
     def _place(self, seen: Seen) -> None:
         if seen.number in self._running:
             trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
@@ -157,9 +167,34 @@ class Sampler:
         self._study.add_trial(_frozen(seen, seen.number in self._running))
 
 
-def make_sampler(seed: int, startup: int) -> TPESampler:
-    """Returns the TPE of a search, every argument that is not deprecated stated."""
-    return TPESampler(
+class Tpe(TPESampler):
+    """TPE that is told which parameters all trials have.
+
+    It would look through every trial for them, as each suggestion has a sampler of its own for the
+    seed's sake; at 1,000 trials that was a third of the time of asking.
+    """
+
+    def __init__(self, shared: Mapping[str, BaseDistribution], **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._shared = shared
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Returns what is sampled jointly: what every trial has, with more than one value."""
+        return {name: space for name, space in self._shared.items() if not space.single()}
+
+
+def make_sampler(seed: int, startup: int, shared: Mapping[str, BaseDistribution]) -> TPESampler:
+    """Returns the TPE of a search, every argument that is not deprecated stated.
+
+    Args:
+        seed: of one suggestion.
+        startup: number of told trials before which suggestions are random.
+        shared: the parameters that all told trials have, by name, sorted.
+    """
+    return Tpe(
+        shared,
         n_startup_trials=startup,
         n_ei_candidates=24,
         seed=seed,
