@@ -37,6 +37,7 @@ from benchmarks.stopwatch import Stopwatch
 from search.cluster import Cluster
 from search.driver import Driver
 from search.folder import RunFolder
+from search.journal import Journal
 from search.plan import Plan, make_plan
 from search.prefetch import Prefetcher
 from search.pruning import Judge
@@ -59,6 +60,7 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (SearchStudy, "finish", "tell"),
     (SearchStudy, "rows", "storage"),
     *((JournalStorage, name, "storage") for name in STORING),
+    (Journal, "flush", "storage"),
     (Judge, "judge", "judge"),
     (Results, "add", "results"),
     (Driver, "next_cohort", "driver"),

@@ -112,24 +112,24 @@ class Driver:
     def take(self, cohort: int, reports: Sequence[Report]) -> Ended:
         """Keeps, judges and stores what a cohort reported; says which members it must let go."""
         new = self.results.add(reports)
-        for report in new:
-            self.courses.count(report)
         verdicts = self.judge.judge(reports)
-        for report in new:
-            value = self.judge.objective(report.number, report.epoch)
-            self.study.report(report.number, report.epoch, value)
         if self.out_of_time:
             late = Verdict("prune", "time_budget", {})
             live = self.running[cohort] - {n for n, v in verdicts.items() if v.ends}
             verdicts |= dict.fromkeys(live, late)
         ended, well = [], []
-        for number, verdict in verdicts.items():
-            if verdict.ends and number in self.running[cohort]:
-                self.running[cohort].discard(number)
-                self._finish(number, STATES[verdict.action], verdict.reason or "", verdict)
-                ended.append(number)
-                if verdict.action == "complete":
-                    well.append(number)
+        with self.study.together():
+            for report in new:
+                self.courses.count(report)
+                value = self.judge.objective(report.number, report.epoch)
+                self.study.report(report.number, report.epoch, value)
+            for number, verdict in verdicts.items():
+                if verdict.ends and number in self.running[cohort]:
+                    self.running[cohort].discard(number)
+                    self._finish(number, STATES[verdict.action], verdict.reason or "", verdict)
+                    ended.append(number)
+                    if verdict.action == "complete":
+                        well.append(number)
         if self._thinned(cohort, reports):
             for number in sorted(self.running[cohort]):
                 self._wait_again(number)

@@ -7,7 +7,8 @@ COMPLETE here.
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -15,6 +16,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
 from search.byhand import contains
+from search.journal import OneWriterStorage
 from search.ledger import Ledger
 from search.lessons import Seen
 from search.trials import (
@@ -133,6 +135,20 @@ class Record:
             if live.searched:
                 self._untaught.append(live.seen)
             return True
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Lets what this block adds, reports and finishes reach the disk at once, at its end.
+
+        Only for what a driver that is killed meanwhile finds again: the reports are kept and judged
+        already. Nothing in the block may wait for a thread that asks.
+        """
+        with self._lock:
+            if isinstance(self._storage, OneWriterStorage):
+                with self._storage.journal.together():
+                    yield
+            else:
+                yield
 
     def rows(self) -> list[TrialRow]:
         """Returns every trial, by number, from the durable storage."""

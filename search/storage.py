@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from search.journal import Journal, OneWriterStorage
 from search.masking import mask
 from trainable.errors import UserError
 
@@ -102,11 +102,11 @@ def _open_journal(path: Path, *, create: bool) -> BaseStorage:
             path.with_name(path.name + ".lock").unlink(missing_ok=True)
         elif not create:
             raise UserError(f"{path}: there is no study here")
-        backend = JournalFileBackend(str(path))
+        journal = Journal(str(path))
     except OSError as err:
         raise UserError(f"{path}: cannot open the study: {err.strerror or err}") from err
     try:
-        return JournalStorage(backend)
+        return OneWriterStorage(journal)
     except (AssertionError, KeyError, TypeError, ValueError) as err:
         raise UserError(f"{path}: entries that do not fit together ({err!r})") from err
 
