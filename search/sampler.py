@@ -223,7 +223,8 @@ def _frozen(seen: Seen, running: bool) -> FrozenTrial:
         params=seen.params,
         distributions=seen.distributions,
         intermediate_values=dict(seen.reports) if state is not TrialState.RUNNING else {},
-        constraints=_constraints(seen),
+        # One in flight here may have ended already, and be about to be told.
+        constraints={} if running else _constraints(seen),
     )
 
 

@@ -369,5 +369,11 @@ def test_more_than_a_thousand_trials_may_end_in_batches() -> None:
             for _ in range(16)
         ]
         for asked in batch:
-            study.finish(asked.number, "COMPLETE", "completed", value=float(asked.number % 7))
-    assert study.counts() == {("COMPLETE", "completed"): 66 * 16}
+            if asked.number % 8:
+                study.finish(asked.number, "COMPLETE", "completed", value=float(asked.number % 7))
+            else:
+                study.finish(asked.number, "PRUNED", "nan_explosion")
+    assert study.counts() == {
+        ("COMPLETE", "completed"): 66 * 14,
+        ("PRUNED", "nan_explosion"): 66 * 2,
+    }
