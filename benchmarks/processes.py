@@ -63,7 +63,7 @@ def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path)
     """
     if not (PROC / "self" / "stat").exists():
         raise UserError("processes are measured from /proc, which only Linux has")
-    busy, begun = _busy(), time.perf_counter()
+    busy, begun = busy_seconds(), time.perf_counter()
     with log.open("wb") as out:
         started = subprocess.Popen(
             command, env=env, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out
@@ -89,7 +89,7 @@ def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path)
         peak_mib=tree.peak / 2**20,
         largest_mib=tree.largest / 2**20,
         processes=len(tree.ticks),
-        others_cpu_seconds=max(0.0, _busy() - busy - cpu_seconds),
+        others_cpu_seconds=max(0.0, busy_seconds() - busy - cpu_seconds),
     )
 
 
@@ -155,7 +155,7 @@ def _watch(tree: _Tree, ended: threading.Event) -> None:
         ended.wait(INTERVAL_S)
 
 
-def _busy() -> float:
+def busy_seconds() -> float:
     """Returns the CPU seconds of the whole machine since it started, without idling."""
     words = (PROC / "stat").read_text(encoding="utf-8").splitlines()[0].split()[1:9]
     user, nice, system, _, _, *interrupts = map(int, words)

@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 
 from benchmarks import machine
+from benchmarks.processes import busy_seconds
 from benchmarks.usual import by_index, from_loader, usual
 from trainable.config import TrialConfig, from_params
 from trainable.data.build import build_dataset
@@ -82,10 +83,20 @@ def main(argv: Sequence[str]) -> int:
     torch.set_num_threads(1)
     dataset = generated(args.dates)
     rows: list[dict[str, Any]] = []
+    busy, own, begun = busy_seconds(), time.process_time(), time.perf_counter()
     for shape in shapes:
         rows += measure(shape, dataset, args.members, args.seconds, args.repeats, args.device)
         print("\n".join(lines_of(rows, shape)), flush=True)
-    result = {"device": args.device, "threads": 1, "repeats": args.repeats, "steps": rows}
+    others = busy_seconds() - busy - (time.process_time() - own)
+    result = {
+        "device": args.device,
+        "threads": 1,
+        "repeats": args.repeats,
+        "seconds": round(time.perf_counter() - begun, 1),
+        # A measurement next to a busy neighbour is worth little.
+        "others_cpu_seconds": round(max(0.0, others), 1),
+        "steps": rows,
+    }
     command = f"python -m benchmarks.step {machine.shown(argv)}".strip()
     machine.save(args.out or machine.RESULTS / f"step_{args.device}.json", command, result)
     return 0
