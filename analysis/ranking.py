@@ -118,8 +118,9 @@ def luck(run: Run) -> float | None:
 
 def varied_params(run: Run) -> list[str]:
     """Returns the columns `params.*` in which searched configurations differ, seeds left out."""
-    columns = [c for c in run.searched if c.startswith("params.") and c != "params.train/seed"]
-    return [c for c in columns if len(run.searched[c].unique()) > 1]
+    searched = run.searched
+    columns = [c for c in searched if c.startswith("params.") and c != "params.train/seed"]
+    return [c for c in columns if len(searched[c].unique()) > 1]
 
 
 def stop_reasons(run: Run) -> dict[str, int]:

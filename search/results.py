@@ -46,6 +46,7 @@ class Results:
         self._shards = {int(p.stem): p for p in sorted(self._path.glob("[0-9]*.parquet"))}
         self._where: dict[int, dict[int, int]] = {}  # number → epoch → batch
         self._predicted: dict[int, int] = {}  # number → batch of its newest predictions
+        self._opened: tuple[int, dict[int, np.ndarray]] | None = None  # batch, predictions
         for path in self._path.glob(".*.tmp"):  # a kill in the middle of a write
             path.unlink()
         old = self._old_epochs()
@@ -171,6 +172,7 @@ class Results:
 
         self._folder.write_through("returns.parquet", returns)
         self._folder.write_through("predictions.parquet", predictions)
+        self._opened = None
 
     def _returns(self, keys: Collection[Key]) -> dict[Key, np.ndarray]:
         """Reads the net returns of some epochs, from their shards or from the earlier table."""
@@ -201,11 +203,10 @@ class Results:
     def _predictions(self, number: int) -> np.ndarray | None:
         batch = self._predicted.get(number)
         if batch in self._shards:
-            table = shards.read(self._shards[batch], ["number", "predictions"])
-            found = zip(
-                table["number"].to_pylist(), shards.unpack(table, "predictions"), strict=True
-            )
-            return next(v for n, v in found if n == number and v is not None)
+            # Finalists of one cohort come one after another: their shard is read once.
+            if self._opened is None or self._opened[0] != batch:
+                self._opened = batch, shards.predictions(self._shards[batch])
+            return self._opened[1][number]
         path = self._folder.path / "predictions.parquet"
         found = merge.read_predictions(path, number) if path.exists() else None
         return self._predict(number) if found is None and self._predict is not None else found

@@ -110,6 +110,13 @@ def to_reports(table: pa.Table) -> list[Report]:
     return reports
 
 
+def predictions(path: Path) -> dict[int, np.ndarray]:
+    """Reads the predictions in a shard by trial number; of those that have any."""
+    table = read(path, ["number", "predictions"])
+    found = zip(table["number"].to_pylist(), unpack(table, "predictions"), strict=True)
+    return {number: values for number, values in found if values is not None}
+
+
 def unpack(table: pa.Table, name: str) -> list[np.ndarray | None]:
     """Returns the arrays in a list column, None where null; views of the column where possible."""
     column = table.column(name)

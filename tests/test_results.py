@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search import merge
+from search import merge, shards
 from search.folder import RunFolder
 from search.merge import Scored
 from search.results import Results
@@ -95,6 +95,20 @@ def assert_same(left: Report, right: Report) -> None:
     assert (left.net_returns is None) == (right.net_returns is None)
     if left.net_returns is not None:
         np.testing.assert_array_equal(left.net_returns, right.net_returns)
+
+
+def test_predictions_of_one_shard_are_read_once(tmp_path: Path):
+    folder, results = opened(tmp_path)
+    results.add([last(n, 1) for n in (0, 1, 4)])
+    results.add([last(n, 1) for n in (2, 3)])
+    rows = [Trial(n, "COMPLETE", "completed") for n in range(5)]
+    with patch("search.shards.predictions", wraps=shards.predictions) as opening:
+        results.finish(rows, [], {})
+    assert opening.call_count == 3  # 0 and 1, 2 and 3, 4
+    found = read(tmp_path, "predictions")
+    assert found["number"].tolist() == np.repeat(range(5), 10).tolist()
+    assert found["prediction"].tolist() == [n + i for n in range(5) for i in range(10)]
+    folder.close()
 
 
 def test_each_call_is_one_shard_and_reads_back_bit_by_bit_in_order(tmp_path: Path):
