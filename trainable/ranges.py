@@ -26,7 +26,7 @@ class Range(NamedTuple):
 FEATURE_GROUPS = ("price", "volume", "volatility", "calendar", "extra", "ready")
 RANGES: dict[str, Range] = {
     "model/dropout": Range(0, 0.9, "0.3"),
-    "optimizer/lr": Range(0, 10, "1e-4", open=True),
+    "optimizer/lr": Range(0, math.inf, "1e-4", open=True),  # an explosion is caught, not refused
     "optimizer/weight_decay": Range(0, 100, "1e-3"),
     "optimizer/clip": Range(0, math.inf, "1.0", open=True),
     "optimizer/beta1": Range(0, 0.99999, "0.9"),
