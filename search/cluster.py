@@ -82,6 +82,16 @@ def connect(address: str | None, dashboard: bool = True) -> Iterator[Cluster]:
         ray.shutdown()
 
 
+def slots(cpus: float, gpus: float, most: int | None) -> int:
+    """Returns how many cohorts the connected machines hold at once."""
+    there = ray.cluster_resources()
+    fits = [int(there.get("CPU", 0) / cpus)] if cpus else []
+    if gpus:
+        fits.append(int(there.get("GPU", 0) / gpus))
+    room = max(1, min(fits, default=1))
+    return room if most is None else min(room, most)
+
+
 def _start(folder: str, dashboard: bool) -> Cluster:
     # Ray turns token authentication on by itself here; with a token of our own it leaves none in
     # the home folder.

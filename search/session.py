@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from search.cluster import Cluster
+from search.cluster import Cluster, slots
 from search.cohorts import sizes
 from search.driver import Driver
 from search.folder import RunFolder
@@ -19,7 +19,6 @@ from search.results import Results
 from search.settings import SearchSettings
 from search.storage import sqlite_file
 from search.study import Asked, SearchStudy
-from search.tuning import slots
 from search.winner import predictions_of
 from trainable.baselines import Baseline, baselines
 from trainable.config import TrialConfig, from_params

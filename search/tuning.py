@@ -2,12 +2,12 @@
 
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import ray
 from ray import tune
 from ray.exceptions import RayActorError
 from ray.tune import Callback, TuneError
@@ -19,6 +19,7 @@ from search.driver import Driver
 from trainable.data.dataset import Dataset
 from trainable.trial import METRIC, CohortTrial
 
+PAUSE_S = 0.002  # between two looks for the trials that are being asked
 RETRIES = 2  # of a cohort whose worker was lost or raised
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a tenth of a second a trial
@@ -78,7 +79,7 @@ def tune_cohorts(
                 metric=METRIC,
                 mode="max",
                 num_samples=-1,
-                search_alg=CohortSearcher(seat, common),
+                search_alg=CohortSearcher(seat, common, on_tick),
                 scheduler=CohortScheduler(seat),
                 reuse_actors=True,
             ),
@@ -126,19 +127,25 @@ class _Local:
 class CohortSearcher(_Local, Searcher):
     """Suggests the driver's next cohort as one Tune trial."""
 
-    def __init__(self, seat: _Seat, common: dict[str, Any]) -> None:
+    def __init__(self, seat: _Seat, common: dict[str, Any], on_tick: Callable[[], None]) -> None:
         _Local.__init__(self, seat)
         Searcher.__init__(self, metric=METRIC, mode="max")
         self.common = common
+        self.on_tick = on_tick
 
     def suggest(self, trial_id: str) -> Any:
         """Returns a cohort's config, None when there is none now, or FINISHED."""
         with self.seat() as driver:
-            if driver.finished:
-                return Searcher.FINISHED
-            found = driver.next_cohort()
-            if found is None:
-                return None
+            found = None
+            while found is None:
+                if driver.finished:
+                    return Searcher.FINISHED
+                found = driver.next_cohort()
+                if found is None and driver.running:
+                    return None
+                if found is None:  # nothing trains: Tune would sleep for two seconds
+                    self.on_tick()
+                    time.sleep(PAUSE_S)
             cohort, asked = found
             members = [
                 {"number": a.number, "params": a.params, "known": driver.known(a.number)}
@@ -237,13 +244,3 @@ def stop_reason(error: Exception | None, text: str) -> str:
     if any(sign in last for sign in OUT_OF_MEMORY):
         return "out_of_memory"
     return "worker_lost" if isinstance(error, RayActorError) else "error"
-
-
-def slots(cpus: float, gpus: float, most: int | None) -> int:
-    """Returns how many cohorts the connected machines hold at once."""
-    there = ray.cluster_resources()
-    fits = [int(there.get("CPU", 0) / cpus)] if cpus else []
-    if gpus:
-        fits.append(int(there.get("GPU", 0) / gpus))
-    room = max(1, min(fits, default=1))
-    return room if most is None else min(room, most)

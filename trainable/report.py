@@ -18,7 +18,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Report:
-    """One epoch of one member, at its end.
+    """One epoch of one member, at its end; arrays are not printed, which Ray Tune often does.
 
     Attributes:
         number: the trial this member is.
@@ -39,6 +39,6 @@ class Report:
     steps: int
     values: dict[str, float | None]
     seconds: float = 0.0
-    net_returns: np.ndarray | None = None
+    net_returns: np.ndarray | None = field(default=None, repr=False)
     stop: Stop | None = None
-    predictions: np.ndarray | None = None
+    predictions: np.ndarray | None = field(default=None, repr=False)
