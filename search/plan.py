@@ -1,6 +1,5 @@
 """Everything a search needs, checked before anything is written or started."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from trainable.data.market import Market
 from trainable.data.reading import cache_if_usable
 from trainable.data.sources import load_market
 from trainable.errors import UserError
+from trainable.json_file import read_json
 from trainable.metrics import scoring
 from trainable.train import check
 
@@ -142,15 +142,7 @@ def _check_machine(settings: SearchSettings) -> None:
 
 def read_enqueued(path: str) -> list[dict[str, Any]]:
     """Reads the trials chosen by hand: a JSON list of objects of `GROUP/FIELD` names."""
-    file = Path(path)
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"enqueue={path}: there is no such file") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"enqueue={path} cannot be read: {error}") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"enqueue={path}:{error.lineno}: not JSON: {error.msg}") from error
+    content = read_json(Path(path), f"enqueue={path}", ": there is no such file")
     trials = content if isinstance(content, list) else [content]
     if not trials or not all(isinstance(trial, dict) for trial in trials):
         raise UserError(

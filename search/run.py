@@ -52,6 +52,8 @@ def run_search(plan: Plan, arguments: Sequence[str] | None, console: Console) ->
     """
     settings = plan.settings
     if settings.dry_run:
+        with RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder:
+            folder.discard()  # it could have been made, that is all
         show_plan(plan, console, cores(settings))
         return None
     resume = None

@@ -20,6 +20,7 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 from trainable.errors import UserError, unknown
 from trainable.executors import EXECUTORS, executor_for
+from trainable.json_file import read_json
 from trainable.member import Ticket
 from trainable.names import known_names
 from trainable.options import parse
@@ -135,14 +136,7 @@ def chosen_device(name: str) -> str:
 
 def read_config(path: Path) -> TrialConfig:
     """Reads a configuration of `GROUP/FIELD` names from a JSON file."""
-    try:
-        params = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist; name a JSON file of GROUP/FIELD names") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+    params = read_json(path, str(path), " does not exist; name a JSON file of GROUP/FIELD names")
     if not isinstance(params, dict):
         raise UserError(f'{path}: expected an object such as {{"optimizer/lr": 0.0001}}')
     params = params.get("params", params)
