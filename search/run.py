@@ -73,6 +73,7 @@ def run_search(plan: Plan, arguments: Sequence[str] | None, console: Console) ->
             open_session(plan, folder, cluster, study) as session,
         ):
             interrupts.listen()
+            run["device"] = "gpu" if session.gpus else "cpu"  # whose the seconds by reason are
             folder.write_json("run.json", run)
             with Progress(console) as progress:
                 watch = Watch(plan, session.driver, progress, interrupts, cluster, folder)
