@@ -1,27 +1,76 @@
 """TensorBoard events of one trial: its metrics by epoch, and its hyperparameters."""
 
+import math
+import socket
+import struct
+import time
+from collections.abc import Mapping
 from pathlib import Path
 
-from tensorboardX import SummaryWriter
+from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
+from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import hparams
 
 from trainable.config import TrialConfig, to_params
 from trainable.report import Report
 
+VERSION = "brain.Event:2"  # of the file format
+LED_TO = {"sharpe": 0, "val_loss": 0}  # metrics listed beside the hyperparameters
 
-def open_writer(folder: Path, config: TrialConfig) -> SummaryWriter:
+
+class EventFile:
+    """A trial's event file. An epoch is one event, written at once: no thread and no queue.
+
+    Args:
+        folder: of the trial; made if needed. Each object writes a file of its own there.
+        config: whose hyperparameters begin the file.
+    """
+
+    def __init__(self, folder: Path, config: TrialConfig) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        seconds, rest = divmod(time.time_ns(), 10**9)
+        name = f"events.out.tfevents.{seconds}.{socket.gethostname()}.{rest:09d}"
+        self._file = (folder / name).open("xb", buffering=0)
+        params = {key: value for key, value in to_params(config).items() if value is not None}
+        chosen = [value for summary in hparams(params, LED_TO) for value in summary.value]
+        now = time.time()
+        begin = Event(wall_time=now, file_version=VERSION)
+        self._append(begin, Event(wall_time=now, summary=Summary(value=chosen)))
+
+    def write(self, report: Report) -> None:
+        """Writes one epoch; undefined metrics are left out."""
+        summary = Summary(value=_scalars(report.values))
+        self._append(Event(wall_time=time.time(), step=report.epoch, summary=summary))
+
+    def close(self) -> None:
+        """Closes the file; more than once does no harm."""
+        self._file.close()
+
+    def _append(self, *events: Event) -> None:
+        self._file.write(b"".join(_record(event.SerializeToString()) for event in events))
+
+
+def open_writer(folder: Path, config: TrialConfig) -> EventFile:
     """Opens a trial's event file and writes its hyperparameters, with the metrics they lead to."""
-    writer = SummaryWriter(str(folder), flush_secs=30)
-    params = {name: value for name, value in to_params(config).items() if value is not None}
-    for summary in hparams(params, {"sharpe": 0, "val_loss": 0}):
-        assert writer.file_writer is not None
-        writer.file_writer.add_summary(summary)
-    return writer
+    return EventFile(folder, config)
 
 
-def write(writer: SummaryWriter, report: Report) -> None:
+def write(writer: EventFile, report: Report) -> None:
     """Writes one epoch; undefined metrics are left out."""
-    for name, value in report.values.items():
-        if value is not None:
-            writer.add_scalar(name, value, report.epoch)
-    writer.flush()
+    writer.write(report)
+
+
+def _scalars(values: Mapping[str, float | None]) -> list[Summary.Value]:
+    return [
+        Summary.Value(tag=name, simple_value=value)
+        for name, value in values.items()
+        if value is not None and math.isfinite(value)
+    ]
+
+
+def _record(data: bytes) -> bytes:
+    """A TFRecord: the length, its checksum, the data, their checksum."""
+    length = struct.pack("<Q", len(data))
+    ends = (struct.pack("<I", masked_crc32c(part)) for part in (length, data))
+    return length + next(ends) + data + next(ends)
