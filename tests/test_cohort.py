@@ -223,7 +223,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     shares = [0.0, 0.25, 0.9]
     configs = [config(model__dropout=share, model__hidden_dims="64") for share in shares]
     engine = Training(tickets(configs), narrow()).engine
-    draws = [engine._dropout(i, 500) for i in range(3)]  # type: ignore[attr-defined]
+    draws = [engine.dropout.factors(i, 500) for i in range(3)]  # type: ignore[attr-defined]
     for draw in draws:
         assert (draw == 0).float().mean((1, 2)).tolist() == pytest.approx(shares, abs=0.01)
         assert draw.mean((1, 2)).tolist() == pytest.approx([1.0] * 3, abs=0.05)

@@ -11,14 +11,12 @@ import torch
 from torch import Tensor
 
 from trainable.config import TrialConfig
+from trainable.dropout import Dropout
 from trainable.engine import StepResult, component
 from trainable.errors import look_up
 from trainable.losses import LOSSES, mean_loss, mean_slope, training_delta
 from trainable.models import BATCHED, build_model
 from trainable.optimizers import OPTIMIZERS
-
-BLOCK = 16  # steps whose dropout is drawn at once
-LEVELS = 2**16  # a dropout share is rounded to this many levels
 
 
 class CohortEngine:
@@ -34,21 +32,16 @@ class CohortEngine:
         self.loss = look_up(LOSSES, first.loss.name, "loss")
         self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
         self.device, self.dtype = device, dtype
-        starts = []
-        for config in configs:
-            model = build_model(config.model, inputs, config.train.seed)
-            starts.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
-        self.configs = list(configs)
-        self.draws = [
-            torch.Generator(device=device).manual_seed(config.train.seed) for config in configs
-        ]
-        p = torch.stack(starts).to(device, dtype)
-        slots = [torch.zeros_like(p) for _ in range(self.optimizer.slots)]
-        self._members(p, slots, torch.zeros_like(p))
-        self.skipped = np.zeros(len(configs))
+        self.inputs = inputs
+        self.dropout = Dropout(self.model.dropped, device, dtype)
+        self.configs: list[TrialConfig] = []
+        none = torch.zeros(0, self.model.size, device=device, dtype=dtype)
+        self.p, self.grads = none, none
+        self.slots = [none] * self.optimizer.slots
+        self.kept = [none] * (1 + self.optimizer.slots)
+        self.skipped = self.kept_applied = np.zeros(0)
         self.taken = 0
-        self.plan(np.zeros((0, len(configs))))
-        self.keep()
+        self.admit(configs)
 
     @property
     def n_parameters(self) -> int:
@@ -68,7 +61,7 @@ class CohortEngine:
         if members == 1:
             x, y = (t.expand(2, *t.shape[1:]) for t in (x, y))
             keep = None if keep is None else keep.expand(2, *keep.shape[1:])
-        mask = self._dropout(i, x.shape[1])
+        mask = self.dropout.factors(i, x.shape[1])
         prediction = self.model.forward(self.parts, x.flatten(2), mask, tape=True)
         delta = training_delta(self.loss, prediction - y, keep, self.delta)
         loss = mean_loss(self.loss, prediction, y, keep, delta)
@@ -144,7 +137,7 @@ class CohortEngine:
         applied = self.taken - int(self.skipped[member])
         state = {"p": self.p[member].clone(), "applied": torch.tensor(applied)}
         state |= {f"slot.{i}": slot[member].clone() for i, slot in enumerate(self.slots)}
-        return {**state, "rng": self.draws[member].get_state()}
+        return {**state, "rng": self.dropout.draws[member].get_state()}
 
     def load(self, member: int, state: dict[str, Tensor]) -> None:
         """Takes back what `state` returned."""
@@ -153,32 +146,53 @@ class CohortEngine:
         for i, slot in enumerate(self.slots):
             slot[rows] = state[f"slot.{i}"].to(self.device)
         self.skipped[member] = self.taken - int(state["applied"])
-        self.draws[member].set_state(state["rng"])
-        self.keep()
+        self.dropout.draws[member].set_state(state["rng"])
+        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+            good[rows] = tensor[rows]
+        self.kept_applied[member] = int(state["applied"])
 
     def compact(self, keep: Sequence[int]) -> None:
         """Goes on with these members only, in this order."""
         rows = list(keep)
         kept = [good[rows] for good in self.kept]
-        masks = self.masks[rows] if len(self.masks) else self.masks
+        self.dropout.compact(rows)
         self.configs = [self.configs[k] for k in rows]
-        self.draws = [self.draws[k] for k in rows]
         self.skipped, self.kept_applied = self.skipped[rows], self.kept_applied[rows]
-        self._members(self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows])
-        self.kept = [good[[0, 0]] if len(rows) == 1 else good for good in kept]
-        self.masks = masks
+        self._members(self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows], kept)
         self.lr = self.lr[:, rows]
         self._factors()
+
+    def admit(self, configs: Sequence[TrialConfig]) -> None:
+        """Takes further members in, behind those there; only between two plans."""
+        starts = []
+        for config in configs:
+            model = build_model(config.model, self.inputs, config.train.seed)
+            starts.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+        p = torch.stack(starts).to(self.device, self.dtype)
+        none = torch.zeros_like(p)
+        before = len(self.configs)
+        slots = [torch.cat([slot[:before], none]) for slot in self.slots]
+        kept = [
+            torch.cat([good[:before], new])
+            for good, new in zip(self.kept, (p, *[none] * len(slots)), strict=True)
+        ]
+        self.dropout.admit(configs)
+        self.configs = [*self.configs, *configs]
+        self.skipped = np.append(self.skipped, np.full(len(configs), self.taken))
+        self.kept_applied = np.append(self.kept_applied, np.zeros(len(configs)))
+        grads = torch.cat([self.grads[:before], none])
+        self._members(torch.cat([self.p[:before], p]), slots, grads, kept)
+        self.plan(np.zeros((0, len(self.configs))))
 
     def _rows(self, members: Sequence[int]) -> list[int]:
         """The rows of the tensors that these members fill: a lone one fills both."""
         return [0, 1] if len(self.configs) == 1 else list(members)
 
-    def _members(self, p: Tensor, slots: list[Tensor], grads: Tensor) -> None:
+    def _members(self, p: Tensor, slots: list[Tensor], grads: Tensor, kept: list[Tensor]) -> None:
+        """Lays out the tensors of `configs`' members, each [members, P]."""
         rows = [0, 0] if len(p) == 1 else list(range(len(p)))
-        self.p = p[rows].contiguous()
-        self.slots = [slot[rows].contiguous() for slot in slots]
-        self.grads = grads[rows].contiguous()
+        self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *slots, *kept))
+        self.slots, self.kept = rest[: len(slots)], rest[len(slots) :]
         self.parts, self.grad_parts = self.model.views(self.p), self.model.views(self.grads)
 
         def column(values: list[float]) -> Tensor:
@@ -187,12 +201,7 @@ class CohortEngine:
 
         self.clip = column([c.optimizer.clip for c in self.configs])
         self.delta = column([c.loss.delta for c in self.configs])
-        shares = [round(c.model.dropout * LEVELS) / LEVELS for c in self.configs]
-        self.any_dropout = any(shares)
-        share = column(shares).unsqueeze(2)
-        self.threshold = (share * LEVELS - LEVELS // 2).to(torch.int16)
-        self.rescale = 1 / (1 - share)
-        self.masks = torch.empty(0)
+        self.dropout.members([self.configs[k] for k in rows])
 
     def _factors(self) -> None:
         """Makes the optimizer's factors of the planned steps, each [S, rows, 1]."""
@@ -213,28 +222,3 @@ class CohortEngine:
             name: torch.tensor(table, device=self.device, dtype=self.dtype).unsqueeze(2)
             for name, table in plan.items()
         }
-
-    def _dropout(self, i: int, batch: int) -> Tensor | None:
-        """Returns the factors [K, B, Σ widths] of step i; None when nobody drops anything.
-
-        Sixteen bits an activation, drawn for several steps at once as 64-bit numbers: an own
-        generator for every member would otherwise cost as much as the matrix products.
-        """
-        if not self.any_dropout:
-            return None
-        width = self.model.dropped
-        if i % BLOCK == 0 or len(self.masks) == 0:
-            size = BLOCK * batch * width
-            self.masks = torch.stack(
-                [
-                    torch.empty(-(-size // 4), dtype=torch.int64, device=self.device)
-                    .random_(-(2**63), None, generator=draw)
-                    .view(torch.int16)[:size]
-                    .view(BLOCK, batch, width)
-                    for draw in self.draws
-                ]
-            )
-        draw = self.masks[:, i % BLOCK]
-        shape = (len(self.threshold), *draw.shape[1:])
-        keep = torch.empty(shape, device=self.device, dtype=self.dtype)
-        return torch.ge(draw, self.threshold, out=keep).mul_(self.rescale)
