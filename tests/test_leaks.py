@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
-from trainable.data.leaks import find_leaks
+from trainable.data.leaks import find_leaks, ranks
 from trainable.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -54,3 +55,10 @@ def test_a_large_sample_is_judged_alike() -> None:
 
 def test_a_constant_correlates_with_nothing() -> None:
     assert find_leaks(np.ones((1, 4000), np.float32), LABEL, ("one",), "made") == []
+
+
+@pytest.mark.parametrize("values", [1, 2, 30, 10**6])
+def test_ranks_are_scipys(values: int) -> None:
+    x = np.random.default_rng(values).integers(0, values, 2000).astype(np.float32)
+    np.testing.assert_array_equal(ranks(x), rankdata(x))
+    np.testing.assert_array_equal(ranks(x[:1]), [1.0])

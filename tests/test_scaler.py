@@ -110,6 +110,22 @@ def test_many_rows_are_sampled_the_same_way_each_time(monkeypatch: pytest.Monkey
     assert (a.scale != whole.scale).any()
 
 
+@pytest.mark.parametrize("most", [100, 1_000_000])
+def test_rows_and_columns_are_chosen_as_if_they_were_cut_out(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SAMPLE", most)
+    x = sample(3000, features=6)
+    x[::7, 2] = np.nan
+    rows, columns = np.flatnonzero(np.arange(3000) % 3), np.array([4, 0, 2])
+    names = ("a", "b", "c")
+    chosen = fit_scaler(x, "standard", 2.0, names, rows, columns)
+    cut = fit_scaler(x[rows][:, columns], "standard", 2.0, names)
+    assert chosen.to_dict() == cut.to_dict()
+    with pytest.raises(ValueError, match="3 names for 6 features"):
+        fit_scaler(x, names=names, rows=rows)
+
+
 def test_wrong_arguments_are_refused() -> None:
     x = sample(10)
     with pytest.raises(

@@ -1,6 +1,7 @@
 """What a network sees: scaled on the training rows, windows of one symbol, in dataset order."""
 
-from dataclasses import replace
+import tracemalloc
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ import torch
 from tests.markets import make_market
 from tests.trainings import market
 from trainable.config import DataConfig
+from trainable.data import view as module
 from trainable.data.build import build_dataset
+from trainable.data.dataset import Dataset
+from trainable.data.scaler import fit_scaler
 from trainable.data.settings import DataSettings
 from trainable.data.view import make_view, seen_rows
 
@@ -84,3 +88,48 @@ def test_rows_that_training_is_measured_on() -> None:
     order = many.time[seen].astype(int) * 100 + many.symbol[seen]
     assert (np.diff(order) > 0).all()
     assert set(seen_rows(few)) == set(few.train_rows)
+
+
+def frozen(dataset: Dataset) -> Dataset:
+    """The dataset as workers have it: in shared memory that nobody may write to."""
+    arrays = {f.name: getattr(dataset, f.name) for f in fields(dataset)}
+    copies = {name: x.copy() for name, x in arrays.items() if isinstance(x, np.ndarray)}
+    for array in copies.values():
+        array.flags.writeable = False
+    return replace(dataset, **copies)
+
+
+@pytest.mark.parametrize("block", [64, 1000, 1 << 16])
+@pytest.mark.parametrize("features", ["all", "price", "volume+volatility"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_blocks_give_the_bits_of_the_whole(
+    block: int, features: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BLOCK", block)
+    dataset = frozen(market())
+    config = DataConfig(features=features)
+    view = make_view(dataset, config, dtype=dtype)
+    raw = dataset.features[:, dataset.columns(features)]
+    scaler = fit_scaler(raw[dataset.train_rows], config.scaler, config.winsorise)
+    assert view.scaler.to_dict() == scaler.to_dict()
+    x = np.nan_to_num(scaler.transform(raw), nan=0.0)
+    assert torch.equal(view.x, torch.from_numpy(x).to(dtype))
+    target = dataset.target.astype(np.float64)
+    scale = float(target[dataset.train_rows].std())
+    y = np.where(np.isfinite(target), target / scale, 0.0)
+    assert view.target_scale == scale
+    assert torch.equal(view.y, torch.from_numpy(y).to(dtype))
+    assert view.x.is_contiguous()
+
+
+def test_making_a_view_copies_the_features_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BLOCK", 1 << 10)
+    dataset = market(symbols=20, bars=2000)
+    tracemalloc.start()  # sees the arrays of numpy, not the tensors of torch
+    try:
+        view = make_view(dataset, DataConfig())
+        beside = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert view.x.nbytes == dataset.features.nbytes
+    assert beside < dataset.features.nbytes

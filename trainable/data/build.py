@@ -8,6 +8,7 @@ import numpy as np
 
 from trainable.data.dataset import Dataset, defined, scored_rows
 from trainable.data.features import FeatureTable, feature_table
+from trainable.data.gather import by_symbol, columns_on, release_memory
 from trainable.data.leaks import find_leaks
 from trainable.data.market import Market
 from trainable.data.scaler import fit_scaler
@@ -37,6 +38,7 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     Raises:
         UserError: settings that do not fit the data, too few rows, or a feature that is the label.
     """
+    release_memory()  # of reading and checking
     horizon, lag = label_interval(settings, market.intraday)
     split = split_by_date(market.timestamps, settings)
     table = feature_table(market)
@@ -52,18 +54,19 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
         valid_rows=scored_rows(dataset, split.valid),
     )
     _check_size(dataset)
-    x_train = np.ascontiguousarray(dataset.features[dataset.train_rows].T)
     label = dataset.target[dataset.train_rows]
-    warnings = find_leaks(x_train, label, dataset.feature_names, market.name)
+    columns = columns_on(dataset.features, dataset.train_rows)
+    warnings = find_leaks(columns, label, dataset.feature_names, market.name)
     quality = {
         **market.quality,
         "left_out": left_out,
         "leak_warnings": warnings,
-        "features": describe(dataset, x_train),
+        "features": describe(dataset),
         "train_rows": len(dataset.train_rows),
         "valid_rows": len(dataset.valid_rows),
         "split": {part: [f"{date:.19}" for date in dataset.dates(part)] for part in PARTS},
     }
+    release_memory()
     return replace(dataset, quality=quality)
 
 
@@ -125,7 +128,7 @@ def _assemble(
         features=table.values if everything else np.ascontiguousarray(table.values[:, kept]),
         feature_names=tuple(table.names[j] for j in kept),
         feature_groups=tuple(table.groups[j] for j in kept),
-        target=targets.target[table.time, table.symbol].astype(np.float32),
+        target=by_symbol(targets.target, market.present).astype(np.float32),
         time=table.time,
         symbol=table.symbol,
         age=table.age,
@@ -180,26 +183,23 @@ def _check_size(dataset: Dataset) -> None:
             )
 
 
-def describe(dataset: Dataset, x: np.ndarray) -> dict[str, dict[str, Any]]:
+def describe(dataset: Dataset) -> dict[str, dict[str, Any]]:
     """Returns each feature's figures on the training rows, for `run.json`.
 
     Mean and standard deviation of the raw values; the largest |z| before winsorising and the share
     of rows that winsorising alters, with the default scaler (robust, 1 % at either end).
-
-    Args:
-        dataset: names the features.
-        x: [F, n] features on the training rows.
     """
-    scaler = fit_scaler(x.T, names=dataset.feature_names)
+    rows = dataset.train_rows
+    scaler = fit_scaler(dataset.features, names=dataset.feature_names, rows=rows)
     figures: dict[str, dict[str, Any]] = {}
-    for j, name in enumerate(dataset.feature_names):
+    for j, x in enumerate(columns_on(dataset.features, rows)):
         low, high, centre = scaler.low[j], scaler.high[j], float(scaler.centre[j])
-        farthest = max(float(x[j].max()) - centre, centre - float(x[j].min()))
-        figures[name] = {
+        farthest = max(float(x.max()) - centre, centre - float(x.min()))
+        figures[dataset.feature_names[j]] = {
             "group": dataset.feature_groups[j],
-            "mean": float(x[j].mean(dtype=np.float64)),
-            "std": float(x[j].std(dtype=np.float64)),
+            "mean": float(x.mean(dtype=np.float64)),
+            "std": float(x.std(dtype=np.float64)),
             "max_abs_z": farthest / float(scaler.scale[j]),
-            "winsorised_share": float(((x[j] < low) | (x[j] > high)).mean()),
+            "winsorised_share": float(((x < low) | (x > high)).mean()),
         }
     return figures

@@ -13,6 +13,7 @@ import numpy as np
 
 from trainable.data import clock, price, volatility, volume
 from trainable.data.bars import FIELDS, Bars
+from trainable.data.gather import by_symbol, symbol_blocks
 from trainable.data.market import Market
 from trainable.errors import UserError, look_up
 
@@ -85,18 +86,14 @@ def feature_table(market: Market, names: Sequence[str] | None = None) -> Feature
     if not order:
         raise UserError(f"{market.name}: no features: neither prices nor further numeric columns")
 
-    symbol, time = (index.astype(np.int32) for index in np.nonzero(market.present.T))
-    first = np.searchsorted(symbol, np.arange(len(market.symbols) + 1))
-    age = (np.arange(len(symbol)) - first[symbol] + 1).astype(np.int32)
+    symbol, time, age = _rows(market.present)
     values = np.empty((len(symbol), len(order)), np.float32)
     own = {name: built_in[name] for name in order if name in built_in}
-    for n in range(len(market.symbols)):
-        block = values[first[n] : first[n + 1]]
-        for name, column in _symbol_features(market, n, own).items():
-            block[:, order.index(name)] = column
+    if own:
+        _compute(market, own, order, values)
     for name in order:
         if name in foreign:
-            values[:, order.index(name)] = market.extra[name][time, symbol]
+            values[:, order.index(name)] = by_symbol(market.extra[name], market.present)
     return FeatureTable(
         values=values,
         names=order,
@@ -135,15 +132,40 @@ def _available(
     return built_in, foreign, left_out
 
 
-def _symbol_features(market: Market, n: int, features: dict[str, Feature]) -> dict[str, np.ndarray]:
-    """Returns the [bars of symbol n] values of each feature.
+def _rows(present: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns symbol, time and age of each row, [R] int32, by symbol, then time."""
+    bars, symbols = present.shape
+    grid = np.broadcast_to(np.arange(bars, dtype=np.int32)[:, None], present.shape)
+    counts = present.sum(axis=0)
+    ages = [np.arange(1, count + 1, dtype=np.int32) for count in counts]
+    symbol = np.repeat(np.arange(symbols, dtype=np.int32), counts)
+    return symbol, by_symbol(grid, present), np.concatenate(ages)
+
+
+def _compute(
+    market: Market, features: dict[str, Feature], order: Sequence[str], values: np.ndarray
+) -> None:
+    """Writes the built-in features into their columns of `values`."""
+    begin = 0
+    for part in symbol_blocks(len(market.symbols)):
+        fields = {n: np.ascontiguousarray(market.fields[n][:, part].T) for n in market.fields}
+        for n, present in enumerate(np.ascontiguousarray(market.present[:, part].T)):
+            columns = {name: fields[name][n][present] for name in FIELDS if name in fields}
+            stamps = market.timestamps[present]
+            block = values[begin : begin + len(stamps)]
+            for name, column in _symbol_features(columns, stamps, features).items():
+                block[:, order.index(name)] = column
+            begin += len(stamps)
+
+
+def _symbol_features(
+    columns: dict[str, np.ndarray], stamps: np.ndarray, features: dict[str, Feature]
+) -> dict[str, np.ndarray]:
+    """Returns the [n] values of each feature of one symbol's n bars.
 
     A feature sees the bars on which everything it needs is known, as if there were no others: one
     cell without volume must not make every later average of the volume unknown.
     """
-    present = market.present[:, n]
-    columns = {name: market.fields[name][present, n] for name in FIELDS if name in market.fields}
-    stamps = market.timestamps[present]
     prepared: dict[tuple[str, ...], tuple[np.ndarray, Bars]] = {}
     out: dict[str, np.ndarray] = {}
     for name, feature in features.items():

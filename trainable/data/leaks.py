@@ -1,9 +1,8 @@
 """Features that know the future: equal to the label, or suspiciously close to it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from trainable.errors import UserError
 
@@ -12,11 +11,13 @@ SUSPICIOUS = 0.2  # … and beyond which it deserves a look: honest features sta
 RANK_SAMPLE = 100_000  # rows for the rank correlation, at most: its error is then 0.003
 
 
-def find_leaks(x: np.ndarray, label: np.ndarray, names: Sequence[str], where: str) -> list[str]:
+def find_leaks(
+    columns: Iterable[np.ndarray], label: np.ndarray, names: Sequence[str], where: str
+) -> list[str]:
     """Compares each feature with the label on the training rows.
 
     Args:
-        x: [F, n] features on the training rows, finite.
+        columns: F features [n] on the training rows, finite.
         label: [n] their labels, finite.
         names: F names.
         where: the data's name, for messages.
@@ -31,12 +32,12 @@ def find_leaks(x: np.ndarray, label: np.ndarray, names: Sequence[str], where: st
     if len(label) > RANK_SAMPLE:
         chosen = np.random.default_rng(0).choice(len(label), RANK_SAMPLE, replace=False)
         sample = np.sort(chosen)
-    values, ranks = _unit(label), _unit(rankdata(label[sample]))
+    values, ranked = _unit(label), _unit(ranks(label[sample]))
     warnings = []
-    for name, column in zip(names, x, strict=True):
+    for name, column in zip(names, columns, strict=True):
         found = {
-            "correlation": float(_unit(column) @ values),
-            "rank correlation": float(_unit(rankdata(column[sample])) @ ranks),
+            "correlation": _product(_unit(column), values),
+            "rank correlation": _product(_unit(ranks(column[sample])), ranked),
         }
         kind = max(found, key=lambda k: abs(found[k]))
         if abs(found[kind]) > IDENTICAL:
@@ -56,5 +57,23 @@ def _unit(x: np.ndarray) -> np.ndarray:
     """Returns x [n] as float64, centred and of length 1 (0 for a constant)."""
     x = x.astype(np.float64)
     x -= x.mean()
-    length = float(np.sqrt(x @ x))
-    return x / length if length > 0 else x
+    length = np.sqrt(_product(x, x))
+    if length > 0:
+        x /= length
+    return x
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> float:
+    """Returns the scalar product, not by BLAS: its threads wait longer than they work."""
+    return float(np.einsum("i,i->", a, b))
+
+
+def ranks(x: np.ndarray) -> np.ndarray:
+    """Returns the ranks 1 … n of x [n]; equal values have their average."""
+    order = np.argsort(x)
+    ordered = x[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    counts = np.diff(starts, append=len(x))
+    out = np.empty(len(x))
+    out[order] = np.repeat(starts + (counts + 1) / 2, counts)
+    return out

@@ -1,9 +1,11 @@
 """Extreme moves, and which of them are bad ticks rather than news."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from trainable.data.gather import symbol_blocks
 from trainable.data.times import show_time
 
 EXTREME = 15.0  # robust deviations
@@ -45,18 +47,18 @@ def find_extremes(
     found: list[tuple[float, int, int, float, str | None]] = []
     zero_returns = moves = 0
     gap = _gaps(timestamps) if intraday else None
-    for n in range(len(symbols)):
-        bars = np.flatnonzero(np.isfinite(close[:, n]))
+    for n, (prices, volumes) in enumerate(_each_symbol(close, volume)):
+        bars = np.flatnonzero(np.isfinite(prices))
         if len(bars) < 3:
             continue
-        price = np.log(close[bars, n])
+        price = np.log(prices[bars])
         move = np.diff(price, prepend=price[0])
         zero_returns += int(np.count_nonzero(move[1:] == 0))
         moves += len(bars) - 1
-        traded = np.ones(len(bars), bool) if volume is None else volume[bars, n] > 0
+        traded = None if volumes is None else volumes[bars] > 0
         score = _scores(move, None if gap is None else _crosses(gap, bars))
         for i in np.flatnonzero(np.abs(score) > EXTREME):
-            kind, until = _bad_tick(price, move, traded if volume is not None else None, int(i))
+            kind, until = _bad_tick(price, move, traded, int(i))
             bad[bars[i:until], n] = True
             found.append((float(score[i]), int(bars[i]), n, float(np.expm1(move[i])), kind))
     found.sort(key=lambda item: -abs(item[0]))
@@ -79,6 +81,17 @@ def find_extremes(
         }
         | {"bars": int(bad.sum())},
     }
+
+
+def _each_symbol(
+    close: np.ndarray, volume: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Yields close and volume [T] of each symbol."""
+    for part in symbol_blocks(close.shape[1]):
+        prices = np.ascontiguousarray(close[:, part].T)
+        volumes = None if volume is None else np.ascontiguousarray(volume[:, part].T)
+        for n in range(len(prices)):
+            yield prices[n], None if volumes is None else volumes[n]
 
 
 def _gaps(timestamps: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from trainable.data.gather import columns_on
 from trainable.errors import UserError
 
 KINDS = ("robust", "standard")
@@ -61,7 +62,12 @@ class Scaler:
 
 
 def fit_scaler(
-    x: np.ndarray, kind: str = "robust", winsorise: float = 1.0, names: Sequence[str] = ()
+    x: np.ndarray,
+    kind: str = "robust",
+    winsorise: float = 1.0,
+    names: Sequence[str] = (),
+    rows: np.ndarray | None = None,
+    columns: np.ndarray | None = None,
 ) -> Scaler:
     """Fits a scaler; the caller passes training rows only.
 
@@ -71,10 +77,12 @@ def fit_scaler(
     constant) the scale is 1 and every value becomes 0.
 
     Args:
-        x: [n, F] training rows; NaN is left out.
+        x: [n, F] values; NaN is left out.
         kind: `robust` or `standard`.
         winsorise: percent cut at either end, 0 … 25.
-        names: F feature names, kept with the scaler.
+        names: feature names, kept with the scaler.
+        rows: indices of the training rows; None: all.
+        columns: indices of the features; None: all.
 
     Raises:
         UserError: an unknown kind, a percentage outside 0 … 25, or a column without a value.
@@ -83,15 +91,17 @@ def fit_scaler(
         raise UserError(f"data/scaler {kind!r} is unknown; available: {', '.join(KINDS)}")
     if not 0.0 <= winsorise <= 25.0:
         raise UserError(f"data/winsorise must be 0 … 25 percent, not {winsorise}")
-    if names and len(names) != x.shape[1]:
-        raise ValueError(f"{len(names)} names for {x.shape[1]} features")
-    if len(x) > SAMPLE:
-        chosen = np.random.default_rng(0).choice(len(x), SAMPLE, replace=False)
-        x = x[np.sort(chosen)] if x.flags.c_contiguous else x.T[:, np.sort(chosen)].T
-    fitted = np.empty((4, x.shape[1]), np.float64)
-    for j in range(x.shape[1]):
-        column = x[:, j].astype(np.float64)
-        column = column[np.isfinite(column)]
+    features = x.shape[1] if columns is None else len(columns)
+    if names and len(names) != features:
+        raise ValueError(f"{len(names)} names for {features} features")
+    if rows is None:
+        rows = np.arange(len(x))
+    if len(rows) > SAMPLE:
+        chosen = np.random.default_rng(0).choice(len(rows), SAMPLE, replace=False)
+        rows = rows[np.sort(chosen)]
+    fitted = np.empty((4, features), np.float64)
+    for j, values in enumerate(columns_on(x, rows, columns)):
+        column = values[np.isfinite(values)].astype(np.float64)
         if not len(column):
             raise UserError(f"feature {names[j] if names else j!r} has no value on the rows given")
         fitted[:, j] = _fit_column(column, kind, winsorise)

@@ -10,6 +10,8 @@ from trainable.config import DataConfig
 from trainable.data.dataset import Dataset
 from trainable.data.scaler import Scaler, fit_scaler
 
+BLOCK = 1 << 16  # rows scaled at a time
+
 
 @dataclass(frozen=True)
 class View:
@@ -76,28 +78,41 @@ def make_view(
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> View:
-    """Scales and selects the features of `config`; the scaler is fitted on the training rows."""
+    """Scales and selects the features of `config`; the scaler is fitted on the training rows.
+
+    The dataset's arrays are shared by all views and workers, and left as they are; the scaled
+    features are written block by block, so that no further copy of them is ever made.
+    """
     if config.window > dataset.max_window:
         raise ValueError(
             f"data/window={config.window} on a dataset made for at most {dataset.max_window}: "
             "its first rows would reach into the symbol before"
         )
     columns = dataset.columns(config.features)
-    raw = dataset.features[:, columns]
-    scaler = fit_scaler(raw[dataset.train_rows], kind=config.scaler, winsorise=config.winsorise)
-    x = scaler.transform(raw)
-    np.nan_to_num(x, copy=False, nan=0.0)
-    target = dataset.target.astype(np.float64)
-    known = np.isfinite(target)
-    scale = float(target[dataset.train_rows].std())
+    scaler = fit_scaler(
+        dataset.features,
+        kind=config.scaler,
+        winsorise=config.winsorise,
+        rows=dataset.train_rows,
+        columns=columns,
+    )
+    scale = float(dataset.target[dataset.train_rows].astype(np.float64).std())
+    x = torch.empty((len(dataset.features), len(columns)), dtype=dtype, device=device)
+    y = torch.empty(len(dataset.target), dtype=dtype, device=device)
+    for begin in range(0, len(x), BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        scaled = scaler.transform(dataset.features[rows].take(columns, axis=1))
+        x[rows] = torch.from_numpy(np.nan_to_num(scaled, copy=False, nan=0.0))
+        target = dataset.target[rows].astype(np.float64)
+        y[rows] = torch.from_numpy(np.where(np.isfinite(target), target / scale, 0.0))
 
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
     return View(
-        x=tensor(x).to(dtype),
-        y=tensor(np.where(known, target / scale, 0.0)).to(dtype),
-        known=tensor(known),
+        x=x,
+        y=y,
+        known=tensor(np.isfinite(dataset.target)),
         train_rows=tensor(dataset.train_rows.copy()),
         valid_rows=tensor(dataset.valid_rows.copy()),
         seen_rows=tensor(seen_rows(dataset)),
