@@ -172,6 +172,19 @@ def test_ready_features() -> None:
     np.testing.assert_array_equal(dataset.forward_returns, market.returns)
 
 
+def test_ready_features_need_no_warm_up_of_ours() -> None:
+    rng = np.random.default_rng(0)
+    market = make_market(bars=150, symbols=20)
+    shape = market.present.shape
+    extra = {f"feat_{i}": rng.normal(size=shape).astype(np.float32) for i in range(3)}
+    moves = rng.normal(0, 0.01, shape)
+    ready = replace(market, fields={}, extra=extra, target=moves, returns=moves)
+    dataset = build_dataset(ready, SETTINGS)
+    assert dataset.quality["left_out"] == []
+    assert len(dataset.train_rows) == 20 * (90 - 1)  # every bar of the part but the purged one
+    assert dataset.time[dataset.train_rows].min() == 0
+
+
 def test_too_few_rows_are_refused_with_figures() -> None:
     with pytest.raises(
         UserError, match=r"made: 84 training rows, at least 200 .* macd_cross undefined on 22%"

@@ -72,6 +72,17 @@ def test_a_start_without_values_is_warm_up_and_not_missing() -> None:
     }
 
 
+def test_a_short_market_keeps_columns_that_are_defined_from_the_start() -> None:
+    table = feature_table(with_columns(fine=column(), slow=column(np.nan), never=column()))
+    table.values[:, table.names.index("never")] = np.nan
+    for bars in (50, 150):
+        kept, left_out = screen(table, (0, bars))
+        assert "fine" in [table.names[j] for j in kept]
+        why = {entry["feature"]: entry["why"] for entry in left_out}
+        assert why["never"] == "it has no value on the training dates"
+    assert why["slow"] == "its warm-up of 60 bars would cost 40% of the training rows"
+
+
 def test_a_long_warm_up_may_not_eat_the_training_rows() -> None:
     market = make_market(bars=2000, symbols=2, intraday=True)
     _, left_out = screen(feature_table(market), (0, 1200))

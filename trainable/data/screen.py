@@ -3,9 +3,10 @@
 import numpy as np
 
 from trainable.data.features import FeatureTable
+from trainable.data.gather import columns_on
 
 MAX_MISSING = 0.05  # share of training rows without a value, beyond the warm-up
-MAX_WARMUP = 0.25  # share of training rows that a feature's warm-up may cost
+MAX_WARMUP = 0.25  # share of training rows that are without a value in a feature's warm-up
 
 
 def screen(table: FeatureTable, train: tuple[int, int]) -> tuple[list[int], list[dict[str, str]]]:
@@ -22,8 +23,9 @@ def screen(table: FeatureTable, train: tuple[int, int]) -> tuple[list[int], list
     age = table.age[rows]
     kept: list[int] = []
     left_out: list[dict[str, str]] = []
-    for j, name in enumerate(table.names):
-        why = _fault(table.values[rows, j], age > table.warmups[j], table.warmups[j])
+    for j, x in enumerate(columns_on(table.values, rows)):
+        name = table.names[j]
+        why = _fault(x, age > table.warmups[j], table.warmups[j])
         if why is None:
             kept.append(j)
         else:
@@ -40,10 +42,10 @@ def _fault(x: np.ndarray, warm: np.ndarray, warmup: int) -> str | None:
     low, high = float(values.min()), float(values.max())
     if high - low <= 1e-6 * max(abs(low), abs(high)):
         return f"it is constant ({low:.6g}) on the training dates"
-    cold = 1.0 - warm.mean()
+    cold = float((~finite & ~warm).mean())
     if cold > MAX_WARMUP:
         return f"its warm-up of {warmup} bars would cost {cold:.0%} of the training rows"
-    missing = 1.0 - finite[warm].mean()
+    missing = 1.0 - float(finite[warm].mean()) if warm.any() else 0.0
     if missing > MAX_MISSING:
         return f"it is missing in {missing:.1%} of the training rows"
     return None
