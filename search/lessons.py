@@ -12,6 +12,8 @@ from trainable.report import NUMERIC_FAILURES
 TOLD_LIMIT = 1000  # told trials that TPE sees: the best half and the newest half
 TOLD_STEP = 250  # the view is trimmed once in so many, as that costs some 0.1 s
 
+Rank = tuple[int, int, float, int]
+
 
 @dataclass
 class Seen:
@@ -68,7 +70,7 @@ def view_of(told: Sequence[Seen], direction: str = "maximize") -> list[Seen]:
     cut = len(told) - (len(told) - TOLD_LIMIT) % TOLD_STEP
     newest = told[cut - TOLD_LIMIT // 2 : cut]
     sign = 1.0 if direction == "minimize" else -1.0
-    older = sorted(told[: cut - TOLD_LIMIT // 2], key=lambda seen: _rank(seen, sign))
+    older = sorted(told[: cut - TOLD_LIMIT // 2], key=lambda seen: rank(seen, sign))
     return [*older[: TOLD_LIMIT // 2], *newest, *told[cut:]]
 
 
@@ -77,8 +79,13 @@ def is_cut(told: int) -> bool:
     return told >= TOLD_LIMIT and (told - TOLD_LIMIT) % TOLD_STEP == 0
 
 
-def _rank(seen: Seen, sign: float) -> tuple[int, int, float, int]:
-    """Orders as TPE does: complete by value, pruned by last epoch and value, numeric failures."""
+def rank(seen: Seen, sign: float) -> Rank:
+    """Orders as TPE does: complete by value, pruned by last epoch and value, numeric failures.
+
+    Args:
+        seen: a told trial.
+        sign: 1 to minimize, -1 to maximize.
+    """
     if seen.reason in NUMERIC_FAILURES:
         return 2, 0, 0.0, seen.number
     if seen.value is not None:

@@ -203,46 +203,6 @@ def test_loading_after_a_cut_equals_living_through_it(monkeypatch: pytest.Monkey
     assert resumed.ask(space, 45, {}).params == live.ask(space, 45, {}).params
 
 
-def conditional(trial: optuna.Trial) -> dict:
-    trial.suggest_float("optimizer/lr", 1e-6, 1e2, log=True)
-    if trial.suggest_categorical("model/name", ["mlp", "transformer"]) == "mlp":
-        trial.suggest_int("model/layers", 1, 4)
-    trial.suggest_categorical("model/norm", [True])
-    return {}
-
-
-def test_suggestions_are_those_of_a_tpe_that_looks_through_all_trials(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("search.lessons.TOLD_LIMIT", 30)
-    monkeypatch.setattr("search.lessons.TOLD_STEP", 10)
-
-    def suggestions() -> list[dict]:
-        rng = np.random.default_rng(5)
-        sampler = Sampler(3)
-        flight: list[Seen] = []
-        made = []
-        for index in range(70):
-            suggestion = sampler.ask(conditional, index, {})
-            made.append(suggestion.params)
-            seen = Seen(index, suggestion.params, suggestion.distributions)
-            sampler.add(seen)
-            flight.append(seen)
-            if len(flight) == 6:
-                for seen in [flight.pop(int(rng.integers(len(flight)))) for _ in range(4)]:
-                    seen.reports = {1: float(rng.normal())}
-                    kind = int(rng.integers(3))
-                    seen.state = ("COMPLETE", "PRUNED", "FAIL")[kind]
-                    seen.reason = ("completed", "asha_rung", "error")[kind]
-                    seen.value = seen.reports[1] if kind == 0 else None
-                    sampler.tell(seen)
-        return made
-
-    found = suggestions()
-    monkeypatch.delattr("search.sampler.Tpe.infer_relative_search_space")
-    assert found == suggestions()
-
-
 def test_a_raising_space_leaves_nothing_in_flight() -> None:
     sampler = Sampler(0)
 
