@@ -3,6 +3,11 @@
     python -m benchmarks.data [--symbols 500,5000] [--days 5000] [--window 20] [--out FILE]
 
 Every size is generated on disk in pieces, and measured in a process of its own.
+
+Memory is what is resident above the process with everything imported; × counts it in final feature
+tensors, rows × features × 4 bytes. `dataset_ready` is what a search does once, `with_view` also the
+view that a worker trains on. Both the dataset's raw features and the view's scaled ones are in it,
+two tensors at least: all views and workers share the dataset, so none may scale it in place.
 """
 
 import argparse
@@ -44,6 +49,7 @@ class Stage:
 
     name: str
     seconds: float
+    cpu_seconds: float
     rows_per_s: int
     peak_mib: float
     resident_mib: float
@@ -127,11 +133,12 @@ def measure(path: Path, window: int = 20) -> dict[str, Any]:
 
     def timed(name: str, work: Callable[..., Any], *given: Any, items: int = 0) -> Any:
         memory.reset_peak()
-        begun = time.perf_counter()
+        begun, used = time.perf_counter(), time.process_time()
         result = work(*given)
-        seconds = time.perf_counter() - begun
+        seconds, cpu = time.perf_counter() - begun, time.process_time() - used
         above = [round((b - start) / 2**20, 1) for b in (memory.peak(), memory.resident())]
-        stages.append(Stage(name, round(seconds, 3), round((items or rows) / seconds), *above))
+        speed = round((items or rows) / seconds)
+        stages.append(Stage(name, round(seconds, 3), round(cpu, 3), speed, *above))
         return result
 
     rows = pq.ParquetFile(path).metadata.num_rows
@@ -168,11 +175,12 @@ def measure(path: Path, window: int = 20) -> dict[str, Any]:
 
 
 def _sum(stages: Sequence[Stage], rows: int, tensor: int) -> dict[str, float]:
-    """Returns seconds, and memory above the imported process in feature tensors."""
+    """Returns seconds, and the largest and last memory of all stages, in feature tensors."""
     seconds = sum(stage.seconds for stage in stages)
     mib = tensor / 2**20
     return {
         "seconds": round(seconds, 3),
+        "cpu_seconds": round(sum(stage.cpu_seconds for stage in stages), 3),
         "rows_per_s": round(rows / seconds),
         "peak_per_tensor": round(max(stage.peak_mib for stage in stages) / mib, 2),
         "resident_per_tensor": round(stages[-1].resident_mib / mib, 2),
@@ -196,13 +204,15 @@ def _show(run: dict[str, Any]) -> None:
     )
     for stage in run["stages"]:
         print(
-            f"  {stage['name']:8} {stage['seconds']:8.2f} s {stage['rows_per_s']:12,} a second, "
+            f"  {stage['name']:8} {stage['seconds']:8.2f} s, CPU {stage['cpu_seconds']:6.2f} s, "
+            f"{stage['rows_per_s']:12,} a second, "
             f"peak {stage['peak_mib']:8,.0f} MiB, then {stage['resident_mib']:8,.0f} MiB"
         )
     for name in ("dataset_ready", "with_view"):
         sums = run[name]
         print(
-            f"  {name:14} {sums['seconds']:.1f} s, {sums['rows_per_s']:,} rows/s, peak "
+            f"  {name:14} {sums['seconds']:.1f} s, CPU {sums['cpu_seconds']:.1f} s, "
+            f"{sums['rows_per_s']:,} rows/s, peak "
             f"{sums['peak_per_tensor']:.2f} × the tensor, then {sums['resident_per_tensor']:.2f} ×"
         )
 
