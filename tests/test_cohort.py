@@ -111,7 +111,7 @@ def test_rows_predicted_at_once_do_not_depend_on_the_cohorts_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last bits of a matrix product depend on its number of rows."""
-    monkeypatch.setattr(evaluation, "CELLS", 3 * 290)
+    monkeypatch.setattr(evaluation, "ROWS", 290)
     blocks: list[list[int]] = []
     for configs in (dropping(1), dropping(16)):
         training = Training(tickets(configs), narrow())

@@ -124,7 +124,7 @@ def test_what_cannot_be_scored_is_said() -> None:
     with pytest.raises(ValueError, match=r"expected \[K, "):
         score(on, np.zeros((2, 3)), np.zeros((2, 5)))
     with pytest.raises(ValueError, match=r"expected \[2, n\]"):
-        score(on, np.zeros((2, len(on.bar))), np.zeros((1, 5)))
+        score(on, np.zeros((2, len(on.label))), np.zeros((1, 5)))
 
 
 # --- correlation and accuracy -----------------------------------------------------------------

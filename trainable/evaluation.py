@@ -13,9 +13,11 @@ from trainable.data.view import View
 from trainable.engine import Engine
 from trainable.errors import look_up
 from trainable.losses import LOSSES, mean_loss
-from trainable.metrics import score, scoring
+from trainable.metrics import score, scoring, sharpe_and_ic
 
-CELLS = 2**16  # values of one member's inputs at once
+ROWS = 256  # predicted at once: many members' activations still fit into the caches
+LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call costs its launch
+CELLS = 2**16  # predictions whose loss is worked out at once
 FEW = 5  # symbols below which positions are bounded
 
 
@@ -52,24 +54,29 @@ class Evaluator:
         self.valid = scoring(dataset, view.valid_rows.cpu().numpy())
         self.seen = scoring(dataset, view.seen_rows.cpu().numpy())
         self.few = len(dataset.symbols) < FEW
+        self.y = view.y[view.valid_rows].double()
+        self.known = view.known[view.valid_rows]
+        self.zeros: dict[float, float] = {}
 
     def evaluate(self, engine: Engine, configs: Sequence[TrialConfig]) -> list[Evaluation]:
         """Returns the evaluation of each member of the engine."""
         valid = self._predict(engine, self.view.valid_rows)
         seen = self._predict(engine, self.view.seen_rows)
-        losses, zeros = self._losses(valid, configs)
+        deltas = [config.loss.delta for config in configs]
+        losses, zeros = self._losses(valid, deltas), [self._zero_loss(delta) for delta in deltas]
         valid_np, seen_np = valid.cpu().numpy(), seen.cpu().numpy()
+        scored = score(self.valid, valid_np, seen_np)
+        trained = sharpe_and_ic(self.seen, seen_np, seen_np)
         results = []
         for k, (p, t) in enumerate(zip(valid_np, seen_np, strict=True)):
-            (scores,) = score(self.valid, p[None], t[None])
-            (train,) = score(self.seen, t[None], t[None])
+            scores, (train_sharpe, train_ic) = scored[k], trained[k]
             finite = bool(np.isfinite(losses[k]))
             with np.errstate(over="ignore", invalid="ignore"):
                 spread = float(p.astype(np.float64).std())
             values = {
                 **scores.values,
-                "train_sharpe": train.values["sharpe"],
-                "train_ic": train.values["ic"],
+                "train_sharpe": train_sharpe,
+                "train_ic": train_ic,
                 "skill": 1.0 - losses[k] / zeros[k] if finite else None,
             }
             results.append(
@@ -88,21 +95,30 @@ class Evaluator:
 
     def _predict(self, engine: Engine, rows: Tensor) -> Tensor:
         # The same for every cohort size: a product's last bits depend on how many rows it has.
-        size = max(256, CELLS // self.view.inputs)
+        size = max(ROWS, LAUNCHED // self.view.inputs) if rows.is_cuda else ROWS
         parts = [engine.predict(self.view.windows(part)) for part in rows.split(size)]
         return torch.cat(parts, dim=1)
 
-    def _losses(
-        self, predictions: Tensor, configs: Sequence[TrialConfig]
-    ) -> tuple[list[float], list[float]]:
-        rows = self.view.valid_rows
-        p = predictions.double()
-        y = self.view.y[rows].double().expand_as(p)
-        known = self.view.known[rows].expand_as(p)
-        delta = torch.tensor([c.loss.delta for c in configs], dtype=p.dtype, device=p.device)
-        made = mean_loss(self.loss, p, y, known, delta.unsqueeze(1))
-        nothing = mean_loss(self.loss, torch.zeros_like(p), y, known, delta.unsqueeze(1))
-        return made.tolist(), nothing.tolist()
+    def _losses(self, predictions: Tensor, deltas: Sequence[float]) -> list[float]:
+        size = max(1, CELLS // len(self.y))
+        found: list[float] = []
+        for start in range(0, len(deltas), size):
+            part = slice(start, start + size)
+            found += self._loss(predictions[part], deltas[part])
+        return found
+
+    def _zero_loss(self, delta: float) -> float:
+        if delta not in self.zeros:
+            (self.zeros[delta],) = self._loss(torch.zeros_like(self.y)[None], [delta])
+        return self.zeros[delta]
+
+    def _loss(self, predictions: Tensor, deltas: Sequence[float]) -> list[float]:
+        # Two or more: threads share the sum of a lone one, in another order.
+        shape = max(2, len(predictions)), len(self.y)
+        p = predictions.double().expand(shape)
+        y, known = self.y.expand(shape), self.known.expand(shape)
+        delta = torch.tensor(deltas, dtype=p.dtype, device=p.device).unsqueeze(1)
+        return mean_loss(self.loss, p, y, known, delta)[: len(predictions)].tolist()
 
     def _bound(self, p: np.ndarray, seen: np.ndarray) -> float:
         if not self.few:

@@ -4,11 +4,12 @@ Predictions made with what is known at the close of bar t earn simple returns fr
 float64. What is undefined is None, never 0 and never NaN.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from trainable.correlation import mean_correlation, opinions, ranks
+from trainable.correlation import Units, mean_correlation, ranks, units
 from trainable.portfolio import (
     Habits,
     few_exposure,
@@ -18,6 +19,15 @@ from trainable.portfolio import (
     panel_exposure,
     panel_weights,
     traded,
+)
+from trainable.returns import (
+    defined,
+    drawdowns,
+    max_drawdown,
+    period_ratios,
+    sharpe_ratio,
+    sharpe_se,
+    standard_errors,
 )
 from trainable.scoring import Scoring, scoring
 
@@ -31,6 +41,7 @@ __all__ = [
     "max_drawdown",
     "score",
     "scoring",
+    "sharpe_and_ic",
     "sharpe_ratio",
     "sharpe_se",
 ]
@@ -44,45 +55,7 @@ EARNED_NAMES = (
     "break_even_bps",
 )
 SCORE_NAMES = (*EARNED_NAMES, "sharpe_exposure", "ic", "rank_ic", "accuracy", "prediction_std")
-CONSTANT = 1e-12  # returns whose std is below CONSTANT × the largest are all the same
-
-
-def sharpe_ratio(returns: np.ndarray, periods_per_year: float) -> float | None:
-    """Annualised Sharpe ratio: mean ÷ standard deviation (ddof 1) × √periods a year.
-
-    Args:
-        returns: [V] simple returns of each period, decimal; the risk-free rate is taken as 0.
-        periods_per_year: periods a year.
-
-    Returns:
-        None for fewer than two returns, constant returns, or one that is not finite.
-    """
-    r = np.asarray(returns, dtype=np.float64)
-    if len(r) < 2 or not np.isfinite(r).all():
-        return None
-    std = float(r.std(ddof=1))
-    if std <= CONSTANT * float(np.abs(r).max()):
-        return None
-    return float(r.mean()) / std * float(np.sqrt(periods_per_year))
-
-
-def sharpe_se(returns: np.ndarray, periods_per_year: float) -> float | None:
-    """Standard error of the annualised Sharpe ratio, for returns without autocorrelation.
-
-    √((1 + SR²/2) ÷ V) with SR of one period (Lo 2002, "The statistics of Sharpe ratios"), times
-    √periods a year. None where the Sharpe ratio is.
-    """
-    ratio = sharpe_ratio(returns, 1.0)
-    if ratio is None:
-        return None
-    return float(np.sqrt((1.0 + 0.5 * ratio**2) / len(returns) * periods_per_year))
-
-
-def max_drawdown(returns: np.ndarray) -> float:
-    """Largest loss from a peak of the compounded returns, as a fraction: 0 … −1 (ruin)."""
-    wealth = np.concatenate(([1.0], np.cumprod(1.0 + np.asarray(returns, dtype=np.float64))))
-    fall = float((wealth / np.maximum.accumulate(wealth) - 1.0).min())
-    return max(fall, -1.0)
+CELLS = 2**16  # predictions worked on at once: what is made of them stays in the caches
 
 
 def balanced_accuracy(predictions: np.ndarray, labels: np.ndarray) -> float | None:
@@ -95,11 +68,7 @@ def balanced_accuracy(predictions: np.ndarray, labels: np.ndarray) -> float | No
     Returns:
         None where there is no up or no down.
     """
-    right = (1.0 + np.sign(predictions) * np.sign(labels)) / 2.0
-    up, down = right[labels > 0], right[labels < 0]
-    if len(up) == 0 or len(down) == 0:
-        return None
-    return float((up.mean() + down.mean()) / 2.0)
+    return defined(_accuracies(np.asarray(predictions, dtype=np.float64)[None], labels)[0])
 
 
 @dataclass(frozen=True)
@@ -120,7 +89,7 @@ class Scores:
 
 
 def score(scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarray) -> list[Scores]:
-    """Scores K members.
+    """Scores K members; a member's scores are the same, bit for bit, whoever is beside it.
 
     Args:
         scoring: of the rows the predictions are for.
@@ -131,39 +100,39 @@ def score(scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarr
     Returns:
         K scores. A member with a non-finite prediction has none: all None.
     """
-    if predictions.ndim != 2 or predictions.shape[1] != len(scoring.bar):
-        raise ValueError(f"predictions {predictions.shape}, expected [K, {len(scoring.bar)}]")
-    if train_predictions.ndim != 2 or len(train_predictions) != len(predictions):
-        raise ValueError(
-            f"train_predictions {train_predictions.shape}, expected [{len(predictions)}, n]"
-        )
-    return [
-        _score_member(scoring, p, t) for p, t in zip(predictions, train_predictions, strict=True)
-    ]
+    found = [Scores(dict.fromkeys(SCORE_NAMES), None) for _ in predictions]
+    for members in _blocks(scoring, predictions, train_predictions):
+        p = predictions[members].astype(np.float64)
+        habit, grid = habits(train_predictions[members]), scoring.grid(p)
+        columns, net = _earned(scoring, _weights(scoring, grid, habit))
+        columns["sharpe_exposure"] = _sharpe(scoring, _exposure(scoring, grid, habit))
+        lines = scoring.lines(grid)
+        x = units(lines, scoring.labelled)
+        opinions = x.opinions(habit.std[..., 0])
+        columns["ic"] = _correlation(scoring, x, scoring.labels, opinions)
+        order = units(ranks(lines, scoring.labelled), scoring.labelled)
+        columns["rank_ic"] = _correlation(scoring, order, scoring.label_ranks, opinions)
+        columns["accuracy"] = _accuracies(p, scoring.label)
+        columns["prediction_std"] = p.std(axis=1)
+        for k, one in zip(members, _scores(columns, net), strict=True):
+            found[k] = one
+    return found
 
 
-def _score_member(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Scores:
-    values: dict[str, float | None] = dict.fromkeys(SCORE_NAMES)
-    p = predictions.astype(np.float64)
-    if not (np.isfinite(p).all() and np.isfinite(train).all()):
-        return Scores(values, None)
-    habit, grid = habits(train), scoring.grid(p)
-    weights, exposure = _weights(scoring, grid, habit)
-    earned = earn(scoring, weights)
-    values |= earned.values
-    values["sharpe_exposure"] = earn(scoring, exposure).values["sharpe"]
-    values |= _correlations(scoring, grid, habit)
-    values["accuracy"] = balanced_accuracy(p, scoring.label)
-    values["prediction_std"] = float(p.std())
-    return Scores(values, earned.net_returns)
-
-
-def _weights(scoring: Scoring, p: np.ndarray, habit: Habits) -> tuple[np.ndarray, np.ndarray]:
-    if scoring.panel:
-        weights = panel_weights(p, scoring.scored, habit.std)
-        return weights, panel_exposure(p, scoring.scored)
-    few = (p, scoring.scored, scoring.tradable_count, habit)
-    return few_weights(*few), few_exposure(*few)
+def sharpe_and_ic(
+    scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarray
+) -> list[tuple[float | None, float | None]]:
+    """Returns the `sharpe` and the `ic` of K members, as `score` does, without the others."""
+    found: list[tuple[float | None, float | None]] = [(None, None) for _ in predictions]
+    for members in _blocks(scoring, predictions, train_predictions):
+        grid = scoring.grid(predictions[members].astype(np.float64))
+        habit = habits(train_predictions[members])
+        sharpe = _sharpe(scoring, _weights(scoring, grid, habit))
+        x = units(scoring.lines(grid), scoring.labelled)
+        ic = _correlation(scoring, x, scoring.labels, x.opinions(habit.std[..., 0]))
+        for k, *values in zip(members, sharpe, ic, strict=True):
+            found[k] = defined(values[0]), defined(values[1])
+    return found
 
 
 def earn(scoring: Scoring, weights: np.ndarray) -> Scores:
@@ -171,33 +140,92 @@ def earn(scoring: Scoring, weights: np.ndarray) -> Scores:
 
     Net return = Σ w·r − cost_bps·1e-4·Σ|Δw|, the first entry charged.
     """
+    return _scores(*_earned(scoring, weights[None]))[0]
+
+
+def _blocks(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the members whose predictions are finite, a few at a time."""
+    if predictions.ndim != 2 or predictions.shape[1] != len(scoring.label):
+        raise ValueError(f"predictions {predictions.shape}, expected [K, {len(scoring.label)}]")
+    if train.ndim != 2 or len(train) != len(predictions):
+        raise ValueError(f"train_predictions {train.shape}, expected [{len(predictions)}, n]")
+    finite = np.isfinite(predictions).all(axis=1) & np.isfinite(train).all(axis=1)
+    members = np.flatnonzero(finite)
+    size = max(1, CELLS // max(scoring.scored.size, train.shape[1]))
+    for start in range(0, len(members), size):
+        yield members[start : start + size]
+
+
+def _weights(scoring: Scoring, p: np.ndarray, habit: Habits) -> np.ndarray:
+    if scoring.panel:
+        return panel_weights(p, scoring.scored, habit.std)
+    return few_weights(p, scoring.scored, scoring.tradable_count, habit)
+
+
+def _exposure(scoring: Scoring, p: np.ndarray, habit: Habits) -> np.ndarray:
+    if scoring.panel:
+        return panel_exposure(p)
+    return few_exposure(p, scoring.scored, scoring.tradable_count, habit)
+
+
+def _sharpe(scoring: Scoring, weights: np.ndarray) -> np.ndarray:
+    """Sharpe ratios of weights, [K, V, N] → [K]."""
+    _, _, gross, cost = _held(scoring, weights)
+    return period_ratios(gross - cost) * np.sqrt(scoring.periods_per_year)
+
+
+def _held(scoring: Scoring, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Returns positions [K, V, N], and each period's turnover, return and cost [K, V]."""
     held = hold(weights, scoring.tradable, scoring.horizon)
-    if not held.any():
-        return Scores(dict.fromkeys(EARNED_NAMES), None)
     turnover = traded(held)
-    cost = scoring.cost_bps * 1e-4 * turnover
-    gross = (held * scoring.returns).sum(axis=1)
-    net = gross - cost
-    clean = net
+    gross = (held * scoring.returns).sum(axis=-1)
+    return held, turnover, gross, scoring.cost_bps * 1e-4 * turnover
+
+
+def _earned(scoring: Scoring, weights: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns `EARNED_NAMES`, each [K], and net returns [K, V]: NaN of whom holds nothing ever."""
+    held, turnover, gross, cost = _held(scoring, weights)
+    net, annual = gross - cost, np.sqrt(scoring.periods_per_year)
+    ratio = clean = period_ratios(net)
     if scoring.suspect.any():
-        clean = (held * np.where(scoring.suspect, 0.0, scoring.returns)).sum(axis=1) - cost
-    values = {
-        "sharpe": sharpe_ratio(net, scoring.periods_per_year),
-        "sharpe_se": sharpe_se(net, scoring.periods_per_year),
-        "sharpe_clean": sharpe_ratio(clean, scoring.periods_per_year),
-        "max_drawdown": max_drawdown(net),
-        "turnover": float(turnover.mean()),
-        "break_even_bps": float(gross.mean() / turnover.mean() * 1e4),
+        kept = np.where(scoring.suspect, 0.0, scoring.returns)
+        clean = period_ratios((held * kept).sum(axis=-1) - cost)
+    invested = turnover.any(axis=1)
+    moved = np.where(invested, turnover.mean(axis=1), np.nan)
+    columns = {
+        "sharpe": ratio * annual,
+        "sharpe_se": standard_errors(ratio, net.shape[1], scoring.periods_per_year),
+        "sharpe_clean": clean * annual,
+        "max_drawdown": np.where(invested, drawdowns(net), np.nan),
+        "turnover": moved,
+        "break_even_bps": gross.mean(axis=1) / moved * 1e4,
     }
-    return Scores(values, net)
+    net[~invested] = np.nan
+    return columns, net
 
 
-def _correlations(scoring: Scoring, p: np.ndarray, habit: Habits) -> dict[str, float | None]:
-    """IC and rank IC: over the symbols of each bar, or over time when there is one symbol."""
-    if scoring.over_time:
-        p = p.T
-    mask = scoring.labelled & opinions(p, scoring.labelled, habit.std)[:, None]
-    return {
-        "ic": mean_correlation(p, scoring.label_grid, mask),
-        "rank_ic": mean_correlation(ranks(p, mask), scoring.label_ranks, mask),
-    }
+def _scores(columns: Mapping[str, np.ndarray], net: np.ndarray) -> list[Scores]:
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [
+        Scores(
+            {name: defined(value) for name, value in zip(columns, row, strict=True)},
+            None if np.isnan(line[0]) else line.copy(),
+        )
+        for row, line in zip(rows, net, strict=True)
+    ]
+
+
+def _correlation(scoring: Scoring, x: Units, y: Units, opinions: np.ndarray) -> np.ndarray:
+    """IC or rank IC [K]: over the symbols of each bar, or over time when there is one symbol."""
+    return mean_correlation(x, y, opinions, scoring.label_count)
+
+
+def _accuracies(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`balanced_accuracy` of [K, m], → [K]. Sums of signs are whole, hence exact in any order."""
+    side = np.stack([labels > 0, labels < 0], axis=1)
+    count = side.sum(axis=0)
+    if not count.all():
+        return np.full(len(p), np.nan)
+    agree = np.sign(p) @ np.where(side, [1.0, -1.0], 0.0)
+    up, down = ((count + agree) / 2.0 / count).T
+    return (up + down) / 2.0

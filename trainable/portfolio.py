@@ -1,6 +1,8 @@
 """From predictions to positions to net returns: what a prediction would have earned.
 
-Everything is float64 on a grid of [V bars, N symbols]; `scored` marks the cells with a prediction.
+Everything is float64 on a grid of [V bars, N symbols] for each of K members; `scored` [V, N] marks
+the cells with a prediction. A member's sums run over its own last axes only, so that its result
+does not depend on its neighbours.
 """
 
 from dataclasses import dataclass
@@ -13,77 +15,88 @@ FLAT = 1e-6  # spread below FLAT × (|mean| + training std) is no opinion, hence
 
 @dataclass(frozen=True)
 class Habits:
-    """A member's predictions on the training rows: what its positions are measured against.
+    """K members' predictions on the training rows: what their positions are measured against.
 
     Attributes:
-        std: standard deviation (ddof 0) of the training predictions.
-        flat: the training predictions are constant.
-        position: mean of the clipped positions clip(prediction ÷ std, ±1) on the training rows.
+        std: [K, 1, 1], standard deviation (ddof 0) of the training predictions.
+        flat: [K, 1, 1] bool, the training predictions are constant.
+        position: [K, 1, 1], mean of the clipped positions clip(prediction ÷ std, ±1) on the
+            training rows.
     """
 
-    std: float
-    flat: bool
-    position: float
+    std: np.ndarray
+    flat: np.ndarray
+    position: np.ndarray
 
 
 def habits(train_predictions: np.ndarray) -> Habits:
-    """Measures one member's training predictions, [n]; all must be finite."""
+    """Measures members' training predictions, [K, n]; all must be finite."""
     p = np.asarray(train_predictions, dtype=np.float64)
     if p.size == 0:
         raise ValueError("no training predictions: positions are measured against them")
-    std, mean = float(p.std()), float(p.mean())
-    flat = bool(std <= FLAT * (abs(mean) + std))
-    return Habits(std, flat, float(_clipped(p, std, flat).mean()))
+    std, mean = p.std(axis=1, keepdims=True), p.mean(axis=1, keepdims=True)
+    flat = std <= FLAT * (np.abs(mean) + std)
+    position = _clipped(p, std, flat).mean(axis=1, keepdims=True)
+    return Habits(std[..., None], flat[..., None], position[..., None])
 
 
-def _clipped(p: np.ndarray, std: float, flat: bool) -> np.ndarray:
+def _clipped(p: np.ndarray, std: np.ndarray, flat: np.ndarray) -> np.ndarray:
     """Positions in ±1; a constant predictor is at one bound (the limit of a vanishing spread)."""
-    return np.sign(p) if flat else np.clip(p / std, -1.0, 1.0)
+    position = p / np.where(flat, 1.0, std)
+    np.clip(position, -1.0, 1.0, out=position)
+    return np.where(flat, np.sign(p), position) if flat.any() else position
 
 
 def spread(p: np.ndarray, scored: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns mean [V, 1], deviations [V, N] (0 where not scored) and std [V, 1] of each bar."""
-    count = np.maximum(scored.sum(axis=1, keepdims=True), 1)
-    mean = np.where(scored, p, 0.0).sum(axis=1, keepdims=True) / count
+    """Returns mean [..., V, 1], deviations [..., V, N] and std [..., V, 1] of each bar.
+
+    Deviations are 0 where not scored.
+    """
+    count = np.maximum(scored.sum(axis=-1, keepdims=True), 1)
+    mean = np.where(scored, p, 0.0).sum(axis=-1, keepdims=True) / count
     deviation = np.where(scored, p - mean, 0.0)
-    return mean, deviation, np.sqrt((deviation**2).sum(axis=1, keepdims=True) / count)
+    variance = np.square(deviation).sum(axis=-1, keepdims=True) / count
+    return mean, deviation, np.sqrt(variance)
 
 
-def panel_weights(p: np.ndarray, scored: np.ndarray, train_std: float) -> np.ndarray:
-    """Dollar-neutral weights [V, N]: predictions minus the bar's mean, scaled to Σ|w| = 1."""
+def panel_weights(p: np.ndarray, scored: np.ndarray, train_std: np.ndarray) -> np.ndarray:
+    """Dollar-neutral weights [K, V, N]: predictions minus the bar's mean, scaled to Σ|w| = 1."""
     mean, deviation, std = spread(p, scored)
     held = std > FLAT * (np.abs(mean) + train_std)
-    return np.where(held, deviation, 0.0) / np.where(
-        held, np.abs(deviation).sum(axis=1, keepdims=True), 1.0
-    )
+    total = np.abs(deviation).sum(axis=-1, keepdims=True)
+    weights = np.divide(deviation, np.where(held, total, 1.0), out=deviation)
+    return weights if held.all() else np.where(held, weights, 0.0)
 
 
-def panel_exposure(p: np.ndarray, scored: np.ndarray) -> np.ndarray:
-    """The weights without demeaning, [V, N]: prediction ÷ Σ|prediction| of the bar."""
-    total = np.where(scored, np.abs(p), 0.0).sum(axis=1, keepdims=True)
-    return np.where(scored, p, 0.0) / np.where(total > 0, total, 1.0)
+def panel_exposure(p: np.ndarray) -> np.ndarray:
+    """The weights without demeaning, [K, V, N]: prediction ÷ Σ|prediction| of the bar.
+
+    Args:
+        p: 0 where not scored.
+    """
+    total = np.abs(p).sum(axis=-1, keepdims=True)
+    return p / np.where(total > 0, total, 1.0)
 
 
 def few_weights(
     p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, habit: Habits
 ) -> np.ndarray:
-    """Weights [V, N] of fewer than five symbols: clipped position less its training mean, ÷ N.
+    """Weights [K, V, N] of fewer than five symbols: clipped position less its training mean, ÷ N.
 
     No position at all where the predictions are constant, in training or over the scored cells, or
     where all of these lie beyond one bound: such a constant long would earn the market's return.
     """
-    values = p[scored]
-    position = _clipped(p, habit.std, habit.flat)
-    constant = values.std() <= FLAT * (abs(values.mean()) + habit.std)
-    if habit.flat or constant or position[scored].std() <= FLAT:
-        return np.zeros_like(p)
-    return np.where(scored, position - habit.position, 0.0) / tradable_count
+    values, position = p[:, scored], _clipped(p, habit.std, habit.flat)
+    constant = values.std(axis=1) <= FLAT * (np.abs(values.mean(axis=1)) + habit.std[:, 0, 0])
+    at_bound = position[:, scored].std(axis=1) <= FLAT
+    none = habit.flat | (constant | at_bound)[:, None, None]
+    return np.where(scored & ~none, position - habit.position, 0.0) / tradable_count
 
 
 def few_exposure(
     p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, habit: Habits
 ) -> np.ndarray:
-    """The positions of fewer than five symbols without demeaning, [V, N]; a constant is all in."""
+    """The positions of fewer than five symbols as they are, [K, V, N]; a constant is all in."""
     return np.where(scored, _clipped(p, habit.std, habit.flat), 0.0) / tradable_count
 
 
@@ -94,19 +107,21 @@ def hold(weights: np.ndarray, tradable: np.ndarray, horizon: int) -> np.ndarray:
     sold.
 
     Args:
-        weights: [V, N], decided at each bar; 0 at the bars where the last positions unwind.
+        weights: [..., V, N], decided at each bar; 0 at the bars where the last positions unwind.
         tradable: [V, N] bool.
         horizon: h, in bars.
     """
     if horizon == 1:
         return np.where(tradable, weights, 0.0)
-    total = weights.copy()
-    for age in range(1, min(horizon, len(weights))):
-        total[age:] += weights[:-age]
-    existing = np.minimum(np.arange(1, len(weights) + 1), horizon)[:, None]
+    total, bars = weights.copy(), weights.shape[-2]
+    for age in range(1, min(horizon, bars)):
+        total[..., age:, :] += weights[..., :-age, :]
+    existing = np.minimum(np.arange(1, bars + 1), horizon)[:, None]
     return np.where(tradable, total / existing, 0.0)
 
 
 def traded(held: np.ndarray) -> np.ndarray:
-    """Σ|Δw| of each period, [V]; the first entry counts, from no position."""
-    return np.abs(np.diff(held, axis=0, prepend=0.0)).sum(axis=1)
+    """Σ|Δw| of each period, [..., V]; the first entry counts, from no position."""
+    change = held.copy()
+    change[..., 1:, :] -= held[..., :-1, :]
+    return np.abs(change, out=change).sum(axis=-1)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainable.correlation import ranks
+from trainable.correlation import Units, ranks, units
 from trainable.data.dataset import Dataset
 from trainable.errors import UserError
 from trainable.portfolio import PANEL_SYMBOLS
@@ -19,23 +19,23 @@ class Scoring:
 
     Attributes:
         timestamps: [V] datetime64[ns], of the decisions.
-        bar, symbol: [m] place of each row in the [V, N] grid.
+        row: [V, N] int, the row of each cell; 0 where there is none.
         scored: [V, N] bool, cells that have a row.
         label: [m] float64, target of each row; NaN where undefined.
         returns: [V, N] float64, forward return of each cell; 0 where there is no bar.
         tradable: [V, N] bool.
         suspect: [V, N] bool, the forward return begins or ends at a bad tick.
         tradable_count: [V, 1], number of tradable symbols, at least 1.
-        labelled, label_grid, label_ranks: cells with a finite label, the labels and their ranks,
-            [V, N]; [1, V] for one symbol, whose correlation is over time.
+        labelled: [V, N] bool, cells with a finite label; [1, V] for one symbol, whose correlation
+            is over time. label_count: [V], their number in each line, at least 1.
+        labels, label_ranks: the labels of these cells and their ranks.
         panel: five or more symbols: weights are relative to the bar's mean.
         over_time: one symbol: correlations are over time.
         horizon: in bars. cost_bps: per unit turned over. periods_per_year: bars a year.
     """
 
     timestamps: np.ndarray
-    bar: np.ndarray
-    symbol: np.ndarray
+    row: np.ndarray
     scored: np.ndarray
     label: np.ndarray
     returns: np.ndarray
@@ -43,8 +43,9 @@ class Scoring:
     suspect: np.ndarray
     tradable_count: np.ndarray
     labelled: np.ndarray
-    label_grid: np.ndarray
-    label_ranks: np.ndarray
+    label_count: np.ndarray
+    labels: Units
+    label_ranks: Units
     panel: bool
     over_time: bool
     horizon: int
@@ -52,10 +53,12 @@ class Scoring:
     periods_per_year: float
 
     def grid(self, values: np.ndarray) -> np.ndarray:
-        """Puts one value a row, [m], on the [V, N] grid; 0 where there is no row."""
-        out = np.zeros(self.scored.shape)
-        out[self.bar, self.symbol] = values
-        return out
+        """Puts one value a row, [..., m], on the [V, N] grid; 0 where there is no row."""
+        return np.where(self.scored, values.take(self.row, axis=-1), 0.0)
+
+    def lines(self, grid: np.ndarray) -> np.ndarray:
+        """Turns [..., V, N] so that correlations run along the last axis."""
+        return grid.swapaxes(-1, -2) if self.over_time else grid
 
 
 def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
@@ -72,6 +75,8 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
     bar = time.astype(np.int64) - first
     scored = np.zeros(tradable.shape, dtype=bool)
     scored[bar, symbol] = True
+    row = np.zeros(tradable.shape, dtype=np.int64)
+    row[bar, symbol] = np.arange(len(rows))
     label = dataset.target[rows].astype(np.float64)
     label_grid = np.full(tradable.shape, np.nan)
     label_grid[bar, symbol] = label
@@ -82,8 +87,7 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
     label_grid = np.where(labelled, label_grid, 0.0)
     return Scoring(
         timestamps=dataset.timestamps[bars],
-        bar=bar,
-        symbol=symbol,
+        row=row,
         scored=scored,
         label=label,
         returns=np.where(tradable, forward, 0.0),
@@ -91,8 +95,9 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
         suspect=_suspect(dataset)[bars],
         tradable_count=np.maximum(tradable.sum(axis=1, keepdims=True), 1),
         labelled=labelled,
-        label_grid=label_grid,
-        label_ranks=ranks(label_grid, labelled),
+        label_count=np.maximum(labelled.sum(axis=1), 1),
+        labels=units(label_grid, labelled),
+        label_ranks=units(ranks(label_grid, labelled), labelled),
         panel=len(dataset.symbols) >= PANEL_SYMBOLS,
         over_time=over_time,
         horizon=dataset.horizon,
