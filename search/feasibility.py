@@ -44,7 +44,7 @@ class Feasibility:
         self._spaces: dict[str, BaseDistribution] = {}
         for seen in [*failed, *survived]:
             self._spaces.update(seen.distributions)
-        X = np.array([self._features(seen.params) for seen in [*failed, *survived]])
+        X = self._features([seen.params for seen in [*failed, *survived]])
         y = np.array([1.0] * len(failed) + [0.0] * len(survived))
         self._weights = _logistic(X, y)
 
@@ -52,28 +52,35 @@ class Feasibility:
         """Returns the probability that training with `params` fails; 0 while little is known."""
         if not self.known:
             return 0.0
-        return float(_sigmoid(np.array(self._features(params)) @ self._weights))
+        return float(_sigmoid(self._features([params]) @ self._weights)[0])
 
-    def _features(self, params: Mapping[str, Any]) -> list[float]:
-        """Returns 1, then each parameter centred: numbers within ±½ of their (log) range."""
-        features = [1.0]
+    def _features(self, params: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        """Returns [N, F]: 1, then each parameter centred: numbers within ±½ of their (log) range.
+
+        A number that is missing stands in the middle; of a choice that is missing none is made.
+        """
+        columns: list[Any] = [np.ones(len(params))]
         for name in sorted(self._spaces):
             space = self._spaces[name]
-            given = name in params
+            values = [given.get(name, _MISSING) for given in params]
             if isinstance(space, CategoricalDistribution):
-                features += [float(given and params[name] == choice) for choice in space.choices]
+                columns += [[value == choice for value in values] for choice in space.choices]
             else:
-                features += [_place(params[name], space) if given else 0.0]
-        return features
+                columns.append(_places(values, space))
+        return np.array(columns, dtype=float).T
 
 
-def _place(value: float, space: Any) -> float:
+_MISSING = object()  # None may be a choice
+
+
+def _places(values: Sequence[Any], space: Any) -> np.ndarray:
     low, high = float(space.low), float(space.high)
     if high <= low:
-        return 0.0
+        return np.zeros(len(values))
+    numbers = np.array([math.nan if value is _MISSING else value for value in values], dtype=float)
     if space.log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low) - 0.5
+        low, high, numbers = math.log(low), math.log(high), np.log(numbers)
+    return np.nan_to_num((numbers - low) / (high - low) - 0.5, nan=0.0)
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.lessons import Seen
@@ -47,6 +48,7 @@ class Ledger:
         self.order = 0
         self.enqueued = 0
         self.queue: list[dict[str, Any]] = []
+        self._spaces: dict[str, BaseDistribution] = {}  # the newest of each name
 
     def load(
         self, study: str, trials: Sequence[FrozenTrial], attrs: Mapping[str, Any]
@@ -95,12 +97,21 @@ class Ledger:
         """Enters the next trial, in flight."""
         number = len(self.trial_ids)
         reports = dict(trial.intermediate_values)
-        seen = Seen(number, dict(trial.params), dict(trial.distributions), reports)
+        spaces = {name: self._space(name, space) for name, space in trial.distributions.items()}
+        seen = Seen(number, dict(trial.params), spaces, reports)
         live = Live(trial_id, kind, seen)
         self.trial_ids.append(trial_id)
         self.live[number] = live
         self.searched += live.searched
         return live
+
+    def _space(self, name: str, space: BaseDistribution) -> BaseDistribution:
+        """Returns one object for equal distributions: a search has ten thousand times a few."""
+        known = self._spaces.get(name)
+        if known is not None and known == space:
+            return known
+        self._spaces[name] = space
+        return space
 
     def end(self, number: int, outcome: Mapping[str, Any]) -> Live:
         """Takes a trial out of those in flight and gives its end to what the sampler sees."""

@@ -85,14 +85,15 @@ class Sampler:
 
     def _call(self, space: SpaceFunction, fixed: Mapping[str, Any], seed: int) -> Suggestion:
         tpe = Tpe(self._memory, self._shared or {}, self._startup, seed)
-        trial = _study(ByHand(tpe, fixed) if fixed else tpe).ask()
-        constants = space(trial)
+        study = _study(ByHand(tpe, fixed) if fixed else tpe)
+        constants = space(study.ask())
         if not isinstance(constants, dict):
             raise UserError(
                 f"the space returned {type(constants).__name__}; it must return a dict of constants"
             )
-        check_used(fixed, trial.params, constants)
-        return Suggestion(dict(trial.params), dict(trial.distributions), constants)
+        suggested = study.get_trials(deepcopy=False)[0]
+        check_used(fixed, suggested.params, constants)
+        return Suggestion(suggested.params, suggested.distributions, constants)
 
     def add(self, seen: Seen) -> None:
         """Enters a trial in flight: TPE keeps later suggestions away from it."""
@@ -133,7 +134,11 @@ class Sampler:
         if self._shared is None:
             self._shared = dict(sorted(seen.distributions.items()))
         has = seen.distributions
-        self._shared = {k: space for k, space in self._shared.items() if has.get(k) == space}
+        self._shared = {
+            name: space
+            for name, space in self._shared.items()
+            if has.get(name) is space or has.get(name) == space
+        }
 
 
 def _study(sampler: BaseSampler) -> optuna.Study:
