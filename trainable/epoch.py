@@ -135,5 +135,6 @@ def _ended(member: Member, last: bool) -> Stop | None:
 
 
 def _mean(values: Tensor) -> float | None:
-    good = values[torch.isfinite(values)]
-    return float(good.double().mean()) if len(good) else None
+    each = values.cpu().numpy()
+    good = each[np.isfinite(each)]
+    return float(good.mean(dtype=np.float64)) if len(good) else None
