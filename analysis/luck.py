@@ -1,9 +1,9 @@
 """The luck line: the Sharpe ratio that the best of many useless trials would reach."""
 
 from math import e, sqrt
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import norm
 
 from trainable.errors import UserError
 
@@ -31,8 +31,9 @@ def luck_line(trials: int, periods: int, periods_per_year: float) -> float:
         )
     if trials == 1:
         return 0.0
-    one_in_n = norm.ppf(1 - 1 / trials)
-    one_in_en = norm.ppf(1 - 1 / (trials * e))
+    quantile = NormalDist().inv_cdf
+    one_in_n = quantile(1 - 1 / trials)
+    one_in_en = quantile(1 - 1 / (trials * e))
     expected = (1 - np.euler_gamma) * one_in_n + np.euler_gamma * one_in_en
     return float(expected * sqrt(periods_per_year / periods))
 

@@ -7,10 +7,10 @@ times better; only where even the optimistic end of that difference is small is 
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def flatness(
         return Flatness(False, evidence)
     scale = math.sqrt(periods_per_year)
     improvement, error = (scale * value for value in measured)
-    upper = improvement + float(norm.ppf(rule.confidence)) * error
+    upper = improvement + NormalDist().inv_cdf(rule.confidence) * error
     evidence |= {"improvement": improvement, "standard_error": error, "upper_bound": upper}
     return Flatness(upper < rule.margin and ic_change <= rule.ic_margin, evidence)
 

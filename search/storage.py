@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from sqlalchemy import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.storages import BaseStorage, InMemoryStorage
 
 from search.journal import Journal, OneWriterStorage
 from search.masking import mask
@@ -43,6 +41,8 @@ def sqlite_file(storage: Storage) -> Path | None:
     """Returns the file of an SQLite URL; None for any other storage."""
     if not isinstance(storage, str) or not storage.startswith("sqlite"):
         return None
+    from sqlalchemy import make_url
+
     name = make_url(storage).database
     return Path(name) if name and name != ":memory:" else None
 
@@ -112,6 +112,11 @@ def _open_journal(path: Path, *, create: bool) -> BaseStorage:
 
 
 def _open_database(url: str) -> BaseStorage:
+    # Here, since most searches need no database and would wait for its import.
+    from optuna.storages import RDBStorage
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
     file = sqlite_file(url)
     if file is not None and not file.parent.is_dir():
         raise UserError(f"storage={url}: there is no folder {file.parent}; make it first")
