@@ -63,7 +63,7 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (Journal, "flush", "storage"),
     (Judge, "judge", "judge"),
     (Results, "add", "results"),
-    (Driver, "next_cohort", "driver"),
+    (Driver, "fill", "driver"),
     (Driver, "take", "driver"),
     (noop.NoopCohort, "step", "training"),
     (search.run, "tune_cohorts", "loop"),

@@ -14,7 +14,7 @@ from search.driver import Driver
 from trainable.data.dataset import Dataset
 from trainable.metrics import SCORE_NAMES, scoring
 from trainable.report import Report, Stop
-from trainable.trial import METRIC
+from trainable.trial import IDLE_S, METRIC
 
 EPOCHS = 10
 EXPLODES_ABOVE = 0.05  # learning rate
@@ -40,21 +40,23 @@ class NoopCohort:
     """Members that report at once: a good learning rate earns more, a high one explodes.
 
     Args:
-        members: number, params and last epoch known of each.
         rungs: epochs at which `step` returns; the last one is the end.
         periods: validation periods, of the net returns.
         rows: validation rows, of the predictions.
     """
 
-    def __init__(
-        self, members: Sequence[Mapping[str, Any]], rungs: Sequence[int], periods: int, rows: int
-    ) -> None:
-        self.params = {m["number"]: m["params"] for m in members}
-        self.epochs = {m["number"]: m["known"] for m in members}
+    def __init__(self, rungs: Sequence[int], periods: int, rows: int) -> None:
+        self.params: dict[int, dict[str, Any]] = {}
+        self.epochs: dict[int, int] = {}
         self.rungs = tuple(rungs)
         rng = np.random.default_rng(0)
         self._curves = rng.normal(3e-4, 0.01, (CURVES, periods))
         self._predictions = rng.normal(0.0, 0.01, rows).astype(np.float32)
+
+    def admit(self, members: Sequence[Mapping[str, Any]]) -> None:
+        """Takes members in: number, params and last epoch known of each."""
+        self.params |= {m["number"]: m["params"] for m in members}
+        self.epochs |= {m["number"]: m["known"] for m in members}
 
     def step(self) -> list[Report]:
         """Returns the epochs of every member up to its next rung."""
@@ -116,23 +118,31 @@ class NoopTrial(tune.Trainable):
     """`CohortTrial` for Ray Tune without any training."""
 
     def setup(self, config: dict[str, Any], dataset: Dataset | None = None) -> None:
-        """Takes the first cohort."""
+        """Begins without members."""
         assert dataset is not None
         self.lengths = sizes(dataset)
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Takes the next cohort."""
-        self.cohort = NoopCohort(new_config["members"], new_config["rungs"], *self.lengths)
+        """Begins anew."""
+        self.cohort = NoopCohort(new_config["rungs"], *self.lengths)
         return True
 
     def step(self) -> dict[str, Any]:
         """Returns the reports up to the next rung."""
+        if not self.cohort.epochs:
+            time.sleep(IDLE_S)
         return {"reports": self.cohort.step(), METRIC: len(self.cohort.epochs)}
 
-    def retire(self, numbers: Sequence[int], well: Sequence[int]) -> None:
-        """Takes members out."""
-        self.cohort.retire(numbers)
+    def exchange(
+        self,
+        leaving: Sequence[int],
+        well: Sequence[int],
+        joining: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Takes members out and others in."""
+        self.cohort.retire(leaving)
+        self.cohort.admit(joining)
 
 
 def train_here(
@@ -146,23 +156,20 @@ def train_here(
     on_error: Callable[[list[int], str, str], None],
 ) -> None:
     """Does what `search.tuning.tune_cohorts` does, in this process and without Ray."""
-    running: dict[int, NoopCohort] = {}
+    slots: dict[int, NoopCohort] = {}
     lengths = sizes(dataset)
-    while running or not driver.finished:
+    while (slot := driver.open()) is not None:
+        slots[slot] = NoopCohort(rungs, *lengths)
+    while not driver.finished:
         on_tick()
-        if found := driver.next_cohort():
-            members = [{"number": a.number, "params": a.params, "known": driver.known(a.number)}
-                       for a in found[1]]  # fmt: skip
-            running[found[0]] = NoopCohort(members, rungs, *lengths)
-            continue
-        if not running:
+        if not any(driver.running.values()):
             time.sleep(PAUSE_S)  # the next trials are being asked in another thread
-        for number, cohort in list(running.items()):
-            cohort.retire(driver.take(number, cohort.step()).numbers)
-            cohort.retire([n for n in list(cohort.epochs) if n not in driver.running[number]])
-            if not cohort.epochs:
-                driver.closed(number)
-                del running[number]
+        for slot, cohort in slots.items():
+            cohort.retire(driver.take(slot, cohort.step()).numbers)
+            cohort.admit([
+                {"number": a.number, "params": a.params, "known": driver.known(a.number)}
+                for a in driver.fill(slot)
+            ])  # fmt: skip
 
 
 def sizes(dataset: Dataset) -> tuple[int, int]:

@@ -1,20 +1,28 @@
-"""Which asked trials train together: pools by shape, from which cohorts are cut. Pure."""
+"""Which asked trials train together, and where: the waiting, the slots, who goes to which. Pure."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from search.study import Asked
 
 
+class Key(NamedTuple):
+    """What the members of one cohort share; `single` is the number of one that trains alone."""
+
+    shape: Hashable
+    single: int | None = None
+
+
 @dataclass(frozen=True)
 class Sizes:
-    """How many trials are in flight, and how many train as one.
+    """How many trials are in flight, and how many train in one slot.
 
     Attributes:
-        slots: cohorts that train at once.
+        slots: workers that train at once.
         untold: asked trials in flight at most: more of them would leave the sampler guessing.
-        members: of one cohort at most.
+        members: of one slot, of whatever shapes.
     """
 
     slots: int
@@ -35,44 +43,125 @@ def sizes(trials: int, slots: int, cohort: int | None) -> Sizes:
 
 
 class Pool:
-    """Trials that wait for a place, by what members of one cohort must share."""
+    """Trials that wait for a place, by what members of one cohort share."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Hashable, list[Asked]] = {}
+        self._waiting: dict[Key, list[Asked]] = {}
 
     def __len__(self) -> int:
         """Trials that wait."""
         return sum(len(group) for group in self._waiting.values())
 
-    def add(self, key: Hashable, asked: Asked) -> None:
+    def counts(self) -> dict[Key, int]:
+        """Returns how many wait of each group, the group that came first before the others."""
+        return {key: len(group) for key, group in self._waiting.items()}
+
+    def add(self, key: Key, asked: Asked) -> None:
         """Lets a trial wait among those of its shape."""
         self._waiting.setdefault(key, []).append(asked)
 
-    def cut(self, members: int, more_to_come: bool) -> list[Asked]:
-        """Takes a cohort out: a full one, or the largest there is when no more are to come.
-
-        Args:
-            members: of a full cohort.
-            more_to_come: trials are being asked right now; it is worth waiting for them.
-
-        Returns:
-            The cohort, the longest waiting first; empty where there is none (yet).
-        """
-        if not self._waiting:
-            return []
-        key = max(self._waiting, key=lambda k: min(len(self._waiting[k]), members))
-        group = self._waiting[key]
-        if len(group) < members and more_to_come:
-            return []
-        cohort, rest = group[:members], group[members:]
-        if rest:
+    def take(self, key: Key, count: int) -> list[Asked]:
+        """Takes up to so many of a group out, the longest waiting first."""
+        group = self._waiting.pop(key)
+        if rest := group[count:]:
             self._waiting[key] = rest
-        else:
-            del self._waiting[key]
-        return cohort
+        return group[:count]
 
     def empty(self) -> Sequence[Asked]:
         """Takes all out."""
         waiting = [asked for group in self._waiting.values() for asked in group]
         self._waiting.clear()
         return waiting
+
+
+class Roster:
+    """Who trains in which slot, in cohorts by what their members share."""
+
+    def __init__(self, cohorts: int = 0) -> None:
+        self.cohorts = cohorts  # ids given so far
+        self._slots: dict[int, dict[Key, set[int]]] = {}
+        self._ids: dict[tuple[int, Key], int] = {}
+
+    @property
+    def running(self) -> dict[int, set[int]]:
+        """The members of every open slot."""
+        return {slot: self.members(slot) for slot in self._slots}
+
+    def members(self, slot: int) -> set[int]:
+        """Returns the numbers that train in a slot; none in one that is not open."""
+        return set().union(*self._slots.get(slot, {}).values())
+
+    def open(self, slot: int) -> None:
+        """Opens an empty slot."""
+        self._slots[slot] = {}
+
+    def close(self, slot: int) -> list[int]:
+        """Closes a slot; returns who was still in it."""
+        left = sorted(self.members(slot))
+        for key in self._slots.pop(slot, {}):
+            del self._ids[slot, key]
+        return left
+
+    def join(self, slot: int, key: Key, number: int) -> int:
+        """Enters a member into a slot's cohort of its kind; returns the cohort's id."""
+        if key not in self._slots[slot]:
+            self.cohorts += 1
+            self._slots[slot][key] = set()
+            self._ids[slot, key] = self.cohorts
+        self._slots[slot][key].add(number)
+        return self._ids[slot, key]
+
+    def leave(self, slot: int, number: int) -> None:
+        """Takes a member out of its slot."""
+        for key, members in list(self._slots[slot].items()):
+            members.discard(number)
+            if not members:
+                del self._slots[slot][key], self._ids[slot, key]
+
+    def here(self, slot: int) -> dict[Key, int]:
+        """Returns the sizes of a slot's cohorts."""
+        return {key: len(members) for key, members in self._slots[slot].items()}
+
+    def elsewhere(self, slot: int) -> set[Key]:
+        """Returns the kinds of cohort that other slots train."""
+        return {key for other, cohorts in self._slots.items() if other != slot for key in cohorts}
+
+
+def places(
+    waiting: Mapping[Key, int],
+    here: Mapping[Key, int],
+    elsewhere: Collection[Key],
+    members: int,
+) -> dict[Key, int]:
+    """Returns how many of each waiting group a slot takes in.
+
+    A shape stays with the slot that trains it already, since one full cohort costs less than two
+    halves; a slot that is less than half full also takes shapes of others. Who trains alone has a
+    slot for itself.
+
+    Args:
+        waiting: how many wait of each group, the first to come first.
+        here: sizes of the slot's cohorts.
+        elsewhere: groups that train in other slots.
+        members: of a full slot.
+    """
+    if any(key.single is not None for key in here):
+        return {}
+    if not here and waiting and (first := next(iter(waiting))).single is not None:
+        return {first: 1}
+    shared = [key for key in waiting if key.single is None]
+    free = members - sum(here.values())
+    taken: dict[Key, int] = {}
+
+    def late(key: Key) -> tuple[bool, bool, int, int]:
+        return key not in here, key in elsewhere, -here.get(key, 0), -waiting[key]
+
+    for key in sorted(shared, key=late):
+        foreign = key not in here and key in elsewhere
+        if foreign and 2 * (members - free) >= members:
+            continue
+        count = min(waiting[key], free)
+        if count > 0:
+            taken[key] = count
+            free -= count
+    return taken

@@ -19,6 +19,8 @@ class Course:
     seconds: float = 0.0
     val_loss: float | None = None
     sharpe: float | None = None
+    losses: int = 0
+    lost_at: int | None = None
 
     def count(self, report: Report) -> None:
         """Takes one epoch in."""
@@ -28,6 +30,16 @@ class Course:
         loss = report.values.get("val_loss")
         if loss is not None and (self.val_loss is None or loss < self.val_loss):
             self.val_loss, self.sharpe = loss, report.values.get("sharpe")
+
+    def lose(self, known: int) -> int:
+        """Counts a loss of its worker; returns how many there were without a report since.
+
+        Args:
+            known: its last epoch known.
+        """
+        self.losses = self.losses + 1 if known == self.lost_at else 1
+        self.lost_at = known
+        return self.losses
 
     def facts(self, stop_epoch: int, n_parameters: int) -> dict[str, Any]:
         """Returns what the study keeps of a trial that ended."""

@@ -1,4 +1,4 @@
-"""The search without Ray: hands out cohorts, takes their reports, ends trials, adds the seeds.
+"""The search without Ray: fills slots, takes their reports, ends trials, adds the seeds.
 
 What arrives is kept (results), judged (pruning) and stored (study), in this order: a report is on
 disk before anybody decides on it, and a trial's end is decided before it is told.
@@ -8,29 +8,21 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
-from search.cohorts import Pool, Sizes
+from search.cohorts import Key, Pool, Roster, Sizes, places
 from search.courses import Courses
 from search.prefetch import Prefetcher
 from search.pruning import Judge
 from search.results import Results
 from search.sampler import derive_seed
 from search.study import SEARCHED, Asked, SearchStudy
-from search.verdict import Verdict
+from search.verdict import Ended, Verdict
 from trainable.config import from_params, shape_key
 from trainable.models import BATCHED
 from trainable.report import Report
 
 STATES = {"complete": "COMPLETE", "prune": "PRUNED"}
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Members that the driver ended, for the worker to take out; `well`: with a model to keep."""
-
-    numbers: list[int] = field(default_factory=list)
-    well: list[int] = field(default_factory=list)
+RETRIES = 2  # of a trial whose worker was lost without a report since the loss before
 
 
 class Driver:
@@ -41,7 +33,7 @@ class Driver:
         judge: the pruning rules.
         results: where reports are kept.
         asker: asks for trials in the background.
-        sizes: of cohorts.
+        sizes: of slots.
         finalist_seeds: seeds that each finished configuration is trained with.
         n_parameters: of a trial's model, by its parameters.
         epochs: of a full training; a resumed search may have more than it began with.
@@ -68,16 +60,21 @@ class Driver:
         self.deadline = deadline
         self.waiting, self.seeds = Pool(), Pool()
         self.courses = Courses()
+        self.roster = Roster()
+        self.slots = 0
         self.alone: set[int] = set()
-        self.running: dict[int, set[int]] = {}
-        self.cohorts = 0
         self.reasons: Counter[str] = Counter()
         self._go_on()
 
     @property
+    def running(self) -> dict[int, set[int]]:
+        """The numbers that train, by slot."""
+        return self.roster.running
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        if self.running or len(self.waiting) or len(self.seeds):
+        if any(self.running.values()) or len(self.waiting) or len(self.seeds):
             return False
         self.asker.want(self.sizes.untold)  # raises what asking raised
         return self.asker.exhausted
@@ -87,35 +84,46 @@ class Driver:
         """Whether the time budget is used up."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
-    def next_cohort(self) -> tuple[int, list[Asked]] | None:
-        """Returns a cohort's id and members to start now, or None."""
-        if self.out_of_time:
-            self._end_waiting()
-            return None
+    def open(self) -> int | None:
+        """Opens a slot for a worker; None where all are open."""
         if len(self.running) >= self.sizes.slots:
             return None
-        for asked in self.asker.take(self.sizes.members):
-            self._wait(self.waiting, asked)
-        cohort = self.waiting.cut(self.sizes.members, self.asker.busy)
-        if not cohort and not self.asker.busy:
-            # The sampler does not wait for seeds: all may train at once, on the free slots.
-            share = math.ceil(len(self.seeds) / (self.sizes.slots - len(self.running)))
-            cohort = self.seeds.cut(max(self.sizes.members, share), False)
-        if not cohort:
-            return None
-        self.cohorts += 1
-        self.running[self.cohorts] = {asked.number for asked in cohort}
-        for asked in cohort:
-            self.courses[asked.number].cohort = self.cohorts
-        return self.cohorts, cohort
+        self.slots += 1
+        self.roster.open(self.slots)
+        return self.slots
 
-    def take(self, cohort: int, reports: Sequence[Report]) -> Ended:
-        """Keeps, judges and stores what a cohort reported; says which members it must let go."""
+    def fill(self, slot: int) -> list[Asked]:
+        """Returns the members that a slot takes in now; none when it has enough, or none wait."""
+        if self.out_of_time:
+            self._end_waiting()
+            return []
+        for asked in self.asker.take(self.sizes.untold):
+            self._wait(self.waiting, asked)
+        joining = self._seat(slot, self.waiting, self.sizes.members)
+        if not joining and not len(self.waiting) and not self.asker.busy:
+            # The sampler does not wait for seeds: all may train at once, shared out over the slots.
+            live = len(self.seeds) + sum(map(len, self.running.values()))
+            share = math.ceil(live / self.sizes.slots)
+            joining = self._seat(slot, self.seeds, max(self.sizes.members, share))
+        return joining
+
+    def _seat(self, slot: int, pool: Pool, members: int) -> list[Asked]:
+        here, elsewhere = self.roster.here(slot), self.roster.elsewhere(slot)
+        joining: list[Asked] = []
+        for key, count in places(pool.counts(), here, elsewhere, members).items():
+            for asked in pool.take(key, count):
+                self.courses[asked.number].cohort = self.roster.join(slot, key, asked.number)
+                joining.append(asked)
+        return joining
+
+    def take(self, slot: int, reports: Sequence[Report]) -> Ended:
+        """Keeps, judges and stores what a slot reported; says which members it must let go."""
         new = self.results.add(reports)
         verdicts = self.judge.judge(reports)
+        members = self.roster.members(slot)
         if self.out_of_time:
             late = Verdict("prune", "time_budget", {})
-            live = self.running[cohort] - {n for n, v in verdicts.items() if v.ends}
+            live = members - {n for n, v in verdicts.items() if v.ends}
             verdicts |= dict.fromkeys(live, late)
         ended, well = [], []
         with self.study.together():
@@ -124,53 +132,44 @@ class Driver:
                 value = self.judge.objective(report.number, report.epoch)
                 self.study.report(report.number, report.epoch, value)
             for number, verdict in verdicts.items():
-                if verdict.ends and number in self.running[cohort]:
-                    self.running[cohort].discard(number)
+                if verdict.ends and number in members:
+                    self.roster.leave(slot, number)
                     self._finish(number, STATES[verdict.action], verdict.reason or "", verdict)
                     ended.append(number)
                     if verdict.action == "complete":
                         well.append(number)
-        if self._thinned(cohort, reports):
-            for number in sorted(self.running[cohort]):
-                self._wait_again(number)
-            self.running[cohort].clear()
         return Ended(ended, well)
 
     def known(self, number: int) -> int:
         """Returns the last epoch of a trial whose report is kept."""
         return self.results.last_epoch(number)
 
-    def closed(self, cohort: int) -> None:
-        """Notes that a cohort gave its slot back."""
-        self.running.pop(cohort, None)
+    def closed(self, slot: int) -> None:
+        """Notes that a worker is gone whose members have all ended."""
+        self.roster.close(slot)
 
-    def lost(self, cohort: int, reason: str, text: str) -> list[int]:
-        """Ends the member of a cohort that failed for good; of several, tries each alone first.
+    def lost(self, slot: int, reason: str, text: str) -> list[int]:
+        """Takes back the members of a worker that failed; returns the numbers that failed for good.
 
-        Returns the numbers that failed.
+        A lost worker's go on from their checkpoints elsewhere. After an error, and when workers
+        are lost again and again, each is tried alone, and fails alone.
         """
-        numbers = sorted(self.running.pop(cohort, set()))
-        if len(numbers) > 1:
-            self.alone |= set(numbers)
-            for number in numbers:
-                self._wait_again(number)
-            return []
+        failed = []
+        numbers = self.roster.close(slot)
         for number in numbers:
-            last = text.strip().splitlines()[-1] if text.strip() else reason
-            self._finish(number, "FAIL", reason, Verdict("prune", reason, {"error": last[:500]}))
-        return numbers
-
-    def _thinned(self, cohort: int, reports: Sequence[Report]) -> bool:
-        """Whether the survivors of a rung had better wait for others of their shape and age.
-
-        A cohort of one or two would hold a core that a full one could use.
-        """
-        live = self.running[cohort]
-        if not live or len(live) > self.sizes.members // 2:
-            return False
-        at_rung = any(r.epoch in self.judge.levels for r in reports if r.number in live)
-        searched = all(self.courses[number].asked.kind in SEARCHED for number in live)
-        return at_rung and searched and not (self.asker.exhausted and not len(self.waiting))
+            times = self.courses[number].lose(self.known(number))
+            if reason == "worker_lost" and times <= RETRIES:
+                self._wait_again(number)
+            elif len(numbers) > 1:
+                self.alone.add(number)
+                self._wait_again(number)
+            else:
+                last = text.strip().splitlines()[-1] if text.strip() else reason
+                self._finish(
+                    number, "FAIL", reason, Verdict("prune", reason, {"error": last[:500]})
+                )
+                failed.append(number)
+        return failed
 
     def _go_on(self) -> None:
         """Takes up what an earlier driver left: its reports, its running trials, its seeds."""
@@ -180,7 +179,7 @@ class Driver:
             if row.state == "RUNNING" and "train/epochs" in params:
                 params = {**params, "train/epochs": self.epochs}
             self._enter(Asked(row.number, params, row.kind, row.seed, row.parent))
-            self.cohorts = max(self.cohorts, row.facts.get("cohort") or 0)
+            self.roster.cohorts = max(self.roster.cohorts, row.facts.get("cohort") or 0)
             if row.state != "RUNNING" and row.kind in SEARCHED:
                 self.reasons[row.reason or ""] += 1
         batches = list(self.results.batches())
@@ -212,8 +211,7 @@ class Driver:
             self._enter(asked)
         config = from_params(asked.params)
         single = asked.number in self.alone or config.model.name not in BATCHED
-        key = (shape_key(config), self.known(asked.number), asked.number if single else None)
-        pool.add(key, asked)
+        pool.add(Key(shape_key(config), asked.number if single else None), asked)
 
     def _enter(self, asked: Asked) -> None:
         self.courses.add(asked)

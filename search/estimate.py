@@ -1,6 +1,5 @@
 """How long a search will take: the steps it expects, times what a step takes here."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,11 +7,11 @@ import torch
 
 from search.cohorts import sizes
 from search.plan import Plan
+from trainable.calibration import best_size, step_seconds
 from trainable.config import TrialConfig, shape_key
-from trainable.member import Ticket
-from trainable.training import Training
+from trainable.data.view import make_view
 
-STEPS = 60  # measured; a few more come first, uncounted
+STEPS = 20  # measured; one more comes first, uncounted
 
 
 @dataclass(frozen=True)
@@ -55,13 +54,11 @@ def estimate(plan: Plan, slots: int) -> Estimate:
     for config in plan.facts.configs:
         by_shape.setdefault(shape_key(config), []).append(config)
     configs = max(by_shape.values(), key=len)
-    members = sizes(settings.trials, slots, settings.cohort_size).members
+    most = sizes(settings.trials, slots, settings.cohort_size).members
     torch.set_num_threads(1)  # as the workers do
-    chosen = [configs[i % len(configs)] for i in range(members)]
-    training = Training([Ticket(i, c) for i, c in enumerate(chosen)], plan.dataset)
-    training.run_steps(1)
-    begun = time.perf_counter()
-    measured = training.run_steps(STEPS)
-    step = (time.perf_counter() - begun) / measured / members
-    steps = epochs * training.batches
+    view = make_view(plan.dataset, configs[0].data)
+    members = best_size(configs[0], view, "cpu", most)
+    step = step_seconds([configs[i % len(configs)] for i in range(members)], view, "cpu", STEPS)
+    train = configs[0].train
+    steps = epochs * (train.steps_per_epoch or len(view.train_rows) // train.batch_size)
     return Estimate(epochs, steps, step * 1e6, steps * step / slots)

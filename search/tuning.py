@@ -1,8 +1,11 @@
-"""Thin adapters between Ray Tune and the driver: Searcher, scheduler, callback."""
+"""Thin adapters between Ray Tune and the driver: Searcher, scheduler, callback.
+
+A Tune trial is a slot: a worker that stays until the search is over, and takes in new members
+whenever others have left it.
+"""
 
 import os
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +22,6 @@ from search.driver import Driver
 from trainable.data.dataset import Dataset
 from trainable.trial import METRIC, CohortTrial
 
-PAUSE_S = 0.002  # between two looks for the trials that are being asked
-RETRIES = 2  # of a cohort whose worker was lost or raised
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a tenth of a second a trial
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune would return as if it had finished
@@ -49,15 +50,15 @@ def tune_cohorts(
     on_tick: Callable[[], None],
     on_error: Callable[[list[int], str, str], None],
 ) -> None:
-    """Trains cohorts until the driver has none left.
+    """Trains until the driver has nothing left.
 
     Args:
-        driver: hands out cohorts and takes their reports.
+        driver: fills slots and takes their reports.
         dataset: put into the object store once.
         folder: of the run.
         rungs: epochs at which the workers return.
-        cpus: CPU cores of a cohort.
-        gpus: share of a GPU of a cohort.
+        cpus: CPU cores of a slot.
+        gpus: share of a GPU of a slot.
         on_tick: called several times a second, between two events; may raise `Interrupted`.
         on_error: (numbers, reason, traceback) of members that failed for good.
     """
@@ -65,6 +66,7 @@ def tune_cohorts(
     common = {
         "folder": str(folder.absolute()),
         "rungs": list(rungs),
+        "members": driver.sizes.members,
         "threads": max(1, int(cpus)),
         "gpu": gpus > 0,
     }
@@ -79,7 +81,7 @@ def tune_cohorts(
                 metric=METRIC,
                 mode="max",
                 num_samples=-1,
-                search_alg=CohortSearcher(seat, common, on_tick),
+                search_alg=CohortSearcher(seat, common),
                 scheduler=CohortScheduler(seat),
                 reuse_actors=True,
             ),
@@ -88,7 +90,7 @@ def tune_cohorts(
                 storage_path=scratch,
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                failure_config=tune.FailureConfig(max_failures=0),  # the driver's retries know more
                 callbacks=[_Watch(seat, on_tick, on_error)],
             ),
         )
@@ -125,33 +127,23 @@ class _Local:
 
 
 class CohortSearcher(_Local, Searcher):
-    """Suggests the driver's next cohort as one Tune trial."""
+    """Suggests the driver's free slots as Tune trials."""
 
-    def __init__(self, seat: _Seat, common: dict[str, Any], on_tick: Callable[[], None]) -> None:
+    def __init__(self, seat: _Seat, common: dict[str, Any]) -> None:
         _Local.__init__(self, seat)
         Searcher.__init__(self, metric=METRIC, mode="max")
         self.common = common
-        self.on_tick = on_tick
 
     def suggest(self, trial_id: str) -> Any:
-        """Returns a cohort's config, None when there is none now, or FINISHED."""
+        """Returns a slot's config, None when all are taken, or FINISHED.
+
+        The slot is still empty: its members are asked while its worker starts.
+        """
         with self.seat() as driver:
-            found = None
-            while found is None:
-                if driver.finished:
-                    return Searcher.FINISHED
-                found = driver.next_cohort()
-                if found is None and driver.running:
-                    return None
-                if found is None:  # nothing trains: Tune would sleep for two seconds
-                    self.on_tick()
-                    time.sleep(PAUSE_S)
-            cohort, asked = found
-            members = [
-                {"number": a.number, "params": a.params, "known": driver.known(a.number)}
-                for a in asked
-            ]
-        return {**self.common, "cohort": cohort, "members": members}
+            if driver.finished:
+                return Searcher.FINISHED
+            slot = driver.open()
+        return None if slot is None else {**self.common, "slot": slot}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -166,48 +158,44 @@ class CohortSearcher(_Local, Searcher):
 
 
 class CohortScheduler(_Local, FIFOScheduler):
-    """Passes a cohort's reports to the driver and takes ended members out of the cohort."""
+    """Passes a slot's reports to the driver, and what it decides to the worker."""
 
     def __init__(self, seat: _Seat) -> None:
         _Local.__init__(self, seat)
         FIFOScheduler.__init__(self)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Returns STOP when no member is left, else CONTINUE with those that are."""
-        cohort = trial.config["cohort"]
+        """Returns STOP when nothing is left to train, else CONTINUE after the exchange."""
+        slot = trial.config["slot"]
         reports = result.pop("reports")
         with self.seat() as driver:
-            ended = driver.take(cohort, reports)
-        live = driver.running[cohort]
+            ended = driver.take(slot, reports)
+            joining = [
+                {"number": a.number, "params": a.params, "known": driver.known(a.number)}
+                for a in driver.fill(slot)
+            ]
+            over = driver.finished
         stopped = {report.number for report in reports if report.stop is not None}
         leaving = [number for number in ended.numbers if number not in stopped]
-        if leaving:
+        if leaving or joining:
             # Actor calls are ordered: this runs before the next step.
             tune_controller._schedule_trial_task(
                 trial=trial,
-                method_name="retire",
-                args=(leaving, [number for number in ended.well if number in leaving]),
-                on_error=self._not_retired,
+                method_name="exchange",
+                args=(leaving, [number for number in ended.well if number in leaving], joining),
+                on_error=self._not_exchanged,
             )
-        if not live:
-            return TrialScheduler.STOP
-        # A worker that is lost starts again from this config: with its live members.
-        trial.config["members"] = [
-            {**member, "known": driver.known(member["number"])}
-            for member in trial.config["members"]
-            if member["number"] in live
-        ]
-        return TrialScheduler.CONTINUE
+        return TrialScheduler.STOP if over else TrialScheduler.CONTINUE
 
-    def _not_retired(self, trial: Trial, error: Exception) -> None:
-        """Ends the search, unless the worker died: it starts again without those members."""
+    def _not_exchanged(self, trial: Trial, error: Exception) -> None:
+        """Ends the search, unless the worker died: its next step says so, too."""
         if not isinstance(error, RayActorError):
             with self.seat():
                 raise error
 
 
 class _Watch(_Local, Callback):
-    """Ticks, and tells the driver of cohorts that ended or failed for good."""
+    """Ticks, and tells the driver of slots that closed or failed."""
 
     def __init__(
         self,
@@ -225,7 +213,7 @@ class _Watch(_Local, Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         with self.seat() as driver:
-            driver.closed(trial.config["cohort"])
+            driver.closed(trial.config["slot"])
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -234,7 +222,7 @@ class _Watch(_Local, Callback):
         text = Path(path).read_text(encoding="utf-8") if path and Path(path).exists() else ""
         reason = stop_reason(trial.get_pickled_error() if path else None, text)
         with self.seat() as driver:
-            numbers = driver.lost(trial.config["cohort"], reason, text)
+            numbers = driver.lost(trial.config["slot"], reason, text)
             self.on_error(numbers, reason, text)
 
 

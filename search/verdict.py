@@ -27,3 +27,11 @@ class Verdict:
 
 
 CONTINUE = Verdict("continue")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Members that the driver ended, for the worker to take out; `well`: with a model to keep."""
+
+    numbers: list[int] = field(default_factory=list)
+    well: list[int] = field(default_factory=list)

@@ -72,7 +72,8 @@ def test_noop_members_report_to_the_rung_and_explode_at_high_rates() -> None:
         {"number": n, "params": {**params, "optimizer/lr": rate}, "known": known}
         for n, rate, known in [(0, 1e-3, 0), (1, 0.2, 0), (2, 1e-3, 1)]
     ]
-    cohort = noop.NoopCohort(members, (1, 4, 10), periods=5, rows=7)
+    cohort = noop.NoopCohort((1, 4, 10), periods=5, rows=7)
+    cohort.admit(members)
     first = cohort.step()
     assert [(r.number, r.epoch) for r in first] == [(0, 1), (1, 1), (2, 2), (2, 3), (2, 4)]
     assert [r.number for r in first if r.stop is not None] == [1]

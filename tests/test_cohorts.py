@@ -1,17 +1,19 @@
-"""Cohorts: full ones first, the rest when nothing more is to come, nobody left behind."""
-
-from collections import Counter
+"""Who goes to which slot: shapes stay together, slots stay busy, nobody is left behind."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.cohorts import Pool, sizes
+from search.cohorts import Key, Pool, Roster, places, sizes
 from search.study import Asked
 
 
 def asked(number: int) -> Asked:
     return Asked(number, {}, "search", seed=number)
+
+
+A, B, C = Key("a"), Key("b"), Key("c")
+LONE = Key("a", single=7)
 
 
 def numbers(cohort: list[Asked]) -> list[int]:
@@ -38,41 +40,58 @@ def test_untold_trials_are_few_and_shared_over_the_slots(
     assert found.members * slots >= found.untold or cohort is not None
 
 
-def test_a_full_cohort_is_cut_in_order_of_arrival() -> None:
+def test_the_pool_gives_the_longest_waiting_of_a_group() -> None:
     pool = Pool()
-    for number in range(5):
-        pool.add("a", asked(number))
-    assert numbers(pool.cut(3, more_to_come=True)) == [0, 1, 2]
-    assert len(pool) == 2
-    assert pool.cut(3, more_to_come=True) == []
-    assert numbers(pool.cut(3, more_to_come=False)) == [3, 4]
-    assert (len(pool), pool.cut(3, more_to_come=False)) == (0, [])
-
-
-def test_shapes_never_mix_and_the_largest_group_goes_first() -> None:
-    pool = Pool()
-    for number, key in enumerate("abbab"):
+    for number, key in enumerate([A, B, A, A]):
         pool.add(key, asked(number))
-    assert numbers(pool.cut(9, more_to_come=False)) == [1, 2, 4]
-    assert numbers(pool.cut(9, more_to_come=False)) == [0, 3]
-
-
-def test_emptying_takes_all() -> None:
-    pool = Pool()
-    for number, key in enumerate("abc"):
-        pool.add(key, asked(number))
-    assert sorted(member.number for member in pool.empty()) == [0, 1, 2]
+    assert pool.counts() == {A: 3, B: 1}
+    assert numbers(pool.take(A, 2)) == [0, 2]
+    assert numbers(pool.take(A, 2)) == [3]
+    assert (len(pool), pool.counts()) == (1, {B: 1})
+    assert [member.number for member in pool.empty()] == [1]
     assert (len(pool), pool.empty()) == (0, [])
 
 
-@given(st.lists(st.sampled_from("abcd"), max_size=40), st.integers(1, 9))
-def test_everyone_is_cut_exactly_once(keys: list[str], members: int) -> None:
-    pool = Pool()
-    for number, key in enumerate(keys):
-        pool.add(key, asked(number))
-    seen: Counter[int] = Counter()
-    while cohort := pool.cut(members, more_to_come=False):
-        assert len(cohort) <= members
-        assert len({keys[member.number] for member in cohort}) == 1
-        seen.update(numbers(cohort))
-    assert seen == Counter(range(len(keys)))
+def test_the_roster_knows_who_trains_where() -> None:
+    roster = Roster(cohorts=4)
+    roster.open(1)
+    roster.open(2)
+    assert [roster.join(1, A, 10), roster.join(1, A, 11), roster.join(2, A, 12)] == [5, 5, 6]
+    assert roster.join(1, B, 13) == 7
+    assert roster.running == {1: {10, 11, 13}, 2: {12}}
+    assert (roster.here(1), roster.elsewhere(1)) == ({A: 2, B: 1}, {A})
+    roster.leave(2, 12)
+    assert roster.elsewhere(1) == set()
+    assert roster.join(2, A, 14) == 8  # another cohort of that shape
+    assert roster.close(1) == [10, 11, 13]
+    assert roster.close(1) == []
+
+
+def test_a_shape_stays_with_its_slot_before_new_ones_and_those_of_others() -> None:
+    assert places({A: 5, B: 3, C: 4}, {B: 2}, {A}, 8) == {B: 3, C: 3}
+    assert places({A: 5}, {B: 5}, {A}, 8) == {}  # more than half full: others have A
+    assert places({A: 5}, {B: 3}, {A}, 8) == {A: 5}
+    assert places({A: 9}, {}, set(), 8) == {A: 8}
+    assert places({A: 9}, {A: 8}, set(), 8) == {}
+
+
+def test_who_trains_alone_has_a_slot_for_itself() -> None:
+    assert places({LONE: 1, A: 3}, {}, set(), 8) == {LONE: 1}
+    assert places({A: 3, LONE: 1}, {}, set(), 8) == {A: 3}
+    assert places({LONE: 1}, {A: 1}, set(), 8) == {}
+    assert places({A: 3}, {LONE: 1}, set(), 8) == {}
+
+
+@given(
+    st.dictionaries(st.sampled_from([A, B, C]), st.integers(1, 9)),
+    st.dictionaries(st.sampled_from([A, B, C]), st.integers(1, 4)),
+    st.sets(st.sampled_from([A, B, C])),
+    st.integers(1, 12),
+)
+def test_a_slot_takes_no_more_than_it_has_places_and_an_empty_one_takes_somebody(
+    waiting: dict[Key, int], here: dict[Key, int], elsewhere: set[Key], members: int
+) -> None:
+    taken = places(waiting, here, elsewhere, members)
+    assert all(0 < count <= waiting[key] for key, count in taken.items())
+    assert sum(taken.values()) <= max(0, members - sum(here.values()))
+    assert taken or here or not waiting

@@ -31,11 +31,11 @@ def space(trial: optuna.Trial) -> dict:
 class Asker:
     """Asks when it is called: a `Prefetcher` without its thread."""
 
-    def __init__(self, study: SearchStudy, budget: int, ready: int = 0) -> None:
+    def __init__(self, study: SearchStudy, budget: int) -> None:
         self.study, self.budget = study, budget
         self.error: Exception | None = None
         self.busy = False
-        self.ready: list[Asked] = [self._ask() for _ in range(ready)]
+        self.ready: list[Asked] = []
 
     def _ask(self) -> Asked:
         self.budget -= 1
@@ -69,14 +69,14 @@ class Rig:
         self.asker = Asker(self.study, 0)
 
     def driver(
-        self, trials: int, *, slots: int = 1, members: int = 4, seeds: int = 3, ready: int = 0
+        self, trials: int, *, slots: int = 1, members: int = 4, seeds: int = 3, untold: int = 16
     ) -> Driver:
         """A driver that takes up whatever there is; nobody is cut by a rung before five values."""
         judge = Judge(LEVELS, DAYS, 252.0)
         left = trials - self.study.searched
-        self.asker = Asker(self.study, left, ready)
+        self.asker = Asker(self.study, left)
         asker: Any = self.asker
-        sizes = Sizes(slots, 16, members)
+        sizes = Sizes(slots, untold, members)
         results = Results(self.folder, SCORED)
         return Driver(self.study, judge, results, asker, sizes, seeds, lambda asked: 7, LEVELS[-1])
 
@@ -105,30 +105,33 @@ def report(number: int, epoch: int, stop: Stop | None = None, **values: float) -
     )
 
 
-def cohort_of(driver: Driver) -> tuple[int, list[int]]:
-    found = driver.next_cohort()
-    assert found is not None
-    return found[0], [asked.number for asked in found[1]]
+def filled(driver: Driver) -> tuple[int, list[int]]:
+    """Opens a slot and fills it; returns it with its members."""
+    slot = driver.open()
+    assert slot is not None
+    return slot, [asked.number for asked in driver.fill(slot)]
 
 
 def finish_all(driver: Driver) -> None:
-    """Trains every cohort from where it stands to its last epoch."""
+    """Trains whoever there is in one slot, epoch by epoch, each to its last."""
+    slot = driver.open()
+    assert slot is not None
+    driver.fill(slot)
     while not driver.finished:
-        cohort, numbers = cohort_of(driver)
-        for epoch in range(1, LEVELS[-1] + 1):
-            live = [n for n in numbers if n in driver.running[cohort] and epoch > driver.known(n)]
+        reports = []
+        for number in sorted(driver.running[slot]):
+            epoch = driver.known(number) + 1
             stop = Stop("completed") if epoch == LEVELS[-1] else None
-            if live:
-                driver.take(cohort, [report(n, epoch, stop) for n in live])
-        assert not driver.running[cohort]
-        driver.closed(cohort)
+            reports.append(report(number, epoch, stop))
+        driver.take(slot, reports)
+        driver.fill(slot)
+    driver.closed(slot)
 
 
 def test_a_search_ends_every_trial_with_its_facts(rig: Rig) -> None:
     driver = rig.driver(trials=4, seeds=1)
     finish_all(driver)
     assert rig.ends() == dict.fromkeys(range(4), ("COMPLETE", "completed"))
-    assert driver.next_cohort() is None
     row = rig.study.rows()[2]
     assert row.facts == {
         "stop_epoch": 4, "epochs": 4, "steps": 40, "seconds": 2.0, "n_parameters": 7, "cohort": 1,
@@ -158,19 +161,19 @@ def test_a_report_is_kept_then_judged_then_stored(
         (driver.study, "finish"),
     ]:  # fmt: skip
         spy(owner, name)
-    cohort, _ = cohort_of(driver)
-    driver.take(cohort, [report(0, 1, Stop("collapsed", {"spread": 0.0}))])
+    slot, _ = filled(driver)
+    driver.take(slot, [report(0, 1, Stop("collapsed", {"spread": 0.0}))])
     assert order == ["add", "judge", "report", "finish"]
 
 
 def test_repeated_reports_change_nothing(rig: Rig) -> None:
     driver = rig.driver(trials=2, seeds=1)
-    cohort, _ = cohort_of(driver)
+    slot, _ = filled(driver)
     first = [report(0, 1), report(1, 1, Stop("nan_explosion", {"step": 3}))]
-    assert driver.take(cohort, first).numbers == [1]
+    assert driver.take(slot, first).numbers == [1]
     before = rig.study.rows()
     again = [report(0, 1, sharpe=9.0), report(1, 1), report(1, 2)]
-    assert driver.take(cohort, again).numbers == []
+    assert driver.take(slot, again).numbers == []
     assert rig.study.rows() == before
     assert driver.courses[0].seconds == 0.5
     assert driver.known(0) == 1
@@ -179,44 +182,33 @@ def test_repeated_reports_change_nothing(rig: Rig) -> None:
 
 def test_numeric_failures_say_why(rig: Rig) -> None:
     driver = rig.driver(trials=2, seeds=1)
-    cohort, _ = cohort_of(driver)
+    slot, _ = filled(driver)
     evidence = {"step": 3, "tensor": "loss", "value": "nan", "lr": 0.1}
-    ended = driver.take(cohort, [report(1, 1, Stop("nan_explosion", evidence)), report(0, 1)])
+    ended = driver.take(slot, [report(1, 1, Stop("nan_explosion", evidence)), report(0, 1)])
     assert (ended.numbers, ended.well) == ([1], [])
     row = rig.study.rows()[1]
     assert (row.state, row.reason, row.evidence) == ("PRUNED", "nan_explosion", evidence)
-    assert driver.running[cohort] == {0}
+    assert driver.running[slot] == {0}
 
 
-def test_losers_of_a_rung_leave_and_the_few_survivors_wait_for_others(rig: Rig) -> None:
+def test_losers_of_a_rung_leave_and_others_take_their_places(rig: Rig) -> None:
     driver = rig.driver(trials=16, members=8)
-    cohort, numbers = cohort_of(driver)
+    slot, numbers = filled(driver)
     assert numbers == list(range(8))
-    ended = driver.take(cohort, [report(n, 1) for n in numbers])
+    ended = driver.take(slot, [report(n, 1) for n in numbers])
     pruned = {n for n, end in rig.ends().items() if end == ("PRUNED", "asha_rung")}
     assert set(ended.numbers) == pruned
     survivors = set(numbers) - pruned
     assert 0 < len(survivors) <= 4
     assert max(survivors) == 7  # the best of all
-    assert driver.running[cohort] == set()  # the worker stops here: nobody is left in it
-    driver.closed(cohort)
-    second, others = cohort_of(driver)
-    assert set(others) == set(range(8, 16))  # a full cohort goes first
-    driver.take(second, [report(n, 1, sharpe=-float(n)) for n in others])
-    driver.closed(second)
-    third, continued = cohort_of(driver)
-    assert set(continued) == survivors
-    assert {driver.known(n) for n in continued} == {1}
-    driver.take(third, [report(n, 2) for n in continued])
-    assert driver.running[third] == set(continued)  # epoch 2 is no rung
-    assert driver.study.rows()[7].state == "RUNNING"
-
-
-def test_the_last_survivors_train_on_where_nobody_will_join_them(rig: Rig) -> None:
-    driver = rig.driver(trials=8, members=8)
-    cohort, numbers = cohort_of(driver)
-    driver.take(cohort, [report(n, 1) for n in numbers])
-    assert 0 < len(driver.running[cohort]) <= 4
+    joined = {asked.number for asked in driver.fill(slot)}
+    assert joined == set(range(8, 8 + len(pruned)))  # as many as places are free
+    assert driver.running[slot] == survivors | joined
+    assert len({driver.courses[n].cohort for n in survivors | joined}) == 1
+    reports = [report(n, 2) for n in survivors] + [report(n, 1, sharpe=-float(n)) for n in joined]
+    driver.take(slot, reports)
+    assert survivors <= driver.running[slot]  # epoch 2 is no rung
+    assert not joined & driver.running[slot]
 
 
 def test_seeds_are_added_once_for_each_finished_configuration(rig: Rig) -> None:
@@ -238,35 +230,52 @@ def test_seeds_are_added_once_for_each_finished_configuration(rig: Rig) -> None:
 
 def test_pruned_and_failed_configurations_get_no_seeds(rig: Rig) -> None:
     driver = rig.driver(trials=2)
-    cohort, _ = cohort_of(driver)
-    driver.take(cohort, [report(0, 1, Stop("collapsed", {}))])
-    assert driver.lost(cohort, "worker_lost", "Traceback\nActorDiedError: gone\n") == [1]
+    slot, _ = filled(driver)
+    driver.take(slot, [report(0, 1, Stop("collapsed", {}))])
+    assert driver.lost(slot, "error", "Traceback\nValueError: 3\n") == [1]
     assert driver.finished
     assert len(rig.study.rows()) == 2
 
 
-def test_a_lost_cohort_fails_with_the_last_line_of_its_traceback(rig: Rig) -> None:
-    driver = rig.driver(trials=2)
-    cohort, _ = cohort_of(driver)
-    driver.take(cohort, [report(0, 1)])
-    assert driver.lost(cohort, "error", "Traceback …\nValueError: 3\n") == []
-    for turn in range(2):  # each is tried alone: one of them was the culprit
-        alone, numbers = cohort_of(driver)
-        assert numbers == [turn]
-        assert driver.known(0) == 1
-        assert driver.lost(alone, "error", "Traceback …\nValueError: 3\n") == [turn]
-        assert driver.lost(alone, "error", "again") == []
-    for row in rig.study.rows():
-        assert (row.state, row.reason) == ("FAIL", "error")
-        assert row.evidence == {"error": "ValueError: 3"}
+def test_after_an_error_each_is_tried_alone_and_only_the_culprits_fail(rig: Rig) -> None:
+    driver = rig.driver(trials=2, seeds=1)
+    slot, _ = filled(driver)
+    driver.take(slot, [report(0, 1)])
+    assert driver.lost(slot, "error", "Traceback …\nValueError: 3\n") == []
+    slot, numbers = filled(driver)
+    assert numbers == [0]
+    assert driver.known(0) == 1
+    assert driver.fill(slot) == []  # nobody joins one who is tried alone
+    driver.take(slot, [report(0, 4, Stop("completed"))])
+    assert [asked.number for asked in driver.fill(slot)] == [1]
+    assert driver.lost(slot, "error", "Traceback …\nValueError: 3\n") == [1]
+    assert driver.lost(slot, "error", "again") == []
+    assert rig.ends() == {0: ("COMPLETE", "completed"), 1: ("FAIL", "error")}
+    assert rig.study.rows()[1].evidence == {"error": "ValueError: 3"}
     assert driver.finished
+
+
+def test_members_of_a_lost_worker_go_on_until_they_are_lost_again_and_again(rig: Rig) -> None:
+    driver = rig.driver(trials=2, seeds=1)
+    for turn in range(4):  # progress in between: nobody is to blame
+        slot, numbers = filled(driver)
+        assert numbers == [0, 1]
+        if turn < 2:
+            driver.take(slot, [report(n, turn + 1, sharpe=1.0) for n in numbers])
+        assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == []
+    slot, numbers = filled(driver)
+    assert numbers == [0]  # three times at the same epoch: alone
+    assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == [0]
+    slot, numbers = filled(driver)
+    driver.take(slot, [report(1, 4, Stop("completed"))])
+    assert rig.ends() == {0: ("FAIL", "worker_lost"), 1: ("COMPLETE", "completed")}
 
 
 def test_resume_adds_only_the_seeds_that_are_missing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     driver = rig.driver(trials=1, seeds=3)
-    cohort, _ = cohort_of(driver)
+    slot, _ = filled(driver)
     plain = rig.study.add
 
     def killed(*args: Any) -> Asked:
@@ -276,7 +285,7 @@ def test_resume_adds_only_the_seeds_that_are_missing(
 
     monkeypatch.setattr(rig.study, "add", killed)
     with pytest.raises(SystemExit):
-        driver.take(cohort, [report(0, 4, Stop("completed"))])
+        driver.take(slot, [report(0, 4, Stop("completed"))])
     monkeypatch.undo()
     assert len(rig.study.rows()) == 2
     resumed = rig.driver(trials=1, seeds=3)
@@ -290,8 +299,8 @@ def test_resume_adds_only_the_seeds_that_are_missing(
 
 def test_what_was_kept_but_not_stored_is_stored_at_resume(rig: Rig) -> None:
     driver = rig.driver(trials=3, seeds=1)
-    cohort, _ = cohort_of(driver)
-    driver.take(cohort, [report(n, 1) for n in range(3)])
+    slot, _ = filled(driver)
+    driver.take(slot, [report(n, 1) for n in range(3)])
     # Killed right after the next reports were on disk.
     driver.results.add([report(0, 2), report(1, 2, Stop("nan_explosion", {"step": 15}))])
     resumed = rig.driver(trials=3, seeds=1)
@@ -301,31 +310,27 @@ def test_what_was_kept_but_not_stored_is_stored_at_resume(rig: Rig) -> None:
     assert [sorted(row.reports) for row in rows] == [[1, 2], [1, 2], [1]]
     assert rows[0].reports[2] == pytest.approx(0.15)
     assert rows[1].facts["steps"] == 20
-    groups = [numbers for _, numbers in (cohort_of(resumed),)]
-    assert groups == [[0]] or groups == [[2]]  # epochs 2 and 1: not the same age
-    assert len(resumed.waiting) == 1
+    _, numbers = filled(resumed)
+    assert numbers == [0, 2]  # of whatever age
 
 
 def test_resume_equals_no_interruption(tmp_path: Path) -> None:
     def one(name: str, kill_after: int | None) -> list[tuple]:
         rig = Rig(tmp_path / name)
         driver = rig.driver(trials=8, members=3, seeds=1)
-        taken = 0
+        taken, slot = 0, None
         while not driver.finished:
-            cohort, numbers = cohort_of(driver)
-            for epoch in range(1, 5):
-                live = [n for n in numbers if n in driver.running[cohort]]
-                live = [n for n in live if driver.known(n) < epoch]
-                stop = Stop("completed") if epoch == 4 else None
-                if not live:
-                    continue
-                driver.take(cohort, [report(n, epoch, stop) for n in live])
-                taken += 1
-                if taken == kill_after:
-                    driver = rig.driver(trials=8, members=3, seeds=1)
-                    break
-            else:
-                driver.closed(cohort)
+            if slot is None:
+                slot, _ = filled(driver)
+            reports = []
+            for number in sorted(driver.running[slot]):
+                epoch = driver.known(number) + 1
+                reports.append(report(number, epoch, Stop("completed") if epoch == 4 else None))
+            driver.take(slot, reports)
+            driver.fill(slot)
+            taken += 1
+            if taken == kill_after:
+                driver, slot = rig.driver(trials=8, members=3, seeds=1), None
         rows = rig.study.rows()
         kept = Results(rig.folder, SCORED)
         rig.folder.close()
@@ -339,26 +344,24 @@ def test_resume_equals_no_interruption(tmp_path: Path) -> None:
 
 
 def test_out_of_time_everything_ends(rig: Rig) -> None:
-    driver = rig.driver(trials=12, members=4, ready=6)
-    cohort, numbers = cohort_of(driver)
-    driver.take(cohort, [report(n, 1) for n in numbers])
+    driver = rig.driver(trials=12, members=4, untold=6)
+    slot, numbers = filled(driver)
+    driver.take(slot, [report(n, 1) for n in numbers])
     driver.deadline = 0.0
     assert not driver.finished
-    ended = driver.take(cohort, [report(n, 2) for n in numbers[:1]])
+    ended = driver.take(slot, [report(n, 2) for n in numbers[:1]])
     assert set(ended.numbers) == set(numbers)
-    driver.closed(cohort)
-    assert driver.next_cohort() is None
+    assert driver.fill(slot) == []
     assert driver.finished
     assert rig.ends() == dict.fromkeys(range(6), ("PRUNED", "time_budget"))
 
 
 def test_out_of_time_a_finished_trial_is_complete_and_its_seeds_end(rig: Rig) -> None:
     driver = rig.driver(trials=1)
-    cohort, _ = cohort_of(driver)
+    slot, _ = filled(driver)
     driver.deadline = 0.0
-    driver.take(cohort, [report(0, 4, Stop("completed"))])
-    driver.closed(cohort)
-    assert driver.next_cohort() is None
+    driver.take(slot, [report(0, 4, Stop("completed"))])
+    assert driver.fill(slot) == []
     late = ("PRUNED", "time_budget")
     assert rig.ends() == {0: ("COMPLETE", "completed"), 1: late, 2: late}
     assert driver.finished
@@ -366,28 +369,32 @@ def test_out_of_time_a_finished_trial_is_complete_and_its_seeds_end(rig: Rig) ->
 
 def test_a_step_without_reports_is_no_event(rig: Rig) -> None:
     driver = rig.driver(trials=2)
-    cohort, numbers = cohort_of(driver)
-    assert driver.take(cohort, []).numbers == []
-    assert driver.running[cohort] == set(numbers)
+    slot, numbers = filled(driver)
+    assert driver.take(slot, []).numbers == []
+    assert driver.running[slot] == set(numbers)
 
 
 def test_what_asking_raised_ends_the_search_even_when_nothing_runs(rig: Rig) -> None:
     driver = rig.driver(trials=1, seeds=1)
     rig.asker.error = UserError("mine.py:3: no")
-    cohort, _ = cohort_of(driver)
-    driver.take(cohort, [report(0, 4, Stop("completed"))])
-    assert not driver.finished  # it still runs
-    driver.closed(cohort)
+    slot, _ = filled(driver)
+    driver.take(slot, [report(0, 4, Stop("completed"))])
     with pytest.raises(UserError, match=r"mine\.py:3"):
         _ = driver.finished
 
 
-def test_no_more_cohorts_than_slots(rig: Rig) -> None:
+def test_no_more_slots_are_opened_than_there_are(rig: Rig) -> None:
     driver = rig.driver(trials=12, slots=2, members=2)
-    first, _ = cohort_of(driver)
-    cohort_of(driver)
-    assert driver.next_cohort() is None
-    driver.take(first, [report(n, 4, Stop("completed")) for n in driver.running[first]])
-    assert driver.next_cohort() is None  # its worker still holds the slot
-    driver.closed(first)
-    assert driver.next_cohort() is not None
+    first, second = driver.open(), driver.open()
+    assert (first, second) == (1, 2)
+    assert driver.open() is None
+    driver.closed(1)
+    assert driver.open() == 3
+
+
+def test_seeds_are_shared_out_over_the_slots(rig: Rig) -> None:
+    driver = rig.driver(trials=2, slots=2, members=1, seeds=5)
+    slots = [filled(driver) for _ in range(2)]
+    for slot, (number,) in slots:
+        driver.take(slot, [report(number, 4, Stop("completed"))])
+    assert [len(driver.fill(slot)) for slot, _ in slots] == [4, 4]

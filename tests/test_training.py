@@ -222,11 +222,6 @@ def test_the_generator_numbers_its_configurations(executor: str) -> None:
     assert losses == [r.values["val_loss"] for r in alone]
 
 
-def test_predictions_are_sent_only_where_they_are_wanted() -> None:
-    _, reports = trained([config()], narrow(), predictions=False)
-    assert reports[-1].predictions is None
-
-
 def test_few_symbols_are_measured_on_all_training_rows_and_may_sit_at_a_bound() -> None:
     dataset = narrow(symbols=2)
     members, reports = trained([config(train__epochs=2)], dataset)

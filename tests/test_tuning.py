@@ -1,65 +1,93 @@
-"""Ray Tune is never told to wait while nothing trains: it would sleep for whole seconds."""
+"""The adapters of Ray Tune, without Ray: slots open empty, at once, and nobody waits in them."""
 
 from typing import Any
 
 import numpy as np
-import pytest
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from search.study import Asked
-from search.tuning import CohortSearcher, Interrupted, _Seat
-from trainable.report import Report
+from search.tuning import CohortScheduler, CohortSearcher, _Seat
+from search.verdict import Ended
+from trainable.report import Report, Stop
 
 
 class Driver:
-    """Has a cohort after so many looks."""
+    """Has one slot, and one member for it."""
 
-    def __init__(self, looks: int, running: bool = False) -> None:
-        self.looks = looks
-        self.running = {1: {7}} if running else {}
+    def __init__(self) -> None:
+        self.slots = [1]
         self.finished = False
+        self.taken: list[Report] = []
 
-    def next_cohort(self) -> tuple[int, list[Asked]] | None:
-        self.looks -= 1
-        return None if self.looks >= 0 else (2, [Asked(3, {"optimizer/lr": 0.1}, "search", 5)])
+    def open(self) -> int | None:
+        return self.slots.pop() if self.slots else None
+
+    def take(self, slot: int, reports: list[Report]) -> Ended:
+        self.taken += reports
+        return Ended([report.number for report in reports], [1])
+
+    def fill(self, slot: int) -> list[Asked]:
+        return [Asked(3, {"optimizer/lr": 0.1}, "search", 5)]
 
     def known(self, number: int) -> int:
         return 4
 
 
-def searcher(driver: Any, on_tick: Any = lambda: None) -> CohortSearcher:
-    return CohortSearcher(_Seat(driver), {"threads": 1}, on_tick)
+class Controller:
+    """Notes what a worker is to do."""
+
+    def __init__(self) -> None:
+        self.tasks: list[tuple[str, Any]] = []
+
+    def _schedule_trial_task(self, trial: Any, method_name: str, args: Any, on_error: Any) -> None:
+        self.tasks.append((method_name, args))
 
 
-def test_while_nothing_trains_the_searcher_waits_for_what_is_being_asked() -> None:
-    ticks: list[int] = []
-    found = searcher(Driver(looks=3), lambda: ticks.append(1)).suggest("a")
-    member = {"number": 3, "params": {"optimizer/lr": 0.1}, "known": 4}
-    assert found == {"threads": 1, "cohort": 2, "members": [member]}
-    assert len(ticks) == 3
+class Slot:
+    """A Tune trial, as far as it matters here."""
+
+    def __init__(self) -> None:
+        self.config = {"slot": 1}
 
 
-def test_while_something_trains_nobody_waits() -> None:
-    driver = Driver(looks=3, running=True)
-    assert searcher(driver).suggest("a") is None
-    assert driver.looks == 2
+def seat(driver: Any) -> _Seat:
+    return _Seat(driver)
 
 
-def test_a_search_that_ends_meanwhile_is_finished() -> None:
-    driver = Driver(looks=100)
-
-    def end() -> None:
-        driver.finished = True
-
-    assert searcher(driver, end).suggest("a") == Searcher.FINISHED
+def test_a_slot_opens_at_once_and_empty_so_that_its_worker_starts_while_tpe_asks() -> None:
+    searcher = CohortSearcher(seat(Driver()), {"threads": 1})
+    assert searcher.suggest("a") == {"threads": 1, "slot": 1}
+    assert searcher.suggest("b") is None
 
 
-def test_who_waits_can_be_interrupted() -> None:
-    def interrupt() -> None:
-        raise Interrupted("SIGTERM")
+def test_a_finished_search_opens_no_slot() -> None:
+    driver = Driver()
+    driver.finished = True
+    assert CohortSearcher(seat(driver), {}).suggest("a") == Searcher.FINISHED
 
-    with pytest.raises(Interrupted):
-        searcher(Driver(looks=100), interrupt).suggest("a")
+
+def test_who_ended_leaves_and_others_join_in_one_exchange() -> None:
+    driver, controller = Driver(), Controller()
+    reports = [Report(1, 4, 40, {}), Report(2, 2, 20, {}, stop=Stop("collapsed"))]
+    scheduler = CohortScheduler(seat(driver))
+    answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
+    assert answer == TrialScheduler.CONTINUE
+    assert driver.taken == reports
+    joining = [{"number": 3, "params": {"optimizer/lr": 0.1}, "known": 4}]
+    # Trial 2 stopped by itself: its worker has let it go already.
+    assert controller.tasks == [("exchange", ([1], [1], joining))]
+
+
+def test_the_last_exchange_comes_before_the_end() -> None:
+    driver, controller = Driver(), Controller()
+    driver.finished = True
+    driver.fill = lambda slot: []
+    scheduler = CohortScheduler(seat(driver))
+    reports = [Report(1, 4, 40, {})]
+    answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
+    assert answer == TrialScheduler.STOP
+    assert controller.tasks == [("exchange", ([1], [1], []))]
 
 
 def test_a_report_is_printed_without_its_arrays() -> None:

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 from torch import Tensor
 
+from trainable.config import TrialConfig
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -90,6 +92,10 @@ class Engine(Protocol):
 
     def load(self, member: int, state: dict[str, Tensor]) -> None:
         """Takes back what `state` returned."""
+        ...
+
+    def admit(self, configs: Sequence[TrialConfig]) -> None:
+        """Takes further members in, behind those there; only between two plans."""
         ...
 
     def compact(self, keep: Sequence[int]) -> None:

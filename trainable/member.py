@@ -1,6 +1,6 @@
 """What the course of training remembers of one member, and how it is saved."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainable.config import TrialConfig
+from trainable.config import TrialConfig, shape_key
 from trainable.health import Epoch
+from trainable.report import WELL, Report, Stop
 from trainable.schedules import Plateau
 
 
@@ -64,6 +65,27 @@ class Member:
     def __post_init__(self) -> None:
         self.plateau = Plateau(self.config.schedule)
 
+    def report(
+        self,
+        at_epoch_end: bool,
+        values: dict[str, float | None],
+        seconds: float,
+        net_returns: np.ndarray | None,
+        stop: Stop | None,
+    ) -> Report:
+        """Returns the report of the epoch that ended, or of the one that the member stopped in."""
+        ended_well = stop is not None and stop.reason in WELL
+        return Report(
+            number=self.number,
+            epoch=self.epoch if at_epoch_end else self.epoch + 1,
+            steps=self.steps,
+            values=values,
+            seconds=seconds,
+            net_returns=net_returns,
+            stop=stop,
+            predictions=self.best_predictions if ended_well else None,
+        )
+
     def saved(self, state: Mapping[str, Tensor], executor: str) -> Saved:
         """Returns the member with its executor's state, to go on from between two epochs."""
         tensors = {f"now.{name}": tensor for name, tensor in state.items()}
@@ -113,3 +135,9 @@ class Member:
 
 def _within(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def check_shape(tickets: Iterable[Ticket], like: TrialConfig) -> None:
+    """Raises ValueError where somebody is of another shape than `like`."""
+    if any(shape_key(ticket.config) != shape_key(like) for ticket in tickets):
+        raise ValueError("the members of a cohort must be of one shape")

@@ -118,6 +118,10 @@ class SoloEngine:
         self.rng = state["rng"].clone()
         self.keep()
 
+    def admit(self, configs: Sequence[TrialConfig]) -> None:
+        """Raises ValueError: nobody joins a lone member."""
+        raise ValueError("nobody joins a lone member")
+
     def compact(self, keep: Sequence[int]) -> None:
         """Nothing to do: a lone member either trains or the training has ended."""
 

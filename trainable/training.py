@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from trainable import health
-from trainable.config import shape_key
 from trainable.data.dataset import Dataset
 from trainable.data.view import View, make_view
 from trainable.engine import Engine, cause
@@ -15,7 +14,7 @@ from trainable.epoch import finish_epoch, loss_is_lowest, take_failure
 from trainable.errors import look_up
 from trainable.evaluation import Evaluator
 from trainable.executors import EXECUTORS, executor_for
-from trainable.member import Member, Saved, Ticket
+from trainable.member import Member, Saved, Ticket, check_shape
 from trainable.order import BatchOrder
 from trainable.report import Report, Stop
 from trainable.steps import dead_zone, plan_steps
@@ -33,7 +32,6 @@ class Training:
         device: where the view and the weights live.
         dtype: of the weights and the features.
         view: of the dataset, when there is one for this shape's `data` group already.
-        predictions: whether members that end well send their validation predictions.
 
     Attributes:
         ended: members that stopped or retired, by number; the caller may take them out.
@@ -47,28 +45,21 @@ class Training:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         view: View | None = None,
-        predictions: bool = True,
     ) -> None:
-        if len({shape_key(ticket.config) for ticket in tickets}) != 1:
-            raise ValueError("the members of a cohort must be of one shape")
         first = tickets[0].config
+        check_shape(tickets, first)
         self.dataset, self.device = dataset, torch.device(device)
         self.view = view or make_view(dataset, first.data, device, dtype)
         self.executor = executor_for(first) if executor == "auto" else executor
-        configs = [ticket.config for ticket in tickets]
         self.engine: Engine = look_up(EXECUTORS, self.executor, "executor")(
-            configs, self.view.inputs, self.device, dtype
+            [ticket.config for ticket in tickets], self.view.inputs, self.device, dtype
         )
         self.evaluator = Evaluator(dataset, self.view, first.loss.name)
-        self.predictions = predictions
-        self.members = [Member(ticket.number, ticket.config) for ticket in tickets]
+        self.members: list[Member] = []
+        self._enter(tickets)
         self.batch = first.train.batch_size
         self.order = BatchOrder(self.view.train_rows, self.batch)
         self.batches = first.train.steps_per_epoch or self.order.length
-        self.zone = dead_zone(self.members, self.view)
-        for k, ticket in enumerate(tickets):
-            if ticket.saved is not None:
-                self.engine.load(k, self.members[k].restore(ticket.saved, self.executor))
         self.i = 0
         self.seconds, self.begun = 0.0, time.monotonic()
         self.ended: dict[int, Member] = {}
@@ -85,7 +76,7 @@ class Training:
             until: a value of `time.monotonic()` to stop at, after one step or more.
 
         Returns:
-            The reports of members whose epoch (or training) ended; empty when time ran out first.
+            The reports of members whose epoch (or training) ended; none when time ran out first.
         """
         if not self.members:
             return []
@@ -101,11 +92,7 @@ class Training:
         return self._end_epoch()
 
     def run_steps(self, steps: int) -> int:
-        """Trains up to so many steps of an epoch and drops their reports, to time a step.
-
-        Returns:
-            How many were trained, at least 1; fewer than asked at an epoch's end.
-        """
+        """Trains up to so many steps of an epoch, dropping their reports; returns how many."""
         if self.members and self.i in (0, self.batches):
             self._begin_epoch()
             self.i = 0
@@ -113,6 +100,18 @@ class Training:
         while self.members and self.i < min(self.batches, before + steps):
             self._step()
         return max(1, self.i - before)
+
+    def admit(self, tickets: Sequence[Ticket]) -> None:
+        """Takes further members in, of whatever age; only between two epochs of a live cohort."""
+        if not (self.members and self.at_epoch_end()):
+            raise ValueError("members join between two epochs of those that train")
+        check_shape(tickets, self.members[0].config)
+        self.engine.admit([ticket.config for ticket in tickets])
+        self._enter(tickets)
+
+    def member(self, number: int) -> Member:
+        """Returns a member, in training or ended."""
+        return next((m for m in self.members if m.number == number), None) or self.ended[number]
 
     def retire(self, numbers: Sequence[int]) -> None:
         """Takes members out; unknown and retired numbers are ignored."""
@@ -129,6 +128,15 @@ class Training:
     def at_epoch_end(self) -> bool:
         """Whether members stand between two epochs, where `saved` may be called."""
         return self.i == 0
+
+    def _enter(self, tickets: Sequence[Ticket]) -> None:
+        """Takes members in whom the engine has already, and their saved states."""
+        first = len(self.members)
+        self.members += [Member(ticket.number, ticket.config) for ticket in tickets]
+        self.zone = dead_zone(self.members, self.view)
+        for k, ticket in enumerate(tickets, start=first):
+            if ticket.saved is not None:
+                self.engine.load(k, self.members[k].restore(ticket.saved, self.executor))
 
     def _begin_epoch(self) -> None:
         self.steps = plan_steps(self.members, self.order, self.batches, self.device)
@@ -220,18 +228,8 @@ class Training:
         net_returns: np.ndarray | None = None,
         stop: Stop | None = None,
     ) -> Report:
-        member = self.members[k]
-        ended_well = stop is not None and stop.reason in ("completed", "converged")
-        return Report(
-            number=member.number,
-            epoch=member.epoch if self.i == 0 else member.epoch + 1,
-            steps=member.steps,
-            values=values,
-            seconds=self.seconds / len(self.members),
-            net_returns=net_returns,
-            stop=stop,
-            predictions=member.best_predictions if ended_well and self.predictions else None,
-        )
+        share = self.seconds / len(self.members)
+        return self.members[k].report(self.i == 0, values, share, net_returns, stop)
 
     def _keep_only(self, keep: list[int]) -> None:
         if len(keep) == len(self.members):

@@ -1,0 +1,185 @@
+"""What one worker trains: shapes side by side, newcomers at an epoch's end, checkpoints on time."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainings import SMALL, config, narrow, tickets, trained
+from trainable import checkpoint, crew
+from trainable.config import from_params
+from trainable.crew import Crew
+from trainable.member import Ticket
+from trainable.report import Report
+from trainable.training import Training
+
+LATER = time.monotonic() + 3600.0
+
+
+def member(number: int, known: int = 0, **changes: Any) -> dict[str, Any]:
+    params = SMALL | {key.replace("__", "/"): value for key, value in changes.items()}
+    return {"number": number, "params": params | {"train/seed": number}, "known": known}
+
+
+MADE: list[Crew] = []
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    while MADE:
+        MADE.pop().close()
+
+
+def crew_of(folder: Path, rungs: tuple[int, ...] = (1, 3), most: int = 8) -> Crew:
+    MADE.append(Crew(narrow(), folder, rungs, most=most))
+    return MADE[-1]
+
+
+def to_the_end(made: Crew) -> list[Report]:
+    reports = []
+    while made.live:
+        reports += made.step(LATER)
+    return reports
+
+
+def losses(reports: list[Report], number: int) -> list[float | None]:
+    return [report.values["val_loss"] for report in reports if report.number == number]
+
+
+def test_who_joins_trains_as_if_alone_and_so_do_those_who_were_there(tmp_path: Path) -> None:
+    made = crew_of(tmp_path)
+    made.admit([member(0, model__dropout=0.2), member(1)])
+    reports = made.step(LATER)
+    made.admit([member(2, model__dropout=0.3), member(3, model__hidden_dims="6")])
+    assert made.live == [0, 1, 2, 3]
+    reports += to_the_end(made)
+    for each in [member(0, model__dropout=0.2), member(2, model__dropout=0.3), member(1)]:
+        _, alone = trained([from_params(each["params"])], narrow())
+        assert losses(reports, each["number"]) == losses(alone, 0)
+    assert [len(losses(reports, number)) for number in range(4)] == [3, 3, 3, 3]
+
+
+def test_one_step_is_one_epoch_of_the_fullest_cohort_and_small_ones_do_not_starve(
+    tmp_path: Path,
+) -> None:
+    made = crew_of(tmp_path, rungs=(1, 2, 3, 4))
+    made.admit([member(n, train__epochs=4) for n in range(3)])
+    made.admit([member(9, model__hidden_dims="6", train__epochs=4)])
+    turns = [{report.number for report in made.step(LATER)} for _ in range(8)]
+    assert turns[:2] == [{0, 1, 2}, {0, 1, 2}]
+    assert turns[2] == {9} or turns[3] == {9}
+    assert turns.count({9}) == 4
+    assert made.live == []
+
+
+def test_a_step_returns_at_a_rung_and_not_before(tmp_path: Path) -> None:
+    made = crew_of(tmp_path, rungs=(2, 3))
+    made.admit([member(0), member(1)])
+    assert [(r.number, r.epoch) for r in made.step(LATER)] == [(0, 1), (1, 1), (0, 2), (1, 2)]
+
+
+def test_a_begun_epoch_goes_on_before_anything_else(tmp_path: Path) -> None:
+    made = crew_of(tmp_path)
+    made.admit([member(0)])
+    assert made.step(time.monotonic()) == []  # amid the first epoch
+    made.admit([member(1), *(member(n, model__hidden_dims="6") for n in range(2, 7))])
+    assert {report.number for report in made.step(LATER)} == {0}
+    assert {report.number for report in made.step(LATER)} == set(range(2, 7))
+
+
+def test_cohorts_are_as_large_as_calibration_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "best_size", lambda config, view, device, most: 3)
+    made = crew_of(tmp_path)
+    made.admit([member(n) for n in range(4)])
+    assert [cohort.training.live for cohort in made.cohorts] == [[0, 2], [1, 3]]
+    made.admit([member(n) for n in range(4, 9)])
+    assert sorted(cohort.size for cohort in made.cohorts) == [3, 3, 3]
+    to_the_end(made)
+
+
+def test_after_the_verdicts_of_a_rung_only_survivors_are_saved(tmp_path: Path) -> None:
+    made = crew_of(tmp_path, rungs=(1, 3))
+    made.admit([member(0), member(1)])
+    made.step(LATER)
+    assert not list(tmp_path.glob("trials/*/checkpoint*"))
+    made.retire([1], [])
+    assert made.live == [0]
+    made.step(LATER)
+    saved = [
+        path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("trials/*/checkpoint*")
+    ]
+    assert saved == ["trials/0/checkpoint-000001.safetensors"]
+    state = checkpoint.read(tmp_path / "trials" / "0", known=1)
+    assert state is not None
+    assert state.record["epoch"] == 1
+
+
+@pytest.mark.parametrize(("every", "saved"), [(0.0, ["000001", "000002"]), (3600.0, [])])
+def test_between_rungs_members_are_saved_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: float, saved: list[str]
+) -> None:
+    monkeypatch.setattr(crew, "SAVE_EVERY_S", every)
+    made = crew_of(tmp_path, rungs=(3,))
+    made.admit([member(0)])
+    for _ in range(2):
+        made.step(time.monotonic())
+        while not made.cohorts[0].training.at_epoch_end():
+            made.step(time.monotonic())
+    made.step(LATER)
+    found = sorted(path.stem for path in tmp_path.glob("trials/0/checkpoint*"))
+    assert found == [f"checkpoint-{epoch}" for epoch in saved]
+
+
+def test_a_lost_member_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    made = crew_of(tmp_path)
+    made.admit([member(0, model__dropout=0.2), member(1)])
+    first = made.step(LATER)
+    made.step(time.monotonic())  # saves, and dies amid the second epoch
+    again = crew_of(tmp_path)
+    again.admit([member(0, known=1, model__dropout=0.2)])
+    rest = to_the_end(again)
+    _, alone = trained([from_params(member(0, model__dropout=0.2)["params"])], narrow())
+    assert losses([*first, *rest], 0) == losses(alone, 0)
+
+
+def test_models_are_kept_of_those_that_end_well(tmp_path: Path) -> None:
+    made = crew_of(tmp_path)
+    made.admit([member(0), member(1), member(2)])
+    made.step(LATER)
+    made.retire([1, 2], [2])
+    to_the_end(made)
+    kept = sorted(path.parent.name for path in tmp_path.glob("trials/*/model.safetensors"))
+    assert kept == ["0", "2"]
+    assert made.writers == {}
+
+
+def test_who_was_to_join_a_cohort_that_died_out_begins_another(tmp_path: Path) -> None:
+    made = crew_of(tmp_path)
+    made.admit([member(0)])
+    made.step(time.monotonic())
+    made.admit([member(1)])
+    made.retire([0], [])
+    assert made.live == [1]
+    assert losses(to_the_end(made), 1) == losses(trained_alone(1), 0)
+
+
+def trained_alone(number: int) -> list[Report]:
+    return trained([from_params(member(number)["params"])], narrow())[1]
+
+
+def test_members_join_between_two_epochs_of_a_live_cohort_of_their_shape() -> None:
+    first, other = config(), config(model__hidden_dims="6")
+    training = Training(tickets([first]), narrow())
+    with pytest.raises(ValueError, match="one shape"):
+        training.admit([Ticket(1, other)])
+    training.run_steps(3)
+    with pytest.raises(ValueError, match="between two epochs"):
+        training.admit([Ticket(1, first)])
+    training.retire([0])
+    with pytest.raises(ValueError, match="those that train"):
+        training.admit([Ticket(1, first)])
