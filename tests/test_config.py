@@ -196,7 +196,7 @@ def test_members_may_differ_in_numbers_and_share_the_shape():
 def test_what_shares_a_shape_is_what_the_cohort_expects():
     shared = {key for key, _ in shape_key(TrialConfig())}
     assert shared == {
-        "model/name", "model/hidden_dims", "model/norm", "optimizer/name", "schedule/name",
+        "model/name", "model/hidden_dims", "model/norm", "optimizer/name",
         "loss/name", "data/window", "data/features", "data/winsorise", "data/scaler",
         "train/batch_size", "train/epochs", "train/steps_per_epoch",
     }  # fmt: skip

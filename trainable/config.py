@@ -100,7 +100,7 @@ FIELDS: dict[str, Kind] = {
 PER_MEMBER = frozenset(
     ["model/dropout", "loss/delta", "loss/dead_zone", "train/patience", "train/seed"]
     + [f"optimizer/{name}" for name in ("lr", "weight_decay", "clip", "beta1", "beta2", "momentum")]
-    + [f"schedule/{name}" for name in ("warmup_steps", "floor", "factor", "plateau_patience")]
+    + [f"schedule/{spec.name}" for spec in fields(ScheduleConfig)]
 )
 
 
