@@ -114,10 +114,11 @@ def test_batched_forward_and_backward_are_autograds(name: str, norm: bool, dims:
     expected = torch.stack([model(x[k]) for k, model in enumerate(models)])
     (expected * slope).sum().backward()
 
-    made = batched.forward(parts, x.flatten(2), None, tape=True)
+    layers = batched.layers(parts)
+    made = batched.forward(layers, x.flatten(2), tape=True)
     torch.testing.assert_close(made, expected.detach(), rtol=1e-12, atol=1e-12)
     flat = torch.full((K, batched.size), torch.nan, dtype=torch.float64)
-    batched.backward(parts, flat, slope)
+    batched.backward(layers, flat, slope)
     grads = [torch.cat([_grad(p).flatten() for p in m.parameters()]) for m in models]
     torch.testing.assert_close(flat, torch.stack(grads), rtol=1e-10, atol=1e-12)
 
@@ -130,13 +131,15 @@ def test_batched_backward_with_dropout_is_autograds(name: str, norm: bool, dims:
     draw = torch.Generator().manual_seed(2)
     x = torch.randn(K, B, INPUTS, generator=draw, dtype=torch.float64)
     slope = torch.randn(K, B, generator=draw, dtype=torch.float64)
-    keep = (torch.rand(K, B, batched.dropped, generator=draw) > 0.4).double() / 0.6
+    kept = [torch.rand(K, B, width, generator=draw) > 0.4 for width in batched.widths]
+    keep = [rows.double() / 0.6 for rows in kept]
     leaves = {n: p.clone().requires_grad_() for n, p in parts.items()}
-    (batched.forward(leaves, x, keep) * slope).sum().backward()
+    (batched.forward(batched.layers(leaves), x, keep) * slope).sum().backward()
 
-    batched.forward(parts, x, keep, tape=True)
+    layers = batched.layers(parts)
+    batched.forward(layers, x, keep, tape=True)
     flat = torch.empty(K, batched.size, dtype=torch.float64)
-    batched.backward(parts, flat, slope)
+    batched.backward(layers, flat, slope)
     expected = torch.cat([_grad(leaf).flatten(1) for leaf in leaves.values()], dim=1)
     torch.testing.assert_close(flat, expected, rtol=1e-10, atol=1e-12)
 
@@ -149,9 +152,9 @@ def test_a_nan_in_one_member_never_touches_another(name: str) -> None:
     x = torch.randn(K, B, INPUTS, generator=torch.Generator().manual_seed(3)).double()
     results = []
     for _ in range(2):
-        y = batched.forward(parts, x, None, tape=True)
+        y = batched.forward(batched.layers(parts), x, tape=True)
         flat = torch.empty(K, batched.size, dtype=torch.float64)
-        batched.backward(parts, flat, y)
+        batched.backward(batched.layers(parts), flat, y)
         results.append((y, flat))
         for part in parts.values():
             part[1] = torch.nan

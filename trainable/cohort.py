@@ -4,6 +4,7 @@ A member's arithmetic and random numbers are its own, so that its result does no
 neighbours; a lone member is padded to two, because a batch of one takes other kernels.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,7 @@ from trainable.config import TrialConfig
 from trainable.dropout import Dropout
 from trainable.engine import StepResult, component
 from trainable.errors import look_up
-from trainable.losses import LOSSES, mean_loss, mean_slope, training_delta
+from trainable.losses import LOSSES, mean_loss_and_slope, training_delta
 from trainable.models import BATCHED, build_model
 from trainable.optimizers import OPTIMIZERS
 
@@ -33,7 +34,7 @@ class CohortEngine:
         self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
         self.device, self.dtype = device, dtype
         self.inputs = inputs
-        self.dropout = Dropout(self.model.dropped, device, dtype)
+        self.dropout = Dropout(self.model.widths, device, dtype)
         self.configs: list[TrialConfig] = []
         none = torch.zeros(0, self.model.size, device=device, dtype=dtype)
         self.p, self.grads = none, none
@@ -54,32 +55,37 @@ class CohortEngine:
         self.offset = self.taken
         self._factors()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
         """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B]."""
         members = len(self.configs)
         if members == 1:
             x, y = (t.expand(2, *t.shape[1:]) for t in (x, y))
             keep = None if keep is None else keep.expand(2, *keep.shape[1:])
-        mask = self.dropout.factors(i, x.shape[1])
-        prediction = self.model.forward(self.parts, x.flatten(2), mask, tape=True)
-        delta = training_delta(self.loss, prediction - y, keep, self.delta)
-        loss = mean_loss(self.loss, prediction, y, keep, delta)
-        slope = mean_slope(self.loss, prediction, y, keep, delta)
-        self.model.backward(self.parts, self.grads, slope)
+        dropped = self.dropout.factors(i, x.shape[1])
+        prediction = self.model.forward(self.layers, x.flatten(2), dropped, tape=True)
+        delta = self.delta
+        if self.loss.adaptive:
+            delta = training_delta(self.loss, prediction - y, keep, delta)
+        loss, slope = mean_loss_and_slope(self.loss, prediction, y, keep, delta)
+        self.model.backward(self.layers, self.grads, slope)
         norm = torch.linalg.vector_norm(self.grads, dim=1)
-        ok = torch.isfinite(loss) & torch.isfinite(norm)
-        failed = [] if bool(ok.all()) else (~ok[:members]).nonzero().flatten().tolist()
-        clipped = self.grads * (self.clip / (norm.unsqueeze(1) + 1e-6)).clamp_(max=1.0)
-        factors = {name: table[i] for name, table in self.factors.items()}
-        self.optimizer.update(self.p, clipped, self.slots, factors)
+        share = torch.div(self.clip, norm.unsqueeze(1) + 1e-6).clamp_(max=1.0)
+        torch.mul(self.grads, share, out=self.clipped)
+        factors = {name: steps[i] for name, steps in self.by_step.items()}
+        self.optimizer.update(self.p, self.clipped, self.slots, factors)
         self.taken += 1
-        return StepResult(loss[:members], norm[:members], failed)
+        loss, norm = loss[:members], norm[:members]
+        failed: list[int] = []
+        if not math.isfinite(float((loss + norm).sum())):  # or a sum that overflowed
+            bad = ~(torch.isfinite(loss) & torch.isfinite(norm))
+            failed = bad.nonzero().flatten().tolist()
+        return StepResult(loss, norm, failed)
 
     def finite(self) -> list[str | None]:
         """Returns for each member the first parameter that is not finite, or None."""
         members = len(self.configs)
-        if bool(torch.isfinite(self.p).all()):
+        if math.isfinite(float(self.p.sum())):  # finite numbers may overflow: then each is asked
             return [None] * members
         bad: list[str | None] = []
         for k in range(members):
@@ -89,7 +95,8 @@ class CohortEngine:
 
     def keep(self) -> None:
         """Remembers the present weights and optimizer states as good."""
-        self.kept = [t.clone() for t in (self.p, *self.slots)]
+        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+            good.copy_(tensor)
         self.kept_applied = self.taken - self.skipped
 
     def roll_back(self, members: Sequence[int]) -> None:
@@ -124,9 +131,8 @@ class CohortEngine:
     def predict(self, x: Tensor) -> Tensor:
         """Maps x [m, W, F] to predictions [K, m], without dropout."""
         flat = x.flatten(1)
-        return self.model.forward(self.parts, flat.expand(len(self.p), *flat.shape), None)[
-            : len(self.configs)
-        ]
+        everyone = flat.expand(len(self.p), *flat.shape)
+        return self.model.forward(self.layers, everyone)[: len(self.configs)]
 
     def weights(self, member: int) -> dict[str, Tensor]:
         """Returns a copy of a member's parameters by name."""
@@ -193,7 +199,9 @@ class CohortEngine:
         rows = [0, 0] if len(p) == 1 else list(range(len(p)))
         self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *slots, *kept))
         self.slots, self.kept = rest[: len(slots)], rest[len(slots) :]
+        self.clipped = torch.empty_like(self.grads)
         self.parts, self.grad_parts = self.model.views(self.p), self.model.views(self.grads)
+        self.layers = self.model.layers(self.parts)
 
         def column(values: list[float]) -> Tensor:
             spread = [values[k] for k in rows]
@@ -201,7 +209,6 @@ class CohortEngine:
 
         self.clip = column([c.optimizer.clip for c in self.configs])
         self.delta = column([c.loss.delta for c in self.configs])
-        self.dropout.members([self.configs[k] for k in rows])
 
     def _factors(self) -> None:
         """Makes the optimizer's factors of the planned steps, each [S, rows, 1]."""
@@ -211,6 +218,7 @@ class CohortEngine:
             name: table.expand(-1, len(rows), -1).contiguous()
             for name, table in self._table(members).items()
         }
+        self.by_step = {name: table.unbind() for name, table in self.factors.items()}
 
     def _table(self, members: list[int]) -> dict[str, Tensor]:
         """The factors of some members, each [S, members, 1]."""

@@ -7,67 +7,87 @@ from torch import Tensor
 
 from trainable.config import TrialConfig
 
-BLOCK = 16  # steps whose dropout is drawn at once
+STEPS = 8  # whose dropout is drawn at once, at most
+NUMBERS = 2**16  # drawn at once for one member, or those of a single step
 LEVELS = 2**16  # a dropout share is rounded to this many levels
 
 
 class Dropout:
-    """Draws what each member drops; a lone member's draws fill as many rows as there are.
+    """Draws what each member drops.
+
+    Args:
+        widths: of the layers that drop activations.
+        device: where the factors are made.
+        dtype: of the factors.
 
     Attributes:
         draws: the members' generators, each seeded by the member's own seed.
     """
 
-    def __init__(self, width: int, device: torch.device, dtype: torch.dtype) -> None:
-        self.width, self.device, self.dtype = width, device, dtype
+    def __init__(self, widths: Sequence[int], device: torch.device, dtype: torch.dtype) -> None:
+        self.widths, self.device, self.dtype = list(widths), device, dtype
         self.draws: list[torch.Generator] = []
-        self.masks = torch.empty(0)
-        self.members([])
+        self.shares: list[float] = []
+        self.block = torch.empty(0)
+        self.views: list[list[Tensor]] = []
 
     def admit(self, configs: Sequence[TrialConfig]) -> None:
-        """Takes further members in, behind those there; `members` must follow."""
-        self.draws += [
-            torch.Generator(device=self.device).manual_seed(config.train.seed) for config in configs
-        ]
-        self.masks = torch.empty(0)
+        """Takes further members in, behind those there; only before a plan's first step."""
+        for config in configs:
+            draw = torch.Generator(device=self.device).manual_seed(config.train.seed)
+            self.draws.append(draw)
+            self.shares.append(round(config.model.dropout * LEVELS) / LEVELS)
+        self.views = []
 
     def compact(self, rows: list[int]) -> None:
-        """Goes on with these members only, in this order; `members` must follow."""
+        """Goes on with these members only, in this order."""
         self.draws = [self.draws[k] for k in rows]
-        self.masks = self.masks[rows] if len(self.masks) else self.masks
+        self.shares = [self.shares[k] for k in rows]
+        if self.views:
+            batch = self.views[0][0].shape[1]
+            self._lay_out(self.block[:, rows], batch)
 
-    def members(self, configs: Sequence[TrialConfig]) -> None:
-        """Takes the shares to drop, one of every row."""
-        shares = [round(config.model.dropout * LEVELS) / LEVELS for config in configs]
-        share = torch.tensor(shares, device=self.device, dtype=self.dtype).view(-1, 1, 1)
-        self.drops = [value > 0 for value in shares]
-        self.threshold = (share * LEVELS - LEVELS // 2).to(torch.int16)
-        self.rescale = 1 / (1 - share)
+    def factors(self, i: int, batch: int) -> list[Tensor] | None:
+        """Returns the factors of step i, [K, B, width] a layer; None when nobody drops anything.
 
-    def factors(self, i: int, batch: int) -> Tensor | None:
-        """Returns the factors [K, B, Σ widths] of step i; None when nobody drops anything.
-
-        Sixteen bits an activation, drawn for several steps at once as 64-bit numbers: an own
-        generator for every member would otherwise cost as much as the matrix products.
+        They are overwritten by a later step's. A lone member's are there twice.
         """
-        if not any(self.drops):
+        if not any(self.shares):
             return None
-        if i % BLOCK == 0 or len(self.masks) == 0:
-            self.masks = torch.stack(
-                [
-                    self._block(draw if drops else None, batch)
-                    for draw, drops in zip(self.draws, self.drops, strict=False)
-                ]
-            )
-        draw = self.masks[:, i % BLOCK]
-        shape = (len(self.threshold), *draw.shape[1:])
-        keep = torch.empty(shape, device=self.device, dtype=self.dtype)
-        return torch.ge(draw, self.threshold, out=keep).mul_(self.rescale)
+        size = batch * sum(self.widths)
+        steps = max(1, min(STEPS, NUMBERS // size))
+        if i % steps == 0 or not self.views:
+            if not self.views or self.views[0][0].shape[1] != batch:
+                shape = (steps, len(self.draws), size)
+                self._lay_out(torch.ones(shape, device=self.device, dtype=self.dtype), batch)
+            self._draw()
+        return self.views[i % steps]
 
-    def _block(self, draw: torch.Generator | None, batch: int) -> Tensor:
-        """Draws one member's numbers [BLOCK, B, Σ widths]; any will do where nothing is dropped."""
-        size = BLOCK * batch * self.width
-        numbers = torch.zeros(-(-size // 4), dtype=torch.int64, device=self.device)
-        if draw is not None:
-            numbers.random_(-(2**63), None, generator=draw)
-        return numbers.view(torch.int16)[:size].view(BLOCK, batch, self.width)
+    def _lay_out(self, block: Tensor, batch: int) -> None:
+        """Takes the factors of some steps [steps, K, B·Σ widths], and a view of each layer's."""
+        self.block = block
+        pair = block.expand(-1, 2, -1) if block.shape[1] == 1 else block
+        parts = [batch * width for width in self.widths]
+        self.views = [
+            [
+                part.unflatten(1, (batch, width))
+                for part, width in zip(step.split(parts, dim=1), self.widths, strict=True)
+            ]
+            for step in pair
+        ]
+
+    def _draw(self) -> None:
+        """Draws the coming steps' factors, 0 or 1 / (1 − share).
+
+        Sixteen bits an activation, drawn as 64-bit numbers: an own generator for every member
+        would otherwise cost as much as the matrix products.
+        """
+        steps, _, size = self.block.shape
+        drawn = torch.empty(-(-steps * size // 4), dtype=torch.int64, device=self.device)
+        numbers = drawn.view(torch.int16)[: steps * size].view(steps, size)
+        for k, (share, draw) in enumerate(zip(self.shares, self.draws, strict=True)):
+            if share:
+                drawn.random_(-(2**63), None, generator=draw)
+                factors = self.block[:, k]
+                torch.ge(numbers, int(share * LEVELS) - LEVELS // 2, out=factors)
+                factors.mul_(1 / (1 - share))

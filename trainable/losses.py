@@ -9,52 +9,43 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-Elementwise = Callable[[Tensor, Tensor, Tensor], Tensor]
+Pair = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss: `value(prediction, target, delta)` and `slope`, its derivative by the prediction.
+    """A loss: `both(prediction, target, delta)` are its value and its slope by the prediction.
 
     With `adaptive`, delta follows the batch in training and is the configured one in evaluation.
     """
 
-    value: Elementwise
-    slope: Elementwise
+    both: Callable[[Tensor, Tensor, Tensor], Pair]
     adaptive: bool = False
 
 
-def _squared(prediction: Tensor, target: Tensor, delta: Tensor) -> Tensor:
-    return (prediction - target).square()
+def _squared(prediction: Tensor, target: Tensor, delta: Tensor) -> Pair:
+    residual = prediction - target
+    return residual.square(), 2 * residual
 
 
-def _squared_slope(prediction: Tensor, target: Tensor, delta: Tensor) -> Tensor:
-    return 2 * (prediction - target)
+def _huber(prediction: Tensor, target: Tensor, delta: Tensor) -> Pair:
+    """r²/2 up to delta, then delta·(|r| − delta/2): both are s·(r − s/2) with the slope s."""
+    residual = prediction - target
+    slope = torch.clamp(residual, -delta, delta)
+    return torch.sub(residual, slope, alpha=0.5) * slope, slope
 
 
-def _huber(prediction: Tensor, target: Tensor, delta: Tensor) -> Tensor:
-    size = (prediction - target).abs()
-    return torch.where(size <= delta, 0.5 * size.square(), delta * (size - 0.5 * delta))
-
-
-def _huber_slope(prediction: Tensor, target: Tensor, delta: Tensor) -> Tensor:
-    return torch.clamp(prediction - target, -delta, delta)
-
-
-def _direction(prediction: Tensor, target: Tensor, delta: Tensor) -> Tensor:
+def _direction(prediction: Tensor, target: Tensor, delta: Tensor) -> Pair:
     up = (target > 0).to(prediction.dtype)
-    return torch.nn.functional.binary_cross_entropy_with_logits(prediction, up, reduction="none")
-
-
-def _direction_slope(prediction: Tensor, target: Tensor, delta: Tensor) -> Tensor:
-    return prediction.sigmoid() - (target > 0).to(prediction.dtype)
+    value = torch.nn.functional.binary_cross_entropy_with_logits(prediction, up, reduction="none")
+    return value, prediction.sigmoid() - up
 
 
 LOSSES: dict[str, Loss] = {
-    "mse": Loss(_squared, _squared_slope),
-    "huber": Loss(_huber, _huber_slope),
-    "adaptive_huber": Loss(_huber, _huber_slope, adaptive=True),
-    "bce": Loss(_direction, _direction_slope),
+    "mse": Loss(_squared),
+    "huber": Loss(_huber),
+    "adaptive_huber": Loss(_huber, adaptive=True),
+    "bce": Loss(_direction),
 }
 
 
@@ -89,18 +80,17 @@ def mean_loss(
         keep: [..., B] bool, the rows that count; None: all of them.
         delta: [..., 1].
     """
-    check_shapes(prediction, target)
-    value = loss.value(prediction, target, delta)
-    if keep is None:
-        return value.mean(-1)
-    return value.masked_fill(~keep, 0).sum(-1) / keep.sum(-1).clamp(min=1)
+    return mean_loss_and_slope(loss, prediction, target, keep, delta)[0]
 
 
-def mean_slope(
+def mean_loss_and_slope(
     loss: Loss, prediction: Tensor, target: Tensor, keep: Tensor | None, delta: Tensor
-) -> Tensor:
-    """Returns the derivative [..., B] of `mean_loss` by the predictions."""
-    slope = loss.slope(prediction, target, delta)
+) -> Pair:
+    """Returns `mean_loss` [...] and its derivative [..., B] by the predictions."""
+    check_shapes(prediction, target)
+    value, slope = loss.both(prediction, target, delta)
     if keep is None:
-        return slope / prediction.shape[-1]
-    return slope.masked_fill(~keep, 0) / keep.sum(-1, keepdim=True).clamp(min=1)
+        return value.mean(-1), slope / prediction.shape[-1]
+    count = keep.sum(-1, keepdim=True).clamp(min=1)
+    value, slope = value.masked_fill(~keep, 0), slope.masked_fill(~keep, 0)
+    return value.sum(-1) / count.squeeze(-1), slope / count

@@ -23,7 +23,7 @@ class Optimizer:
         plan: (configs, lr [S, K], applied [S, K]) → named factors [S, K] of an epoch's S steps;
             `applied` counts the updates of a member up to and with this step.
         update: (parameters [K, P], gradients [K, P], slots, factors of this step as [K, 1]);
-            changes parameters and slots in place.
+            changes parameters and slots in place, and uses the gradients' memory as its own.
     """
 
     build: Callable[[Iterable[Tensor], OptimizerConfig], torch.optim.Optimizer]
@@ -51,23 +51,26 @@ def _plan_adamw(
     configs: Sequence[OptimizerConfig], lr: np.ndarray, applied: np.ndarray
 ) -> dict[str, np.ndarray]:
     beta1, beta2 = _each(configs, "beta1"), _each(configs, "beta2")
+    root = np.sqrt(1 - beta2**applied)
     return {
         "decay": 1 - lr * _each(configs, "weight_decay"),
-        "size": -lr / (1 - beta1**applied),
-        "root": 1 / np.sqrt(1 - beta2**applied),
+        "size": -lr * root / (1 - beta1**applied),
+        "eps": EPS * root,
         "first": np.broadcast_to(1 - beta1, lr.shape),
-        "beta2": np.broadcast_to(beta2, lr.shape),
         "second": np.broadcast_to(1 - beta2, lr.shape),
     }
 
 
 def _update_adamw(p: Tensor, g: Tensor, slots: Sequence[Tensor], plan: Plan) -> None:
-    """Loshchilov & Hutter (2019), algorithm 2, with decoupled weight decay."""
+    """Loshchilov & Hutter (2019), algorithm 2, with decoupled weight decay.
+
+    Both bias corrections are in the step's size, and that of v in its epsilon too.
+    """
     m, v = slots
     m.lerp_(g, plan["first"])
-    v.mul_(plan["beta2"]).addcmul_(g, g * plan["second"])
-    divisor = v.sqrt().mul_(plan["root"]).add_(EPS)
-    p.mul_(plan["decay"]).addcdiv_(m * plan["size"], divisor)
+    v.lerp_(torch.mul(g, g, out=g), plan["second"])
+    divisor = torch.sqrt(v, out=g).add_(plan["eps"])
+    p.mul_(plan["decay"]).add_(torch.div(m, divisor, out=g).mul_(plan["size"]))
 
 
 def _build_lion(parameters: Iterable[Tensor], config: OptimizerConfig) -> torch.optim.Optimizer:
@@ -97,7 +100,7 @@ def _update_lion(p: Tensor, g: Tensor, slots: Sequence[Tensor], plan: Plan) -> N
     """Chen et al. (2023), algorithm 2."""
     (m,) = slots
     direction = m.lerp(g, plan["first"]).sign_()
-    p.mul_(plan["decay"]).addcmul_(direction, plan["size"])
+    p.mul_(plan["decay"]).add_(direction.mul_(plan["size"]))
     m.lerp_(g, plan["second"])
 
 
@@ -120,8 +123,8 @@ def _plan_sgd(
 def _update_sgd(p: Tensor, g: Tensor, slots: Sequence[Tensor], plan: Plan) -> None:
     """torch.optim.SGD: weight decay is coupled, added to the gradient before the momentum."""
     (buffer,) = slots
-    buffer.mul_(plan["momentum"]).add_(g).addcmul_(p, plan["coupled"])
-    p.addcmul_(buffer, plan["size"])
+    buffer.mul_(plan["momentum"]).add_(g).add_(torch.mul(p, plan["coupled"], out=g))
+    p.add_(torch.mul(buffer, plan["size"], out=g))
 
 
 OPTIMIZERS: dict[str, Optimizer] = {

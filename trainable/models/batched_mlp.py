@@ -4,25 +4,27 @@ Parameters are one [K, P] tensor, so that an optimizer is a handful of operation
 order of its parts are those of `Mlp.state_dict()`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from trainable.config import ModelConfig
+from trainable.models.batched_layers import Affine, Layer, Layers, Outs, Places
+from trainable.models.batched_norm import Normed, denormalise, normalise
 from trainable.models.mlp import widths
 
-EPS = 1e-5  # torch.nn.LayerNorm's
+NOWHERE = Outs()
 
 
-@dataclass
-class _Norm:
-    """What the backward of one LayerNorm needs."""
+class Taped(NamedTuple):
+    """What the backward of a hidden layer needs."""
 
     inputs: Tensor
-    normed: Tensor
-    mean: Tensor
-    rstd: Tensor
+    normed: Normed | None
+    active: Tensor
+    gate: Tensor | None
 
 
 class BatchedMlp:
@@ -46,19 +48,13 @@ class BatchedMlp:
                 self.shapes[f"hidden.{i}.norm.bias"] = (width,)
             before = width
         self.shapes |= {"head.weight": (1, before), "head.bias": (1,)}
-        self._tape: list[tuple[Tensor, _Norm | None, Tensor, Tensor | None]] = []
-        self._first: _Norm | None = None
-        self._last = torch.empty(0)
+        self._places: list[Places] = []
+        self._tape: list[Taped] = []
 
     @property
     def size(self) -> int:
         """P: parameters of one member."""
         return sum(torch.Size(shape).numel() for shape in self.shapes.values())
-
-    @property
-    def dropped(self) -> int:
-        """Activations a row that dropout acts on."""
-        return sum(self.widths)
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Returns the named parts of `flat` [K, P] as views [K, …]."""
@@ -69,94 +65,106 @@ class BatchedMlp:
             start += size
         return parts
 
+    def layers(self, parts: dict[str, Tensor]) -> Layers:
+        """Returns the parts of `views` as `forward` and `backward` take them."""
+        return Layers.of(parts, len(self.widths), self.norm)
+
     def forward(
-        self, parts: dict[str, Tensor], x: Tensor, keep: Tensor | None, tape: bool = False
+        self,
+        layers: Layers,
+        x: Tensor,
+        keep: Sequence[Tensor] | None = None,
+        tape: bool = False,
     ) -> Tensor:
         """Maps x [K, B, D] to predictions [K, B].
 
         Args:
-            parts: parameters, from `views`.
+            layers: of the members.
             x: inputs, windows flattened.
-            keep: [K, B, Σ widths] factors of dropout (0 or 1/(1−p)); None for evaluation.
-            tape: remember what `backward` needs.
+            keep: factors of dropout (0 or 1/(1−p)), [K, B, width] a hidden layer; None: no dropout.
+            tape: remember what `backward` needs, until the next time.
         """
-        saved: list[tuple[Tensor, _Norm | None, Tensor, Tensor | None]] = []
-        first = None
-        if self.norm:
-            x, first = self._normalise(parts, "input_norm", x)
-        start = 0
-        for i, width in enumerate(self.widths):
-            name = f"hidden.{i}"
-            weight, bias = parts[f"{name}.linear.weight"], parts[f"{name}.linear.bias"]
-            inputs, norm = x, None
-            x = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
-            if self.norm:
-                x, norm = self._normalise(parts, f"{name}.norm", x)
-            before = x
-            x = x.relu()
-            part = None
-            if keep is not None:
-                part = keep[:, :, start : start + width]
-                x = x * part
-            start += width
-            if tape:
-                saved.append((inputs, norm, before, part))
+        outs = [NOWHERE] * len(self.widths)
         if tape:
-            self._tape, self._first, self._last = saved, first, x
-        return torch.baddbmm(
-            parts["head.bias"].unsqueeze(1), x, parts["head.weight"].transpose(1, 2)
-        ).squeeze(-1)
+            self._find_places(layers, x)
+            outs = [place.outs for place in self._places]
+        saved: list[Taped] = []
+        if layers.inputs is not None:
+            x = normalise(x).rows
+        for i, layer in enumerate(layers.hidden):
+            inputs, out, normed, gate = x, outs[i], None, None
+            weight, bias = layer.turned, layer.bias
+            if i == 0 and layers.inputs is not None:
+                weight, bias = _folded(layers.inputs, layer)
+            x = torch.baddbmm(bias, x, weight, out=out.linear)
+            if layer.norm is not None:
+                normed = normalise(x, centred=out.linear, rows=out.normed)
+                x = torch.addcmul(layer.norm.shift, normed.rows, layer.norm.scale, out=out.active)
+            if keep is None:
+                x = torch.clamp_min(x, 0, out=out.active)
+            else:
+                gate = _opened(keep[i], x, out.gate)
+                x = torch.mul(x, gate, out=out.active)
+            saved.append(Taped(inputs, normed, x, gate))
+        if tape:
+            self._tape = saved
+        return torch.baddbmm(layers.head.bias, x, layers.head.turned).squeeze(-1)
 
-    def backward(self, parts: dict[str, Tensor], flat: Tensor, slope: Tensor) -> None:
+    def backward(self, layers: Layers, flat: Tensor, slope: Tensor) -> None:
         """Writes the gradients after a taped forward.
 
         Args:
-            parts: the parameters of the forward.
+            layers: those of the forward.
             flat: [K, P], overwritten.
             slope: [K, B], derivative of each member's loss by its predictions.
         """
-        d = slope.unsqueeze(-1)
-        grads = {"head.weight": torch.bmm(d.transpose(1, 2), self._last), "head.bias": d.sum(1)}
-        d = d * parts["head.weight"]
-        for i in reversed(range(len(self.widths))):
-            name = f"hidden.{i}"
-            inputs, norm, before, part = self._tape[i]
-            if part is not None:
-                d = d * part
-            d = torch.ops.aten.threshold_backward(d, before, 0)
-            if norm is not None:
-                d = self._denormalise(parts, grads, f"{name}.norm", d, norm, True)
-            grads[f"{name}.linear.weight"] = torch.bmm(d.transpose(1, 2), inputs)
-            grads[f"{name}.linear.bias"] = d.sum(1)
-            if i or self.norm:
-                d = torch.bmm(d, parts[f"{name}.linear.weight"])
-        if self._first is not None:
-            self._denormalise(parts, grads, "input_norm", d, self._first, False)
-        self._tape = []
+        *places, head = self._places
+        torch.bmm(slope.unsqueeze(1), self._tape[-1].active, out=head.by_weight)
+        torch.sum(slope, 1, keepdim=True, out=head.by_bias)
+        d = torch.mul(slope.unsqueeze(2), layers.head.weight, out=places[-1].slope)
+        for i in reversed(range(len(places))):
+            layer, taped, place = layers.hidden[i], self._tape[i], places[i]
+            d = _opened(d, taped.active, d) if taped.gate is None else d.mul_(taped.gate)
+            if layer.norm is not None and taped.normed is not None:
+                torch.mul(d, taped.normed.rows, out=place.times_normed)
+                torch.sum(place.slopes, 2, out=place.by_affine)
+                d = denormalise(d.mul_(layer.norm.scale), taped.normed, place.zero)
+            torch.bmm(d.transpose(1, 2), taped.inputs, out=place.by_weight)
+            torch.sum(d, 1, out=place.by_bias)
+            if i:
+                d = torch.bmm(d, layer.weight, out=places[i - 1].slope)
+        gradients = [gradient for place in self._places for gradient in place.gradients]
+        if layers.inputs is not None:
+            gradients = _unfold(layers.inputs, layers.hidden[0], places[0]) + gradients
         # One copy at the end: products written into strided views go member by member.
-        torch.cat([grads[name].flatten(1) for name in self.shapes], dim=1, out=flat)
+        torch.cat(gradients, dim=1, out=flat)
 
-    def _normalise(self, parts: dict[str, Tensor], name: str, x: Tensor) -> tuple[Tensor, _Norm]:
-        normed, mean, rstd = torch.native_layer_norm(x, x.shape[-1:], None, None, EPS)
-        y = torch.addcmul(
-            parts[f"{name}.bias"].unsqueeze(1), normed, parts[f"{name}.weight"].unsqueeze(1)
-        )
-        return y, _Norm(x, normed, mean, rstd)
+    def _find_places(self, layers: Layers, x: Tensor) -> None:
+        """Keeps the places of the latest step if they are of these members' size."""
+        members, batch = x.shape[:2]
+        if not self._places or self._places[0].slope.shape[:2] != (members, batch):
+            self._places = [Places(batch, layer) for layer in (*layers.hidden, layers.head)]
 
-    def _denormalise(
-        self,
-        parts: dict[str, Tensor],
-        grads: dict[str, Tensor],
-        name: str,
-        d: Tensor,
-        norm: _Norm,
-        through: bool,
-    ) -> Tensor:
-        grads[f"{name}.weight"] = (d * norm.normed).sum(1)
-        grads[f"{name}.bias"] = d.sum(1)
-        if not through:
-            return d
-        d = d * parts[f"{name}.weight"].unsqueeze(1)
-        return torch.ops.aten.native_layer_norm_backward(
-            d, norm.inputs, d.shape[-1:], norm.mean, norm.rstd, None, None, [True, False, False]
-        )[0]
+
+def _opened(d: Tensor, x: Tensor, out: Tensor | None) -> Tensor:
+    """Returns d where x is above 0, and 0 elsewhere."""
+    if out is None:
+        return torch.ops.aten.threshold_backward.default(d, x, 0)
+    return torch.ops.aten.threshold_backward.grad_input(d, x, 0, grad_input=out)
+
+
+def _folded(affine: Affine, layer: Layer) -> tuple[Tensor, Tensor]:
+    """Returns the weight (turned) and the bias that take normalised inputs as they are.
+
+    With W(s·x + t) + b = (W·s)x + (Wt + b) the gradient by the inputs is never needed.
+    """
+    weight = torch.mul(layer.weight, affine.scale)
+    return weight.transpose(1, 2), torch.baddbmm(layer.bias, affine.shift, layer.turned)
+
+
+def _unfold(affine: Affine, layer: Layer, place: Places) -> list[Tensor]:
+    """Makes the gradient by the folded weight that by the weight; returns those by the affine."""
+    by_scale = torch.mul(place.by_weight, layer.weight).sum(1)
+    by_shift = torch.bmm(place.by_bias.unsqueeze(1), layer.weight).squeeze(1)
+    place.by_weight.mul_(affine.scale).baddbmm_(place.by_bias.unsqueeze(2), affine.shift)
+    return [by_scale, by_shift]
