@@ -51,16 +51,6 @@ class EventFile:
         self._file.write(b"".join(_record(event.SerializeToString()) for event in events))
 
 
-def open_writer(folder: Path, config: TrialConfig) -> EventFile:
-    """Opens a trial's event file and writes its hyperparameters, with the metrics they lead to."""
-    return EventFile(folder, config)
-
-
-def write(writer: EventFile, report: Report) -> None:
-    """Writes one epoch; undefined metrics are left out."""
-    writer.write(report)
-
-
 def _scalars(values: Mapping[str, float | None]) -> list[Summary.Value]:
     return [
         Summary.Value(tag=name, simple_value=value)
