@@ -129,11 +129,13 @@ class Results:
             UserError: a file is damaged or cannot be written; what was kept stays.
         """
         epochs = self._all_epochs()
-        by_number = _by_number(epochs)
-        strange = sorted(set(by_number) - {row.number for row in rows})
+        slices = _slices(epochs)
+        strange = sorted(slices.keys() - {row.number for row in rows})
         if strange:
             raise ValueError(f"reports of trials that are not in the study: {strange}")
-        records = [tables.trial_record(row, by_number.get(row.number, [])) for row in rows]
+        said = epochs.select([name for name in tables.RECORDED if name in epochs.column_names])
+        parts = (said[slices.get(row.number, slice(0, 0))].to_pylist() for row in rows)
+        records = [tables.trial_record(*pair) for pair in zip(rows, parts, strict=True)]
         records += [tables.baseline_record(-i, b) for i, b in enumerate(baselines, start=1)]
         frame = tables.trials_frame(records)
         self._write_long(rows, baselines, records)
@@ -238,9 +240,9 @@ class Results:
             self._path.rmdir()
 
 
-def _by_number(epochs: pa.Table) -> dict[int, list[dict[str, Any]]]:
+def _slices(epochs: pa.Table) -> dict[int, slice]:
+    """Returns where the rows of each trial are in a table sorted by number."""
     number = epochs["number"].to_numpy()
     starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist() if len(number) else []
     ends = [*starts[1:], len(number)] if starts else []
-    slices = ((a, epochs[a:b].to_pylist()) for a, b in zip(starts, ends, strict=True))
-    return {int(number[a]): rows for a, rows in slices}
+    return {int(number[a]): slice(a, b) for a, b in zip(starts, ends, strict=True)}

@@ -34,6 +34,8 @@ EPOCH_COLUMNS = (
     "steps_per_s", "tokens_per_s",
 )  # fmt: skip
 BOOK_KEEPING = ("seconds", "batch", "stop_reason", "stop_evidence", "predicted")
+RECORDED = ("epoch", "steps", "seconds", "nan_rate", *METRICS)
+"""What `trial_record` reads of an epoch."""
 FACTS = ("stop_epoch", "epochs", "steps", "seconds", "n_parameters", "cohort")
 STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
 
