@@ -115,10 +115,11 @@ class Rungs:
         verdicts = self._verdicts[level]
         new = {n: finite(value) for n, value in arrivals.items() if n not in verdicts}
         self.enter(level, new)
-        pool = np.array(list(self._values[level].values()))
-        place = {number: index for index, number in enumerate(self._values[level])}
+        known = self._values[level]
+        pool = np.fromiter(known.values(), float, len(known))
         for number, value in new.items():
-            others = np.delete(pool, place[number]) if number in place else pool
+            # Any of equal values may go: a quantile knows no order.
+            others = np.delete(pool, np.argmax(pool == known[number])) if number in known else pool
             cutoff, count = self._cutoff(level, others), len(others)
             evidence: dict[str, Any] = {
                 "level": level,
