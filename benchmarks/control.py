@@ -27,9 +27,9 @@ from optuna.storages import JournalStorage
 from rich.console import Console
 
 import search.finish
-import search.run
 import search.session
 import search.tuning
+import search.whole
 from analysis.load import Run
 from analysis.ranking import rank
 from benchmarks import machine, memory, noop
@@ -42,10 +42,10 @@ from search.plan import Plan, make_plan
 from search.prefetch import Prefetcher
 from search.pruning import Judge
 from search.results import Results
-from search.run import run_search
 from search.settings import settings_from
 from search.space_source import load_space
 from search.study import SearchStudy
+from search.whole import run_search
 
 BARS, SYMBOLS, SEED = 1000, 20, 0
 PLACES = 2  # cohorts at once without Ray, as on two cores
@@ -66,8 +66,8 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (Driver, "fill", "driver"),
     (Driver, "take", "driver"),
     (noop.NoopCohort, "step", "training"),
-    (search.run, "tune_cohorts", "loop"),
-    (search.run, "finish", "tables"),
+    (search.whole, "tune_cohorts", "loop"),
+    (search.whole, "finish", "tables"),
 )
 WAYS = {"here": "in this process", "tune": "under Ray Tune"}
 
@@ -164,9 +164,9 @@ def _replaced(way: str) -> Iterator[None]:
     replaced: dict[str, list[tuple[Any, str, Any]]] = {
         "tune": [(search.tuning, "CohortTrial", noop.NoopTrial)],
         "here": [
-            (search.run, "connect", lambda address: nullcontext(nobody)),
+            (search.whole, "connect", lambda *_: nullcontext(nobody)),
             (search.session, "slots", lambda cpus, gpus, most: PLACES),
-            (search.run, "tune_cohorts", noop.train_here),
+            (search.whole, "tune_cohorts", noop.train_here),
         ],
     }
     with ExitStack() as stack:

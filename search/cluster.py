@@ -1,12 +1,15 @@
-"""Ray: a small cluster of our own on this machine, or one that runs already; token on, loopback."""
+"""Ray: a small cluster of our own on this machine, or one that runs already; token on, loopback.
 
+`python -m search.cluster` is the process that `search.head` starts: it holds our own cluster.
+"""
+
+import json
 import logging
 import os
-import secrets
+import select
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,14 +18,11 @@ from typing import Any
 
 import grpc
 import ray
+from ray._private.authentication.authentication_token_setup import enable_token_auth_by_default
 
+from search.head import ENVIRONMENT, Head
 from trainable.errors import UserError
 
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
 REACH_S = 5.0  # seconds in which a cluster's address must answer
 
 
@@ -46,40 +46,28 @@ class Cluster:
 
 
 @contextmanager
-def connect(address: str | None, dashboard: bool = True) -> Iterator[Cluster]:
-    """Connects to a cluster, or starts one here in a temporary folder of its own.
+def connect(address: str | None, head: Head) -> Iterator[Cluster]:
+    """Connects to a cluster, or to our own; afterwards our own is ending.
 
     Args:
         address: `auto`, HOST:PORT, or None for this machine.
-        dashboard: of a cluster that we start; on loopback.
+        head: our own Ray, which is started if it was not.
 
     Raises:
         UserError: there is no cluster at that address.
     """
-    os.environ.update(ENVIRONMENT)
     if address is None:
-        folder = tempfile.mkdtemp(prefix="asharpe-")  # short: sockets have long names
         try:
-            yield _start(folder, dashboard)
+            with _connected(head.address(), ours=True) as context, _as_they_wait():
+                yield _cluster(context, head.token, ours=True)
         finally:
-            ray.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)  # Ray's daemons may still write as they end
+            head.end()
         return
+    os.environ.update(ENVIRONMENT)
     if address != "auto":
         _reach(address)
-    try:
-        with _silent():
-            context = ray.init(address=address, **_quiet())
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        hint = (
-            "start one with `ray start --head`, set RAY_AUTH_TOKEN to its token, or leave address "
-            "out to use this machine"
-        )
-        raise UserError(f"address={address}: no Ray cluster lets us in; {hint}") from error
-    try:
+    with _connected(address, ours=False) as context:
         yield _cluster(context, None, ours=False)
-    finally:
-        ray.shutdown()
 
 
 def slots(cpus: float, gpus: float, most: int | None) -> int:
@@ -92,39 +80,42 @@ def slots(cpus: float, gpus: float, most: int | None) -> int:
     return room if most is None else min(room, most)
 
 
-def _start(folder: str, dashboard: bool) -> Cluster:
-    # Ray turns token authentication on by itself here; with a token of our own it leaves none in
-    # the home folder.
-    token = None
-    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        token = Path(folder) / "token"
-        token.touch(mode=0o600)
-        token.write_text(os.environ["RAY_AUTH_TOKEN"], encoding="utf-8")
-    with _temporary_files_in(folder), _silent():
-        context = ray.init(
-            address="local",
-            num_cpus=os.cpu_count(),
-            include_dashboard=dashboard,
-            dashboard_host="127.0.0.1",
-            _temp_dir=folder,
-            **_quiet(),
+@contextmanager
+def _connected(address: str, ours: bool) -> Iterator[Any]:
+    quiet = _quiet()
+    if ours:
+        enable_token_auth_by_default()  # as Ray does where it starts a cluster itself
+    try:
+        with _silent():
+            context = ray.init(address=address, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if ours:
+            raise
+        hint = (
+            "start one with `ray start --head`, set RAY_AUTH_TOKEN to its token, or leave address "
+            "out to use this machine"
         )
-    return _cluster(context, token, ours=True)
+        raise UserError(f"address={address}: no Ray cluster lets us in; {hint}") from error
+    try:
+        yield context
+    finally:
+        ray.shutdown()
 
 
 @contextmanager
-def _temporary_files_in(folder: str) -> Iterator[None]:
-    """Lets processes started meanwhile use this folder: Ray's dashboard leaves some behind."""
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = folder
+def _as_they_wait() -> Iterator[None]:
+    """Has Tune take the workers that wait, with torch imported, as they are.
+
+    It asks for a variable that only PyTorch Lightning reads: each worker would start anew.
+    """
+    from ray.tune.execution import class_cache  # half a second that the daemons' process saves
+
+    before = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = before
+        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = before
 
 
 @contextmanager
@@ -181,3 +172,30 @@ def _reach(address: str) -> None:
                 f"address={address} is no Ray cluster: what answers there does not speak its "
                 "language; the port of `ray start --head` is 6379 unless set"
             ) from error
+
+
+def hold(folder: str, cpus: int, dashboard: bool) -> None:
+    """Starts a cluster, says where it is, and ends it when nobody holds the other end of stdin."""
+    try:
+        if select.select([sys.stdin], [], [], 0)[0]:
+            return  # already over
+        context: Any = ray.init(
+            address="local",
+            num_cpus=cpus,
+            include_dashboard=dashboard,
+            dashboard_host="127.0.0.1",
+            _temp_dir=folder,
+            **_quiet(),
+        )
+        print(json.dumps({"address": context.address_info["gcs_address"]}), flush=True)
+        sys.stdin.read()
+    except Exception as error:
+        print(json.dumps({"error": str(error) or repr(error)}), flush=True)
+        raise
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)  # Ray's daemons may still write as they end
+
+
+if __name__ == "__main__":
+    hold(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "true")

@@ -10,10 +10,11 @@ import pandas as pd
 from rich.console import Console
 
 from analysis.load import Run
+from search.head import Head
 from search.plan import make_plan
-from search.run import run_search
 from search.settings import SearchSettings, settings_from
 from search.space_source import SpaceFunction, load_space
+from search.whole import run_search
 from trainable.data.market import Market
 from trainable.data.names import is_table
 from trainable.data.settings import DataSettings
@@ -51,7 +52,11 @@ def launch(
     if isinstance(data, pd.DataFrame):
         chosen = replace(chosen, data=replace(chosen.data, source="frame"))
         load = partial(market_from_frame, data, chosen.data)
-    return run_search(make_plan(chosen, loaded, load), None, Console(highlight=False))
+    with Head(chosen) as head:
+        if chosen.own_ray:
+            head.start()
+        plan = make_plan(chosen, loaded, load)
+        return run_search(plan, None, Console(highlight=False), head)
 
 
 def _tokens(settings: dict[str, Any]) -> list[str]:

@@ -1,24 +1,14 @@
 """python -m search.run space=conservative: one search, from its settings to its ranking."""
 
+import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from rich.console import Console
-
-from analysis.load import Run
-from search import provenance
-from search.arguments import resume_command, storable, with_stored
-from search.cluster import connect
-from search.finish import finish
-from search.folder import RunFolder
-from search.interrupt import Interrupts
-from search.overture import show_plan
-from search.plan import Plan, make_plan
-from search.progress import Progress
-from search.session import cores, open_session, open_study
-from search.settings import help_for_search, settings_from
-from search.tuning import Interrupted, tune_cohorts
-from search.watch import Watch
+from search.arguments import with_stored
+from search.head import Head
+from search.settings import SearchSettings, help_for_search, settings_from
+from search.space_source import load_space
 from trainable.errors import UserError
 from trainable.options import asks_for_help
 
@@ -31,74 +21,43 @@ def main(argv: Sequence[str]) -> int:
         help_for_search()
         return 0
     arguments = with_stored(argv)
-    plan = make_plan(settings_from(arguments))
-    run = run_search(plan, arguments, Console(highlight=False))
+    settings = settings_from(arguments)
+    with Head(settings) as head:
+        return _search(settings, arguments, head)
+
+
+def _search(settings: SearchSettings, arguments: Sequence[str], head: Head) -> int:
+    space = load_space(settings.space)
+    if settings.own_ray:
+        head.start()
+    with _uncollected():
+        # Here, since these imports take as long as Ray's start, which goes on meanwhile.
+        from rich.console import Console
+
+        from search.plan import make_plan
+        from search.whole import run_search
+
+    plan = make_plan(settings, space)
+    run = run_search(plan, arguments, Console(highlight=False), head)
     return INTERRUPTED if run is not None and run.run["interrupted"] else 0
 
 
-def run_search(plan: Plan, arguments: Sequence[str] | None, console: Console) -> Run | None:
-    """Searches and leaves a run folder; None for a dry run.
-
-    An interrupted search writes its tables too; its `run.json` says so.
-
-    Args:
-        plan: of the search.
-        arguments: of the command line; None from Python.
-        console: to print to.
-
-    Raises:
-        UserError: nothing could be started, and nothing is left behind; or a file cannot be
-            written, and all that was reported before is kept.
-    """
-    settings = plan.settings
-    if settings.dry_run:
-        with RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder:
-            folder.discard()  # it could have been made, that is all
-        show_plan(plan, console, cores(settings))
-        return None
-    resume = None
-    with (
-        RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder,
-        folder.worth_keeping(),
-        Interrupts() as interrupts,
-    ):
-        if folder.resumed:
-            provenance.check_same(plan, folder.path)
-        show_plan(plan, console)
-        words = None if arguments is None else storable(arguments)
-        run = provenance.describe(plan, words) | provenance.sessions(folder.path)
-        with (
-            open_study(plan, folder) as study,
-            connect(settings.address) as cluster,
-            open_session(plan, folder, cluster, study) as session,
-        ):
-            interrupts.listen()
-            run["device"] = "gpu" if session.gpus else "cpu"  # whose the seconds by reason are
-            folder.write_json("run.json", run)
-            with Progress(console) as progress:
-                watch = Watch(plan, session.driver, progress, interrupts, cluster, folder)
-                try:
-                    tune_cohorts(
-                        session.driver,
-                        plan.dataset,
-                        folder.path,
-                        plan.levels,
-                        settings.cpus_per_trial,
-                        session.gpus,
-                        watch.tick,
-                        watch.failed,
-                    )
-                except Interrupted:
-                    resume = resume_command(settings, from_python=arguments is None)
-                finally:
-                    watch.show()
-        results, references = session.results, session.references
-        return finish(plan, folder, session.study, results, references, run, console, resume)
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Imports make much and drop nothing: to look for what was dropped costs half a second."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1:]))
+        status = main(sys.argv[1:])
+        gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
+        sys.exit(status)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

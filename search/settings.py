@@ -58,6 +58,7 @@ class SearchSettings:
     cpus_per_trial: float = 1.0  # CPU cores of a cohort
     gpus_per_trial: float | None = None  # share of a GPU of a cohort; unset: a whole one
     address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
+    dashboard: bool = True  # Ray's dashboard for watching; false saves 600 MB and some seconds
     storage: str | None = None  # an Optuna storage URL; unset: a file in the run folder
     storage_path: str | None = None  # a file system that all machines share, for checkpoints
     dry_run: bool = False  # check everything, print the plan, train nothing
@@ -66,6 +67,11 @@ class SearchSettings:
     def cohort_size(self) -> int | None:
         """Members of one cohort; None for `auto`."""
         return None if self.cohort == "auto" else int(self.cohort)
+
+    @property
+    def own_ray(self) -> bool:
+        """Whether the search starts a Ray of its own."""
+        return self.address is None and not self.dry_run
 
     @property
     def run_name(self) -> str:
@@ -143,6 +149,11 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
         raise UserError(
             f"storage={settings.storage} must be a URL; sqlite:///study.db or "
             "postgresql://user:password@host/name works"
+        )
+    if settings.address is not None and not settings.dashboard:
+        raise UserError(
+            f"dashboard=false is for a Ray of our own; that at address={settings.address} has its "
+            "own or none: leave one of them out"
         )
     _check_rungs(settings)
     sized = settings.cohort.isascii() and settings.cohort.isdigit() and int(settings.cohort) > 0

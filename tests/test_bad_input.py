@@ -16,6 +16,8 @@ import pandas as pd
 import pytest
 import ray
 
+from search.head import Head
+
 ROOT = Path(__file__).parents[1]
 SEARCH, CHECK = "search/run.py", "trainable/data/check.py"
 TRAIN, RANK = "trainable/train.py", "analysis/rank.py"
@@ -342,6 +344,9 @@ CASES = {
     "nobody at the address": Case(
         f"{NEW} {MADE} address=127.0.0.1:1", ["127.0.0.1:1 does not answer", "leave address"]
     ),
+    "a dashboard of another's": Case(
+        f"{NEW} {MADE} address=10.0.0.5:6379 dashboard=false", ["dashboard=false", "leave one"]
+    ),
     "no address": Case(f"{NEW} {MADE} address=nonsense", ["expected auto or HOST:PORT"]),
     "a port too high": Case(f"{NEW} {MADE} address=h:99999", ["expected auto or HOST:PORT"]),
     "a cluster and a database": Case(
@@ -426,6 +431,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("Ray was started")
 
     monkeypatch.setattr(ray, "init", started)
+    monkeypatch.setattr(Head, "start", lambda self: None)  # early, and ended again: test_head
 
 
 def run(command: str, argv: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -13,8 +13,8 @@ from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttribut
 from analysis.load import Run
 from search import launch
 from search.plan import make_plan
-from search.run import run_search
 from search.settings import settings_from
+from search.whole import run_search
 from tests.searches import MARKET, check_whole, contents, run, table, write_space
 from trainable import predict
 from trainable.errors import UserError

@@ -1,0 +1,85 @@
+"""One search, from its plan to its ranking."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from rich.console import Console
+
+from analysis.load import Run
+from search import provenance
+from search.arguments import resume_command, storable
+from search.cluster import connect
+from search.finish import finish
+from search.folder import RunFolder
+from search.head import Head
+from search.interrupt import Interrupts
+from search.overture import show_plan
+from search.plan import Plan
+from search.progress import Progress
+from search.session import cores, open_session, open_study
+from search.tuning import Interrupted, tune_cohorts
+from search.watch import Watch
+
+
+def run_search(
+    plan: Plan, arguments: Sequence[str] | None, console: Console, head: Head | None = None
+) -> Run | None:
+    """Searches and leaves a run folder; None for a dry run.
+
+    An interrupted search writes its tables too; its `run.json` says so.
+
+    Args:
+        plan: of the search.
+        arguments: of the command line; None from Python.
+        console: to print to.
+        head: our own Ray, which may be starting already.
+
+    Raises:
+        UserError: nothing could be started, and nothing is left behind; or a file cannot be
+            written, and all that was reported before is kept.
+    """
+    settings = plan.settings
+    if settings.dry_run:
+        with RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder:
+            folder.discard()  # it could have been made, that is all
+        show_plan(plan, console, cores(settings))
+        return None
+    resume = None
+    with (
+        RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder,
+        folder.worth_keeping(),
+        Interrupts() as interrupts,
+        nullcontext(head) if head is not None else Head(settings) as head,
+    ):
+        if folder.resumed:
+            provenance.check_same(plan, folder.path)
+        show_plan(plan, console)
+        words = None if arguments is None else storable(arguments)
+        run = provenance.describe(plan, words) | provenance.sessions(folder.path)
+        with (
+            open_study(plan, folder) as study,
+            connect(settings.address, head) as cluster,
+            open_session(plan, folder, cluster, study) as session,
+        ):
+            interrupts.listen()
+            run["device"] = "gpu" if session.gpus else "cpu"  # whose the seconds by reason are
+            folder.write_json("run.json", run)
+            with Progress(console) as progress:
+                watch = Watch(plan, session.driver, progress, interrupts, cluster, folder)
+                try:
+                    tune_cohorts(
+                        session.driver,
+                        plan.dataset,
+                        folder.path,
+                        plan.levels,
+                        settings.cpus_per_trial,
+                        session.gpus,
+                        watch.tick,
+                        watch.failed,
+                    )
+                except Interrupted:
+                    resume = resume_command(settings, from_python=arguments is None)
+                finally:
+                    watch.show()
+        results, references = session.results, session.references
+        return finish(plan, folder, session.study, results, references, run, console, resume)
