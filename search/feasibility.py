@@ -31,14 +31,17 @@ class Feasibility:
 
     def __init__(self, told: Sequence[Seen]) -> None:
         failed = [seen for seen in told if seen.reason in NUMERIC_FAILURES]
+        self.known = len(failed) >= LEAST
+        if not self.known:
+            return
         last = sorted(max(seen.reports, default=0) for seen in failed)
-        shown = last[len(last) // 2] if last else 0
+        shown = last[len(last) // 2]
         survived = [
             seen
             for seen in told
             if seen.reason not in NUMERIC_FAILURES and max(seen.reports, default=0) > shown
         ]
-        self.known = min(len(failed), len(survived)) >= LEAST
+        self.known = len(survived) >= LEAST
         if not self.known:
             return
         self._spaces: dict[str, BaseDistribution] = {}

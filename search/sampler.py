@@ -52,6 +52,7 @@ class Sampler:
         self._direction = direction
         self._told: list[Seen] = []  # what teaches, in the order of its end
         self._running: dict[int, Seen] = {}
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # slow: once, not for each suggestion
         self._build()
 
     def load(self, told: Sequence[Seen], running: Iterable[Seen]) -> None:
@@ -143,7 +144,6 @@ class Sampler:
 
 def _study(sampler: BaseSampler) -> optuna.Study:
     """Returns a study in memory for one trial, which it forgets."""
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna.create_study(
         storage=optuna.storages.InMemoryStorage(),
         sampler=sampler,
