@@ -34,7 +34,7 @@ PREDICTIONS = pa.schema(
         "prediction": pa.float32(),
     }
 )
-CHUNK = 4_000_000  # values merged at a time: about 128 MB of long rows
+CHUNK = 1_000_000  # values merged at a time: about 32 MB of long rows, a few times over
 
 
 @dataclass(frozen=True)
