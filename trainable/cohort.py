@@ -17,6 +17,7 @@ from trainable.engine import StepResult, component
 from trainable.errors import look_up
 from trainable.losses import LOSSES, mean_loss_and_slope, training_delta
 from trainable.models import BATCHED, build_model
+from trainable.models.batched_layers import whole
 from trainable.optimizers import OPTIMIZERS
 
 
@@ -36,7 +37,7 @@ class CohortEngine:
         self.inputs = inputs
         self.dropout = Dropout(self.model.widths, device, dtype)
         self.configs: list[TrialConfig] = []
-        none = torch.zeros(0, self.model.size, device=device, dtype=dtype)
+        none = torch.zeros(0, whole(self.model.size), device=device, dtype=dtype)
         self.p, self.grads = none, none
         self.slots = [none] * self.optimizer.slots
         self.kept = [none] * (1 + self.optimizer.slots)
@@ -174,7 +175,8 @@ class CohortEngine:
         for config in configs:
             model = build_model(config.model, self.inputs, config.train.seed)
             starts.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
-        p = torch.stack(starts).to(self.device, self.dtype)
+        p = torch.zeros(len(starts), self.p.shape[1], device=self.device, dtype=self.dtype)
+        p[:, : self.model.size] = torch.stack(starts)
         none = torch.zeros_like(p)
         before = len(self.configs)
         slots = [torch.cat([slot[:before], none]) for slot in self.slots]
@@ -195,7 +197,7 @@ class CohortEngine:
         return [0, 1] if len(self.configs) == 1 else list(members)
 
     def _members(self, p: Tensor, slots: list[Tensor], grads: Tensor, kept: list[Tensor]) -> None:
-        """Lays out the tensors of `configs`' members, each [members, P]."""
+        """Lays out the tensors of `configs`' members, each [members, P and a few zeros]."""
         rows = [0, 0] if len(p) == 1 else list(range(len(p)))
         self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *slots, *kept))
         self.slots, self.kept = rest[: len(slots)], rest[len(slots) :]

@@ -14,6 +14,7 @@ from trainable.engine import Engine
 from trainable.errors import look_up
 from trainable.losses import LOSSES, mean_loss
 from trainable.metrics import score, scoring, sharpe_and_ic
+from trainable.models.batched_layers import ALIGNED
 
 ROWS = 256  # predicted at once: many members' activations still fit into the caches
 LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call costs its launch
@@ -105,10 +106,12 @@ class Evaluator:
         return results
 
     def _predict(self, engine: Engine, rows: Tensor) -> Tensor:
-        # The same for every cohort size: a product's last bits depend on how many rows it has.
+        # The same for every cohort size: a product's last bits depend on how many rows it has, and
+        # on where it lies, so that the last rows are filled up with one of them.
         size = max(ROWS, LAUNCHED // self.view.inputs) if rows.is_cuda else ROWS
-        parts = [engine.predict(self.view.windows(part)) for part in rows.split(size)]
-        return torch.cat(parts, dim=1)
+        full = torch.cat([rows, rows[-1:].expand(-len(rows) % ALIGNED)])
+        parts = [engine.predict(self.view.windows(part)) for part in full.split(size)]
+        return torch.cat(parts, dim=1)[:, : len(rows)]
 
     def _losses(self, predictions: Tensor, deltas: Sequence[float]) -> list[float]:
         size = max(1, CELLS // len(self.y))

@@ -4,10 +4,35 @@ A step of small networks costs what its operations cost to start, so views are m
 the system for memory anew takes longer than filling it, so that what a step writes has its place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Size, Tensor
+
+ALIGNED = 16  # numbers; members that begin on a border of so many lie alike in memory
+
+
+def whole(count: int) -> int:
+    """Returns the next multiple of `ALIGNED`."""
+    return -(-count // ALIGNED) * ALIGNED
+
+
+def alike(x: Tensor) -> Tensor:
+    """Returns x [K, …] with members that lie alike in memory: a copy where they do not.
+
+    The order in which a product of few rows or columns is summed depends on where it lies.
+    """
+    if x.stride(0) % ALIGNED == 0:
+        return x
+    return empty_alike(x, x.shape).copy_(x)
+
+
+def empty_alike(like: Tensor, shape: Sequence[int]) -> Tensor:
+    """Returns an empty tensor [K, …] whose members lie alike in memory."""
+    members, *rest = shape
+    size = Size(rest).numel()
+    return like.new_empty(members, whole(size))[:, :size].unflatten(1, rest)
 
 
 class Affine(NamedTuple):
@@ -75,11 +100,13 @@ class Places:
         like, members = layer.weight, len(layer.weight)
         outputs, inputs = layer.weight.shape[1:]
         rows = Size((members, batch, outputs))
-        self.outs = Outs(*(like.new_empty(rows) for _ in Outs._fields))
-        self.slopes = like.new_empty(2, *rows)
+        self.outs = Outs(*(empty_alike(like, rows) for _ in Outs._fields))
+        size = batch * outputs
+        both = like.new_empty(2, members, whole(size))[:, :, :size]
+        self.slopes = both.unflatten(2, (batch, outputs))
         self.slope, self.times_normed = self.slopes
         self.zero = like.new_zeros(members, batch, 1)
-        self.by_weight = like.new_empty(members, outputs, inputs)
+        self.by_weight = empty_alike(like, (members, outputs, inputs))
         self.by_bias = like.new_empty(members, outputs)
         self.by_affine = like.new_empty(2, members, outputs)
         shift, scale = self.by_affine

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trainable.config import ModelConfig
-from trainable.models.batched_layers import Affine, Layer, Layers, Outs, Places
+from trainable.models.batched_layers import Affine, Layer, Layers, Outs, Places, alike
 from trainable.models.batched_norm import Normed, denormalise, normalise
 from trainable.models.mlp import widths
 
@@ -30,7 +30,9 @@ class Taped(NamedTuple):
 class BatchedMlp:
     """Forward and backward of K `Mlp`s on [K, B, …] batches.
 
-    Every member's arithmetic is its own: a NaN in one never touches another.
+    Every member's arithmetic is its own: a NaN in one never touches another. Products with a single
+    row or column are multiplied and summed: what `bmm` takes for them sums in an order that depends
+    on where in memory a member lies, so on how many there are.
     """
 
     def __init__(self, config: ModelConfig, inputs: int) -> None:
@@ -50,6 +52,7 @@ class BatchedMlp:
         self.shapes |= {"head.weight": (1, before), "head.bias": (1,)}
         self._places: list[Places] = []
         self._tape: list[Taped] = []
+        self._spare = torch.empty(0)
 
     @property
     def size(self) -> int:
@@ -90,7 +93,9 @@ class BatchedMlp:
             outs = [place.outs for place in self._places]
         saved: list[Taped] = []
         if layers.inputs is not None:
-            x = normalise(x).rows
+            shared = x.stride(0) == 0  # one input for everyone
+            x = normalise(x[:1]).rows.expand_as(x) if shared else normalise(x).rows
+        x = alike(x)
         for i, layer in enumerate(layers.hidden):
             inputs, out, normed, gate = x, outs[i], None, None
             weight, bias = layer.turned, layer.bias
@@ -108,18 +113,19 @@ class BatchedMlp:
             saved.append(Taped(inputs, normed, x, gate))
         if tape:
             self._tape = saved
-        return torch.baddbmm(layers.head.bias, x, layers.head.turned).squeeze(-1)
+        return torch.mul(x, layers.head.weight).sum(2).add_(layers.head.bias.squeeze(1))
 
     def backward(self, layers: Layers, flat: Tensor, slope: Tensor) -> None:
         """Writes the gradients after a taped forward.
 
         Args:
             layers: those of the forward.
-            flat: [K, P], overwritten.
+            flat: [K, P or more], overwritten, with zeros beyond P.
             slope: [K, B], derivative of each member's loss by its predictions.
         """
         *places, head = self._places
-        torch.bmm(slope.unsqueeze(1), self._tape[-1].active, out=head.by_weight)
+        torch.mul(self._tape[-1].active, slope.unsqueeze(2), out=places[-1].times_normed)
+        torch.sum(places[-1].times_normed, 1, keepdim=True, out=head.by_weight)
         torch.sum(slope, 1, keepdim=True, out=head.by_bias)
         d = torch.mul(slope.unsqueeze(2), layers.head.weight, out=places[-1].slope)
         for i in reversed(range(len(places))):
@@ -136,8 +142,11 @@ class BatchedMlp:
         gradients = [gradient for place in self._places for gradient in place.gradients]
         if layers.inputs is not None:
             gradients = _unfold(layers.inputs, layers.hidden[0], places[0]) + gradients
+        beyond = flat.shape[1] - self.size
+        if self._spare.shape != (len(flat), beyond):
+            self._spare = flat.new_zeros(len(flat), beyond)
         # One copy at the end: products written into strided views go member by member.
-        torch.cat(gradients, dim=1, out=flat)
+        torch.cat([*gradients, self._spare], dim=1, out=flat)
 
     def _find_places(self, layers: Layers, x: Tensor) -> None:
         """Keeps the places of the latest step if they are of these members' size."""
@@ -159,12 +168,13 @@ def _folded(affine: Affine, layer: Layer) -> tuple[Tensor, Tensor]:
     With W(s·x + t) + b = (W·s)x + (Wt + b) the gradient by the inputs is never needed.
     """
     weight = torch.mul(layer.weight, affine.scale)
-    return weight.transpose(1, 2), torch.baddbmm(layer.bias, affine.shift, layer.turned)
+    bias = torch.mul(layer.weight, affine.shift).sum(2).unsqueeze(1).add_(layer.bias)
+    return weight.transpose(1, 2), bias
 
 
 def _unfold(affine: Affine, layer: Layer, place: Places) -> list[Tensor]:
     """Makes the gradient by the folded weight that by the weight; returns those by the affine."""
     by_scale = torch.mul(place.by_weight, layer.weight).sum(1)
-    by_shift = torch.bmm(place.by_bias.unsqueeze(1), layer.weight).squeeze(1)
-    place.by_weight.mul_(affine.scale).baddbmm_(place.by_bias.unsqueeze(2), affine.shift)
+    by_shift = torch.mul(place.by_bias.unsqueeze(2), layer.weight).sum(1)
+    place.by_weight.mul_(affine.scale).addcmul_(place.by_bias.unsqueeze(2), affine.shift)
     return [by_scale, by_shift]
