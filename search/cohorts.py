@@ -1,7 +1,7 @@
 """Which asked trials train together, and where: the waiting, the slots, who goes to which. Pure."""
 
 import math
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -122,27 +122,31 @@ class Roster:
         """Returns the sizes of a slot's cohorts."""
         return {key: len(members) for key, members in self._slots[slot].items()}
 
-    def elsewhere(self, slot: int) -> set[Key]:
-        """Returns the kinds of cohort that other slots train."""
-        return {key for other, cohorts in self._slots.items() if other != slot for key in cohorts}
+    def elsewhere(self, slot: int) -> dict[Key, int]:
+        """Returns the size of the largest cohort of each kind that another slot trains."""
+        largest: dict[Key, int] = {}
+        for other, cohorts in self._slots.items():
+            for key, members in cohorts.items() if other != slot else ():
+                largest[key] = max(len(members), largest.get(key, 0))
+        return largest
 
 
 def places(
     waiting: Mapping[Key, int],
     here: Mapping[Key, int],
-    elsewhere: Collection[Key],
+    elsewhere: Mapping[Key, int],
     members: int,
 ) -> dict[Key, int]:
     """Returns how many of each waiting group a slot takes in.
 
-    A shape stays with the slot that trains it already, since one full cohort costs less than two
+    A shape goes to the slot that trains most of it, since one full cohort costs less than two
     halves; a slot that is less than half full also takes shapes of others. Who trains alone has a
     slot for itself.
 
     Args:
         waiting: how many wait of each group, the first to come first.
         here: sizes of the slot's cohorts.
-        elsewhere: groups that train in other slots.
+        elsewhere: sizes of the largest cohorts in other slots.
         members: of a full slot.
     """
     if any(key.single is not None for key in here):
@@ -154,11 +158,13 @@ def places(
     taken: dict[Key, int] = {}
 
     def late(key: Key) -> tuple[bool, bool, int, int]:
-        return key not in here, key in elsewhere, -here.get(key, 0), -waiting[key]
+        return foreign(key), key not in here, -here.get(key, 0), -waiting[key]
+
+    def foreign(key: Key) -> bool:
+        return elsewhere.get(key, 0) > here.get(key, 0)
 
     for key in sorted(shared, key=late):
-        foreign = key not in here and key in elsewhere
-        if foreign and 2 * (members - free) >= members:
+        if foreign(key) and 2 * (members - free) >= members:
             continue
         count = min(waiting[key], free)
         if count > 0:
