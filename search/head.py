@@ -26,7 +26,7 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "0",
 }
 WORKER = "trainable.trial"  # what the workers import before they are needed
-END_S = 20.0  # seconds in which Ray's daemons must end
+GRACE_S = 0.3  # seconds for Ray's daemons to end by themselves; nothing of theirs is wanted
 HOME = Path(__file__).parent.parent
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -110,7 +110,7 @@ class Head:
             self.end()
             if not self._answer:
                 self._kill()  # nobody uses it yet: the person waits for an error
-            self._process.wait(END_S)
+            self._process.wait(GRACE_S)
         except subprocess.TimeoutExpired:
             pass
         finally:

@@ -73,6 +73,8 @@ class CohortEngine:
         norm = torch.linalg.vector_norm(self.grads, dim=1)
         share = torch.div(self.clip, norm.unsqueeze(1) + 1e-6).clamp_(max=1.0)
         torch.mul(self.grads, share, out=self.clipped)
+        if not self.by_step:
+            self.by_step = {name: table.unbind() for name, table in self.factors.items()}
         factors = {name: steps[i] for name, steps in self.by_step.items()}
         self.optimizer.update(self.p, self.clipped, self.slots, factors)
         self.taken += 1
@@ -167,7 +169,9 @@ class CohortEngine:
         self.skipped, self.kept_applied = self.skipped[rows], self.kept_applied[rows]
         self._members(self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows], kept)
         self.lr = self.lr[:, rows]
-        self._factors()
+        pair = rows if len(rows) > 1 else rows * 2
+        self.factors = {name: table[:, pair] for name, table in self.factors.items()}
+        self.by_step = {}
 
     def admit(self, configs: Sequence[TrialConfig]) -> None:
         """Takes further members in, behind those there; only between two plans."""
@@ -220,7 +224,7 @@ class CohortEngine:
             name: table.expand(-1, len(rows), -1).contiguous()
             for name, table in self._table(members).items()
         }
-        self.by_step = {name: table.unbind() for name, table in self.factors.items()}
+        self.by_step: dict[str, tuple[Tensor, ...]] = {}  # their views, when first needed
 
     def _table(self, members: list[int]) -> dict[str, Tensor]:
         """The factors of some members, each [S, members, 1]."""

@@ -1,7 +1,7 @@
 """The steps of one epoch, of all members: their batches and learning rates, and what they left."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,9 @@ from trainable.errors import look_up
 from trainable.member import Member
 from trainable.order import BatchOrder
 from trainable.schedules import SCHEDULES
+
+GATHERED = 8  # steps whose batches are looked up at once, at most
+CELLS = 2**16  # and their values, at most, unless one step has more
 
 
 class MemberSteps(NamedTuple):
@@ -39,11 +42,25 @@ class EpochSteps:
     lr: np.ndarray
     losses: Tensor
     norms: Tensor
+    _gathered: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False)
+
+    def batch(self, i: int, view: View) -> tuple[Tensor, Tensor]:
+        """Returns inputs [K, B, W, F] and targets [K, B] of step i.
+
+        Small batches of a few steps are gathered at once: looking them up costs a call each.
+        """
+        if i not in self._gathered:
+            cells = self.rows[i].numel() * view.inputs
+            rows = self.rows[i : i + max(1, min(GATHERED, CELLS // cells))]
+            pairs = zip(view.windows(rows).unbind(), view.targets(rows).unbind(), strict=True)
+            self._gathered = dict(enumerate(pairs, start=i))
+        return self._gathered[i]
 
     def only(self, keep: Sequence[int]) -> None:
         """Goes on with these members, in this order."""
         self.rows, self.lr = self.rows[:, keep], self.lr[:, keep]
         self.losses, self.norms = self.losses[:, keep], self.norms[:, keep]
+        self._gathered = {}
 
     def of(self, k: int) -> MemberSteps:
         """Returns member k's share."""

@@ -147,12 +147,12 @@ class Training:
 
     def _step(self) -> list[Report]:
         """One optimizer step; returns the last reports of members that it stopped."""
-        i, view = self.i, self.view
-        rows = self.steps.rows[i]
-        y = view.targets(rows)
+        i = self.i
+        x, y = self.steps.batch(i, self.view)
         keep = None if self.zone is None else y.abs() > self.zone
-        result = self.engine.step(i, view.windows(rows), y, keep)
-        self.steps.losses[i], self.steps.norms[i] = result.loss, result.norm
+        result = self.engine.step(i, x, y, keep)
+        self.steps.losses[i].copy_(result.loss)
+        self.steps.norms[i].copy_(result.norm)
         self.i += 1
         broken = {k: cause(self.engine, k, result) for k in result.failed}
         if broken:
