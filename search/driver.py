@@ -17,8 +17,7 @@ from search.results import Results
 from search.sampler import derive_seed
 from search.study import SEARCHED, Asked, SearchStudy
 from search.verdict import Ended, Verdict
-from trainable.config import from_params, shape_key
-from trainable.models import BATCHED
+from trainable.config import TrialConfig, from_params, shape_key
 from trainable.report import Report
 
 STATES = {"complete": "COMPLETE", "prune": "PRUNED"}
@@ -38,6 +37,7 @@ class Driver:
         n_parameters: of a trial's model, by its parameters.
         epochs: of a full training; a resumed search may have more than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
+        trains_alone: whether a model gains nothing from others beside it.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class Driver:
         n_parameters: Callable[[Asked], int],
         epochs: int,
         deadline: float | None = None,
+        trains_alone: Callable[[TrialConfig], bool] = lambda config: False,
     ) -> None:
         self.study, self.judge, self.results = study, judge, results
         self.asker, self.sizes = asker, sizes
@@ -58,6 +59,7 @@ class Driver:
         self.n_parameters = n_parameters
         self.epochs = epochs
         self.deadline = deadline
+        self.trains_alone = trains_alone
         self.waiting, self.seeds = Pool(), Pool()
         self.courses = Courses()
         self.roster = Roster()
@@ -210,7 +212,7 @@ class Driver:
         if asked.number not in self.courses:
             self._enter(asked)
         config = from_params(asked.params)
-        single = asked.number in self.alone or config.model.name not in BATCHED
+        single = asked.number in self.alone or self.trains_alone(config)
         pool.add(Key(shape_key(config), asked.number if single else None), asked)
 
     def _enter(self, asked: Asked) -> None:

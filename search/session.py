@@ -22,6 +22,7 @@ from search.study import Asked, SearchStudy
 from search.winner import predictions_of
 from trainable.baselines import Baseline, baselines
 from trainable.config import TrialConfig, from_params
+from trainable.executors import executor_for
 from trainable.models import build_model
 
 
@@ -66,6 +67,7 @@ def open_session(
     size = sizes(settings.trials, places, settings.cohort_size)
     left = max(0, settings.trials - study.searched)
     budget = settings.time_budget_s
+    device = "cuda" if gpus else "cpu"
     with Prefetcher(study, plan.ask, left, size.untold) as asker:
         driver = Driver(
             study,
@@ -77,6 +79,7 @@ def open_session(
             _parameter_counter(plan),
             plan.epochs,
             None if budget is None else monotonic() + budget,
+            lambda config: executor_for(config, _inputs(plan, config), device) != "cohort",
         )
         asker.want(size.untold)  # not before the driver has seen which trials were there already
         yield Session(study, results, driver, baselines(plan.dataset), gpus)
@@ -115,13 +118,18 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
         raise
 
 
+def _inputs(plan: Plan, config: TrialConfig) -> int:
+    """Returns the values of one input."""
+    return config.data.window * len(plan.dataset.columns(config.data.features))
+
+
 def _parameter_counter(plan: Plan) -> Callable[[Asked], int]:
     """Returns a function from a trial to the size of its model, which is built once a shape."""
     known: dict[tuple[Any, ...], int] = {}
 
     def count(asked: Asked) -> int:
         config: TrialConfig = from_params(asked.params)
-        inputs = config.data.window * len(plan.dataset.columns(config.data.features))
+        inputs = _inputs(plan, config)
         key = (config.model.name, config.model.hidden_dims, config.model.norm, inputs)
         if key not in known:
             model = build_model(config.model, inputs, 0)

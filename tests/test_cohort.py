@@ -67,14 +67,15 @@ def test_cohort_and_one_by_one_agree_to_1e_9_after_300_steps(
     for _ in range(2):
         together.advance()
     together.run_steps(100)
-    alone = Training(tickets([configs[k]]), narrow(), "solo", **options)
-    for _ in range(2):
-        alone.advance()
-    alone.run_steps(100)
-    assert together.members[k].steps == alone.members[0].steps == 300
-    assert (final(together, k) - final(alone, 0)).abs().max() < 1e-9
-    reports = [(m.best_val_loss, m.plateau.scale) for m in (together.members[k], alone.members[0])]
-    assert reports[0] == pytest.approx(reports[1], abs=1e-9)
+    for executor in ("serial", "solo"):
+        alone = Training(tickets([configs[k]]), narrow(), executor, **options)
+        for _ in range(2):
+            alone.advance()
+        alone.run_steps(100)
+        assert together.members[k].steps == alone.members[0].steps == 300
+        assert (final(together, k) - final(alone, 0)).abs().max() < 1e-9
+        both = [(m.best_val_loss, m.plateau.scale) for m in (together.members[k], alone.members[0])]
+        assert both[0] == pytest.approx(both[1], abs=1e-9)
 
 
 def dropping(count: int, **shared: Any) -> list[TrialConfig]:

@@ -17,7 +17,7 @@ from trainable.order import BatchOrder
 from trainable.training import KEEP_EVERY, Training
 
 BATCH_EVIDENCE = {"step", "tensor", "value", "lr", "dates", "symbols"}
-each_executor = pytest.mark.parametrize("executor", ["cohort", "solo"])
+each_executor = pytest.mark.parametrize("executor", ["cohort", "serial", "solo"])
 
 
 def broken_view(dataset: Dataset, rows: list[int]) -> View:
@@ -136,11 +136,13 @@ def test_system_a6_weights_are_rolled_back_to_the_last_good_ones(executor: str, 
 
 def spoil(training: Training) -> None:
     """Makes the weights of the first member infinite."""
-    if training.executor == "cohort":
-        training.engine.p[0] = torch.inf  # type: ignore[attr-defined]
+    engine: Any = training.engine
+    if training.executor != "solo":
+        engine = engine.members[0] if training.executor == "serial" else engine
+        engine.p[0] = torch.inf
         return
     with torch.no_grad():
-        for parameter in training.engine.model.parameters():  # type: ignore[attr-defined]
+        for parameter in engine.model.parameters():
             parameter.fill_(torch.inf)
 
 

@@ -21,7 +21,7 @@ from trainable.report import Report
 from trainable.train import train
 from trainable.training import Training
 
-each_executor = pytest.mark.parametrize("executor", ["cohort", "solo"])
+each_executor = pytest.mark.parametrize("executor", ["cohort", "serial", "solo"])
 
 
 @each_executor

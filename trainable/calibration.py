@@ -30,7 +30,7 @@ def best_size(config: TrialConfig, view: View, device: torch.device | str, most:
         device: where it trains.
         most: the largest size wanted.
     """
-    if executor_for(config) == "solo":
+    if executor_for(config, view.inputs, device) != "cohort":
         return 1
     best, least, size = 1, math.inf, min(2, most)
     while size <= most:
@@ -47,7 +47,8 @@ def step_seconds(
 ) -> float:
     """Returns the seconds of one optimizer step of one member, the median of `steps` tries."""
     first = configs[0]
-    engine: Engine = look_up(EXECUTORS, executor_for(first), "executor")(
+    executor = executor_for(first, view.inputs, device)
+    engine: Engine = look_up(EXECUTORS, executor, "executor")(
         configs, view.inputs, torch.device(device), view.x.dtype
     )
     engine.plan(np.zeros((steps + 1, len(configs))))

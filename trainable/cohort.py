@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trainable.config import TrialConfig
 from trainable.dropout import Dropout
-from trainable.engine import StepResult, component
+from trainable.engine import StepResult, component, norms
 from trainable.errors import look_up
 from trainable.losses import LOSSES, mean_loss_and_slope, training_delta
 from trainable.models import BATCHED, build_model
@@ -22,20 +22,29 @@ from trainable.optimizers import OPTIMIZERS
 
 
 class CohortEngine:
-    """K members of one shape; internally at least two, the last a copy of the only one."""
+    """K members of one shape; internally at least two, the last a copy of the only one.
+
+    Without `padded` a single one is alone, and its result another's than in a cohort.
+    """
 
     name = "cohort"
 
     def __init__(
-        self, configs: Sequence[TrialConfig], inputs: int, device: torch.device, dtype: torch.dtype
+        self,
+        configs: Sequence[TrialConfig],
+        inputs: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        padded: bool = True,
     ) -> None:
+        self.least = 2 if padded else 1
         first = configs[0]
         self.model = look_up(BATCHED, first.model.name, "model")(first.model, inputs)
         self.loss = look_up(LOSSES, first.loss.name, "loss")
         self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
         self.device, self.dtype = device, dtype
         self.inputs = inputs
-        self.dropout = Dropout(self.model.widths, device, dtype)
+        self.dropout = Dropout(self.model.widths, device, dtype, self.least)
         self.configs: list[TrialConfig] = []
         none = torch.zeros(0, whole(self.model.size), device=device, dtype=dtype)
         self.p, self.grads = none, none
@@ -60,7 +69,7 @@ class CohortEngine:
     def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
         """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B]."""
         members = len(self.configs)
-        if members == 1:
+        if members < self.least:
             x, y = (t.expand(2, *t.shape[1:]) for t in (x, y))
             keep = None if keep is None else keep.expand(2, *keep.shape[1:])
         dropped = self.dropout.factors(i, x.shape[1])
@@ -73,10 +82,7 @@ class CohortEngine:
         norm = torch.linalg.vector_norm(self.grads, dim=1)
         share = torch.div(self.clip, norm.unsqueeze(1) + 1e-6).clamp_(max=1.0)
         torch.mul(self.grads, share, out=self.clipped)
-        if not self.by_step:
-            self.by_step = {name: table.unbind() for name, table in self.factors.items()}
-        factors = {name: steps[i] for name, steps in self.by_step.items()}
-        self.optimizer.update(self.p, self.clipped, self.slots, factors)
+        self._update(i)
         self.taken += 1
         loss, norm = loss[:members], norm[:members]
         failed: list[int] = []
@@ -121,14 +127,7 @@ class CohortEngine:
 
     def component_norms(self) -> list[dict[str, float]]:
         """Returns the L2 norms of each member's latest gradient by component, before clipping."""
-        members = len(self.configs)
-        squares: dict[str, Tensor] = {}
-        for name, part in self.grad_parts.items():
-            size = part.flatten(1).square().sum(1)
-            key = component(name)
-            squares[key] = squares[key] + size if key in squares else size
-        norms = {name: square.sqrt().tolist() for name, square in squares.items()}
-        return [{name: values[k] for name, values in norms.items()} for k in range(members)]
+        return norms(self.grad_parts)[: len(self.configs)]
 
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
@@ -169,8 +168,8 @@ class CohortEngine:
         self.skipped, self.kept_applied = self.skipped[rows], self.kept_applied[rows]
         self._members(self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows], kept)
         self.lr = self.lr[:, rows]
-        pair = rows if len(rows) > 1 else rows * 2
-        self.factors = {name: table[:, pair] for name, table in self.factors.items()}
+        all_rows = rows * self.least if len(rows) < self.least else rows
+        self.factors = {name: table[:, all_rows] for name, table in self.factors.items()}
         self.by_step = {}
 
     def admit(self, configs: Sequence[TrialConfig]) -> None:
@@ -196,13 +195,26 @@ class CohortEngine:
         self._members(torch.cat([self.p[:before], p]), slots, grads, kept)
         self.plan(np.zeros((0, len(self.configs))))
 
+    def _update(self, i: int) -> None:
+        """Lets the optimizer take step i with the clipped gradients."""
+        if len(self.p) == 1 and self.optimizer.single is not None and self.p.device.type == "cpu":
+            applied = max(1, self.taken + 1 - int(self.skipped[0]))
+            slots = [slot[0] for slot in self.slots]
+            config, lr = self.configs[0].optimizer, float(self.lr[i, 0])
+            self.optimizer.single(self.p[0], self.clipped[0], slots, config, lr, applied)
+            return
+        if not self.by_step:
+            self.by_step = {name: table.unbind() for name, table in self.factors.items()}
+        factors = {name: steps[i] for name, steps in self.by_step.items()}
+        self.optimizer.update(self.p, self.clipped, self.slots, factors)
+
     def _rows(self, members: Sequence[int]) -> list[int]:
         """The rows of the tensors that these members fill: a lone one fills both."""
-        return [0, 1] if len(self.configs) == 1 else list(members)
+        return list(range(self.least)) if len(self.configs) < self.least else list(members)
 
     def _members(self, p: Tensor, slots: list[Tensor], grads: Tensor, kept: list[Tensor]) -> None:
         """Lays out the tensors of `configs`' members, each [members, P and a few zeros]."""
-        rows = [0, 0] if len(p) == 1 else list(range(len(p)))
+        rows = [0] * self.least if len(p) < self.least else list(range(len(p)))
         self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *slots, *kept))
         self.slots, self.kept = rest[: len(slots)], rest[len(slots) :]
         self.clipped = torch.empty_like(self.grads)

@@ -96,8 +96,7 @@ class Crew:
         for member in members:
             number, config = member["number"], from_params(member["params"])
             saved = checkpoint.read(self._trial(number), member["known"])
-            single = number if executor_for(config) == "solo" else None
-            groups.setdefault((shape_key(config), single), []).append(Ticket(number, config, saved))
+            groups.setdefault(shape_key(config), []).append(Ticket(number, config, saved))
         for key, tickets in groups.items():
             self._place(key, tickets)
 
@@ -179,7 +178,7 @@ class Crew:
         view = self.views[config.data]
         shape = shape_key(config)
         if shape not in self.sizes:
-            if executor_for(config) == "solo":
+            if executor_for(config, view.inputs, self.device) == "solo":
                 log.info("%s has no batched form: a cohort of one", config.model.name)
             self.sizes[shape] = best_size(config, view, self.device, self.most)
         return view

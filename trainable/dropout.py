@@ -19,12 +19,16 @@ class Dropout:
         widths: of the layers that drop activations.
         device: where the factors are made.
         dtype: of the factors.
+        least: members that the factors are for; a lone one's are repeated.
 
     Attributes:
         draws: the members' generators, each seeded by the member's own seed.
     """
 
-    def __init__(self, widths: Sequence[int], device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, widths: Sequence[int], device: torch.device, dtype: torch.dtype, least: int = 1
+    ) -> None:
+        self.least = least
         self.widths, self.device, self.dtype = list(widths), device, dtype
         self.draws: list[torch.Generator] = []
         self.shares: list[float] = []
@@ -66,7 +70,7 @@ class Dropout:
     def _lay_out(self, block: Tensor, batch: int) -> None:
         """Takes the factors of some steps [steps, K, B·Σ widths], and a view of each layer's."""
         self.block = block
-        pair = block.expand(-1, 2, -1) if block.shape[1] == 1 else block
+        pair = block.expand(-1, self.least, -1) if block.shape[1] == 1 else block
         parts = [batch * width for width in self.widths]
         self.views = [
             [

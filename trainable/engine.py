@@ -1,7 +1,7 @@
 """What the course of training asks of an executor; `solo.py` and `cohort.py` answer."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +30,21 @@ def component(name: str) -> str:
     """Returns the component of a parameter: `hidden.0.linear.weight` → `hidden.0`."""
     parts = name.split(".")
     return ".".join(parts[:2]) if len(parts) > 2 and parts[1].isdigit() else parts[0]
+
+
+def norms(parts: Mapping[str, Tensor]) -> list[dict[str, float]]:
+    """Returns the L2 norm of each component of K members, by name.
+
+    Args:
+        parts: tensors [K, …] by the names of parameters.
+    """
+    squares: dict[str, Tensor] = {}
+    for name, part in parts.items():
+        size = part.flatten(1).square().sum(1)
+        key = component(name)
+        squares[key] = squares[key] + size if key in squares else size
+    found = {name: square.sqrt().tolist() for name, square in squares.items()}
+    return [dict(zip(found, each, strict=True)) for each in zip(*found.values(), strict=True)]
 
 
 def cause(engine: "Engine", k: int, result: StepResult) -> tuple[str, str]:

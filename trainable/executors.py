@@ -2,15 +2,32 @@
 
 from collections.abc import Callable
 
+import torch
+
 from trainable.cohort import CohortEngine
 from trainable.config import TrialConfig
 from trainable.engine import Engine
 from trainable.models import BATCHED
+from trainable.serial import SerialEngine
 from trainable.solo import SoloEngine
 
-EXECUTORS: dict[str, Callable[..., Engine]] = {"cohort": CohortEngine, "solo": SoloEngine}
+EXECUTORS: dict[str, Callable[..., Engine]] = {
+    "cohort": CohortEngine,
+    "serial": SerialEngine,
+    "solo": SoloEngine,
+}
+LARGE = 2**17  # parameters from which a CPU gains nothing from batching
 
 
-def executor_for(config: TrialConfig) -> str:
-    """Returns `cohort` where the model has a batched form, else `solo`."""
-    return "cohort" if config.model.name in BATCHED else "solo"
+def executor_for(config: TrialConfig, inputs: int, device: torch.device | str) -> str:
+    """Returns `solo` for models without a batched form, `serial` for large ones, else `cohort`.
+
+    Args:
+        config: of any member.
+        inputs: values of one input.
+        device: where it trains.
+    """
+    if config.model.name not in BATCHED:
+        return "solo"
+    size = BATCHED[config.model.name](config.model, inputs).size
+    return "serial" if size >= LARGE and torch.device(device).type == "cpu" else "cohort"

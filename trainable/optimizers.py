@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.adamw import adamw
 
 from trainable.config import OptimizerConfig
 
 EPS = 1e-8  # Adam's
 Plan = dict[str, Tensor]
+Single = Callable[[Tensor, Tensor, Sequence[Tensor], OptimizerConfig, float, int], None]
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,15 @@ class Optimizer:
             `applied` counts the updates of a member up to and with this step.
         update: (parameters [K, P], gradients [K, P], slots, factors of this step as [K, 1]);
             changes parameters and slots in place, and uses the gradients' memory as its own.
+        single: the same for one member on a CPU in one pass over memory, where torch has it:
+            (parameters [P], gradients [P], slots, config, lr, applied).
     """
 
     build: Callable[[Iterable[Tensor], OptimizerConfig], torch.optim.Optimizer]
     slots: int
     plan: Callable[[Sequence[OptimizerConfig], np.ndarray, np.ndarray], dict[str, np.ndarray]]
     update: Callable[[Tensor, Tensor, Sequence[Tensor], Plan], None]
+    single: Single | None = None
 
 
 def _each(configs: Sequence[OptimizerConfig], name: str) -> np.ndarray:
@@ -71,6 +76,28 @@ def _update_adamw(p: Tensor, g: Tensor, slots: Sequence[Tensor], plan: Plan) -> 
     v.lerp_(torch.mul(g, g, out=g), plan["second"])
     divisor = torch.sqrt(v, out=g).add_(plan["eps"])
     p.mul_(plan["decay"]).add_(torch.div(m, divisor, out=g).mul_(plan["size"]))
+
+
+def _single_adamw(
+    p: Tensor, g: Tensor, slots: Sequence[Tensor], config: OptimizerConfig, lr: float, applied: int
+) -> None:
+    m, v = slots
+    adamw(
+        [p],
+        [g],
+        [m],
+        [v],
+        [],
+        [torch.tensor(applied - 1.0)],
+        fused=True,
+        amsgrad=False,
+        beta1=config.beta1,
+        beta2=config.beta2,
+        lr=lr,
+        weight_decay=config.weight_decay,
+        eps=EPS,
+        maximize=False,
+    )
 
 
 def _build_lion(parameters: Iterable[Tensor], config: OptimizerConfig) -> torch.optim.Optimizer:
@@ -128,7 +155,7 @@ def _update_sgd(p: Tensor, g: Tensor, slots: Sequence[Tensor], plan: Plan) -> No
 
 
 OPTIMIZERS: dict[str, Optimizer] = {
-    "adamw": Optimizer(_build_adamw, 2, _plan_adamw, _update_adamw),
+    "adamw": Optimizer(_build_adamw, 2, _plan_adamw, _update_adamw, _single_adamw),
     "lion": Optimizer(_build_lion, 1, _plan_lion, _update_lion),
     "sgd": Optimizer(_build_sgd, 1, _plan_sgd, _update_sgd),
 }

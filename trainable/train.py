@@ -18,6 +18,7 @@ from trainable.data.dataset import Dataset
 from trainable.data.reading import cache_if_usable
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
+from trainable.data.view import make_view
 from trainable.errors import UserError, unknown
 from trainable.executors import EXECUTORS, executor_for
 from trainable.json_file import read_json
@@ -52,10 +53,13 @@ def train(
     for config in several:
         check(config, dataset)
     tickets = [Ticket(number, config) for number, config in enumerate(several)]
-    name = executor_for(several[0]) if executor == "auto" else executor
+    view = make_view(dataset, several[0].data, device, dtype)
+    name = executor
+    if executor == "auto":
+        name = executor_for(several[0], view.inputs, device)
     groups = [[ticket] for ticket in tickets] if name == "solo" else [tickets]
     for group in groups:
-        training = Training(group, dataset, name, device, dtype)
+        training = Training(group, dataset, name, device, dtype, view)
         while training.live:
             yield from training.advance()
 

@@ -28,7 +28,7 @@ class Training:
     Args:
         tickets: the members; all of one shape.
         dataset: of the search.
-        executor: `cohort`, `solo` (one member only) or `auto`.
+        executor: `cohort`, `serial`, `solo` (one member only) or `auto`.
         device: where the view and the weights live.
         dtype: of the weights and the features.
         view: of the dataset, when there is one for this shape's `data` group already.
@@ -50,7 +50,9 @@ class Training:
         check_shape(tickets, first)
         self.dataset, self.device = dataset, torch.device(device)
         self.view = view or make_view(dataset, first.data, device, dtype)
-        self.executor = executor_for(first) if executor == "auto" else executor
+        self.executor = executor
+        if executor == "auto":
+            self.executor = executor_for(first, self.view.inputs, device)
         self.engine: Engine = look_up(EXECUTORS, self.executor, "executor")(
             [ticket.config for ticket in tickets], self.view.inputs, self.device, dtype
         )
