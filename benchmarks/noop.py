@@ -138,10 +138,11 @@ class NoopTrial(tune.Trainable):
         self,
         leaving: Sequence[int],
         well: Sequence[int],
+        saved: Sequence[int],
         joining: Sequence[Mapping[str, Any]],
     ) -> None:
         """Takes members out and others in."""
-        self.cohort.retire(leaving)
+        self.cohort.retire([*leaving, *saved])
         self.cohort.admit(joining)
 
 

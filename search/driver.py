@@ -4,20 +4,20 @@ What arrives is kept (results), judged (pruning) and stored (study), in this ord
 disk before anybody decides on it, and a trial's end is decided before it is told.
 """
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from search.cohorts import Key, Pool, Roster, Sizes, places
+from search.cohorts import Sizes
 from search.courses import Courses
 from search.prefetch import Prefetcher
 from search.pruning import Judge
 from search.results import Results
 from search.sampler import derive_seed
+from search.seating import Seating
 from search.study import SEARCHED, Asked, SearchStudy
 from search.verdict import Ended, Verdict
-from trainable.config import TrialConfig, from_params, shape_key
+from trainable.config import TrialConfig
 from trainable.report import Report
 
 STATES = {"complete": "COMPLETE", "prune": "PRUNED"}
@@ -59,12 +59,10 @@ class Driver:
         self.n_parameters = n_parameters
         self.epochs = epochs
         self.deadline = deadline
-        self.trains_alone = trains_alone
-        self.waiting, self.seeds = Pool(), Pool()
         self.courses = Courses()
-        self.roster = Roster()
+        self.seating = Seating(sizes, self.courses, trains_alone)
+        self.roster = self.seating.roster
         self.slots = 0
-        self.alone: set[int] = set()
         self.reasons: Counter[str] = Counter()
         self._go_on()
 
@@ -76,7 +74,7 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        if any(self.running.values()) or len(self.waiting) or len(self.seeds):
+        if any(self.running.values()) or len(self.seating.waiting) or len(self.seating.seeds):
             return False
         self.asker.want(self.sizes.untold)  # raises what asking raised
         return self.asker.exhausted
@@ -100,22 +98,13 @@ class Driver:
             self._end_waiting()
             return []
         for asked in self.asker.take(self.sizes.untold):
-            self._wait(self.waiting, asked)
-        joining = self._seat(slot, self.waiting, self.sizes.members)
-        if not joining and not len(self.waiting) and not self.asker.busy:
-            # The sampler does not wait for seeds: all may train at once, shared out over the slots.
-            live = len(self.seeds) + sum(map(len, self.running.values()))
-            share = math.ceil(live / self.sizes.slots)
-            joining = self._seat(slot, self.seeds, max(self.sizes.members, share))
-        return joining
-
-    def _seat(self, slot: int, pool: Pool, members: int) -> list[Asked]:
-        here, elsewhere = self.roster.here(slot), self.roster.elsewhere(slot)
+            self._enter(asked)
+            self.seating.wait(asked.number)
         joining: list[Asked] = []
-        for key, count in places(pool.counts(), here, elsewhere, members).items():
-            for asked in pool.take(key, count):
-                self.courses[asked.number].cohort = self.roster.join(slot, key, asked.number)
-                joining.append(asked)
+        while len(self.seating.waiting) and (found := self.seating.seat(slot)):
+            joining += [asked for asked in found if not self._judged_meanwhile(slot, asked.number)]
+        if not joining and not len(self.seating.waiting) and not self.asker.busy:
+            joining = self.seating.seat_seeds(slot)
         return joining
 
     def take(self, slot: int, reports: Sequence[Report]) -> Ended:
@@ -127,7 +116,7 @@ class Driver:
             late = Verdict("prune", "time_budget", {})
             live = members - {n for n, v in verdicts.items() if v.ends}
             verdicts |= dict.fromkeys(live, late)
-        ended, well = [], []
+        ended, well, undecided = [], [], []
         with self.study.together():
             for report in new:
                 self.courses.count(report)
@@ -140,7 +129,23 @@ class Driver:
                     ended.append(number)
                     if verdict.action == "complete":
                         well.append(number)
-        return Ended(ended, well)
+                elif number in members and verdict.undecided and self._single(number):
+                    self.roster.leave(slot, number)
+                    self.seating.wait(number)
+                    undecided.append(number)
+        return Ended(ended, well, undecided)
+
+    def _single(self, number: int) -> bool:
+        return self.seating.is_single(self.courses[number].asked)
+
+    def _judged_meanwhile(self, slot: int, number: int) -> bool:
+        """Whether a trial that a rung could not judge yet is ended by those that came since."""
+        verdict = self.judge.reconsider(number)
+        if verdict is None or not verdict.ends:
+            return False
+        self.roster.leave(slot, number)
+        self._finish(number, STATES[verdict.action], verdict.reason or "", verdict)
+        return True
 
     def known(self, number: int) -> int:
         """Returns the last epoch of a trial whose report is kept."""
@@ -161,10 +166,10 @@ class Driver:
         for number in numbers:
             times = self.courses[number].lose(self.known(number))
             if reason == "worker_lost" and times <= RETRIES:
-                self._wait_again(number)
+                self.seating.wait(number)
             elif len(numbers) > 1:
-                self.alone.add(number)
-                self._wait_again(number)
+                self.seating.alone.add(number)
+                self.seating.wait(number)
             else:
                 last = text.strip().splitlines()[-1] if text.strip() else reason
                 self._finish(
@@ -199,21 +204,10 @@ class Driver:
             if verdict is not None and verdict.ends:
                 self._finish(row.number, STATES[verdict.action], verdict.reason or "", verdict)
             else:
-                self._wait_again(row.number)
+                self.seating.wait(row.number)
         for row in self.study.rows():
             if row.state == "COMPLETE" and row.kind in SEARCHED:
                 self._add_seeds(self.courses[row.number].asked)
-
-    def _wait_again(self, number: int) -> None:
-        asked = self.courses[number].asked
-        self._wait(self.waiting if asked.kind in SEARCHED else self.seeds, asked)
-
-    def _wait(self, pool: Pool, asked: Asked) -> None:
-        if asked.number not in self.courses:
-            self._enter(asked)
-        config = from_params(asked.params)
-        single = asked.number in self.alone or self.trains_alone(config)
-        pool.add(Key(shape_key(config), asked.number if single else None), asked)
 
     def _enter(self, asked: Asked) -> None:
         self.courses.add(asked)
@@ -239,12 +233,14 @@ class Driver:
         for turn in range(self.courses.children(parent.number, "seed"), self.finalist_seeds - 1):
             seed = derive_seed(parent.seed, 2, turn)
             asked = self.study.add(parent.number, "seed", parent.params, seed)
-            self._wait(self.seeds, asked)
+            self._enter(asked)
+            self.seating.wait(asked.number)
 
     def _end_waiting(self) -> None:
         for asked in self.asker.close():
-            self._wait(self.waiting, asked)
-        for pool in (self.waiting, self.seeds):
+            self._enter(asked)
+            self.seating.wait(asked.number)
+        for pool in (self.seating.waiting, self.seating.seeds):
             for asked in pool.empty():
                 late = Verdict("prune", "time_budget", {})
                 self._finish(asked.number, "PRUNED", "time_budget", late)

@@ -116,11 +116,20 @@ class Judge:
                 verdicts[report.number] = verdict or CONTINUE
         return verdicts
 
+    def reconsider(self, number: int) -> Verdict | None:
+        """Judges a trial again whose rung had too few values; None if it still has, or had not."""
+        member = self._members.get(number)
+        if member is None or not member.verdicts.get(member.epoch, CONTINUE).undecided:
+            return None
+        verdict = self._rungs.reconsider(member.level, number)
+        if verdict is not None:
+            member.note(verdict)
+        return verdict
+
     def restore(self, batches: Iterable[Sequence[Report]]) -> dict[int, Verdict]:
         """Rebuilds the state from recorded reports, in the batches in which they had arrived.
 
-        Register and exempt the trials first. Decisions afterwards equal those of a search that was
-        never interrupted.
+        Register and exempt first. Decisions afterwards equal those of a search never interrupted.
 
         Returns:
             The last verdict of every member reported: one that ends a trial which the study still

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -118,23 +117,36 @@ class Rungs:
         known = self._values[level]
         pool = np.fromiter(known.values(), float, len(known))
         for number, value in new.items():
-            # Any of equal values may go: a quantile knows no order.
-            others = np.delete(pool, np.argmax(pool == known[number])) if number in known else pool
-            cutoff, count = self._cutoff(level, others), len(others)
-            evidence: dict[str, Any] = {
-                "level": level,
-                "value": value,
-                "cutoff": cutoff,
-                "count": count,
-            }
-            if level == self.levels[-1]:
-                verdict = Verdict("complete", "completed", evidence)
-            elif cutoff is not None and (value is None or value < cutoff):
-                verdict = Verdict("prune", "asha_rung", evidence)
-            else:
-                verdict = Verdict("continue", None, evidence)
-            verdicts[number] = verdict
+            verdicts[number] = self._judge(level, number, value, pool)
         return {number: verdicts[number] for number in arrivals}
+
+    def reconsider(self, level: int, number: int) -> Verdict | None:
+        """Judges a number again that came when there were too few values.
+
+        Returns:
+            Its new verdict; None where there are too few values still.
+        """
+        value = self._verdicts[level][number].evidence["value"]
+        known = self._values[level]
+        pool = np.fromiter(known.values(), float, len(known))
+        verdict = self._judge(level, number, value, pool)
+        if verdict.undecided:
+            return None
+        self._verdicts[level][number] = verdict
+        return verdict
+
+    def _judge(self, level: int, number: int, value: float | None, pool: np.ndarray) -> Verdict:
+        """Holds a value against all others of its rung."""
+        known = self._values[level]
+        # Any of equal values may go: a quantile knows no order.
+        others = np.delete(pool, np.argmax(pool == known[number])) if number in known else pool
+        cutoff = self._cutoff(level, others)
+        evidence = {"level": level, "value": value, "cutoff": cutoff, "count": len(others)}
+        if level == self.levels[-1]:
+            return Verdict("complete", "completed", evidence)
+        if cutoff is not None and (value is None or value < cutoff):
+            return Verdict("prune", "asha_rung", evidence)
+        return Verdict("continue", None, evidence)
 
     def enter(self, level: int, arrivals: Mapping[int, float | None]) -> None:
         """Adds values without judging them; a number that is there already keeps its value."""

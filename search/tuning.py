@@ -177,12 +177,17 @@ class CohortScheduler(_Local, FIFOScheduler):
             over = driver.finished
         stopped = {report.number for report in reports if report.stop is not None}
         leaving = [number for number in ended.numbers if number not in stopped]
-        if leaving or joining:
+        if leaving or joining or ended.undecided:
             # Actor calls are ordered: this runs before the next step.
             tune_controller._schedule_trial_task(
                 trial=trial,
                 method_name="exchange",
-                args=(leaving, [number for number in ended.well if number in leaving], joining),
+                args=(
+                    leaving,
+                    [number for number in ended.well if number in leaving],
+                    ended.undecided,
+                    joining,
+                ),
                 on_error=self._not_exchanged,
             )
         return TrialScheduler.STOP if over else TrialScheduler.CONTINUE

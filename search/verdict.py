@@ -25,13 +25,25 @@ class Verdict:
         """Whether the trial ends here."""
         return self.action != "continue"
 
+    @property
+    def undecided(self) -> bool:
+        """Whether a rung had too few values to judge the trial: it goes on unjudged."""
+        return not self.ends and "cutoff" in self.evidence and self.evidence["cutoff"] is None
+
 
 CONTINUE = Verdict("continue")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """Members that the driver ended, for the worker to take out; `well`: with a model to keep."""
+    """Members that leave their worker.
+
+    Attributes:
+        numbers: those that the driver ended.
+        well: those of them that leave a model to keep.
+        undecided: those that go on elsewhere, later, from a checkpoint.
+    """
 
     numbers: list[int] = field(default_factory=list)
     well: list[int] = field(default_factory=list)
+    undecided: list[int] = field(default_factory=list)

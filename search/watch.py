@@ -68,7 +68,7 @@ class Watch:
             reasons=dict(driver.reasons),
             elapsed_s=time.monotonic() - self.begun,
             running=running,
-            waiting=len(driver.seeds),
+            waiting=len(driver.seating.seeds),
             done_before=self.done_before,
             best=best[0] if best else None,
             best_number=best[1] if best else None,

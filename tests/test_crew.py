@@ -147,6 +147,16 @@ def test_a_lost_member_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert losses([*first, *rest], 0) == losses(alone, 0)
 
 
+def test_who_leaves_to_go_on_later_is_saved_first(tmp_path: Path) -> None:
+    made = crew_of(tmp_path)
+    made.admit([member(0), member(1)])
+    first = made.step(LATER)
+    made.save([0])
+    made.retire([0], [])
+    made.admit([member(0, known=1)])  # later, after its neighbour perhaps
+    assert losses([*first, *to_the_end(made)], 0) == losses(trained_alone(0), 0)
+
+
 def test_models_are_kept_of_those_that_end_well(tmp_path: Path) -> None:
     made = crew_of(tmp_path)
     made.admit([member(0), member(1), member(2)])

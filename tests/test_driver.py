@@ -67,6 +67,7 @@ class Rig:
         self.folder = RunFolder.create(path, "run")
         self.study = SearchStudy.create(None, "run", seed=0)
         self.asker = Asker(self.study, 0)
+        self.large = False  # models have a slot each
 
     def driver(
         self, trials: int, *, slots: int = 1, members: int = 4, seeds: int = 3, untold: int = 16
@@ -78,7 +79,10 @@ class Rig:
         asker: Any = self.asker
         sizes = Sizes(slots, untold, members)
         results = Results(self.folder, SCORED)
-        return Driver(self.study, judge, results, asker, sizes, seeds, lambda asked: 7, LEVELS[-1])
+        return Driver(
+            self.study, judge, results, asker, sizes, seeds, lambda asked: 7, LEVELS[-1],
+            trains_alone=lambda config: self.large,
+        )  # fmt: skip
 
     def ends(self) -> dict[int, tuple[str, str | None]]:
         return {row.number: (row.state, row.reason) for row in self.study.rows()}
@@ -291,7 +295,7 @@ def test_resume_adds_only_the_seeds_that_are_missing(
     resumed = rig.driver(trials=1, seeds=3)
     first = rig.study.rows()[1]
     assert [row.parent for row in rig.study.rows()] == [None, 0, 0]
-    assert len(resumed.seeds) == 2
+    assert len(resumed.seating.seeds) == 2
     finish_all(resumed)
     assert rig.study.rows()[1].seed == first.seed
     assert rig.ends() == dict.fromkeys(range(3), ("COMPLETE", "completed"))
@@ -398,3 +402,34 @@ def test_seeds_are_shared_out_over_the_slots(rig: Rig) -> None:
     for slot, (number,) in slots:
         driver.take(slot, [report(number, 4, Stop("completed"))])
     assert [len(driver.fill(slot)) for slot, _ in slots] == [4, 4]
+
+
+def test_large_models_have_a_slot_each_and_wait_where_a_rung_is_too_empty_to_judge(
+    rig: Rig,
+) -> None:
+    rig.large = True
+    driver = rig.driver(trials=6, seeds=1)
+    slot, numbers = filled(driver)
+    assert numbers == [0]
+    order = []
+    while not driver.finished:
+        (number,) = driver.running[slot]
+        epoch = driver.known(number) + 1
+        order.append((number, epoch))
+        stop = Stop("completed") if epoch == LEVELS[-1] else None
+        left = driver.take(slot, [report(number, epoch, stop, sharpe=-float(number))])
+        assert (number in left.undecided) == (epoch == 1 and number < 4)
+        driver.fill(slot)
+    # Each is seen once before anybody goes on; of those that waited, the worst are ended unseen.
+    assert order[:6] == [(number, 1) for number in (0, 1, 2, 3, 4, 5)]
+    assert order[6:] == [(0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4)][: len(order) - 6]
+    ends = rig.ends()
+    assert ends[0] == ("COMPLETE", "completed")
+    assert [ends[n] for n in range(2, 6)] == [("PRUNED", "asha_rung")] * 4
+
+
+def test_large_models_that_nobody_joins_go_on_unjudged(rig: Rig) -> None:
+    rig.large = True
+    driver = rig.driver(trials=2, seeds=1)
+    finish_all(driver)
+    assert rig.ends() == dict.fromkeys(range(2), ("COMPLETE", "completed"))

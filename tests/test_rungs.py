@@ -155,3 +155,17 @@ def test_levels_increase_and_end_at_the_last_epoch(epochs, first, factor) -> Non
     assert levels[-1] == epochs
     assert all(b > a for a, b in pairwise(levels))
     assert rung_levels(epochs, first, factor, levels) == levels
+
+
+def test_who_came_when_there_were_too_few_is_judged_when_there_are_enough() -> None:
+    rungs = Rungs((1, 4), minimum=2)
+    assert rungs.judge(1, {0: 1.0})[0].undecided
+    assert rungs.reconsider(1, 0) is None
+    rungs.judge(1, {1: 2.0})
+    assert rungs.reconsider(1, 0) is None
+    rungs.judge(1, {2: 3.0})
+    verdict = rungs.reconsider(1, 0)
+    assert verdict is not None
+    assert (verdict.action, verdict.reason) == ("prune", "asha_rung")
+    assert verdict.evidence == {"level": 1, "value": 1.0, "cutoff": 2.75, "count": 2}
+    assert rungs.judge(1, {0: 9.0}) == {0: verdict}

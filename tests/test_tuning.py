@@ -76,7 +76,7 @@ def test_who_ended_leaves_and_others_join_in_one_exchange() -> None:
     assert driver.taken == reports
     joining = [{"number": 3, "params": {"optimizer/lr": 0.1}, "known": 4}]
     # Trial 2 stopped by itself: its worker has let it go already.
-    assert controller.tasks == [("exchange", ([1], [1], joining))]
+    assert controller.tasks == [("exchange", ([1], [1], [], joining))]
 
 
 def test_the_last_exchange_comes_before_the_end() -> None:
@@ -87,7 +87,7 @@ def test_the_last_exchange_comes_before_the_end() -> None:
     reports = [Report(1, 4, 40, {})]
     answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.STOP
-    assert controller.tasks == [("exchange", ([1], [1], []))]
+    assert controller.tasks == [("exchange", ([1], [1], [], []))]
 
 
 def test_a_report_is_printed_without_its_arrays() -> None:

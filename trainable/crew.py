@@ -100,6 +100,12 @@ class Crew:
         for key, tickets in groups.items():
             self._place(key, tickets)
 
+    def save(self, numbers: Sequence[int]) -> None:
+        """Writes checkpoints of members that stand between two epochs."""
+        for cohort in self.cohorts:
+            for number in set(numbers) & set(cohort.training.live):
+                checkpoint.write(self._trial(number), cohort.training.saved(number))
+
     def retire(self, numbers: Sequence[int], well: Sequence[int]) -> None:
         """Takes members out; keeps the models of those that ended well."""
         gone = set(numbers)
@@ -202,10 +208,7 @@ class Crew:
             due = cohort.at_rung or now - cohort.saved >= SAVE_EVERY_S
             if due and training.at_epoch_end():
                 cohort.saved, cohort.at_rung = now, False
-                for member in training.members:
-                    if member.epoch:
-                        path = self._trial(member.number)
-                        checkpoint.write(path, training.saved(member.number))
+                self.save([member.number for member in training.members if member.epoch])
 
     def _save_model(self, member: Member, training: Training) -> None:
         if member.best_weights:

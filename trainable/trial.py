@@ -51,11 +51,20 @@ class CohortTrial(tune.Trainable):
         self,
         leaving: Sequence[int],
         well: Sequence[int],
+        saved: Sequence[int],
         joining: Sequence[Mapping[str, Any]],
     ) -> None:
-        """Takes members out, keeps the models of those that ended well, and takes others in."""
+        """Takes members out and others in.
+
+        Args:
+            leaving: members that have ended.
+            well: those of them whose models are kept.
+            saved: members that leave with a checkpoint, to go on later.
+            joining: dicts of `number`, `params` and `known`, the last epoch known of it.
+        """
         try:
-            self.crew.retire(leaving, well)
+            self.crew.save(saved)
+            self.crew.retire([*leaving, *saved], well)
             self.crew.admit(joining)
         except Exception as error:  # noqa: BLE001 - Tune takes note of what `step` raises only
             self.failed = error

@@ -1,0 +1,65 @@
+"""Who waits and who trains where: fills the slots of a search from those that wait."""
+
+import math
+from collections.abc import Callable
+
+from search.cohorts import Key, Pool, Roster, Sizes, places
+from search.courses import Courses
+from search.study import SEARCHED, Asked
+from trainable.config import TrialConfig, from_params, shape_key
+
+
+class Seating:
+    """The trials that wait, and the slots that take them in.
+
+    Args:
+        sizes: of slots.
+        courses: of the trials; a cohort's number is noted there.
+        trains_alone: whether a model gains nothing from others beside it.
+
+    Attributes:
+        waiting: searched trials. seeds: of finished configurations.
+        roster: who trains where.
+        alone: numbers that are tried alone after an error.
+    """
+
+    def __init__(
+        self, sizes: Sizes, courses: Courses, trains_alone: Callable[[TrialConfig], bool]
+    ) -> None:
+        self.sizes, self.courses, self.trains_alone = sizes, courses, trains_alone
+        self.waiting, self.seeds = Pool(), Pool()
+        self.roster = Roster()
+        self.alone: set[int] = set()
+
+    def wait(self, number: int) -> None:
+        """Lets a trial wait for a place."""
+        asked = self.courses[number].asked
+        single = number if self.is_single(asked) else None
+        key = Key(shape_key(from_params(asked.params)), single)
+        (self.waiting if asked.kind in SEARCHED else self.seeds).add(key, asked)
+
+    def is_single(self, asked: Asked) -> bool:
+        """Says whether a trial has a slot for itself."""
+        return asked.number in self.alone or self.trains_alone(from_params(asked.params))
+
+    def seat(self, slot: int) -> list[Asked]:
+        """Returns the searched trials that a slot takes in."""
+        return self._seat(slot, self.waiting, self.sizes.members)
+
+    def seat_seeds(self, slot: int) -> list[Asked]:
+        """Returns the seeds that a slot takes in.
+
+        The sampler does not wait for them: all may train at once, shared out over the slots.
+        """
+        live = len(self.seeds) + sum(map(len, self.roster.running.values()))
+        share = math.ceil(live / self.sizes.slots)
+        return self._seat(slot, self.seeds, max(self.sizes.members, share))
+
+    def _seat(self, slot: int, pool: Pool, members: int) -> list[Asked]:
+        here, elsewhere = self.roster.here(slot), self.roster.elsewhere(slot)
+        joining: list[Asked] = []
+        for key, count in places(pool.counts(), here, elsewhere, members).items():
+            for asked in pool.take(key, count):
+                self.courses[asked.number].cohort = self.roster.join(slot, key, asked.number)
+                joining.append(asked)
+        return joining
