@@ -15,7 +15,8 @@ from trainable.errors import UserError
 
 SPACES = Path(__file__).parent / "spaces"
 WARMUP = 2000  # the peer's, in steps
-EQUAL = ("rungs=1,4,10", "finalist_seeds=1")  # the peer's rungs, and one training a trial
+# The peer's rungs, one training a trial, and no dashboard, as the peer has none.
+EQUAL = ("rungs=1,4,10", "finalist_seeds=1", "dashboard=false")
 
 
 @dataclass(frozen=True)
