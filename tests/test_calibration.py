@@ -1,0 +1,61 @@
+"""How large a cohort is made: as measured, as large as pays, and no larger than wanted."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.trainings import config, narrow
+from trainable import calibration, executors
+from trainable.calibration import best_size, step_seconds
+from trainable.config import TrialConfig
+from trainable.data.view import make_view
+from trainable.executors import executor_for
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> list[int]:
+    """Has a member's step take so many seconds in a cohort of each size; returns what was asked."""
+    asked: list[int] = []
+
+    def fake(configs: Sequence[TrialConfig], *rest: object) -> float:
+        asked.append(len(configs))
+        return seconds[len(configs)]
+
+    monkeypatch.setattr(calibration, "step_seconds", fake)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("most", "best", "asked"),
+    [
+        (1, 1, [1]),
+        (2, 2, [2]),
+        (6, 6, [2, 4, 6]),
+        (8, 8, [2, 4, 8]),
+        (100, 8, [2, 4, 8, 16]),  # 16 saves less than three percent
+    ],
+)
+def test_sizes_double_while_that_saves_time(
+    monkeypatch: pytest.MonkeyPatch, most: int, best: int, asked: list[int]
+) -> None:
+    found = measured(monkeypatch, {1: 1.0, 2: 0.9, 4: 0.5, 6: 0.45, 8: 0.4, 16: 0.39, 32: 0.1})
+    view = make_view(narrow(), config().data)
+    assert best_size(config(), view, "cpu", most) == best
+    assert found == asked
+
+
+def test_a_step_is_timed_on_the_rows_of_training() -> None:
+    view = make_view(narrow(), config().data)
+    assert 0 < step_seconds([config(train__seed=k) for k in range(3)], view, "cpu") < 1
+
+
+def test_what_gains_nothing_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = measured(monkeypatch, {})
+    view = make_view(narrow(), config().data)
+    large = config(model__hidden_dims="512-256")
+    assert executor_for(large, view.inputs, "cpu") == "serial"
+    assert executor_for(large, view.inputs, "cuda") == "cohort"
+    assert best_size(large, view, "cpu", 64) == 1
+    monkeypatch.setattr(executors, "BATCHED", {})
+    assert executor_for(config(), view.inputs, "cpu") == "solo"
+    assert best_size(config(), view, "cpu", 64) == 1
+    assert asked == []
