@@ -1,7 +1,8 @@
 """python -m benchmarks.step: model-steps per second of every way to train, on one thread.
 
 Two usual ways (a DataLoader; batches by index from tensors in memory), each with autograd, against
-the executors `solo` and `cohort`; all train the same networks on the same rows.
+the executors `solo`, `serial` and `cohort`; all train the same networks on the same rows. It also
+says what a search would pick: the cohort size that its calibration finds.
 """
 
 import argparse
@@ -19,8 +20,10 @@ import pandas as pd
 import torch
 
 from benchmarks import machine
+from benchmarks.memory import peak
 from benchmarks.processes import busy_seconds
 from benchmarks.usual import by_index, from_loader, usual
+from trainable.calibration import best_size
 from trainable.config import TrialConfig, from_params
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
@@ -83,10 +86,13 @@ def main(argv: Sequence[str]) -> int:
     torch.set_num_threads(1)
     dataset = generated(args.dates)
     rows: list[dict[str, Any]] = []
+    picked: dict[str, int] = {}
     busy, own, begun = busy_seconds(), time.process_time(), time.perf_counter()
     for shape in shapes:
         rows += measure(shape, dataset, args.members, args.seconds, args.repeats, args.device)
+        picked[f"{shape.hidden}:{shape.batch}"] = pick(shape, dataset, args.members, args.device)
         print("\n".join(lines_of(rows, shape)), flush=True)
+        print(f"  a search picks {picked[f'{shape.hidden}:{shape.batch}']}", flush=True)
     others = busy_seconds() - busy - (time.process_time() - own)
     result = {
         "device": args.device,
@@ -96,6 +102,8 @@ def main(argv: Sequence[str]) -> int:
         # A measurement next to a busy neighbour is worth little.
         "others_cpu_seconds": round(max(0.0, others), 1),
         "steps": rows,
+        "picked": picked,
+        "peak_mib": round(peak() / 2**20, 1),  # of the process, all cohorts together
     }
     command = f"python -m benchmarks.step {machine.shown(argv)}".strip()
     machine.save(args.out or machine.RESULTS / f"step_{args.device}.json", command, result)
@@ -125,6 +133,7 @@ def measure(
         ("DataLoader + autograd", 1): usual(shape.config(0), view, from_loader),
         ("tensors + autograd", 1): usual(shape.config(0), view, by_index),
         ("solo", 1): _ours(shape, dataset, view, 1, "solo", device),
+        ("serial", 1): _ours(shape, dataset, view, 1, "serial", device),
     }
     for k in members:
         ways["cohort", k] = _ours(shape, dataset, view, k, "cohort", device)
@@ -149,6 +158,12 @@ def measure(
         }
         for (way, k), each in speeds.items()
     ]
+
+
+def pick(shape: Shape, dataset: Dataset, members: Sequence[int], device: str) -> int:
+    """Returns the cohort size that calibration finds best, up to the largest measured."""
+    config = shape.config(0)
+    return best_size(config, make_view(dataset, config.data, device), device, max(members))
 
 
 def generated(dates: int) -> Dataset:
