@@ -37,7 +37,7 @@ class Driver:
         n_parameters: of a trial's model, by its parameters.
         epochs: of a full training; a resumed search may have more than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
-        trains_alone: whether a model gains nothing from others beside it.
+        why_alone: why a model trains without others beside it; None: it does not.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Driver:
         n_parameters: Callable[[Asked], int],
         epochs: int,
         deadline: float | None = None,
-        trains_alone: Callable[[TrialConfig], bool] = lambda config: False,
+        why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
     ) -> None:
         self.study, self.judge, self.results = study, judge, results
         self.asker, self.sizes = asker, sizes
@@ -60,7 +60,7 @@ class Driver:
         self.epochs = epochs
         self.deadline = deadline
         self.courses = Courses()
-        self.seating = Seating(sizes, self.courses, trains_alone)
+        self.seating = Seating(sizes, self.courses, why_alone)
         self.roster = self.seating.roster
         self.slots = 0
         self.reasons: Counter[str] = Counter()

@@ -15,18 +15,20 @@ class Seating:
     Args:
         sizes: of slots.
         courses: of the trials; a cohort's number is noted there.
-        trains_alone: whether a model gains nothing from others beside it.
+        why_alone: why a model trains without others beside it; None: it does not.
 
     Attributes:
+        notes: those reasons, each once.
         waiting: searched trials. seeds: of finished configurations.
         roster: who trains where.
         alone: numbers that are tried alone after an error.
     """
 
     def __init__(
-        self, sizes: Sizes, courses: Courses, trains_alone: Callable[[TrialConfig], bool]
+        self, sizes: Sizes, courses: Courses, why_alone: Callable[[TrialConfig], str | None]
     ) -> None:
-        self.sizes, self.courses, self.trains_alone = sizes, courses, trains_alone
+        self.sizes, self.courses, self.why_alone = sizes, courses, why_alone
+        self.notes: list[str] = []
         self.waiting, self.seeds = Pool(), Pool()
         self.roster = Roster()
         self.alone: set[int] = set()
@@ -40,7 +42,10 @@ class Seating:
 
     def is_single(self, asked: Asked) -> bool:
         """Says whether a trial has a slot for itself."""
-        return asked.number in self.alone or self.trains_alone(from_params(asked.params))
+        why = self.why_alone(from_params(asked.params))
+        if why is not None and why not in self.notes:
+            self.notes.append(why)
+        return asked.number in self.alone or why is not None
 
     def seat(self, slot: int) -> list[Asked]:
         """Returns the searched trials that a slot takes in."""

@@ -22,7 +22,7 @@ from search.study import Asked, SearchStudy
 from search.winner import predictions_of
 from trainable.baselines import Baseline, baselines
 from trainable.config import TrialConfig, from_params
-from trainable.executors import executor_for
+from trainable.executors import why_alone
 from trainable.models import build_model
 
 
@@ -79,7 +79,7 @@ def open_session(
             _parameter_counter(plan),
             plan.epochs,
             None if budget is None else monotonic() + budget,
-            lambda config: executor_for(config, _inputs(plan, config), device) != "cohort",
+            lambda config: why_alone(config, _inputs(plan, config), device),
         )
         asker.want(size.untold)  # not before the driver has seen which trials were there already
         yield Session(study, results, driver, baselines(plan.dataset), gpus)

@@ -34,6 +34,7 @@ class Watch:
             progress.note(f"Ray's dashboard is at {cluster.dashboard}{token}.")
         self.begun = time.monotonic()
         self.shown = 0.0
+        self.noted = 0  # reasons for training alone
         self.done_before = driver.reasons.total()
 
     def tick(self) -> None:
@@ -46,6 +47,9 @@ class Watch:
     def show(self) -> None:
         """Shows the present state."""
         self.shown = time.monotonic()
+        for why in self.driver.seating.notes[self.noted :]:
+            self.progress.note(f"{why}: its trials train one at a time.")
+        self.noted = len(self.driver.seating.notes)
         self.progress.update(self._snapshot())
 
     def failed(self, numbers: Sequence[int], reason: str, text: str) -> None:

@@ -9,7 +9,7 @@ from trainable import calibration, executors
 from trainable.calibration import best_size, step_seconds
 from trainable.config import TrialConfig
 from trainable.data.view import make_view
-from trainable.executors import executor_for
+from trainable.executors import executor_for, why_alone
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> list[int]:
@@ -54,8 +54,11 @@ def test_what_gains_nothing_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> 
     large = config(model__hidden_dims="512-256")
     assert executor_for(large, view.inputs, "cpu") == "serial"
     assert executor_for(large, view.inputs, "cuda") == "cohort"
+    assert why_alone(config(), view.inputs, "cpu") is None
+    assert "mlp 512-256 is too large" in (why_alone(large, view.inputs, "cpu") or "")
     assert best_size(large, view, "cpu", 64) == 1
     monkeypatch.setattr(executors, "BATCHED", {})
     assert executor_for(config(), view.inputs, "cpu") == "solo"
+    assert why_alone(config(), view.inputs, "cpu") == "mlp has no batched form"
     assert best_size(config(), view, "cpu", 64) == 1
     assert asked == []

@@ -81,7 +81,7 @@ class Rig:
         results = Results(self.folder, SCORED)
         return Driver(
             self.study, judge, results, asker, sizes, seeds, lambda asked: 7, LEVELS[-1],
-            trains_alone=lambda config: self.large,
+            why_alone=lambda config: "too large" if self.large else None,
         )  # fmt: skip
 
     def ends(self) -> dict[int, tuple[str, str | None]]:
@@ -420,6 +420,7 @@ def test_large_models_have_a_slot_each_and_wait_where_a_rung_is_too_empty_to_jud
         left = driver.take(slot, [report(number, epoch, stop, sharpe=-float(number))])
         assert (number in left.undecided) == (epoch == 1 and number < 4)
         driver.fill(slot)
+    assert driver.seating.notes == ["too large"]
     # Each is seen once before anybody goes on; of those that waited, the worst are ended unseen.
     assert order[:6] == [(number, 1) for number in (0, 1, 2, 3, 4, 5)]
     assert order[6:] == [(0, 2), (0, 3), (0, 4), (1, 2), (1, 3), (1, 4)][: len(order) - 6]

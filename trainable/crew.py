@@ -1,6 +1,5 @@
 """All that one worker trains: cohorts of several shapes, one epoch of one of them after another."""
 
-import logging
 import math
 import time
 from collections.abc import Hashable, Mapping, Sequence
@@ -16,15 +15,12 @@ from trainable.config import DataConfig, TrialConfig, from_params, shape_key
 from trainable.data.dataset import Dataset
 from trainable.data.view import View, make_view
 from trainable.events import EventFile
-from trainable.executors import executor_for
 from trainable.keep import keep
 from trainable.member import Member, Ticket
 from trainable.report import WELL, Report
 from trainable.training import Training
 
 SAVE_EVERY_S = 30.0  # also at every rung
-
-log = logging.getLogger("asharpe")
 
 
 @dataclass
@@ -184,8 +180,6 @@ class Crew:
         view = self.views[config.data]
         shape = shape_key(config)
         if shape not in self.sizes:
-            if executor_for(config, view.inputs, self.device) == "solo":
-                log.info("%s has no batched form: a cohort of one", config.model.name)
             self.sizes[shape] = best_size(config, view, self.device, self.most)
         return view
 

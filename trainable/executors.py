@@ -31,3 +31,13 @@ def executor_for(config: TrialConfig, inputs: int, device: torch.device | str) -
         return "solo"
     size = BATCHED[config.model.name](config.model, inputs).size
     return "serial" if size >= LARGE and torch.device(device).type == "cpu" else "cohort"
+
+
+def why_alone(config: TrialConfig, inputs: int, device: torch.device | str) -> str | None:
+    """Returns why a configuration trains as a cohort of one; None where it does not."""
+    model = config.model
+    return {
+        "cohort": None,
+        "serial": f"{model.name} {model.hidden_dims} is too large to gain from a cohort on a CPU",
+        "solo": f"{model.name} has no batched form",
+    }[executor_for(config, inputs, device)]
