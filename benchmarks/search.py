@@ -31,6 +31,7 @@ from trainable.errors import UserError
 
 DEFAULT_TRIALS = 128  # of the peer's default, which takes too long for the full count
 RATIOS = ("seconds", "cpu_seconds", "peak_mib")
+GAINS = {"sharpe_gain": "best_sharpe", "named_gain": "winner_sharpe"}  # ours, against their best
 Runs = dict[str, list[dict[str, Any]]]
 
 
@@ -114,21 +115,23 @@ def ratios(
     """Returns how many times more the others take, and by how much their best Sharpe is higher.
 
     Repeats are paired; a single run of theirs is held against all of ours. The difference of the
-    Sharpe ratios is ours minus theirs; `scaled` runs, of fewer trials, have none.
+    Sharpe ratios is ours minus theirs; `scaled` runs, of fewer trials, have none. `sharpe_gain` is
+    of the highest last reports, `named_gain` of what each search names its best: for ours that is
+    the trial which the ranking puts first, at its epoch of lowest validation loss.
     """
     once = len(theirs) == 1
     pairs = list(zip(list(theirs) * len(ours) if once else theirs, ours, strict=True))
     found = {name: _spread([t[name] / o[name] for t, o in pairs]) for name in RATIOS}
-    gains = [
-        o["best_sharpe"] - t["best_sharpe"]
-        for t, o in pairs
-        if "scaled_from_trials" not in t and None not in (t["best_sharpe"], o["best_sharpe"])
-    ]
-    if gains:
-        found["sharpe_gain"] = _spread(gains) | {"mean": statistics.fmean(gains)}
+    for name, mine in GAINS.items():
+        gains = [
+            o[mine] - t["best_sharpe"]
+            for t, o in pairs
+            if "scaled_from_trials" not in t and None not in (t["best_sharpe"], o[mine])
+        ]
+        if gains:
+            found[name] = _spread(gains) | {"mean": statistics.fmean(gains)}
         if len(gains) > 1:
-            error = statistics.stdev(gains) / len(gains) ** 0.5
-            found["sharpe_gain"]["standard_error"] = error
+            found[name]["standard_error"] = statistics.stdev(gains) / len(gains) ** 0.5
     return found
 
 
@@ -148,8 +151,10 @@ def lines_of(result: Mapping[str, Any]) -> list[str]:
         )
     for pair, each in result["ratios"].items():
         parts = [f"{name} {_shown(spread)}×" for name, spread in each.items() if name in RATIOS]
-        gain = each.get("sharpe_gain")
-        lines.append(f"{pair}: {', '.join(parts)}{f'; Sharpe {_shown(gain, 2)}' if gain else ''}")
+        lines.append(f"{pair}: {', '.join(parts)}")
+        if "sharpe_gain" in each:
+            last, named = (_shown(each[name], 2) for name in GAINS)
+            lines.append(f"  Sharpe, ours minus theirs: {last}; of the trial named best: {named}")
     return lines
 
 

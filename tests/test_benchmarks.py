@@ -152,7 +152,7 @@ def test_findings_of_a_run_count_as_the_peers_do(tmp_path: Path) -> None:
 def test_ratios_are_of_pairs_and_scaled_runs_have_no_sharpe() -> None:
     def made(seconds: float, best: float, **more: float) -> dict[str, float]:
         used = {"seconds": seconds, "cpu_seconds": 2 * seconds, "peak_mib": 100.0}
-        return {**used, "best_sharpe": best, "trials": 128, **more}
+        return {**used, "best_sharpe": best, "winner_sharpe": best + 1, "trials": 128, **more}
 
     ours = [made(2, 1.0), made(4, 2.0), made(5, 2.0)]
     theirs = [made(20, 0.5), made(20, 1.0), made(20, 2.0)]
@@ -161,6 +161,7 @@ def test_ratios_are_of_pairs_and_scaled_runs_have_no_sharpe() -> None:
     assert found["peak_mib"] == {"median": 1, "low": 1, "high": 1}
     assert found["sharpe_gain"]["mean"] == pytest.approx(0.5)
     assert found["sharpe_gain"]["standard_error"] == pytest.approx(0.5 / 3**0.5)
+    assert found["named_gain"]["mean"] == pytest.approx(1.5)
     once = [search.scaled(made(64, 0.5), 1024)]
     assert once[0]["seconds"] == 512
     assert once[0]["scaled_from_trials"] == 128
