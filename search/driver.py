@@ -6,7 +6,8 @@ disk before anybody decides on it, and a trial's end is decided before it is tol
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from search.cohorts import Sizes
 from search.courses import Courses
@@ -20,8 +21,8 @@ from search.verdict import Ended, Verdict
 from trainable.config import TrialConfig
 from trainable.report import Report
 
-STATES = {"complete": "COMPLETE", "prune": "PRUNED"}
 RETRIES = 2  # of a trial whose worker was lost without a report since the loss before
+LATE = Verdict("prune", "time_budget")
 
 
 class Driver:
@@ -113,9 +114,8 @@ class Driver:
         verdicts = self.judge.judge(reports)
         members = self.roster.members(slot)
         if self.out_of_time:
-            late = Verdict("prune", "time_budget", {})
             live = members - {n for n, v in verdicts.items() if v.ends}
-            verdicts |= dict.fromkeys(live, late)
+            verdicts |= dict.fromkeys(live, LATE)
         ended, well, undecided = [], [], []
         with self.study.together():
             for report in new:
@@ -125,7 +125,7 @@ class Driver:
             for number, verdict in verdicts.items():
                 if verdict.ends and number in members:
                     self.roster.leave(slot, number)
-                    self._finish(number, STATES[verdict.action], verdict.reason or "", verdict)
+                    self._end(number, verdict)
                     ended.append(number)
                     if verdict.action == "complete":
                         well.append(number)
@@ -144,7 +144,7 @@ class Driver:
         if verdict is None or not verdict.ends:
             return False
         self.roster.leave(slot, number)
-        self._finish(number, STATES[verdict.action], verdict.reason or "", verdict)
+        self._end(number, verdict)
         return True
 
     def known(self, number: int) -> int:
@@ -172,9 +172,7 @@ class Driver:
                 self.seating.wait(number)
             else:
                 last = text.strip().splitlines()[-1] if text.strip() else reason
-                self._finish(
-                    number, "FAIL", reason, Verdict("prune", reason, {"error": last[:500]})
-                )
+                self._finish(number, "FAIL", reason, {"error": last[:500]})
                 failed.append(number)
         return failed
 
@@ -202,7 +200,7 @@ class Driver:
                 continue
             verdict = verdicts.get(row.number)
             if verdict is not None and verdict.ends:
-                self._finish(row.number, STATES[verdict.action], verdict.reason or "", verdict)
+                self._end(row.number, verdict)
             else:
                 self.seating.wait(row.number)
         for row in self.study.rows():
@@ -216,12 +214,17 @@ class Driver:
         if asked.kind not in SEARCHED:
             self.judge.exempt(asked.number)
 
-    def _finish(self, number: int, state: str, reason: str, verdict: Verdict) -> None:
+    def _end(self, number: int, verdict: Verdict) -> None:
+        if verdict.reason is None:
+            raise ValueError(f"trial {number} ends without a reason")
+        self._finish(number, verdict.state, verdict.reason, verdict.evidence)
+
+    def _finish(self, number: int, state: str, reason: str, evidence: Mapping[str, Any]) -> None:
         course = self.courses[number]
         stop_epoch = self.judge.epoch(number) or course.epochs
         facts = course.facts(stop_epoch, self.n_parameters(course.asked))
         value = self.judge.objective(number)
-        if not self.study.finish(number, state, reason, verdict.evidence, value, facts):
+        if not self.study.finish(number, state, reason, evidence, value, facts):
             return
         if course.asked.kind in SEARCHED:
             self.reasons[reason] += 1
@@ -242,5 +245,4 @@ class Driver:
             self.seating.wait(asked.number)
         for pool in (self.seating.waiting, self.seating.seeds):
             for asked in pool.empty():
-                late = Verdict("prune", "time_budget", {})
-                self._finish(asked.number, "PRUNED", "time_budget", late)
+                self._end(asked.number, LATE)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Action = Literal["continue", "complete", "prune"]
+STATES = {"complete": "COMPLETE", "prune": "PRUNED"}
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Verdict:
     def ends(self) -> bool:
         """Whether the trial ends here."""
         return self.action != "continue"
+
+    @property
+    def state(self) -> str:
+        """The state in which the trial ends here."""
+        return STATES[self.action]
 
     @property
     def undecided(self) -> bool:

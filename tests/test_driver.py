@@ -15,6 +15,7 @@ from search.merge import Scored
 from search.pruning import Judge
 from search.results import Results
 from search.study import Asked, SearchStudy
+from search.verdict import Verdict
 from trainable.errors import UserError
 from trainable.report import Report, Stop
 
@@ -369,6 +370,15 @@ def test_out_of_time_a_finished_trial_is_complete_and_its_seeds_end(rig: Rig) ->
     late = ("PRUNED", "time_budget")
     assert rig.ends() == {0: ("COMPLETE", "completed"), 1: late, 2: late}
     assert driver.finished
+
+
+def test_an_end_without_a_reason_is_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver = rig.driver(trials=1)
+    slot, _ = filled(driver)
+    monkeypatch.setattr(driver.judge, "judge", lambda reports: {0: Verdict("prune")})
+    with pytest.raises(ValueError, match="trial 0 ends without a reason"):
+        driver.take(slot, [report(0, 1)])
+    assert rig.ends() == {0: ("RUNNING", None)}
 
 
 def test_a_step_without_reports_is_no_event(rig: Rig) -> None:
