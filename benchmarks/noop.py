@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from ray import tune
 
 from search.driver import Driver
 from trainable.data.dataset import Dataset
-from trainable.metrics import SCORE_NAMES, scoring
+from trainable.joining import Joining
+from trainable.metrics import SCORE_NAMES
 from trainable.report import Report, Stop
+from trainable.scoring import scoring
 from trainable.trial import IDLE_S, METRIC
 
 EPOCHS = 10
@@ -53,10 +55,10 @@ class NoopCohort:
         self._curves = rng.normal(3e-4, 0.01, (CURVES, periods))
         self._predictions = rng.normal(0.0, 0.01, rows).astype(np.float32)
 
-    def admit(self, members: Sequence[Mapping[str, Any]]) -> None:
-        """Takes members in: number, params and last epoch known of each."""
-        self.params |= {m["number"]: m["params"] for m in members}
-        self.epochs |= {m["number"]: m["known"] for m in members}
+    def admit(self, members: Sequence[Joining]) -> None:
+        """Takes members in."""
+        self.params |= {member.number: member.params for member in members}
+        self.epochs |= {member.number: member.known for member in members}
 
     def step(self) -> list[Report]:
         """Returns the epochs of every member up to its next rung."""
@@ -139,7 +141,7 @@ class NoopTrial(tune.Trainable):
         leaving: Sequence[int],
         well: Sequence[int],
         saved: Sequence[int],
-        joining: Sequence[Mapping[str, Any]],
+        joining: Sequence[Joining],
     ) -> None:
         """Takes members out and others in."""
         self.cohort.retire([*leaving, *saved])
@@ -167,10 +169,7 @@ def train_here(
             time.sleep(PAUSE_S)  # the next trials are being asked in another thread
         for slot, cohort in slots.items():
             cohort.retire(driver.take(slot, cohort.step()).numbers)
-            cohort.admit([
-                {"number": a.number, "params": a.params, "known": driver.known(a.number)}
-                for a in driver.fill(slot)
-            ])  # fmt: skip
+            cohort.admit(driver.fill(slot))
 
 
 def sizes(dataset: Dataset) -> tuple[int, int]:

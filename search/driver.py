@@ -19,6 +19,7 @@ from search.seating import Seating
 from search.study import SEARCHED, Asked, SearchStudy
 from search.verdict import Ended, Verdict
 from trainable.config import TrialConfig
+from trainable.joining import Joining
 from trainable.report import Report
 
 RETRIES = 2  # of a trial whose worker was lost without a report since the loss before
@@ -93,7 +94,7 @@ class Driver:
         self.roster.open(self.slots)
         return self.slots
 
-    def fill(self, slot: int) -> list[Asked]:
+    def fill(self, slot: int) -> list[Joining]:
         """Returns the members that a slot takes in now; none when it has enough, or none wait."""
         if self.out_of_time:
             self._end_waiting()
@@ -106,7 +107,7 @@ class Driver:
             joining += [asked for asked in found if not self._judged_meanwhile(slot, asked.number)]
         if not joining and not len(self.seating.waiting) and not self.asker.busy:
             joining = self.seating.seat_seeds(slot)
-        return joining
+        return [Joining(a.number, a.params, self.results.last_epoch(a.number)) for a in joining]
 
     def take(self, slot: int, reports: Sequence[Report]) -> Ended:
         """Keeps, judges and stores what a slot reported; says which members it must let go."""
@@ -147,10 +148,6 @@ class Driver:
         self._end(number, verdict)
         return True
 
-    def known(self, number: int) -> int:
-        """Returns the last epoch of a trial whose report is kept."""
-        return self.results.last_epoch(number)
-
     def closed(self, slot: int) -> None:
         """Notes that a worker is gone whose members have all ended."""
         self.roster.close(slot)
@@ -164,7 +161,7 @@ class Driver:
         failed = []
         numbers = self.roster.close(slot)
         for number in numbers:
-            times = self.courses[number].lose(self.known(number))
+            times = self.courses[number].lose(self.results.last_epoch(number))
             if reason == "worker_lost" and times <= RETRIES:
                 self.seating.wait(number)
             elif len(numbers) > 1:

@@ -170,10 +170,7 @@ class CohortScheduler(_Local, FIFOScheduler):
         reports = result.pop("reports")
         with self.seat() as driver:
             ended = driver.take(slot, reports)
-            joining = [
-                {"number": a.number, "params": a.params, "known": driver.known(a.number)}
-                for a in driver.fill(slot)
-            ]
+            joining = driver.fill(slot)
             over = driver.finished
         stopped = {report.number for report in reports if report.stop is not None}
         leaving = [number for number in ended.numbers if number not in stopped]

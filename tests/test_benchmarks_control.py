@@ -12,6 +12,7 @@ from benchmarks import control, data, memory, noop
 from benchmarks.stopwatch import Stopwatch
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
+from trainable.joining import Joining
 
 
 def burn(seconds: float) -> None:
@@ -69,7 +70,7 @@ def test_functions_are_timed_only_inside_the_block() -> None:
 def test_noop_members_report_to_the_rung_and_explode_at_high_rates() -> None:
     params = {"model/dropout": 0.1, "train/seed": 3}
     members = [
-        {"number": n, "params": {**params, "optimizer/lr": rate}, "known": known}
+        Joining(n, {**params, "optimizer/lr": rate}, known)
         for n, rate, known in [(0, 1e-3, 0), (1, 0.2, 0), (2, 1e-3, 1)]
     ]
     cohort = noop.NoopCohort((1, 4, 10), periods=5, rows=7)

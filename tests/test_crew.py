@@ -11,6 +11,7 @@ from tests.trainings import SMALL, config, narrow, tickets, trained
 from trainable import checkpoint, crew
 from trainable.config import from_params
 from trainable.crew import Crew
+from trainable.joining import Joining
 from trainable.member import Ticket
 from trainable.report import Report
 from trainable.training import Training
@@ -18,9 +19,9 @@ from trainable.training import Training
 LATER = time.monotonic() + 3600.0
 
 
-def member(number: int, known: int = 0, **changes: Any) -> dict[str, Any]:
+def member(number: int, known: int = 0, **changes: Any) -> Joining:
     params = SMALL | {key.replace("__", "/"): value for key, value in changes.items()}
-    return {"number": number, "params": params | {"train/seed": number}, "known": known}
+    return Joining(number, params | {"train/seed": number}, known)
 
 
 MADE: list[Crew] = []
@@ -57,8 +58,8 @@ def test_who_joins_trains_as_if_alone_and_so_do_those_who_were_there(tmp_path: P
     assert made.live == [0, 1, 2, 3]
     reports += to_the_end(made)
     for each in [member(0, model__dropout=0.2), member(2, model__dropout=0.3), member(1)]:
-        _, alone = trained([from_params(each["params"])], narrow())
-        assert losses(reports, each["number"]) == losses(alone, 0)
+        _, alone = trained([from_params(each.params)], narrow())
+        assert losses(reports, each.number) == losses(alone, 0)
     assert [len(losses(reports, number)) for number in range(4)] == [3, 3, 3, 3]
 
 
@@ -143,7 +144,7 @@ def test_a_lost_member_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     again = crew_of(tmp_path)
     again.admit([member(0, known=1, model__dropout=0.2)])
     rest = to_the_end(again)
-    _, alone = trained([from_params(member(0, model__dropout=0.2)["params"])], narrow())
+    _, alone = trained([from_params(member(0, model__dropout=0.2).params)], narrow())
     assert losses([*first, *rest], 0) == losses(alone, 0)
 
 
@@ -179,7 +180,7 @@ def test_who_was_to_join_a_cohort_that_died_out_begins_another(tmp_path: Path) -
 
 
 def trained_alone(number: int) -> list[Report]:
-    return trained([from_params(member(number)["params"])], narrow())[1]
+    return trained([from_params(member(number).params)], narrow())[1]
 
 
 def test_members_join_between_two_epochs_of_a_live_cohort_of_their_shape() -> None:

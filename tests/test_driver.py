@@ -125,7 +125,7 @@ def finish_all(driver: Driver) -> None:
     while not driver.finished:
         reports = []
         for number in sorted(driver.running[slot]):
-            epoch = driver.known(number) + 1
+            epoch = driver.results.last_epoch(number) + 1
             stop = Stop("completed") if epoch == LEVELS[-1] else None
             reports.append(report(number, epoch, stop))
         driver.take(slot, reports)
@@ -181,7 +181,7 @@ def test_repeated_reports_change_nothing(rig: Rig) -> None:
     assert driver.take(slot, again).numbers == []
     assert rig.study.rows() == before
     assert driver.courses[0].seconds == 0.5
-    assert driver.known(0) == 1
+    assert driver.results.last_epoch(0) == 1
     assert driver.reasons == {"nan_explosion": 1}
 
 
@@ -249,7 +249,7 @@ def test_after_an_error_each_is_tried_alone_and_only_the_culprits_fail(rig: Rig)
     assert driver.lost(slot, "error", "Traceback …\nValueError: 3\n") == []
     slot, numbers = filled(driver)
     assert numbers == [0]
-    assert driver.known(0) == 1
+    assert driver.results.last_epoch(0) == 1
     assert driver.fill(slot) == []  # nobody joins one who is tried alone
     driver.take(slot, [report(0, 4, Stop("completed"))])
     assert [asked.number for asked in driver.fill(slot)] == [1]
@@ -329,7 +329,7 @@ def test_resume_equals_no_interruption(tmp_path: Path) -> None:
                 slot, _ = filled(driver)
             reports = []
             for number in sorted(driver.running[slot]):
-                epoch = driver.known(number) + 1
+                epoch = driver.results.last_epoch(number) + 1
                 reports.append(report(number, epoch, Stop("completed") if epoch == 4 else None))
             driver.take(slot, reports)
             driver.fill(slot)
@@ -424,7 +424,7 @@ def test_large_models_have_a_slot_each_and_wait_where_a_rung_is_too_empty_to_jud
     order = []
     while not driver.finished:
         (number,) = driver.running[slot]
-        epoch = driver.known(number) + 1
+        epoch = driver.results.last_epoch(number) + 1
         order.append((number, epoch))
         stop = Stop("completed") if epoch == LEVELS[-1] else None
         left = driver.take(slot, [report(number, epoch, stop, sharpe=-float(number))])

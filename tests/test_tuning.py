@@ -6,9 +6,9 @@ import numpy as np
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from search.study import Asked
 from search.tuning import CohortScheduler, CohortSearcher, _Seat
 from search.verdict import Ended
+from trainable.joining import Joining
 from trainable.report import Report, Stop
 
 
@@ -27,11 +27,8 @@ class Driver:
         self.taken += reports
         return Ended([report.number for report in reports], [1])
 
-    def fill(self, slot: int) -> list[Asked]:
-        return [Asked(3, {"optimizer/lr": 0.1}, "search", 5)]
-
-    def known(self, number: int) -> int:
-        return 4
+    def fill(self, slot: int) -> list[Joining]:
+        return [Joining(3, {"optimizer/lr": 0.1}, 4)]
 
 
 class Controller:
@@ -74,7 +71,7 @@ def test_who_ended_leaves_and_others_join_in_one_exchange() -> None:
     answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.CONTINUE
     assert driver.taken == reports
-    joining = [{"number": 3, "params": {"optimizer/lr": 0.1}, "known": 4}]
+    joining = [Joining(3, {"optimizer/lr": 0.1}, 4)]
     # Trial 2 stopped by itself: its worker has let it go already.
     assert controller.tasks == [("exchange", ([1], [1], [], joining))]
 

@@ -2,10 +2,9 @@
 
 import math
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,6 +14,7 @@ from trainable.config import DataConfig, TrialConfig, from_params, shape_key
 from trainable.data.dataset import Dataset
 from trainable.data.view import View, make_view
 from trainable.events import EventFile
+from trainable.joining import Joining
 from trainable.keep import keep
 from trainable.member import Member, Ticket
 from trainable.report import WELL, Report
@@ -82,17 +82,13 @@ class Crew:
             for number in [*cohort.training.live, *(t.number for t in cohort.joining)]
         ]
 
-    def admit(self, members: Sequence[Mapping[str, Any]]) -> None:
-        """Takes members in, each from its checkpoint if it has one.
-
-        Args:
-            members: dicts of `number`, `params` and `known`, the last epoch known of it.
-        """
+    def admit(self, members: Sequence[Joining]) -> None:
+        """Takes members in, each from its checkpoint if it has one."""
         groups: dict[Hashable, list[Ticket]] = {}
         for member in members:
-            number, config = member["number"], from_params(member["params"])
-            saved = checkpoint.read(self._trial(number), member["known"])
-            groups.setdefault(shape_key(config), []).append(Ticket(number, config, saved))
+            config = from_params(member.params)
+            saved = checkpoint.read(self._trial(member.number), member.known)
+            groups.setdefault(shape_key(config), []).append(Ticket(member.number, config, saved))
         for key, tickets in groups.items():
             self._place(key, tickets)
 

@@ -1,7 +1,7 @@
 """The Ray Tune trainable: a worker that stays, and trains whom the search sends it."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from ray import tune
 
 from trainable.crew import Crew
 from trainable.data.dataset import Dataset
+from trainable.joining import Joining
 
 LONGEST_STEP_S = 30.0  # the sign of life
 IDLE_S = 0.05  # between two looks for members, with nobody to train
@@ -52,7 +53,7 @@ class CohortTrial(tune.Trainable):
         leaving: Sequence[int],
         well: Sequence[int],
         saved: Sequence[int],
-        joining: Sequence[Mapping[str, Any]],
+        joining: Sequence[Joining],
     ) -> None:
         """Takes members out and others in.
 
@@ -60,7 +61,7 @@ class CohortTrial(tune.Trainable):
             leaving: members that have ended.
             well: those of them whose models are kept.
             saved: members that leave with a checkpoint, to go on later.
-            joining: dicts of `number`, `params` and `known`, the last epoch known of it.
+            joining: members that come, each from its checkpoint if it has one.
         """
         try:
             self.crew.save(saved)
