@@ -14,7 +14,7 @@ from rich.text import Text
 
 from analysis.load import Run, load_run
 from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
-from trainable.errors import UserError
+from trainable.errors import UserError, status_of
 from trainable.options import asks_for_help, parse, print_help
 
 USAGE = "python -m analysis.rank runs/NAME [key=value …]"
@@ -33,21 +33,8 @@ class RankSettings:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the ranking; returns the exit status: 0, or 2 with one line for the person."""
-    argv = sys.argv[1:] if argv is None else argv
-    if asks_for_help(argv):
-        print_help(RankSettings, USAGE)
-        return 0
-    try:
-        if not argv or "=" in argv[0]:
-            raise UserError(f"no run folder named; usage: {USAGE}")
-        settings = parse(RankSettings, argv[1:])
-        if settings.top < 1:
-            raise UserError(f"top={settings.top}: expected at least 1")
-        show(load_run(argv[0]), settings.top, _console())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    words = sys.argv[1:] if argv is None else argv
+    return status_of(lambda: _rank(words))
 
 
 def show(run: Run, top: int, console: Console) -> None:
@@ -119,6 +106,19 @@ def baseline_table(known: Sequence[Row]) -> Table:
             _number(row["turnover"]),
         )
     return table
+
+
+def _rank(words: Sequence[str]) -> int:
+    if asks_for_help(words):
+        print_help(RankSettings, USAGE)
+        return 0
+    if not words or "=" in words[0]:
+        raise UserError(f"no run folder named; usage: {USAGE}")
+    settings = parse(RankSettings, words[1:])
+    if settings.top < 1:
+        raise UserError(f"top={settings.top}: expected at least 1")
+    show(load_run(words[0]), settings.top, _console())
+    return 0
 
 
 def _ending(run: Run) -> list[str]:

@@ -9,7 +9,7 @@ from search.arguments import with_stored
 from search.head import Head
 from search.settings import SearchSettings, help_for_search, settings_from
 from search.space_source import load_space
-from trainable.errors import UserError
+from trainable.errors import status_of
 from trainable.options import asks_for_help
 
 INTERRUPTED = 130
@@ -55,11 +55,8 @@ def _uncollected() -> Iterator[None]:
 
 if __name__ == "__main__":
     try:
-        status = main(sys.argv[1:])
+        status = status_of(lambda: main(sys.argv[1:]))
         gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
-        sys.exit(status)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        status = INTERRUPTED
+    sys.exit(status)

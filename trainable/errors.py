@@ -1,6 +1,7 @@
 """Errors that are for the person at the keyboard, and look-ups that help with a misspelt name."""
 
-from collections.abc import Iterable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -10,8 +11,17 @@ T = TypeVar("T")
 class UserError(Exception):
     """What is wrong, where, and what would work, in one line.
 
-    A command prints it as `error: …` and exits with status 2, without a traceback.
+    A command prints it as `error: …` and exits with status 2, without a traceback (`status_of`).
     """
+
+
+def status_of(command: Callable[[], int]) -> int:
+    """Runs a command; returns its exit status: 2 after a `UserError`, printed on stderr."""
+    try:
+        return command()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
 
 
 def unknown(what: str, name: str, available: Iterable[str]) -> UserError:

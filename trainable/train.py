@@ -16,10 +16,10 @@ from trainable.config import TrialConfig, from_params, validate, validate_agains
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.reading import cache_if_usable
-from trainable.data.settings import DataSettings
+from trainable.data.settings import DataSettings, written_out
 from trainable.data.sources import load_market
 from trainable.data.view import make_view
-from trainable.errors import UserError, unknown
+from trainable.errors import UserError, status_of, unknown
 from trainable.executors import EXECUTORS, executor_for
 from trainable.json_file import read_json
 from trainable.member import Ticket
@@ -41,8 +41,8 @@ def train(
     Args:
         configs: numbered 0, 1, … in their order.
         dataset: from `build_dataset`.
-        executor: `cohort`, `solo` or `auto`; several configurations run one after the other as
-            `solo`.
+        executor: `cohort`, `serial`, `solo` or `auto`; several configurations run one after the
+            other as `solo`.
         device: `cpu`, `cuda`, `cuda:1` …
         dtype: float32 or float64.
 
@@ -68,8 +68,8 @@ def check(config: TrialConfig, dataset: Dataset) -> None:
     """Raises UserError unless this configuration can be trained on this dataset."""
     validate(config, known_names())
     rows = len(dataset.train_rows)
-    batches = config.train.steps_per_epoch or max(1, rows // config.train.batch_size)
-    validate_against(config, rows=rows, window_limit=dataset.max_window, steps_per_epoch=batches)
+    steps = config.train.batches(rows)
+    validate_against(config, rows=rows, window_limit=dataset.max_window, steps_per_epoch=steps)
     dataset.columns(config.data.features)
     if zone := config.loss.dead_zone:
         moves = np.abs(dataset.target[dataset.train_rows])
@@ -88,7 +88,7 @@ class Command:
     data: DataSettings = field(default_factory=DataSettings)  # the market, as in a search
     epochs: int = 0  # overrides the file's train/epochs; 0: as in the file
     device: str = "auto"  # cpu, cuda, or auto: a GPU if there is one
-    executor: str = "auto"  # cohort, solo or auto
+    executor: str = "auto"  # cohort, serial, solo or auto
 
 
 def main(argv: Sequence[str]) -> int:
@@ -96,13 +96,7 @@ def main(argv: Sequence[str]) -> int:
     if not argv or "=" in argv[0]:
         raise UserError("name a configuration: python -m trainable.train config.json data=us20")
     config = read_config(Path(argv[0]))
-    keys = [word.partition("=")[0] for word in argv[1:]]
-    if "data.path" in keys and not {"data", "data.source"}.isdisjoint(keys):
-        raise UserError("data= and data.path= name two sources: keep one of them")
-    words = [
-        f"data.source={a.removeprefix('data=')}" if a.startswith("data=") else a for a in argv[1:]
-    ]
-    command = parse(Command, words)
+    command = parse(Command, written_out(argv[1:]))
     device = chosen_device(command.device)
     if command.executor not in (names := ("auto", *EXECUTORS)):
         raise unknown("executor", command.executor, names)
@@ -154,8 +148,4 @@ def _cell(value: float | None, digits: int = 6) -> str:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(status_of(lambda: main(sys.argv[1:])))

@@ -18,7 +18,7 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
 from trainable.data.splits import PARTS
 from trainable.data.times import show_time
-from trainable.errors import UserError
+from trainable.errors import UserError, status_of
 from trainable.options import parse
 
 USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
@@ -40,23 +40,9 @@ REPAIRS = {
 def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
     """Prints the check; returns the exit status: 0, or 2 where the data cannot be used."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in ("-h", "--help", "help"):
-        print(USAGE.format(sources=", ".join(SOURCES)))
-        return 0
     if console is None:
         console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
-    try:
-        if not words or not words[0]:
-            raise UserError("no file or source named; usage: python -m trainable.data.check FILE")
-        settings = _settings(words[0], words[1:])
-        with cache_if_usable():
-            market = load_market(settings)
-            show_market(market, console)
-            show_dataset(build_dataset(market, settings), console)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return status_of(lambda: _check(words, console))
 
 
 def show_market(market: Market, console: Console) -> None:
@@ -114,6 +100,20 @@ def show_dataset(dataset: Dataset, console: Console) -> None:
         parts.append((part, show_time(first), show_time(last), f"{rows_in_part:,}"))
     title = f"Split (label: return from t+{dataset.lag} to t+{dataset.lag + dataset.horizon})"
     _print_table(console, title, ["part", "first", "last", "rows"], parts, numbers_from=3)
+
+
+def _check(words: list[str], console: Console) -> int:
+    if words and words[0] in ("-h", "--help", "help"):
+        print(USAGE.format(sources=", ".join(SOURCES)))
+        return 0
+    if not words or not words[0]:
+        raise UserError("no file or source named; usage: python -m trainable.data.check FILE")
+    settings = _settings(words[0], words[1:])
+    with cache_if_usable():
+        market = load_market(settings)
+        show_market(market, console)
+        show_dataset(build_dataset(market, settings), console)
+    return 0
 
 
 def _settings(what: str, rest: list[str]) -> DataSettings:
