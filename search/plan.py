@@ -24,7 +24,7 @@ from trainable.data.reading import cache_if_usable
 from trainable.data.sources import load_market
 from trainable.errors import UserError
 from trainable.json_file import read_json
-from trainable.metrics import scoring
+from trainable.scoring import scoring
 from trainable.train import check
 
 

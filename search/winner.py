@@ -18,7 +18,8 @@ from trainable.data.dataset import Dataset
 from trainable.data.synthetic import continuation, reachable
 from trainable.data.view import seen_rows
 from trainable.keep import recover
-from trainable.metrics import score, scoring
+from trainable.metrics import score
+from trainable.scoring import scoring
 
 FRESH_SHARE = 0.25  # bars of the continuation, as a share of those searched on
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from trainable.data.dataset import Dataset
 from trainable.data.splits import Split
-from trainable.metrics import Scores, score, scoring
+from trainable.metrics import Scores, score
+from trainable.scoring import scoring
 
 
 def panel(

@@ -17,6 +17,7 @@ from trainable.data.dataset import Dataset
 from trainable.data.view import make_view
 from trainable.engine import Engine
 from trainable.evaluation import Evaluation, Evaluator
+from trainable.scoring import scoring
 from trainable.training import Training
 
 MEMBERS = 11
@@ -108,7 +109,7 @@ def test_a_lone_members_loss_is_the_same_with_threads() -> None:
 @pytest.mark.parametrize("symbols", [1, 3, 6])
 def test_training_is_measured_as_validation_is(symbols: int) -> None:
     dataset = market(symbols, 600)
-    on = metrics.scoring(dataset, dataset.valid_rows)
+    on = scoring(dataset, dataset.valid_rows)
     p = np.random.default_rng(0).normal(size=(4, len(dataset.valid_rows))).astype(np.float32)
     p[1], p[2, 3] = 0.5, np.inf
     full = [(s.values["sharpe"], s.values["ic"]) for s in metrics.score(on, p, p)]

@@ -18,10 +18,10 @@ from trainable.metrics import (
     balanced_accuracy,
     max_drawdown,
     score,
-    scoring,
     sharpe_ratio,
     sharpe_se,
 )
+from trainable.scoring import scoring
 
 
 def same(a: Scores, b: Scores, rel: float = 1e-9) -> None:

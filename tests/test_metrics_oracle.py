@@ -11,7 +11,8 @@ from scipy import stats
 
 from tests.panels import on_rows, panel
 from trainable.data.dataset import Dataset
-from trainable.metrics import score, scoring
+from trainable.metrics import score
+from trainable.scoring import scoring
 
 
 def pstd(values: list[float]) -> float:

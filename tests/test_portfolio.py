@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.panels import noise, on_rows, panel, scored
-from trainable.metrics import scoring
 from trainable.portfolio import hold
+from trainable.scoring import scoring
 
 
 def test_five_symbols_by_hand() -> None:

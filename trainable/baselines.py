@@ -7,8 +7,9 @@ import numpy as np
 
 from trainable.data.dataset import Dataset
 from trainable.data.scaler import fit_scaler
-from trainable.metrics import Scores, Scoring, balanced_accuracy, earn, score, scoring
+from trainable.metrics import Scores, balanced_accuracy, earn, score
 from trainable.regression import ridge
+from trainable.scoring import Scoring, scoring
 
 MOMENTUM_BARS = 60
 
@@ -48,14 +49,9 @@ def _outcome(scores: Scores, val_loss: float | None) -> Outcome:
     return scores.values | {"val_loss": val_loss}, scores.net_returns
 
 
-def _scale(dataset: Dataset) -> float:
-    """Standard deviation of the training targets: the unit of every loss."""
-    return float(dataset.target[dataset.train_rows].astype(np.float64).std())
-
-
 def _loss(dataset: Dataset, rows: np.ndarray, predictions: np.ndarray) -> float | None:
     """Mean squared error on targets ÷ training std, of predictions in that unit, [m]."""
-    error = dataset.target[rows] / _scale(dataset) - predictions
+    error = dataset.target[rows] / dataset.target_scale - predictions
     error = error[np.isfinite(error)]
     return float((error.astype(np.float64) ** 2).mean()) if len(error) else None
 
@@ -117,9 +113,9 @@ def ridge_regression(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome
 
     # Sorted by time: the late rows are those the strength is chosen on.
     order = train[np.argsort(dataset.time[train], kind="stable")]
-    target = dataset.target[order].astype(np.float64) / _scale(dataset)
+    target = dataset.target[order].astype(np.float64) / dataset.target_scale
     x = design(order)
-    model = ridge(x, target, dataset.time[order], dataset.lag + dataset.horizon)
+    model = ridge(x, target, dataset.time[order], dataset.reach)
     predictions = model.predict(design(rows))
     scores = score(on, predictions[None], model.predict(x)[None])[0]
     return _outcome(scores, _loss(dataset, rows, predictions))

@@ -13,13 +13,13 @@ from trainable.data.view import View
 from trainable.engine import Engine
 from trainable.errors import look_up
 from trainable.losses import LOSSES, mean_loss
-from trainable.metrics import score, scoring, sharpe_and_ic
+from trainable.metrics import score, sharpe_and_ic
 from trainable.models.batched_layers import ALIGNED
+from trainable.scoring import scoring
 
 ROWS = 256  # predicted at once: many members' activations still fit into the caches
 LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call costs its launch
 CELLS = 2**16  # predictions whose loss is worked out at once
-FEW = 5  # symbols below which positions are bounded
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Evaluator:
         self.loss = look_up(LOSSES, loss, "loss")
         self.valid = scoring(dataset, view.valid_rows.cpu().numpy())
         self.seen = scoring(dataset, view.seen_rows.cpu().numpy())
-        self.few = len(dataset.symbols) < FEW
+        self.few = not dataset.panel
         self.y = view.y[view.valid_rows].double()
         self.known = view.known[view.valid_rows]
         self.zeros: dict[float, float] = {}

@@ -29,18 +29,16 @@ from trainable.returns import (
     sharpe_se,
     standard_errors,
 )
-from trainable.scoring import Scoring, scoring
+from trainable.scoring import Scoring
 
 __all__ = [
     "EARNED_NAMES",
     "SCORE_NAMES",
     "Scores",
-    "Scoring",
     "balanced_accuracy",
     "earn",
     "max_drawdown",
     "score",
-    "scoring",
     "sharpe_and_ic",
     "sharpe_ratio",
     "sharpe_se",

@@ -7,7 +7,6 @@ import numpy as np
 from trainable.correlation import Units, ranks, units
 from trainable.data.dataset import Dataset
 from trainable.errors import UserError
-from trainable.portfolio import PANEL_SYMBOLS
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
         label_count=np.maximum(labelled.sum(axis=1), 1),
         labels=units(label_grid, labelled),
         label_ranks=units(ranks(label_grid, labelled), labelled),
-        panel=len(dataset.symbols) >= PANEL_SYMBOLS,
+        panel=dataset.panel,
         over_time=over_time,
         horizon=dataset.horizon,
         cost_bps=dataset.cost_bps,

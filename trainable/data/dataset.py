@@ -7,6 +7,7 @@ import numpy as np
 
 from trainable.data.splits import Split, rows_inside
 from trainable.errors import UserError, unknown
+from trainable.portfolio import PANEL_SYMBOLS
 
 GROUPS = ("price", "volume", "volatility", "calendar", "extra", "ready")
 
@@ -72,6 +73,16 @@ class Dataset:
     def reach(self) -> int:
         """Bars after its own that a row's label is made of: lag + horizon."""
         return self.lag + self.horizon
+
+    @property
+    def panel(self) -> bool:
+        """Five or more symbols: positions are relative to the bar's mean, else they are bounded."""
+        return len(self.symbols) >= PANEL_SYMBOLS
+
+    @property
+    def target_scale(self) -> float:
+        """Standard deviation of the training targets, the unit of every loss; decimal return."""
+        return float(self.target[self.train_rows].astype(np.float64).std())
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Returns the names of the features of each group, in order."""

@@ -16,7 +16,8 @@ from trainable.data.market import Market
 from trainable.data.process import HISTORY, LAG, VOLATILITY, Draws, draw
 from trainable.data.settings import SyntheticSettings
 from trainable.errors import UserError, look_up
-from trainable.metrics import score, scoring
+from trainable.metrics import score
+from trainable.scoring import scoring
 
 SESSION = 390  # minute bars of a trading day
 PERIODS_PER_YEAR = {"day": 252.0, "minute": 252.0 * SESSION}

@@ -66,7 +66,7 @@ class View:
 def seen_rows(dataset: Dataset) -> np.ndarray:
     """Returns the training rows [s] on which a model's training Sharpe and spread are measured."""
     rows = dataset.train_rows
-    if len(dataset.symbols) >= 5:
+    if dataset.panel:
         first = dataset.split.train[1] - (dataset.split.valid[1] - dataset.split.valid[0])
         rows = rows[dataset.time[rows] >= first]
     return rows[np.lexsort((dataset.symbol[rows], dataset.time[rows]))]
@@ -96,7 +96,7 @@ def make_view(
         rows=dataset.train_rows,
         columns=columns,
     )
-    scale = float(dataset.target[dataset.train_rows].astype(np.float64).std())
+    scale = dataset.target_scale
     x = torch.empty((len(dataset.features), len(columns)), dtype=dtype, device=device)
     y = torch.empty(len(dataset.target), dtype=dtype, device=device)
     for begin in range(0, len(x), BLOCK):
