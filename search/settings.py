@@ -12,9 +12,9 @@ from typing import Any
 from search import masking
 from trainable.config import from_text
 from trainable.data.names import is_table
-from trainable.data.settings import DataSettings
+from trainable.data.settings import DataSettings, written_out
 from trainable.errors import UserError, unknown
-from trainable.options import Setting, parse, print_help, split
+from trainable.options import Setting, parse, print_help
 
 OBJECTIVES = ("sharpe", "rank_ic", "val_loss")
 # Set by the search alone, since its rungs are epochs: neither a space nor `fix` may set them.
@@ -53,19 +53,19 @@ class SearchSettings:
     finalist_seeds: int = 3  # seeds that each configuration of the last rung is trained with
     enqueue: str | None = None  # a JSON file with the first trials, chosen by hand
     fix: dict[str, str] = field(default_factory=dict)  # a parameter held fixed: fix.optimizer/lr=…
-    max_concurrent: int | None = None  # cohorts that train at once; unset: what the machines hold
-    cohort: str = "auto"  # members of one cohort: auto or a number
-    cpus_per_trial: float = 1.0  # CPU cores of a cohort
-    gpus_per_trial: float | None = None  # share of a GPU of a cohort; unset: a whole one
+    max_concurrent: int | None = None  # workers that train at once; unset: what the machines hold
+    cohort: str = "auto"  # members of a worker, of whatever shapes: auto or a number
+    cpus_per_trial: float = 1.0  # CPU cores of a worker
+    gpus_per_trial: float | None = None  # share of a GPU of a worker; unset: a whole one
     address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
     dashboard: bool = True  # Ray's dashboard for watching; false saves 600 MB and some seconds
     storage: str | None = None  # an Optuna storage URL; unset: a file in the run folder
-    storage_path: str | None = None  # a file system that all machines share, for checkpoints
+    storage_path: str | None = None  # not there yet; runs_dir= on a shared folder works
     dry_run: bool = False  # check everything, print the plan, train nothing
 
     @property
     def cohort_size(self) -> int | None:
-        """Members of one cohort; None for `auto`."""
+        """Members of a worker; None for `auto`."""
         return None if self.cohort == "auto" else int(self.cohort)
 
     @property
@@ -95,20 +95,11 @@ def settings_from(argv: Sequence[str], now: datetime | None = None) -> SearchSet
     Raises:
         UserError: with the key, the value and what would work.
     """
-    keys = [split(token)[0] for token in argv]
-    for short in ("data", "data.source"):
-        if short in keys and "data.path" in keys:
-            raise UserError(f"{short}= and data.path= name two sources: keep one of them")
+    tokens = written_out(argv)
     for key in NEVER_EMPTY:
         if f"{key}=" in argv:
             # An unset shell variable must not quietly become the default.
             raise UserError(f"{key}= is empty; {NEVER_EMPTY[key]}, or leave it out")
-    if "data" in keys and "data.source" in keys:
-        raise UserError("data= and data.source= are the same key: keep one of them")
-    tokens = [
-        f"data.source={split(token)[1]}" if key == "data" else token
-        for key, token in zip(keys, argv, strict=True)
-    ]
     return check(parse(SearchSettings, tokens), now)
 
 

@@ -69,6 +69,9 @@ def test_either_executor(file: str, executor: str, capsys: pytest.CaptureFixture
         (["FILE", *DATA, "executor=chort"], "did you mean 'cohort'"),
         (["FILE", *DATA, "device=gpu"], "Available: auto, cpu"),
         (["FILE", "data=synthetik"], "synthetic"),
+        (["FILE", "data=us20", "data.path=x.csv"], "data= and data.path= name two sources"),
+        (["FILE", "data.source=us20", "data.path=x.csv"], "data.source= and data.path= name two"),
+        (["FILE", "data=us20", "data.source=sp500"], "are the same key"),
     ],
 )
 def test_bad_words_are_the_persons_error(file: str, words: list[str], expected: str) -> None:

@@ -1,6 +1,10 @@
 """What a person can say about the data: the `data.*` keys of every command."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from trainable.errors import UserError
+from trainable.options import split
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,19 @@ class DataSettings:
     gate_from: str | None = None  # first date of the gate window; unset: after 75 %
     test_from: str | None = None  # first date of the sealed test; unset: after 85 %
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
+
+
+def written_out(tokens: Sequence[str]) -> list[str]:
+    """Returns the tokens of a command line with `data=NAME` as `data.source=NAME`.
+
+    Raises:
+        UserError: they name two sources.
+    """
+    pairs = [split(token) for token in tokens]
+    keys = {key for key, _ in pairs}
+    for source in ("data", "data.source"):
+        if {source, "data.path"} <= keys:
+            raise UserError(f"{source}= and data.path= name two sources: keep one of them")
+    if {"data", "data.source"} <= keys:
+        raise UserError("data= and data.source= are the same key: keep one of them")
+    return [f"data.source={text}" if key == "data" else f"{key}={text}" for key, text in pairs]
