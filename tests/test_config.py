@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from trainable.config import (
     FIELDS,
     PER_MEMBER,
+    TrainConfig,
     TrialConfig,
     from_params,
     from_text,
@@ -232,3 +233,13 @@ def test_from_text_reads_by_the_field():
 def test_configuration_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         TrialConfig().model.dropout = 0.1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("asked", "batch", "rows", "expected"),
+    [(0, 32, 100, 3), (0, 32, 96, 3), (0, 32, 95, 2), (7, 32, 100, 7), (0, 32, 31, 0)],
+)
+def test_batches_of_an_epoch_are_those_asked_for_or_one_pass(
+    asked: int, batch: int, rows: int, expected: int
+) -> None:
+    assert TrainConfig(batch_size=batch, steps_per_epoch=asked).batches(rows) == expected

@@ -77,6 +77,10 @@ class TrainConfig:
     epochs: int = 50
     steps_per_epoch: int = 0  # 0: one pass over the training rows
 
+    def batches(self, rows: int) -> int:
+        """Optimizer steps of an epoch on so many training rows."""
+        return self.steps_per_epoch or rows // self.batch_size
+
 
 @dataclass(frozen=True)
 class TrialConfig:

@@ -1,4 +1,4 @@
-"""The order of batches: an endless stream of shuffled passes, the same for both executors."""
+"""The order of batches: an endless stream of shuffled passes, the same for all executors."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The course of training: epochs of steps, their health, their evaluation; for both executors."""
+"""The course of training: epochs of steps, their health, their evaluation; for all executors."""
 
 import time
 from collections.abc import Sequence
@@ -61,7 +61,7 @@ class Training:
         self._enter(tickets)
         self.batch = first.train.batch_size
         self.order = BatchOrder(self.view.train_rows, self.batch)
-        self.batches = first.train.steps_per_epoch or self.order.length
+        self.batches = first.train.batches(len(self.view.train_rows))
         self.i = 0
         self.seconds, self.begun = 0.0, time.monotonic()
         self.ended: dict[int, Member] = {}
