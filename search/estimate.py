@@ -22,7 +22,7 @@ class Estimate:
         epochs: of all trials together, finalists' seeds included.
         steps: optimizer steps of all trials together.
         step_us: of one member, in a cohort as the search forms them.
-        seconds: on so many slots.
+        seconds: on so many workers.
     """
 
     epochs: float
@@ -55,10 +55,14 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         by_shape.setdefault(shape_key(config), []).append(config)
     configs = max(by_shape.values(), key=len)
     most = sizes(settings.trials, slots, settings.cohort_size).members
-    torch.set_num_threads(1)  # as the workers do
     view = make_view(plan.dataset, configs[0].data)
-    members = best_size(configs[0], view, "cpu", most)
-    step = step_seconds([configs[i % len(configs)] for i in range(members)], view, "cpu", STEPS)
-    train = configs[0].train
-    steps = epochs * (train.steps_per_epoch or len(view.train_rows) // train.batch_size)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, int(settings.cpus_per_trial)))  # as the workers do
+    try:
+        members = best_size(configs[0], view, "cpu", most)
+        cohort = [configs[i % len(configs)] for i in range(members)]
+        step = step_seconds(cohort, view, "cpu", STEPS)
+    finally:
+        torch.set_num_threads(threads)
+    steps = epochs * configs[0].train.batches(len(view.train_rows))
     return Estimate(epochs, steps, step * 1e6, steps * step / slots)

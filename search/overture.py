@@ -8,13 +8,14 @@ from analysis.luck import luck_sentence
 from search.estimate import estimate
 from search.plan import Plan
 from search.progress import duration
+from trainable.config import TrainConfig
 from trainable.data.splits import PARTS
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
 
 
 def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
-    """Prints the plan; with `slots` also the time it is expected to take on so many."""
+    """Prints the plan; with `slots` also the time it is expected to take on so many workers."""
     settings, dataset = plan.settings, plan.dataset
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -53,14 +54,16 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         guess = estimate(plan, slots)
         console.print(
             f"Expected: {guess.epochs:,.0f} epochs, {guess.steps:,.0f} steps of "
-            f"{guess.step_us:,.0f} µs each: about {duration(guess.seconds)} on {slots} cores."
+            f"{guess.step_us:,.0f} µs each: about {duration(guess.seconds)} on {slots} "
+            f"worker{'s' if slots > 1 else ''}."
         )
 
 
 def _steps(plan: Plan) -> str:
     sizes = plan.facts.batch_sizes
     rows = len(plan.dataset.train_rows)
-    counts = [plan.settings.steps_per_epoch or rows // size for size in sizes]
+    steps = plan.settings.steps_per_epoch
+    counts = [TrainConfig(batch_size=size, steps_per_epoch=steps).batches(rows) for size in sizes]
     batches = ", ".join(f"{count:,} of {size}" for count, size in zip(counts, sizes, strict=True))
     return f"an epoch is {batches} rows; nobody is judged in the first {plan.facts.max_warmup:,}"
 

@@ -34,7 +34,7 @@ class Plan:
 
     Attributes:
         settings: checked, with a name.
-        space: as loaded. facts: what sampling it showed.
+        space: as loaded. facts: what sampling it showed, with the epochs and steps of the search.
         ask: the space as the study asks it: parameters held fixed, epochs set.
         market: as loaded. dataset: built of it.
         epochs: of a full training. levels: epochs of the rungs. warm: the first epoch that ends
@@ -89,12 +89,11 @@ def make_plan(
     market = load() if load is not None else load_market(settings.data)
     dataset = build_dataset(market, settings.data, max_window=facts.max_window)
     rows = len(dataset.train_rows)
-    smallest = rows
-    for config in facts.configs:
-        full = _full(config, epochs, settings.steps_per_epoch)
-        check(full, dataset)
-        batches = settings.steps_per_epoch or rows // full.train.batch_size
-        smallest = min(smallest, batches)
+    full = tuple(_full(config, epochs, settings.steps_per_epoch) for config in facts.configs)
+    facts = replace(facts, configs=full)
+    for config in full:
+        check(config, dataset)
+    smallest = min([rows, *(config.train.batches(rows) for config in full)])
     warm = first_rung(facts.max_warmup, smallest)
     levels = rung_levels(epochs, warm, settings.reduction_factor, settings.rungs)
     periods = scoring(dataset, dataset.valid_rows).timestamps
@@ -125,7 +124,7 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
 
 
 def _check_machine(settings: SearchSettings) -> None:
-    """Raises where a cohort could never be placed here; a cluster may grow."""
+    """Raises where a worker could never be placed here; a cluster may grow."""
     if settings.address is not None:
         return
     cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
