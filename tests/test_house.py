@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from search.space import check_space, load_space
-
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("trainable", "search", "spaces", "analysis")
 FOLDERS = (*PACKAGES, "tests", "benchmarks")
@@ -132,18 +130,3 @@ def test_imports_are_found(
     monkeypatch.setattr("tests.test_house.tree", lambda name: ast.parse(source))
     found = roots("trainable/data/x.py") if "search" not in source else roots("trainable/x.py")
     assert found == expected
-
-
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
-def test_links_of_a_document_lead_somewhere(document: str) -> None:
-    text = (ROOT / document).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+)\)", text):
-        assert target.startswith("https://") or (ROOT / target).exists(), target
-
-
-def test_space_in_the_readme_works(tmp_path: Path) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    (source,) = re.findall(r"```python\n(\"\"\".*?)```", text, flags=re.DOTALL)
-    (tmp_path / "mine.py").write_text(source, encoding="utf-8")
-    space = load_space(str(tmp_path / "mine.py"))
-    assert check_space(space, {"model/dropout": "0.3"}, samples=5, seed=0)
