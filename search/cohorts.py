@@ -77,8 +77,8 @@ class Pool:
 class Roster:
     """Who trains in which slot, in cohorts by what their members share."""
 
-    def __init__(self, cohorts: int = 0) -> None:
-        self.cohorts = cohorts  # ids given so far
+    def __init__(self) -> None:
+        self.cohorts = 0  # ids given so far
         self._slots: dict[int, dict[Key, set[int]]] = {}
         self._ids: dict[tuple[int, Key], int] = {}
 

@@ -1,6 +1,5 @@
-"""What the driver of a search keeps of its study in memory: who is in flight, counts, the queue."""
+"""What the driver of a search keeps of its study in memory: who is in flight, the queue."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +32,6 @@ class Ledger:
     Attributes:
         trial_ids: of every trial in the storage, by number.
         live: trials in flight by number.
-        counts: ended trials by (state, reason).
         searched: how many trials were asked.
         order: how many of those have ended; the sampler learns in the order of their ends.
         enqueued: how many trials were given by hand, asked or not.
@@ -43,7 +41,6 @@ class Ledger:
     def __init__(self) -> None:
         self.trial_ids: list[int] = []
         self.live: dict[int, Live] = {}
-        self.counts: Counter[tuple[str, str | None]] = Counter()
         self.searched = 0
         self.order = 0
         self.enqueued = 0
@@ -118,7 +115,6 @@ class Ledger:
         live = self.live.pop(number)
         seen = live.seen
         seen.state, seen.reason, seen.value = (outcome[key] for key in ("state", "reason", "value"))
-        self.counts[outcome["state"], outcome["reason"]] += 1
         self.order += live.searched
         return live
 

@@ -156,25 +156,10 @@ class Record:
             trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
         return [row_of(trial) for trial in trials]
 
-    def unfinished(self) -> list[TrialRow]:
-        """Returns the trials that have not ended: after `open`, what a resumed search trains."""
-        return [row for row in self.rows() if row.state == "RUNNING"]
-
-    def counts(self) -> dict[tuple[str, str | None], int]:
-        """Returns how many trials of all kinds there are by (state, reason)."""
-        with self._lock:
-            live = len(self._ledger.live)
-            return {**({("RUNNING", None): live} if live else {}), **self._ledger.counts}
-
     @property
     def searched(self) -> int:
         """How many trials were asked: the number that `trials` limits."""
         return self._ledger.searched
-
-    @property
-    def queued(self) -> int:
-        """How many enqueued trials wait to be asked."""
-        return len(self._ledger.queue)
 
     @property
     def untold(self) -> int:

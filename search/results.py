@@ -104,10 +104,6 @@ class Results:
                 rows = old.filter(pc.field("batch") == batch)
                 yield merge.with_returns(shards.to_reports(rows), curves)
 
-    def reports(self) -> list[Report]:
-        """Returns all reports kept, in order of arrival; see `batches`."""
-        return [report for batch in self.batches() for report in batch]
-
     def finish(
         self, rows: Sequence[Row], baselines: Sequence[BaselineRow], run: Mapping[str, Any]
     ) -> pd.DataFrame:

@@ -65,14 +65,13 @@ def rung_levels(
 
 @dataclass(frozen=True)
 class RungState:
-    """One rung, for display: its finite and undefined values, and what a newcomer must reach.
+    """One rung, for display: its finite values, and what a newcomer must reach.
 
     `cutoff` is None while the rung has too few values to cut anyone, and on the last rung.
     """
 
     level: int
     count: int
-    undefined: int
     cutoff: float | None
 
 
@@ -178,8 +177,7 @@ class Rungs:
 
     def _state(self, level: int) -> RungState:
         values = np.array(list(self._values[level].values()))
-        undefined = sum(v.evidence["value"] is None for v in self._verdicts[level].values())
-        return RungState(level, len(values), undefined, self._cutoff(level, values))
+        return RungState(level, len(values), self._cutoff(level, values))
 
     def _cutoff(self, level: int, others: np.ndarray) -> float | None:
         if level == self.levels[-1] or len(others) < self.minimum:

@@ -116,10 +116,6 @@ class Sampler:
         self._share(seen)
         self._memory.tell(seen)
 
-    def seen(self) -> list[int]:
-        """Returns the numbers of the told trials that TPE sees, ascending."""
-        return sorted(seen.number for seen in self._view)
-
     def _build(self) -> None:
         self._view = view_of(self._told, self._direction)
         self._feasibility: Feasibility | None = None  # of the view, when it is first needed

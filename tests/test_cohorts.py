@@ -53,7 +53,8 @@ def test_the_pool_gives_the_longest_waiting_of_a_group() -> None:
 
 
 def test_the_roster_knows_who_trains_where() -> None:
-    roster = Roster(cohorts=4)
+    roster = Roster()
+    roster.cohorts = 4
     roster.open(1)
     roster.open(2)
     assert [roster.join(1, A, 10), roster.join(1, A, 11), roster.join(2, A, 12)] == [5, 5, 6]

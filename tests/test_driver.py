@@ -337,11 +337,11 @@ def test_resume_equals_no_interruption(tmp_path: Path) -> None:
             if taken == kill_after:
                 driver, slot = rig.driver(trials=8, members=3, seeds=1), None
         rows = rig.study.rows()
-        kept = Results(rig.folder, SCORED)
+        kept = [r for batch in Results(rig.folder, SCORED).batches() for r in batch]
         rig.folder.close()
         return [
             (r.number, r.kind, r.parent, r.seed, r.state, r.reason, sorted(r.reports)) for r in rows
-        ] + [(r.number, r.epoch) for r in sorted(kept.reports(), key=lambda r: (r.number, r.epoch))]
+        ] + [(r.number, r.epoch) for r in sorted(kept, key=lambda r: (r.number, r.epoch))]
 
     whole = one("whole", None)
     assert one("killed1", 3) == whole

@@ -51,6 +51,10 @@ class Rule:
     net_returns: np.ndarray | None
 
 
+def kept(results: Results) -> list[Report]:
+    return [report for batch in results.batches() for report in batch]
+
+
 def report(number: int, epoch: int, loss: float | None = None, **more: Any) -> Report:
     """A report whose every number says whose it is."""
     values: dict[str, float | None] = {
@@ -146,7 +150,7 @@ def test_a_repeated_report_is_kept_once_and_the_first_counts(tmp_path: Path):
     folder.close()
     _, again = opened(tmp_path, resume=True)
     assert again.add([report(0, 1), report(0, 2)])[0].epoch == 2
-    assert [r.values["val_loss"] for r in again.reports()] == [1.0, 0.5]
+    assert [r.values["val_loss"] for r in kept(again)] == [1.0, 0.5]
 
 
 def test_tables_have_every_column_of_the_contract_and_the_right_rows(tmp_path: Path):
@@ -215,7 +219,7 @@ def test_a_run_without_any_report_has_all_tables(tmp_path: Path):
     assert list(read(tmp_path, "returns")) == ["number", "epoch", "timestamp", "net_return"]
     assert len(read(tmp_path, "epochs")) == len(read(tmp_path, "predictions")) == 0
     assert len(read(tmp_path, "trials")) == 1
-    assert results.reports() == []
+    assert kept(results) == []
 
 
 def uninterrupted(path: Path, batches: list[list[Report]], rows: list[Trial]) -> None:
@@ -286,11 +290,11 @@ def test_more_epochs_after_a_finished_search_join_what_the_tables_hold(tmp_path:
     uninterrupted(parts, early, rows[:2])
     assert not (parts / "run" / "shards").exists()
     folder, results = opened(parts, resume=True)
-    assert [(r.number, r.epoch) for r in results.reports()] == [(0, 1), (1, 1)]
-    assert_same(results.reports()[1], last(1, 1))
+    assert [(r.number, r.epoch) for r in kept(results)] == [(0, 1), (1, 1)]
+    assert_same(kept(results)[1], last(1, 1))
     for batch in late:
         results.add(batch)
-    assert [(r.number, r.epoch) for r in results.reports()][2:] == [(1, 2), (2, 1)]
+    assert [(r.number, r.epoch) for r in kept(results)][2:] == [(1, 2), (2, 1)]
     results.finish(rows, [], {})
     folder.close()
     for name in ("trials", "epochs", "returns", "predictions"):
@@ -316,7 +320,7 @@ def test_an_unfinished_trial_is_interrupted_and_keeps_its_returns(tmp_path: Path
     assert pd.isna(frame["stop_epoch"].iloc[0])
     folder.close()
     _, again = opened(tmp_path, resume=True)
-    assert [r.net_returns is not None for r in again.reports()] == [True, True]
+    assert [r.net_returns is not None for r in kept(again)] == [True, True]
 
 
 def test_merging_in_small_portions_gives_the_same_table(
@@ -355,7 +359,7 @@ def test_what_was_reported_survives_sigkill(tmp_path: Path):
     process.stdout.close()
     process.wait()
     _, results = opened(tmp_path, resume=True)  # also: a dead driver's lock holds nobody up
-    epochs = [r.epoch for r in results.reports()]
+    epochs = [r.epoch for r in kept(results)]
     assert epochs == sorted(epochs)
     assert set(said) <= set(epochs)
     assert len(epochs) == 4 * len(set(epochs))
@@ -368,7 +372,7 @@ def test_a_temporary_file_of_a_kill_is_removed(tmp_path: Path):
     torn.write_bytes(b"PAR1 half")
     folder.close()
     _, again = opened(tmp_path, resume=True)
-    assert len(again.reports()) == 1
+    assert len(kept(again)) == 1
     assert not torn.exists()
 
 
@@ -397,7 +401,7 @@ def test_defects_are_not_written(tmp_path: Path):
         results.add([Report(0, 1, 1, {}, net_returns=np.zeros(4))])
     with pytest.raises(ValueError, match="fixed columns"):
         results.add([Report(0, 1, 1, {"seconds": 1.0})])
-    assert results.reports() == []
+    assert kept(results) == []
     results.add([report(5, 1)])
     with pytest.raises(ValueError, match=r"not in the study: \[5\]"):
         results.finish([done(1)], [], {})
@@ -421,4 +425,4 @@ def test_a_full_disk_loses_nothing_that_was_kept(tmp_path: Path, monkeypatch: py
     assert not list(folder.path.rglob("*.tmp"))
     monkeypatch.setattr(os, "fsync", real)
     results.add([report(0, 2)])
-    assert [r.epoch for r in results.reports()] == [1, 2]
+    assert [r.epoch for r in kept(results)] == [1, 2]
