@@ -34,14 +34,11 @@ class Cluster:
         dashboard: its address, None where there is none.
         token: the file that holds the token its pages ask for, readable by its owner only; None
             for a cluster that we did not start.
-        ours: we started it and end it.
-        cpus, gpus: what it has.
+        gpus: how many it has.
     """
 
     dashboard: str | None
     token: Path | None
-    ours: bool
-    cpus: float
     gpus: float
 
 
@@ -59,7 +56,7 @@ def connect(address: str | None, head: Head) -> Iterator[Cluster]:
     if address is None:
         try:
             with _connected(head.address(), ours=True) as context, _as_they_wait():
-                yield _cluster(context, head.token, ours=True)
+                yield _cluster(context, head.token)
         finally:
             head.end()
         return
@@ -67,7 +64,7 @@ def connect(address: str | None, head: Head) -> Iterator[Cluster]:
     if address != "auto":
         _reach(address)
     with _connected(address, ours=False) as context:
-        yield _cluster(context, None, ours=False)
+        yield _cluster(context, None)
 
 
 def slots(cpus: float, gpus: float, most: int | None) -> int:
@@ -138,15 +135,12 @@ def _quiet() -> dict[str, Any]:
     return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
 
 
-def _cluster(context: Any, token: Path | None, ours: bool) -> Cluster:
-    there = ray.cluster_resources()
+def _cluster(context: Any, token: Path | None) -> Cluster:
     url = context.dashboard_url
     return Cluster(
         dashboard=f"http://{url}" if url else None,
         token=token,
-        ours=ours,
-        cpus=there.get("CPU", 0.0),
-        gpus=there.get("GPU", 0.0),
+        gpus=ray.cluster_resources().get("GPU", 0.0),
     )
 
 
