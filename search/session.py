@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
 
 from search.cluster import Cluster, slots
 from search.cohorts import sizes
@@ -23,7 +22,7 @@ from search.winner import predictions_of
 from trainable.baselines import Baseline, baselines
 from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
-from trainable.models import build_model
+from trainable.models import count_parameters
 
 
 @dataclass(frozen=True)
@@ -124,16 +123,10 @@ def _inputs(plan: Plan, config: TrialConfig) -> int:
 
 
 def _parameter_counter(plan: Plan) -> Callable[[Asked], int]:
-    """Returns a function from a trial to the size of its model, which is built once a shape."""
-    known: dict[tuple[Any, ...], int] = {}
+    """Returns a function from a trial to the parameters of its model."""
 
     def count(asked: Asked) -> int:
-        config: TrialConfig = from_params(asked.params)
-        inputs = _inputs(plan, config)
-        key = (config.model.name, config.model.hidden_dims, config.model.norm, inputs)
-        if key not in known:
-            model = build_model(config.model, inputs, 0)
-            known[key] = sum(p.numel() for p in model.parameters())
-        return known[key]
+        config = from_params(asked.params)
+        return count_parameters(config.model, _inputs(plan, config))
 
     return count

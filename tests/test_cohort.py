@@ -258,11 +258,6 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     assert not torch.equal(draws[0], draws[1])
 
 
-def test_parameters_are_counted_per_member() -> None:
-    one, three = (Training(tickets(various()[:k]), narrow()).engine for k in (1, 3))
-    assert one.n_parameters == three.n_parameters == 3 * 2 + (3 + 1 + 2) * 8 + (8 + 1 + 2) * 4 + 5
-
-
 def test_members_of_two_shapes_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="one shape"):
         Training(tickets([config(), config(train__batch_size=32)]), narrow())

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from trainable.config import ModelConfig
 from trainable.errors import UserError
-from trainable.models import BATCHED, MODELS, build_model
+from trainable.models import BATCHED, MODELS, build_model, count_parameters
 
 SYSTEM_A = [
     ("512-256-128-64", 180_117),
@@ -38,6 +38,22 @@ def test_system_a_parameter_counts(dims: str, count: int) -> None:
     config = ModelConfig(hidden_dims=dims)
     assert sum(p.numel() for p in build_model(config, 10, 0).parameters()) == count
     assert BATCHED["mlp"](config, 10).size == count
+    assert count_parameters(config, 10) == count
+
+
+def test_parameters_are_counted_per_member() -> None:
+    one, other = (ModelConfig("mlp", "8-4", dropout) for dropout in (0.0, 0.3))
+    count = 3 * 2 + (3 + 1 + 2) * 8 + (8 + 1 + 2) * 4 + 5
+    assert count_parameters(one, 3) == count_parameters(other, 3) == count
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("norm", [True, False])
+def test_parameters_are_counted_without_a_draw(name: str, norm: bool) -> None:
+    config, before = ModelConfig(name, "7-4", norm=norm), torch.random.get_rng_state()
+    built = build_model(config, 11, 0)
+    assert count_parameters(config, 11) == sum(p.numel() for p in built.parameters())
+    assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -27,8 +27,6 @@ class CohortEngine:
     Without `padded` a single one is alone, and its result another's than in a cohort.
     """
 
-    name = "cohort"
-
     def __init__(
         self,
         configs: Sequence[TrialConfig],
@@ -53,11 +51,6 @@ class CohortEngine:
         self.skipped = self.kept_applied = np.zeros(0)
         self.taken = 0
         self.admit(configs)
-
-    @property
-    def n_parameters(self) -> int:
-        """Trainable numbers of one member."""
-        return self.model.size
 
     def plan(self, lr: np.ndarray) -> None:
         """Takes the learning rates [S, K] of the coming steps."""

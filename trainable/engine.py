@@ -58,13 +58,6 @@ def cause(engine: "Engine", k: int, result: StepResult) -> tuple[str, str]:
 class Engine(Protocol):
     """K members that take optimizer steps together; k counts from 0 in the present order."""
 
-    name: str
-
-    @property
-    def n_parameters(self) -> int:
-        """Trainable numbers of one member."""
-        ...
-
     def plan(self, lr: np.ndarray) -> None:
         """Takes the learning rates [S, K] of the coming steps."""
         ...

@@ -7,7 +7,7 @@ import torch
 from trainable.cohort import CohortEngine
 from trainable.config import TrialConfig
 from trainable.engine import Engine
-from trainable.models import BATCHED
+from trainable.models import BATCHED, count_parameters
 from trainable.serial import SerialEngine
 from trainable.solo import SoloEngine
 
@@ -29,8 +29,8 @@ def executor_for(config: TrialConfig, inputs: int, device: torch.device | str) -
     """
     if config.model.name not in BATCHED:
         return "solo"
-    size = BATCHED[config.model.name](config.model, inputs).size
-    return "serial" if size >= LARGE and torch.device(device).type == "cpu" else "cohort"
+    large = count_parameters(config.model, inputs) >= LARGE
+    return "serial" if large and torch.device(device).type == "cpu" else "cohort"
 
 
 def why_alone(config: TrialConfig, inputs: int, device: torch.device | str) -> str | None:

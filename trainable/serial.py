@@ -18,19 +18,12 @@ from trainable.engine import StepResult
 class SerialEngine:
     """K members of one shape, each its own cohort of one."""
 
-    name = "serial"
-
     def __init__(
         self, configs: Sequence[TrialConfig], inputs: int, device: torch.device, dtype: torch.dtype
     ) -> None:
         self._like = inputs, device, dtype
         self.members: list[CohortEngine] = []
         self.admit(configs)
-
-    @property
-    def n_parameters(self) -> int:
-        """Trainable numbers of one member."""
-        return self.members[0].n_parameters
 
     def plan(self, lr: np.ndarray) -> None:
         """Takes the learning rates [S, K] of the coming steps."""

@@ -20,8 +20,6 @@ from trainable.optimizers import OPTIMIZERS
 class SoloEngine:
     """One member; K = 1 in all shapes."""
 
-    name = "solo"
-
     def __init__(
         self, configs: Sequence[TrialConfig], inputs: int, device: torch.device, dtype: torch.dtype
     ) -> None:
@@ -37,11 +35,6 @@ class SoloEngine:
         self.rng = torch.Generator().manual_seed(config.train.seed).get_state()
         self._lr = np.zeros((0, 1))
         self._kept = self._state()
-
-    @property
-    def n_parameters(self) -> int:
-        """Trainable numbers of one member."""
-        return sum(p.numel() for p in self.model.parameters())
 
     def plan(self, lr: np.ndarray) -> None:
         """Takes the learning rates [S, 1] of the coming steps."""

@@ -1,6 +1,8 @@
 """The table of models, and of those that many members can share as one program."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import torch
@@ -27,3 +29,20 @@ def build_model(config: ModelConfig, inputs: int, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return look_up(MODELS, config.name, "model")(config, inputs)
+
+
+def count_parameters(config: ModelConfig, inputs: int) -> int:
+    """Returns how many parameters the model has, worked out once a shape and without any memory.
+
+    Args:
+        config: of the model.
+        inputs: values a window has (rows × features).
+    """
+    return _count(replace(config, dropout=0.0), inputs)  # which has no parameters
+
+
+@cache
+def _count(config: ModelConfig, inputs: int) -> int:
+    with torch.device("meta"):
+        model = look_up(MODELS, config.name, "model")(config, inputs)
+    return sum(parameter.numel() for parameter in model.parameters())

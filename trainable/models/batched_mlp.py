@@ -13,7 +13,7 @@ from torch import Tensor
 from trainable.config import ModelConfig
 from trainable.models.batched_layers import Affine, Layer, Layers, Outs, Places, alike
 from trainable.models.batched_norm import Normed, denormalise, normalise
-from trainable.models.mlp import widths
+from trainable.ranges import hidden_dims
 
 NOWHERE = Outs()
 
@@ -37,7 +37,7 @@ class BatchedMlp:
 
     def __init__(self, config: ModelConfig, inputs: int) -> None:
         self.norm = config.norm
-        self.widths = widths(config)
+        self.widths = hidden_dims(config.hidden_dims)
         self.shapes: dict[str, tuple[int, ...]] = {}
         if self.norm:
             self.shapes |= {"input_norm.weight": (inputs,), "input_norm.bias": (inputs,)}

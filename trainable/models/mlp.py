@@ -3,13 +3,9 @@
 from torch import Tensor, nn
 
 from trainable.config import ModelConfig
+from trainable.ranges import hidden_dims
 
 XAVIER_GAIN = 0.5
-
-
-def widths(config: ModelConfig) -> list[int]:
-    """Returns the hidden widths that "64-32-16" stands for."""
-    return [int(width) for width in config.hidden_dims.split("-")]
 
 
 class Mlp(nn.Module):
@@ -23,7 +19,7 @@ class Mlp(nn.Module):
         super().__init__()
         self.input_norm = nn.LayerNorm(inputs) if config.norm else nn.Identity()
         width, layers = inputs, []
-        for hidden in widths(config):
+        for hidden in hidden_dims(config.hidden_dims):
             layers.append(
                 nn.ModuleDict(
                     {
