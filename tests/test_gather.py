@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from trainable.data import gather
-from trainable.data.gather import by_symbol, columns_on, release_memory, symbol_blocks
+from trainable.data.gather import by_symbol, columns_on, release_memory, sampled, symbol_blocks
 
 
 @pytest.mark.parametrize("features", [1, 3, 4, 9])
@@ -22,6 +22,16 @@ def test_columns_on_rows(features: int, size: int, monkeypatch: pytest.MonkeyPat
         np.testing.assert_array_equal(np.stack(found, axis=1), expected)
         assert all(column.flags.c_contiguous for column in found)
     assert [len(column) for column in columns_on(table, rows[:0])] == [0] * features
+
+
+def test_a_sample_is_the_same_each_time_and_in_order() -> None:
+    rows = np.arange(100) * 3
+    assert sampled(rows, 100) is rows
+    few = sampled(rows, 20)
+    np.testing.assert_array_equal(few, sampled(rows, 20))
+    assert (np.diff(few) > 0).all()
+    assert set(few) < set(rows)
+    assert len(few) == 20
 
 
 @pytest.mark.parametrize("symbols", [1, 2, 16, 17, 40])

@@ -159,8 +159,9 @@ class Crew:
 
     def _place(self, key: Hashable, tickets: list[Ticket]) -> None:
         """Lets members join cohorts of their kind that have room; the rest forms new ones."""
-        view = self._view(tickets[0].config)
-        most = self.sizes[shape_key(tickets[0].config)]
+        config = tickets[0].config
+        view = self._view(config.data)
+        most = self._size(key, config, view)
         for cohort in [cohort for cohort in self.cohorts if cohort.key == key]:
             room = max(0, most - cohort.size)
             cohort.joining += tickets[:room]
@@ -170,14 +171,17 @@ class Crew:
             training = Training(tickets[part::parts], self.dataset, device=self.device, view=view)
             self.cohorts.append(_Cohort(key, training))
 
-    def _view(self, config: TrialConfig) -> View:
-        if config.data not in self.views:
-            self.views[config.data] = make_view(self.dataset, config.data, self.device)
-        view = self.views[config.data]
-        shape = shape_key(config)
-        if shape not in self.sizes:
-            self.sizes[shape] = best_size(config, view, self.device, self.most)
-        return view
+    def _view(self, data: DataConfig) -> View:
+        """Returns the data as these settings show it, made once."""
+        if data not in self.views:
+            self.views[data] = make_view(self.dataset, data, self.device)
+        return self.views[data]
+
+    def _size(self, key: Hashable, config: TrialConfig, view: View) -> int:
+        """Returns how large cohorts of a shape become: measured here, once a shape."""
+        if key not in self.sizes:
+            self.sizes[key] = best_size(config, view, self.device, self.most)
+        return self.sizes[key]
 
     def _drop_empty(self) -> None:
         """Lets cohorts go that have no members; who was to join one begins another."""

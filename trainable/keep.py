@@ -63,11 +63,7 @@ def recover(folder: Path, number: int, params: Mapping[str, object], dataset: Da
     saved = checkpoint.read(folder, known=sys.maxsize)
     if saved is None:
         return False
-    weights = {
-        name.removeprefix("best."): tensor
-        for name, tensor in saved.tensors.items()
-        if name.startswith("best.")
-    }
+    weights = saved.best_weights
     if not weights:
         return False
     config = from_params(params)

@@ -43,6 +43,11 @@ class Saved:
     record: dict[str, Any]
     executor: str
 
+    @property
+    def best_weights(self) -> dict[str, Tensor]:
+        """Weights of the ranking epoch by parameter; empty before the first."""
+        return _within("best.", self.tensors)
+
 
 @dataclass
 class Member:
@@ -103,7 +108,7 @@ class Member:
         if saved.executor != executor:
             raise ValueError(f"a state of {saved.executor!r} cannot go on as {executor!r}")
         self._take(saved.record)
-        self.best_weights = _within("best.", saved.tensors)
+        self.best_weights = saved.best_weights
         if "best_predictions" in saved.tensors:
             self.best_predictions = saved.tensors["best_predictions"].numpy()
         return _within("now.", saved.tensors)

@@ -32,6 +32,14 @@ def columns_on(
         yield from part
 
 
+def sampled(rows: np.ndarray, most: int) -> np.ndarray:
+    """Returns the rows [n], of more than `most` the same so many of them each time, in order."""
+    if len(rows) <= most:
+        return rows
+    chosen = np.random.default_rng(0).choice(len(rows), most, replace=False)
+    return rows[np.sort(chosen)]
+
+
 def symbol_blocks(symbols: int) -> Iterator[slice]:
     """Yields the symbols of a grid [T, N] a few at a time: one column of it is slow to read."""
     for begin in range(0, symbols, SYMBOLS):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from trainable.data.gather import columns_on
+from trainable.data.gather import columns_on, sampled
 from trainable.errors import UserError
 
 KINDS = ("robust", "standard")
@@ -94,11 +94,7 @@ def fit_scaler(
     features = x.shape[1] if columns is None else len(columns)
     if names and len(names) != features:
         raise ValueError(f"{len(names)} names for {features} features")
-    if rows is None:
-        rows = np.arange(len(x))
-    if len(rows) > SAMPLE:
-        chosen = np.random.default_rng(0).choice(len(rows), SAMPLE, replace=False)
-        rows = rows[np.sort(chosen)]
+    rows = sampled(np.arange(len(x)) if rows is None else rows, SAMPLE)
     fitted = np.empty((4, features), np.float64)
     for j, values in enumerate(columns_on(x, rows, columns)):
         column = values[np.isfinite(values)].astype(np.float64)
