@@ -58,12 +58,11 @@ def lesson(seen: Seen) -> TrialState | None:
     return None
 
 
-def view_of(told: Sequence[Seen], direction: str = "maximize") -> list[Seen]:
+def view_of(told: Sequence[Seen]) -> list[Seen]:
     """Returns the told trials that TPE sees: all of few, the best and the newest of many.
 
     Args:
         told: all that teach, in the order in which they ended.
-        direction: "maximize" or "minimize".
 
     Returns:
         At most `TOLD_LIMIT + TOLD_STEP - 1` of them: of those told before the last cut the best
@@ -73,8 +72,7 @@ def view_of(told: Sequence[Seen], direction: str = "maximize") -> list[Seen]:
         return list(told)
     cut = len(told) - (len(told) - TOLD_LIMIT) % TOLD_STEP
     newest = told[cut - TOLD_LIMIT // 2 : cut]
-    sign = 1.0 if direction == "minimize" else -1.0
-    older = sorted(told[: cut - TOLD_LIMIT // 2], key=lambda seen: rank(seen, sign))
+    older = sorted(told[: cut - TOLD_LIMIT // 2], key=rank)
     return [*older[: TOLD_LIMIT // 2], *newest, *told[cut:]]
 
 
@@ -83,18 +81,13 @@ def is_cut(told: int) -> bool:
     return told >= TOLD_LIMIT and (told - TOLD_LIMIT) % TOLD_STEP == 0
 
 
-def rank(seen: Seen, sign: float) -> Rank:
-    """Orders as TPE does: complete by value, pruned by last epoch and value, numeric failures.
-
-    Args:
-        seen: a told trial.
-        sign: 1 to minimize, -1 to maximize.
-    """
+def rank(seen: Seen) -> Rank:
+    """Orders as TPE does: complete by value, pruned by last epoch and value, numeric failures."""
     if seen.reason in NUMERIC_FAILURES:
         return 2, 0, 0.0, seen.number
     if seen.value is not None:
-        return 0, 0, sign * seen.value, seen.number
+        return 0, 0, -seen.value, seen.number
     if not seen.reports:
         return 1, 0, 0.0, seen.number
     epoch = max(seen.reports)
-    return 1, -epoch, sign * seen.reports[epoch], seen.number
+    return 1, -epoch, -seen.reports[epoch], seen.number

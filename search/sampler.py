@@ -36,20 +36,18 @@ class Suggestion:
 
 
 class Sampler:
-    """TPE over searched trials (kinds `search` and `enqueued`).
+    """TPE over searched trials (kinds `search` and `enqueued`); a higher objective is better.
 
     Not thread-safe: its owner calls it under one lock.
 
     Args:
         seed: of the search.
         startup: number of told trials before which suggestions are random.
-        direction: of the objective, "maximize" or "minimize".
     """
 
-    def __init__(self, seed: int, startup: int = STARTUP, direction: str = "maximize") -> None:
+    def __init__(self, seed: int, startup: int = STARTUP) -> None:
         self._seed = seed
         self._startup = startup
-        self._direction = direction
         self._told: list[Seen] = []  # what teaches, in the order of its end
         self._running: dict[int, Seen] = {}
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # slow: once, not for each suggestion
@@ -117,12 +115,12 @@ class Sampler:
         self._memory.tell(seen)
 
     def _build(self) -> None:
-        self._view = view_of(self._told, self._direction)
+        self._view = view_of(self._told)
         self._feasibility: Feasibility | None = None  # of the view, when it is first needed
         self._shared: dict[str, BaseDistribution] | None = None  # what all of the view have
         for seen in self._view:
             self._share(seen)
-        self._memory = Memory(self._direction)
+        self._memory = Memory()
         # In the order of asking: TPE weighs its trials by their numbers, the newest most.
         for seen in sorted([*self._view, *self._running.values()], key=lambda seen: seen.number):
             self._memory.enter(seen, told=seen.number not in self._running)

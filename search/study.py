@@ -26,27 +26,18 @@ class SearchStudy(Record):
     Attributes:
         name: of the study.
         seed: of the search.
-        direction: of the objective, "maximize" or "minimize".
     """
 
     def __init__(self, storage: BaseStorage, study_id: int, settings: Mapping[str, Any]) -> None:
         """Use `create` or `open`."""
         super().__init__(storage, study_id, settings["seed"])
-        self.direction: str = settings["direction"]
         self._asking = threading.Lock()  # the sampler
-        self._sampler = Sampler(self.seed, settings["startup"], self.direction)
+        self._sampler = Sampler(self.seed, settings["startup"])
         ended, self._untaught = self._untaught, []
         self._sampler.load(ended, self._ledger.in_flight())
 
     @classmethod
-    def create(
-        cls,
-        storage: Storage,
-        name: str,
-        seed: int,
-        startup: int = STARTUP,
-        direction: str = "maximize",
-    ) -> Self:
+    def create(cls, storage: Storage, name: str, seed: int, startup: int = STARTUP) -> Self:
         """Makes a new study.
 
         Args:
@@ -54,7 +45,6 @@ class SearchStudy(Record):
             name: of the study within its storage.
             seed: of the search.
             startup: told trials before which suggestions are random.
-            direction: of the objective, "maximize" or "minimize".
 
         Raises:
             UserError: there is a study of that name, or the storage cannot be opened.
@@ -65,8 +55,8 @@ class SearchStudy(Record):
                 f"study {name!r} exists in {name_of(storage)}; add resume=true to go on with it, "
                 "or choose another name"
             )
-        settings = {"seed": seed, "startup": startup, "direction": direction}
-        study_id = backend.create_new_study([StudyDirection[direction.upper()]], name)
+        settings = {"seed": seed, "startup": startup}
+        study_id = backend.create_new_study([StudyDirection.MAXIMIZE], name)
         backend.set_study_user_attr(study_id, "search", settings)
         return cls(backend, study_id, settings)
 

@@ -24,14 +24,9 @@ Space = dict[str, BaseDistribution]
 
 
 class Memory:
-    """The trials that TPE sees, told and in flight, entered in the order of asking.
+    """The trials that TPE sees, told and in flight, entered in the order of asking."""
 
-    Args:
-        direction: of the objective, "maximize" or "minimize".
-    """
-
-    def __init__(self, direction: str) -> None:
-        self._sign = 1.0 if direction == "minimize" else -1.0
+    def __init__(self) -> None:
         self._seen: list[Seen] = []  # by place
         self._places: dict[int, int] = {}  # by number
         self._there = np.zeros(0, dtype=bool)  # whether what was entered is still to be seen
@@ -59,7 +54,7 @@ class Memory:
 
     def tell(self, seen: Seen) -> None:
         """Ranks a trial that was entered in flight."""
-        bisect.insort(self._ranks, (rank(seen, self._sign), self._places[seen.number]))
+        bisect.insort(self._ranks, (rank(seen), self._places[seen.number]))
         self._mixtures.clear()
 
     def forget(self, number: int) -> None:

@@ -150,8 +150,8 @@ def test_the_view_puts_pruned_after_complete_and_numeric_failures_last() -> None
     assert set(range(800, 1500)) <= view
     assert set(range(400, 600)) <= view
     assert not view & set(range(600, 800))
-    least = [made(i, state="COMPLETE", reason="completed", value=float(i)) for i in range(1500)]
-    assert set(range(500)) <= {seen.number for seen in view_of(least, "minimize")}
+    falling = [made(i, state="COMPLETE", reason="completed", value=-float(i)) for i in range(1500)]
+    assert set(range(500)) <= {seen.number for seen in view_of(falling)}
 
 
 @pytest.mark.parametrize("n", [0, 1, TOLD_LIMIT - 1, TOLD_LIMIT, 1249, 1250, 2777])

@@ -167,9 +167,12 @@ def test_create_refuses_an_existing_study_and_open_a_missing_one(log: Path) -> N
 
 
 def test_settings_of_the_study_survive(log: Path) -> None:
-    SearchStudy.create(log, "run", seed=17, startup=3, direction="minimize")
+    made = SearchStudy.create(log, "run", seed=17, startup=3)
     study = SearchStudy.open(log, "run")
-    assert (study.seed, study.direction) == (17, "minimize")
+    assert (study.seed, study._sampler._startup) == (17, 3)
+    older = {"seed": 18, "startup": 4, "direction": "maximize"}
+    made._storage.set_study_user_attr(made._study_id, "search", older)
+    assert SearchStudy.open(log, "run").seed == 18
 
 
 def test_a_database_by_url(tmp_path: Path) -> None:
