@@ -11,7 +11,6 @@ import cProfile
 import json
 import os
 import pstats
-import subprocess
 import sys
 import tempfile
 import threading
@@ -46,6 +45,7 @@ from search.settings import settings_from
 from search.space_source import load_space
 from search.study import SearchStudy
 from search.whole import run_search
+from trainable.errors import look_up, status_of
 
 BARS, SYMBOLS, SEED = 1000, 20, 0
 PLACES = 2  # cohorts at once without Ray, as on two cores
@@ -72,28 +72,28 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
 WAYS = {"here": "in this process", "tune": "under Ray Tune"}
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """Runs every size in every way, each in a process of its own; prints and stores the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=_numbers, default=[1000, 10_000], metavar="N,N")
+    parser.add_argument("--trials", type=machine.numbers, default=[1000, 10_000], metavar="N,N")
     parser.add_argument("--ways", type=lambda text: text.split(","), default=list(WAYS))
     parser.add_argument("--epochs", type=int, default=noop.EPOCHS)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--out", type=Path, default=machine.RESULTS / "control.json")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
+    for way in args.ways:
+        look_up(WAYS, way, "way")
     if args.alone or args.profile:
         print(json.dumps(measure(args.trials[0], args.ways[0], args.epochs, args.profile)))
         return 0
     runs = []
     for trials in args.trials:
         for way in args.ways:
-            words = ["--trials", str(trials), "--ways", way, "--epochs", str(args.epochs)]
-            command = [sys.executable, "-m", "benchmarks.control", "--alone", *words]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            runs.append(json.loads(done.stdout.splitlines()[-1]))
+            words = ["--trials", trials, "--ways", way, "--epochs", args.epochs]
+            runs.append(machine.alone("benchmarks.control", "--alone", *words))
             _show(runs[-1])
-    command = f"python -m benchmarks.control {machine.shown(argv or sys.argv[1:])}".strip()
+    command = f"python -m benchmarks.control {machine.shown(argv)}".strip()
     machine.save(args.out, command, {"runs": runs})
     return 0
 
@@ -215,10 +215,6 @@ def _fsync_ms(folder: Path) -> float:
     return round(1e3 * float(np.median(seconds)), 3)
 
 
-def _numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
-
-
 def _per_trial(seconds: float, trials: int) -> float:
     return round(1e3 * seconds / trials, 3)
 
@@ -234,4 +230,4 @@ def _show(run: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(lambda: main(sys.argv[1:])))

@@ -12,7 +12,6 @@ two tensors at least: all views and workers share the dataset, so none may scale
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -35,6 +34,7 @@ from trainable.data.quality import checked
 from trainable.data.reading import open_table
 from trainable.data.settings import DataSettings
 from trainable.data.view import make_view
+from trainable.errors import status_of
 
 PIECE = 250  # days generated at a time
 GATHERED = 100_000  # windows drawn, in batches
@@ -55,19 +55,15 @@ class Stage:
     resident_mib: float
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """Generates and measures every size; prints and stores the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--symbols", type=_numbers, default=[500, 5000], metavar="N,N")
+    parser.add_argument("--symbols", type=machine.numbers, default=[500, 5000], metavar="N,N")
     parser.add_argument("--days", type=int, default=5000)
     parser.add_argument("--window", type=int, default=20)
     parser.add_argument("--out", type=Path, default=machine.RESULTS / "data.json")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--generate", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
-    if args.generate:
-        generate(args.generate, args.symbols[0], args.days)
-        return 0
     if args.measure:
         torch.set_num_threads(1)
         print(json.dumps(measure(args.measure, args.window)))
@@ -76,11 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for symbols in args.symbols:
         with tempfile.TemporaryDirectory(prefix="asharpe-data-") as folder:
             table = Path(folder) / "market.parquet"
-            words = ["--symbols", str(symbols), "--days", str(args.days)]
-            _alone(["--generate", str(table), *words])
-            runs.append(json.loads(_alone(["--measure", str(table), "--window", str(args.window)])))
+            generate(table, symbols, args.days)
+            words = ["--measure", table, "--window", args.window]
+            runs.append(machine.alone("benchmarks.data", *words))
         _show(runs[-1])
-    command = f"python -m benchmarks.data {machine.shown(argv or sys.argv[1:])}".strip()
+    command = f"python -m benchmarks.data {machine.shown(argv)}".strip()
     machine.save(args.out, command, {"runs": runs})
     return 0
 
@@ -187,16 +183,6 @@ def _sum(stages: Sequence[Stage], rows: int, tensor: int) -> dict[str, float]:
     }
 
 
-def _alone(words: Sequence[str]) -> str:
-    command = [sys.executable, "-m", "benchmarks.data", *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
-
-
 def _show(run: dict[str, Any]) -> None:
     print(
         f"{run['symbols']:,} symbols × {run['days']:,} days = {run['rows']:,} rows, "
@@ -218,4 +204,4 @@ def _show(run: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(lambda: main(sys.argv[1:])))

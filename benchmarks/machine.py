@@ -1,24 +1,53 @@
-"""What a measurement rests on: machine, versions, date and command; and its JSON file."""
+"""What measurements share: lists of numbers, processes of their own, and the JSON file.
 
+The file says what a measurement rests on: machine, versions, date and command.
+"""
+
+import argparse
 import json
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from trainable.errors import UserError
+
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("asharpe", "torch", "ray", "optuna", "numpy", "pandas", "pyarrow")
+
+
+def numbers(text: str) -> list[int]:
+    """Reads numbers above 0, by commas, for argparse."""
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise argparse.ArgumentTypeError(f"{text} is not a list of numbers above 0, as 2,8,32")
+    return [int(part) for part in parts]
+
+
+def alone(module: str, *words: object) -> Any:
+    """Runs a benchmark in a process of its own; returns what its last line says in JSON.
+
+    Raises:
+        UserError: it failed; it has said why.
+    """
+    command = ["-m", module, *map(str, words)]
+    done = subprocess.run([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise UserError(f"python {shown(command)} ended with status {done.returncode}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def describe() -> dict[str, Any]:
     """Returns machine, versions, git revision and date (UTC), without any path or host name."""
+    # Here, since its imports would count in the memory of what is measured.
+    from search import provenance
+
     return {
         "machine": {
             "cpu": _field(Path("/proc/cpuinfo"), "model name") or platform.processor(),
@@ -27,10 +56,10 @@ def describe() -> dict[str, Any]:
             "system": f"{platform.system()} {platform.machine()}",
             "gpu": torch.cuda.get_device_name(0) if torch.cuda.is_available() else None,
         },
-        "versions": {name: version(name) for name in PACKAGES}
+        "versions": {name: version(name) for name in provenance.PACKAGES}
         | {"python": platform.python_version()},
-        "git": _revision(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "git": provenance.revision(),
+        "date": provenance.now(),
     }
 
 
@@ -66,16 +95,3 @@ def _field(file: Path, name: str) -> str | None:
 
 def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _revision() -> str | None:
-    """Returns the commit, with `+` where files differ from it; None outside a repository."""
-    if not (ROOT / ".git").exists():
-        return None
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no")
-    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")

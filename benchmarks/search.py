@@ -27,7 +27,7 @@ from benchmarks.sides import (
     peer_findings,
     warmup_of,
 )
-from trainable.errors import UserError
+from trainable.errors import UserError, status_of
 
 DEFAULT_TRIALS = 128  # of the peer's default, which takes too long for the full count
 RATIOS = ("seconds", "cpu_seconds", "peak_mib")
@@ -235,8 +235,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(status_of(lambda: main(sys.argv[1:])))

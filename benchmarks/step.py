@@ -30,7 +30,7 @@ from trainable.data.dataset import Dataset
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 from trainable.data.view import View, make_view
-from trainable.errors import UserError
+from trainable.errors import UserError, status_of
 from trainable.member import Ticket
 from trainable.ranges import hidden_dims
 from trainable.training import Training
@@ -217,7 +217,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.step", description=__doc__)
     gpu = torch.cuda.is_available()
     known = ",".join(map(str, (*MEMBERS, *ON_A_GPU) if gpu else MEMBERS))
-    parser.add_argument("--members", type=_numbers, default=known, help=f"cohort sizes ({known})")
+    parser.add_argument(
+        "--members", type=machine.numbers, default=known, help=f"cohort sizes ({known})"
+    )
     parser.add_argument("--shapes", default=",".join(SHAPES), help="WIDTHS:BATCH, by commas")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if gpu else "cpu")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
@@ -227,16 +229,5 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _numbers(text: str) -> list[int]:
-    parts = text.split(",")
-    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-        raise argparse.ArgumentTypeError(f"{text} is not a list of numbers above 0, as 2,8,32")
-    return [int(part) for part in parts]
-
-
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(status_of(lambda: main(sys.argv[1:])))
