@@ -12,19 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from trainable.report import NUMERIC_FAILURES
+from search.rungs import RungState
+from trainable.report import NUMERIC_FAILURES, WELL
 
 BAD = (*NUMERIC_FAILURES, "out_of_memory", "error", "hung", "worker_lost")
-GOOD = ("completed", "converged")
-
-
-@dataclass(frozen=True)
-class Rung:
-    """One rung: its epoch, the values seen there, and the cutoff; None while nobody is judged."""
-
-    epoch: int
-    count: int
-    cutoff: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +51,7 @@ class Snapshot:
     luck: float | None = None
     periods: int = 0
     period_name: str = "days"
-    rungs: tuple[Rung, ...] = ()
+    rungs: tuple[RungState, ...] = ()
     dashboard: str | None = None
 
     @property
@@ -203,7 +194,7 @@ def _reasons(reasons: Mapping[str, int]) -> Text:
     text = Text()
     for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
         if count:
-            style = "green" if reason in GOOD else "red" if reason in BAD else ""
+            style = "green" if reason in WELL else "red" if reason in BAD else ""
             text.append(", " if text else "").append(f"{reason} {count}", style)
     return text
 
@@ -223,9 +214,9 @@ def _best(snapshot: Snapshot) -> Text:
     return text.append(f"; {subject}{where} would reach {snapshot.luck:.2f}", "dim")
 
 
-def _rungs(rungs: tuple[Rung, ...]) -> str:
+def _rungs(rungs: tuple[RungState, ...]) -> str:
     return ", ".join(
-        f"epoch {rung.epoch}: {rung.count}"
+        f"epoch {rung.level}: {rung.count}"
         + (f" (cutoff {rung.cutoff:.2f})" if rung.cutoff is not None else "")
         for rung in rungs
     )

@@ -8,7 +8,7 @@ from search.driver import Driver
 from search.folder import RunFolder
 from search.interrupt import Interrupts
 from search.plan import Plan
-from search.progress import Progress, Rung, Snapshot
+from search.progress import Progress, Snapshot
 from search.tuning import Interrupted
 
 EVERY_S = 0.5
@@ -79,6 +79,6 @@ class Watch:
             luck=self.plan.luck,
             periods=len(self.plan.periods),
             period_name="bars" if dataset.intraday else "days",
-            rungs=tuple(Rung(s.level, s.count, s.cutoff) for s in driver.judge.rungs),
+            rungs=driver.judge.rungs,
             dashboard=self.dashboard,
         )

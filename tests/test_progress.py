@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from search.progress import Progress, Rung, Snapshot, duration, lines, render
+from search.progress import Progress, Snapshot, duration, lines, render
+from search.rungs import RungState
 
 FULL = Snapshot(
     name="conservative-20261120-101500",
@@ -19,7 +20,7 @@ FULL = Snapshot(
     best_number=17,
     luck=1.07,
     periods=1247,
-    rungs=(Rung(2, 40, 0.31), Rung(8, 12)),
+    rungs=(RungState(2, 40, 0.31), RungState(8, 12, None)),
     dashboard="http://127.0.0.1:8265",
 )
 EMPTY = Snapshot(name="x", total=64)
