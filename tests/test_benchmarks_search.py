@@ -1,7 +1,6 @@
+"""The benchmark of whole searches: both sides do the same work, and count it alike."""
+
 import json
-import os
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from benchmarks import machine, processes, search, sides, step
+from benchmarks import search, sides
 from benchmarks.sides import Work
 from search.settings import settings_from
 from search.space import check_space, load_space
@@ -26,43 +25,6 @@ def table(folder: Path, dates: int = 60, symbols: int = 5) -> Path:
     frame["timestamp"] = np.repeat(pd.bdate_range("2001-01-01", periods=dates), symbols)
     frame.to_parquet(folder / "table.parquet", index=False)
     return folder / "table.parquet"
-
-
-def run(folder: Path, program: str) -> processes.Usage:
-    command = [sys.executable, "-c", program]
-    return processes.run(command, dict(os.environ), folder, folder / "log")
-
-
-def test_memory_and_time_of_a_daemon_count_though_its_parent_ended(tmp_path: Path) -> None:
-    daemon = "import time; b = bytearray(120 << 20); e = time.process_time() + 0.8\\n"
-    daemon += "while time.process_time() < e: pass"
-    program = (
-        f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', '{daemon}'])\n"
-    )
-    used = run(tmp_path, program + "time.sleep(0.5)")
-    assert used.status == 0
-    assert used.processes == 2
-    assert 0.4 < used.seconds < 30
-    assert used.cpu_seconds >= 0.6
-    assert used.peak_mib >= used.largest_mib * 0.9 >= 100
-
-
-def test_status_and_output_of_a_program(tmp_path: Path) -> None:
-    used = run(tmp_path, "print('out'); raise SystemExit(3)")
-    assert used.status == 3
-    assert (tmp_path / "log").read_text() == "out\n"
-
-
-def test_what_outlives_its_program_is_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "PATIENCE_S", 0.3)
-    child = "import subprocess, sys; c = subprocess.Popen(['sleep', '60'])"
-    begun = time.monotonic()
-    used = run(tmp_path, f"{child}\nimport time; time.sleep(0.6); print(c.pid)")
-    assert used.status == 0
-    assert time.monotonic() - begun < 40
-    assert processes._stat(int((tmp_path / "log").read_text())) is None
 
 
 @pytest.mark.parametrize(("hidden", "batch"), [(None, 32), ("512-256", 64)])
@@ -171,20 +133,6 @@ def test_ratios_are_of_pairs_and_scaled_runs_have_no_sharpe() -> None:
     assert search.medians(ours)["best_sharpe"] == {"median": 2, "low": 1, "high": 2}
 
 
-def test_command_and_json_hold_no_path(tmp_path: Path) -> None:
-    words = ["--table", str(tmp_path / "t.parquet"), f"--peer={tmp_path}/p.py", "--trials", "2"]
-    assert machine.shown(words) == "--table t.parquet --peer=p.py --trials 2"
-    machine.save(tmp_path / "a" / "r.json", "python -m x", {"seconds": 1.5})
-    text = (tmp_path / "a" / "r.json").read_text()
-    content = json.loads(text)
-    assert content["seconds"] == 1.5
-    assert content["machine"]["cores"] >= 1
-    assert content["versions"]["torch"]
-    assert str(machine.ROOT) not in text
-    with pytest.raises(ValueError, match="JSON"):
-        machine.save(tmp_path / "r.json", "", {"seconds": float("nan")})
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -198,29 +146,3 @@ def test_bad_input_of_search_is_one_line(words: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said) as caught:
         search.main(words)
     assert "\n" not in str(caught.value)
-
-
-def test_steps_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "step.json"
-    words = "--shapes 8-4:16 --members 1,3 --seconds 0.02 --repeats 2 --dates 420 --device cpu"
-    assert step.main([*words.split(), "--out", str(out)]) == 0
-    found = json.loads(out.read_text())
-    rows = found["steps"]
-    named = [(row["way"], row["members"]) for row in rows]
-    alone = [("DataLoader + autograd", 1), ("tensors + autograd", 1), ("solo", 1), ("serial", 1)]
-    assert named == [*alone, ("cohort", 1), ("cohort", 3)]
-    for row in rows:
-        assert 0 < row["low"] <= row["model_steps_per_s"] <= row["high"]
-        assert row["us_per_model_step"] == pytest.approx(1e6 / row["model_steps_per_s"], rel=0.01)
-    assert rows[0]["against_loader"] == 1
-    assert found["picked"]["8-4:16"] in (2, 3)
-    assert found["peak_mib"] > 100
-    printed = capsys.readouterr().out
-    assert "cohort 3" in printed
-    assert "a search picks" in printed
-
-
-@pytest.mark.parametrize("text", ["64-32", "64-32:1", "64-x:32", "64:³"])
-def test_shapes_are_checked(text: str) -> None:
-    with pytest.raises(UserError):
-        step.Shape.of(text)
