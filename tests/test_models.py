@@ -1,11 +1,13 @@
 """Every model of the table: shapes, initial weights, and its batched form against autograd."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from trainable import models
 from trainable.config import ModelConfig
 from trainable.errors import UserError
 from trainable.models import BATCHED, MODELS, build_model, count_parameters
@@ -49,10 +51,14 @@ def test_parameters_are_counted_per_member() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("norm", [True, False])
-def test_parameters_are_counted_without_a_draw(name: str, norm: bool) -> None:
+@pytest.mark.parametrize(("inputs", "batched"), [(11, BATCHED), (12, {})])
+def test_parameters_are_counted_without_a_draw(
+    name: str, norm: bool, inputs: int, batched: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "BATCHED", batched)
     config, before = ModelConfig(name, "7-4", norm=norm), torch.random.get_rng_state()
-    built = build_model(config, 11, 0)
-    assert count_parameters(config, 11) == sum(p.numel() for p in built.parameters())
+    built = build_model(config, inputs, 0)
+    assert count_parameters(config, inputs) == sum(p.numel() for p in built.parameters())
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

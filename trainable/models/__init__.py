@@ -32,7 +32,7 @@ def build_model(config: ModelConfig, inputs: int, seed: int) -> nn.Module:
 
 
 def count_parameters(config: ModelConfig, inputs: int) -> int:
-    """Returns how many parameters the model has, worked out once a shape and without any memory.
+    """Returns how many parameters the model has, worked out once a shape.
 
     Args:
         config: of the model.
@@ -43,6 +43,6 @@ def count_parameters(config: ModelConfig, inputs: int) -> int:
 
 @cache
 def _count(config: ModelConfig, inputs: int) -> int:
-    with torch.device("meta"):
-        model = look_up(MODELS, config.name, "model")(config, inputs)
-    return sum(parameter.numel() for parameter in model.parameters())
+    if config.name in BATCHED:
+        return BATCHED[config.name](config, inputs).size
+    return sum(parameter.numel() for parameter in build_model(config, inputs, 0).parameters())
