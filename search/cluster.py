@@ -10,7 +10,7 @@ import select
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,13 +68,17 @@ def connect(address: str | None, head: Head) -> Iterator[Cluster]:
 
 
 def slots(cpus: float, gpus: float, most: int | None) -> int:
-    """Returns how many cohorts the connected machines hold at once."""
-    there = ray.cluster_resources()
+    """Returns how many workers the connected machines hold at once."""
+    return room(ray.cluster_resources(), cpus, gpus, most)
+
+
+def room(there: Mapping[str, float], cpus: float, gpus: float, most: int | None) -> int:
+    """Returns how many workers of so many CPUs and GPUs these resources hold at once."""
     fits = [int(there.get("CPU", 0) / cpus)] if cpus else []
     if gpus:
         fits.append(int(there.get("GPU", 0) / gpus))
-    room = max(1, min(fits, default=1))
-    return room if most is None else min(room, most)
+    places = max(1, min(fits, default=1))
+    return places if most is None else min(places, most)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import monotonic
 
-from search.cluster import Cluster, slots
+from search.cluster import Cluster, room, slots
 from search.cohorts import sizes
 from search.driver import Driver
 from search.folder import RunFolder
@@ -27,7 +27,7 @@ from trainable.models import count_parameters
 
 @dataclass(frozen=True)
 class Session:
-    """What one process searches with; `gpus` is the share of a cohort."""
+    """What one process searches with; `gpus` is the share of a worker."""
 
     study: SearchStudy
     results: Results
@@ -84,10 +84,10 @@ def open_session(
         yield Session(study, results, driver, baselines(plan.dataset), gpus)
 
 
-def cores(settings: SearchSettings) -> int:
-    """Returns how many cohorts this machine's cores hold at once."""
-    fits = int((os.cpu_count() or 1) / settings.cpus_per_trial) if settings.cpus_per_trial else 1
-    return max(1, min(fits, settings.max_concurrent or fits))
+def slots_here(settings: SearchSettings) -> int:
+    """Returns how many workers this machine's cores hold at once."""
+    there = {"CPU": float(os.cpu_count() or 1)}
+    return room(there, settings.cpus_per_trial, 0.0, settings.max_concurrent)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from search.interrupt import Interrupts
 from search.overture import show_plan
 from search.plan import Plan
 from search.progress import Progress
-from search.session import cores, open_session, open_study
+from search.session import open_session, open_study, slots_here
 from search.tuning import Interrupted, tune_cohorts
 from search.watch import Watch
 
@@ -42,7 +42,7 @@ def run_search(
     if settings.dry_run:
         with RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder:
             folder.discard()  # it could have been made, that is all
-        show_plan(plan, console, cores(settings))
+        show_plan(plan, console, slots_here(settings))
         return None
     resume = None
     with (
