@@ -1,4 +1,4 @@
-"""What the course of training asks of an executor; `solo.py` and `cohort.py` answer."""
+"""What the course of training asks of an executor: `cohort.py`, `serial.py`, `solo.py` answer."""
 
 import math
 from collections.abc import Mapping, Sequence
