@@ -65,7 +65,7 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (Results, "add", "results"),
     (Driver, "fill", "driver"),
     (Driver, "take", "driver"),
-    (noop.NoopCohort, "step", "training"),
+    (noop.NoopCrew, "step", "training"),
     (search.whole, "tune_cohorts", "loop"),
     (search.whole, "finish", "tables"),
 )

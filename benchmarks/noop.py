@@ -38,7 +38,7 @@ def space(trial: optuna.Trial) -> dict[str, Any]:
     return {"loss/name": "huber", "schedule/name": "warmup_cosine", "train/batch_size": 32}
 
 
-class NoopCohort:
+class NoopCrew:
     """Members that report at once: a good learning rate earns more, a high one explodes.
 
     Args:
@@ -127,14 +127,14 @@ class NoopTrial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begins anew."""
-        self.cohort = NoopCohort(new_config["rungs"], *self.lengths)
+        self.crew = NoopCrew(new_config["rungs"], *self.lengths)
         return True
 
     def step(self) -> dict[str, Any]:
         """Returns the reports up to the next rung."""
-        if not self.cohort.epochs:
+        if not self.crew.epochs:
             time.sleep(IDLE_S)
-        return {"reports": self.cohort.step(), METRIC: len(self.cohort.epochs)}
+        return {"reports": self.crew.step(), METRIC: len(self.crew.epochs)}
 
     def exchange(
         self,
@@ -144,8 +144,8 @@ class NoopTrial(tune.Trainable):
         joining: Sequence[Joining],
     ) -> None:
         """Takes members out and others in."""
-        self.cohort.retire([*leaving, *saved])
-        self.cohort.admit(joining)
+        self.crew.retire([*leaving, *saved])
+        self.crew.admit(joining)
 
 
 def train_here(
@@ -159,17 +159,17 @@ def train_here(
     on_error: Callable[[list[int], str, str], None],
 ) -> None:
     """Does what `search.tuning.tune_cohorts` does, in this process and without Ray."""
-    slots: dict[int, NoopCohort] = {}
+    slots: dict[int, NoopCrew] = {}
     lengths = sizes(dataset)
     while (slot := driver.open()) is not None:
-        slots[slot] = NoopCohort(rungs, *lengths)
+        slots[slot] = NoopCrew(rungs, *lengths)
     while not driver.finished:
         on_tick()
         if not any(driver.running.values()):
             time.sleep(PAUSE_S)  # the next trials are being asked in another thread
-        for slot, cohort in slots.items():
-            cohort.retire(driver.take(slot, cohort.step()).numbers)
-            cohort.admit(driver.fill(slot))
+        for slot, crew in slots.items():
+            crew.retire(driver.take(slot, crew.step()).numbers)
+            crew.admit(driver.fill(slot))
 
 
 def sizes(dataset: Dataset) -> tuple[int, int]:

@@ -67,7 +67,7 @@ class Pool:
             self._waiting[key] = rest
         return group[:count]
 
-    def empty(self) -> Sequence[Asked]:
+    def drain(self) -> Sequence[Asked]:
         """Takes all out."""
         waiting = [asked for group in self._waiting.values() for asked in group]
         self._waiting.clear()

@@ -64,7 +64,7 @@ class Driver:
         self.courses = Courses()
         self.seating = Seating(sizes, self.courses, why_alone)
         self.roster = self.seating.roster
-        self.slots = 0
+        self._opened = 0
         self.reasons: Counter[str] = Counter()
         self._go_on()
 
@@ -90,9 +90,9 @@ class Driver:
         """Opens a slot for a worker; None where all are open."""
         if len(self.running) >= self.sizes.slots:
             return None
-        self.slots += 1
-        self.roster.open(self.slots)
-        return self.slots
+        self._opened += 1
+        self.roster.open(self._opened)
+        return self._opened
 
     def fill(self, slot: int) -> list[Joining]:
         """Returns the members that a slot takes in now; none when it has enough, or none wait."""
@@ -241,5 +241,5 @@ class Driver:
             self._enter(asked)
             self.seating.wait(asked.number)
         for pool in (self.seating.waiting, self.seating.seeds):
-            for asked in pool.empty():
+            for asked in pool.drain():
                 self._end(asked.number, LATE)

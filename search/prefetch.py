@@ -19,16 +19,16 @@ class Prefetcher:
         space: what the study samples.
         budget: how many more trials may be asked.
         in_flight: most untold trials at any time, those ready included; TPE learns nothing
-            between trials that are in flight together. Default: `max(16, budget / 8)`.
+            between trials that are in flight together.
     """
 
     def __init__(
-        self, study: SearchStudy, space: SpaceFunction, budget: int, in_flight: int | None = None
+        self, study: SearchStudy, space: SpaceFunction, budget: int, in_flight: int
     ) -> None:
         self._study = study
         self._space = space
         self._budget = budget
-        self._in_flight = in_flight if in_flight is not None else max(16, budget // 8)
+        self._in_flight = in_flight
         self._ready: list[Asked] = []
         self._wanted = 0
         self._closed = False

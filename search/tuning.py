@@ -73,7 +73,7 @@ def tune_cohorts(
     trainable = tune.with_resources(
         tune.with_parameters(CohortTrial, dataset=dataset), {"cpu": cpus, "gpu": gpus}
     )
-    seat = _Seat(driver)
+    access = _DriverAccess(driver)
     with tempfile.TemporaryDirectory(prefix="asharpe-tune-") as scratch:
         tuner = tune.Tuner(
             trainable,
@@ -81,8 +81,8 @@ def tune_cohorts(
                 metric=METRIC,
                 mode="max",
                 num_samples=-1,
-                search_alg=CohortSearcher(seat, common),
-                scheduler=CohortScheduler(seat),
+                search_alg=CohortSearcher(access, common),
+                scheduler=CohortScheduler(access),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -91,16 +91,16 @@ def tune_cohorts(
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),  # the driver's retries know more
-                callbacks=[_Watch(seat, on_tick, on_error)],
+                callbacks=[_Watch(access, on_tick, on_error)],
             ),
         )
         try:
             tuner.fit()
         except TuneError as error:
-            raise seat.error or error from None
+            raise access.error or error from None
 
 
-class _Seat:
+class _DriverAccess:
     """The driver as the adapters reach it, and the first error of theirs, which Tune rewrites."""
 
     def __init__(self, driver: Driver) -> None:
@@ -119,8 +119,8 @@ class _Seat:
 class _Local:
     """What an adapter holds, kept out of the pickles that Tune makes of it and we never read."""
 
-    def __init__(self, seat: _Seat) -> None:
-        self.seat = seat
+    def __init__(self, access: _DriverAccess) -> None:
+        self.access = access
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -129,8 +129,8 @@ class _Local:
 class CohortSearcher(_Local, Searcher):
     """Suggests the driver's free slots as Tune trials."""
 
-    def __init__(self, seat: _Seat, common: dict[str, Any]) -> None:
-        _Local.__init__(self, seat)
+    def __init__(self, access: _DriverAccess, common: dict[str, Any]) -> None:
+        _Local.__init__(self, access)
         Searcher.__init__(self, metric=METRIC, mode="max")
         self.common = common
 
@@ -139,7 +139,7 @@ class CohortSearcher(_Local, Searcher):
 
         The slot is still empty: its members are asked while its worker starts.
         """
-        with self.seat() as driver:
+        with self.access() as driver:
             if driver.finished:
                 return Searcher.FINISHED
             slot = driver.open()
@@ -160,15 +160,15 @@ class CohortSearcher(_Local, Searcher):
 class CohortScheduler(_Local, FIFOScheduler):
     """Passes a slot's reports to the driver, and what it decides to the worker."""
 
-    def __init__(self, seat: _Seat) -> None:
-        _Local.__init__(self, seat)
+    def __init__(self, access: _DriverAccess) -> None:
+        _Local.__init__(self, access)
         FIFOScheduler.__init__(self)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Returns STOP when nothing is left to train, else CONTINUE after the exchange."""
         slot = trial.config["slot"]
         reports = result.pop("reports")
-        with self.seat() as driver:
+        with self.access() as driver:
             ended = driver.take(slot, reports)
             joining = driver.fill(slot)
             over = driver.finished
@@ -192,7 +192,7 @@ class CohortScheduler(_Local, FIFOScheduler):
     def _not_exchanged(self, trial: Trial, error: Exception) -> None:
         """Ends the search, unless the worker died: its next step says so, too."""
         if not isinstance(error, RayActorError):
-            with self.seat():
+            with self.access():
                 raise error
 
 
@@ -201,11 +201,11 @@ class _Watch(_Local, Callback):
 
     def __init__(
         self,
-        seat: _Seat,
+        access: _DriverAccess,
         on_tick: Callable[[], None],
         on_error: Callable[[list[int], str, str], None],
     ) -> None:
-        super().__init__(seat)
+        super().__init__(access)
         self.on_tick, self.on_error = on_tick, on_error
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -214,7 +214,7 @@ class _Watch(_Local, Callback):
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        with self.seat() as driver:
+        with self.access() as driver:
             driver.closed(trial.config["slot"])
 
     def on_trial_error(
@@ -223,7 +223,7 @@ class _Watch(_Local, Callback):
         path = trial.error_file
         text = Path(path).read_text(encoding="utf-8") if path and Path(path).exists() else ""
         reason = stop_reason(trial.get_pickled_error() if path else None, text)
-        with self.seat() as driver:
+        with self.access() as driver:
             numbers = driver.lost(trial.config["slot"], reason, text)
             self.on_error(numbers, reason, text)
 

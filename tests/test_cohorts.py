@@ -48,8 +48,8 @@ def test_the_pool_gives_the_longest_waiting_of_a_group() -> None:
     assert numbers(pool.take(A, 2)) == [0, 2]
     assert numbers(pool.take(A, 2)) == [3]
     assert (len(pool), pool.counts()) == (1, {B: 1})
-    assert [member.number for member in pool.empty()] == [1]
-    assert (len(pool), pool.empty()) == (0, [])
+    assert [member.number for member in pool.drain()] == [1]
+    assert (len(pool), pool.drain()) == (0, [])
 
 
 def test_the_roster_knows_who_trains_where() -> None:

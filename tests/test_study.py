@@ -467,7 +467,7 @@ def test_prefetching_raises_what_the_space_raised_once() -> None:
             raise UserError("spaces/moody.py:3: no")
         return space(trial)
 
-    with Prefetcher(study, moody, budget=9) as ahead:
+    with Prefetcher(study, moody, budget=9, in_flight=16) as ahead:
         ahead.want(3)
         wait_until(lambda: ahead._error is not None)
         assert len(ahead.take(5)) == 2
@@ -480,7 +480,7 @@ def test_prefetching_raises_what_the_space_raised_once() -> None:
 
 def test_closing_hands_back_what_was_not_taken() -> None:
     study = SearchStudy.create(None, "run", seed=0)
-    ahead = Prefetcher(study, space, budget=9)
+    ahead = Prefetcher(study, space, budget=9, in_flight=16)
     ahead.want(3)
     wait_until(lambda: study.searched == 3)
     left = ahead.close()

@@ -6,7 +6,7 @@ import numpy as np
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from search.tuning import CohortScheduler, CohortSearcher, _Seat
+from search.tuning import CohortScheduler, CohortSearcher, _DriverAccess
 from search.verdict import Ended
 from trainable.joining import Joining
 from trainable.report import Report, Stop
@@ -48,12 +48,12 @@ class Slot:
         self.config = {"slot": 1}
 
 
-def seat(driver: Any) -> _Seat:
-    return _Seat(driver)
+def access(driver: Any) -> _DriverAccess:
+    return _DriverAccess(driver)
 
 
 def test_a_slot_opens_at_once_and_empty_so_that_its_worker_starts_while_tpe_asks() -> None:
-    searcher = CohortSearcher(seat(Driver()), {"threads": 1})
+    searcher = CohortSearcher(access(Driver()), {"threads": 1})
     assert searcher.suggest("a") == {"threads": 1, "slot": 1}
     assert searcher.suggest("b") is None
 
@@ -61,13 +61,13 @@ def test_a_slot_opens_at_once_and_empty_so_that_its_worker_starts_while_tpe_asks
 def test_a_finished_search_opens_no_slot() -> None:
     driver = Driver()
     driver.finished = True
-    assert CohortSearcher(seat(driver), {}).suggest("a") == Searcher.FINISHED
+    assert CohortSearcher(access(driver), {}).suggest("a") == Searcher.FINISHED
 
 
 def test_who_ended_leaves_and_others_join_in_one_exchange() -> None:
     driver, controller = Driver(), Controller()
     reports = [Report(1, 4, 40, {}), Report(2, 2, 20, {}, stop=Stop("collapsed"))]
-    scheduler = CohortScheduler(seat(driver))
+    scheduler = CohortScheduler(access(driver))
     answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.CONTINUE
     assert driver.taken == reports
@@ -80,7 +80,7 @@ def test_the_last_exchange_comes_before_the_end() -> None:
     driver, controller = Driver(), Controller()
     driver.finished = True
     driver.fill = lambda slot: []
-    scheduler = CohortScheduler(seat(driver))
+    scheduler = CohortScheduler(access(driver))
     reports = [Report(1, 4, 40, {})]
     answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.STOP
