@@ -1,5 +1,7 @@
 """Values of large tables in another order."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,18 @@ def test_rows_are_by_symbol_then_time(symbols: int) -> None:
 
 
 def test_freed_memory_is_given_back_where_that_is_possible(monkeypatch: pytest.MonkeyPatch) -> None:
-    release_memory()
+    release_memory()  # the real libraries take the call
+    asked: list[str] = []
+    pool = SimpleNamespace(release_unused=lambda: asked.append("Arrow"))
+    library = SimpleNamespace(malloc_trim=lambda keep: asked.append(f"C, but for {keep}"))
+    monkeypatch.setattr(gather.pa, "default_memory_pool", lambda: pool)
+    monkeypatch.setattr(gather.ctypes, "CDLL", lambda name: library)
     monkeypatch.setattr(gather.sys, "platform", "elsewhere")
-    monkeypatch.setattr(gather.ctypes, "CDLL", None)
     release_memory()
+    assert asked == ["Arrow"]
+    monkeypatch.setattr(gather.sys, "platform", "linux")
+    release_memory()
+    assert asked[1:] == ["Arrow", "C, but for 0"]
+    del library.malloc_trim
+    release_memory()
+    assert asked[3:] == ["Arrow"]

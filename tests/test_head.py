@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,11 @@ keys = ["OMP_NUM_THREADS", "RAY_preload_python_modules"]
 print(json.dumps({"address": " ".join([*sys.argv[2:], *(os.environ[key] for key in keys)])}))
 """
 
+Says = Callable[[str], None]  # takes the program that runs in the place of `search.cluster`
+
 
 @pytest.fixture
-def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     """Has another process than Ray's answer."""
 
     def says(text: str) -> None:
@@ -38,7 +41,7 @@ def folder_of(own: Head) -> Path:
     return own.folder
 
 
-def test_it_answers_once_and_ends_when_asked(said):
+def test_it_answers_once_and_ends_when_asked(said: Says) -> None:
     said(SAYING.format('{"address": "here:1"}'))
     with Head(settings_from([])) as own:
         assert own.address() == own.address() == "here:1"
@@ -54,7 +57,7 @@ def test_it_answers_once_and_ends_when_asked(said):
         ("raise ValueError", "its process ended"),
     ],
 )
-def test_a_start_that_fails_says_why(said, text, why):
+def test_a_start_that_fails_says_why(said: Says, text: str, why: str) -> None:
     said(text)
     with (
         pytest.raises(RuntimeError, match=f"Ray did not start: {why}"),
@@ -64,7 +67,7 @@ def test_a_start_that_fails_says_why(said, text, why):
     assert not folder_of(h).exists()
 
 
-def test_nobody_waits_for_a_start_that_is_not_needed(said):
+def test_nobody_waits_for_a_start_that_is_not_needed(said: Says) -> None:
     said("import time; time.sleep(60)")
     begun = time.monotonic()
     with Head(settings_from([])) as own:
@@ -73,13 +76,15 @@ def test_nobody_waits_for_a_start_that_is_not_needed(said):
     assert not folder_of(own).exists()
 
 
-def test_an_unused_one_starts_nothing():
+def test_an_unused_one_starts_nothing() -> None:
     with Head(settings_from([])) as own:
         own.end()
     assert own.folder is None
 
 
-def test_it_starts_as_many_workers_as_the_search_uses(said, monkeypatch):
+def test_it_starts_as_many_workers_as_the_search_uses(
+    said: Says, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     said(ECHO)
