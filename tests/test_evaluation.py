@@ -6,13 +6,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 
 from tests.trainings import config, market, tickets
 from trainable import evaluation, metrics
 from trainable.config import TrialConfig
-from trainable.correlation import ranks
 from trainable.data.dataset import Dataset
 from trainable.data.view import make_view
 from trainable.engine import Engine
@@ -116,14 +114,3 @@ def test_training_is_measured_as_validation_is(symbols: int) -> None:
     assert metrics.sharpe_and_ic(on, p, p) == full
     assert full[0][0] is not None
     assert full[2] == (None, None)
-
-
-def test_ranks_are_scipys() -> None:
-    rng = np.random.default_rng(1)
-    values = rng.integers(0, 5, size=(3, 40, 9)) / 4.0
-    values[0] = rng.normal(size=(40, 9))
-    values[1, 0] = 0.0
-    values[1, 0, ::2] = -0.0
-    mask = rng.random((40, 9)) < 0.7
-    expected = np.where(mask, rankdata(np.where(mask, values, np.inf), axis=-1), 0.0)
-    np.testing.assert_array_equal(ranks(values, mask), expected)
