@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -85,9 +84,3 @@ def test_the_last_exchange_comes_before_the_end() -> None:
     answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.STOP
     assert controller.tasks == [("exchange", ([1], [1], [], []))]
-
-
-def test_a_report_is_printed_without_its_arrays() -> None:
-    made = Report(1, 2, 3, {"sharpe": 0.5}, net_returns=np.ones(3), predictions=np.ones(3))
-    assert "array" not in repr(made)
-    assert "'sharpe': 0.5" in repr(made)
