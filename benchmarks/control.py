@@ -36,6 +36,7 @@ from benchmarks.stopwatch import Stopwatch
 from search.cluster import Cluster
 from search.driver import Driver
 from search.folder import RunFolder
+from search.head import Head
 from search.journal import Journal
 from search.plan import Plan, make_plan
 from search.prefetch import Prefetcher
@@ -116,7 +117,8 @@ def measure(trials: int, way: str, epochs: int = noop.EPOCHS, profile: bool = Fa
         plan = _plan(folder, trials, epochs)
         before = memory.resident()
         cpu, wall = time.process_time(), time.perf_counter()
-        done = run_search(plan, None, Console(quiet=True))
+        with Head(plan.settings) as head:
+            done = run_search(plan, None, Console(quiet=True), head)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         assert done is not None
         rows = {"trials": len(done.trials), "epochs": len(done.epochs)}

@@ -1,7 +1,6 @@
 """One search, from its plan to its ranking."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 from rich.console import Console
 
@@ -22,7 +21,7 @@ from search.watch import Watch
 
 
 def run_search(
-    plan: Plan, arguments: Sequence[str] | None, console: Console, head: Head | None = None
+    plan: Plan, arguments: Sequence[str] | None, console: Console, head: Head
 ) -> Run | None:
     """Searches and leaves a run folder; None for a dry run.
 
@@ -49,7 +48,6 @@ def run_search(
         RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder,
         folder.worth_keeping(),
         Interrupts() as interrupts,
-        nullcontext(head) if head is not None else Head(settings) as head,
     ):
         if folder.resumed:
             provenance.check_same(plan, folder.path)

@@ -12,6 +12,7 @@ from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttribut
 
 from analysis.load import Run
 from search import launch
+from search.head import Head
 from search.plan import make_plan
 from search.settings import settings_from
 from search.whole import run_search
@@ -196,7 +197,8 @@ def test_dry_run_trains_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.M
     write_space(tmp_path)
     plan = make_plan(settings_from([*MARKET, "space=tiny.py", "trials=16", "dry_run=true"]))
     console = Console(record=True, width=120)
-    assert run_search(plan, [], console) is None
+    with Head(plan.settings) as head:
+        assert run_search(plan, [], console, head) is None
     said = console.export_text()
     for part in (
         "16 trials of at most 4 epochs, rungs 1, 4",
