@@ -9,10 +9,17 @@ from search.study import Asked
 
 
 class Key(NamedTuple):
-    """What the members of one cohort share; `single` is the number of one that trains alone."""
+    """What the members of one cohort share.
+
+    Attributes:
+        shape: of their configurations.
+        single: number of the only member of a cohort of one.
+        apart: that one also has a worker for itself, since it may have broken its last one.
+    """
 
     shape: Hashable
     single: int | None = None
+    apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,8 +147,8 @@ def places(
     """Returns how many of each waiting group a slot takes in.
 
     A shape goes to the slot that trains most of it, since one full cohort costs less than two
-    halves; a slot that is less than half full also takes shapes of others. Who trains alone has a
-    slot for itself.
+    halves; a slot that is less than half full also takes shapes of others. A cohort of one trains
+    beside others, one at a time: two would gain nothing from each other, and both end later.
 
     Args:
         waiting: how many wait of each group, the first to come first.
@@ -149,13 +156,17 @@ def places(
         elsewhere: sizes of the largest cohorts in other slots.
         members: of a full slot.
     """
-    if any(key.single is not None for key in here):
+    if any(key.apart for key in here):
         return {}
-    if not here and waiting and (first := next(iter(waiting))).single is not None:
+    if not here and waiting and (first := next(iter(waiting))).apart:
         return {first: 1}
-    shared = [key for key in waiting if key.single is None]
     free = members - sum(here.values())
     taken: dict[Key, int] = {}
+    singles = [key for key in waiting if key.single is not None and not key.apart]
+    if singles and free > 0 and all(key.single is None for key in here):
+        taken[singles[0]] = 1
+        free -= 1
+    shared = [key for key in waiting if key.single is None]
 
     def late(key: Key) -> tuple[bool, bool, int, int]:
         return foreign(key), key not in here, -here.get(key, 0), -waiting[key]

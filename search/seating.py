@@ -37,7 +37,7 @@ class Seating:
         """Lets a trial wait for a place."""
         asked = self.courses[number].asked
         single = number if self.is_single(asked) else None
-        key = Key(shape_key(from_params(asked.params)), single)
+        key = Key(shape_key(from_params(asked.params)), single, apart=number in self.alone)
         (self.waiting if asked.kind in SEARCHED else self.seeds).add(key, asked)
 
     def is_single(self, asked: Asked) -> bool:
