@@ -16,6 +16,7 @@ from trainable import checkpoint, executors
 from trainable.config import TrialConfig
 from trainable.data.build import build_dataset
 from trainable.data.settings import DataSettings
+from trainable.dropout import Dropout
 from trainable.member import Ticket
 from trainable.report import Report
 from trainable.train import train
@@ -156,6 +157,36 @@ def test_a_state_is_not_taken_by_the_other_executor_nor_amid_an_epoch() -> None:
     training.advance()
     with pytest.raises(ValueError, match="'solo' cannot go on as 'cohort'"):
         Training([Ticket(0, config(), training.saved(0))], narrow(), "cohort")
+
+
+@pytest.mark.parametrize(("before", "after"), [("cohort", "serial"), ("serial", "cohort")])
+def test_a_large_network_goes_on_where_it_trains_otherwise(before: str, after: str) -> None:
+    """A GPU trains it in a cohort, a CPU alone: a search may be resumed on either."""
+    _, whole = trained([config()], narrow(), executor=before)
+    training = Training(tickets([config()]), narrow(), before)
+    training.advance()
+    rest = Training([Ticket(0, config(), training.saved(0))], narrow(), after)
+    reports = []
+    while rest.live:
+        reports += rest.advance()
+    assert [r.epoch for r in reports] == [r.epoch for r in whole[1:]]
+    found, wanted = (r.values["val_loss"] for r in (reports[-1], whole[-1]))
+    assert found == pytest.approx(wanted, rel=1e-5)
+
+
+def test_dropout_goes_on_from_another_devices_generator() -> None:
+    """A CPU's generator cannot take a GPU's state, of 16 bytes."""
+    on_gpu = torch.zeros(16, dtype=torch.uint8)
+    drawn = []
+    for steps in (10, 10, 20):
+        dropout = Dropout([8], torch.device("cpu"), torch.float32)
+        dropout.admit([config(model__dropout=0.3)])
+        dropout.go_on(0, on_gpu, steps)
+        factors = dropout.factors(0, 4)
+        assert factors is not None
+        drawn.append(factors[0].clone())
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
 
 
 def test_the_plateau_waits_for_the_warm_up() -> None:

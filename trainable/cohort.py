@@ -147,7 +147,7 @@ class CohortEngine:
         for i, slot in enumerate(self.slots):
             slot[rows] = state[f"slot.{i}"].to(self.device)
         self.skipped[member] = self.taken - int(state["applied"])
-        self.dropout.draws[member].set_state(state["rng"])
+        self.dropout.go_on(member, state["rng"], int(state["applied"]))
         for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
             good[rows] = tensor[rows]
         self.kept_applied[member] = int(state["applied"])

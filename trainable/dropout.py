@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,6 +51,15 @@ class Dropout:
         if self.views:
             batch = self.views[0][0].shape[1]
             self._lay_out(self.block[:, rows], batch)
+
+    def go_on(self, member: int, state: Tensor, steps: int) -> None:
+        """Takes a generator's state back; another device's draws anew from the steps so far."""
+        draw = self.draws[member]
+        if state.numel() == draw.get_state().numel():
+            draw.set_state(state)
+        else:
+            entropy = np.random.SeedSequence((draw.initial_seed(), steps))
+            draw.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
 
     def factors(self, i: int, batch: int) -> list[Tensor] | None:
         """Returns the factors of step i, [K, B, width] a layer; None when nobody drops anything.

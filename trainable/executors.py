@@ -33,6 +33,11 @@ def executor_for(config: TrialConfig, inputs: int, device: torch.device | str) -
     return "serial" if large and torch.device(device).type == "cpu" else "cohort"
 
 
+def state_form(executor: str) -> str:
+    """Returns the form of an executor's states: `cohort` and `serial` go on from each other's."""
+    return "cohort" if executor == "serial" else executor
+
+
 def why_alone(config: TrialConfig, inputs: int, device: torch.device | str) -> str | None:
     """Returns why a configuration trains as a cohort of one; None where it does not."""
     model = config.model

@@ -36,7 +36,7 @@ class Saved:
     Attributes:
         tensors: the engine's state (`now.*`) and the weights of the ranking epoch (`best.*`).
         record: the plain numbers of `Member`.
-        executor: which executor wrote the state.
+        executor: the form of the state, by the executor that wrote it.
     """
 
     tensors: dict[str, Tensor]

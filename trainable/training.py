@@ -13,7 +13,7 @@ from trainable.engine import Engine, cause
 from trainable.epoch import finish_epoch, loss_is_lowest, take_failure
 from trainable.errors import look_up
 from trainable.evaluation import Evaluator
-from trainable.executors import EXECUTORS, executor_for
+from trainable.executors import EXECUTORS, executor_for, state_form
 from trainable.member import Member, Saved, Ticket, check_shape
 from trainable.order import BatchOrder
 from trainable.report import Report, Stop
@@ -125,7 +125,7 @@ class Training:
         if not self.at_epoch_end():
             raise ValueError(f"member {number} is amid an epoch: it can be saved at its end")
         k = self.live.index(number)
-        return self.members[k].saved(self.engine.state(k), self.executor)
+        return self.members[k].saved(self.engine.state(k), state_form(self.executor))
 
     def at_epoch_end(self) -> bool:
         """Whether members stand between two epochs, where `saved` may be called."""
@@ -138,7 +138,8 @@ class Training:
         self.zone = dead_zone(self.members, self.view)
         for k, ticket in enumerate(tickets, start=first):
             if ticket.saved is not None:
-                self.engine.load(k, self.members[k].restore(ticket.saved, self.executor))
+                state = self.members[k].restore(ticket.saved, state_form(self.executor))
+                self.engine.load(k, state)
 
     def _begin_epoch(self) -> None:
         self.steps = plan_steps(self.members, self.order, self.batches, self.device)
