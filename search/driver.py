@@ -182,8 +182,8 @@ class Driver:
                 params = {**params, "train/epochs": self.epochs}
             self._enter(Asked(row.number, params, row.kind, row.seed, row.parent))
             self.roster.cohorts = max(self.roster.cohorts, row.facts.get("cohort") or 0)
-            if row.state != "RUNNING" and row.kind in SEARCHED:
-                self.reasons[row.reason or ""] += 1
+            if row.kind in SEARCHED and row.reason is not None:
+                self.reasons[row.reason] += 1
         batches = list(self.results.batches())
         reports = [report for batch in batches for report in batch]
         for report in reports:

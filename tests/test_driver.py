@@ -297,6 +297,7 @@ def test_resume_adds_only_the_seeds_that_are_missing(
     first = rig.study.rows()[1]
     assert [row.parent for row in rig.study.rows()] == [None, 0, 0]
     assert len(resumed.seating.seeds) == 2
+    assert resumed.reasons == {"completed": 1}
     finish_all(resumed)
     assert rig.study.rows()[1].seed == first.seed
     assert rig.ends() == dict.fromkeys(range(3), ("COMPLETE", "completed"))
