@@ -10,9 +10,10 @@ import torch
 
 from trainable import checkpoint
 from trainable.calibration import best_size
-from trainable.config import DataConfig, TrialConfig, from_params, shape_key
+from trainable.config import TrialConfig, from_params, shape_key
 from trainable.data.dataset import Dataset
-from trainable.data.view import View, make_view
+from trainable.data.view import View
+from trainable.data.views import Views
 from trainable.events import EventFile
 from trainable.joining import Joining
 from trainable.keep import keep
@@ -68,7 +69,7 @@ class Crew:
     ) -> None:
         self.dataset, self.folder, self.device = dataset, folder, device
         self.rungs, self.most = frozenset(rungs), most
-        self.views: dict[DataConfig, View] = {}
+        self.views = Views(dataset, device)
         self.sizes: dict[Hashable, int] = {}
         self.cohorts: list[_Cohort] = []
         self.writers: dict[int, EventFile] = {}
@@ -160,7 +161,7 @@ class Crew:
     def _place(self, key: Hashable, tickets: list[Ticket]) -> None:
         """Lets members join cohorts of their kind that have room; the rest forms new ones."""
         config = tickets[0].config
-        view = self._view(config.data)
+        view = self.views.of(config.data)
         most = self._size(key, config, view)
         for cohort in [cohort for cohort in self.cohorts if cohort.key == key]:
             room = max(0, most - cohort.size)
@@ -170,12 +171,6 @@ class Crew:
         for part in range(parts):  # as equal as can be
             training = Training(tickets[part::parts], self.dataset, device=self.device, view=view)
             self.cohorts.append(_Cohort(key, training))
-
-    def _view(self, data: DataConfig) -> View:
-        """Returns the data as these settings show it, made once."""
-        if data not in self.views:
-            self.views[data] = make_view(self.dataset, data, self.device)
-        return self.views[data]
 
     def _size(self, key: Hashable, config: TrialConfig, view: View) -> int:
         """Returns how large cohorts of a shape become: measured here, once a shape."""

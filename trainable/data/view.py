@@ -72,6 +72,15 @@ def seen_rows(dataset: Dataset) -> np.ndarray:
     return rows[np.lexsort((dataset.symbol[rows], dataset.time[rows]))]
 
 
+def check_window(config: DataConfig, dataset: Dataset) -> None:
+    """Raises ValueError where windows would be longer than the dataset was made for."""
+    if config.window > dataset.max_window:
+        raise ValueError(
+            f"data/window={config.window} on a dataset made for at most {dataset.max_window}: "
+            "its first rows would reach into the symbol before"
+        )
+
+
 def make_view(
     dataset: Dataset,
     config: DataConfig,
@@ -83,11 +92,7 @@ def make_view(
     The dataset's arrays are shared by all views and workers, and left as they are; the scaled
     features are written block by block, so that no further copy of them is ever made.
     """
-    if config.window > dataset.max_window:
-        raise ValueError(
-            f"data/window={config.window} on a dataset made for at most {dataset.max_window}: "
-            "its first rows would reach into the symbol before"
-        )
+    check_window(config, dataset)
     columns = dataset.columns(config.features)
     scaler = fit_scaler(
         dataset.features,
