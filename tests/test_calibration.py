@@ -31,13 +31,17 @@ def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> list
         (2, 2, [2]),
         (6, 6, [2, 4, 6]),
         (8, 8, [2, 4, 8]),
-        (100, 8, [2, 4, 8, 16]),  # 16 saves less than three percent
+        (20, 8, [2, 4, 8, 16, 20]),  # 16 saves less than three percent
+        (100, 32, [2, 4, 8, 16, 32, 64, 100]),  # the second to gain nothing ends it
     ],
 )
 def test_sizes_double_while_that_saves_time(
     monkeypatch: pytest.MonkeyPatch, most: int, best: int, asked: list[int]
 ) -> None:
-    found = measured(monkeypatch, {1: 1.0, 2: 0.9, 4: 0.5, 6: 0.45, 8: 0.4, 16: 0.39, 32: 0.1})
+    found = measured(
+        monkeypatch,
+        {1: 1.0, 2: 0.9, 4: 0.5, 6: 0.45, 8: 0.4, 16: 0.39, 20: 0.4, 32: 0.1, 64: 0.11, 100: 0.1},
+    )
     view = make_view(narrow(), config().data)
     assert best_size(config(), view, "cpu", most) == best
     assert found == asked

@@ -22,7 +22,8 @@ def best_size(config: TrialConfig, view: View, device: torch.device | str, most:
     """Returns the cohort size at which a member's step takes least time.
 
     Sizes are doubled while that saves time: a small network gains from every further member; of a
-    large one, a few fill the processor and its caches.
+    large one, a few fill the processor and its caches. One size that gains nothing may have been
+    disturbed by other work, two in a row have not.
 
     Args:
         config: any member of the shape.
@@ -32,12 +33,13 @@ def best_size(config: TrialConfig, view: View, device: torch.device | str, most:
     """
     if executor_for(config, view.inputs, device) != "cohort":
         return 1
-    best, least, size = 1, math.inf, min(2, most)
-    while size <= most:
+    best, least, size, lost = 1, math.inf, min(2, most), 0
+    while size <= most and lost < 2:
         seconds = step_seconds([config] * size, view, device)
         if seconds > least * GAIN:
-            return best
-        best, least = size, seconds
+            lost += 1
+        else:
+            best, least, lost = size, seconds, 0
         size = 2 * size if 2 * size <= most or size == most else most
     return best
 
