@@ -96,6 +96,21 @@ def test_a_diverged_loss_is_an_explosion(name: str, value: float | None) -> None
     }
 
 
+@pytest.mark.parametrize("spread", [math.nan, math.inf])
+def test_a_prediction_that_is_not_finite_where_no_label_is_known_is_an_explosion(
+    spread: float,
+) -> None:
+    stop = stopped({}, {"spread": spread})
+    assert stop.reason == "nan_explosion"
+    assert stop.evidence == {
+        "epoch": 2,
+        "step": 200,
+        "tensor": "prediction",
+        "value": "not finite",
+        "lr": 1e-4,
+    }
+
+
 def test_a_loss_of_a_thousand_times_nothing_is_just_not_an_explosion() -> None:
     assert health.judge(history({"val_loss": 500.0, "train_loss": 500.0})) is None
 

@@ -99,13 +99,19 @@ def too_many_failures(failed: int, in_a_row: int, batches: int, latest: Failure)
 
 
 def diverged(now: Epoch) -> Stop | None:
-    """Stops when the loss is a thousand times that of predicting nothing, or not finite."""
+    """Stops when the loss is a thousand times that of predicting nothing, or not finite.
+
+    Rows without a label have no loss: a prediction that is not finite there is found by the spread.
+    """
     limit = DIVERGED * now.zero_loss
     for name, loss in (("train_loss", now.train_loss), ("val_loss", now.val_loss)):
         if loss is None or not math.isfinite(loss) or loss > limit:
             value = "not finite" if loss is None or not math.isfinite(loss) else loss
             evidence = {"epoch": now.epoch, "step": now.step, "tensor": name, "value": value}
             return Stop("nan_explosion", {**evidence, "limit": limit, "lr": now.lr})
+    if not math.isfinite(now.spread):
+        evidence = {"epoch": now.epoch, "step": now.step, "tensor": "prediction"}
+        return Stop("nan_explosion", {**evidence, "value": "not finite", "lr": now.lr})
     return None
 
 
