@@ -94,6 +94,11 @@ class Roster:
         """The members of every open slot."""
         return {slot: self.members(slot) for slot in self._slots}
 
+    @property
+    def keys(self) -> set[Key]:
+        """Returns what the cohorts of all slots share."""
+        return {key for cohorts in self._slots.values() for key in cohorts}
+
     def members(self, slot: int) -> set[int]:
         """Returns the numbers that train in a slot; none in one that is not open."""
         return set().union(*self._slots.get(slot, {}).values())

@@ -78,8 +78,9 @@ class Driver:
         """Whether nothing is left to train."""
         if any(self.running.values()) or len(self.seating.waiting) or len(self.seating.seeds):
             return False
-        self.asker.want(self.sizes.untold)  # raises what asking raised
-        return self.asker.exhausted
+        over = self.asker.exhausted
+        self.asker.want(self.seating.ahead())  # raises what asking raised, or ended it just now
+        return over
 
     @property
     def out_of_time(self) -> bool:
@@ -102,6 +103,7 @@ class Driver:
         for asked in self.asker.take(self.sizes.untold):
             self._enter(asked)
             self.seating.wait(asked.number)
+        self.asker.hold(self.seating.ahead())
         joining: list[Asked] = []
         while len(self.seating.waiting) and (found := self.seating.seat(slot)):
             joining += [asked for asked in found if not self._judged_meanwhile(slot, asked.number)]

@@ -41,6 +41,11 @@ class Prefetcher:
         """Says how many trials to hold ready from now on; raises what the space raised."""
         with self._changed:
             self._raise()
+        self.hold(n)
+
+    def hold(self, n: int) -> None:
+        """Says how many trials to hold ready from now on."""
+        with self._changed:
             self._wanted = n
             self._changed.notify()
 

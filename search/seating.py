@@ -47,6 +47,22 @@ class Seating:
             self.notes.append(why)
         return asked.number in self.alone or why is not None
 
+    def ahead(self) -> int:
+        """Returns how many trials to hold ready: few while all there are train one by one.
+
+        Others fill a cohort, the more the better; of these, the sampler knows more when their turn
+        comes.
+        """
+        waiting = self.waiting.counts()
+        keys = {*waiting, *self.roster.keys}
+        if not keys or any(key.single is None for key in keys):
+            return self.sizes.untold
+        new = [key for key in waiting if key.single is not None and not self._begun(key.single)]
+        return max(0, self.sizes.slots - len(new))
+
+    def _begun(self, number: int) -> bool:
+        return self.courses[number].epochs > 0
+
     def seat(self, slot: int) -> list[Asked]:
         """Returns the searched trials that a slot takes in."""
         return self._seat(slot, self.waiting, self.sizes.members)

@@ -53,8 +53,14 @@ class Watch:
         self.progress.update(self._snapshot())
 
     def failed(self, numbers: Sequence[int], reason: str, text: str) -> None:
-        """Keeps the traceback of members that failed for good, and says so."""
+        """Says that a worker failed; keeps the traceback of members that failed for good."""
         if not numbers:
+            last = text.strip().rpartition("\n")[2]
+            self.progress.note(
+                "A worker was lost: its trials go on from their checkpoints."
+                if reason == "worker_lost"
+                else f"{reason} in a worker ({last}): its trials are tried one by one."
+            )
             return
         for number in numbers:
             path = self.folder.trial(number) / "error.txt"

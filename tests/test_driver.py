@@ -37,6 +37,7 @@ class Asker:
         self.error: Exception | None = None
         self.busy = False
         self.ready: list[Asked] = []
+        self.held: list[int] = []
 
     def _ask(self) -> Asked:
         self.budget -= 1
@@ -45,6 +46,9 @@ class Asker:
     def want(self, n: int) -> None:
         if self.error is not None:
             raise self.error
+
+    def hold(self, n: int) -> None:
+        self.held.append(n)
 
     def take(self, n: int) -> list[Asked]:
         while len(self.ready) < n and self.budget > 0:
@@ -438,6 +442,33 @@ def test_large_models_have_a_slot_each_and_wait_where_a_rung_is_too_empty_to_jud
     ends = rig.ends()
     assert ends[0] == ("COMPLETE", "completed")
     assert [ends[n] for n in range(2, 6)] == [("PRUNED", "asha_rung")] * 4
+
+
+def test_few_large_models_are_asked_ahead_and_many_small_ones(rig: Rig) -> None:
+    driver = rig.driver(trials=6, slots=2, untold=12)
+    filled(driver)
+    assert rig.asker.held[-1] == 12
+    rig.large = True
+    driver = rig.driver(trials=12, slots=2, untold=3)  # those above wait as large ones now
+    slots = [filled(driver)[0] for _ in range(2)]
+    assert [len(driver.running[slot]) for slot in slots] == [1, 1]
+    assert rig.asker.held[-1] == 0  # more wait than there are slots
+    while len(driver.seating.waiting) > 1:
+        for slot in slots:
+            (number,) = driver.running[slot]
+            driver.take(slot, [report(number, 1, Stop("nan_explosion"))])
+            driver.fill(slot)
+        rig.asker.budget = 0
+    assert rig.asker.held[-1] in (1, 2)
+
+
+def test_large_models_train_beside_small_ones(rig: Rig) -> None:
+    large = {1, 3, 5}
+    driver = rig.driver(trials=8, slots=2, untold=8)
+    driver.seating.is_single = lambda asked: asked.number in large
+    assert [filled(driver)[1], filled(driver)[1]] == [[1, 0, 2, 4], [3, 6, 7]]
+    assert [asked.number for asked in driver.seating.waiting.drain()] == [5]
+    assert rig.asker.held[-1] == 8
 
 
 def test_large_models_that_nobody_joins_go_on_unjudged(rig: Rig) -> None:
