@@ -88,14 +88,13 @@ def main(argv: Sequence[str]) -> int:
     if args.alone or args.profile:
         print(json.dumps(measure(args.trials[0], args.ways[0], args.epochs, args.profile)))
         return 0
-    runs = []
+    record, runs = machine.Record(args.out, "benchmarks.control", argv), []
     for trials in args.trials:
         for way in args.ways:
             words = ["--trials", trials, "--ways", way, "--epochs", args.epochs]
             runs.append(machine.alone("benchmarks.control", "--alone", *words))
             _show(runs[-1])
-    command = f"python -m benchmarks.control {machine.shown(argv)}".strip()
-    machine.save(args.out, command, {"runs": runs})
+            record.save({"others_cpu_seconds": record.others(), "runs": runs})
     return 0
 
 

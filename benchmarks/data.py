@@ -68,7 +68,7 @@ def main(argv: Sequence[str]) -> int:
         torch.set_num_threads(1)
         print(json.dumps(measure(args.measure, args.window)))
         return 0
-    runs = []
+    record, runs = machine.Record(args.out, "benchmarks.data", argv), []
     for symbols in args.symbols:
         with tempfile.TemporaryDirectory(prefix="asharpe-data-") as folder:
             table = Path(folder) / "market.parquet"
@@ -76,8 +76,7 @@ def main(argv: Sequence[str]) -> int:
             words = ["--measure", table, "--window", args.window]
             runs.append(machine.alone("benchmarks.data", *words))
         _show(runs[-1])
-    command = f"python -m benchmarks.data {machine.shown(argv)}".strip()
-    machine.save(args.out, command, {"runs": runs})
+        record.save({"others_cpu_seconds": record.others(), "runs": runs})
     return 0
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.processes import busy_seconds
 from trainable.errors import UserError
 
 ROOT = Path(__file__).parent.parent
@@ -68,17 +69,47 @@ def shown(arguments: Sequence[str]) -> str:
     return " ".join(_shown(argument) for argument in arguments)
 
 
-def save(path: Path, command: str, content: Mapping[str, Any]) -> None:
-    """Writes a measurement as JSON: its machine, its command, its content.
+class Record:
+    """The JSON file of one measurement, begun before it.
+
+    What was measured is what was there then: the revision is read at the start, and a file that
+    saw another one come says so.
 
     Args:
         path: the file; its folder is made.
-        command: what was typed, see `shown`.
-        content: the figures; NaN and infinite ones are refused (ValueError).
+        module: that measures.
+        argv: its arguments; paths are cut down to the files' names.
     """
-    whole = {**describe(), "command": command, **content}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(whole, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    def __init__(self, path: Path, module: str, argv: Sequence[str]) -> None:
+        self.path = path
+        command = f"python -m {module} {shown(argv)}".strip()
+        self._head = {**describe(), "command": command}
+        self._busy, self._own = busy_seconds(), _own_seconds()
+
+    def others(self) -> float:
+        """Returns the CPU seconds of the machine's other processes so far.
+
+        A measurement next to a busy neighbour is worth little.
+        """
+        used = _own_seconds() - self._own
+        return round(max(0.0, busy_seconds() - self._busy - used), 1)
+
+    def save(self, content: Mapping[str, Any]) -> None:
+        """Writes the figures so far; NaN and infinite ones are refused (ValueError)."""
+        from search import provenance
+
+        whole = {**self._head, **content}
+        if (now := provenance.revision()) != whole["git"]:
+            whole["git_at_the_end"] = now
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(whole, indent=1, allow_nan=False) + "\n"
+        self.path.write_text(text, encoding="utf-8")
+
+
+def _own_seconds() -> float:
+    """CPU seconds of this process and of those that it waited for."""
+    return sum(os.times()[:4])
 
 
 def _shown(argument: str) -> str:

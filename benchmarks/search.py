@@ -9,7 +9,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from benchmarks.sides import (
 from trainable.errors import UserError, status_of
 
 DEFAULT_TRIALS = 128  # of the peer's default, which takes too long for the full count
-RATIOS = ("seconds", "cpu_seconds", "peak_mib")
+RATIOS = ("seconds", "cpu_seconds", "peak_mib", "epochs")
 GAINS = {"sharpe_gain": "best_sharpe", "named_gain": "winner_sharpe"}  # ours, against their best
 Runs = dict[str, list[dict[str, Any]]]
 
@@ -47,19 +47,20 @@ def main(argv: Sequence[str]) -> int:
         raise UserError("--trials, --epochs, --repeats and --batch are at least 1")
     table = args.table.resolve()
     work = Work(table, args.trials, args.epochs, args.wide, args.hidden, args.batch)
-    result = contest(work, args.peer and args.peer.resolve(), args.repeats, args.seed, args)
     out = args.out or machine.RESULTS / f"search_{work.label}.json"
-    machine.save(out, f"python -m benchmarks.search {machine.shown(argv)}", result)
+    record = machine.Record(out, "benchmarks.search", argv)
+    result: dict[str, Any] = {}
+    for runs in contest(work, args.peer and args.peer.resolve(), args.repeats, args.seed, args):
+        result = compared(work, runs)
+        record.save(result)  # each time: a later run may fail
     print("\n".join(lines_of(result)))
     return 0
 
 
 def contest(
     work: Work, peer: Path | None, repeats: int, seed: int, options: argparse.Namespace
-) -> dict[str, Any]:
-    """Runs the sides in turn, repeat r with seed `seed + r`; returns all runs and their ratios."""
-    cut = cut_of(work.table)
-    warmup = warmup_of(work, cut)
+) -> Iterator[Runs]:
+    """Runs the sides in turn, repeat r with seed `seed + r`; yields all runs after each turn."""
     runs: Runs = {}
     for repeat in range(repeats):
         turn = seed + repeat
@@ -68,9 +69,17 @@ def contest(
             runs.setdefault("peer", []).append(_peer(work, turn, peer, reuse=True))
         if not options.equal_only:
             runs.setdefault("defaults", []).append(_ours(work, turn, ()))
+        yield runs
     if peer is not None and options.peer_default:
         fewer = replace(work, trials=min(work.trials, DEFAULT_TRIALS))
         runs["peer_default"] = [scaled(_peer(fewer, seed, peer, reuse=False), work.trials)]
+        yield runs
+
+
+def compared(work: Work, runs: Runs) -> dict[str, Any]:
+    """Returns what was done, every run, their medians and their ratios."""
+    cut = cut_of(work.table)
+    warmup = warmup_of(work, cut)
     steps = cut.train_rows // work.batch
     return {
         "work": {
@@ -94,6 +103,8 @@ def contest(
 
 def scaled(found: Mapping[str, Any], trials: int) -> dict[str, Any]:
     """Returns a run of fewer trials with its times scaled per trial, and marked so."""
+    if found["trials"] == trials:
+        return dict(found)
     share = trials / found["trials"]
     times = {key: found[key] * share for key in ("seconds", "cpu_seconds")}
     return {**found, **times, "scaled_from_trials": found["trials"]}

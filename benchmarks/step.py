@@ -21,7 +21,6 @@ import torch
 
 from benchmarks import machine
 from benchmarks.memory import peak
-from benchmarks.processes import busy_seconds
 from benchmarks.usual import by_index, from_loader, usual
 from trainable.calibration import best_size
 from trainable.config import TrialConfig, from_params
@@ -87,26 +86,24 @@ def main(argv: Sequence[str]) -> int:
     dataset = generated(args.dates)
     rows: list[dict[str, Any]] = []
     picked: dict[str, int] = {}
-    busy, own, begun = busy_seconds(), time.process_time(), time.perf_counter()
+    out = args.out or machine.RESULTS / f"step_{args.device}.json"
+    record, begun = machine.Record(out, "benchmarks.step", argv), time.perf_counter()
     for shape in shapes:
         rows += measure(shape, dataset, args.members, args.seconds, args.repeats, args.device)
         picked[f"{shape.hidden}:{shape.batch}"] = pick(shape, dataset, args.members, args.device)
         print("\n".join(lines_of(rows, shape)), flush=True)
         print(f"  a search picks {picked[f'{shape.hidden}:{shape.batch}']}", flush=True)
-    others = busy_seconds() - busy - (time.process_time() - own)
     result = {
         "device": args.device,
         "threads": 1,
         "repeats": args.repeats,
         "seconds": round(time.perf_counter() - begun, 1),
-        # A measurement next to a busy neighbour is worth little.
-        "others_cpu_seconds": round(max(0.0, others), 1),
+        "others_cpu_seconds": record.others(),
         "steps": rows,
         "picked": picked,
         "peak_mib": round(peak() / 2**20, 1),  # of the process, all cohorts together
     }
-    command = f"python -m benchmarks.step {machine.shown(argv)}".strip()
-    machine.save(args.out or machine.RESULTS / f"step_{args.device}.json", command, result)
+    record.save(result)
     return 0
 
 

@@ -3,26 +3,51 @@
 import argparse
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from benchmarks import control, machine
+from benchmarks import control, machine, processes
+from search import provenance
 from trainable.errors import UserError
 
 
 def test_command_and_json_hold_no_path(tmp_path: Path) -> None:
     words = ["--table", str(tmp_path / "t.parquet"), f"--peer={tmp_path}/p.py", "--trials", "2"]
     assert machine.shown(words) == "--table t.parquet --peer=p.py --trials 2"
-    machine.save(tmp_path / "a" / "r.json", "python -m x", {"seconds": 1.5})
+    record = machine.Record(tmp_path / "a" / "r.json", "benchmarks.x", words)
+    record.save({"seconds": 1.5})
     text = (tmp_path / "a" / "r.json").read_text()
     content = json.loads(text)
     assert content["seconds"] == 1.5
+    assert content["command"].startswith("python -m benchmarks.x --table t.parquet")
     assert content["machine"]["cores"] >= 1
     assert content["versions"]["torch"]
     assert str(machine.ROOT) not in text
     with pytest.raises(ValueError, match="JSON"):
-        machine.save(tmp_path / "r.json", "", {"seconds": float("nan")})
+        record.save({"seconds": float("nan")})
+    assert json.loads(text) == content
+
+
+def test_the_revision_is_that_of_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = iter(["first", "first", "second"])
+    monkeypatch.setattr(provenance, "revision", lambda: next(found))
+    record = machine.Record(tmp_path / "r.json", "benchmarks.x", [])
+    record.save({})
+    assert "git_at_the_end" not in json.loads(record.path.read_text())
+    record.save({})
+    content = json.loads(record.path.read_text())
+    assert (content["git"], content["git_at_the_end"]) == ("first", "second")
+
+
+def test_what_the_others_used_is_not_our_own(tmp_path: Path) -> None:
+    record = machine.Record(tmp_path / "r.json", "benchmarks.x", [])
+    begun = time.process_time()
+    while time.process_time() - begun < 0.3:
+        pass
+    busy = processes.busy_seconds() - record._busy
+    assert 0 <= record.others() <= busy - 0.25
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "2,", "1.5", "³", ""])
