@@ -30,7 +30,7 @@ from benchmarks.sides import (
 from trainable.errors import UserError, status_of
 
 DEFAULT_TRIALS = 128  # of the peer's default, which takes too long for the full count
-RATIOS = ("seconds", "cpu_seconds", "peak_mib", "epochs")
+RATIOS = ("seconds", "cpu_seconds", "peak_mib")
 GAINS = {"sharpe_gain": "best_sharpe", "named_gain": "winner_sharpe"}  # ours, against their best
 Runs = dict[str, list[dict[str, Any]]]
 
