@@ -38,7 +38,9 @@ def _huber(prediction: Tensor, target: Tensor, delta: Tensor) -> Pair:
 def _direction(prediction: Tensor, target: Tensor, delta: Tensor) -> Pair:
     up = (target > 0).to(prediction.dtype)
     value = torch.nn.functional.binary_cross_entropy_with_logits(prediction, up, reduction="none")
-    return value, prediction.sigmoid() - up
+    # torch.sigmoid takes other instructions for the last numbers of a tensor than for those before:
+    # its last bits would depend on how many members there are.
+    return value, torch.nn.functional.logsigmoid(prediction).exp() - up
 
 
 LOSSES: dict[str, Loss] = {
