@@ -23,7 +23,7 @@ def alike(x: Tensor) -> Tensor:
 
     The order in which a product of few rows or columns is summed depends on where it lies.
     """
-    if x.stride(0) % ALIGNED == 0:
+    if x.stride(0) % ALIGNED == 0 and x.storage_offset() % ALIGNED == 0:
         return x
     return empty_alike(x, x.shape).copy_(x)
 
