@@ -108,6 +108,8 @@ class BatchedMlp:
             if keep is None:
                 x = torch.clamp_min(x, 0, out=out.active)
             else:
+                if layer.norm is None:  # a sum that overflowed is −∞, and −∞ · 0 no number
+                    x.clamp_min_(0)
                 gate = _opened(keep[i], x, out.gate)
                 x = torch.mul(x, gate, out=out.active)
             saved.append(Taped(inputs, normed, x, gate))
