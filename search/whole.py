@@ -79,5 +79,6 @@ def run_search(
                     resume = resume_command(settings, from_python=arguments is None)
                 finally:
                     watch.show()
+            run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one
         results, references = session.results, session.references
         return finish(plan, folder, session.study, results, references, run, console, resume)

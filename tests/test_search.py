@@ -84,7 +84,7 @@ def test_whole_search_and_more_trials_later(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again[same][:7], rows[same], check_names=False)
     described = json.loads((folder / "run.json").read_text())
     assert len(described["resumed"]) == 1
-    assert described["interrupted"] is False
+    assert (described["interrupted"], described["alone"]) == (False, [])
     assert contents(folder) == [
         "best", "epochs.parquet", "predictions.parquet", "returns.parquet", "run.json",
         "study.log", "trials", "trials.parquet",
