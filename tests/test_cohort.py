@@ -62,6 +62,35 @@ def test_cohort_and_one_by_one_agree_to_1e_9_after_300_steps(
         each if i == k else replace(each, schedule=replace(each.schedule, name=name))
         for i, (each, name) in enumerate(mixed)
     ]
+    check_against_one_by_one(configs, k)
+
+
+@pytest.mark.parametrize("window", [1, 3])
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_members_with_and_without_a_dead_zone_agree_with_one_by_one_in_every_shape(
+    loss: str, norm: bool, window: int
+) -> None:
+    case = [*LOSSES].index(loss)
+    configs = various(
+        optimizer__name=[*OPTIMIZERS][case % 3],
+        schedule__name="warmup_cosine",
+        loss__name=loss,
+        model__norm=norm,
+        data__window=window,
+        train__steps_per_epoch=100,
+        train__batch_size=13,
+    )
+    zones = [0.004, 0.0, 0.008, 0.0]
+    configs = [
+        replace(each, loss=replace(each.loss, dead_zone=zone))
+        for each, zone in zip(configs, zones, strict=True)
+    ]
+    check_against_one_by_one(configs, (case + norm + 2 * (window == 3)) % 4)
+
+
+def check_against_one_by_one(configs: list[TrialConfig], k: int) -> None:
+    """Trains all as a cohort and the k-th alone, 300 steps, both in float64."""
     options: dict[str, Any] = {"dtype": torch.float64}
     together = Training(tickets(configs), narrow(), "cohort", **options)
     for _ in range(2):
