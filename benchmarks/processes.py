@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.gpu import GpuWatch
 from trainable.errors import UserError
 
 PROC = Path("/proc")
@@ -38,6 +39,8 @@ class Usage:
         processes: how many were seen.
         others_cpu_seconds: what the rest of the machine used meanwhile, the kernel and this
             watcher included; a measurement next to a busy neighbour is worth little.
+        gpu_busy: percent of the time of the first GPU, from the first to the last look that found
+            it busy; None without one.
     """
 
     status: int
@@ -47,6 +50,7 @@ class Usage:
     largest_mib: float
     processes: int
     others_cpu_seconds: float
+    gpu_busy: float | None
 
 
 def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path) -> Usage:
@@ -59,7 +63,7 @@ def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path)
         log: takes its standard output and error.
 
     Raises:
-        UserError: there is no /proc to read.
+        UserError: there is no /proc to read, or nvidia-smi fails.
     """
     if not (PROC / "self" / "stat").exists():
         raise UserError("processes are measured from /proc, which only Linux has")
@@ -72,9 +76,11 @@ def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path)
     ended = threading.Event()
     watcher = threading.Thread(target=_watch, args=(tree, ended), daemon=True)
     watcher.start()
+    gpu = GpuWatch()
     try:
-        _, status, used = os.wait4(started.pid, 0)
-        seconds = time.perf_counter() - begun
+        with gpu:
+            _, status, used = os.wait4(started.pid, 0)
+            seconds = time.perf_counter() - begun
         code = os.waitstatus_to_exitcode(status)
         started.returncode = code  # Popen need not wait any more
     finally:
@@ -90,6 +96,7 @@ def run(command: Sequence[str], env: Mapping[str, str], folder: Path, log: Path)
         largest_mib=tree.largest / 2**20,
         processes=len(tree.ticks),
         others_cpu_seconds=max(0.0, busy_seconds() - busy - cpu_seconds),
+        gpu_busy=gpu.busy(),
     )
 
 

@@ -6,15 +6,15 @@ whole process, start-up included.
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.comparison import Runs, lines_of, medians, ratios, scaled
 from benchmarks.processes import run
 from benchmarks.sides import (
     EQUAL,
@@ -30,9 +30,6 @@ from benchmarks.sides import (
 from trainable.errors import UserError, status_of
 
 DEFAULT_TRIALS = 128  # of the peer's default, which takes too long for the full count
-RATIOS = ("seconds", "cpu_seconds", "peak_mib")
-GAINS = {"sharpe_gain": "best_sharpe", "named_gain": "winner_sharpe"}  # ours, against their best
-Runs = dict[str, list[dict[str, Any]]]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -62,13 +59,14 @@ def contest(
 ) -> Iterator[Runs]:
     """Runs the sides in turn, repeat r with seed `seed + r`; yields all runs after each turn."""
     runs: Runs = {}
+    more = tuple(options.ours)
     for repeat in range(repeats):
         turn = seed + repeat
-        runs.setdefault("equal", []).append(_ours(work, turn, EQUAL))
+        runs.setdefault("equal", []).append(_ours(work, turn, (*EQUAL, *more)))
         if peer is not None:
             runs.setdefault("peer", []).append(_peer(work, turn, peer, reuse=True))
         if not options.equal_only:
-            runs.setdefault("defaults", []).append(_ours(work, turn, ()))
+            runs.setdefault("defaults", []).append(_ours(work, turn, more))
         yield runs
     if peer is not None and options.peer_default:
         fewer = replace(work, trials=min(work.trials, DEFAULT_TRIALS))
@@ -101,78 +99,10 @@ def compared(work: Work, runs: Runs) -> dict[str, Any]:
     }
 
 
-def scaled(found: Mapping[str, Any], trials: int) -> dict[str, Any]:
-    """Returns a run of fewer trials with its times scaled per trial, and marked so."""
-    if found["trials"] == trials:
-        return dict(found)
-    share = trials / found["trials"]
-    times = {key: found[key] * share for key in ("seconds", "cpu_seconds")}
-    return {**found, **times, "scaled_from_trials": found["trials"]}
-
-
-def medians(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Returns median, lowest and highest of each figure that every run has."""
-    names = [k for k, v in runs[0].items() if isinstance(v, int | float) and k != "seed"]
-    return {
-        name: _spread([run[name] for run in runs])
-        for name in names
-        if all(run.get(name) is not None for run in runs)
-    }
-
-
-def ratios(
-    theirs: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]
-) -> dict[str, dict[str, float]]:
-    """Returns how many times more the others take, and by how much their best Sharpe is higher.
-
-    Repeats are paired; a single run of theirs is held against all of ours. The difference of the
-    Sharpe ratios is ours minus theirs; `scaled` runs, of fewer trials, have none. `sharpe_gain` is
-    of the highest last reports, `named_gain` of what each search names its best: for ours that is
-    the trial which the ranking puts first, at its epoch of lowest validation loss.
-    """
-    once = len(theirs) == 1
-    pairs = list(zip(list(theirs) * len(ours) if once else theirs, ours, strict=True))
-    found = {name: _spread([t[name] / o[name] for t, o in pairs]) for name in RATIOS}
-    for name, mine in GAINS.items():
-        gains = [
-            o[mine] - t["best_sharpe"]
-            for t, o in pairs
-            if "scaled_from_trials" not in t and None not in (t["best_sharpe"], o[mine])
-        ]
-        if gains:
-            found[name] = _spread(gains) | {"mean": statistics.fmean(gains)}
-        if len(gains) > 1:
-            found[name]["standard_error"] = statistics.stdev(gains) / len(gains) ** 0.5
-    return found
-
-
-def lines_of(result: Mapping[str, Any]) -> list[str]:
-    """Returns the printed table."""
-    head = f"{'':<24}{'seconds':>18}{'CPU s':>10}{'MiB':>8}{'largest':>9}{'trials/h':>10}"
-    lines = [f"{head}{'epochs':>8}{'Sharpe':>8}"]
-    for side, each in result["medians"].items():
-        figure = {name: spread["median"] for name, spread in each.items()}
-        span = f"{each['seconds']['low']:.1f}–{each['seconds']['high']:.1f}"
-        mark = " (scaled)" if "scaled_from_trials" in each else ""
-        lines.append(
-            f"{side + mark:<24}{figure['seconds']:>8.1f} {span:>9}{figure['cpu_seconds']:>10.1f}"
-            f"{figure['peak_mib']:>8.0f}{figure['largest_mib']:>9.0f}"
-            f"{figure['trials_per_hour']:>10.0f}{figure['epochs']:>8.0f}"
-            f"{figure.get('best_sharpe', float('nan')):>8.2f}"
-        )
-    for pair, each in result["ratios"].items():
-        parts = [f"{name} {_shown(spread)}×" for name, spread in each.items() if name in RATIOS]
-        lines.append(f"{pair}: {', '.join(parts)}")
-        if "sharpe_gain" in each:
-            last, named = (_shown(each[name], 2) for name in GAINS)
-            lines.append(f"  Sharpe, ours minus theirs: {last}; of the trial named best: {named}")
-    return lines
-
-
 def _ours(work: Work, seed: int, extra: tuple[str, ...]) -> dict[str, Any]:
     cut = cut_of(work.table)
     return _measured(
-        "this project" + (", equal work" if extra else ", defaults"),
+        "this project" + (", equal work" if set(EQUAL) <= set(extra) else ", defaults"),
         seed,
         lambda folder: our_command(work, cut, seed, folder / "runs" / "run", extra),
         lambda folder, _: our_findings(folder / "runs" / "run"),
@@ -205,7 +135,7 @@ def _measured(
             last = (log.read_text(encoding="utf-8", errors="replace").splitlines() or [""])[-1]
             raise UserError(f"{what} ended with status {used.status}: {last}")
         found = findings(folder, log)
-    figures = {
+    figures: dict[str, float] = {
         "seconds": round(used.seconds, 2),
         "cpu_seconds": round(used.cpu_seconds, 2),
         "peak_mib": round(used.peak_mib, 1),
@@ -213,17 +143,10 @@ def _measured(
         "others_cpu_seconds": round(used.others_cpu_seconds, 1),
         "trials_per_hour": round(found["trials"] / used.seconds * 3600, 1),
     }
+    if used.gpu_busy is not None:
+        figures["gpu_busy"] = round(used.gpu_busy, 1)
     print(f"{what}, seed {seed}: {figures['seconds']} s, {found['epochs']} epochs", flush=True)
     return {"seed": seed, **{k: v for k, v in found.items() if k not in figures}, **figures}
-
-
-def _shown(spread: Mapping[str, float], digits: int = 1) -> str:
-    median, low, high = (f"{spread[name]:.{digits}f}" for name in ("median", "low", "high"))
-    return f"{median} ({low} to {high})"
-
-
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -241,6 +164,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--peer-default", action="store_true", help="also the peer without --reuse, scaled"
     )
+    parser.add_argument(
+        "--ours", nargs="*", default=[], metavar="KEY=VALUE",
+        help="further settings of our side, such as cohort=256 on a GPU",
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, help="JSON file; unset: in benchmarks/results")
     return parser
 

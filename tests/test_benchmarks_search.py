@@ -8,7 +8,7 @@ import optuna
 import pandas as pd
 import pytest
 
-from benchmarks import search, sides
+from benchmarks import comparison, search, sides
 from benchmarks.sides import Work
 from search.settings import settings_from
 from search.space import check_space, load_space
@@ -118,19 +118,19 @@ def test_ratios_are_of_pairs_and_scaled_runs_have_no_sharpe() -> None:
 
     ours = [made(2, 1.0), made(4, 2.0), made(5, 2.0)]
     theirs = [made(20, 0.5), made(20, 1.0), made(20, 2.0)]
-    found = search.ratios(theirs, ours)
+    found = comparison.ratios(theirs, ours)
     assert found["seconds"] == {"median": 5, "low": 4, "high": 10}
     assert found["peak_mib"] == {"median": 1, "low": 1, "high": 1}
     assert found["sharpe_gain"]["mean"] == pytest.approx(0.5)
     assert found["sharpe_gain"]["standard_error"] == pytest.approx(0.5 / 3**0.5)
     assert found["named_gain"]["mean"] == pytest.approx(1.5)
-    once = [search.scaled(made(64, 0.5), 1024)]
+    once = [comparison.scaled(made(64, 0.5), 1024)]
     assert once[0]["seconds"] == 512
     assert once[0]["scaled_from_trials"] == 128
-    found = search.ratios(once, ours)
+    found = comparison.ratios(once, ours)
     assert found["seconds"] == {"median": 128, "low": 512 / 5, "high": 256}
     assert "sharpe_gain" not in found
-    assert search.medians(ours)["best_sharpe"] == {"median": 2, "low": 1, "high": 2}
+    assert comparison.medians(ours)["best_sharpe"] == {"median": 2, "low": 1, "high": 2}
 
 
 @pytest.mark.parametrize(
