@@ -62,6 +62,33 @@ def _owner(content: bytes) -> dict[str, Any]:
     return owner if isinstance(owner, dict) else {}
 
 
+def driver_of(path: Path) -> dict[str, Any] | None:
+    """Returns pid, host and time of who drives the run folder `path`; None when nobody does.
+
+    It asks without taking the lock, which a driver might want at that moment. A driver on another
+    host counts as alive.
+    """
+    try:
+        owner = _owner((path / LOCK).read_bytes())
+    except FileNotFoundError:
+        return None
+    if "pid" not in owner or "host" not in owner:
+        return None
+    if owner["host"] == socket.gethostname() and not _alive(owner["pid"]):
+        return None
+    return owner
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
+
+
 def release(path: Path, lock: int) -> None:
     """Gives up the lock of the run folder `path`."""
     (path / LOCK).unlink(missing_ok=True)

@@ -37,6 +37,21 @@ def open_storage(storage: Storage, *, create: bool) -> BaseStorage:
     return _open_journal(Path(storage), create=create)
 
 
+def open_to_read(storage: str | Path) -> BaseStorage:
+    """Opens a storage that a driver may be writing to; nothing is written or repaired.
+
+    Raises:
+        UserError: as for `open_storage`.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    file = Path(storage) if "://" not in str(storage) else sqlite_file(str(storage))
+    if file is not None and not file.is_file():
+        raise UserError(f"{file}: there is no study here")
+    if "://" in str(storage):
+        return _open_database(str(storage))
+    return _journal(Path(storage))
+
+
 def sqlite_file(storage: Storage) -> Path | None:
     """Returns the file of an SQLite URL; None for any other storage."""
     if not isinstance(storage, str) or not storage.startswith("sqlite"):
@@ -102,13 +117,22 @@ def _open_journal(path: Path, *, create: bool) -> BaseStorage:
             path.with_name(path.name + ".lock").unlink(missing_ok=True)
         elif not create:
             raise UserError(f"{path}: there is no study here")
-        journal = Journal(str(path))
     except OSError as err:
-        raise UserError(f"{path}: cannot open the study: {err.strerror or err}") from err
+        raise _closed(path, err) from err
+    return _journal(path)
+
+
+def _journal(path: Path) -> BaseStorage:
     try:
-        return OneWriterStorage(journal)
+        return OneWriterStorage(Journal(str(path)))
+    except OSError as err:
+        raise _closed(path, err) from err
     except (AssertionError, KeyError, TypeError, ValueError) as err:
         raise UserError(f"{path}: entries that do not fit together ({err!r})") from err
+
+
+def _closed(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot open the study: {error.strerror or error}")
 
 
 def _open_database(url: str) -> BaseStorage:

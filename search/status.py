@@ -1,0 +1,202 @@
+"""How a search stands, from its run folder alone, also while it runs; changes nothing.
+
+python -m search.status runs/NAME [top=5] [storage=URL]
+"""
+
+import socket
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from search import shards
+from search.lock import driver_of
+from search.progress import Snapshot, duration, render
+from search.rungs import RungState
+from search.storage import name_of, open_to_read
+from search.trials import SEARCHED, TrialRow, row_of
+from trainable.errors import UserError, status_of
+from trainable.json_file import read_json
+from trainable.options import asks_for_help, parse, print_help
+
+USAGE = "python -m search.status runs/NAME [key=value …]"
+COLUMNS = ("number", "epoch", "val_loss", "sharpe")
+TRIES = 3  # a search that ends meanwhile replaces its shards by tables
+
+
+@dataclass(frozen=True)
+class StatusSettings:
+    """What the command line can say."""
+
+    top: int = 5  # leading trials to print
+    storage: str | None = None  # of a study in a database, whose password run.json does not hold
+
+
+@dataclass(frozen=True)
+class Status:
+    """A run at one moment.
+
+    Attributes:
+        run: the content of `run.json`.
+        rows: every trial of the study.
+        epochs: reports so far: number, epoch, val_loss, sharpe; each epoch once.
+        driver: process and host that drive it; None when nobody does.
+        latest: when the latest report came, UTC; None before the first.
+    """
+
+    run: Mapping[str, Any]
+    rows: Sequence[TrialRow]
+    epochs: pd.DataFrame
+    driver: Mapping[str, Any] | None
+    latest: datetime | None
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prints how the search stands; returns the exit status."""
+    if asks_for_help(argv):
+        print_help(StatusSettings, USAGE)
+        return 0
+    if not argv or "=" in argv[0]:
+        raise UserError(f"no run folder named; usage: {USAGE}")
+    settings = parse(StatusSettings, argv[1:])
+    if settings.top < 0:
+        raise UserError(f"top={settings.top}: expected at least 0")
+    status = read_status(Path(argv[0]), settings.storage)
+    show(status, Path(argv[0]), settings.top, Console(highlight=False))
+    return 0
+
+
+def read_status(folder: Path, storage: str | None = None) -> Status:
+    """Reads a run folder.
+
+    Args:
+        folder: of the run.
+        storage: URL of the study's database; None: as `run.json` says.
+
+    Raises:
+        UserError: it is no run folder, or a file of it is damaged.
+    """
+    if not (folder / "run.json").is_file():
+        raise UserError(
+            f"{folder} is no run folder: it has no run.json; name one such as runs/NAME"
+        )
+    run = read_json(folder / "run.json", str(folder / "run.json"), " does not exist")
+    rows = _rows(storage or run["settings"]["storage"] or folder / "study.log", run["name"])
+    epochs, latest = _epochs(folder)
+    return Status(run, rows, epochs, driver_of(folder), latest)
+
+
+def snapshot(status: Status, now: datetime) -> Snapshot:
+    """Returns what the live display of a search shows, as far as the run folder tells it."""
+    run, rows = status.run, status.rows
+    searched = [row for row in rows if row.kind in SEARCHED]
+    begun = datetime.fromisoformat([run["started"], *run["resumed"]][-1])
+    end = now if status.driver is not None else status.latest or begun
+    best = leading(status).head(1).to_dict("records")
+    return Snapshot(
+        name=run["name"],
+        total=run["settings"]["trials"],
+        reasons=Counter(str(row.reason) for row in searched if row.state != "RUNNING"),
+        elapsed_s=(end - begun).total_seconds(),
+        running=sum(row.state == "RUNNING" for row in searched),
+        waiting=sum(row.state == "RUNNING" for row in rows if row.kind not in SEARCHED),
+        done_before=sum(row.ended is not None and row.ended < begun for row in searched),
+        best=best[0]["sharpe"] if best else None,
+        best_number=best[0]["number"] if best else None,
+        luck=run["luck_line"],
+        periods=run["data"]["validation_periods"],
+        period_name="bars" if run["data"]["intraday"] else "days",
+        rungs=tuple(
+            RungState(level, int((status.epochs["epoch"] == level).sum()), None)
+            for level in run["rungs"]
+        ),
+    )
+
+
+def leading(status: Status) -> pd.DataFrame:
+    """Returns the searched trials with a Sharpe ratio at their epoch of lowest validation loss.
+
+    The best first: number, state, epochs (reported so far), epoch (that one), sharpe.
+    """
+    state = {row.number: row.state for row in status.rows if row.kind in SEARCHED}
+    mine = status.epochs[status.epochs["number"].isin(list(state))]
+    lost = mine.dropna(subset=["val_loss"])
+    chosen = mine.loc[lost.groupby("number")["val_loss"].idxmin()].dropna(subset=["sharpe"])
+    frame = chosen.assign(
+        state=chosen["number"].map(state),
+        epochs=chosen["number"].map(mine.groupby("number")["epoch"].max()),
+    )
+    ordered = frame.sort_values(["sharpe", "number"], ascending=[False, True])
+    return ordered[["number", "state", "epochs", "epoch", "sharpe"]]
+
+
+def show(status: Status, folder: Path, top: int, console: Console) -> None:
+    """Prints who drives the run, what the live display shows, and the leading trials."""
+    now = datetime.now(UTC)
+    console.print(Text(_driven(status, folder, now)))
+    console.print(render(snapshot(status, now)))
+    first = leading(status).head(top)
+    if len(first):
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for name in ("trial", "state", "epochs", "Sharpe"):
+            table.add_column(name, justify="left" if name == "state" else "right")
+        for row in first.to_dict("records"):
+            table.add_row(
+                str(row["number"]), row["state"], str(row["epochs"]), f"{row['sharpe']:.2f}"
+            )
+        console.print(table)
+
+
+def _driven(status: Status, folder: Path, now: datetime) -> str:
+    came = ""
+    if status.latest is not None:
+        seconds = max(0.0, (now - status.latest).total_seconds())
+        came = f"; the latest report came {duration(seconds)} ago"
+    if status.driver is not None:
+        here = status.driver["host"] == socket.gethostname()
+        where = "" if here else f" on {status.driver['host']}, which cannot be asked from here"
+        return f"Driven by process {status.driver['pid']}{where}{came}."
+    if status.run.get("interrupted") is False:
+        return f"Ended {status.run['ended']}. Next: python -m analysis.rank {folder}"
+    return f"Nobody drives it{came}. The same command with resume=true goes on."
+
+
+def _rows(storage: str | Path, study: str) -> list[TrialRow]:
+    backend = open_to_read(storage)
+    try:
+        number = backend.get_study_id_from_name(study)
+    except KeyError:
+        raise UserError(f"{name_of(storage)} holds no study {study!r}") from None
+    return [row_of(trial) for trial in backend.get_all_trials(number, deepcopy=False)]
+
+
+def _epochs(folder: Path) -> tuple[pd.DataFrame, datetime | None]:
+    """Reads the reports so far, and when the latest came."""
+    for _ in range(TRIES):
+        files = [*folder.glob("epochs.parquet"), *sorted(folder.glob("shards/[0-9]*.parquet"))]
+        try:
+            tables = [shards.read(file, COLUMNS) for file in files]
+            times = [file.stat().st_mtime for file in files]
+        except (UserError, FileNotFoundError):
+            if all(file.exists() for file in files):
+                raise
+            continue
+        known = [table.select(COLUMNS) for table in tables]
+        whole = pa.concat_tables(known, promote_options="permissive") if known else None
+        frame = whole.to_pandas() if whole is not None else pd.DataFrame(columns=list(COLUMNS))
+        latest = datetime.fromtimestamp(max(times), UTC) if times else None
+        return frame.drop_duplicates(["number", "epoch"], ignore_index=True), latest
+    raise UserError(f"{folder}: its files change too quickly to be read; try again")
+
+
+if __name__ == "__main__":
+    sys.exit(status_of(lambda: main(sys.argv[1:])))
