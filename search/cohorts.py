@@ -14,12 +14,13 @@ class Key(NamedTuple):
     Attributes:
         shape: of their configurations.
         single: number of the only member of a cohort of one.
-        apart: that one also has a worker for itself, since it may have broken its last one.
+        suspects: number of a group that has a worker for itself, of whatever shapes, since one of
+            them may have broken the last one.
     """
 
     shape: Hashable
     single: int | None = None
-    apart: bool = False
+    suspects: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,8 @@ def places(
 
     A shape goes to the slot that trains most of it, since one full cohort costs less than two
     halves; a slot that is less than half full also takes shapes of others. A cohort of one trains
-    beside others, one at a time: two would gain nothing from each other, and both end later.
+    beside others, one at a time: two would gain nothing from each other, and both end later. An
+    empty slot takes a group of suspects, all of it, before anybody else.
 
     Args:
         waiting: how many wait of each group, the first to come first.
@@ -161,17 +163,17 @@ def places(
         elsewhere: sizes of the largest cohorts in other slots.
         members: of a full slot.
     """
-    if any(key.apart for key in here):
-        return {}
-    if not here and waiting and (first := next(iter(waiting))).apart:
-        return {first: 1}
+    groups = [key.suspects for key in waiting if key.suspects is not None]
+    if groups and not here:
+        return {key: count for key, count in waiting.items() if key.suspects == groups[0]}
+    trusted = [key for key in waiting if key.suspects is None]
     free = members - sum(here.values())
     taken: dict[Key, int] = {}
-    singles = [key for key in waiting if key.single is not None and not key.apart]
+    singles = [key for key in trusted if key.single is not None]
     if singles and free > 0 and all(key.single is None for key in here):
         taken[singles[0]] = 1
         free -= 1
-    shared = [key for key in waiting if key.single is None]
+    shared = [key for key in trusted if key.single is None]
 
     def late(key: Key) -> tuple[bool, bool, int, int]:
         return foreign(key), key not in here, -here.get(key, 0), -waiting[key]

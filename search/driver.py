@@ -123,6 +123,7 @@ class Driver:
         with self.study.together():
             for report in new:
                 self.courses.count(report)
+                self.seating.trust(report.number)
                 value = self.judge.objective(report.number, report.epoch)
                 self.study.report(report.number, report.epoch, value)
             for number, verdict in verdicts.items():
@@ -158,22 +159,21 @@ class Driver:
         """Takes back the members of a worker that failed; returns the numbers that failed for good.
 
         A lost worker's go on from their checkpoints elsewhere. After an error, and when workers
-        are lost again and again, each is tried alone, and fails alone.
+        are lost again and again, they are tried half by half, until the culprit is alone and fails.
         """
-        failed = []
         numbers = self.roster.close(slot)
+        times = {n: self.courses[n].lose(self.results.last_epoch(n)) for n in numbers}
+        suspects = [n for n in numbers if reason != "worker_lost" or times[n] > RETRIES]
+        if len(numbers) == len(suspects) == 1:
+            last = text.strip().splitlines()[-1] if text.strip() else reason
+            self._finish(numbers[0], "FAIL", reason, {"error": last[:500]})
+            return numbers
+        if reason == "out_of_memory":
+            self.seating.shrink(len(numbers))
+        self.seating.part(suspects)
         for number in numbers:
-            times = self.courses[number].lose(self.results.last_epoch(number))
-            if reason == "worker_lost" and times <= RETRIES:
-                self.seating.wait(number)
-            elif len(numbers) > 1:
-                self.seating.alone.add(number)
-                self.seating.wait(number)
-            else:
-                last = text.strip().splitlines()[-1] if text.strip() else reason
-                self._finish(number, "FAIL", reason, {"error": last[:500]})
-                failed.append(number)
-        return failed
+            self.seating.wait(number)
+        return []
 
     def _go_on(self) -> None:
         """Takes up what an earlier driver left: its reports, its running trials, its seeds."""

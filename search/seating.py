@@ -1,7 +1,8 @@
 """Who waits and who trains where: fills the slots of a search from those that wait."""
 
 import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 
 from search.cohorts import Key, Pool, Roster, Sizes, places
 from search.courses import Courses
@@ -21,7 +22,8 @@ class Seating:
         notes: those reasons, each once.
         waiting: searched trials. seeds: of finished configurations.
         roster: who trains where.
-        alone: numbers that are tried alone after an error.
+        suspects: group of each number that may have broken its worker, until it trains on.
+        most: members of one slot, after memory ran out in one.
     """
 
     def __init__(
@@ -31,21 +33,41 @@ class Seating:
         self.notes: list[str] = []
         self.waiting, self.seeds = Pool(), Pool()
         self.roster = Roster()
-        self.alone: set[int] = set()
+        self.suspects: dict[int, int] = {}
+        self.groups = 0
+        self.most = sys.maxsize
+
+    def part(self, numbers: Sequence[int]) -> None:
+        """Parts suspects into two halves, each to be tried in a slot of its own.
+
+        Half by half the culprit ends up alone, and the others lose little.
+        """
+        half = (len(numbers) + 1) // 2
+        for part in (numbers[:half], numbers[half:]):
+            self.groups += 1
+            self.suspects |= dict.fromkeys(part, self.groups)
+
+    def trust(self, number: int) -> None:
+        """Notes that a trial has trained on since its worker failed."""
+        self.suspects.pop(number, None)
+
+    def shrink(self, members: int) -> None:
+        """Notes that so many members in one slot are too many for its memory."""
+        self.most = max(1, min(self.most, members // 2))
 
     def wait(self, number: int) -> None:
         """Lets a trial wait for a place."""
         asked = self.courses[number].asked
         single = number if self.is_single(asked) else None
-        key = Key(shape_key(from_params(asked.params)), single, apart=number in self.alone)
+        key = Key(shape_key(from_params(asked.params)), single, self.suspects.get(number))
         (self.waiting if asked.kind in SEARCHED else self.seeds).add(key, asked)
 
     def is_single(self, asked: Asked) -> bool:
-        """Says whether a trial has a slot for itself."""
+        """Says whether a trial is a cohort of one."""
         why = self.why_alone(from_params(asked.params))
         if why is not None and why not in self.notes:
             self.notes.append(why)
-        return asked.number in self.alone or why is not None
+        return why is not None
 
     def ahead(self) -> int:
         """Returns how many trials to hold ready: few while all there are train one by one.
@@ -77,9 +99,12 @@ class Seating:
         return self._seat(slot, self.seeds, max(self.sizes.members, share))
 
     def _seat(self, slot: int, pool: Pool, members: int) -> list[Asked]:
+        if self.suspects.keys() & self.roster.members(slot):
+            return []
         here, elsewhere = self.roster.here(slot), self.roster.elsewhere(slot)
         joining: list[Asked] = []
-        for key, count in places(pool.counts(), here, elsewhere, members).items():
+        taken = places(pool.counts(), here, elsewhere, min(members, self.most))
+        for key, count in taken.items():
             for asked in pool.take(key, count):
                 self.courses[asked.number].cohort = self.roster.join(slot, key, asked.number)
                 joining.append(asked)

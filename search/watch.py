@@ -59,7 +59,7 @@ class Watch:
             self.progress.note(
                 "A worker was lost: its trials go on from their checkpoints."
                 if reason == "worker_lost"
-                else f"{reason} in a worker ({last}): its trials are tried one by one."
+                else f"{reason} in a worker ({last}): its trials are tried half by half."
             )
             return
         for number in numbers:

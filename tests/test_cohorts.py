@@ -13,7 +13,8 @@ def asked(number: int) -> Asked:
 
 
 A, B, C = Key("a"), Key("b"), Key("c")
-LONE, LARGE, OTHER = Key("a", 7, apart=True), Key("d", 8), Key("d", 9)
+LARGE, OTHER = Key("d", 8), Key("d", 9)
+ONE, TWO, REST = Key("a", suspects=1), Key("b", suspects=1), Key("a", suspects=2)
 
 
 def numbers(cohort: list[Asked]) -> list[int]:
@@ -78,11 +79,11 @@ def test_a_shape_goes_to_the_slot_that_has_most_of_it() -> None:
     assert places({A: 9}, {A: 8}, {}, 8) == {}
 
 
-def test_who_may_have_broken_its_worker_has_a_slot_for_itself() -> None:
-    assert places({LONE: 1, A: 3}, {}, {}, 8) == {LONE: 1}
-    assert places({A: 3, LONE: 1}, {}, {}, 8) == {A: 3}
-    assert places({LONE: 1}, {A: 1}, {}, 8) == {}
-    assert places({A: 3}, {LONE: 1}, {}, 8) == {}
+def test_who_may_have_broken_its_worker_has_an_empty_slot_with_its_group() -> None:
+    assert places({A: 3, ONE: 4, REST: 5, TWO: 2}, {}, {}, 8) == {ONE: 4, TWO: 2}
+    assert places({REST: 9}, {}, {}, 8) == {REST: 9}  # a group stays together
+    assert places({ONE: 1, A: 3}, {B: 1}, {}, 8) == {A: 3}
+    assert places({ONE: 1}, {B: 1}, {}, 8) == {}
 
 
 def test_cohorts_of_one_train_beside_others_one_in_a_slot() -> None:
@@ -91,7 +92,7 @@ def test_cohorts_of_one_train_beside_others_one_in_a_slot() -> None:
     assert places({A: 3, OTHER: 1}, {B: 5}, {}, 8) == {OTHER: 1, A: 2}
     assert places({OTHER: 1, A: 3}, {LARGE: 1}, {}, 8) == {A: 3}
     assert places({OTHER: 1}, {A: 8}, {}, 8) == {}
-    assert places({LONE: 1, OTHER: 1}, {A: 1}, {}, 8) == {OTHER: 1}
+    assert places({ONE: 1, OTHER: 1}, {A: 1}, {}, 8) == {OTHER: 1}
 
 
 @given(

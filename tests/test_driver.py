@@ -1,5 +1,6 @@
 """The driver without Ray: kept, judged, stored, in this order; killed and taken up anywhere."""
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,64 @@ def test_after_an_error_each_is_tried_alone_and_only_the_culprits_fail(rig: Rig)
     assert rig.ends() == {0: ("COMPLETE", "completed"), 1: ("FAIL", "error")}
     assert rig.study.rows()[1].evidence == {"error": "ValueError: 3"}
     assert driver.finished
+
+
+@pytest.mark.parametrize("culprit", [0, 5, 7])
+@pytest.mark.parametrize("reason", ["error", "out_of_memory"])
+def test_after_an_error_a_cohort_is_parted_until_only_the_culprit_fails(
+    rig: Rig, culprit: int, reason: str
+) -> None:
+    driver = rig.driver(trials=8, members=8, seeds=1)
+    tried, failed = [], []
+    while not driver.finished:
+        slot, numbers = filled(driver)
+        tried.append(len(numbers))
+        while driver.running[slot]:
+            members = sorted(driver.running[slot])
+            if culprit in members:
+                failed += driver.lost(slot, reason, "Traceback …\nValueError: 3\n")
+                break
+            epochs = {n: driver.results.last_epoch(n) + 1 for n in members}
+            ends = {n: Stop("completed") if e == LEVELS[-1] else None for n, e in epochs.items()}
+            driver.take(slot, [report(n, e, ends[n], sharpe=1.0) for n, e in epochs.items()])
+        else:
+            driver.closed(slot)
+    assert failed == [culprit]
+    ends = rig.ends()
+    assert ends.pop(culprit) == ("FAIL", reason)
+    assert set(ends.values()) == {("COMPLETE", "completed")}
+    assert sorted(tried) == [1, 1, 2, 2, 4, 4, 8]
+    assert driver.seating.most == (1 if reason == "out_of_memory" else sys.maxsize)
+
+
+def test_who_trains_on_after_an_error_is_trusted_and_may_have_company(rig: Rig) -> None:
+    driver = rig.driver(trials=4, seeds=1, untold=2)
+    slot, numbers = filled(driver)
+    assert numbers == [0, 1]
+    assert driver.lost(slot, "error", "ValueError") == []
+    slot, numbers = filled(driver)
+    assert numbers == [0]
+    assert driver.fill(slot) == []
+    driver.take(slot, [report(0, 1)])
+    assert driver.seating.suspects.keys() == {1}
+    assert [joining.number for joining in driver.fill(slot)] == [2, 3]
+    other, numbers = slot, [1]
+    driver.take(other, [report(n, 1, Stop("nan_explosion")) for n in (0, 2, 3)])
+    assert [joining.number for joining in driver.fill(slot)] == numbers
+
+
+def test_when_memory_ran_out_slots_take_half_as_many(rig: Rig) -> None:
+    driver = rig.driver(trials=12, members=6, seeds=1)
+    slot, numbers = filled(driver)
+    assert len(numbers) == 6
+    assert driver.lost(slot, "out_of_memory", "OutOfMemoryError: CUDA") == []
+    seated = []
+    while not driver.finished:
+        slot, numbers = filled(driver)
+        seated.append(len(numbers))
+        driver.take(slot, [report(n, 1, Stop("nan_explosion")) for n in numbers])
+        driver.closed(slot)
+    assert seated == [3, 3, 3, 3]
 
 
 def test_members_of_a_lost_worker_go_on_until_they_are_lost_again_and_again(rig: Rig) -> None:
