@@ -128,9 +128,9 @@ def leading(status: Status) -> pd.DataFrame:
     The best first: number, state, epochs (reported so far), epoch (that one), sharpe.
     """
     state = {row.number: row.state for row in status.rows if row.kind in SEARCHED}
-    mine = status.epochs[status.epochs["number"].isin(list(state))]
-    lost = mine.dropna(subset=["val_loss"])
-    chosen = mine.loc[lost.groupby("number")["val_loss"].idxmin()].dropna(subset=["sharpe"])
+    mine = status.epochs.query("number in @state.keys()")
+    known = mine.dropna(subset="val_loss")
+    chosen = mine.loc[known.groupby("number")["val_loss"].idxmin()].dropna(subset="sharpe")
     frame = chosen.assign(
         state=chosen["number"].map(state),
         epochs=chosen["number"].map(mine.groupby("number")["epoch"].max()),
