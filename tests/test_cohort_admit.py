@@ -67,7 +67,7 @@ def epoch(engine: Any, configs: list[TrialConfig], ages: list[int], dtype: Any =
     for i in range(STEPS):
         now = torch.stack([batch[i] for batch in batches])
         x = now[..., None, :INPUTS].contiguous()  # as a view's windows are
-        engine.step(i, x, now[..., INPUTS], None)
+        engine.step(i, engine.prepare(x), now[..., INPUTS], None)
         if i % 8 == 7:
             engine.keep()
 

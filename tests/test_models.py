@@ -137,7 +137,7 @@ def test_batched_forward_and_backward_are_autograds(name: str, norm: bool, dims:
     (expected * slope).sum().backward()
 
     layers = batched.layers(parts)
-    made = batched.forward(layers, x.flatten(2), tape=True)
+    made = batched.forward(layers, batched.prepare(x.flatten(2)), tape=True)
     torch.testing.assert_close(made, expected.detach(), rtol=1e-12, atol=1e-12)
     flat = torch.full((K, batched.size), torch.nan, dtype=torch.float64)
     batched.backward(layers, flat, slope)
@@ -159,7 +159,7 @@ def test_batched_backward_with_dropout_is_autograds(name: str, norm: bool, dims:
     (batched.forward(batched.layers(leaves), x, keep) * slope).sum().backward()
 
     layers = batched.layers(parts)
-    batched.forward(layers, x, keep, tape=True)
+    batched.forward(layers, batched.prepare(x), keep, tape=True)
     flat = torch.empty(K, batched.size, dtype=torch.float64)
     batched.backward(layers, flat, slope)
     expected = torch.cat([_grad(leaf).flatten(1) for leaf in leaves.values()], dim=1)
@@ -174,7 +174,7 @@ def test_a_nan_in_one_member_never_touches_another(name: str) -> None:
     x = torch.randn(K, B, INPUTS, generator=torch.Generator().manual_seed(3)).double()
     results = []
     for _ in range(2):
-        y = batched.forward(batched.layers(parts), x, tape=True)
+        y = batched.forward(batched.layers(parts), batched.prepare(x), tape=True)
         flat = torch.empty(K, batched.size, dtype=torch.float64)
         batched.backward(batched.layers(parts), flat, y)
         results.append((y, flat))

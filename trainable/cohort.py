@@ -59,14 +59,19 @@ class CohortEngine:
         self._factors()
 
     @torch.inference_mode()
+    def prepare(self, x: Tensor) -> Tensor:
+        """Returns inputs [..., K, B, W, F] as `step` takes them: [..., K, B, D], normalised."""
+        return self.model.prepare(x.flatten(-2))
+
+    @torch.inference_mode()
     def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
-        """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B]."""
+        """Step i of the plan on prepared x [K, B, D], y [K, B], keep [K, B]."""
         members = len(self.configs)
         if members < self.least:
             x, y = (t.expand(2, *t.shape[1:]) for t in (x, y))
             keep = None if keep is None else keep.expand(2, *keep.shape[1:])
         dropped = self.dropout.factors(i, x.shape[1])
-        prediction = self.model.forward(self.layers, x.flatten(2), dropped, tape=True)
+        prediction = self.model.forward(self.layers, x, dropped, tape=True)
         delta = self.delta
         if self.loss.adaptive:
             delta = training_delta(self.loss, prediction - y, keep, delta)

@@ -62,8 +62,12 @@ class Engine(Protocol):
         """Takes the learning rates [S, K] of the coming steps."""
         ...
 
+    def prepare(self, x: Tensor) -> Tensor:
+        """Returns inputs [..., K, B, W, F] as `step` takes them: what no weight has a part in."""
+        ...
+
     def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
-        """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B] (rows in the loss)."""
+        """Step i of the plan on prepared x [K, B, …], y [K, B], keep [K, B] (rows in the loss)."""
         ...
 
     def finite(self) -> list[str | None]:

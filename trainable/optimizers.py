@@ -75,7 +75,7 @@ def _update_adamw(p: Tensor, g: Tensor, slots: Sequence[Tensor], plan: Plan) -> 
     m.lerp_(g, plan["first"])
     v.lerp_(torch.mul(g, g, out=g), plan["second"])
     divisor = torch.sqrt(v, out=g).add_(plan["eps"])
-    p.mul_(plan["decay"]).add_(torch.div(m, divisor, out=g).mul_(plan["size"]))
+    p.mul_(plan["decay"]).addcmul_(torch.div(m, divisor, out=g), plan["size"])
 
 
 def _single_adamw(

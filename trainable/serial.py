@@ -30,8 +30,12 @@ class SerialEngine:
         for k, member in enumerate(self.members):
             member.plan(lr[:, [k]])
 
+    def prepare(self, x: Tensor) -> Tensor:
+        """Returns inputs [..., K, B, W, F] as `step` takes them."""
+        return self.members[0].prepare(x)
+
     def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
-        """Step i of the plan on x [K, B, W, F], y [K, B], keep [K, B]."""
+        """Step i of the plan on prepared x [K, B, D], y [K, B], keep [K, B]."""
         results = []
         for k, member in enumerate(self.members):
             mine = slice(k, k + 1)

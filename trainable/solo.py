@@ -40,6 +40,10 @@ class SoloEngine:
         """Takes the learning rates [S, 1] of the coming steps."""
         self._lr = lr
 
+    def prepare(self, x: Tensor) -> Tensor:
+        """Returns inputs [..., 1, B, W, F] as they are: the model takes them so."""
+        return x
+
     def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
         """One optimizer step on x [1, B, W, F], y [1, B], keep [1, B]."""
         self.model.train()

@@ -1,6 +1,6 @@
 """The steps of one epoch, of all members: their batches and learning rates, and what they left."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -44,15 +44,24 @@ class EpochSteps:
     norms: Tensor
     _gathered: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False)
 
-    def batch(self, i: int, view: View) -> tuple[Tensor, Tensor]:
-        """Returns inputs [K, B, W, F] and targets [K, B] of step i.
+    def batch(
+        self, i: int, view: View, prepare: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Returns inputs [K, B, …] and targets [K, B] of step i.
 
-        Small batches of a few steps are gathered at once: looking them up costs a call each.
+        Small batches of a few steps are gathered at once: looking them up costs some calls each.
+
+        Args:
+            i: from 0.
+            view: to look them up in.
+            prepare: makes inputs [S, K, B, W, F] what the engine takes.
         """
         if i not in self._gathered:
             cells = self.rows[i].numel() * view.inputs
             rows = self.rows[i : i + max(1, min(GATHERED, CELLS // cells))]
-            pairs = zip(view.windows(rows).unbind(), view.targets(rows).unbind(), strict=True)
+            pairs = zip(
+                prepare(view.windows(rows)).unbind(), view.targets(rows).unbind(), strict=True
+            )
             self._gathered = dict(enumerate(pairs, start=i))
         return self._gathered[i]
 

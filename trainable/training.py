@@ -151,7 +151,7 @@ class Training:
     def _step(self) -> list[Report]:
         """One optimizer step; returns the last reports of members that it stopped."""
         i = self.i
-        x, y = self.steps.batch(i, self.view)
+        x, y = self.steps.batch(i, self.view, self.engine.prepare)
         keep = None if self.zone is None else y.abs() > self.zone
         result = self.engine.step(i, x, y, keep)
         self.steps.losses[i].copy_(result.loss)

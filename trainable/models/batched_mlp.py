@@ -72,6 +72,10 @@ class BatchedMlp:
         """Returns the parts of `views` as `forward` and `backward` take them."""
         return Layers.of(parts, len(self.widths), self.norm)
 
+    def prepare(self, x: Tensor) -> Tensor:
+        """Returns inputs [..., D] as `forward` takes them when it is to remember: normalised."""
+        return normalise(x).rows if self.norm else x
+
     def forward(
         self,
         layers: Layers,
@@ -83,7 +87,7 @@ class BatchedMlp:
 
         Args:
             layers: of the members.
-            x: inputs, windows flattened.
+            x: inputs, windows flattened; with `tape` they are prepared.
             keep: factors of dropout (0 or 1/(1−p)), [K, B, width] a hidden layer; None: no dropout.
             tape: remember what `backward` needs, until the next time.
         """
@@ -92,9 +96,9 @@ class BatchedMlp:
             self._find_places(layers, x)
             outs = [place.outs for place in self._places]
         saved: list[Taped] = []
-        if layers.inputs is not None:
+        if not tape:
             shared = x.stride(0) == 0  # one input for everyone
-            x = normalise(x[:1]).rows.expand_as(x) if shared else normalise(x).rows
+            x = self.prepare(x[:1]).expand_as(x) if shared else self.prepare(x)
         x = alike(x)
         for i, layer in enumerate(layers.hidden):
             inputs, out, normed, gate = x, outs[i], None, None
