@@ -9,7 +9,6 @@ from safetensors import safe_open
 
 from tests.trainings import config, narrow, tickets
 from trainable import checkpoint
-from trainable.errors import UserError
 from trainable.member import Saved
 from trainable.training import Training
 
@@ -51,12 +50,39 @@ def test_the_newest_that_is_not_ahead_of_the_driver(tmp_path: Path) -> None:
     assert checkpoint.read(tmp_path, known=9) is None
 
 
-@pytest.mark.parametrize("left", [0, 5, 40, -1])
-def test_a_torn_file_is_named(tmp_path: Path, left: int) -> None:
+def flipped(content: bytes, place: int) -> bytes:
+    """One bit of one byte is another."""
+    return content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :]
+
+
+def test_a_damaged_file_is_put_aside_and_the_one_before_is_taken(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Truncated and bit-flipped at 64 places each: never taken for whole."""
+    checkpoint.write(tmp_path, state(2))
     path = checkpoint.write(tmp_path, state(3))
-    path.write_bytes(path.read_bytes()[:left])
-    with pytest.raises(UserError, match=r"checkpoint-000003.safetensors is damaged"):
-        checkpoint.read(tmp_path, known=3)
+    whole = path.read_bytes()
+    aside = tmp_path / "checkpoint-000003.damaged"
+    places = [len(whole) * k // 64 for k in range(64)]
+    damaged = [whole[:place] for place in places] + [flipped(whole, place) for place in places]
+    for content in damaged:
+        path.write_bytes(content)
+        read = checkpoint.read(tmp_path, known=3)
+        assert read is not None
+        assert read.record["epoch"] == 2
+        assert aside.read_bytes() == content
+    assert capfd.readouterr().err.count("checkpoint-000003.safetensors is damaged") == 128
+    path.write_bytes(whole)
+    read = checkpoint.read(tmp_path, known=3)
+    assert read is not None
+    assert read.record["epoch"] == 3
+
+
+def test_a_trial_whose_files_are_all_damaged_begins_anew(tmp_path: Path) -> None:
+    for epoch in (2, 3):
+        checkpoint.write(tmp_path, state(epoch)).write_bytes(b"")
+    assert checkpoint.read(tmp_path, known=3) is None
+    assert len(list(tmp_path.glob("*.damaged"))) == 2
 
 
 def test_system_b7_a_checkpoint_holds_tensors_and_json_only(tmp_path: Path) -> None:

@@ -54,9 +54,6 @@ def recover(folder: Path, number: int, params: Mapping[str, object], dataset: Da
 
     Returns:
         Whether there is a model now.
-
-    Raises:
-        UserError: the checkpoint is damaged.
     """
     if (folder / predict.CONFIG).exists():
         return True
