@@ -155,6 +155,7 @@ def train_here(
     rungs: tuple[int, ...],
     cpus: float,
     gpus: float,
+    patience_s: float,
     on_tick: Callable[[], None],
     on_error: Callable[[list[int], str, str], None],
 ) -> None:

@@ -57,6 +57,7 @@ class SearchSettings:
     cohort: str = "auto"  # members of a worker, of whatever shapes: auto or a number
     cpus_per_trial: float = 1.0  # CPU cores of a worker
     gpus_per_trial: float | None = None  # share of a GPU of a worker; unset: a whole one
+    patience_s: float = 600.0  # seconds without a sign of life after which a worker hangs
     address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
     dashboard: bool = True  # Ray's dashboard for watching; false saves 600 MB and some seconds
     storage: str | None = None  # an Optuna storage URL; unset: a file in the run folder
@@ -127,6 +128,7 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
     _at_least("data.synthetic.bars", data.synthetic.bars, 1, 8000)
     _at_least("data.synthetic.bad_ticks", data.synthetic.bad_ticks, 0, 0)
     _above_zero("time_budget_s", settings.time_budget_s, 3600)
+    _above_zero("patience_s", settings.patience_s, 600)
     _above_zero("data.periods_per_year", data.periods_per_year, 252)
     _require(0 < data.fraction <= 1, "data.fraction", data.fraction, "above 0 and at most 1", 0.8)
     held, signal = data.holdout_symbols, data.synthetic.signal

@@ -6,8 +6,8 @@ whenever others have left it.
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from search.access import DriverAccess, HeldLocally
 from search.driver import Driver
 from trainable.data.dataset import Dataset
 from trainable.trial import METRIC, CohortTrial
+from trainable.watchdog import stacks_of
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a tenth of a second a trial
@@ -47,6 +49,7 @@ def tune_cohorts(
     rungs: tuple[int, ...],
     cpus: float,
     gpus: float,
+    patience_s: float,
     on_tick: Callable[[], None],
     on_error: Callable[[list[int], str, str], None],
 ) -> None:
@@ -59,6 +62,7 @@ def tune_cohorts(
         rungs: epochs at which the workers return.
         cpus: CPU cores of a slot.
         gpus: share of a GPU of a slot.
+        patience_s: a worker without a sign of life for so long hangs, and ends.
         on_tick: called several times a second, between two events; may raise `Interrupted`.
         on_error: (numbers, reason, traceback) of members that failed for good.
     """
@@ -69,12 +73,14 @@ def tune_cohorts(
         "members": driver.sizes.members,
         "threads": max(1, int(cpus)),
         "gpu": gpus > 0,
+        "patience_s": patience_s,
     }
     trainable = tune.with_resources(
         tune.with_parameters(CohortTrial, dataset=dataset), {"cpu": cpus, "gpu": gpus}
     )
-    access = _DriverAccess(driver)
+    access = DriverAccess(driver)
     with tempfile.TemporaryDirectory(prefix="asharpe-tune-") as scratch:
+        common["signs"] = scratch
         tuner = tune.Tuner(
             trainable,
             tune_config=tune.TuneConfig(
@@ -91,7 +97,7 @@ def tune_cohorts(
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),  # the driver's retries know more
-                callbacks=[_Watch(access, on_tick, on_error)],
+                callbacks=[_Watch(access, Path(scratch), on_tick, on_error)],
             ),
         )
         try:
@@ -100,37 +106,11 @@ def tune_cohorts(
             raise access.error or error from None
 
 
-class _DriverAccess:
-    """The driver as the adapters reach it, and the first error of theirs, which Tune rewrites."""
-
-    def __init__(self, driver: Driver) -> None:
-        self.driver = driver
-        self.error: Exception | None = None
-
-    @contextmanager
-    def __call__(self) -> Iterator[Driver]:
-        try:
-            yield self.driver
-        except Exception as error:
-            self.error = self.error or error
-            raise
-
-
-class _Local:
-    """What an adapter holds, kept out of the pickles that Tune makes of it and we never read."""
-
-    def __init__(self, access: _DriverAccess) -> None:
-        self.access = access
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {}
-
-
-class CohortSearcher(_Local, Searcher):
+class CohortSearcher(HeldLocally, Searcher):
     """Suggests the driver's free slots as Tune trials."""
 
-    def __init__(self, access: _DriverAccess, common: dict[str, Any]) -> None:
-        _Local.__init__(self, access)
+    def __init__(self, access: DriverAccess, common: dict[str, Any]) -> None:
+        HeldLocally.__init__(self, access)
         Searcher.__init__(self, metric=METRIC, mode="max")
         self.common = common
 
@@ -157,11 +137,11 @@ class CohortSearcher(_Local, Searcher):
         """Nothing: a resumed search starts a fresh Tune run."""
 
 
-class CohortScheduler(_Local, FIFOScheduler):
+class CohortScheduler(HeldLocally, FIFOScheduler):
     """Passes a slot's reports to the driver, and what it decides to the worker."""
 
-    def __init__(self, access: _DriverAccess) -> None:
-        _Local.__init__(self, access)
+    def __init__(self, access: DriverAccess) -> None:
+        HeldLocally.__init__(self, access)
         FIFOScheduler.__init__(self)
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -185,27 +165,36 @@ class CohortScheduler(_Local, FIFOScheduler):
                     ended.undecided,
                     joining,
                 ),
-                on_error=self._not_exchanged,
+                on_error=partial(self._not_exchanged, tune_controller._trial_task_failure),
             )
         return TrialScheduler.STOP if over else TrialScheduler.CONTINUE
 
-    def _not_exchanged(self, trial: Trial, error: Exception) -> None:
-        """Ends the search, unless the worker died: its next step says so, too."""
-        if not isinstance(error, RayActorError):
-            with self.access():
-                raise error
+    def _not_exchanged(
+        self, on_failure: Callable[..., None], trial: Trial, error: Exception
+    ) -> None:
+        """Ends the search, unless the worker died.
+
+        Tune then forgets the step in flight, whose failure would have told it: nobody else does.
+        """
+        if isinstance(error, RayActorError):
+            on_failure(trial, exception=error)
+            return
+        with self.access():
+            raise error
 
 
-class _Watch(_Local, Callback):
+class _Watch(HeldLocally, Callback):
     """Ticks, and tells the driver of slots that closed or failed."""
 
     def __init__(
         self,
-        access: _DriverAccess,
+        access: DriverAccess,
+        signs: Path,
         on_tick: Callable[[], None],
         on_error: Callable[[list[int], str, str], None],
     ) -> None:
         super().__init__(access)
+        self.signs = signs
         self.on_tick, self.on_error = on_tick, on_error
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -222,15 +211,21 @@ class _Watch(_Local, Callback):
     ) -> None:
         path = trial.error_file
         text = Path(path).read_text(encoding="utf-8") if path and Path(path).exists() else ""
-        reason = stop_reason(trial.get_pickled_error() if path else None, text)
+        stacks = stacks_of(self.signs, trial.config["slot"])
+        hung = stacks.read_text(encoding="utf-8", errors="replace") if stacks.exists() else ""
+        reason = stop_reason(trial.get_pickled_error() if path else None, text, bool(hung))
+        if hung:
+            text = f"{hung}no sign of life for {trial.config['patience_s']:g} s"
         with self.access() as driver:
             numbers = driver.lost(trial.config["slot"], reason, text)
             self.on_error(numbers, reason, text)
 
 
-def stop_reason(error: Exception | None, text: str) -> str:
+def stop_reason(error: Exception | None, text: str, hung: bool = False) -> str:
     """Returns the stop reason of a failed worker, by its error and its traceback's text."""
     last = text.strip().rpartition("\n")[2]
+    if hung:
+        return "hung"
     if any(sign in last for sign in OUT_OF_MEMORY):
         return "out_of_memory"
     return "worker_lost" if isinstance(error, RayActorError) else "error"

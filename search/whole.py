@@ -72,6 +72,7 @@ def run_search(
                         plan.levels,
                         settings.cpus_per_trial,
                         session.gpus,
+                        settings.patience_s,
                         watch.tick,
                         watch.failed,
                     )

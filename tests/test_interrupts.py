@@ -109,3 +109,26 @@ def test_worker_killed_in_the_middle(tmp_path: Path) -> None:
         assert search.survivors() == set()
     rows = check_whole(folder, searched=10)
     assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}  # tried again, and done
+
+
+def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path) -> None:
+    """A checkpoint on a file system that does not answer, played by a pipe that nobody fills."""
+    write_space(tmp_path)
+    folder = tmp_path / "runs" / "stuck"
+    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=stuck") as search:
+        reported(search, folder, 3)
+        interrupted(search, folder, signal.SIGTERM, to_group=False)
+    trials = table(folder, "trials").set_index("number")
+    saved = {int(path.parent.name) for path in folder.glob("trials/*/checkpoint-*")}
+    culprit = min(number for number in saved if trials.loc[number, "state"] == "RUNNING")
+    for path in folder.glob(f"trials/{culprit}/checkpoint-*"):
+        path.unlink()
+        os.mkfifo(path)
+    search = run(tmp_path, "name=stuck", "resume=true", "patience_s=5")
+    rows = check_whole(folder, searched=10).set_index("number")
+    assert rows.loc[culprit, "stop_reason"] == "hung"
+    assert set(rows.drop(index=culprit)["state"]) <= {"COMPLETE", "PRUNED"}
+    assert f"hung: trials {culprit}; see trials/{culprit}/error.txt" in search.out
+    where = (folder / "trials" / str(culprit) / "error.txt").read_text()
+    assert "checkpoint.py" in where
+    assert "no sign of life for 5 s" in where

@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import pytest
+from ray.exceptions import RayActorError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from search.tuning import CohortScheduler, CohortSearcher, _DriverAccess
+from search.access import DriverAccess
+from search.tuning import CohortScheduler, CohortSearcher
 from search.verdict import Ended
 from trainable.joining import Joining
 from trainable.report import Report, Stop
@@ -35,9 +38,15 @@ class Controller:
 
     def __init__(self) -> None:
         self.tasks: list[tuple[str, Any]] = []
+        self.errors: list[Any] = []
+        self.failed: list[tuple[Any, Exception]] = []
 
     def _schedule_trial_task(self, trial: Any, method_name: str, args: Any, on_error: Any) -> None:
         self.tasks.append((method_name, args))
+        self.errors.append(on_error)
+
+    def _trial_task_failure(self, trial: Any, exception: Exception) -> None:
+        self.failed.append((trial, exception))
 
 
 class Slot:
@@ -47,8 +56,8 @@ class Slot:
         self.config = {"slot": 1}
 
 
-def access(driver: Any) -> _DriverAccess:
-    return _DriverAccess(driver)
+def access(driver: Any) -> DriverAccess:
+    return DriverAccess(driver)
 
 
 def test_a_slot_opens_at_once_and_empty_so_that_its_worker_starts_while_tpe_asks() -> None:
@@ -84,3 +93,17 @@ def test_the_last_exchange_comes_before_the_end() -> None:
     answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.STOP
     assert controller.tasks == [("exchange", ([1], [1], [], []))]
+
+
+def test_a_worker_that_dies_in_an_exchange_is_a_failure_and_other_errors_end_the_search() -> None:
+    """Tune forgets the step that was to come after, and would wait for this slot for ever."""
+    held, controller, slot = access(Driver()), Controller(), Slot()
+    CohortScheduler(held).on_trial_result(controller, slot, {"reports": [Report(1, 4, 40, {})]})  # pyright: ignore[reportArgumentType]
+    (on_error,) = controller.errors
+    died = RayActorError()
+    on_error(slot, died)
+    assert controller.failed == [(slot, died)]
+    assert held.error is None
+    with pytest.raises(ValueError, match="ours"):
+        on_error(slot, ValueError("ours"))
+    assert str(held.error) == "ours"

@@ -11,8 +11,9 @@ from ray import tune
 from trainable.crew import Crew
 from trainable.data.dataset import Dataset
 from trainable.joining import Joining
+from trainable.watchdog import Watchdog, stacks_of
 
-LONGEST_STEP_S = 30.0  # the sign of life
+LONGEST_STEP_S = 30.0  # the sign of life, where half the patience is not less
 IDLE_S = 0.05  # between two looks for members, with nobody to train
 METRIC = "live"  # Tune wants one number a result; the reports are what counts
 
@@ -21,7 +22,8 @@ class CohortTrial(tune.Trainable):
     """Trains a crew of members, each an own trial of the study, until the search lets it go.
 
     A config holds `slot` (its number), `rungs` (epochs), `members` (of one cohort at most),
-    `folder` (of the run), `threads` and `gpu`.
+    `folder` (of the run), `threads`, `gpu`, `patience_s` (after which a step hangs) and `signs`
+    (folder of the driver's machine that takes the stacks of a worker that hangs).
     """
 
     dataset: Dataset
@@ -35,7 +37,7 @@ class CohortTrial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begins anew in the same process: torch and the data are there already."""
-        self.crew.close()
+        self.cleanup()
         self._begin(new_config)
         return True
 
@@ -45,7 +47,9 @@ class CohortTrial(tune.Trainable):
             raise self.failed
         if not self.crew.live:
             time.sleep(IDLE_S)
-        reports = self.crew.step(time.monotonic() + LONGEST_STEP_S)
+        with self.watchdog:
+            longest = min(LONGEST_STEP_S, self.watchdog.seconds / 2)
+            reports = self.crew.step(time.monotonic() + longest)
         return {"reports": reports, METRIC: len(self.crew.live)}
 
     def exchange(
@@ -64,18 +68,22 @@ class CohortTrial(tune.Trainable):
             joining: members that come, each from its checkpoint if it has one.
         """
         try:
-            self.crew.save(saved)
-            self.crew.retire([*leaving, *saved], well)
-            self.crew.admit(joining)
+            with self.watchdog:
+                self.crew.save(saved)
+                self.crew.retire([*leaving, *saved], well)
+                self.crew.admit(joining)
         except Exception as error:  # noqa: BLE001 - Tune takes note of what `step` raises only
             self.failed = error
 
     def cleanup(self) -> None:
-        """Closes the event files."""
+        """Closes the files."""
         self.crew.close()
+        self.watchdog.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
         self.failed: Exception | None = None
         device = "cuda" if torch.cuda.is_available() and config["gpu"] else "cpu"
         folder, most = Path(config["folder"]), config["members"]
         self.crew = Crew(self.dataset, folder, config["rungs"], device, most)
+        stacks = stacks_of(Path(config["signs"]), config["slot"])
+        self.watchdog = Watchdog(stacks, config["patience_s"])

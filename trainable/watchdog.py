@@ -1,0 +1,54 @@
+"""Ends a process that has given no sign of life for too long, and leaves behind where it hung."""
+
+import faulthandler
+import os
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+def stacks_of(folder: Path, worker: int) -> Path:
+    """Returns the file of the stacks of a worker that hung."""
+    return folder / f"hung-{worker}.txt"
+
+
+class Watchdog:
+    """Watches what happens within its `with` blocks; between them the process may idle.
+
+    A thread below Python watches, so also what never returns to Python is ended, with status 1.
+
+    Args:
+        file: takes the stacks of all threads of a process that hangs; removed by `close` where
+            there is nothing in it. Where its folder is not on this machine: standard error.
+        seconds: a block that takes longer hangs.
+    """
+
+    def __init__(self, file: Path, seconds: float) -> None:
+        self.seconds = seconds
+        self._file = file if file.parent.is_dir() else None
+        self._out = None if self._file is None else self._file.open("wb")
+
+    def __enter__(self) -> Self:
+        out = sys.__stderr__ if self._out is None else self._out
+        assert out is not None
+        faulthandler.dump_traceback_later(self.seconds, exit=True, file=out)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        faulthandler.cancel_dump_traceback_later()
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if self._out is None or self._file is None:
+            return
+        empty = os.fstat(self._out.fileno()).st_size == 0
+        self._out.close()
+        self._out = None
+        if empty:
+            self._file.unlink(missing_ok=True)
