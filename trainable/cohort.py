@@ -78,7 +78,7 @@ class CohortEngine:
         loss, slope = mean_loss_and_slope(self.loss, prediction, y, keep, delta)
         self.model.backward(self.layers, self.grads, slope)
         norm = torch.linalg.vector_norm(self.grads, dim=1)
-        share = torch.div(self.clip, norm.unsqueeze(1) + 1e-6).clamp_(max=1.0)
+        share = torch.div(self.clip, norm.unsqueeze(1) + self.tiny).clamp_(max=1.0)
         torch.mul(self.grads, share, out=self.clipped)
         self._update(i)
         self.taken += 1
@@ -224,6 +224,7 @@ class CohortEngine:
             return torch.tensor(spread, device=self.device, dtype=self.dtype).unsqueeze(1)
 
         self.clip = column([c.optimizer.clip for c in self.configs])
+        self.tiny = column([1e-6] * len(self.configs))
         self.delta = column([c.loss.delta for c in self.configs])
 
     def _factors(self) -> None:

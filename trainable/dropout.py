@@ -33,6 +33,7 @@ class Dropout:
         self.widths, self.device, self.dtype = list(widths), device, dtype
         self.draws: list[torch.Generator] = []
         self.shares: list[float] = []
+        self.kept: list[tuple[Tensor, Tensor]] = []  # what a kept number reaches, and its factor
         self.block = torch.empty(0)
         self.views: list[list[Tensor]] = []
 
@@ -41,13 +42,19 @@ class Dropout:
         for config in configs:
             draw = torch.Generator(device=self.device).manual_seed(config.train.seed)
             self.draws.append(draw)
-            self.shares.append(round(config.model.dropout * LEVELS) / LEVELS)
+            share = round(config.model.dropout * LEVELS) / LEVELS
+            self.shares.append(share)
+            # Tensors: torch would make them of numbers, and convert those, each time.
+            threshold = torch.tensor(int(share * LEVELS) - LEVELS // 2, dtype=torch.int16)
+            factor = torch.tensor(1 / (1 - share), dtype=self.dtype)
+            self.kept.append((threshold.to(self.device), factor.to(self.device)))
         self.views = []
 
     def compact(self, rows: list[int]) -> None:
         """Goes on with these members only, in this order."""
         self.draws = [self.draws[k] for k in rows]
         self.shares = [self.shares[k] for k in rows]
+        self.kept = [self.kept[k] for k in rows]
         if self.views:
             batch = self.views[0][0].shape[1]
             self._lay_out(self.block[:, rows], batch)
@@ -103,5 +110,6 @@ class Dropout:
             if share:
                 drawn.random_(-(2**63), None, generator=draw)
                 factors = self.block[:, k]
-                torch.ge(numbers, int(share * LEVELS) - LEVELS // 2, out=factors)
-                factors.mul_(1 / (1 - share))
+                threshold, factor = self.kept[k]
+                torch.ge(numbers, threshold, out=factors)
+                factors.mul_(factor)

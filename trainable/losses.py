@@ -5,6 +5,7 @@ Predictions are raw; targets are returns divided by their training standard devi
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -92,7 +93,15 @@ def mean_loss_and_slope(
     check_shapes(prediction, target)
     value, slope = loss.both(prediction, target, delta)
     if keep is None:
-        return value.mean(-1), slope / prediction.shape[-1]
+        rows = _number(value.shape[-1], value.device, value.dtype)
+        return value.sum(-1).div_(rows), slope / rows
     count = keep.sum(-1, keepdim=True).clamp(min=1)
     value, slope = value.masked_fill(~keep, 0), slope.masked_fill(~keep, 0)
     return value.sum(-1) / count.squeeze(-1), slope / count
+
+
+@cache
+def _number(value: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """A number as a tensor: torch would make one of it, and convert that, each time."""
+    with torch.inference_mode(False):  # it is also used where gradients are asked for
+        return torch.tensor(value, device=device, dtype=dtype)
