@@ -99,9 +99,11 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
     """Returns what the live display of a search shows, as far as the run folder tells it."""
     run, rows = status.run, status.rows
     searched = [row for row in rows if row.kind in SEARCHED]
+    numbers = [row.number for row in searched]
     begun = datetime.fromisoformat([run["started"], *run["resumed"]][-1])
     end = now if status.driver is not None else status.latest or begun
     best = leading(status).head(1).to_dict("records")
+    mine = status.epochs.query("number in @numbers", local_dict={"numbers": numbers})
     return Snapshot(
         name=run["name"],
         total=run["settings"]["trials"],
@@ -116,8 +118,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         periods=run["data"]["validation_periods"],
         period_name="bars" if run["data"]["intraday"] else "days",
         rungs=tuple(
-            RungState(level, int((status.epochs["epoch"] == level).sum()), None)
-            for level in run["rungs"]
+            RungState(level, int((mine["epoch"] == level).sum()), None) for level in run["rungs"]
         ),
     )
 
@@ -142,7 +143,7 @@ def leading(status: Status) -> pd.DataFrame:
 def show(status: Status, folder: Path, top: int, console: Console) -> None:
     """Prints who drives the run, what the live display shows, and the leading trials."""
     now = datetime.now(UTC)
-    console.print(Text(_driven(status, folder, now)))
+    console.print(Text(_driven(status, folder, now)), soft_wrap=True)  # a command to copy
     console.print(render(snapshot(status, now)))
     first = leading(status).head(top)
     if len(first):
