@@ -155,7 +155,8 @@ def places(
     A shape goes to the slot that trains most of it, since one full cohort costs less than two
     halves; a slot that is less than half full also takes shapes of others. A cohort of one trains
     beside others, one at a time: two would gain nothing from each other, and both end later. An
-    empty slot takes a group of suspects, all of it, before anybody else.
+    empty slot takes a group of suspects, all of it, before anybody else; one that has such a group
+    takes nobody while another waits.
 
     Args:
         waiting: how many wait of each group, the first to come first.
@@ -166,6 +167,8 @@ def places(
     groups = [key.suspects for key in waiting if key.suspects is not None]
     if groups and not here:
         return {key: count for key, count in waiting.items() if key.suspects == groups[0]}
+    if groups and any(key.suspects is not None for key in here):
+        return {}  # the next group follows when this one has ended
     trusted = [key for key in waiting if key.suspects is None]
     free = members - sum(here.values())
     taken: dict[Key, int] = {}

@@ -84,6 +84,8 @@ def test_who_may_have_broken_its_worker_has_an_empty_slot_with_its_group() -> No
     assert places({REST: 9}, {}, {}, 8) == {REST: 9}  # a group stays together
     assert places({ONE: 1, A: 3}, {B: 1}, {}, 8) == {A: 3}
     assert places({ONE: 1}, {B: 1}, {}, 8) == {}
+    assert places({ONE: 1, A: 3}, {REST: 1}, {}, 8) == {}  # so that its turn comes
+    assert places({A: 3}, {REST: 1}, {}, 8) == {A: 3}
 
 
 def test_cohorts_of_one_train_beside_others_one_in_a_slot() -> None:

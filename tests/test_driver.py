@@ -1,97 +1,18 @@
 """The driver without Ray: kept, judged, stored, in this order; killed and taken up anywhere."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import optuna
 import pytest
 
-from search.cohorts import Sizes
 from search.driver import Driver
-from search.folder import RunFolder
-from search.merge import Scored
-from search.pruning import Judge
 from search.results import Results
-from search.study import Asked, SearchStudy
+from search.study import Asked
 from search.verdict import Verdict
+from tests.rigs import LEVELS, SCORED, Rig, filled, report
 from trainable.errors import UserError
-from trainable.report import Report, Stop
-
-DAYS = np.arange("2020-01-01", "2020-02-10", dtype="datetime64[D]").astype("datetime64[ns]")
-SCORED = Scored(DAYS, DAYS, np.full(len(DAYS), "A", dtype=object))
-LEVELS = (1, 4)
-
-
-def space(trial: optuna.Trial) -> dict:
-    trial.suggest_float("optimizer/lr", 1e-4, 1e-1, log=True)
-    return {"model/name": "mlp", "model/hidden_dims": "8"}
-
-
-class Asker:
-    """Asks when it is called: a `Prefetcher` without its thread."""
-
-    def __init__(self, study: SearchStudy, budget: int) -> None:
-        self.study, self.budget = study, budget
-        self.error: Exception | None = None
-        self.busy = False
-        self.ready: list[Asked] = []
-        self.held: list[int] = []
-
-    def _ask(self) -> Asked:
-        self.budget -= 1
-        return self.study.ask(space)
-
-    def want(self, n: int) -> None:
-        if self.error is not None:
-            raise self.error
-
-    def hold(self, n: int) -> None:
-        self.held.append(n)
-
-    def take(self, n: int) -> list[Asked]:
-        while len(self.ready) < n and self.budget > 0:
-            self.ready.append(self._ask())
-        taken, self.ready = self.ready[:n], self.ready[n:]
-        return taken
-
-    @property
-    def exhausted(self) -> bool:
-        return not self.ready and self.budget <= 0
-
-    def close(self) -> list[Asked]:
-        left, self.ready, self.budget = self.ready, [], 0
-        return left
-
-
-class Rig:
-    """A study in memory, a run folder, and as many drivers, one after another, as a test wants."""
-
-    def __init__(self, path: Path) -> None:
-        self.folder = RunFolder.create(path, "run")
-        self.study = SearchStudy.create(None, "run", seed=0)
-        self.asker = Asker(self.study, 0)
-        self.large = False  # models have a slot each
-
-    def driver(
-        self, trials: int, *, slots: int = 1, members: int = 4, seeds: int = 3, untold: int = 16
-    ) -> Driver:
-        """A driver that takes up whatever there is; nobody is cut by a rung before five values."""
-        judge = Judge(LEVELS, DAYS, 252.0)
-        left = trials - self.study.searched
-        self.asker = Asker(self.study, left)
-        asker: Any = self.asker
-        sizes = Sizes(slots, untold, members)
-        results = Results(self.folder, SCORED)
-        return Driver(
-            self.study, judge, results, asker, sizes, seeds, lambda asked: 7, LEVELS[-1],
-            why_alone=lambda config: "too large" if self.large else None,
-        )  # fmt: skip
-
-    def ends(self) -> dict[int, tuple[str, str | None]]:
-        return {row.number: (row.state, row.reason) for row in self.study.rows()}
+from trainable.report import Stop
 
 
 @pytest.fixture
@@ -99,27 +20,6 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     made = Rig(tmp_path)
     yield made
     made.folder.close()
-
-
-def report(number: int, epoch: int, stop: Stop | None = None, **values: float) -> Report:
-    rng = np.random.default_rng((number, epoch))
-    known = {"val_loss": 1 / epoch + number / 1000, "sharpe": number + epoch / 10, "ic": 0.01}
-    return Report(
-        number,
-        epoch,
-        steps=10 * epoch,
-        values={**known, **values},
-        seconds=0.5,
-        net_returns=rng.normal(0.001, 0.01, len(DAYS)),
-        stop=stop,
-    )
-
-
-def filled(driver: Driver) -> tuple[int, list[int]]:
-    """Opens a slot and fills it; returns it with its members."""
-    slot = driver.open()
-    assert slot is not None
-    return slot, [asked.number for asked in driver.fill(slot)]
 
 
 def finish_all(driver: Driver) -> None:
@@ -236,107 +136,6 @@ def test_seeds_are_added_once_for_each_finished_configuration(rig: Rig) -> None:
     again = rig.driver(trials=2, seeds=3)
     assert again.finished
     assert len(rig.study.rows()) == 6
-
-
-def test_pruned_and_failed_configurations_get_no_seeds(rig: Rig) -> None:
-    driver = rig.driver(trials=2)
-    slot, _ = filled(driver)
-    driver.take(slot, [report(0, 1, Stop("collapsed", {}))])
-    assert driver.lost(slot, "error", "Traceback\nValueError: 3\n") == [1]
-    assert driver.finished
-    assert len(rig.study.rows()) == 2
-
-
-def test_after_an_error_each_is_tried_alone_and_only_the_culprits_fail(rig: Rig) -> None:
-    driver = rig.driver(trials=2, seeds=1)
-    slot, _ = filled(driver)
-    driver.take(slot, [report(0, 1)])
-    assert driver.lost(slot, "error", "Traceback …\nValueError: 3\n") == []
-    slot, numbers = filled(driver)
-    assert numbers == [0]
-    assert driver.results.last_epoch(0) == 1
-    assert driver.fill(slot) == []  # nobody joins one who is tried alone
-    driver.take(slot, [report(0, 4, Stop("completed"))])
-    assert [asked.number for asked in driver.fill(slot)] == [1]
-    assert driver.lost(slot, "error", "Traceback …\nValueError: 3\n") == [1]
-    assert driver.lost(slot, "error", "again") == []
-    assert rig.ends() == {0: ("COMPLETE", "completed"), 1: ("FAIL", "error")}
-    assert rig.study.rows()[1].evidence == {"error": "ValueError: 3"}
-    assert driver.finished
-
-
-@pytest.mark.parametrize("culprit", [0, 5, 7])
-@pytest.mark.parametrize("reason", ["error", "out_of_memory"])
-def test_after_an_error_a_cohort_is_parted_until_only_the_culprit_fails(
-    rig: Rig, culprit: int, reason: str
-) -> None:
-    driver = rig.driver(trials=8, members=8, seeds=1)
-    tried, failed = [], []
-    while not driver.finished:
-        slot, numbers = filled(driver)
-        tried.append(len(numbers))
-        while driver.running[slot]:
-            members = sorted(driver.running[slot])
-            if culprit in members:
-                failed += driver.lost(slot, reason, "Traceback …\nValueError: 3\n")
-                break
-            epochs = {n: driver.results.last_epoch(n) + 1 for n in members}
-            ends = {n: Stop("completed") if e == LEVELS[-1] else None for n, e in epochs.items()}
-            driver.take(slot, [report(n, e, ends[n], sharpe=1.0) for n, e in epochs.items()])
-        else:
-            driver.closed(slot)
-    assert failed == [culprit]
-    ends = rig.ends()
-    assert ends.pop(culprit) == ("FAIL", reason)
-    assert set(ends.values()) == {("COMPLETE", "completed")}
-    assert sorted(tried) == [1, 1, 2, 2, 4, 4, 8]
-    assert driver.seating.most == (1 if reason == "out_of_memory" else sys.maxsize)
-
-
-def test_who_trains_on_after_an_error_is_trusted_and_may_have_company(rig: Rig) -> None:
-    driver = rig.driver(trials=4, seeds=1, untold=2)
-    slot, numbers = filled(driver)
-    assert numbers == [0, 1]
-    assert driver.lost(slot, "error", "ValueError") == []
-    slot, numbers = filled(driver)
-    assert numbers == [0]
-    assert driver.fill(slot) == []
-    driver.take(slot, [report(0, 1)])
-    assert driver.seating.suspects.keys() == {1}
-    assert [joining.number for joining in driver.fill(slot)] == [2, 3]
-    other, numbers = slot, [1]
-    driver.take(other, [report(n, 1, Stop("nan_explosion")) for n in (0, 2, 3)])
-    assert [joining.number for joining in driver.fill(slot)] == numbers
-
-
-def test_when_memory_ran_out_slots_take_half_as_many(rig: Rig) -> None:
-    driver = rig.driver(trials=12, members=6, seeds=1)
-    slot, numbers = filled(driver)
-    assert len(numbers) == 6
-    assert driver.lost(slot, "out_of_memory", "OutOfMemoryError: CUDA") == []
-    seated = []
-    while not driver.finished:
-        slot, numbers = filled(driver)
-        seated.append(len(numbers))
-        driver.take(slot, [report(n, 1, Stop("nan_explosion")) for n in numbers])
-        driver.closed(slot)
-    assert seated == [3, 3, 3, 3]
-
-
-def test_members_of_a_lost_worker_go_on_until_they_are_lost_again_and_again(rig: Rig) -> None:
-    driver = rig.driver(trials=2, seeds=1)
-    for turn in range(4):  # progress in between: nobody is to blame
-        slot, numbers = filled(driver)
-        assert numbers == [0, 1]
-        if turn < 2:
-            driver.take(slot, [report(n, turn + 1, sharpe=1.0) for n in numbers])
-        assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == []
-    slot, numbers = filled(driver)
-    assert numbers == [0]  # three times at the same epoch: alone
-    assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == [0]
-    slot, numbers = filled(driver)
-    driver.take(slot, [report(1, 4, Stop("completed"))])
-    assert rig.ends() == {0: ("FAIL", "worker_lost"), 1: ("COMPLETE", "completed")}
 
 
 def test_resume_adds_only_the_seeds_that_are_missing(
