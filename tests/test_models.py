@@ -156,10 +156,11 @@ def test_batched_backward_with_dropout_is_autograds(name: str, norm: bool, dims:
     kept = [torch.rand(K, B, width, generator=draw) > 0.4 for width in batched.widths]
     keep = [rows.double() / 0.6 for rows in kept]
     leaves = {n: p.clone().requires_grad_() for n, p in parts.items()}
+    x = batched.prepare(x)
     (batched.forward(batched.layers(leaves), x, keep) * slope).sum().backward()
 
     layers = batched.layers(parts)
-    batched.forward(layers, batched.prepare(x), keep, tape=True)
+    batched.forward(layers, x, keep, tape=True)
     flat = torch.empty(K, batched.size, dtype=torch.float64)
     batched.backward(layers, flat, slope)
     expected = torch.cat([_grad(leaf).flatten(1) for leaf in leaves.values()], dim=1)

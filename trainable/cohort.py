@@ -130,8 +130,8 @@ class CohortEngine:
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
         """Maps x [m, W, F] to predictions [K, m], without dropout."""
-        flat = x.flatten(1)
-        everyone = flat.expand(len(self.p), *flat.shape)
+        inputs = self.prepare(x)
+        everyone = inputs.expand(len(self.p), *inputs.shape)
         return self.model.forward(self.layers, everyone)[: len(self.configs)]
 
     def weights(self, member: int) -> dict[str, Tensor]:

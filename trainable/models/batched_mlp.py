@@ -73,7 +73,7 @@ class BatchedMlp:
         return Layers.of(parts, len(self.widths), self.norm)
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Returns inputs [..., D] as `forward` takes them when it is to remember: normalised."""
+        """Returns inputs [..., D] as `forward` takes them: normalised, which needs no weight."""
         return normalise(x).rows if self.norm else x
 
     def forward(
@@ -87,7 +87,7 @@ class BatchedMlp:
 
         Args:
             layers: of the members.
-            x: inputs, windows flattened; with `tape` they are prepared.
+            x: prepared inputs, windows flattened.
             keep: factors of dropout (0 or 1/(1−p)), [K, B, width] a hidden layer; None: no dropout.
             tape: remember what `backward` needs, until the next time.
         """
@@ -96,9 +96,6 @@ class BatchedMlp:
             self._find_places(layers, x)
             outs = [place.outs for place in self._places]
         saved: list[Taped] = []
-        if not tape:
-            shared = x.stride(0) == 0  # one input for everyone
-            x = self.prepare(x[:1]).expand_as(x) if shared else self.prepare(x)
         x = alike(x)
         for i, layer in enumerate(layers.hidden):
             inputs, out, normed, gate = x, outs[i], None, None
