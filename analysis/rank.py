@@ -14,8 +14,8 @@ from rich.text import Text
 
 from analysis.load import Run, load_run
 from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
-from trainable.errors import UserError, status_of
-from trainable.options import asks_for_help, parse, print_help
+from trainable.commands import parse_after_run, status_of
+from trainable.errors import UserError
 
 USAGE = "python -m analysis.rank runs/NAME [key=value …]"
 NARROWEST = 100
@@ -109,15 +109,13 @@ def baseline_table(known: Sequence[Row]) -> Table:
 
 
 def _rank(words: Sequence[str]) -> int:
-    if asks_for_help(words):
-        print_help(RankSettings, USAGE)
+    given = parse_after_run(RankSettings, words, USAGE)
+    if given is None:
         return 0
-    if not words or "=" in words[0]:
-        raise UserError(f"no run folder named; usage: {USAGE}")
-    settings = parse(RankSettings, words[1:])
+    folder, settings = given
     if settings.top < 1:
         raise UserError(f"top={settings.top}: expected at least 1")
-    show(load_run(words[0]), settings.top, _console())
+    show(load_run(folder), settings.top, _console())
     return 0
 
 

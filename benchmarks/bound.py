@@ -26,7 +26,8 @@ from benchmarks import machine
 from search import lessons
 from search.lessons import Seen
 from search.sampler import Sampler
-from trainable.errors import UserError, status_of
+from trainable.commands import status_of
+from trainable.errors import UserError
 
 IN_FLIGHT = 16
 NOISE = {1: 1.0, 10: 0.5}  # standard deviations of a Sharpe ratio after so many epochs

@@ -46,7 +46,8 @@ from search.settings import settings_from
 from search.space_source import load_space
 from search.study import SearchStudy
 from search.whole import run_search
-from trainable.errors import look_up, status_of
+from trainable.commands import status_of
+from trainable.errors import look_up
 
 BARS, SYMBOLS, SEED = 1000, 20, 0
 PLACES = 2  # cohorts at once without Ray, as on two cores

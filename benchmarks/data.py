@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks import machine, memory
+from trainable.commands import status_of
 from trainable.config import DataConfig
 from trainable.data.build import build_dataset
 from trainable.data.panel import read_panel
@@ -34,7 +35,6 @@ from trainable.data.quality import checked
 from trainable.data.reading import open_table
 from trainable.data.settings import DataSettings
 from trainable.data.view import make_view
-from trainable.errors import status_of
 
 PIECE = 250  # days generated at a time
 GATHERED = 100_000  # windows drawn, in batches

@@ -27,7 +27,8 @@ from benchmarks.sides import (
     peer_findings,
     warmup_of,
 )
-from trainable.errors import UserError, status_of
+from trainable.commands import status_of
+from trainable.errors import UserError
 
 DEFAULT_TRIALS = 128  # of the peer's default, which takes too long for the full count
 

@@ -23,13 +23,14 @@ from benchmarks import machine
 from benchmarks.memory import peak
 from benchmarks.usual import by_index, from_loader, usual
 from trainable.calibration import best_size
+from trainable.commands import status_of
 from trainable.config import TrialConfig, from_params
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 from trainable.data.view import View, make_view
-from trainable.errors import UserError, status_of
+from trainable.errors import UserError
 from trainable.member import Ticket
 from trainable.ranges import hidden_dims
 from trainable.training import Training

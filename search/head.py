@@ -15,7 +15,6 @@ import sys
 import tempfile
 from math import ceil
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from search.settings import SearchSettings
@@ -98,12 +97,7 @@ class Head:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is None:
             return
         try:

@@ -9,7 +9,7 @@ from search.arguments import with_stored
 from search.head import Head
 from search.settings import SearchSettings, help_for_search, settings_from
 from search.space_source import load_space
-from trainable.errors import status_of
+from trainable.commands import status_of
 from trainable.options import asks_for_help
 
 INTERRUPTED = 130

@@ -24,9 +24,9 @@ from search.progress import Snapshot, duration, render
 from search.rungs import RungState
 from search.storage import name_of, open_to_read
 from search.trials import SEARCHED, TrialRow, row_of
-from trainable.errors import UserError, status_of
+from trainable.commands import parse_after_run, status_of
+from trainable.errors import UserError
 from trainable.json_file import read_json
-from trainable.options import asks_for_help, parse, print_help
 
 USAGE = "python -m search.status runs/NAME [key=value …]"
 COLUMNS = ("number", "epoch", "val_loss", "sharpe")
@@ -62,16 +62,13 @@ class Status:
 
 def main(argv: Sequence[str]) -> int:
     """Prints how the search stands; returns the exit status."""
-    if asks_for_help(argv):
-        print_help(StatusSettings, USAGE)
+    given = parse_after_run(StatusSettings, argv, USAGE)
+    if given is None:
         return 0
-    if not argv or "=" in argv[0]:
-        raise UserError(f"no run folder named; usage: {USAGE}")
-    settings = parse(StatusSettings, argv[1:])
+    folder, settings = given
     if settings.top < 0:
         raise UserError(f"top={settings.top}: expected at least 0")
-    status = read_status(Path(argv[0]), settings.storage)
-    show(status, Path(argv[0]), settings.top, Console(highlight=False))
+    show(read_status(folder, settings.storage), folder, settings.top, Console(highlight=False))
     return 0
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainings import best, config, final, finish, market, narrow, tickets, trained
-from trainable import evaluation
+from tests.trainings import best, config, final, finish, narrow, tickets, trained
 from trainable.config import TrialConfig
 from trainable.engine import StepResult
 from trainable.losses import LOSSES
@@ -128,63 +127,6 @@ def told(reports: list[Report], number: int) -> list[dict[str, float | None]]:
     timing = ("steps_per_s", "tokens_per_s")
     mine = [report.values for report in reports if report.number == number]
     return [{n: v for n, v in values.items() if n not in timing} for values in mine]
-
-
-@pytest.mark.parametrize("dims", ["8-4", "64-32-16"])
-def test_float32_result_is_bit_identical_for_every_cohort_size(dims: str) -> None:
-    configs = dropping(16, model__hidden_dims=dims, train__batch_size=32)
-    _, everyone = trained(configs, market())
-    full = Training(tickets(configs), market())
-    finish(full)
-    for k in (1, 2, 3, 5, 8, 11):
-        members, reports = trained(configs[:k], market())
-        for number, member in members.items():
-            assert torch.equal(best(member), best(full.ended[number]))
-            assert told(reports, number) == told(everyone, number)
-
-
-@pytest.mark.parametrize("dims", ["7-3", "30", "31-17"])
-@pytest.mark.parametrize("batch", [13, 16])
-def test_odd_sizes_do_not_let_the_place_in_memory_show(dims: str, batch: int) -> None:
-    """Small products are summed in another order where a member begins between two borders."""
-    configs = dropping(9, model__hidden_dims=dims, train__batch_size=batch, train__epochs=1)
-    everyone, _ = trained(configs, market())
-    for chosen in ([0], [4, 2], [8, 1, 3, 5, 7]):
-        members, _ = trained([configs[k] for k in chosen], market())
-        for k, member in members.items():
-            assert torch.equal(best(member), best(everyone[chosen[k]]))
-
-
-def test_rows_predicted_at_once_do_not_depend_on_the_cohorts_size(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The last bits of a matrix product depend on its number of rows."""
-    monkeypatch.setattr(evaluation, "ROWS", 290)
-    blocks: list[list[int]] = []
-    for configs in (dropping(1), dropping(16)):
-        training = Training(tickets(configs), narrow())
-        predict = training.engine.predict
-        sizes: list[int] = []
-
-        def counting(x: torch.Tensor, predict: Any = predict, sizes: Any = sizes) -> torch.Tensor:
-            sizes.append(len(x))
-            return predict(x)
-
-        training.engine.predict = counting  # type: ignore[method-assign]
-        training.advance()
-        blocks.append(sizes)
-    assert blocks[0] == blocks[1]
-    assert blocks[0][0] == 290
-
-
-def test_result_does_not_depend_on_who_the_neighbours_are() -> None:
-    configs = dropping(6)
-    alone, reports = trained([configs[4]], narrow())
-    for others in ([0, 4], [4, 1, 2], [5, 3, 4, 0, 1]):
-        members, both = trained([configs[k] for k in others], narrow())
-        place = others.index(4)
-        assert torch.equal(best(members[place]), best(alone[0]))
-        assert told(both, place) == told(reports, 0)
 
 
 def test_a_targets_zero_counts_without_a_dead_zone_whatever_the_neighbours_have() -> None:

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import optuna
@@ -12,11 +11,9 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.trial import TrialState
 
 from search.byhand import check_used, contains, describe
-from search.feasibility import Feasibility
-from search.lessons import TOLD_LIMIT, TOLD_STEP, Seen, lesson, view_of
+from search.lessons import Seen
 from search.sampler import Sampler
 from search.study import SearchStudy
 from search.trials import derive_seed
@@ -95,72 +92,6 @@ def test_exploding_trials_become_rare(batch: int, slots: int, late: bool) -> Non
     runs = [explosions(seed, batch, slots, late) for seed in range(5)]
     assert np.mean([run[:16] for run in runs]) > 0.35  # random: about half of the range
     assert np.mean([run[-32:] for run in runs]) < 0.05
-
-
-def made(number: int, **changes: object) -> Seen:
-    seen = Seen(number, {"a": 0.5}, {"a": FloatDistribution(0.0, 1.0)}, {}, "PRUNED", "asha_rung")
-    return replace(seen, **changes)  # pyright: ignore[reportArgumentType]
-
-
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"reports": {1: 0.2}}, TrialState.PRUNED),
-        ({"reason": "nan_explosion", "state": "PRUNED"}, TrialState.PRUNED),
-        ({"reason": "collapsed"}, TrialState.PRUNED),
-        ({"reason": "completed", "state": "COMPLETE", "value": 1.0}, TrialState.COMPLETE),
-        ({"reason": "completed", "state": "COMPLETE", "value": None}, None),
-        ({"reason": "worker_lost", "state": "FAIL"}, None),
-        ({"reason": "out_of_memory", "state": "FAIL", "reports": {1: 0.2}}, None),
-        ({"reason": "time_budget"}, None),
-        ({"reason": "time_budget", "reports": {1: 0.2}}, TrialState.PRUNED),
-    ],
-)
-def test_lessons(changes: dict, expected: TrialState | None) -> None:
-    assert lesson(made(0, **changes)) is expected
-
-
-def told(n: int) -> list[Seen]:
-    rng = np.random.default_rng(3)
-    return [
-        made(i, state="COMPLETE", reason="completed", value=float(rng.normal()))
-        if i % 4
-        else made(i, reports={1: float(rng.normal())})
-        for i in range(n)
-    ]
-
-
-def test_the_view_holds_the_best_and_the_newest() -> None:
-    trials = told(3 * TOLD_LIMIT)
-    view = {seen.number for seen in view_of(trials)}
-    assert len(view) == TOLD_LIMIT
-    assert set(range(2500, 3000)) <= view
-    completed = [seen for seen in trials[:2500] if seen.value is not None]
-    best = sorted(completed, key=lambda seen: -(seen.value or 0.0))[: TOLD_LIMIT // 2]
-    assert {seen.number for seen in best} <= view
-
-
-def test_the_view_puts_pruned_after_complete_and_numeric_failures_last() -> None:
-    pruned = [made(i, reports={1: 1.0}) for i in range(400)]
-    deeper = [made(400 + i, reports={1: 0.0, 4: -1.0}) for i in range(200)]
-    failed = [made(600 + i, reason="nan_explosion", reports={16: 9.0}) for i in range(200)]
-    done = [made(800 + i, reason="completed", state="COMPLETE", value=-5.0) for i in range(200)]
-    newest = [made(1000 + i, reports={1: 0.0}) for i in range(500)]
-    view = {seen.number for seen in view_of([*pruned, *deeper, *failed, *done, *newest])}
-    assert set(range(800, 1500)) <= view
-    assert set(range(400, 600)) <= view
-    assert not view & set(range(600, 800))
-    falling = [made(i, state="COMPLETE", reason="completed", value=-float(i)) for i in range(1500)]
-    assert set(range(500)) <= {seen.number for seen in view_of(falling)}
-
-
-@pytest.mark.parametrize("n", [0, 1, TOLD_LIMIT - 1, TOLD_LIMIT, 1249, 1250, 2777])
-def test_the_view_is_bounded_and_only_cut_now_and_then(n: int) -> None:
-    view = view_of(told(n))
-    assert len({seen.number for seen in view}) == len(view) <= min(n, TOLD_LIMIT + TOLD_STEP - 1)
-    if n > TOLD_LIMIT:
-        cut = n - (n - TOLD_LIMIT) % TOLD_STEP
-        assert {seen.number for seen in view_of(told(cut))} <= {seen.number for seen in view}
 
 
 def test_a_loaded_sampler_suggests_what_a_live_one_does() -> None:
@@ -273,57 +204,6 @@ def test_seeds_are_mixed_and_stable() -> None:
     seeds = {derive_seed(a, b, c) for a in range(5) for b in range(2) for c in range(50)}
     assert len(seeds) == 500
     assert all(0 <= seed < 2**31 for seed in seeds)
-
-
-def at(number: int, lr: float, **changes: object) -> Seen:
-    params = {"optimizer/lr": lr, "model/dims": "abc"[number % 3]}
-    spaces = {
-        "optimizer/lr": FloatDistribution(1e-6, 1e2, log=True),
-        "model/dims": CategoricalDistribution(["a", "b", "c"]),
-    }
-    return replace(made(number, params=params, distributions=spaces), **changes)  # pyright: ignore[reportArgumentType]
-
-
-def test_feasibility_finds_the_edge_of_what_trains() -> None:
-    rates = 10.0 ** np.random.default_rng(0).uniform(-6, 2, 60)
-    trials = [
-        at(i, lr, reason="nan_explosion") if lr > 1e-2 else at(i, lr, reports={1: 0.1})
-        for i, lr in enumerate(rates)
-    ]
-    edge = Feasibility(trials)
-    assert edge.failure({"optimizer/lr": 1.0, "model/dims": "a"}) > 0.95
-    assert edge.failure({"optimizer/lr": 1e-4, "model/dims": "b"}) < 0.05
-    # A conditional parameter may be missing.
-    assert edge.failure({"optimizer/lr": 1.0}) > 0.95
-
-
-def test_feasibility_leaves_out_trials_stopped_before_failures_show() -> None:
-    failed = [at(i, 1.0, reason="nan_explosion", reports={1: 0.9}) for i in range(5)]
-    cut = [at(5 + i, 1.0, reports={1: 0.5}) for i in range(50)]
-    lasted = [at(55 + i, 1e-4, reports={1: 0.9, 4: 0.9}) for i in range(5)]
-    assert Feasibility([*failed, *cut, *lasted]).failure({"optimizer/lr": 1.0}) > 0.9
-
-
-def test_feasibility_claims_nothing_from_little() -> None:
-    always = [at(i, 1.0, reason="nan_explosion") for i in range(50)]
-    for told_so_far in ([], always, always[:3]):
-        edge = Feasibility(told_so_far)
-        assert not edge.known
-        assert edge.failure({"optimizer/lr": 1.0}) == 0.0
-
-
-def test_feasibility_gives_the_base_rate_where_failures_have_no_cause() -> None:
-    rng = np.random.default_rng(1)
-    trials = [
-        at(i, 10.0 ** rng.uniform(-6, 2), reason="collapsed" if rng.random() < 0.2 else "asha_rung")
-        for i in range(400)
-    ]
-    trials = [
-        seen if seen.reason == "collapsed" else replace(seen, reports={1: 0.0}) for seen in trials
-    ]
-    edge = Feasibility(trials)
-    for lr in (1e-5, 1e-2, 10.0):
-        assert edge.failure({"optimizer/lr": lr, "model/dims": "a"}) == pytest.approx(0.2, abs=0.1)
 
 
 def test_more_than_a_thousand_trials_may_end_in_batches() -> None:

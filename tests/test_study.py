@@ -6,7 +6,6 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,6 @@ from hypothesis import strategies as st
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from search.prefetch import Prefetcher
 from search.storage import name_of, repair_journal
 from search.study import SearchStudy, TrialRow
 from trainable.errors import UserError
@@ -424,66 +422,3 @@ def test_threads_share_a_study(log: Path) -> None:
     rows = SearchStudy.open(log, "run").rows()
     assert [row.number for row in rows] == list(range(24))
     assert counts(study) == {("COMPLETE", "completed"): 24}
-
-
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def test_prefetching_stops_at_the_wish_the_budget_and_the_trials_in_flight() -> None:
-    study = SearchStudy.create(None, "run", seed=0)
-    with Prefetcher(study, space, budget=10, in_flight=6) as ahead:
-        assert ahead.take(3) == []
-        ahead.want(4)
-        wait_until(lambda: study.searched == 4)
-        taken = ahead.take(3)
-        assert [asked.number for asked in taken] == [0, 1, 2]
-        wait_until(lambda: study.searched == 6)  # six in flight, ready ones included
-        time.sleep(0.05)
-        assert study.searched == 6
-        for asked in taken:
-            study.finish(asked.number, "PRUNED", "asha_rung")
-        taken = ahead.take(2)
-        wait_until(lambda: study.searched == 9)
-        for asked in taken:
-            study.finish(asked.number, "PRUNED", "asha_rung")
-        ahead.want(9)
-        wait_until(lambda: study.searched == 10)
-        assert not ahead.exhausted
-        left = ahead.take(9)
-        assert ahead.exhausted
-    assert [asked.number for asked in left] == [5, 6, 7, 8, 9]
-    assert study.untold == 5
-
-
-def test_prefetching_raises_what_the_space_raised_once() -> None:
-    study = SearchStudy.create(None, "run", seed=0)
-
-    def moody(trial: optuna.Trial) -> dict:
-        if study.searched == 2:
-            raise UserError("spaces/moody.py:3: no")
-        return space(trial)
-
-    with Prefetcher(study, moody, budget=9, in_flight=16) as ahead:
-        ahead.want(3)
-        wait_until(lambda: ahead._error is not None)
-        assert len(ahead.take(5)) == 2
-        for ask in (ahead.take, ahead.want):
-            with pytest.raises(UserError, match=r"moody.py:3"):
-                ask(1)
-        assert ahead.exhausted
-    assert study.searched == 2
-
-
-def test_closing_hands_back_what_was_not_taken() -> None:
-    study = SearchStudy.create(None, "run", seed=0)
-    ahead = Prefetcher(study, space, budget=9, in_flight=16)
-    ahead.want(3)
-    wait_until(lambda: study.searched == 3)
-    left = ahead.close()
-    assert [asked.number for asked in left] == [0, 1, 2]
-    assert ahead.close() == []
-    assert ahead.exhausted

@@ -1,7 +1,6 @@
 """Errors that are for the person at the keyboard, and look-ups that help with a misspelt name."""
 
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -13,15 +12,6 @@ class UserError(Exception):
 
     A command prints it as `error: …` and exits with status 2, without a traceback (`status_of`).
     """
-
-
-def status_of(command: Callable[[], int]) -> int:
-    """Runs a command; returns its exit status: 2 after a `UserError`, printed on stderr."""
-    try:
-        return command()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
 
 
 def unknown(what: str, name: str, available: Iterable[str]) -> UserError:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from trainable.commands import status_of
 from trainable.config import TrialConfig, from_params, validate, validate_against
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
@@ -19,7 +20,7 @@ from trainable.data.reading import cache_if_usable
 from trainable.data.settings import DataSettings, written_out
 from trainable.data.sources import load_market
 from trainable.data.view import make_view
-from trainable.errors import UserError, status_of, unknown
+from trainable.errors import UserError, unknown
 from trainable.executors import EXECUTORS, executor_for
 from trainable.json_file import read_json
 from trainable.member import Ticket

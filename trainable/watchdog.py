@@ -4,7 +4,6 @@ import faulthandler
 import os
 import sys
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 
@@ -35,12 +34,7 @@ class Watchdog:
         faulthandler.dump_traceback_later(self.seconds, exit=True, file=out)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         faulthandler.cancel_dump_traceback_later()
 
     def close(self) -> None:

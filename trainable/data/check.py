@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from trainable.commands import status_of
 from trainable.data.build import build_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.market import Market
@@ -18,7 +19,7 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
 from trainable.data.splits import PARTS
 from trainable.data.times import show_time
-from trainable.errors import UserError, status_of
+from trainable.errors import UserError
 from trainable.options import parse
 
 USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
