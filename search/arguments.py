@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search.masking import mask
-from search.settings import SearchSettings
 from trainable.errors import UserError
 from trainable.options import split
 
@@ -54,11 +53,11 @@ def storable(argv: Sequence[str]) -> list[str]:
     return [f"{key}={mask(value)}" for key, value in last.items() if key not in OWN]
 
 
-def resume_command(settings: SearchSettings, from_python: bool = False) -> str:
+def resume_command(name: str, runs_dir: str, from_python: bool = False) -> str:
     """Returns the command, or the call, that goes on with an interrupted search."""
     if from_python:
-        return f"launch(…, name={settings.run_name!r}, resume=True)"
-    words = ["python", "-m", "search.run", f"name={settings.run_name}"]
-    if settings.runs_dir != "runs":
-        words.append(f"runs_dir={settings.runs_dir}")
+        return f"launch(…, name={name!r}, resume=True)"
+    words = ["python", "-m", "search.run", f"name={name}"]
+    if runs_dir != "runs":
+        words.append(f"runs_dir={runs_dir}")
     return shlex.join([*words, "resume=true"])

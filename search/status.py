@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search import shards
+from search.arguments import resume_command
 from search.lock import driver_of
 from search.progress import Snapshot, duration, render
 from search.rungs import RungState
@@ -165,7 +166,8 @@ def _driven(status: Status, folder: Path, now: datetime) -> str:
         return f"Driven by process {status.driver['pid']}{where}{came}."
     if status.run.get("interrupted") is False:
         return f"Ended {status.run['ended']}. Next: python -m analysis.rank {folder}"
-    return f"Nobody drives it{came}. The same command with resume=true goes on."
+    goes_on = resume_command(folder.name, str(folder.parent), status.run["arguments"] is None)
+    return f"Nobody drives it{came}. Next: {goes_on}"
 
 
 def _rows(storage: str | Path, study: str) -> list[TrialRow]:

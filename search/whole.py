@@ -77,7 +77,9 @@ def run_search(
                         watch.failed,
                     )
                 except Interrupted:
-                    resume = resume_command(settings, from_python=arguments is None)
+                    resume = resume_command(
+                        settings.run_name, settings.runs_dir, from_python=arguments is None
+                    )
                 finally:
                     watch.show()
             run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one

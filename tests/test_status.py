@@ -24,6 +24,7 @@ DAYS = np.arange("2020-01-01", "2020-02-10", dtype="datetime64[D]").astype("date
 SCORED = Scored(DAYS, DAYS, np.full(len(DAYS), "A", dtype=object))
 RUN = {
     "name": "mine",
+    "arguments": ["space=mine.py"],
     "settings": {"trials": 8, "storage": None},
     "started": "2020-05-01T10:00:00+00:00",
     "resumed": [],
@@ -104,7 +105,10 @@ def test_who_drives_is_said_and_that_nobody_does(
         lock.write_text(json.dumps(left))
         assert (driver_of(folder.path) is not None) == alive
     assert status.main([str(folder.path)]) == 0
-    assert "Nobody drives it" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Nobody drives it" in said
+    resume = f"python -m search.run name=mine runs_dir={folder.path.parent} resume=true"
+    assert f"Next: {resume}\n" in said
     lock.unlink()
     assert driver_of(folder.path) is None
     folder.write_json("run.json", RUN | {"interrupted": False, "ended": "2020-05-01T12:00:00"})
