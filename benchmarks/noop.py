@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,11 @@ import optuna
 from ray import tune
 
 from search.driver import Driver
+from search.workers import Workers
 from trainable.data.dataset import Dataset
 from trainable.joining import Joining
 from trainable.metrics import SCORE_NAMES
+from trainable.place import Place
 from trainable.report import Report, Stop
 from trainable.scoring import scoring
 from trainable.trial import IDLE_S, METRIC
@@ -119,7 +120,9 @@ class NoopCrew:
 class NoopTrial(tune.Trainable):
     """`CohortTrial` for Ray Tune without any training."""
 
-    def setup(self, config: dict[str, Any], dataset: Dataset | None = None) -> None:
+    def setup(
+        self, config: dict[str, Any], dataset: Dataset | None = None, place: Place | None = None
+    ) -> None:
         """Begins without members."""
         assert dataset is not None
         self.lengths = sizes(dataset)
@@ -151,11 +154,7 @@ class NoopTrial(tune.Trainable):
 def train_here(
     driver: Driver,
     dataset: Dataset,
-    folder: Path,
-    rungs: tuple[int, ...],
-    cpus: float,
-    gpus: float,
-    patience_s: float,
+    workers: Workers,
     on_tick: Callable[[], None],
     on_error: Callable[[list[int], str, str], None],
 ) -> None:
@@ -163,7 +162,7 @@ def train_here(
     slots: dict[int, NoopCrew] = {}
     lengths = sizes(dataset)
     while (slot := driver.open()) is not None:
-        slots[slot] = NoopCrew(rungs, *lengths)
+        slots[slot] = NoopCrew(workers.rungs, *lengths)
     while not driver.finished:
         on_tick()
         if not any(driver.running.values()):

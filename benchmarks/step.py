@@ -208,7 +208,18 @@ def _ours(
 ) -> Steps:
     tickets = [Ticket(seed, shape.config(seed)) for seed in range(members)]
     training = Training(tickets, dataset, executor, device, view=view)
-    return lambda steps: training.run_steps(steps) * members
+    return lambda steps: run_steps(training, steps) * members
+
+
+def run_steps(training: Training, steps: int) -> int:
+    """Trains up to so many steps of an epoch, dropping their reports; returns how many."""
+    if training.members and training.i in (0, training.batches):
+        training._begin_epoch()
+        training.i = 0
+    before = training.i
+    while training.members and training.i < min(training.batches, before + steps):
+        training._step()
+    return max(1, training.i - before)
 
 
 def _parser() -> argparse.ArgumentParser:

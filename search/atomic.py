@@ -35,11 +35,16 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
         temporary.replace(path)
         sync(path.parent)
     except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; mend that and go on with resume=true"
-        ) from error
+        raise not_written(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: OSError) -> UserError:
+    """Returns what to say where a file of the run cannot be written."""
+    return UserError(
+        f"cannot write {path}: {error.strerror or error}; mend that and go on with resume=true"
+    )
 
 
 def write_atomic(path: Path, content: bytes | memoryview) -> None:

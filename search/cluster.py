@@ -19,9 +19,12 @@ from typing import Any
 import grpc
 import ray
 from ray._private.authentication.authentication_token_setup import enable_token_auth_by_default
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+import trainable
 from search.head import ENVIRONMENT, Head
 from trainable.errors import UserError
+from trainable.place import HERE, Place
 
 REACH_S = 5.0  # seconds in which a cluster's address must answer
 
@@ -63,8 +66,36 @@ def connect(address: str | None, head: Head) -> Iterator[Cluster]:
     os.environ.update(ENVIRONMENT)
     if address != "auto":
         _reach(address)
-    with _connected(address, ours=False) as context:
+    # What the workers run, and nothing else: neither runs nor data travel.
+    code = {"py_modules": [str(Path(trainable.__file__).parent)], "excludes": ["__pycache__"]}
+    with _connected(address, ours=False, runtime_env=code) as context:
         yield _cluster(context, None)
+
+
+def check_nodes(place: Place, cpus: float) -> None:
+    """Raises UserError unless every machine that may train sees where its checkpoints belong.
+
+    Args:
+        place: that a search has marked.
+        cpus: of a worker.
+    """
+
+    def sees() -> bool:
+        return place.has(HERE)
+
+    looks: dict[str, Any] = {}
+    for node in ray.nodes():
+        if node["Alive"] and node["Resources"].get("CPU", 0) >= max(cpus, 1e-9):
+            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+            look = ray.remote(sees).options(num_cpus=0, scheduling_strategy=there)
+            looks[node["NodeManagerAddress"]] = look.remote()
+    blind = [name for name, seen in looks.items() if not ray.get(seen)]
+    if blind:
+        raise UserError(
+            f"{len(blind)} of {len(looks)} machines do not see {place} ({', '.join(blind[:3])}): "
+            "checkpoints would be lost; storage_path= of a folder that all machines share, or of "
+            "s3://…, works"
+        )
 
 
 def slots(cpus: float, gpus: float, most: int | None) -> int:
@@ -82,13 +113,13 @@ def room(there: Mapping[str, float], cpus: float, gpus: float, most: int | None)
 
 
 @contextmanager
-def _connected(address: str, ours: bool) -> Iterator[Any]:
+def _connected(address: str, ours: bool, **more: Any) -> Iterator[Any]:
     quiet = _quiet()
     if ours:
         enable_token_auth_by_default()  # as Ray does where it starts a cluster itself
     try:
         with _silent():
-            context = ray.init(address=address, **quiet)
+            context = ray.init(address=address, **quiet, **more)
     except (ConnectionError, ValueError, RuntimeError) as error:
         if ours:
             raise

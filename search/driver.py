@@ -11,6 +11,7 @@ from typing import Any
 
 from search.cohorts import Sizes
 from search.courses import Courses
+from search.events import Events
 from search.prefetch import Prefetcher
 from search.pruning import Judge
 from search.results import Results
@@ -33,6 +34,7 @@ class Driver:
         study: the durable truth.
         judge: the pruning rules.
         results: where reports are kept.
+        events: where TensorBoard finds them.
         asker: asks for trials in the background.
         sizes: of slots.
         finalist_seeds: seeds that each finished configuration is trained with.
@@ -47,6 +49,7 @@ class Driver:
         study: SearchStudy,
         judge: Judge,
         results: Results,
+        events: Events,
         asker: Prefetcher,
         sizes: Sizes,
         finalist_seeds: int,
@@ -55,7 +58,7 @@ class Driver:
         deadline: float | None = None,
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
     ) -> None:
-        self.study, self.judge, self.results = study, judge, results
+        self.study, self.judge, self.results, self.events = study, judge, results, events
         self.asker, self.sizes = asker, sizes
         self.finalist_seeds = finalist_seeds
         self.n_parameters = n_parameters
@@ -123,6 +126,7 @@ class Driver:
         with self.study.together():
             for report in new:
                 self.courses.count(report)
+                self.events.write(report, self.courses[report.number].asked.params)
                 self.seating.trust(report.number)
                 value = self.judge.objective(report.number, report.epoch)
                 self.study.report(report.number, report.epoch, value)
@@ -133,14 +137,11 @@ class Driver:
                     ended.append(number)
                     if verdict.action == "complete":
                         well.append(number)
-                elif number in members and verdict.undecided and self._single(number):
+                elif number in members and verdict.undecided and self.seating.alone(number):
                     self.roster.leave(slot, number)
                     self.seating.wait(number)
                     undecided.append(number)
         return Ended(ended, well, undecided)
-
-    def _single(self, number: int) -> bool:
-        return self.seating.is_single(self.courses[number].asked)
 
     def _judged_meanwhile(self, slot: int, number: int) -> bool:
         """Whether a trial that a rung could not judge yet is ended by those that came since."""

@@ -14,11 +14,13 @@ from search.study import SearchStudy
 from search.summary import summary
 from search.winner import export_best, on_continuation, say_continuation
 from trainable.baselines import Baseline
+from trainable.place import Place
 
 
 def finish(
     plan: Plan,
     folder: RunFolder,
+    place: Place,
     study: SearchStudy,
     results: Results,
     references: Sequence[Baseline],
@@ -31,6 +33,7 @@ def finish(
     Args:
         plan: of the search.
         folder: of the run.
+        place: of the trials' models.
         study: every trial.
         results: every report.
         references: the baselines.
@@ -42,7 +45,7 @@ def finish(
     run = {**run, "ended": provenance.now(), "interrupted": resume is not None}
     results.finish(rows, references, run)
     done = load_run(folder.path)
-    number = export_best(folder, done, rows, plan.dataset)
+    number = export_best(folder, place, done, rows, plan.dataset)
     found = None
     if number is not None and resume is None:
         found = on_continuation(folder.path, plan)

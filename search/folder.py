@@ -72,6 +72,10 @@ class RunFolder:
         """Writes `value` to the file `name`, at once; numpy numbers, dates and paths are fine."""
         write_atomic(self.path / name, (json_text(value, indent=2) + "\n").encode())
 
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Writes the file `name`, at once."""
+        write_atomic(self.path / name, content)
+
     def write_parquet(self, name: str, frame: pd.DataFrame) -> None:
         """Writes `frame`, without its index, to the file `name`, at once."""
         self.write_table(name, pa.Table.from_pandas(frame, preserve_index=False))

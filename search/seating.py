@@ -58,13 +58,13 @@ class Seating:
     def wait(self, number: int) -> None:
         """Lets a trial wait for a place."""
         asked = self.courses[number].asked
-        single = number if self.is_single(asked) else None
+        single = number if self.alone(number) else None
         key = Key(shape_key(from_params(asked.params)), single, self.suspects.get(number))
         (self.waiting if asked.kind in SEARCHED else self.seeds).add(key, asked)
 
-    def is_single(self, asked: Asked) -> bool:
+    def alone(self, number: int) -> bool:
         """Says whether a trial is a cohort of one."""
-        why = self.why_alone(from_params(asked.params))
+        why = self.why_alone(from_params(self.courses[number].asked.params))
         if why is not None and why not in self.notes:
             self.notes.append(why)
         return why is not None

@@ -9,6 +9,7 @@ from time import monotonic
 from search.cluster import Cluster, room, slots
 from search.cohorts import sizes
 from search.driver import Driver
+from search.events import Events
 from search.folder import RunFolder
 from search.merge import Scored
 from search.plan import Plan
@@ -19,26 +20,28 @@ from search.settings import SearchSettings
 from search.storage import sqlite_file
 from search.study import Asked, SearchStudy
 from search.winner import predictions_of
+from search.workers import Workers
 from trainable.baselines import Baseline, baselines
 from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
 from trainable.models import count_parameters
+from trainable.place import Place
 
 
 @dataclass(frozen=True)
 class Session:
-    """What one process searches with; `gpus` is the share of a worker."""
+    """What one process searches with."""
 
     study: SearchStudy
     results: Results
     driver: Driver
     references: Sequence[Baseline]
-    gpus: float
+    workers: Workers
 
 
 @contextmanager
 def open_session(
-    plan: Plan, folder: RunFolder, cluster: Cluster, study: SearchStudy
+    plan: Plan, folder: RunFolder, cluster: Cluster, study: SearchStudy, place: Place
 ) -> Iterator[Session]:
     """Puts a search together, new or from what an earlier session left.
 
@@ -57,7 +60,7 @@ def open_session(
     results = Results(
         folder,
         Scored.of(plan.dataset),
-        lambda number: predictions_of(folder.path, plan.dataset, study.rows()[number]),
+        lambda number: predictions_of(place, plan.dataset, study.rows()[number]),
     )
     gpus = settings.gpus_per_trial
     if gpus is None:
@@ -72,6 +75,7 @@ def open_session(
             study,
             judge,
             results,
+            Events(folder.path),
             asker,
             size,
             settings.finalist_seeds,
@@ -81,7 +85,15 @@ def open_session(
             lambda config: why_alone(config, _inputs(plan, config), device),
         )
         asker.want(size.untold)  # not before the driver has seen which trials were there already
-        yield Session(study, results, driver, baselines(plan.dataset), gpus)
+        workers = Workers(
+            place,
+            plan.levels,
+            settings.cpus_per_trial,
+            gpus,
+            settings.patience_s,
+            settings.checkpoint_steps,
+        )
+        yield Session(study, results, driver, baselines(plan.dataset), workers)
 
 
 def slots_here(settings: SearchSettings) -> int:

@@ -26,7 +26,7 @@ NEVER_EMPTY = {
     "enqueue": "write the path of a JSON file",
     "address": "write auto or HOST:PORT",
     "storage": "write a URL such as sqlite:///study.db",
-    "storage_path": "write a folder",
+    "storage_path": "write a folder or a URL such as s3://bucket/folder",
 }
 MAX_SEED = 2**32 - 1  # of NumPy's older generator, which the sampler draws from
 MOST_TRIALS = 10**6
@@ -61,7 +61,8 @@ class SearchSettings:
     address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
     dashboard: bool = True  # Ray's dashboard for watching; false saves 600 MB and some seconds
     storage: str | None = None  # an Optuna storage URL; unset: a file in the run folder
-    storage_path: str | None = None  # not there yet; runs_dir= on a shared folder works
+    storage_path: str | None = None  # shared folder or URL of checkpoints; unset: the run folder
+    checkpoint_steps: int | None = None  # steps between checkpoints; unset: 500 of large models
     dry_run: bool = False  # check everything, print the plan, train nothing
 
     @property
@@ -119,6 +120,7 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
     _at_least("reduction_factor", settings.reduction_factor, 2, 4)
     _at_least("finalist_seeds", settings.finalist_seeds, 1, 3)
     _at_least("max_concurrent", settings.max_concurrent, 1, 2)
+    _at_least("checkpoint_steps", settings.checkpoint_steps, 1, 500)
     _at_least("cpus_per_trial", settings.cpus_per_trial, 0, 1)
     _at_least("gpus_per_trial", settings.gpus_per_trial, 0, 0.25)
     _at_least("data.horizon", data.horizon, 1, 1)

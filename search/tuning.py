@@ -20,8 +20,10 @@ from ray.tune.search import Searcher
 
 from search.access import DriverAccess, HeldLocally
 from search.driver import Driver
+from search.workers import Workers
 from trainable.data.dataset import Dataset
-from trainable.trial import METRIC, CohortTrial
+from trainable.errors import UserError
+from trainable.trial import METRIC, CohortTrial, NotSeenError
 from trainable.watchdog import stacks_of
 
 QUIET = {
@@ -45,11 +47,7 @@ class Interrupted(KeyboardInterrupt):
 def tune_cohorts(
     driver: Driver,
     dataset: Dataset,
-    folder: Path,
-    rungs: tuple[int, ...],
-    cpus: float,
-    gpus: float,
-    patience_s: float,
+    workers: Workers,
     on_tick: Callable[[], None],
     on_error: Callable[[list[int], str, str], None],
 ) -> None:
@@ -58,25 +56,22 @@ def tune_cohorts(
     Args:
         driver: fills slots and takes their reports.
         dataset: put into the object store once.
-        folder: of the run.
-        rungs: epochs at which the workers return.
-        cpus: CPU cores of a slot.
-        gpus: share of a GPU of a slot.
-        patience_s: a worker without a sign of life for so long hangs, and ends.
+        workers: what each of them is given.
         on_tick: called several times a second, between two events; may raise `Interrupted`.
         on_error: (numbers, reason, traceback) of members that failed for good.
     """
     os.environ.update(QUIET)
     common = {
-        "folder": str(folder.absolute()),
-        "rungs": list(rungs),
+        "rungs": list(workers.rungs),
         "members": driver.sizes.members,
-        "threads": max(1, int(cpus)),
-        "gpu": gpus > 0,
-        "patience_s": patience_s,
+        "threads": max(1, int(workers.cpus)),
+        "gpu": workers.gpus > 0,
+        "patience_s": workers.patience_s,
+        "save_every": workers.save_every,
     }
     trainable = tune.with_resources(
-        tune.with_parameters(CohortTrial, dataset=dataset), {"cpu": cpus, "gpu": gpus}
+        tune.with_parameters(CohortTrial, dataset=dataset, place=workers.place),
+        {"cpu": workers.cpus, "gpu": workers.gpus},
     )
     access = DriverAccess(driver)
     with tempfile.TemporaryDirectory(prefix="asharpe-tune-") as scratch:
@@ -217,8 +212,19 @@ class _Watch(HeldLocally, Callback):
         if hung:
             text = f"{hung}no sign of life for {trial.config['patience_s']:g} s"
         with self.access() as driver:
+            _seen(text)
             numbers = driver.lost(trial.config["slot"], reason, text)
             self.on_error(numbers, reason, text)
+
+
+def _seen(text: str) -> None:
+    """Raises UserError where a worker has failed since it does not see the trials' files."""
+    last = text.strip().rpartition("\n")[2]
+    if NotSeenError.__name__ in last:
+        raise UserError(
+            f"{last.partition(': ')[2]}: the checkpoints of its trials would be lost; "
+            "storage_path= of a folder that all machines share, or of s3://…, works"
+        )
 
 
 def stop_reason(error: Exception | None, text: str, hung: bool = False) -> str:

@@ -7,7 +7,7 @@ from rich.console import Console
 from analysis.load import Run
 from search import provenance
 from search.arguments import resume_command, storable
-from search.cluster import connect
+from search.cluster import check_nodes, connect
 from search.finish import finish
 from search.folder import RunFolder
 from search.head import Head
@@ -18,6 +18,7 @@ from search.progress import Progress
 from search.session import open_session, open_study, slots_here
 from search.tuning import Interrupted, tune_cohorts
 from search.watch import Watch
+from search.workers import open_place
 
 
 def run_search(
@@ -40,6 +41,8 @@ def run_search(
     settings = plan.settings
     if settings.dry_run:
         with RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder:
+            with open_place(settings):
+                pass
             folder.discard()  # it could have been made, that is all
         show_plan(plan, console, slots_here(settings))
         return None
@@ -47,6 +50,7 @@ def run_search(
     with (
         RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder,
         folder.worth_keeping(),
+        open_place(settings) as place,
         Interrupts() as interrupts,
     ):
         if folder.resumed:
@@ -57,24 +61,19 @@ def run_search(
         with (
             open_study(plan, folder) as study,
             connect(settings.address, head) as cluster,
-            open_session(plan, folder, cluster, study) as session,
+            open_session(plan, folder, cluster, study, place) as session,
         ):
             interrupts.listen()
-            run["device"] = "gpu" if session.gpus else "cpu"  # whose the seconds by reason are
+            # Whose the seconds by reason are.
+            run["device"] = "gpu" if session.workers.gpus else "cpu"
             folder.write_json("run.json", run)
+            if settings.address is not None:
+                check_nodes(place, settings.cpus_per_trial)
             with Progress(console) as progress:
                 watch = Watch(plan, session.driver, progress, interrupts, cluster, folder)
                 try:
                     tune_cohorts(
-                        session.driver,
-                        plan.dataset,
-                        folder.path,
-                        plan.levels,
-                        settings.cpus_per_trial,
-                        session.gpus,
-                        settings.patience_s,
-                        watch.tick,
-                        watch.failed,
+                        session.driver, plan.dataset, session.workers, watch.tick, watch.failed
                     )
                 except Interrupted:
                     resume = resume_command(
@@ -84,4 +83,5 @@ def run_search(
                     watch.show()
             run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one
         results, references = session.results, session.references
-        return finish(plan, folder, session.study, results, references, run, console, resume)
+        study = session.study
+        return finish(plan, folder, place, study, results, references, run, console, resume)

@@ -19,13 +19,14 @@ from trainable.data.synthetic import continuation, reachable
 from trainable.data.view import seen_rows
 from trainable.keep import recover
 from trainable.metrics import score
+from trainable.place import Place
 from trainable.scoring import scoring
 
 FRESH_SHARE = 0.25  # bars of the continuation, as a share of those searched on
 
 
 def export_best(
-    folder: RunFolder, run: Run, rows: Sequence[TrialRow], dataset: Dataset
+    folder: RunFolder, place: Place, run: Run, rows: Sequence[TrialRow], dataset: Dataset
 ) -> int | None:
     """Copies the winner's model to `best/`; returns its number, None when nobody survived."""
     ranked = rank(run).dropna(subset=["sharpe_mean"])
@@ -35,17 +36,17 @@ def export_best(
             shutil.rmtree(best)
         return None
     number = int(ranked.iloc[0]["number"])
-    source = folder.path / "trials" / str(number)
+    source = place.within(number)
     recover(source, number, rows[number].params, dataset)
     best.mkdir(exist_ok=True)
     for name in (predict.MODEL, predict.CONFIG):
-        folder.write_through(f"best/{name}", lambda part, n=name: _copy(source / n, part))
+        folder.write_bytes(f"best/{name}", source.read(name))
     return number
 
 
-def predictions_of(folder: Path, dataset: Dataset, row: TrialRow) -> np.ndarray | None:
+def predictions_of(place: Place, dataset: Dataset, row: TrialRow) -> np.ndarray | None:
     """Returns a finalist's validation predictions from its model; None where it kept none."""
-    trial = folder / "trials" / str(row.number)
+    trial = place.within(row.number)
     if not recover(trial, row.number, row.params, dataset):
         return None
     return predict.load(trial).predict(dataset, dataset.valid_rows)
@@ -101,7 +102,3 @@ def say_continuation(found: dict[str, Any]) -> str:
         f"{begin}; reachable are {number(found['reachable_ic'], 4)}{share} and "
         f"{number(found['reachable_sharpe'], 2)}."
     )
-
-
-def _copy(source: Path, target: Path) -> None:
-    shutil.copyfile(source, target)

@@ -8,6 +8,7 @@ import optuna
 
 from search.cohorts import Sizes
 from search.driver import Driver
+from search.events import Events
 from search.folder import RunFolder
 from search.merge import Scored
 from search.pruning import Judge
@@ -79,9 +80,9 @@ class Rig:
         self.asker = Asker(self.study, left)
         asker: Any = self.asker
         sizes = Sizes(slots, untold, members)
-        results = Results(self.folder, SCORED)
+        results, events = Results(self.folder, SCORED), Events(self.folder.path)
         return Driver(
-            self.study, judge, results, asker, sizes, seeds, lambda asked: 7, LEVELS[-1],
+            self.study, judge, results, events, asker, sizes, seeds, lambda asked: 7, LEVELS[-1],
             why_alone=lambda config: "too large" if self.large else None,
         )  # fmt: skip
 

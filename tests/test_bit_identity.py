@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.step import run_steps
 from tests.test_cohort import dropping, told
 from tests.trainings import best, config, finish, market, narrow, tickets, trained
 from trainable import evaluation
@@ -116,7 +117,7 @@ def test_a_sum_that_overflowed_below_zero_is_zero_whether_or_not_a_neighbour_dro
         training = Training(tickets(cohort), narrow(), "cohort")
         training.engine.parts["hidden.0.linear.bias"][0, 0] = -torch.inf  # type: ignore[attr-defined]
         training.engine.parts["hidden.0.linear.bias"][-1, 0] = -torch.inf  # type: ignore[attr-defined]
-        training.run_steps(1)
+        run_steps(training, 1)
         losses.append(float(training.steps.losses[0, 0]))
     assert losses[0] == losses[1]
     assert torch.isfinite(torch.tensor(losses)).all()

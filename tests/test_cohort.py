@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.step import run_steps
 from tests.trainings import best, config, final, finish, narrow, tickets, trained
 from trainable.config import TrialConfig
 from trainable.engine import StepResult
@@ -94,12 +95,12 @@ def check_against_one_by_one(configs: list[TrialConfig], k: int) -> None:
     together = Training(tickets(configs), narrow(), "cohort", **options)
     for _ in range(2):
         together.advance()
-    together.run_steps(100)
+    run_steps(together, 100)
     for executor in ("serial", "solo"):
         alone = Training(tickets([configs[k]]), narrow(), executor, **options)
         for _ in range(2):
             alone.advance()
-        alone.run_steps(100)
+        run_steps(alone, 100)
         assert together.members[k].steps == alone.members[0].steps == 300
         assert (final(together, k) - final(alone, 0)).abs().max() < 1e-9
         both = [(m.best_val_loss, m.plateau.scale) for m in (together.members[k], alone.members[0])]
@@ -149,12 +150,12 @@ def test_members_that_retire_do_not_change_the_others(between: bool) -> None:
     found = cohort.advance()
     cohort.retire([0, 99])
     if not between:
-        cohort.run_steps(7)
+        run_steps(cohort, 7)
     cohort.retire([4, 0])
     assert cohort.live == [1, 2, 3]
     found += cohort.advance()
     if not between:
-        cohort.run_steps(20)  # the last step of the epoch has been taken; its end has not
+        run_steps(cohort, 20)  # the last step of the epoch has been taken; its end has not
     cohort.retire([1, 2])
     found += finish(cohort)
     assert torch.equal(best(cohort.ended[3]), best(alone[0]))
@@ -167,7 +168,7 @@ def test_a_nan_in_one_member_never_touches_another(when: int) -> None:
     configs = dropping(3)
     alone, reports = trained([configs[1]], narrow())
     cohort = Training(tickets(configs), narrow())
-    cohort.run_steps(when)
+    run_steps(cohort, when)
     cohort.engine.parts[FIRST][0] = torch.nan  # type: ignore[attr-defined]
     cohort.engine.parts[FIRST][2] = torch.inf  # type: ignore[attr-defined]
     found = finish(cohort)
@@ -199,7 +200,7 @@ def test_last_good_weights_do_not_depend_on_a_neighbours_nan() -> None:
             return result
 
         cohort.engine.step = breaking  # type: ignore[method-assign]
-        cohort.run_steps(19)
+        run_steps(cohort, 19)
         return final(cohort, 1)
 
     assert bool(torch.isfinite(run(True)).all())
@@ -210,7 +211,7 @@ def test_a_stop_at_the_epochs_last_step_leaves_the_survivors_gradient_norms() ->
     configs = dropping(2)
     _, reports = trained([configs[1]], narrow())
     cohort = Training(tickets(configs), narrow())
-    cohort.run_steps(20)
+    run_steps(cohort, 20)
     cohort.retire([0])
     (report,) = cohort.advance()
     assert told([report], 1) == told(reports, 0)[:1]
@@ -237,7 +238,7 @@ def test_members_of_two_shapes_are_a_mistake_of_the_caller() -> None:
 def test_factors_of_a_member_rolled_back_are_those_of_its_own_count() -> None:
     """Only its columns are made anew; they equal the whole table made anew."""
     cohort = Training(tickets(various(train__steps_per_epoch=30)), narrow())
-    cohort.run_steps(11)
+    run_steps(cohort, 11)
     engine: Any = cohort.engine
     engine.roll_back([2])
     made = {name: table.clone() for name, table in engine.factors.items()}

@@ -1,18 +1,19 @@
 """What one worker trains: shapes side by side, newcomers at an epoch's end, checkpoints on time."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.step import run_steps
 from tests.trainings import SMALL, config, narrow, tickets, trained
-from trainable import checkpoint, crew
+from trainable import checkpoint, crew, group
 from trainable.config import from_params
 from trainable.crew import Crew
 from trainable.joining import Joining
 from trainable.member import Ticket
+from trainable.place import Place
 from trainable.report import Report
 from trainable.training import Training
 
@@ -24,19 +25,8 @@ def member(number: int, known: int = 0, **changes: Any) -> Joining:
     return Joining(number, params | {"train/seed": number}, known)
 
 
-MADE: list[Crew] = []
-
-
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    yield
-    while MADE:
-        MADE.pop().close()
-
-
 def crew_of(folder: Path, rungs: tuple[int, ...] = (1, 3), most: int = 8) -> Crew:
-    MADE.append(Crew(narrow(), folder, rungs, most=most))
-    return MADE[-1]
+    return Crew(narrow(), Place.of(folder), rungs, most=most)
 
 
 def to_the_end(made: Crew) -> list[Report]:
@@ -97,9 +87,9 @@ def test_cohorts_are_as_large_as_calibration_says(
     monkeypatch.setattr(crew, "best_size", lambda config, view, device, most: 3)
     made = crew_of(tmp_path)
     made.admit([member(n) for n in range(4)])
-    assert [cohort.training.live for cohort in made.cohorts] == [[0, 2], [1, 3]]
+    assert [group.training.live for group in made.groups] == [[0, 2], [1, 3]]
     made.admit([member(n) for n in range(4, 9)])
-    assert sorted(cohort.size for cohort in made.cohorts) == [3, 3, 3]
+    assert sorted(group.size for group in made.groups) == [3, 3, 3]
     to_the_end(made)
 
 
@@ -107,32 +97,32 @@ def test_after_the_verdicts_of_a_rung_only_survivors_are_saved(tmp_path: Path) -
     made = crew_of(tmp_path, rungs=(1, 3))
     made.admit([member(0), member(1)])
     made.step(LATER)
-    assert not list(tmp_path.glob("trials/*/checkpoint*"))
+    assert not list(tmp_path.glob("*/checkpoint*"))
     made.retire([1], [])
     assert made.live == [0]
     made.step(LATER)
-    saved = [
-        path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("trials/*/checkpoint*")
-    ]
-    assert saved == ["trials/0/checkpoint-000001.safetensors"]
-    state = checkpoint.read(tmp_path / "trials" / "0", known=1)
+    saved = [path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/checkpoint*")]
+    assert saved == ["0/checkpoint-000001-000000000.safetensors"]
+    state = checkpoint.read(Place.of(tmp_path / "0"), known=1)
     assert state is not None
     assert state.record["epoch"] == 1
 
 
-@pytest.mark.parametrize(("every", "saved"), [(0.0, ["000001", "000002"]), (3600.0, [])])
+@pytest.mark.parametrize(
+    ("every", "saved"), [(0.0, ["000001-000000016", "000002-000000000"]), (3600.0, [])]
+)
 def test_between_rungs_members_are_saved_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: float, saved: list[str]
 ) -> None:
-    monkeypatch.setattr(crew, "SAVE_EVERY_S", every)
+    monkeypatch.setattr(group, "SAVE_EVERY_S", every)
     made = crew_of(tmp_path, rungs=(3,))
     made.admit([member(0)])
     for _ in range(2):
         made.step(time.monotonic())
-        while not made.cohorts[0].training.at_epoch_end():
+        while not made.groups[0].training.at_epoch_end():
             made.step(time.monotonic())
     made.step(LATER)
-    found = sorted(path.stem for path in tmp_path.glob("trials/0/checkpoint*"))
+    found = sorted(path.stem for path in tmp_path.glob("0/checkpoint*"))
     assert found == [f"checkpoint-{epoch}" for epoch in saved]
 
 
@@ -164,9 +154,8 @@ def test_models_are_kept_of_those_that_end_well(tmp_path: Path) -> None:
     made.step(LATER)
     made.retire([1, 2], [2])
     to_the_end(made)
-    kept = sorted(path.parent.name for path in tmp_path.glob("trials/*/model.safetensors"))
+    kept = sorted(path.parent.name for path in tmp_path.glob("*/model.safetensors"))
     assert kept == ["0", "2"]
-    assert made.writers == {}
 
 
 def test_who_was_to_join_a_cohort_that_died_out_begins_another(tmp_path: Path) -> None:
@@ -188,9 +177,79 @@ def test_members_join_between_two_epochs_of_a_live_cohort_of_their_shape() -> No
     training = Training(tickets([first]), narrow())
     with pytest.raises(ValueError, match="one shape"):
         training.admit([Ticket(1, other)])
-    training.run_steps(3)
+    run_steps(training, 3)
     with pytest.raises(ValueError, match="between two epochs"):
         training.admit([Ticket(1, first)])
     training.retire([0])
     with pytest.raises(ValueError, match="those that train"):
         training.admit([Ticket(1, first)])
+
+
+def test_large_networks_are_saved_every_so_many_steps_and_go_on_from_there(tmp_path: Path) -> None:
+    """A step returns for it, since nothing is saved that the driver might not know of."""
+    made = Crew(narrow(), Place.of(tmp_path), (3,), save_every=8)
+    made.admit([member(0, model__dropout=0.2)])
+    assert made.step(LATER) == []
+    assert list(tmp_path.iterdir()) == []
+    assert made.step(LATER) == []
+    assert [path.stem for path in (tmp_path / "0").iterdir()] == ["checkpoint-000000-000000008"]
+    made.step(LATER)
+    again = crew_of(tmp_path, rungs=(3,))
+    again.admit([member(0, model__dropout=0.2), member(1)])
+    assert [group.training.taken for group in again.groups] == [0, 0]
+    assert sorted(again.live) == [0, 1]
+    assert again.groups[0].training.i + again.groups[1].training.i == 16
+    reports = to_the_end(again)
+    _, alone = trained([from_params(member(0, model__dropout=0.2).params)], narrow())
+    assert losses(reports, 0) == losses(alone, 0)
+    assert losses(reports, 1) == losses(trained_alone(1), 0)
+
+
+@pytest.mark.parametrize(("hidden", "every"), [("8-4", None), ("512-256", 500)])
+def test_how_often_models_are_saved_follows_from_their_size(
+    tmp_path: Path, hidden: str, every: int | None
+) -> None:
+    made = crew_of(tmp_path)
+    made.admit([member(0, model__hidden_dims=hidden)])
+    assert made.groups[0].every == every
+
+
+def broken(*args: Any) -> Any:
+    raise RuntimeError("a defect")
+
+
+def test_an_exception_in_one_cohort_leaves_checkpoints_of_the_others(tmp_path: Path) -> None:
+    """And what was reported before it is not lost: it is raised by the next step."""
+    made = crew_of(tmp_path, rungs=(3,))
+    made.admit([member(0), member(1), member(2, model__hidden_dims="6")])
+    culprit = next(group for group in made.groups if group.training.live == [2])
+    culprit.training.engine.step = broken  # type: ignore[method-assign]
+    reports = made.step(LATER)
+    assert {report.number for report in reports} == {0, 1}
+    assert len(reports) >= 2
+    with pytest.raises(RuntimeError, match="a defect"):
+        made.step(LATER)
+    saved = {path.parent.name: path.stem for path in tmp_path.glob("*/checkpoint*")}
+    last = max(report.epoch for report in reports)
+    assert saved == dict.fromkeys("01", f"checkpoint-{last:06d}-000000000")
+
+
+def test_an_exception_at_once_is_raised_at_once(tmp_path: Path) -> None:
+    made = crew_of(tmp_path)
+    made.admit([member(0)])
+    made.groups[0].training.engine.step = broken  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError, match="a defect"):
+        made.step(LATER)
+
+
+def test_checkpoints_that_cannot_be_written_do_not_hide_what_ended_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    made = crew_of(tmp_path, rungs=(3,))
+    made.admit([member(0), member(2, model__hidden_dims="6")])
+    made.groups[1].training.engine.step = broken  # type: ignore[method-assign]
+    made.step(LATER)
+    monkeypatch.setattr(checkpoint, "write", lambda *args: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(RuntimeError, match="a defect"):
+        made.step(LATER)
+    assert "checkpoints could not be written: OSError('full')" in capfd.readouterr().err

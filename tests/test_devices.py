@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.step import run_steps
 from tests.trainings import SMALL, config, final, finish, narrow, stop_of, tickets
 from trainable.crew import Crew
 from trainable.joining import Joining
 from trainable.losses import LOSSES
 from trainable.optimizers import OPTIMIZERS
+from trainable.place import Place
 from trainable.training import Training
 
 ON_A_GPU = pytest.param(
@@ -34,10 +36,10 @@ def test_cohort_and_one_by_one_agree_to_1e_9(optimizer: str, loss: str, device: 
     ]  # fmt: skip
     options = {"device": device, "dtype": torch.float64}
     together = Training(tickets(configs), narrow(), "cohort", **options)
-    together.run_steps(60)
+    run_steps(together, 60)
     for k, each in enumerate(configs):
         alone = Training(tickets([each]), narrow(), "solo", **options)
-        alone.run_steps(60)
+        run_steps(alone, 60)
         assert (final(together, k) - final(alone, 0)).abs().max() < 1e-9
 
 
@@ -66,19 +68,17 @@ def test_a_crew_trains_small_and_large_and_goes_on_from_its_checkpoints(
         Joining(n, SMALL | {"model/hidden_dims": h, "model/dropout": 0.2, "train/seed": n}, 0)
         for n, h in shapes.items()
     ]
-    first = Crew(narrow(), tmp_path, (1, 3), device, most=4)
+    first = Crew(narrow(), Place.of(tmp_path), (1, 3), device, most=4)
     first.admit(members)
     reports = []
     while {r.number for r in reports} != set(shapes):
         reports += first.step(float("inf"))
     known = {n: max(r.epoch for r in reports if r.number == n) for n in shapes}
     first.save([0, 1, 2])
-    first.close()
-    other = Crew(narrow(), tmp_path, (1, 3), device, most=4)
+    other = Crew(narrow(), Place.of(tmp_path), (1, 3), device, most=4)
     other.admit([Joining(m.number, m.params, known[m.number]) for m in members])
     while other.live:
         reports += other.step(float("inf"))
-    other.close()
     assert sorted((r.number, r.epoch) for r in reports) == [
         (n, e) for n in shapes for e in (1, 2, 3)
     ]

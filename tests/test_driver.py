@@ -323,7 +323,7 @@ def test_few_large_models_are_asked_ahead_and_many_small_ones(rig: Rig) -> None:
 def test_large_models_train_beside_small_ones(rig: Rig) -> None:
     large = {1, 3, 5}
     driver = rig.driver(trials=8, slots=2, untold=8)
-    driver.seating.is_single = lambda asked: asked.number in large
+    driver.seating.alone = lambda number: number in large
     assert [filled(driver)[1], filled(driver)[1]] == [[1, 0, 2, 4], [3, 6, 7]]
     assert [asked.number for asked in driver.seating.waiting.drain()] == [5]
     assert rig.asker.held[-1] == 8

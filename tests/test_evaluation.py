@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmarks.step import run_steps
 from tests.trainings import config, market, tickets
 from trainable import evaluation, metrics
 from trainable.config import TrialConfig
@@ -79,7 +80,7 @@ def test_networks_are_evaluated_alike_in_any_company() -> None:
 
     def run(members: list[int]) -> list[dict[str, Any]]:
         training = Training(tickets([configs[k] for k in members]), market())
-        training.run_steps(3)
+        run_steps(training, 3)
         found = training.evaluator.evaluate(training.engine, [configs[k] for k in members])
         return [bits(r) for r in found]
 

@@ -10,8 +10,8 @@ from tensorboardX.proto.plugin_hparams_pb2 import (  # pyright: ignore[reportMis
 )
 from tensorboardX.record_writer import RecordWriter, masked_crc32c
 
+from search.events import EventFile
 from tests.trainings import config
-from trainable.events import EventFile
 from trainable.report import Report
 
 
@@ -38,9 +38,7 @@ def test_an_epoch_is_one_event_with_all_that_is_defined(tmp_path: Path) -> None:
     file = EventFile(tmp_path / "new" / "7", config())
     file.write(Report(7, 1, 20, {"sharpe": 0.5, "val_loss": None, "grad_norm.hidden.0": 3.0}))
     file.write(Report(7, 2, 40, {"sharpe": None, "val_loss": 0.25}))
-    written = events(tmp_path / "new" / "7")  # readable before it is closed
-    file.close()
-    file.close()
+    written = events(tmp_path / "new" / "7")
     assert written[0].file_version == "brain.Event:2"
     assert [event.step for event in written[2:]] == [1, 2]
     assert all(event.wall_time > 0 for event in written)
@@ -49,7 +47,7 @@ def test_an_epoch_is_one_event_with_all_that_is_defined(tmp_path: Path) -> None:
 
 
 def test_hyperparameters_begin_the_file(tmp_path: Path) -> None:
-    EventFile(tmp_path, config(optimizer__lr=0.125)).close()
+    EventFile(tmp_path, config(optimizer__lr=0.125))
     _, chosen = events(tmp_path)
     tags = [value.tag for value in chosen.summary.value]
     assert tags == [
@@ -70,7 +68,6 @@ def test_hyperparameters_begin_the_file(tmp_path: Path) -> None:
 def test_records_are_those_of_the_library(tmp_path: Path) -> None:
     file = EventFile(tmp_path, config())
     file.write(Report(0, 1, 20, {"val_loss": 1.5}))
-    file.close()
     (ours,) = tmp_path.iterdir()
     library = RecordWriter(str(tmp_path / "library"))
     for data in records(tmp_path):
@@ -85,7 +82,6 @@ def test_a_trial_that_goes_on_does_not_overwrite_what_it_wrote(tmp_path: Path) -
         file = EventFile(tmp_path, config())
         file.write(Report(0, epoch, 20 * epoch, {"val_loss": 1.0}))
         assert threading.active_count() == before
-        file.close()
     assert len(list(tmp_path.iterdir())) == 2
     assert [event.step for event in events(tmp_path) if event.step] == [1, 2]
 
@@ -93,5 +89,4 @@ def test_a_trial_that_goes_on_does_not_overwrite_what_it_wrote(tmp_path: Path) -
 def test_a_value_beyond_single_precision_is_no_error(tmp_path: Path) -> None:
     file = EventFile(tmp_path, config())
     file.write(Report(0, 1, 20, {"val_loss": 1e300}))
-    file.close()
     assert events(tmp_path)[-1].summary.value[0].tag == "val_loss"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.step import run_steps
 from tests.trainings import config, final, market, narrow, stop_of, tickets, trained
 from trainable.config import TrialConfig
 from trainable.data.dataset import Dataset
@@ -103,11 +104,11 @@ def test_system_a5_a_skipped_step_loses_no_later_batch(executor: str) -> None:
     view = make_view(narrow(), each.data)
     view.x[bad] = torch.nan
     with_bad = Training(tickets([each]), narrow(), executor, view=view)
-    with_bad.run_steps(KEEP_EVERY + 4)
+    run_steps(with_bad, KEEP_EVERY + 4)
     without = Training(tickets([each]), narrow(), executor)
-    without.run_steps(KEEP_EVERY)
+    run_steps(without, KEEP_EVERY)
     without.i += 1
-    without.run_steps(3)
+    run_steps(without, 3)
     assert torch.equal(final(with_bad, 0), final(without, 0))
     assert with_bad.members[0].failed == 1
     assert with_bad.members[0].in_a_row == 0
@@ -121,15 +122,15 @@ def test_system_a5_a_skipped_step_loses_no_later_batch(executor: str) -> None:
 def test_system_a6_weights_are_rolled_back_to_the_last_good_ones(executor: str, after: int) -> None:
     each = config(train__steps_per_epoch=40)
     training = Training(tickets([each]), narrow(), executor)
-    training.run_steps(KEEP_EVERY)
+    run_steps(training, KEEP_EVERY)
     good = final(training, 0)
-    training.run_steps(after)
+    run_steps(training, after)
     assert not torch.equal(final(training, 0), good)
     spoil(training)
-    training.run_steps(1)
+    run_steps(training, 1)
     assert torch.equal(final(training, 0), good)
     assert training.members[0].failed == 1
-    training.run_steps(10)
+    run_steps(training, 10)
     assert bool(torch.isfinite(final(training, 0)).all())
     assert training.members[0].failed == 1
 
@@ -152,7 +153,7 @@ def test_weights_broken_by_the_epochs_last_step_are_rolled_back_before_it_is_jud
 ) -> None:
     each = config(train__steps_per_epoch=20)
     training = Training(tickets([each]), narrow(), executor)
-    training.run_steps(19)
+    run_steps(training, 19)
     step = training.engine.step
 
     def last_step(*args: Any) -> Any:
@@ -234,8 +235,8 @@ def test_measuring_steps_survives_members_that_explode() -> None:
     each = config(train__steps_per_epoch=60)
     wild = replace(each, optimizer=replace(each.optimizer, lr=1e30))
     training = Training(tickets([wild, wild]), narrow())
-    training.run_steps(15)
-    training.run_steps(60)
+    run_steps(training, 15)
+    run_steps(training, 60)
     assert training.live == []
     training.i = training.batches
-    assert training.run_steps(10) == 1
+    assert run_steps(training, 10) == 1

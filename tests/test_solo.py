@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.step import run_steps
 from tests.trainings import config, final, narrow, tickets
 from trainable.config import TrialConfig
 from trainable.engine import component
@@ -21,22 +22,22 @@ def test_dropout_draws_from_its_own_generator() -> None:
     each = config(model__dropout=0.5)
     torch.manual_seed(1)
     one = solo(each)
-    one.run_steps(10)
+    run_steps(one, 10)
     torch.manual_seed(2)
     expected = torch.rand(1)
     torch.manual_seed(2)
     two = solo(each)
-    two.run_steps(10)
+    run_steps(two, 10)
     assert torch.rand(1) == expected
     assert torch.equal(final(one, 0), final(two, 0))
     other = solo(config(model__dropout=0.5, train__seed=1))
-    other.run_steps(10)
+    run_steps(other, 10)
     assert not torch.equal(final(one, 0), final(other, 0))
 
 
 def test_dropout_is_off_in_predictions() -> None:
     training = solo(config(model__dropout=0.5))
-    training.run_steps(2)
+    run_steps(training, 2)
     x = training.view.windows(training.view.valid_rows)
     assert torch.equal(training.engine.predict(x), training.engine.predict(x))
     assert training.engine.predict(x).shape == (1, len(x))
@@ -46,24 +47,24 @@ def test_dropout_is_off_in_predictions() -> None:
 def test_state_goes_on_where_it_was(name: str) -> None:
     each = config(optimizer__name=name, model__dropout=0.3)
     whole = solo(each)
-    whole.run_steps(20)
+    run_steps(whole, 20)
     half = solo(each)
-    half.run_steps(11)
+    run_steps(half, 11)
     other = solo(config(optimizer__name=name, model__dropout=0.3, optimizer__lr=1e-3))
-    other.run_steps(0)
+    run_steps(other, 0)
     other.i = 11
     other.engine.load(0, half.engine.state(0))
-    other.run_steps(9)
+    run_steps(other, 9)
     assert torch.equal(final(other, 0), final(whole, 0))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_roll_back_takes_the_optimizers_state_back_too(name: str) -> None:
     training = solo(config(optimizer__name=name))
-    training.run_steps(8)
+    run_steps(training, 8)
     engine: Any = training.engine
     good = engine.state(0)
-    training.run_steps(5)
+    run_steps(training, 5)
     engine.roll_back([0])
     state = engine.state(0)
     assert set(state) == set(good)
@@ -73,7 +74,7 @@ def test_a_roll_back_takes_the_optimizers_state_back_too(name: str) -> None:
 def test_a_roll_back_before_the_first_good_step_is_the_start() -> None:
     training = solo(config())
     start = final(training, 0)
-    training.run_steps(3)
+    run_steps(training, 3)
     training.engine.roll_back([0])
     assert torch.equal(final(training, 0), start)
 
@@ -92,7 +93,7 @@ def test_components_of_parameters() -> None:
 def test_norms_by_component_make_up_the_whole() -> None:
     for executor in ("solo", "cohort"):
         training = Training(tickets([config()]), narrow(), executor)
-        training.run_steps(5)
+        run_steps(training, 5)
         (norms,) = training.engine.component_norms()
         assert set(norms) == {"input_norm", "hidden.0", "hidden.1", "head"}
         whole = sum(norm**2 for norm in norms.values()) ** 0.5

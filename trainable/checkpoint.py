@@ -1,73 +1,79 @@
 """A member on disk: tensors as safetensors, plain numbers as JSON in its header; never a pickle."""
 
 import json
-import os
 import sys
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
+from fnmatch import fnmatch
+from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from trainable.member import Saved
+from trainable.place import Place
 
 PATTERN = "checkpoint-*.safetensors"
 KEPT = 2  # the newest, and the one before it for a driver that does not know of the newest
+LENGTH = 8  # bytes in which a file says how long its header is
 
 
-def write(folder: Path, saved: Saved) -> Path:
-    """Writes a member's state as one file, atomically, and keeps the one before; returns its path.
+def write(place: Place, saved: Saved) -> str:
+    """Writes a member's state as one file, at once, and keeps the one before; returns its name.
 
     Args:
-        folder: of the trial; made if missing.
-        saved: the state at the end of an epoch.
+        place: of the trial; made if missing.
+        saved: the state.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / PATTERN.replace("*", f"{saved.record['epoch']:06d}")
+    name = PATTERN.replace("*", f"{saved.epoch:06d}-{saved.steps:09d}")
     content = {"record": saved.record, "executor": saved.executor}
     header = json.dumps(content, allow_nan=False)
-    part = folder / f".{path.name}.{os.getpid()}"
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in saved.tensors.items()}
-    save_file(tensors, part, metadata={"asharpe": header, "crc32": _sum(header, tensors)})
-    part.replace(path)
-    for old in sorted(folder.glob(PATTERN))[:-KEPT]:
-        old.unlink()
-    return path
+    place.write(name, save(tensors, {"asharpe": header, "crc32": _sum(header, tensors)}))
+    for old in _checkpoints(place)[:-KEPT]:
+        place.remove(old)
+    return name
 
 
-def read(folder: Path, known: int) -> Saved | None:
-    """Returns the newest whole state in `folder` that is not ahead of what is known, or None.
+def read(place: Place, known: int) -> Saved | None:
+    """Returns the newest whole state of a trial that is not ahead of what is known, or None.
 
     A damaged file is put aside as `*.damaged`, and said on standard error: the trial goes on from
     the one before, or from its start.
 
     Args:
-        folder: of the trial.
+        place: of the trial.
         known: the last epoch whose report the driver has; a state beyond it would leave a gap.
     """
-    for path in sorted(folder.glob(PATTERN), reverse=True):
-        if _epoch(path) > known:
+    for name in reversed(_checkpoints(place)):
+        if _epoch(name) > known:
             continue
+        content = place.read(name)
         try:
-            return _read(path)
+            return _state(content)
         except (SafetensorError, LookupError, ValueError) as error:
-            aside = path.replace(path.with_suffix(".damaged"))
-            print(f"{path} is damaged ({error}); it is {aside.name} now", file=sys.stderr)
+            aside = name.removesuffix("safetensors") + "damaged"
+            place.rename(name, aside)
+            print(f"{place}/{name} is damaged ({error}); it is {aside} now", file=sys.stderr)
     return None
 
 
-def _read(path: Path) -> Saved:
+def _checkpoints(place: Place) -> list[str]:
+    """Returns the names of a trial's checkpoints, the newest last."""
+    return [name for name in place.names() if fnmatch(name, PATTERN)]
+
+
+def _state(content: bytes) -> Saved:
     """Returns what a file holds; raises ValueError or what safetensors raises if it is damaged."""
-    with safe_open(path, framework="pt") as file:
-        metadata: dict[str, str] = file.metadata() or {}
-        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors = load(content)
+    end = LENGTH + int.from_bytes(content[:LENGTH], "little")
+    metadata: dict[str, str] = json.loads(content[LENGTH:end])["__metadata__"]
     header = metadata["asharpe"]
     if metadata["crc32"] != _sum(header, tensors):
         raise ValueError("its check sum is another")
-    content = json.loads(header)
-    return Saved(tensors, content["record"], content["executor"])
+    found: dict[str, Any] = json.loads(header)
+    return Saved(tensors, found["record"], found["executor"])
 
 
 def _sum(header: str, tensors: Mapping[str, Tensor]) -> str:
@@ -79,5 +85,5 @@ def _sum(header: str, tensors: Mapping[str, Tensor]) -> str:
     return f"{total:08x}"
 
 
-def _epoch(path: Path) -> int:
-    return int(path.stem.rpartition("-")[2])
+def _epoch(name: str) -> int:
+    return int(name.split("-")[1])

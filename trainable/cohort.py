@@ -52,10 +52,10 @@ class CohortEngine:
         self.taken = 0
         self.admit(configs)
 
-    def plan(self, lr: np.ndarray) -> None:
-        """Takes the learning rates [S, K] of the coming steps."""
+    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+        """Takes the learning rates [S, K] of a plan's steps, of which `done` are taken already."""
         self.lr = lr
-        self.offset = self.taken
+        self.offset = self.taken - done
         self._factors()
 
     @torch.inference_mode()

@@ -1,10 +1,10 @@
 """All that one worker trains: cohorts of several shapes, one epoch of one of them after another."""
 
 import math
+import sys
 import time
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import NoReturn
 
 import torch
 
@@ -14,38 +14,13 @@ from trainable.config import TrialConfig, from_params, shape_key
 from trainable.data.dataset import Dataset
 from trainable.data.view import View
 from trainable.data.views import Views
-from trainable.events import EventFile
+from trainable.group import Group, steps_between_checkpoints
 from trainable.joining import Joining
 from trainable.keep import keep
 from trainable.member import Member, Ticket
+from trainable.place import Place
 from trainable.report import WELL, Report
 from trainable.training import Training
-
-SAVE_EVERY_S = 30.0  # also at every rung
-
-
-@dataclass
-class _Cohort:
-    """One training, who joins it at the end of its epoch, and how it stands in the queue."""
-
-    key: Hashable
-    training: Training
-    joining: list[Ticket] = field(default_factory=list)
-    waited: int = 0
-    saved: float = field(default_factory=time.monotonic)
-    at_rung: bool = False
-
-    @property
-    def turn(self) -> int:
-        """Who goes next: a begun epoch, then the full, and the small ones when they waited long."""
-        if not self.training.at_epoch_end():
-            return 2**62
-        return self.size * (self.waited + 1)
-
-    @property
-    def size(self) -> int:
-        """Members, those that are about to join included."""
-        return len(self.training.live) + len(self.joining)
 
 
 class Crew:
@@ -53,104 +28,112 @@ class Crew:
 
     Args:
         dataset: of the search.
-        folder: of the run.
+        place: of the trials' files, one folder each.
         rungs: epochs after which somebody outside judges.
         device: where the weights live.
         most: members of one cohort at most; calibration looks no further.
+        save_every: optimizer steps between two checkpoints; None: as the size of the models asks.
     """
 
     def __init__(
         self,
         dataset: Dataset,
-        folder: Path,
+        place: Place,
         rungs: Sequence[int],
         device: torch.device | str = "cpu",
         most: int = 16,
+        save_every: int | None = None,
     ) -> None:
-        self.dataset, self.folder, self.device = dataset, folder, device
+        self.dataset, self.place, self.device = dataset, place, device
         self.rungs, self.most = frozenset(rungs), most
+        self.save_every = save_every
         self.views = Views(dataset, device)
         self.sizes: dict[Hashable, int] = {}
-        self.cohorts: list[_Cohort] = []
-        self.writers: dict[int, EventFile] = {}
+        self.groups: list[Group] = []
+        self.failed: Exception | None = None  # raised by the next step
 
     @property
     def live(self) -> list[int]:
         """Numbers of the members still in training, those that are about to begin included."""
         return [
             number
-            for cohort in self.cohorts
-            for number in [*cohort.training.live, *(t.number for t in cohort.joining)]
+            for group in self.groups
+            for number in [*group.training.live, *(t.number for t in group.joining)]
         ]
 
     def admit(self, members: Sequence[Joining]) -> None:
         """Takes members in, each from its checkpoint if it has one."""
-        groups: dict[Hashable, list[Ticket]] = {}
+        alike: dict[Hashable, list[Ticket]] = {}
         for member in members:
             config = from_params(member.params)
-            saved = checkpoint.read(self._trial(member.number), member.known)
-            groups.setdefault(shape_key(config), []).append(Ticket(member.number, config, saved))
-        for key, tickets in groups.items():
+            saved = checkpoint.read(self.place.within(member.number), member.known)
+            alike.setdefault(shape_key(config), []).append(Ticket(member.number, config, saved))
+        for key, tickets in alike.items():
             self._place(key, tickets)
 
     def save(self, numbers: Sequence[int]) -> None:
-        """Writes checkpoints of members that stand between two epochs."""
-        for cohort in self.cohorts:
-            for number in set(numbers) & set(cohort.training.live):
-                checkpoint.write(self._trial(number), cohort.training.saved(number))
+        """Writes checkpoints of members that can be saved."""
+        for group in self.groups:
+            for number in set(numbers) & set(group.training.live):
+                checkpoint.write(self.place.within(number), group.training.saved(number))
 
     def retire(self, numbers: Sequence[int], well: Sequence[int]) -> None:
         """Takes members out; keeps the models of those that ended well."""
         gone = set(numbers)
-        for cohort in self.cohorts:
-            training = cohort.training
+        for group in self.groups:
+            training = group.training
             training.retire(numbers)
             for number in gone & training.ended.keys():
                 member = training.ended.pop(number)
                 if number in well:
                     self._save_model(member, training)
-            cohort.joining = [t for t in cohort.joining if t.number not in gone]
-        for number in gone & self.writers.keys():
-            self.writers.pop(number).close()
+            group.joining = [t for t in group.joining if t.number not in gone]
         self._drop_empty()
 
     def step(self, until: float) -> list[Report]:
-        """Trains on to the end of an epoch that has a rung or a stop, or until the clock says so.
+        """Trains on to a rung, a stop or checkpoints that are due, or until the clock says so.
+
+        Checkpoints are written as the next step begins: after the verdicts, since those whom a
+        rung ended need none, and never ahead of what the driver knows.
 
         Args:
             until: a value of `time.monotonic()`.
         """
-        self._save_due()
+        if self.failed is not None:
+            self._fail(self.failed)
+        for group in self.groups:
+            self.save(group.due())
         reports: list[Report] = []
-        while self.cohorts:
-            new = self._turn(max(self.cohorts, key=lambda cohort: cohort.turn), until)
+        while self.groups:
+            group = max(self.groups, key=lambda group: group.turn)
+            try:
+                new = self._turn(group, until)
+            except Exception as error:  # noqa: BLE001 - is raised, after what there is to report
+                group.broken, self.failed = True, error
+                return reports or self._fail(error)
             reports += new
             done = any(r.stop is not None or r.epoch in self.rungs for r in new)
-            if done or time.monotonic() >= until:
+            if done or group.steps_left == 0 or time.monotonic() >= until:
                 break
         return reports
 
-    def close(self) -> None:
-        """Closes the event files."""
-        for writer in self.writers.values():
-            writer.close()
-        self.writers = {}
-
-    def _turn(self, cohort: _Cohort, until: float) -> list[Report]:
-        """Trains one cohort to the end of its epoch, or until the clock says so."""
-        for other in self.cohorts:
+    def _turn(self, group: Group, until: float) -> list[Report]:
+        """Trains one cohort to the end of its epoch, or to its next checkpoint, or in time."""
+        for other in self.groups:
             other.waited += 1
-        cohort.waited = 0
-        training = cohort.training
-        if cohort.joining and training.at_epoch_end():
-            training.admit(cohort.joining)
-            cohort.joining = []
-        reports = training.advance(until=until)
-        while training.live and not training.at_epoch_end() and time.monotonic() < until:
-            reports += training.advance(until=until)
-        cohort.at_rung |= any(report.epoch in self.rungs for report in reports)
+        group.waited = 0
+        training = group.training
+        if group.joining and training.at_epoch_end():
+            training.admit(group.joining)
+            group.joining = []
+        reports: list[Report] = []
+        while training.live:
+            reports += group.advance(until)
+            over = training.at_epoch_end() or group.steps_left == 0
+            if over or time.monotonic() >= until:
+                break
+        group.at_rung |= any(report.epoch in self.rungs for report in reports)
         for report in reports:
-            self._write_event(report, training)
             if report.stop is not None:
                 member = training.ended.pop(report.number)
                 if report.stop.reason in WELL:
@@ -163,14 +146,20 @@ class Crew:
         config = tickets[0].config
         view = self.views.of(config.data)
         most = self._size(key, config, view)
-        for cohort in [cohort for cohort in self.cohorts if cohort.key == key]:
-            room = max(0, most - cohort.size)
-            cohort.joining += tickets[:room]
-            tickets = tickets[room:]
-        parts = math.ceil(len(tickets) / most)
-        for part in range(parts):  # as equal as can be
-            training = Training(tickets[part::parts], self.dataset, device=self.device, view=view)
-            self.cohorts.append(_Cohort(key, training))
+        begun: dict[int, list[Ticket]] = {}
+        for ticket in tickets:
+            begun.setdefault(ticket.saved.steps if ticket.saved else 0, []).append(ticket)
+        fresh = begun.pop(0, [])
+        for group in [group for group in self.groups if group.key == key]:
+            room = max(0, most - group.size)
+            group.joining += fresh[:room]
+            fresh = fresh[room:]
+        for alike in [fresh, *begun.values()]:  # who is amid an epoch ends it with its like
+            parts = math.ceil(len(alike) / most)
+            for part in range(parts):  # as equal as can be
+                training = Training(alike[part::parts], self.dataset, device=self.device, view=view)
+                every = steps_between_checkpoints(training, self.save_every)
+                self.groups.append(Group(key, training, every))
 
     def _size(self, key: Hashable, config: TrialConfig, view: View) -> int:
         """Returns how large cohorts of a shape become: measured here, once a shape."""
@@ -180,29 +169,27 @@ class Crew:
 
     def _drop_empty(self) -> None:
         """Lets cohorts go that have no members; who was to join one begins another."""
-        empty = [cohort for cohort in self.cohorts if not cohort.training.live]
-        self.cohorts = [cohort for cohort in self.cohorts if cohort.training.live]
-        for cohort in empty:
-            if cohort.joining:
-                self._place(cohort.key, cohort.joining)
+        empty = [group for group in self.groups if not group.training.live]
+        self.groups = [group for group in self.groups if group.training.live]
+        for group in empty:
+            if group.joining:
+                self._place(group.key, group.joining)
 
-    def _save_due(self) -> None:
-        """Writes checkpoints of cohorts that passed a rung, or were saved too long ago.
-
-        After the verdicts: those whom a rung ended need none.
-        """
-        now = time.monotonic()
-        for cohort in self.cohorts:
-            training = cohort.training
-            due = cohort.at_rung or now - cohort.saved >= SAVE_EVERY_S
-            if due and training.at_epoch_end():
-                cohort.saved, cohort.at_rung = now, False
-                self.save([member.number for member in training.members if member.epoch])
+    def _fail(self, error: Exception) -> NoReturn:
+        """Raises an exception of a cohort, after checkpoints of those that it did not come from."""
+        for group in self.groups:
+            if group.broken or not group.training.can_be_saved:
+                continue
+            try:
+                self.save([member.number for member in group.training.members if member.steps])
+            except Exception as second:  # noqa: BLE001 - what ended the worker is what counts
+                print(f"checkpoints could not be written: {second!r}", file=sys.stderr)
+        raise error
 
     def _save_model(self, member: Member, training: Training) -> None:
         if member.best_weights:
             keep(
-                self._trial(member.number),
+                self.place.within(member.number),
                 member.number,
                 member.best_epoch,
                 member.config,
@@ -210,15 +197,3 @@ class Crew:
                 training.view,
                 self.dataset,
             )
-
-    def _write_event(self, report: Report, training: Training) -> None:
-        number = report.number
-        if number not in self.writers:
-            config = training.member(number).config
-            self.writers[number] = EventFile(self._trial(number), config)
-        self.writers[number].write(report)
-        if report.stop is not None:
-            self.writers.pop(number).close()
-
-    def _trial(self, number: int) -> Path:
-        return self.folder / "trials" / str(number)

@@ -8,9 +8,18 @@ from torch import Tensor
 
 from trainable.config import TrialConfig
 
-STEPS = 8  # whose dropout is drawn at once, at most
+STEPS = 8  # whose dropout is drawn at once, at most; a power of two
 NUMBERS = 2**16  # drawn at once for one member, or those of a single step
 LEVELS = 2**16  # a dropout share is rounded to this many levels
+
+
+def drawn_at_once(size: int) -> int:
+    """Returns for how many steps of so many numbers they are drawn at once: 1, 2, 4 or 8.
+
+    Then every eighth step begins with a draw, and a member can be saved there.
+    """
+    fits = max(1, min(STEPS, NUMBERS // size))
+    return 1 << (fits.bit_length() - 1)
 
 
 class Dropout:
@@ -76,7 +85,7 @@ class Dropout:
         if not any(self.shares):
             return None
         size = batch * sum(self.widths)
-        steps = max(1, min(STEPS, NUMBERS // size))
+        steps = drawn_at_once(size)
         if i % steps == 0 or not self.views:
             if not self.views or self.views[0][0].shape[1] != batch:
                 shape = (steps, len(self.draws), size)

@@ -55,11 +55,24 @@ def cause(engine: "Engine", k: int, result: StepResult) -> tuple[str, str]:
     return "loss", str(loss)
 
 
+def keep_good(engine: "Engine") -> dict[int, tuple[str, str]]:
+    """Remembers the weights as good, after rolling back those that are not: these it returns.
+
+    Everyone's are remembered, so that nobody's last good weights depend on a neighbour.
+    """
+    found = enumerate(engine.finite())
+    broken = {k: (f"weights {name}", "not finite") for k, name in found if name}
+    if broken:
+        engine.roll_back(list(broken))
+    engine.keep()
+    return broken
+
+
 class Engine(Protocol):
     """K members that take optimizer steps together; k counts from 0 in the present order."""
 
-    def plan(self, lr: np.ndarray) -> None:
-        """Takes the learning rates [S, K] of the coming steps."""
+    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+        """Takes the learning rates [S, K] of a plan's steps, of which `done` are taken already."""
         ...
 
     def prepare(self, x: Tensor) -> Tensor:

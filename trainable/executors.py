@@ -29,8 +29,13 @@ def executor_for(config: TrialConfig, inputs: int, device: torch.device | str) -
     """
     if config.model.name not in BATCHED:
         return "solo"
-    large = count_parameters(config.model, inputs) >= LARGE
-    return "serial" if large and torch.device(device).type == "cpu" else "cohort"
+    on_cpu = torch.device(device).type == "cpu"
+    return "serial" if on_cpu and is_large(config, inputs) else "cohort"
+
+
+def is_large(config: TrialConfig, inputs: int) -> bool:
+    """Says whether a model is so large that its steps take long."""
+    return count_parameters(config.model, inputs) >= LARGE
 
 
 def state_form(executor: str) -> str:

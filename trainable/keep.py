@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 from torch import Tensor
 
@@ -10,10 +9,11 @@ from trainable import checkpoint, predict
 from trainable.config import TrialConfig, from_params
 from trainable.data.dataset import Dataset
 from trainable.data.view import View, make_view
+from trainable.place import Place
 
 
 def keep(
-    folder: Path,
+    place: Place,
     number: int,
     epoch: int,
     config: TrialConfig,
@@ -24,7 +24,7 @@ def keep(
     """Writes a trial's model with the facts that a prediction may want.
 
     Args:
-        folder: of the trial.
+        place: of the trial.
         number: of the trial.
         epoch: that the weights are of.
         config: of the trial.
@@ -40,14 +40,14 @@ def keep(
         "horizon": dataset.horizon,
         "lag": dataset.lag,
     }
-    predict.save(folder, config, weights, view, facts)
+    predict.save(place, config, weights, view, facts)
 
 
-def recover(folder: Path, number: int, params: Mapping[str, object], dataset: Dataset) -> bool:
+def recover(place: Place, number: int, params: Mapping[str, object], dataset: Dataset) -> bool:
     """Writes the model out of the newest checkpoint where a killed worker wrote none.
 
     Args:
-        folder: of the trial.
+        place: of the trial.
         number: of the trial.
         params: of the trial.
         dataset: of the search.
@@ -55,9 +55,9 @@ def recover(folder: Path, number: int, params: Mapping[str, object], dataset: Da
     Returns:
         Whether there is a model now.
     """
-    if (folder / predict.CONFIG).exists():
+    if place.has(predict.CONFIG):
         return True
-    saved = checkpoint.read(folder, known=sys.maxsize)
+    saved = checkpoint.read(place, known=sys.maxsize)
     if saved is None:
         return False
     weights = saved.best_weights
@@ -65,5 +65,5 @@ def recover(folder: Path, number: int, params: Mapping[str, object], dataset: Da
         return False
     config = from_params(params)
     view = make_view(dataset, config.data, "cpu")
-    keep(folder, number, saved.record["best_epoch"], config, weights, view, dataset)
+    keep(place, number, saved.record["best_epoch"], config, weights, view, dataset)
     return True

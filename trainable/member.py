@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,6 +12,11 @@ from trainable.config import TrialConfig, shape_key
 from trainable.health import Epoch
 from trainable.report import WELL, Report, Stop
 from trainable.schedules import Plateau
+
+# Plain numbers of a member that are saved as they are.
+COUNTS = (
+    "epoch", "steps", "first_val_loss", "best_val_loss", "best_epoch", "failed", "in_a_row",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,28 @@ class Ticket:
     saved: "Saved | None" = None
 
 
-@dataclass(frozen=True)
-class Saved:
-    """A member between two epochs.
+class Amid(NamedTuple):
+    """How far a member has come in an epoch that has not ended.
 
     Attributes:
-        tensors: the engine's state (`now.*`) and the weights of the ranking epoch (`best.*`).
+        steps: taken of it, S.
+        seconds: that they took, its share.
+        losses: [S]. norms: [S]; as in `EpochSteps`.
+    """
+
+    steps: int
+    seconds: float
+    losses: Tensor
+    norms: Tensor
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A member between two epochs, or amid one.
+
+    Attributes:
+        tensors: the engine's state (`now.*`), the weights of the ranking epoch (`best.*`), and what
+            the steps of an epoch have left that has not ended (`epoch.*`).
         record: the plain numbers of `Member`.
         executor: the form of the state, by the executor that wrote it.
     """
@@ -42,6 +63,23 @@ class Saved:
     tensors: dict[str, Tensor]
     record: dict[str, Any]
     executor: str
+
+    @property
+    def epoch(self) -> int:
+        """Epochs that have ended."""
+        return self.record["epoch"]
+
+    @property
+    def steps(self) -> int:
+        """Steps taken of the epoch that has not ended; 0 between two epochs."""
+        return self.record["amid"]["steps"]
+
+    def amid(self) -> Amid | None:
+        """Returns how far the member has come in an epoch; None between two epochs."""
+        if not self.steps:
+            return None
+        left = _within("epoch.", self.tensors)
+        return Amid(self.steps, self.record["amid"]["seconds"], left["losses"], left["norms"])
 
     @property
     def best_weights(self) -> dict[str, Tensor]:
@@ -91,13 +129,17 @@ class Member:
             predictions=self.best_predictions if ended_well else None,
         )
 
-    def saved(self, state: Mapping[str, Tensor], executor: str) -> Saved:
-        """Returns the member with its executor's state, to go on from between two epochs."""
+    def saved(self, state: Mapping[str, Tensor], executor: str, amid: Amid | None = None) -> Saved:
+        """Returns the member with its executor's state, to go on from."""
         tensors = {f"now.{name}": tensor for name, tensor in state.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
         if self.best_predictions is not None:
             tensors["best_predictions"] = torch.from_numpy(self.best_predictions)
-        return Saved(tensors, self._record(), executor)
+        begun = {"steps": 0, "seconds": 0.0}
+        if amid is not None:
+            begun = {"steps": amid.steps, "seconds": amid.seconds}
+            tensors |= {"epoch.losses": amid.losses, "epoch.norms": amid.norms}
+        return Saved(tensors, self._record() | {"amid": begun}, executor)
 
     def restore(self, saved: Saved, executor: str) -> dict[str, Tensor]:
         """Takes back what `saved` returned; returns the executor's state.
@@ -115,12 +157,7 @@ class Member:
 
     def _record(self) -> dict[str, Any]:
         return {
-            "epoch": self.epoch,
-            "steps": self.steps,
-            "first_val_loss": self.first_val_loss,
-            "best_val_loss": self.best_val_loss,
-            "best_epoch": self.best_epoch,
-            "in_a_row": self.in_a_row,
+            **{name: getattr(self, name) for name in COUNTS},
             "history": [asdict(epoch) for epoch in self.history[-3:]],
             "plateau": {
                 "scale": self.plateau.scale,
@@ -130,7 +167,7 @@ class Member:
         }
 
     def _take(self, record: Mapping[str, Any]) -> None:
-        for name in ("epoch", "steps", "first_val_loss", "best_val_loss", "best_epoch", "in_a_row"):
+        for name in COUNTS:
             setattr(self, name, record[name])
         self.history = [Epoch(**epoch) for epoch in record["history"]]
         plateau = record["plateau"]
@@ -146,3 +183,16 @@ def check_shape(tickets: Iterable[Ticket], like: TrialConfig) -> None:
     """Raises ValueError where somebody is of another shape than `like`."""
     if any(shape_key(ticket.config) != shape_key(like) for ticket in tickets):
         raise ValueError("the members of a cohort must be of one shape")
+
+
+def amid_epoch(tickets: Iterable[Ticket]) -> list[Amid]:
+    """Returns how far each member has come in its epoch; none where they stand between two.
+
+    Raises:
+        ValueError: they stand at different steps.
+    """
+    found = [None if ticket.saved is None else ticket.saved.amid() for ticket in tickets]
+    amid = [each for each in found if each is not None]
+    if amid and (len(amid) < len(found) or len({each.steps for each in amid}) > 1):
+        raise ValueError("members amid an epoch go on together only after the same number of steps")
+    return amid

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as tensors_as_bytes
 from torch import Tensor, nn
 
 from trainable.config import TrialConfig, from_params, to_params
@@ -17,6 +18,7 @@ from trainable.data.scaler import Scaler
 from trainable.data.view import View
 from trainable.errors import UserError
 from trainable.models import build_model
+from trainable.place import Place
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 ROWS = 65_536  # predicted at once
@@ -66,7 +68,7 @@ class Predictor:
 
 
 def save(
-    folder: Path,
+    place: Place,
     config: TrialConfig,
     weights: dict[str, Tensor],
     view: View,
@@ -75,13 +77,12 @@ def save(
     """Writes the two files of a trained model, each at once.
 
     Args:
-        folder: made if missing.
+        place: made if missing.
         config: of the trial.
         weights: of the ranking epoch, by parameter name.
         view: what the model was trained on: its scaler, features and target scale are kept.
         facts: JSON-able, kept beside.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     scaler = view.scaler.to_dict() | {"names": list(view.names)}
     content = {
         "params": to_params(config),
@@ -89,31 +90,29 @@ def save(
         "scaler": scaler,
         "facts": {**facts, "target_scale": view.target_scale},
     }
-    part = folder / f".{MODEL}.tmp"
-    save_file({n: t.detach().float().cpu().contiguous() for n, t in weights.items()}, part)
-    part.replace(folder / MODEL)
-    part = folder / f".{CONFIG}.tmp"
-    part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    part.replace(folder / CONFIG)
+    tensors = {n: t.detach().float().cpu().contiguous() for n, t in weights.items()}
+    place.write(MODEL, tensors_as_bytes(tensors))
+    place.write(CONFIG, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
 
 
-def load(folder: Path) -> Predictor:
+def load(where: Path | Place) -> Predictor:
     """Reads a trained model back; nothing in its files is executed.
 
     Raises:
         UserError: a file is missing or damaged, or the two do not fit.
     """
+    place = Place.of(where) if isinstance(where, Path) else where
     for name in (CONFIG, MODEL):
-        if not (folder / name).is_file():
-            raise UserError(f"{folder / name} does not exist; name a folder such as best/")
+        if not place.has(name):
+            raise UserError(f"{where}/{name} does not exist; name a folder such as best/")
     try:
-        content = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        weights = load_file(folder / MODEL)
+        content = json.loads(place.read(CONFIG))
+        weights = load_tensors(place.read(MODEL))
         config = from_params(content["params"])
         scaler = Scaler.from_dict(content["scaler"])
         model = build_model(config.model, config.data.window * len(scaler.names), 0)
         model.load_state_dict(weights)
         facts = content["facts"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise UserError(f"{folder}: not a trained model of this project: {error}") from error
+        raise UserError(f"{where}: not a trained model of this project: {error}") from error
     return Predictor(model.eval(), config, scaler, facts)

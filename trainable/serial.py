@@ -25,10 +25,10 @@ class SerialEngine:
         self.members: list[CohortEngine] = []
         self.admit(configs)
 
-    def plan(self, lr: np.ndarray) -> None:
-        """Takes the learning rates [S, K] of the coming steps."""
+    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+        """Takes the learning rates [S, K] of a plan's steps, of which `done` are taken already."""
         for k, member in enumerate(self.members):
-            member.plan(lr[:, [k]])
+            member.plan(lr[:, [k]], done)
 
     def prepare(self, x: Tensor) -> Tensor:
         """Returns inputs [..., K, B, W, F] as `step` takes them."""

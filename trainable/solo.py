@@ -36,8 +36,8 @@ class SoloEngine:
         self._lr = np.zeros((0, 1))
         self._kept = self._state()
 
-    def plan(self, lr: np.ndarray) -> None:
-        """Takes the learning rates [S, 1] of the coming steps."""
+    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+        """Takes the learning rates [S, 1] of a plan's steps, of which `done` are taken already."""
         self._lr = lr
 
     def prepare(self, x: Tensor) -> Tensor:

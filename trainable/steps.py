@@ -71,6 +71,15 @@ class EpochSteps:
         self.losses, self.norms = self.losses[:, keep], self.norms[:, keep]
         self._gathered = {}
 
+    def left(self, k: int, done: int) -> tuple[Tensor, Tensor]:
+        """Returns a copy of what the first steps left of member k: losses and norms."""
+        return self.losses[:done, k].clone(), self.norms[:done, k].clone()
+
+    def take_back(self, k: int, losses: Tensor, norms: Tensor) -> None:
+        """Takes back what `left` returned."""
+        for all_steps, first in ((self.losses, losses), (self.norms, norms)):
+            all_steps[: len(first), k] = first.to(all_steps.device)
+
     def of(self, k: int) -> MemberSteps:
         """Returns member k's share."""
         return MemberSteps(self.rows[:, k], self.lr[:, k], self.losses[:, k], self.norms[:, k])

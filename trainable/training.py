@@ -9,12 +9,12 @@ import torch
 from trainable import health
 from trainable.data.dataset import Dataset
 from trainable.data.view import View, make_view
-from trainable.engine import Engine, cause
+from trainable.engine import Engine, cause, keep_good
 from trainable.epoch import finish_epoch, loss_is_lowest, take_failure
 from trainable.errors import look_up
 from trainable.evaluation import Evaluator
 from trainable.executors import EXECUTORS, executor_for, state_form
-from trainable.member import Member, Saved, Ticket, check_shape
+from trainable.member import Amid, Member, Saved, Ticket, amid_epoch, check_shape
 from trainable.order import BatchOrder
 from trainable.report import Report, Stop
 from trainable.steps import dead_zone, plan_steps
@@ -34,6 +34,7 @@ class Training:
         view: of the dataset, when there is one for this shape's `data` group already.
 
     Attributes:
+        taken: optimizer steps so far, here.
         ended: members that stopped or retired, by number; the caller may take them out.
     """
 
@@ -62,58 +63,50 @@ class Training:
         self.batch = first.train.batch_size
         self.order = BatchOrder(self.view.train_rows, self.batch)
         self.batches = first.train.batches(len(self.view.train_rows))
-        self.i = 0
+        self.i = self.taken = 0
         self.seconds, self.begun = 0.0, time.monotonic()
         self.ended: dict[int, Member] = {}
+        self._go_on(tickets)
 
     @property
     def live(self) -> list[int]:
         """Numbers of the members still in training."""
         return [member.number for member in self.members]
 
-    def advance(self, until: float | None = None) -> list[Report]:
-        """Trains to the end of the epoch, or to the first health stop, or until the clock says so.
+    def advance(self, until: float | None = None, steps: int | None = None) -> list[Report]:
+        """Trains to the end of the epoch, or to the first health stop, or until told to stop.
 
         Args:
-            until: a value of `time.monotonic()` to stop at, after one step or more.
+            until: a value of `time.monotonic()` to stop at, as soon as the members can be saved.
+            steps: after which to stop, as soon as the members can be saved.
 
         Returns:
-            The reports of members whose epoch (or training) ended; none when time ran out first.
+            The reports of members whose epoch (or training) ended; none when it stopped before.
         """
         if not self.members:
             return []
         self.begun = time.monotonic()
         if self.i == 0:
             self._begin_epoch()
+        enough = None if steps is None else self.i + steps
         while self.i < self.batches:
             if reports := self._step():
                 return reports
-            if until is not None and time.monotonic() >= until:
+            late = until is not None and time.monotonic() >= until
+            if self.can_be_saved and (late or (enough is not None and self.i >= enough)):
                 self._clock()
                 return []
         return self._end_epoch()
-
-    def run_steps(self, steps: int) -> int:
-        """Trains up to so many steps of an epoch, dropping their reports; returns how many."""
-        if self.members and self.i in (0, self.batches):
-            self._begin_epoch()
-            self.i = 0
-        before = self.i
-        while self.members and self.i < min(self.batches, before + steps):
-            self._step()
-        return max(1, self.i - before)
 
     def admit(self, tickets: Sequence[Ticket]) -> None:
         """Takes further members in, of whatever age; only between two epochs of a live cohort."""
         if not (self.members and self.at_epoch_end()):
             raise ValueError("members join between two epochs of those that train")
+        if any(ticket.saved is not None and ticket.saved.steps for ticket in tickets):
+            raise ValueError("who was saved amid an epoch goes on by itself to its end")
         check_shape(tickets, self.members[0].config)
         self.engine.admit([ticket.config for ticket in tickets])
         self._enter(tickets)
-
-    def member(self, number: int) -> Member:
-        """Returns a member, in training or ended."""
-        return next((m for m in self.members if m.number == number), None) or self.ended[number]
 
     def retire(self, numbers: Sequence[int]) -> None:
         """Takes members out; unknown and retired numbers are ignored."""
@@ -121,14 +114,21 @@ class Training:
         self._keep_only([k for k, member in enumerate(self.members) if member.number not in gone])
 
     def saved(self, number: int) -> Saved:
-        """Returns a member's state at its latest epoch's end; only between two epochs."""
-        if not self.at_epoch_end():
-            raise ValueError(f"member {number} is amid an epoch: it can be saved at its end")
+        """Returns a member's present state; only where `can_be_saved` says so."""
+        if not self.can_be_saved:
+            raise ValueError(f"member {number} cannot be saved after step {self.i} of an epoch")
         k = self.live.index(number)
-        return self.members[k].saved(self.engine.state(k), state_form(self.executor))
+        share = self.seconds / len(self.members)
+        amid = Amid(self.i, share, *self.steps.left(k, self.i)) if self.i else None
+        return self.members[k].saved(self.engine.state(k), state_form(self.executor), amid)
+
+    @property
+    def can_be_saved(self) -> bool:
+        """Whether members stand where they can go on from as if nothing had happened."""
+        return self.i % KEEP_EVERY == 0 and self.i < self.batches
 
     def at_epoch_end(self) -> bool:
-        """Whether members stand between two epochs, where `saved` may be called."""
+        """Whether members stand between two epochs."""
         return self.i == 0
 
     def _enter(self, tickets: Sequence[Ticket]) -> None:
@@ -141,11 +141,22 @@ class Training:
                 state = self.members[k].restore(ticket.saved, state_form(self.executor))
                 self.engine.load(k, state)
 
-    def _begin_epoch(self) -> None:
+    def _go_on(self, tickets: Sequence[Ticket]) -> None:
+        """Goes on amid an epoch if that is where the members were saved."""
+        amid = amid_epoch(tickets)
+        if not amid:
+            return
+        self._begin_epoch(amid[0].steps)
+        self.i = amid[0].steps
+        for k, each in enumerate(amid):
+            self.seconds += each.seconds
+            self.steps.take_back(k, each.losses, each.norms)
+
+    def _begin_epoch(self, done: int = 0) -> None:
         self.steps = plan_steps(self.members, self.order, self.batches, self.device)
-        self.engine.plan(self.steps.lr)
+        self.engine.plan(self.steps.lr, done)
         self.seconds = 0.0
-        for member in self.members:
+        for member in self.members if not done else []:
             member.failed = 0
 
     def _step(self) -> list[Report]:
@@ -157,28 +168,17 @@ class Training:
         self.steps.losses[i].copy_(result.loss)
         self.steps.norms[i].copy_(result.norm)
         self.i += 1
+        self.taken += 1
         broken = {k: cause(self.engine, k, result) for k in result.failed}
         if broken:
             self.engine.roll_back(list(broken))
         if self.i % KEEP_EVERY == 0 or self.i == self.batches:
-            broken |= self._keep_good()
+            broken |= keep_good(self.engine)
         for k, member in enumerate(self.members):
             member.steps += 1
             if k not in broken:
                 member.in_a_row = 0
         return self._failures(i, broken) if broken else []
-
-    def _keep_good(self) -> dict[int, tuple[str, str]]:
-        """Remembers the weights as good, after rolling back those that are not: these it returns.
-
-        Everyone's are remembered, so that nobody's last good weights depend on a neighbour.
-        """
-        found = enumerate(self.engine.finite())
-        broken = {k: (f"weights {name}", "not finite") for k, name in found if name}
-        if broken:
-            self.engine.roll_back(list(broken))
-        self.engine.keep()
-        return broken
 
     def _failures(self, i: int, broken: dict[int, tuple[str, str]]) -> list[Report]:
         """Counts the failed batches of this step and stops members that had too many."""

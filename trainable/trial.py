@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from ray import tune
 from trainable.crew import Crew
 from trainable.data.dataset import Dataset
 from trainable.joining import Joining
+from trainable.place import HERE, Place
 from trainable.watchdog import Watchdog, stacks_of
 
 LONGEST_STEP_S = 30.0  # the sign of life, where half the patience is not less
@@ -18,21 +20,35 @@ IDLE_S = 0.05  # between two looks for members, with nobody to train
 METRIC = "live"  # Tune wants one number a result; the reports are what counts
 
 
+class NotSeenError(Exception):
+    """A worker does not see the place where its trials' files belong."""
+
+
 class CohortTrial(tune.Trainable):
     """Trains a crew of members, each an own trial of the study, until the search lets it go.
 
     A config holds `slot` (its number), `rungs` (epochs), `members` (of one cohort at most),
-    `folder` (of the run), `threads`, `gpu`, `patience_s` (after which a step hangs) and `signs`
-    (folder of the driver's machine that takes the stacks of a worker that hangs).
+    `threads`, `gpu`, `patience_s` (after which a step hangs), `save_every` (optimizer steps) and
+    `signs` (folder of the driver's machine that takes the stacks of a worker that hangs).
     """
 
     dataset: Dataset
+    place: Place
 
-    def setup(self, config: dict[str, Any], dataset: Dataset | None = None) -> None:
-        """Takes the dataset, which stays with the worker."""
+    def setup(
+        self, config: dict[str, Any], dataset: Dataset | None = None, place: Place | None = None
+    ) -> None:
+        """Takes the dataset, and the place of the trials' files: both stay with the worker.
+
+        Raises:
+            NotSeenError: this machine does not see that place.
+        """
         assert dataset is not None
+        assert place is not None
         torch.set_num_threads(max(1, int(config["threads"])))
-        self.dataset = dataset
+        self.dataset, self.place = dataset, place
+        if not place.has(HERE):
+            raise NotSeenError(f"{gethostname()} does not see {place}")
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -77,13 +93,12 @@ class CohortTrial(tune.Trainable):
 
     def cleanup(self) -> None:
         """Closes the files."""
-        self.crew.close()
         self.watchdog.close()
 
     def _begin(self, config: dict[str, Any]) -> None:
         self.failed: Exception | None = None
         device = "cuda" if torch.cuda.is_available() and config["gpu"] else "cpu"
-        folder, most = Path(config["folder"]), config["members"]
-        self.crew = Crew(self.dataset, folder, config["rungs"], device, most)
+        rungs, most, save_every = (config[key] for key in ("rungs", "members", "save_every"))
+        self.crew = Crew(self.dataset, self.place, rungs, device, most, save_every)
         stacks = stacks_of(Path(config["signs"]), config["slot"])
         self.watchdog = Watchdog(stacks, config["patience_s"])

@@ -1,4 +1,4 @@
-"""TensorBoard events of one trial: its metrics by epoch, and its hyperparameters."""
+"""TensorBoard events of every trial: its metrics by epoch, and its hyperparameters."""
 
 import math
 import socket
@@ -6,13 +6,15 @@ import struct
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import hparams
 
-from trainable.config import TrialConfig, to_params
+from search.atomic import not_written
+from trainable.config import TrialConfig, from_params, to_params
 from trainable.report import Report
 
 VERSION = "brain.Event:2"  # of the file format
@@ -31,7 +33,8 @@ class EventFile:
         folder.mkdir(parents=True, exist_ok=True)
         seconds, rest = divmod(time.time_ns(), 10**9)
         name = f"events.out.tfevents.{seconds}.{socket.gethostname()}.{rest:09d}"
-        self._file = (folder / name).open("xb", buffering=0)
+        self._path = folder / name
+        self._path.touch(exist_ok=False)
         params = {key: value for key, value in to_params(config).items() if value is not None}
         chosen = [value for summary in hparams(params, LED_TO) for value in summary.value]
         now = time.time()
@@ -43,12 +46,39 @@ class EventFile:
         summary = Summary(value=_scalars(report.values))
         self._append(Event(wall_time=time.time(), step=report.epoch, summary=summary))
 
-    def close(self) -> None:
-        """Closes the file; more than once does no harm."""
-        self._file.close()
-
     def _append(self, *events: Event) -> None:
-        self._file.write(b"".join(_record(event.SerializeToString()) for event in events))
+        # Opened anew each time: a search has more trials in flight than a process may open files.
+        with self._path.open("ab", buffering=0) as file:
+            file.write(b"".join(_record(event.SerializeToString()) for event in events))
+
+
+class Events:
+    """The event files of a search.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[int, EventFile] = {}
+
+    def write(self, report: Report, params: Mapping[str, Any]) -> None:
+        """Writes one epoch to its trial's file, which begins with the trial's parameters.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        number = report.number
+        folder = self._folder / "trials" / str(number)
+        try:
+            if number not in self._files:
+                self._files[number] = EventFile(folder, from_params(params))
+            self._files[number].write(report)
+        except OSError as error:
+            raise not_written(folder, error) from error
+        if report.stop is not None:
+            del self._files[number]
 
 
 def _scalars(values: Mapping[str, float | None]) -> list[Summary.Value]:
