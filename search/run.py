@@ -1,6 +1,7 @@
 """python -m search.run space=conservative: one search, from its settings to its ranking."""
 
 import gc
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ def _uncollected() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also while it starts
     try:
         status = status_of(lambda: main(sys.argv[1:]))
         gc.freeze()  # at its end Python would look through all of torch and Ray, for a second

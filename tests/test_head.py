@@ -121,7 +121,7 @@ def test_an_error_after_the_start_leaves_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("number", "status"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)],
+    [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)],
 )
 @pytest.mark.parametrize("when", ["search.cluster", "raylet"])
 def test_a_signal_while_ray_starts_leaves_nothing(
