@@ -168,7 +168,9 @@ def train_here(
         if not any(driver.running.values()):
             time.sleep(PAUSE_S)  # the next trials are being asked in another thread
         for slot, crew in slots.items():
-            crew.retire(driver.take(slot, crew.step()).numbers)
+            ended = driver.take(slot, crew.step())
+            crew.retire([*ended.numbers, *ended.moving])
+            driver.moved(slot)
             crew.admit(driver.fill(slot))
 
 

@@ -28,26 +28,29 @@ class Sizes:
     """How many trials are in flight, and how many train in one slot.
 
     Attributes:
-        slots: workers that train at once.
+        slots: workers that the machines hold at once.
         untold: asked trials in flight at most: more of them would leave the sampler guessing.
         members: of one slot, of whatever shapes.
+        opened: slots open at most: more than there are where machines may come.
     """
 
     slots: int
     untold: int
     members: int
+    opened: int
 
 
-def sizes(trials: int, slots: int, cohort: int | None) -> Sizes:
+def sizes(trials: int, slots: int, cohort: int | None, wanted: int = 0) -> Sizes:
     """Returns the sizes for a search of so many trials on so many slots.
 
-    Untold trials stay within max(16, trials ÷ 8) and are shared out over the slots, unless
-    `cohort` sets the members by hand.
+    Untold trials stay within max(16, trials ÷ 8), or one for each slot, and are shared out over
+    the slots, unless `cohort` sets the members by hand. `wanted` slots wait for machines to come.
     """
-    untold = max(16, trials // 8)
+    untold = max(16, trials // 8, slots)
+    opened = max(slots, wanted)
     if cohort is not None:
-        return Sizes(slots, max(untold, cohort * slots), cohort)
-    return Sizes(slots, untold, math.ceil(untold / slots))
+        return Sizes(slots, max(untold, cohort * slots), cohort, opened)
+    return Sizes(slots, untold, math.ceil(untold / slots), opened)
 
 
 class Pool:

@@ -28,7 +28,7 @@ LATE = Verdict("prune", "time_budget")
 
 
 class Driver:
-    """Runs one search to its end.
+    """Runs one search to its end; `search.restart.take_up` first, for what an earlier one left.
 
     Args:
         study: the durable truth.
@@ -67,9 +67,9 @@ class Driver:
         self.courses = Courses()
         self.seating = Seating(sizes, self.courses, why_alone)
         self.roster = self.seating.roster
+        self.moving: dict[int, list[int]] = {}  # by the slot that they leave, until they are saved
         self._opened = 0
         self.reasons: Counter[str] = Counter()
-        self._go_on()
 
     @property
     def running(self) -> dict[int, set[int]]:
@@ -79,7 +79,7 @@ class Driver:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to train."""
-        if any(self.running.values()) or len(self.seating.waiting) or len(self.seating.seeds):
+        if any(self.running.values()) or any(self.moving.values()) or self.seating.somebody_waits:
             return False
         over = self.asker.exhausted
         self.asker.want(self.seating.ahead())  # raises what asking raised, or ended it just now
@@ -92,7 +92,7 @@ class Driver:
 
     def open(self) -> int | None:
         """Opens a slot for a worker; None where all are open."""
-        if len(self.running) >= self.sizes.slots:
+        if len(self.running) >= self.sizes.opened:
             return None
         self._opened += 1
         self.roster.open(self._opened)
@@ -104,7 +104,7 @@ class Driver:
             self._end_waiting()
             return []
         for asked in self.asker.take(self.sizes.untold):
-            self._enter(asked)
+            self.enter(asked)
             self.seating.wait(asked.number)
         self.asker.hold(self.seating.ahead())
         joining: list[Asked] = []
@@ -112,6 +112,8 @@ class Driver:
             joining += [asked for asked in found if not self._judged_meanwhile(slot, asked.number)]
         if not joining and not len(self.seating.waiting) and not self.asker.busy:
             joining = self.seating.seat_seeds(slot)
+        if not self.roster.members(slot):
+            self.seating.idle.add(slot)
         return [Joining(a.number, a.params, self.results.last_epoch(a.number)) for a in joining]
 
     def take(self, slot: int, reports: Sequence[Report]) -> Ended:
@@ -122,7 +124,7 @@ class Driver:
         if self.out_of_time:
             live = members - {n for n, v in verdicts.items() if v.ends}
             verdicts |= dict.fromkeys(live, LATE)
-        ended, well, undecided = [], [], []
+        ended, well, moving = [], [], []
         with self.study.together():
             for report in new:
                 self.courses.count(report)
@@ -133,15 +135,23 @@ class Driver:
             for number, verdict in verdicts.items():
                 if verdict.ends and number in members:
                     self.roster.leave(slot, number)
-                    self._end(number, verdict)
+                    self.end(number, verdict)
                     ended.append(number)
                     if verdict.action == "complete":
                         well.append(number)
                 elif number in members and verdict.undecided and self.seating.alone(number):
-                    self.roster.leave(slot, number)
-                    self.seating.wait(number)
-                    undecided.append(number)
-        return Ended(ended, well, undecided)
+                    moving.append(number)
+        if not self.asker.busy:
+            moving += self.seating.surplus(slot)
+        for number in moving:
+            self.roster.leave(slot, number)
+        self.moving.setdefault(slot, []).extend(moving)
+        return Ended(ended, well, moving)
+
+    def moved(self, slot: int) -> None:
+        """Notes that the members on their way out of a slot have been saved."""
+        for number in self.moving.pop(slot, []):
+            self.seating.wait(number)
 
     def _judged_meanwhile(self, slot: int, number: int) -> bool:
         """Whether a trial that a rung could not judge yet is ended by those that came since."""
@@ -149,12 +159,16 @@ class Driver:
         if verdict is None or not verdict.ends:
             return False
         self.roster.leave(slot, number)
-        self._end(number, verdict)
+        self.end(number, verdict)
         return True
 
     def closed(self, slot: int) -> None:
         """Notes that a worker is gone whose members have all ended."""
-        self.roster.close(slot)
+        self.seating.close(slot)
+
+    def resize(self, sizes: Sizes) -> None:
+        """Goes on with slots as many and as large as the machines there are now hold."""
+        self.sizes = self.seating.sizes = sizes
 
     def lost(self, slot: int, reason: str, text: str) -> list[int]:
         """Takes back the members of a worker that failed; returns the numbers that failed for good.
@@ -162,7 +176,8 @@ class Driver:
         A lost worker's go on from their checkpoints elsewhere. After an error, and when workers
         are lost again and again, they are tried half by half, until the culprit is alone and fails.
         """
-        numbers = self.roster.close(slot)
+        self.moved(slot)
+        numbers = self.seating.close(slot)
         times = {n: self.courses[n].lose(self.results.last_epoch(n)) for n in numbers}
         suspects = [n for n in numbers if reason != "worker_lost" or times[n] > RETRIES]
         if len(numbers) == len(suspects) == 1:
@@ -176,45 +191,16 @@ class Driver:
             self.seating.wait(number)
         return []
 
-    def _go_on(self) -> None:
-        """Takes up what an earlier driver left: its reports, its running trials, its seeds."""
-        rows = self.study.rows()
-        for row in rows:
-            params = row.params
-            if row.state == "RUNNING" and "train/epochs" in params:
-                params = {**params, "train/epochs": self.epochs}
-            self._enter(Asked(row.number, params, row.kind, row.seed, row.parent))
-            self.roster.cohorts = max(self.roster.cohorts, row.facts.get("cohort") or 0)
-            if row.kind in SEARCHED and row.reason is not None:
-                self.reasons[row.reason] += 1
-        batches = list(self.results.batches())
-        reports = [report for batch in batches for report in batch]
-        for report in reports:
-            self.courses.count(report)
-        verdicts = self.judge.restore(batches)
-        for report in reports:  # those kept that a killed driver had not stored yet
-            value = self.judge.objective(report.number, report.epoch)
-            self.study.report(report.number, report.epoch, value)
-        for row in rows:
-            if row.state != "RUNNING":
-                continue
-            verdict = verdicts.get(row.number)
-            if verdict is not None and verdict.ends:
-                self._end(row.number, verdict)
-            else:
-                self.seating.wait(row.number)
-        for row in self.study.rows():
-            if row.state == "COMPLETE" and row.kind in SEARCHED:
-                self._add_seeds(self.courses[row.number].asked)
-
-    def _enter(self, asked: Asked) -> None:
+    def enter(self, asked: Asked) -> None:
+        """Takes note of a trial that was asked or added."""
         self.courses.add(asked)
         # Of one seed, a setting that never acts may leave two trials equal; of two, nothing may.
         self.judge.register(asked.number, asked.seed)
         if asked.kind not in SEARCHED:
             self.judge.exempt(asked.number)
 
-    def _end(self, number: int, verdict: Verdict) -> None:
+    def end(self, number: int, verdict: Verdict) -> None:
+        """Ends a trial as a verdict says."""
         if verdict.reason is None:
             raise ValueError(f"trial {number} ends without a reason")
         self._finish(number, verdict.state, verdict.reason, verdict.evidence)
@@ -229,20 +215,20 @@ class Driver:
         if course.asked.kind in SEARCHED:
             self.reasons[reason] += 1
             if state == "COMPLETE":
-                self._add_seeds(course.asked)
+                self.add_seeds(course.asked)
 
-    def _add_seeds(self, parent: Asked) -> None:
+    def add_seeds(self, parent: Asked) -> None:
         """Adds the seeds that a finished configuration still lacks."""
         for turn in range(self.courses.children(parent.number, "seed"), self.finalist_seeds - 1):
             seed = derive_seed(parent.seed, 2, turn)
             asked = self.study.add(parent.number, "seed", parent.params, seed)
-            self._enter(asked)
+            self.enter(asked)
             self.seating.wait(asked.number)
 
     def _end_waiting(self) -> None:
         for asked in self.asker.close():
-            self._enter(asked)
+            self.enter(asked)
             self.seating.wait(asked.number)
         for pool in (self.seating.waiting, self.seating.seeds):
             for asked in pool.drain():
-                self._end(asked.number, LATE)
+                self.end(asked.number, LATE)

@@ -22,6 +22,7 @@ class Seating:
         notes: those reasons, each once.
         waiting: searched trials. seeds: of finished configurations.
         roster: who trains where.
+        idle: slots that asked for members in vain.
         suspects: group of each number that may have broken its worker, until it trains on.
         most: members of one slot, after memory ran out in one.
     """
@@ -33,6 +34,7 @@ class Seating:
         self.notes: list[str] = []
         self.waiting, self.seeds = Pool(), Pool()
         self.roster = Roster()
+        self.idle: set[int] = set()
         self.suspects: dict[int, int] = {}
         self.groups = 0
         self.most = sys.maxsize
@@ -54,6 +56,16 @@ class Seating:
     def shrink(self, members: int) -> None:
         """Notes that so many members in one slot are too many for its memory."""
         self.most = max(1, min(self.most, members // 2))
+
+    @property
+    def somebody_waits(self) -> bool:
+        """Whether a trial waits for a place."""
+        return bool(len(self.waiting) or len(self.seeds))
+
+    def close(self, slot: int) -> list[int]:
+        """Closes a slot; returns who was still in it."""
+        self.idle.discard(slot)
+        return self.roster.close(slot)
 
     def wait(self, number: int) -> None:
         """Lets a trial wait for a place."""
@@ -82,6 +94,24 @@ class Seating:
         new = [key for key in waiting if key.single is not None and not self._begun(key.single)]
         return max(0, self.sizes.slots - len(new))
 
+    def surplus(self, slot: int) -> list[int]:
+        """Returns the members that a slot gives away, since another has none and nobody waits.
+
+        Machines that have come while the others were full get work so, soon.
+        """
+        members = self.roster.members(slot)
+        share = math.ceil(sum(map(len, self.roster.running.values())) / self.sizes.slots)
+        over = len(members) - max(share, self.sizes.members)
+        if (
+            over <= 0
+            or not self.idle - {slot}
+            or len(self.waiting)
+            or self.suspects.keys() & members
+        ):
+            return []
+        youngest = sorted(members, key=lambda number: (self.courses[number].epochs, -number))
+        return youngest[:over]
+
     def _begun(self, number: int) -> bool:
         return self.courses[number].epochs > 0
 
@@ -99,6 +129,7 @@ class Seating:
         return self._seat(slot, self.seeds, max(self.sizes.members, share))
 
     def _seat(self, slot: int, pool: Pool, members: int) -> list[Asked]:
+        self.idle.discard(slot)
         if self.suspects.keys() & self.roster.members(slot):
             return []
         here, elsewhere = self.roster.here(slot), self.roster.elsewhere(slot)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from search.cluster import Cluster, room, slots
-from search.cohorts import sizes
+from search.cohorts import Sizes, sizes
 from search.driver import Driver
 from search.events import Events
 from search.folder import RunFolder
@@ -15,6 +15,7 @@ from search.merge import Scored
 from search.plan import Plan
 from search.prefetch import Prefetcher
 from search.pruning import Judge
+from search.restart import take_up
 from search.results import Results
 from search.settings import SearchSettings
 from search.storage import sqlite_file
@@ -30,13 +31,14 @@ from trainable.place import Place
 
 @dataclass(frozen=True)
 class Session:
-    """What one process searches with."""
+    """What one process searches with; `look` says to its driver how many machines there are."""
 
     study: SearchStudy
     results: Results
     driver: Driver
     references: Sequence[Baseline]
     workers: Workers
+    look: Callable[[], None]
 
 
 @contextmanager
@@ -65,8 +67,15 @@ def open_session(
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.gpus else 0.0
-    places = slots(settings.cpus_per_trial, gpus, settings.max_concurrent)
-    size = sizes(settings.trials, places, settings.cohort_size)
+
+    def size_now() -> Sizes:
+        places = slots(settings.cpus_per_trial, gpus, settings.max_concurrent)
+        wanted = 0
+        if settings.address is not None:  # more machines may come, where somebody waits for them
+            wanted = settings.max_concurrent or places + 1
+        return sizes(settings.trials, places, settings.cohort_size, wanted)
+
+    size = size_now()
     left = max(0, settings.trials - study.searched)
     budget = settings.time_budget_s
     device = "cuda" if gpus else "cpu"
@@ -84,6 +93,7 @@ def open_session(
             None if budget is None else monotonic() + budget,
             lambda config: why_alone(config, _inputs(plan, config), device),
         )
+        take_up(driver)
         asker.want(size.untold)  # not before the driver has seen which trials were there already
         workers = Workers(
             place,
@@ -93,7 +103,11 @@ def open_session(
             settings.patience_s,
             settings.checkpoint_steps,
         )
-        yield Session(study, results, driver, baselines(plan.dataset), workers)
+
+        def look() -> None:
+            driver.resize(size_now())
+
+        yield Session(study, results, driver, baselines(plan.dataset), workers, look)
 
 
 def slots_here(settings: SearchSettings) -> int:

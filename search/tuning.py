@@ -149,7 +149,7 @@ class CohortScheduler(HeldLocally, FIFOScheduler):
             over = driver.finished
         stopped = {report.number for report in reports if report.stop is not None}
         leaving = [number for number in ended.numbers if number not in stopped]
-        if leaving or joining or ended.undecided:
+        if leaving or joining or ended.moving:
             # Actor calls are ordered: this runs before the next step.
             tune_controller._schedule_trial_task(
                 trial=trial,
@@ -157,12 +157,18 @@ class CohortScheduler(HeldLocally, FIFOScheduler):
                 args=(
                     leaving,
                     [number for number in ended.well if number in leaving],
-                    ended.undecided,
+                    ended.moving,
                     joining,
                 ),
+                on_result=self._exchanged,
                 on_error=partial(self._not_exchanged, tune_controller._trial_task_failure),
             )
         return TrialScheduler.STOP if over else TrialScheduler.CONTINUE
+
+    def _exchanged(self, trial: Trial, result: None) -> None:
+        """Lets those that have left with a checkpoint go on elsewhere."""
+        with self.access() as driver:
+            driver.moved(trial.config["slot"])
 
     def _not_exchanged(
         self, on_failure: Callable[..., None], trial: Trial, error: Exception

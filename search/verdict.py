@@ -47,9 +47,9 @@ class Ended:
     Attributes:
         numbers: those that the driver ended.
         well: those of them that leave a model to keep.
-        undecided: those that go on elsewhere, later, from a checkpoint.
+        moving: those that go on elsewhere, or later, from a checkpoint.
     """
 
     numbers: list[int] = field(default_factory=list)
     well: list[int] = field(default_factory=list)
-    undecided: list[int] = field(default_factory=list)
+    moving: list[int] = field(default_factory=list)

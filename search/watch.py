@@ -4,14 +4,15 @@ import time
 from collections.abc import Sequence
 
 from search.cluster import Cluster
-from search.driver import Driver
 from search.folder import RunFolder
 from search.interrupt import Interrupts
 from search.plan import Plan
 from search.progress import Progress, Snapshot
+from search.session import Session
 from search.tuning import Interrupted
 
-EVERY_S = 0.5
+EVERY_S = 0.5  # between two displays
+LOOK_EVERY_S = 2.0  # between two looks at which machines a cluster has
 
 
 class Watch:
@@ -20,28 +21,33 @@ class Watch:
     def __init__(
         self,
         plan: Plan,
-        driver: Driver,
+        session: Session,
         progress: Progress,
         interrupts: Interrupts,
         cluster: Cluster,
         folder: RunFolder,
     ) -> None:
-        self.plan, self.driver, self.progress = plan, driver, progress
+        self.plan, self.driver, self.progress = plan, session.driver, progress
+        self.look = session.look if plan.settings.address is not None else None
         self.interrupts, self.folder = interrupts, folder
         self.dashboard = cluster.dashboard
         if cluster.dashboard:
             token = f"; its token is in {cluster.token}" if cluster.token else ""
             progress.note(f"Ray's dashboard is at {cluster.dashboard}{token}.")
         self.begun = time.monotonic()
-        self.shown = 0.0
+        self.shown = self.looked = 0.0
         self.noted = 0  # reasons for training alone
-        self.done_before = driver.reasons.total()
+        self.done_before = self.driver.reasons.total()
 
     def tick(self) -> None:
         """Called several times a second; raises `Interrupted` when a signal has come."""
         if self.interrupts.asked:
             raise Interrupted(self.interrupts.asked)
-        if time.monotonic() - self.shown >= EVERY_S:
+        now = time.monotonic()
+        if self.look is not None and now - self.looked >= LOOK_EVERY_S:
+            self.looked = now
+            self.look()
+        if now - self.shown >= EVERY_S:
             self.show()
 
     def show(self) -> None:

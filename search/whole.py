@@ -70,7 +70,7 @@ def run_search(
             if settings.address is not None:
                 check_nodes(place, settings.cpus_per_trial)
             with Progress(console) as progress:
-                watch = Watch(plan, session.driver, progress, interrupts, cluster, folder)
+                watch = Watch(plan, session, progress, interrupts, cluster, folder)
                 try:
                     tune_cohorts(
                         session.driver, plan.dataset, session.workers, watch.tick, watch.failed

@@ -12,6 +12,7 @@ from search.events import Events
 from search.folder import RunFolder
 from search.merge import Scored
 from search.pruning import Judge
+from search.restart import take_up
 from search.results import Results
 from search.study import Asked, SearchStudy
 from trainable.report import Report, Stop
@@ -79,12 +80,14 @@ class Rig:
         left = trials - self.study.searched
         self.asker = Asker(self.study, left)
         asker: Any = self.asker
-        sizes = Sizes(slots, untold, members)
+        sizes = Sizes(slots, untold, members, slots)
         results, events = Results(self.folder, SCORED), Events(self.folder.path)
-        return Driver(
+        driver = Driver(
             self.study, judge, results, events, asker, sizes, seeds, lambda asked: 7, LEVELS[-1],
             why_alone=lambda config: "too large" if self.large else None,
         )  # fmt: skip
+        take_up(driver)
+        return driver
 
     def ends(self) -> dict[int, tuple[str, str | None]]:
         return {row.number: (row.state, row.reason) for row in self.study.rows()}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from search.cohorts import sizes
 from search.driver import Driver
 from search.results import Results
 from search.study import Asked
@@ -34,6 +35,7 @@ def finish_all(driver: Driver) -> None:
             stop = Stop("completed") if epoch == LEVELS[-1] else None
             reports.append(report(number, epoch, stop))
         driver.take(slot, reports)
+        driver.moved(slot)
         driver.fill(slot)
     driver.closed(slot)
 
@@ -291,7 +293,9 @@ def test_large_models_have_a_slot_each_and_wait_where_a_rung_is_too_empty_to_jud
         order.append((number, epoch))
         stop = Stop("completed") if epoch == LEVELS[-1] else None
         left = driver.take(slot, [report(number, epoch, stop, sharpe=-float(number))])
-        assert (number in left.undecided) == (epoch == 1 and number < 4)
+        assert (number in left.moving) == (epoch == 1 and number < 4)
+        assert not driver.finished
+        driver.moved(slot)  # it is saved
         driver.fill(slot)
     assert driver.seating.notes == ["too large"]
     # Each is seen once before anybody goes on; of those that waited, the worst are ended unseen.
@@ -334,3 +338,39 @@ def test_large_models_that_nobody_joins_go_on_unjudged(rig: Rig) -> None:
     driver = rig.driver(trials=2, seeds=1)
     finish_all(driver)
     assert rig.ends() == dict.fromkeys(range(2), ("COMPLETE", "completed"))
+
+
+def test_a_machine_that_comes_gets_work_from_those_that_are_full(rig: Rig) -> None:
+    """The youngest members move, once they are saved; none moves where somebody waits."""
+    driver = rig.driver(trials=8, slots=1, members=8, untold=8)
+    slot, numbers = filled(driver)
+    assert numbers == list(range(8))
+    assert driver.open() is None
+    driver.resize(sizes(8, 2, 4))
+    other, none = filled(driver)
+    assert none == []
+    left = driver.take(slot, [report(0, 1, sharpe=1.0)])
+    assert left.moving == [7, 6, 5, 4]
+    assert driver.fill(other) == []  # they are being saved
+    assert not driver.finished
+    driver.moved(slot)
+    assert [joining.number for joining in driver.fill(slot)] == []  # it has its share
+    assert {joining.number for joining in driver.fill(other)} == {4, 5, 6, 7}
+    assert driver.take(slot, [report(0, 2, sharpe=1.0)]).moving == []
+
+
+def test_members_on_their_way_out_of_a_worker_that_is_lost_wait(rig: Rig) -> None:
+    driver = rig.driver(trials=8, slots=1, members=8, untold=8)
+    slot, _ = filled(driver)
+    driver.resize(sizes(8, 2, 4))
+    filled(driver)
+    assert len(driver.take(slot, [report(0, 1, sharpe=1.0)]).moving) == 4
+    assert driver.lost(slot, "worker_lost", "gone") == []
+    waiting = [asked.number for asked in driver.seating.waiting.drain()]
+    assert sorted(waiting) == list(range(8))
+
+
+def test_slots_are_opened_for_machines_that_may_come(rig: Rig) -> None:
+    driver = rig.driver(trials=8, slots=1)
+    driver.resize(sizes(8, 1, None, wanted=3))
+    assert [driver.open() is None for _ in range(4)] == [False, False, False, True]

@@ -21,6 +21,7 @@ class Driver:
         self.slots = [1]
         self.finished = False
         self.taken: list[Report] = []
+        self.out: list[int] = []
 
     def open(self) -> int | None:
         return self.slots.pop() if self.slots else None
@@ -28,6 +29,9 @@ class Driver:
     def take(self, slot: int, reports: list[Report]) -> Ended:
         self.taken += reports
         return Ended([report.number for report in reports], [1])
+
+    def moved(self, slot: int) -> None:
+        self.out.append(slot)
 
     def fill(self, slot: int) -> list[Joining]:
         return [Joining(3, {"optimizer/lr": 0.1}, 4)]
@@ -39,10 +43,14 @@ class Controller:
     def __init__(self) -> None:
         self.tasks: list[tuple[str, Any]] = []
         self.errors: list[Any] = []
+        self.done: list[Any] = []
         self.failed: list[tuple[Any, Exception]] = []
 
-    def _schedule_trial_task(self, trial: Any, method_name: str, args: Any, on_error: Any) -> None:
+    def _schedule_trial_task(
+        self, trial: Any, method_name: str, args: Any, on_result: Any, on_error: Any
+    ) -> None:
         self.tasks.append((method_name, args))
+        self.done.append(on_result)
         self.errors.append(on_error)
 
     def _trial_task_failure(self, trial: Any, exception: Exception) -> None:
@@ -82,6 +90,9 @@ def test_who_ended_leaves_and_others_join_in_one_exchange() -> None:
     joining = [Joining(3, {"optimizer/lr": 0.1}, 4)]
     # Trial 2 stopped by itself: its worker has let it go already.
     assert controller.tasks == [("exchange", ([1], [1], [], joining))]
+    assert driver.out == []  # whoever moves waits only when it is saved
+    controller.done[0](Slot(), None)
+    assert driver.out == [1]
 
 
 def test_the_last_exchange_comes_before_the_end() -> None:

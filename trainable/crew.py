@@ -72,8 +72,8 @@ class Crew:
             self._place(key, tickets)
 
     def save(self, numbers: Sequence[int]) -> None:
-        """Writes checkpoints of members that can be saved."""
-        for group in self.groups:
+        """Writes checkpoints of members, but of those that a stop has left between two points."""
+        for group in filter(lambda group: group.training.can_be_saved, self.groups):
             for number in set(numbers) & set(group.training.live):
                 checkpoint.write(self.place.within(number), group.training.saved(number))
 
@@ -178,7 +178,7 @@ class Crew:
     def _fail(self, error: Exception) -> NoReturn:
         """Raises an exception of a cohort, after checkpoints of those that it did not come from."""
         for group in self.groups:
-            if group.broken or not group.training.can_be_saved:
+            if group.broken:
                 continue
             try:
                 self.save([member.number for member in group.training.members if member.steps])
