@@ -1,9 +1,13 @@
-"""What each trial has used so far, and which one is ahead."""
+"""What each trial has used so far, which one is ahead, and how fast they go."""
 
-from collections.abc import Iterable
+import time
+from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
+from search.pace import Pace, Spell
 from search.study import SEARCHED, Asked
 from trainable.report import Report
 
@@ -54,11 +58,16 @@ class Course:
 
 
 class Courses:
-    """The courses of all trials by number."""
+    """The courses of all trials by number.
+
+    Attributes:
+        pace: of all slots.
+    """
 
     def __init__(self) -> None:
+        self.pace = Pace()
         self._all: dict[int, Course] = {}
-        self.best: tuple[float, int] | None = None
+        self._ranked: list[tuple[float, int]] = []  # Sharpe ratio and number of those searched
 
     def __getitem__(self, number: int) -> Course:
         """Returns one trial's course."""
@@ -67,6 +76,21 @@ class Courses:
     def __contains__(self, number: int) -> bool:
         """Says whether a trial is known."""
         return number in self._all
+
+    @property
+    def best(self) -> tuple[float, int] | None:
+        """The highest Sharpe ratio of a searched trial, and its number; None before there is one.
+
+        Of each trial that of the epoch it would be ranked by.
+        """
+        return self._ranked[-1] if self._ranked else None
+
+    @property
+    def median(self) -> float | None:
+        """The median of the same Sharpe ratios."""
+        n = len(self._ranked)
+        middle = self._ranked[(n - 1) // 2 : n // 2 + 1]
+        return median(sharpe for sharpe, _ in middle) if middle else None
 
     def add(self, asked: Asked) -> None:
         """Begins a trial's course."""
@@ -77,19 +101,26 @@ class Courses:
         mine = (c.asked for c in self._all.values() if c.asked.parent == number)
         return sum(asked.kind == kind for asked in mine)
 
+    def take(self, slot: int, reports: Sequence[Report]) -> None:
+        """Takes in the new reports that came from a slot at once; the pace follows."""
+        steps = failed = 0.0
+        for report in reports:
+            new = report.steps - self._all[report.number].steps
+            self.count(report)
+            steps += max(0, new)
+            failed += max(0, new) * (report.values.get("nan_rate") or 0.0)
+        if reports:
+            seconds = sum(report.seconds for report in reports)
+            self.pace.add(slot, Spell(time.monotonic(), seconds, steps, failed))
+
     def count(self, report: Report) -> None:
-        """Takes one epoch into its trial's course; `best` follows."""
+        """Takes one epoch into its trial's course; `best` and `median` follow."""
         course = self._all[report.number]
+        before = course.sharpe
         course.count(report)
-        if course.asked.kind not in SEARCHED:
+        if course.asked.kind not in SEARCHED or course.sharpe == before:
             return
-        ahead = self.best is not None and self.best[1] == report.number
-        rivals: Iterable[Course] = self._all.values() if ahead else [course]
-        known = [
-            (c.sharpe, c.asked.number)
-            for c in rivals
-            if c.sharpe is not None and c.asked.kind in SEARCHED
-        ]
-        if not ahead and self.best is not None:
-            known.append(self.best)
-        self.best = max(known, default=None)
+        if before is not None:
+            del self._ranked[bisect_left(self._ranked, (before, report.number))]
+        if course.sharpe is not None:
+            insort(self._ranked, (course.sharpe, report.number))

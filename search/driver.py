@@ -126,8 +126,8 @@ class Driver:
             verdicts |= dict.fromkeys(live, LATE)
         ended, well, moving = [], [], []
         with self.study.together():
+            self.courses.take(slot, new)
             for report in new:
-                self.courses.count(report)
                 self.events.write(report, self.courses[report.number].asked.params)
                 self.seating.trust(report.number)
                 value = self.judge.objective(report.number, report.epoch)
