@@ -37,11 +37,13 @@ class Cluster:
         dashboard: its address, None where there is none.
         token: the file that holds the token its pages ask for, readable by its owner only; None
             for a cluster that we did not start.
+        metrics: the folder with what Prometheus and Grafana need; None where this machine has none.
         gpus: how many it has.
     """
 
     dashboard: str | None
     token: Path | None
+    metrics: Path | None
     gpus: float
 
 
@@ -172,9 +174,11 @@ def _quiet() -> dict[str, Any]:
 
 def _cluster(context: Any, token: Path | None) -> Cluster:
     url = context.dashboard_url
+    metrics = Path(context.address_info["session_dir"]).parent / "session_latest" / "metrics"
     return Cluster(
         dashboard=f"http://{url}" if url else None,
         token=token,
+        metrics=metrics if metrics.is_dir() else None,
         gpus=ray.cluster_resources().get("GPU", 0.0),
     )
 

@@ -12,9 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from search.rungs import RungState
+from search.verdict import FAILURES
 from trainable.report import NUMERIC_FAILURES, WELL
 
-BAD = (*NUMERIC_FAILURES, "out_of_memory", "error", "hung", "worker_lost")
+BAD = (*NUMERIC_FAILURES, *FAILURES)
 
 
 @dataclass(frozen=True)

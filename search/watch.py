@@ -1,10 +1,12 @@
-"""What happens between two events of a search: the display, the person's wish to end, errors."""
+"""What happens between two events of a search: display, metrics, the wish to end, errors."""
 
 import time
 from collections.abc import Sequence
 
 from search.cluster import Cluster
+from search.figures import Figure, Moment, figures
 from search.folder import RunFolder
+from search.gauges import Gauges
 from search.interrupt import Interrupts
 from search.plan import Plan
 from search.progress import Progress, Snapshot
@@ -34,10 +36,14 @@ class Watch:
         if cluster.dashboard:
             token = f"; its token is in {cluster.token}" if cluster.token else ""
             progress.note(f"Ray's dashboard is at {cluster.dashboard}{token}.")
+            if cluster.metrics:
+                progress.note(f"What Prometheus and Grafana need is in {cluster.metrics}.")
+        self.gauges = Gauges(plan.settings.run_name, progress.note)
         self.begun = time.monotonic()
         self.shown = self.looked = 0.0
         self.noted = 0  # reasons for training alone
         self.done_before = self.driver.reasons.total()
+        self.latest = self._snapshot()
 
     def tick(self) -> None:
         """Called several times a second; raises `Interrupted` when a signal has come."""
@@ -49,6 +55,7 @@ class Watch:
             self.look()
         if now - self.shown >= EVERY_S:
             self.show()
+        self.gauges.update(self._figures)
 
     def show(self) -> None:
         """Shows the present state."""
@@ -56,7 +63,8 @@ class Watch:
         for why in self.driver.seating.notes[self.noted :]:
             self.progress.note(f"{why}: its trials train one at a time.")
         self.noted = len(self.driver.seating.notes)
-        self.progress.update(self._snapshot())
+        self.latest = self._snapshot()
+        self.progress.update(self.latest)
 
     def failed(self, numbers: Sequence[int], reason: str, text: str) -> None:
         """Says that a worker failed; keeps the traceback of members that failed for good."""
@@ -73,6 +81,10 @@ class Watch:
             path.write_text(text, encoding="utf-8")
         listed = ", ".join(map(str, numbers))
         self.progress.note(f"{reason}: trials {listed}; see trials/{numbers[0]}/error.txt")
+
+    def _figures(self) -> list[Figure]:
+        driver, now = self.driver, time.monotonic()
+        return figures(Moment(now, self.latest, driver.courses, driver.running, driver.sizes))
 
     def _snapshot(self) -> Snapshot:
         driver, dataset = self.driver, self.plan.dataset

@@ -12,7 +12,8 @@ PACKAGES = ("trainable", "search", "spaces", "analysis")
 FOLDERS = (*PACKAGES, "tests", "benchmarks")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 NAMES = [str(file.relative_to(ROOT)) for file in FILES]
-KNOW_RAY = {"trainable/trial.py", "search/tuning.py", "search/cluster.py"}
+# Tune on both sides, the cluster, and its metrics: each is a part of Ray of its own.
+KNOW_RAY = {"trainable/trial.py", "search/tuning.py", "search/cluster.py", "search/gauges.py"}
 PICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"}
 LONGEST = 250
 
