@@ -11,7 +11,7 @@ import shutil
 import socket
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from ray._private.authentication.authentication_token_setup import enable_token_
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import trainable
+from search.grafana import take_place
 from search.head import ENVIRONMENT, Head
 from trainable.errors import UserError
 from trainable.place import HERE, Place
@@ -221,6 +222,10 @@ def hold(folder: str, cpus: int, dashboard: bool) -> None:
             **_quiet(),
         )
         print(json.dumps({"address": context.address_info["gcs_address"]}), flush=True)
+        if dashboard:
+            # Ray goes on without it, whatever was wrong.
+            with suppress(UserError):
+                take_place(Path(context.address_info["session_dir"]) / "metrics")
         sys.stdin.read()
     except Exception as error:
         print(json.dumps({"error": str(error) or repr(error)}), flush=True)
