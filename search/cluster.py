@@ -175,13 +175,21 @@ def _quiet() -> dict[str, Any]:
 
 def _cluster(context: Any, token: Path | None) -> Cluster:
     url = context.dashboard_url
-    metrics = Path(context.address_info["session_dir"]).parent / "session_latest" / "metrics"
     return Cluster(
         dashboard=f"http://{url}" if url else None,
         token=token,
-        metrics=metrics if metrics.is_dir() else None,
+        metrics=_metrics(context),
         gpus=ray.cluster_resources().get("GPU", 0.0),
     )
+
+
+def _metrics(context: Any) -> Path | None:
+    info = getattr(context, "address_info", None)  # a client of ray:// is told nothing
+    if info is None or not (session := Path(info["session_dir"])).is_dir():
+        return None
+    latest = session.with_name("session_latest")  # shorter
+    found = (latest if latest.resolve() == session.resolve() else session) / "metrics"
+    return found if found.is_dir() else None
 
 
 def _reach(address: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from search.figures import METRICS
 from search.space import check_space, load_space
 from trainable.config import FIELDS, PER_MEMBER
 
@@ -35,6 +36,12 @@ def test_the_table_of_cohort_settings_is_the_code() -> None:
     text = text_of("docs/cohorts.md")
     rows = dict(re.findall(r"^\| `(\w+/\w+)` \| (shared|per member) \|", text, re.MULTILINE))
     assert rows == {key: "per member" if key in PER_MEMBER else "shared" for key in FIELDS}
+
+
+def test_the_table_of_metrics_is_the_code() -> None:
+    assert re.findall(r"^\| `(asharpe_\w+)` \|", text_of("docs/monitoring.md"), re.MULTILINE) == [
+        *METRICS
+    ]
 
 
 def test_the_table_of_stop_reasons_is_the_code() -> None:

@@ -49,14 +49,15 @@ def test_a_search_is_seen_while_it_runs(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("RAY_metrics_report_interval_ms", "1000")  # ten seconds unless set
     write_space(tmp_path)
     words = [*MARKET, "space=tiny.py", "trials=100000", "cohort=8", "name=seen"]
-    with started(tmp_path, *words, "max_concurrent=1", "time_budget_s=60") as search:
+    with started(tmp_path, *words, "max_concurrent=1", "time_budget_s=150") as search:
         found: Samples = []
 
         def all_there() -> bool:
+            time.sleep(0.2)
             found[:] = scraped(search)
             return {name for name, _, _ in found} == METRICS.keys()
 
-        search.until(all_there)
+        search.until(all_there, timeout_s=100)
         (metrics,) = search.tmp.glob("asharpe-*/session_latest/metrics")
         shown = json.loads((metrics / grafana.PLACE).read_text(encoding="utf-8"))
         assert shown["title"] == "asharpe: searches"
