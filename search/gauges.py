@@ -26,7 +26,7 @@ class Gauges:
         self, run: str, note: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._note, self._clock = note, clock
-        self._run = run
+        self._run = run.encode("ascii", "backslashreplace").decode()  # Ray's tags are ASCII
         self._gauges: dict[str, Gauge] = {}
         self._due: float | None = clock()  # None: never again
 

@@ -73,6 +73,11 @@ def test_whatever_goes_wrong_is_said_once_and_the_search_goes_on(error: Exceptio
     assert repr(error) in note
 
 
+def test_a_name_that_is_not_ascii_is_written_so_that_ray_takes_it(made: dict[str, Gauge]) -> None:
+    Gauges("größe 1", print).update(lambda: FIGURES[1:])
+    assert made["asharpe_running"].values == [(3.0, {"run": r"gr\xf6\xdfe 1"})]
+
+
 def test_an_unknown_metric_is_said_too() -> None:
     notes: list[str] = []
     Gauges("mine", notes.append).update(lambda: [Figure("asharpe_other", 1.0, {})])

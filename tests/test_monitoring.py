@@ -48,7 +48,7 @@ def scraped(search: Search) -> Samples:
 def test_a_search_is_seen_while_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_metrics_report_interval_ms", "1000")  # ten seconds unless set
     write_space(tmp_path)
-    words = [*MARKET, "space=tiny.py", "trials=100000", "cohort=8", "name=seen"]
+    words = [*MARKET, "space=tiny.py", "trials=100000", "cohort=8", "name=größe 1"]
     with started(tmp_path, *words, "max_concurrent=1", "time_budget_s=150") as search:
         found: Samples = []
 
@@ -67,7 +67,7 @@ def test_a_search_is_seen_while_it_runs(tmp_path: Path, monkeypatch: pytest.Monk
         assert search.wait() == 130, search.err
         assert f"What Prometheus and Grafana need is in {metrics}.\n" in search.out
         assert search.survivors() == set()
-    assert {tags["run"] for _, tags, _ in found} == {"seen"}
+    assert {tags["run"] for _, tags, _ in found} == {r"gr\\xf6\\xdfe 1"}  # Ray takes ASCII only
     ended = [(tags, value) for name, tags, value in found if name == "asharpe_trials"]
     assert {(tags["state"], tags["reason"]) for tags, _ in ended} <= {
         ("PRUNED", "asha_rung"), ("COMPLETE", "completed"), ("COMPLETE", "converged"),
