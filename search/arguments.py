@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from search.masking import mask
+from search.masking import HIDDEN, mask
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.options import split
@@ -42,7 +42,7 @@ def with_stored(argv: Sequence[str]) -> list[str]:
     earlier = [token for token in stored if split(token)[0] not in known]
     for token in earlier:
         key, value = split(token)
-        if "***" in value:
+        if HIDDEN in value:
             raise UserError(f"{key} holds a secret that was not stored; give {key}=… again")
     return [*earlier, *argv]
 
@@ -53,11 +53,19 @@ def storable(argv: Sequence[str]) -> list[str]:
     return [f"{key}={mask(value)}" for key, value in last.items() if key not in OWN]
 
 
-def resume_command(name: str, runs_dir: str, from_python: bool = False) -> str:
-    """Returns the command, or the call, that goes on with an interrupted search."""
-    if from_python:
+def resume_command(name: str, runs_dir: str, stored: Sequence[str] | None) -> str:
+    """Returns the command, or the call, that goes on with an interrupted search.
+
+    Args:
+        name: of the run.
+        runs_dir: where its folder is.
+        stored: the words that the run keeps; those with a masked secret must be given again. None
+            where it was started from Python.
+    """
+    if stored is None:
         return f"launch(…, name={name!r}, resume=True)"
     words = ["python", "-m", "search.run", f"name={name}"]
     if runs_dir != "runs":
         words.append(f"runs_dir={runs_dir}")
-    return shlex.join([*words, "resume=true"])
+    secret = [token for token in stored if HIDDEN in token]
+    return shlex.join([*words, "resume=true", *secret])

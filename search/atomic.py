@@ -40,6 +40,32 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_new(path: Path, content: bytes | memoryview, writer: str) -> bool:
+    """Writes `path` at once, unless it is there; says whether it did.
+
+    Args:
+        path: on a file system with hard links; others may be writing the same one.
+        content: of the file.
+        writer: a name that no other writer has.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{writer}.tmp")
+    try:
+        write_bytes(temporary, content)
+        sync(temporary)
+        path.hardlink_to(temporary)
+        sync(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise not_written(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
 def not_written(path: Path, error: OSError) -> UserError:
     """Returns what to say where a file of the run cannot be written."""
     return UserError(

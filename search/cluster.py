@@ -31,7 +31,7 @@ from search.head import ENVIRONMENT, Head
 from search.machines import fit, room
 from search.silence import QUIET, hush, silent
 from trainable.errors import UserError
-from trainable.place import HERE, Place
+from trainable.place import Place
 
 NO_CLUSTER = (
     "no Ray cluster lets us in; start one with `RAY_AUTH_MODE=token ray start --head`, set "
@@ -88,17 +88,18 @@ def connect(address: str | None, head: Head, open_cluster: bool = False) -> Iter
         yield _cluster(context, None)
 
 
-def check_nodes(place: Place, cpus: float, gpus: float) -> None:
+def check_nodes(place: Place, mark: str, cpus: float, gpus: float) -> None:
     """Raises UserError unless every machine that may train sees where its checkpoints belong.
 
     Args:
         place: that a search has marked.
+        mark: the name of its mark.
         cpus: of a worker.
         gpus: of a worker.
     """
 
     def sees() -> bool:
-        return place.has(HERE)
+        return place.has(mark)
 
     looks: list[tuple[str, Any]] = []
     for node in ray.nodes():

@@ -5,19 +5,17 @@ disk before anybody decides on it, and a trial's end is decided before it is tol
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from search.cohorts import Sizes
 from search.courses import Courses
 from search.events import Events
+from search.keeper import Keeper
 from search.prefetch import Prefetcher
 from search.pruning import Judge
 from search.results import Results
-from search.sampler import derive_seed
 from search.seating import Seating
-from search.study import SEARCHED, Asked, SearchStudy
+from search.study import Asked, SearchStudy
 from search.verdict import Ended, Verdict
 from trainable.config import TrialConfig
 from trainable.joining import Joining
@@ -27,8 +25,8 @@ RETRIES = 2  # of a trial whose worker was lost without a report since the loss 
 LATE = Verdict("prune", "time_budget")
 
 
-class Driver:
-    """Runs one search to its end; `search.restart.take_up` first, for what an earlier one left.
+class Driver(Keeper):
+    """Runs one search to its end; `go_on` first, for what an earlier one left.
 
     Args:
         study: the durable truth.
@@ -58,18 +56,14 @@ class Driver:
         deadline: float | None = None,
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
     ) -> None:
-        self.study, self.judge, self.results, self.events = study, judge, results, events
-        self.asker, self.sizes = asker, sizes
-        self.finalist_seeds = finalist_seeds
-        self.n_parameters = n_parameters
-        self.epochs = epochs
-        self.deadline = deadline
-        self.courses = Courses()
-        self.seating = Seating(sizes, self.courses, why_alone)
-        self.roster = self.seating.roster
+        courses = Courses()
+        seating = Seating(sizes, courses, why_alone)
+        super().__init__(
+            study, judge, results, courses, seating, finalist_seeds, n_parameters, epochs
+        )
+        self.events, self.asker, self.sizes, self.deadline = events, asker, sizes, deadline
         self.moving: dict[int, list[int]] = {}  # by the slot that they leave, until they are saved
         self._opened = 0
-        self.reasons: Counter[str] = Counter()
 
     @property
     def running(self) -> dict[int, set[int]]:
@@ -83,7 +77,7 @@ class Driver:
             return False
         over = self.asker.exhausted
         self.asker.want(self.seating.ahead())  # raises what asking raised, or ended it just now
-        return over
+        return over and (not self.study.elsewhere or self.out_of_time)
 
     @property
     def out_of_time(self) -> bool:
@@ -109,22 +103,26 @@ class Driver:
         self.asker.hold(self.seating.ahead())
         joining: list[Asked] = []
         while len(self.seating.waiting) and (found := self.seating.seat(slot)):
-            joining += [asked for asked in found if not self._judged_meanwhile(slot, asked.number)]
+            joining += [asked for asked in found if self._may_train(slot, asked.number)]
         if not joining and not len(self.seating.waiting) and not self.asker.busy:
-            joining = self.seating.seat_seeds(slot)
+            found = self.seating.seat_seeds(slot)
+            joining = [asked for asked in found if self._may_train(slot, asked.number)]
         if not self.roster.members(slot):
             self.seating.idle.add(slot)
         return [Joining(a.number, a.params, self.results.last_epoch(a.number)) for a in joining]
 
     def take(self, slot: int, reports: Sequence[Report]) -> Ended:
         """Keeps, judges and stores what a slot reported; says which members it must let go."""
+        ended = self._let_go(slot)
+        reports = [report for report in reports if report.number not in ended]
         new = self.results.add(reports)
+        self.hear(self.results.heard())  # what came before it
         verdicts = self.judge.judge(reports)
         members = self.roster.members(slot)
         if self.out_of_time:
             live = members - {n for n, v in verdicts.items() if v.ends}
             verdicts |= dict.fromkeys(live, LATE)
-        ended, well, moving = [], [], []
+        well, moving = [], []
         with self.study.together():
             self.courses.take(slot, new)
             for report in new:
@@ -146,6 +144,7 @@ class Driver:
         for number in moving:
             self.roster.leave(slot, number)
         self.moving.setdefault(slot, []).extend(moving)
+        self.add_seeds()
         return Ended(ended, well, moving)
 
     def moved(self, slot: int) -> None:
@@ -153,14 +152,29 @@ class Driver:
         for number in self.moving.pop(slot, []):
             self.seating.wait(number)
 
-    def _judged_meanwhile(self, slot: int, number: int) -> bool:
-        """Whether a trial that a rung could not judge yet is ended by those that came since."""
+    def look_around(self) -> None:
+        """Hears of other drivers, every few seconds, and takes over what they left."""
+        waiting = len(self.seating.waiting) + len(self.seating.seeds)
+        here = waiting + sum(map(len, [*self.running.values(), *self.moving.values()]))
+        self.poll(0 if self.out_of_time else self.sizes.untold - here, idle=here == 0)
+
+    def _let_go(self, slot: int) -> list[int]:
+        """Takes members out that another driver has taken over, as this one slept."""
+        lost = [n for n in sorted(self.roster.members(slot)) if not self.study.holds(n)]
+        for number in lost:
+            self.roster.leave(slot, number)
+        return lost
+
+    def _may_train(self, slot: int, number: int) -> bool:
+        """Whether a trial is ours, and no rung that could not judge it yet ends it by now."""
         verdict = self.judge.reconsider(number)
-        if verdict is None or not verdict.ends:
-            return False
+        ours = self.study.holds(number)
+        if ours and (verdict is None or not verdict.ends):
+            return True
         self.roster.leave(slot, number)
-        self.end(number, verdict)
-        return True
+        if ours and verdict is not None:
+            self.end(number, verdict)
+        return False
 
     def closed(self, slot: int) -> None:
         """Notes that a worker is gone whose members have all ended."""
@@ -177,12 +191,12 @@ class Driver:
         are lost again and again, they are tried half by half, until the culprit is alone and fails.
         """
         self.moved(slot)
-        numbers = self.seating.close(slot)
+        numbers = [number for number in self.seating.close(slot) if self.study.holds(number)]
         times = {n: self.courses[n].lose(self.results.last_epoch(n)) for n in numbers}
         suspects = [n for n in numbers if reason != "worker_lost" or times[n] > RETRIES]
         if len(numbers) == len(suspects) == 1:
             last = text.strip().splitlines()[-1] if text.strip() else reason
-            self._finish(numbers[0], "FAIL", reason, {"error": last[:500]})
+            self.finish(numbers[0], "FAIL", reason, {"error": last[:500]})
             return numbers
         if reason == "out_of_memory":
             self.seating.shrink(len(numbers))
@@ -190,40 +204,6 @@ class Driver:
         for number in numbers:
             self.seating.wait(number)
         return []
-
-    def enter(self, asked: Asked) -> None:
-        """Takes note of a trial that was asked or added."""
-        self.courses.add(asked)
-        # Of one seed, a setting that never acts may leave two trials equal; of two, nothing may.
-        self.judge.register(asked.number, asked.seed)
-        if asked.kind not in SEARCHED:
-            self.judge.exempt(asked.number)
-
-    def end(self, number: int, verdict: Verdict) -> None:
-        """Ends a trial as a verdict says."""
-        if verdict.reason is None:
-            raise ValueError(f"trial {number} ends without a reason")
-        self._finish(number, verdict.state, verdict.reason, verdict.evidence)
-
-    def _finish(self, number: int, state: str, reason: str, evidence: Mapping[str, Any]) -> None:
-        course = self.courses[number]
-        stop_epoch = self.judge.epoch(number) or course.epochs
-        facts = course.facts(stop_epoch, self.n_parameters(course.asked))
-        value = self.judge.objective(number)
-        if not self.study.finish(number, state, reason, evidence, value, facts):
-            return
-        if course.asked.kind in SEARCHED:
-            self.reasons[reason] += 1
-            if state == "COMPLETE":
-                self.add_seeds(course.asked)
-
-    def add_seeds(self, parent: Asked) -> None:
-        """Adds the seeds that a finished configuration still lacks."""
-        for turn in range(self.courses.children(parent.number, "seed"), self.finalist_seeds - 1):
-            seed = derive_seed(parent.seed, 2, turn)
-            asked = self.study.add(parent.number, "seed", parent.params, seed)
-            self.enter(asked)
-            self.seating.wait(asked.number)
 
     def _end_waiting(self) -> None:
         for asked in self.asker.close():

@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Self
 
 import pandas as pd
 import pyarrow as pa
 
 from search.atomic import json_text, parquet_bytes, sync, write_atomic, write_bytes, write_through
-from search.lock import release, take_lock
+from search.lock import LOCK, SHARED, release, take_lock
 from trainable.errors import UserError, unknown
 
 PROBE_BYTES = 4 * 1024 * 1024
@@ -27,18 +28,30 @@ class RunFolder:
         path: the folder.
         name: the run's name.
         resumed: it was there before.
+        driver: a name for this process as a driver of the run, which no other ever has.
     """
 
-    def __init__(self, path: Path, resumed: bool, made: list[Path], lock: int) -> None:
+    def __init__(
+        self, path: Path, resumed: bool, made: list[Path], lock: tuple[Path, int], driver: str
+    ) -> None:
         self.path = path
         self.name = path.name
         self.resumed = resumed
+        self.driver = driver
         self._made = made
-        self._lock: int | None = lock
+        self._lock: tuple[Path, int] | None = lock
 
     @classmethod
-    def create(cls, runs_dir: str | Path, name: str, resume: bool = False) -> Self:
+    def create(
+        cls, runs_dir: str | Path, name: str, resume: bool = False, shared: bool = False
+    ) -> Self:
         """Makes the folder of a new run, or opens that of an old one to go on.
+
+        Args:
+            runs_dir: where run folders are.
+            name: of the run.
+            resume: whether it is there already.
+            shared: whether others may drive it too, since its study can be shared.
 
         Raises:
             UserError: the run exists (without `resume`) or does not (with it), another process
@@ -54,19 +67,20 @@ class RunFolder:
                 f"run {name!r} exists; add resume=true to go on, or choose another name"
             )
         made: list[Path] = []
-        lock = None
+        lock, driver = None, token_hex(4)
+        file = path / (SHARED.format(driver) if shared else LOCK)
         try:
             _make(path, made)
-            lock = take_lock(path)
+            lock = take_lock(file)
             _probe(path)
         except BaseException as error:
             if lock is not None:
-                release(path, lock)
+                release(file, lock)
             _unmake(made)
             if isinstance(error, OSError):
                 raise UserError(f"cannot write to {path}: {_fault(error)}") from error
             raise
-        return cls(path, resumed, made, lock)
+        return cls(path, resumed, made, (file, lock), driver)
 
     def write_json(self, name: str, value: object) -> None:
         """Writes `value` to the file `name`, at once; numpy numbers, dates and paths are fine."""
@@ -120,7 +134,7 @@ class RunFolder:
     def close(self) -> None:
         """Lets another process drive the run."""
         if self._lock is not None:
-            release(self.path, self._lock)
+            release(*self._lock)
             self._lock = None
 
     def __enter__(self) -> Self:

@@ -8,17 +8,18 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.lessons import Seen
-from search.trials import SEARCHED
+from search.trials import OWNER, SEARCHED
 from trainable.errors import UserError
 
 
 @dataclass
 class Live:
-    """A trial in flight: where it is stored, and what it reported."""
+    """A trial in flight: where it is stored, what it reported, and whose it is."""
 
     trial_id: int
     kind: str
     seen: Seen
+    owner: str | None = None  # the driver that trains it, where several share the study
 
     @property
     def searched(self) -> bool:
@@ -96,11 +97,37 @@ class Ledger:
         reports = dict(trial.intermediate_values)
         spaces = {name: self._space(name, space) for name, space in trial.distributions.items()}
         seen = Seen(number, dict(trial.params), spaces, reports)
-        live = Live(trial_id, kind, seen)
+        live = Live(trial_id, kind, seen, trial.user_attrs.get(OWNER))
         self.trial_ids.append(trial_id)
         self.live[number] = live
         self.searched += live.searched
         return live
+
+    def catch_up(self, trials: Sequence[FrozenTrial]) -> tuple[list[Live], list[Live]]:
+        """Takes in what other drivers have asked, reported and ended.
+
+        Args:
+            trials: the whole study.
+
+        Returns:
+            Who is new, and who has ended, in the order of their ends; one may be both.
+        """
+        entered: list[Live] = []
+        ended: list[tuple[int, Live]] = []
+        for number, trial in enumerate(trials):
+            if number == len(self.trial_ids):
+                entered.append(self.enter(trial._trial_id, trial.user_attrs["kind"], trial))
+                if entered[-1].kind == "enqueued":
+                    del self.queue[:1]
+            live = self.live.get(number)
+            if live is None:
+                continue
+            live.owner = trial.user_attrs.get(OWNER)
+            live.seen.reports.update(trial.intermediate_values)
+            if trial.state.is_finished():
+                outcome = trial.user_attrs["outcome"]
+                ended.append((outcome["order"] or 0, self.end(number, outcome)))
+        return entered, [live for _, live in sorted(ended, key=lambda pair: pair[0])]
 
     def _space(self, name: str, space: BaseDistribution) -> BaseDistribution:
         """Returns one object for equal distributions: a search has ten thousand times a few."""

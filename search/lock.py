@@ -1,8 +1,9 @@
-"""One driver at a time: the lock of a run folder."""
+"""Who drives a run: one driver at a time, or several of a shared study, each with its own lock."""
 
 import fcntl
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,14 @@ from trainable.errors import UserError
 from trainable.json_file import loads
 
 LOCK = "driver.lock"
+SHARED = "driver-{}.lock"
 
 
-def take_lock(path: Path) -> int:
-    """Locks the run for this process; the kernel lets go when it dies, so no lock is ever stale.
+def take_lock(file: Path) -> int:
+    """Locks a file for this process; the kernel lets go when it dies, so no lock is ever stale.
 
     The content (pid, host, time) is for the person, and for file systems shared between hosts.
     """
-    file = path / LOCK
     while True:
         lock = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -62,14 +63,48 @@ def _owner(content: bytes) -> dict[str, Any]:
     return owner if isinstance(owner, dict) else {}
 
 
-def driver_of(path: Path) -> dict[str, Any] | None:
-    """Returns pid, host and time of who drives the run folder `path`; None when nobody does.
+def drivers_of(path: Path) -> list[dict[str, Any]]:
+    """Returns pid, host and time of who drives the run folder `path`; none when nobody does.
 
     It asks without taking the lock, which a driver might want at that moment. A driver on another
     host counts as alive.
     """
+    files = [path / LOCK, *sorted(path.glob(SHARED.format("*")))]
+    return [owner for owner in map(_driver_of, files) if owner is not None]
+
+
+def dead_drivers(path: Path) -> list[str]:
+    """Returns the drivers of a shared study that died on this host, and removes their locks."""
+    before, _, after = SHARED.partition("{}")
+    dead = []
+    for file in sorted(path.glob(SHARED.format("*"))):
+        with suppress(FileNotFoundError), file.open("rb") as lock:
+            if _owner(lock.read()).get("host") != socket.gethostname():
+                continue
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            file.unlink()
+            dead.append(file.name.removeprefix(before).removesuffix(after))
+    return dead
+
+
+def forget_others(path: Path, driver: str) -> None:
+    """Removes the locks that killed drivers left; `driver` alone still drives."""
+    for file in path.glob(SHARED.format("*")):
+        if file.name != SHARED.format(driver):
+            file.unlink(missing_ok=True)
+
+
+def who_am_i() -> str:
+    """Returns process and host in words."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _driver_of(file: Path) -> dict[str, Any] | None:
     try:
-        owner = _owner((path / LOCK).read_bytes())
+        owner = _owner(file.read_bytes())
     except FileNotFoundError:
         return None
     if "pid" not in owner or "host" not in owner:
@@ -89,7 +124,7 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def release(path: Path, lock: int) -> None:
-    """Gives up the lock of the run folder `path`."""
-    (path / LOCK).unlink(missing_ok=True)
+def release(file: Path, lock: int) -> None:
+    """Gives up a lock."""
+    file.unlink(missing_ok=True)
     os.close(lock)

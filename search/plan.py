@@ -75,11 +75,6 @@ def make_plan(
         UserError: whatever cannot work.
     """
     _check_machine(settings)
-    if settings.storage_path is not None:
-        raise UserError(
-            "storage_path= is not there yet; on several machines set runs_dir= to a folder that "
-            "all of them share"
-        )
     space = space or load_space(settings.space)
     epochs = settings.epochs or space.epochs
     facts = check_space(space, settings.fix, seed=settings.seed)

@@ -5,7 +5,7 @@ from typing import Self
 
 from search.sampler import SpaceFunction
 from search.study import SearchStudy
-from search.trials import Asked
+from search.trials import Asked, NothingLeftError
 
 
 class Prefetcher:
@@ -111,6 +111,10 @@ class Prefetcher:
                     return
             try:
                 asked = self._study.ask(self._space)
+            except NothingLeftError:  # other drivers asked the rest
+                with self._changed:
+                    self._budget = 0
+                continue
             except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
                 with self._changed:
                     self._error = error

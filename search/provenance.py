@@ -87,7 +87,10 @@ def check_same(plan: Plan, folder: Path) -> None:
     """
     file = folder / "run.json"
     if not file.exists():
-        raise UserError(f"{file} is missing: nothing was begun here; remove {folder}, start anew")
+        raise UserError(
+            f"{file} is missing: nothing was begun here; unless somebody is just starting it, "
+            f"remove {folder} and start anew"
+        )
     old = _stored(file)
     new = loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
     changed = [f"data {key}" for key in SAME_DATA if old["data"][key] != new["data"][key]]
@@ -110,6 +113,11 @@ def sessions(folder: Path) -> dict[str, Any]:
         return {"started": now(), "resumed": []}
     old = _stored(file)
     return {"started": old["started"], "resumed": [*old["resumed"], now()]}
+
+
+def resumed(folder: Path) -> list[str]:
+    """Returns when sessions went on with the run, those of other drivers included."""
+    return _stored(folder / "run.json")["resumed"]
 
 
 def _stored(file: Path) -> dict[str, Any]:

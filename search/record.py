@@ -41,7 +41,12 @@ class Record:
         storage: holds it.
         study_id: of the study in its storage.
         seed: of the search; trials derive theirs from it.
+
+    Attributes:
+        shared: whether other drivers may write to it; then it is a `SharedStudy`.
     """
+
+    shared = False
 
     def __init__(self, storage: BaseStorage, study_id: int, seed: int) -> None:
         self.name = storage.get_study_name_from_id(study_id)
@@ -53,6 +58,7 @@ class Record:
         trials = storage.get_all_trials(study_id, deepcopy=False)
         attrs = storage.get_study_user_attrs(study_id)
         self._untaught: list[Seen] = self._ledger.load(self.name, trials, attrs)
+        self._entered: list[Seen] = []  # asked by others, which the sampler has not seen
 
     def add(self, parent: int | None, kind: str, params: Mapping[str, Any], seed: int) -> Asked:
         """Stores a trial that is no part of the search: the sampler never hears of it.
@@ -192,13 +198,24 @@ class Record:
                 "parent": parent,
                 "seed": seed,
                 "constants": scalars({**constants, SEED: seed}),
+                **self._signature(),
             },
         )
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=trial)
-        if self._storage.get_trial_number_from_id(trial_id) != number:
-            raise UserError(
-                f"another process writes to the study {self.name!r}; "
-                "only one search may run on a study at a time"
-            )
-        self._ledger.enter(trial_id, kind, trial)
-        return Asked(number, {**merged, SEED: seed}, kind, seed, parent)
+        given = self._storage.get_trial_number_from_id(trial_id)
+        if given == number:
+            self._ledger.enter(trial_id, kind, trial)
+        else:
+            self._renumber(trial_id, given)
+        return Asked(given, {**merged, SEED: seed}, kind, seed, parent)
+
+    def _signature(self) -> dict[str, str]:
+        """Returns the attributes by which a trial says who asked it."""
+        return {}
+
+    def _renumber(self, trial_id: int, number: int) -> None:
+        """Takes note of a trial that got another number than was free before."""
+        raise UserError(
+            f"another process writes to the study {self.name!r}; "
+            "only one search may run on a study at a time"
+        )

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from search import merge, shards, tables
 from search.folder import RunFolder
 from search.merge import Key, Scored
+from search.shard_log import ShardLog
 from search.tables import BaselineRow, Row
 from trainable.report import Report
 
@@ -28,6 +29,7 @@ class Results:
         folder: of the run.
         scored: the bars and rows that every trial is scored on.
         predict: of a finalist that reported no predictions, since the driver ended it.
+        shared: whether other drivers write reports too.
 
     Raises:
         UserError: a shard or table is damaged; the message names it.
@@ -38,19 +40,19 @@ class Results:
         folder: RunFolder,
         scored: Scored,
         predict: Callable[[int], np.ndarray | None] | None = None,
+        shared: bool = False,
     ) -> None:
         self._folder = folder
         self._scored = scored
         self._predict = predict
-        self._path = folder.path / "shards"
-        self._shards = {int(p.stem): p for p in sorted(self._path.glob("[0-9]*.parquet"))}
+        self._log = ShardLog(folder.path, folder.driver if shared else None)
+        self._shards = self._log.paths
+        self._heard: list[list[Report]] = []  # batches of other drivers
         self._where: dict[int, dict[int, int]] = {}  # number → epoch → batch
         self._predicted: dict[int, int] = {}  # number → batch of its newest predictions
         self._opened: tuple[int, dict[int, np.ndarray]] | None = None  # batch, predictions
-        for path in self._path.glob(".*.tmp"):  # a kill in the middle of a write
-            path.unlink()
         old = self._old_epochs()
-        self._next = 1 + max([0, *self._shards, *old["batch"].to_pylist()])
+        self._log.next = max([self._log.next, *(1 + batch for batch in old["batch"].to_pylist())])
         self._index(old)
         for path in self._shards.values():
             self._index(shards.scalars(path))
@@ -66,24 +68,44 @@ class Results:
         """
         first = {(r.number, r.epoch): r for r in reversed(reports)}
         new = [r for key, r in reversed(first.items()) if not self.has(*key)]
-        if not new:
-            return []
         for report in new:
             self._scored.check(report)
-        self._path.mkdir(exist_ok=True)
-        path = self._path / f"{self._next:08d}.parquet"
-        shards.write(path, self._next, new)
-        self._shards[self._next] = path
-        for report in new:
-            self._where.setdefault(report.number, {})[report.epoch] = self._next
-            if report.predictions is not None:
-                self._predicted[report.number] = self._next
-        self._next += 1
+        while new:
+            batch = self._log.append(new)
+            if batch is not None:
+                self._enter(new, batch)
+                break
+            self._read_next()
+            new = [report for report in new if not self.has(report.number, report.epoch)]
         return new
+
+    def heard(self) -> list[list[Report]]:
+        """Returns the batches of other drivers that arrived before what was added last."""
+        heard, self._heard = self._heard, []
+        return heard
+
+    def others(self) -> list[list[Report]]:
+        """Returns the batches of other drivers since the last call, in order of arrival."""
+        while self._read_next():
+            continue
+        return self.heard()
+
+    def _read_next(self) -> bool:
+        path = self._log.read_next()
+        if path is None:
+            return False
+        table = shards.read(path, without=["predictions"])
+        self._index(table.select(list(shards.FIXED)))
+        self._heard.append(shards.to_reports(table))
+        return True
 
     def has(self, number: int, epoch: int) -> bool:
         """Says whether the report of this epoch is kept."""
         return epoch in self._where.get(number, {})
+
+    def epochs(self, number: int) -> list[int]:
+        """Returns the epochs kept of a trial, the first one first."""
+        return sorted(self._where.get(number, ()))
 
     def last_epoch(self, number: int) -> int:
         """Returns the last epoch kept of a trial; 0 without any."""
@@ -125,9 +147,8 @@ class Results:
             UserError: a file is damaged or cannot be written; what was kept stays.
         """
         epochs = self._all_epochs()
-        slices = _slices(epochs)
-        strange = sorted(slices.keys() - {row.number for row in rows})
-        if strange:
+        slices = shards.slices(epochs)
+        if strange := sorted(slices.keys() - {row.number for row in rows}):
             raise ValueError(f"reports of trials that are not in the study: {strange}")
         said = epochs.select([name for name in tables.RECORDED if name in epochs.column_names])
         parts = (said[slices.get(row.number, slice(0, 0))].to_pylist() for row in rows)
@@ -143,7 +164,7 @@ class Results:
         }
         self._folder.write_json("run.json", dict(run) | counted)
         if all(row.state != "RUNNING" for row in rows):
-            self._remove_shards()
+            self._log.remove()
         return frame
 
     def _write_long(
@@ -184,18 +205,8 @@ class Results:
             )
             curves |= {key: values for key, values in earlier.items() if key in old}
         for batch in sorted({batches[key] for key in batches.keys() - old}):
-            table = shards.read(self._shards[batch], ["number", "epoch", "net_returns"])
-            found = zip(
-                table["number"].to_pylist(),
-                table["epoch"].to_pylist(),
-                shards.unpack(table, "net_returns"),
-                strict=True,
-            )
-            curves |= {
-                (number, epoch): values
-                for number, epoch, values in found
-                if values is not None and (number, epoch) in batches
-            }
+            found = shards.net_returns(self._shards[batch])
+            curves |= {key: values for key, values in found.items() if key in batches}
         return curves
 
     def _predictions(self, number: int) -> np.ndarray | None:
@@ -221,24 +232,15 @@ class Results:
         table = shards.read(path)
         return table.filter(~pc.field("batch").isin(pa.array(list(self._shards), pa.int64())))
 
+    def _enter(self, reports: Sequence[Report], batch: int) -> None:
+        for report in reports:
+            self._where.setdefault(report.number, {})[report.epoch] = batch
+            if report.predictions is not None:
+                self._predicted[report.number] = batch
+
     def _index(self, table: pa.Table) -> None:
         columns = [table[name].to_pylist() for name in ("number", "epoch", "batch", "predicted")]
         for number, epoch, batch, predicted in zip(*columns, strict=True):
             self._where.setdefault(number, {})[epoch] = batch
             if predicted:
                 self._predicted[number] = batch
-
-    def _remove_shards(self) -> None:
-        for path in self._shards.values():  # oldest first: what is left is the end of the story
-            path.unlink()
-        self._shards.clear()
-        if self._path.is_dir() and not any(self._path.iterdir()):
-            self._path.rmdir()
-
-
-def _slices(epochs: pa.Table) -> dict[int, slice]:
-    """Returns where the rows of each trial are in a table sorted by number."""
-    number = epochs["number"].to_numpy()
-    starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist() if len(number) else []
-    ends = [*starts[1:], len(number)] if starts else []
-    return {int(number[a]): slice(a, b) for a, b in zip(starts, ends, strict=True)}

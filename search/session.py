@@ -11,18 +11,18 @@ from search.cohorts import Sizes, sizes
 from search.driver import Driver
 from search.events import Events
 from search.folder import RunFolder
+from search.lock import dead_drivers, who_am_i
 from search.machines import room
 from search.merge import Scored
 from search.plan import Plan
 from search.prefetch import Prefetcher
 from search.pruning import Judge
-from search.restart import take_up
 from search.results import Results
 from search.settings import SearchSettings
-from search.storage import sqlite_file
+from search.storage import Storage, can_be_shared, sqlite_file
 from search.study import Asked, SearchStudy
 from search.winner import predictions_of
-from search.workers import Workers
+from search.workers import Workers, mark_of
 from trainable.baselines import Baseline, baselines
 from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
@@ -40,6 +40,16 @@ class Session:
     references: Sequence[Baseline]
     workers: Workers
     look: Callable[[], None]
+
+
+def open_folder(settings: SearchSettings) -> RunFolder:
+    """Opens the run folder, beside other drivers where the storage can be shared.
+
+    Raises:
+        UserError: it cannot be opened, or another process drives it alone.
+    """
+    shared = can_be_shared(settings.storage)
+    return RunFolder.create(settings.runs_dir, settings.run_name, settings.resume, shared)
 
 
 @contextmanager
@@ -64,6 +74,7 @@ def open_session(
         folder,
         Scored.of(plan.dataset),
         lambda number: predictions_of(place, plan.dataset, study.rows()[number]),
+        study.shared,
     )
     gpus = settings.gpus_per_trial
     if gpus is None:
@@ -94,10 +105,11 @@ def open_session(
             None if budget is None else monotonic() + budget,
             lambda config: why_alone(config, _inputs(plan, config), device),
         )
-        take_up(driver)
+        driver.go_on()
         asker.want(size.untold)  # not before the driver has seen which trials were there already
         workers = Workers(
             place,
+            mark_of(folder.driver),
             plan.levels,
             settings.cpus_per_trial,
             gpus,
@@ -126,22 +138,44 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
     """
     settings = plan.settings
     storage = settings.storage or folder.path / "study.log"
+    kind = _kind(storage)
     if folder.resumed:
-        yield SearchStudy.open(storage, settings.run_name)
+        study = kind.open(storage, settings.run_name)
+        with _driven(study, settings.trials, folder):
+            yield study
         return
     file = sqlite_file(storage)
     fresh = file is not None and not file.exists()
-    study = SearchStudy.create(storage, settings.run_name, settings.seed)
+    study = kind.create(storage, settings.run_name, settings.seed)
     try:
         for params in plan.enqueued:
             study.enqueue(params, plan.ask)
-        yield study
+        with _driven(study, settings.trials, folder):
+            yield study
     except BaseException:
         if not folder.holds_results:
             study.remove()
             if file is not None and fresh:
                 file.unlink(missing_ok=True)
         raise
+
+
+def _kind(storage: Storage) -> type[SearchStudy]:
+    if not can_be_shared(storage):
+        return SearchStudy
+    from search.shared import SharedStudy  # most searches need no database
+
+    return SharedStudy
+
+
+@contextmanager
+def _driven(study: SearchStudy, most: int, folder: RunFolder) -> Iterator[None]:
+    """Drives a study; afterwards others may take up what is left of it."""
+    try:
+        study.join(most, folder.driver, who_am_i(), dead_drivers(folder.path))
+        yield
+    finally:
+        study.close()
 
 
 def _inputs(plan: Plan, config: TrialConfig) -> int:

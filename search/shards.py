@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from search.atomic import json_text, write_atomic
+from search.atomic import json_text, write_atomic, write_new
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.parquet_file import check_size
@@ -62,8 +62,17 @@ def scalars(path: Path) -> pa.Table:
     return read(path, without=ARRAYS)
 
 
-def write(path: Path, batch: int, reports: Sequence[Report]) -> None:
+def write(path: Path, batch: int, reports: Sequence[Report], writer: str | None = None) -> bool:
     """Writes the reports that arrived together as one file, at once.
+
+    Args:
+        path: of the file.
+        batch: its number.
+        reports: what arrived.
+        writer: a name of ours, where others may be writing the same file; None where nobody is.
+
+    Returns:
+        False where another writer was first, and nothing is changed.
 
     Raises:
         ValueError: a defect: a metric is not finite, or has the name of a fixed column.
@@ -90,7 +99,10 @@ def write(path: Path, batch: int, reports: Sequence[Report]) -> None:
     columns += [pa.array([r.values.get(name) for r in reports], pa.float64()) for name in names]
     columns += [_lists([getattr(r, n) for r in reports], kind) for n, kind in ARRAYS.items()]
     table = pa.Table.from_arrays(columns, names=[*fixed, *names, *ARRAYS])
+    if writer is not None:
+        return write_new(path, _file(table), writer)
     write_atomic(path, _file(table))
+    return True
 
 
 def to_reports(table: pa.Table) -> list[Report]:
@@ -119,6 +131,22 @@ def predictions(path: Path) -> dict[int, np.ndarray]:
     table = read(path, ["number", "predictions"])
     found = zip(table["number"].to_pylist(), unpack(table, "predictions"), strict=True)
     return {number: values for number, values in found if values is not None}
+
+
+def slices(epochs: pa.Table) -> dict[int, slice]:
+    """Returns where the rows of each trial are in a table sorted by number."""
+    number = epochs["number"].to_numpy()
+    starts = np.flatnonzero(np.diff(number, prepend=-1)).tolist() if len(number) else []
+    ends = [*starts[1:], len(number)] if starts else []
+    return {int(number[a]): slice(a, b) for a, b in zip(starts, ends, strict=True)}
+
+
+def net_returns(path: Path) -> dict[tuple[int, int], np.ndarray]:
+    """Reads the net returns in a shard by (number, epoch); of those that have any."""
+    table = read(path, ["number", "epoch", "net_returns"])
+    keys = zip(table["number"].to_pylist(), table["epoch"].to_pylist(), strict=True)
+    found = zip(keys, unpack(table, "net_returns"), strict=True)
+    return {key: values for key, values in found if values is not None}
 
 
 def unpack(table: pa.Table, name: str) -> list[np.ndarray | None]:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from search import shards
 from search.arguments import resume_command
-from search.lock import driver_of
+from search.lock import drivers_of
 from search.masking import hide_arguments, no_secret_told
 from search.progress import Snapshot, duration, render
 from search.rungs import RungState
@@ -51,14 +51,14 @@ class Status:
         run: the content of `run.json`.
         rows: every trial of the study.
         epochs: reports so far: number, epoch, val_loss, sharpe; each epoch once.
-        driver: process and host that drive it; None when nobody does.
+        drivers: processes and hosts that drive it; none when nobody does.
         latest: when the latest report came, UTC; None before the first.
     """
 
     run: Mapping[str, Any]
     rows: Sequence[TrialRow]
     epochs: pd.DataFrame
-    driver: Mapping[str, Any] | None
+    drivers: Sequence[Mapping[str, Any]]
     latest: datetime | None
 
 
@@ -93,7 +93,7 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
     run = read_json(folder / "run.json", str(folder / "run.json"), " does not exist")
     rows = _rows(storage or run["settings"]["storage"] or folder / "study.log", run["name"])
     epochs, latest = _epochs(folder)
-    return Status(run, rows, epochs, driver_of(folder), latest)
+    return Status(run, rows, epochs, drivers_of(folder), latest)
 
 
 def snapshot(status: Status, now: datetime) -> Snapshot:
@@ -102,7 +102,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
     searched = [row for row in rows if row.kind in SEARCHED]
     numbers = [row.number for row in searched]
     begun = datetime.fromisoformat([run["started"], *run["resumed"]][-1])
-    end = now if status.driver is not None else status.latest or begun
+    end = now if status.drivers else status.latest or begun
     best = leading(status).head(1).to_dict("records")
     mine = status.epochs.query("number in @numbers", local_dict={"numbers": numbers})
     return Snapshot(
@@ -163,14 +163,18 @@ def _driven(status: Status, folder: Path, now: datetime) -> str:
     if status.latest is not None:
         seconds = max(0.0, (now - status.latest).total_seconds())
         came = f"; the latest report came {duration(seconds)} ago"
-    if status.driver is not None:
-        here = status.driver["host"] == socket.gethostname()
-        where = "" if here else f" on {status.driver['host']}, which cannot be asked from here"
-        return f"Driven by process {status.driver['pid']}{where}{came}."
+    if status.drivers:
+        return f"Driven by {' and '.join(map(_named, status.drivers))}{came}."
     if status.run.get("interrupted") is False:
         return f"Ended {status.run['ended']}. Next: python -m analysis.rank {folder}"
-    goes_on = resume_command(folder.name, str(folder.parent), status.run["arguments"] is None)
+    goes_on = resume_command(folder.name, str(folder.parent), status.run["arguments"])
     return f"Nobody drives it{came}. Next: {goes_on}"
+
+
+def _named(driver: Mapping[str, Any]) -> str:
+    here = driver["host"] == socket.gethostname()
+    where = "" if here else f" on {driver['host']}, which cannot be asked from here"
+    return f"process {driver['pid']}{where}"
 
 
 def _rows(storage: str | Path, study: str) -> list[TrialRow]:

@@ -1,7 +1,7 @@
 """Opens the durable storage of a search: a journal file in its run folder, or a database by URL."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
@@ -11,14 +11,11 @@ from search.masking import mask
 from trainable.errors import UserError
 from trainable.json_file import loads
 
-ANSWER_S = 10  # seconds in which a database must answer
-PATIENT = ("psycopg2", "psycopg", "mysqldb", "pymysql")  # would wait for minutes
-
 Storage = str | Path | None  # a journal file, a database URL, or in memory (tests)
 
 
 def open_storage(storage: Storage, *, create: bool) -> BaseStorage:
-    """Opens a storage for the one driver of a search.
+    """Opens a storage to search in.
 
     Args:
         storage: path of a journal file; a URL such as `postgresql://…` or `sqlite:///…`; None: in
@@ -50,6 +47,11 @@ def open_to_read(storage: str | Path) -> BaseStorage:
     if "://" in str(storage):
         return _open_database(str(storage))
     return _journal(Path(storage))
+
+
+def can_be_shared(storage: Storage) -> bool:
+    """Says whether several drivers may search in a storage at once."""
+    return isinstance(storage, str) and storage.startswith("postgresql")
 
 
 def sqlite_file(storage: Storage) -> Path | None:
@@ -137,17 +139,15 @@ def _closed(path: Path, error: OSError) -> UserError:
 
 def _open_database(url: str) -> BaseStorage:
     # Here, since most searches need no database and would wait for its import.
-    from optuna.storages import RDBStorage
-    from sqlalchemy import make_url
     from sqlalchemy.exc import SQLAlchemyError
+
+    from search.database import Database
 
     file = sqlite_file(url)
     if file is not None and not file.parent.is_dir():
         raise UserError(f"storage={mask(url)}: there is no folder {file.parent}; make it first")
     try:
-        waits = make_url(url).get_driver_name() in PATIENT
-        arguments = {"connect_args": {"connect_timeout": ANSWER_S}} if waits else {}
-        return RDBStorage(url, engine_kwargs=arguments)
+        return cast(BaseStorage, Database(url))
     except ImportError as err:
         package = getattr(err.__cause__ or err, "name", None) or "that reaches it"
         raise UserError(

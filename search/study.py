@@ -1,9 +1,11 @@
 """The study of a search: asks TPE, and is the one durable truth of every trial."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
+from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
@@ -51,12 +53,12 @@ class SearchStudy(Record):
         """
         backend = open_storage(storage, create=True)
         if name in [study.study_name for study in backend.get_all_studies()]:
-            raise UserError(
-                f"study {name!r} exists in {name_of(storage)}; add resume=true to go on with it, "
-                "or choose another name"
-            )
+            raise _exists(storage, name)
         settings = {"seed": seed, "startup": startup}
-        study_id = backend.create_new_study([StudyDirection.MAXIMIZE], name)
+        try:
+            study_id = backend.create_new_study([StudyDirection.MAXIMIZE], name)
+        except DuplicatedStudyError:  # made by another process since we looked
+            raise _exists(storage, name) from None
         backend.set_study_user_attr(study_id, "search", settings)
         return cls(backend, study_id, settings)
 
@@ -99,8 +101,11 @@ class SearchStudy(Record):
         """
         with self._asking:
             with self._lock:
+                entered, self._entered = self._entered, []
                 ended, self._untaught = self._untaught, []
                 queue, index = list(self._ledger.queue), self._ledger.searched
+            for seen in entered:
+                self._sampler.add(seen)
             for seen in ended:
                 self._sampler.tell(seen)
             suggested = self._sampler.ask(space, index, queue[0] if queue else {})
@@ -113,6 +118,51 @@ class SearchStudy(Record):
                 seen = self._ledger.live[asked.number].seen
             self._sampler.add(seen)
             return asked
+
+    def join(self, most: int, driver: str, who: str, gone: Sequence[str] = ()) -> None:
+        """Begins to drive.
+
+        Args:
+            most: trials that are asked at most, by all drivers together.
+            driver: a name that no other driver ever has.
+            who: process and host, in words.
+            gone: drivers that are known to have died.
+
+        Raises:
+            UserError: another driver is just writing the tables of the search.
+        """
+
+    @property
+    def elsewhere(self) -> int:
+        """How many trials in flight are not ours, but other drivers'."""
+        return 0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keeps other drivers from adding trials meanwhile."""
+        yield
+
+    def refresh(self) -> None:
+        """Reads what other drivers have asked, reported and ended since."""
+
+    def news(self) -> list[TrialRow]:
+        """Returns the trials that others have asked or ended since the last call, as read last."""
+        return []
+
+    def claim(self, most: int) -> list[int]:
+        """Takes over up to so many trials of drivers that are gone; returns their numbers."""
+        return []
+
+    def holds(self, number: int) -> bool:
+        """Says whether a trial in flight is ours."""
+        return True
+
+    def leave(self) -> list[str]:
+        """Stops driving; returns who goes on."""
+        return []
+
+    def close(self) -> None:
+        """Lets others finish the search."""
 
     def enqueue(self, params: Mapping[str, Any], space: SpaceFunction) -> None:
         """Puts a trial by hand into the queue, which is asked before anything else and is durable.
@@ -131,3 +181,10 @@ class SearchStudy(Record):
             self._storage.set_study_user_attr(self._study_id, key, fixed)
             self._ledger.enqueued += 1
             self._ledger.queue.append(fixed)
+
+
+def _exists(storage: Storage, name: str) -> UserError:
+    return UserError(
+        f"study {name!r} exists in {name_of(storage)}; add resume=true to go on with it, "
+        "or choose another name"
+    )

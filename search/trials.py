@@ -14,11 +14,16 @@ from trainable.errors import UserError
 
 SEARCHED = ("search", "enqueued")  # the kinds that `trials` counts and the sampler learns from
 SEED = "train/seed"
+OWNER = "owner"  # attribute of a running trial of a shared study: the driver that trains it
 STATES = {
     "COMPLETE": TrialState.COMPLETE,
     "PRUNED": TrialState.PRUNED,
     "FAIL": TrialState.FAIL,
 }
+
+
+class NothingLeftError(Exception):
+    """All trials of the search have been asked, by one driver or another."""
 
 
 @dataclass(frozen=True)

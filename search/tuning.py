@@ -20,7 +20,7 @@ from ray.tune.search import Searcher
 
 from search.access import DriverAccess, HeldLocally
 from search.driver import Driver
-from search.workers import Workers
+from search.workers import Workers, check_reached
 from trainable.data.dataset import Dataset
 from trainable.trial import METRIC, CohortTrial
 from trainable.watchdog import stacks_of
@@ -69,6 +69,7 @@ def tune_cohorts(
         "gpu": workers.gpus > 0,
         "patience_s": workers.patience_s,
         "save_every": workers.save_every,
+        "mark": workers.mark,
     }
     trainable = tune.with_resources(
         tune.with_parameters(CohortTrial, dataset=dataset, place=workers.place),
@@ -205,6 +206,8 @@ class _Watch(HeldLocally, Callback):
         self.on_tick, self.on_error = on_tick, on_error
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        with self.access() as driver:
+            driver.look_around()
         self.on_tick()
 
     def on_trial_complete(
@@ -224,6 +227,7 @@ class _Watch(HeldLocally, Callback):
         if hung:
             text = f"{hung}no sign of life for {trial.config['patience_s']:g} s"
         with self.access() as driver:
+            check_reached(text)
             self.access.starts.failed(not driver.running[trial.config["slot"]], text)
             numbers = driver.lost(trial.config["slot"], reason, text)
             self.on_error(numbers, reason, text)

@@ -8,25 +8,25 @@ from analysis.load import Run
 from search import provenance
 from search.arguments import resume_command, storable
 from search.cluster import check_nodes, connect
-from search.finish import finish
-from search.folder import RunFolder
+from search.finish import finish, going_on
 from search.head import Head
 from search.interrupt import Interrupts
 from search.overture import show_plan
 from search.plan import Plan
 from search.progress import Progress
-from search.session import open_session, open_study, slots_here
+from search.session import open_folder, open_session, open_study, slots_here
 from search.tuning import Interrupted, tune_cohorts
 from search.watch import Watch
-from search.workers import open_place
+from search.workers import open_place, reaching
 
 
 def run_search(
     plan: Plan, arguments: Sequence[str] | None, console: Console, head: Head
 ) -> Run | None:
-    """Searches and leaves a run folder; None for a dry run.
+    """Searches and leaves a run folder; None for a dry run, and where other drivers go on.
 
-    An interrupted search writes its tables too; its `run.json` says so.
+    An interrupted search writes its tables too; its `run.json` says so. Of several drivers the last
+    one writes them.
 
     Args:
         plan: of the search.
@@ -37,20 +37,24 @@ def run_search(
     Raises:
         UserError: nothing could be started, and nothing is left behind; or a file cannot be
             written, and all that was reported before is kept.
+        Interrupted: the search was interrupted, and other drivers go on.
     """
     settings = plan.settings
     if settings.dry_run:
-        with RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder:
-            with open_place(settings):
+        with (
+            open_folder(settings) as folder,
+            folder.worth_keeping(),
+        ):
+            with open_place(settings, folder.driver):
                 pass
             folder.discard()  # it could have been made, that is all
         show_plan(plan, console, slots_here(settings))
         return None
-    resume = None
+    interrupted = None
     with (
-        RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder,
+        open_folder(settings) as folder,
         folder.worth_keeping(),
-        open_place(settings) as place,
+        open_place(settings, folder.driver) as place,
         Interrupts() as interrupts,
     ):
         if folder.resumed:
@@ -58,33 +62,40 @@ def run_search(
         show_plan(plan, console)
         words = None if arguments is None else storable(arguments)
         run = provenance.describe(plan, words) | provenance.sessions(folder.path)
-        with (
-            open_study(plan, folder) as study,
-            connect(settings.address, head, settings.open_cluster) as cluster,
-            open_session(plan, folder, cluster, study, place) as session,
-        ):
-            interrupts.listen()
-            if settings.address is not None:
-                check_nodes(place, session.workers.cpus, session.workers.gpus)
-            # Whose the seconds by reason are.
-            run["device"] = "gpu" if session.workers.gpus else "cpu"
-            folder.write_json("run.json", run)
-            with Progress(console) as progress:
-                watch = Watch(plan, session, progress, interrupts, cluster, folder)
-                try:
-                    tune_cohorts(
-                        session.driver, plan.dataset, session.workers, watch.tick, watch.failed,
-                        watch.on_cpu,
-                    )  # fmt: skip
-                except Interrupted:
-                    resume = resume_command(
-                        settings.run_name, settings.runs_dir, from_python=arguments is None
-                    )
-                finally:
-                    watch.show()
-            if watch.without_gpu is not None:
-                run["device"] = "cpu"
-            run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one
-        results, references = session.results, session.references
-        study = session.study
-        return finish(plan, folder, place, study, results, references, run, console, resume)
+        with open_study(plan, folder) as study:
+            with (
+                connect(settings.address, head, settings.open_cluster) as cluster,
+                open_session(plan, folder, cluster, study, place) as session,
+            ):
+                interrupts.listen()
+                if settings.address is not None:
+                    workers = session.workers
+                    check_nodes(place, workers.mark, workers.cpus, workers.gpus)
+                # Whose the seconds by reason are.
+                run["device"] = "gpu" if session.workers.gpus else "cpu"
+                folder.write_json("run.json", run)
+                with Progress(console) as progress:
+                    watch = Watch(plan, session, progress, interrupts, cluster, folder)
+                    try:
+                        tune_cohorts(
+                            session.driver, plan.dataset, session.workers, watch.tick, watch.failed,
+                            watch.on_cpu,
+                        )  # fmt: skip
+                    except Interrupted as error:
+                        interrupted = error
+                    finally:
+                        watch.show()
+                if watch.without_gpu is not None:
+                    run["device"] = "cpu"
+                run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one
+            resume = None
+            if interrupted is not None:
+                resume = resume_command(settings.run_name, settings.runs_dir, words)
+            if others := study.leave():
+                console.print(going_on(others, resume), soft_wrap=True)  # a command to copy
+                if interrupted is not None:
+                    raise interrupted
+                return None
+            results, references = session.results, session.references
+            with reaching(place):
+                return finish(plan, folder, place, study, results, references, run, console, resume)

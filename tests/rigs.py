@@ -12,9 +12,9 @@ from search.events import Events
 from search.folder import RunFolder
 from search.merge import Scored
 from search.pruning import Judge
-from search.restart import take_up
 from search.results import Results
 from search.study import Asked, SearchStudy
+from search.trials import NothingLeftError
 from trainable.report import Report, Stop
 
 DAYS = np.arange("2020-01-01", "2020-02-10", dtype="datetime64[D]").astype("datetime64[ns]")
@@ -50,7 +50,10 @@ class Asker:
 
     def take(self, n: int) -> list[Asked]:
         while len(self.ready) < n and self.budget > 0:
-            self.ready.append(self._ask())
+            try:
+                self.ready.append(self._ask())
+            except NothingLeftError:
+                self.budget = 0
         taken, self.ready = self.ready[:n], self.ready[n:]
         return taken
 
@@ -64,11 +67,17 @@ class Asker:
 
 
 class Rig:
-    """A study in memory, a run folder, and as many drivers, one after another, as a test wants."""
+    """A study, a run folder, and as many drivers, one after another, as a test wants.
 
-    def __init__(self, path: Path) -> None:
-        self.folder = RunFolder.create(path, "run")
-        self.study = SearchStudy.create(None, "run", seed=0)
+    Args:
+        path: where the run folder is made, or is.
+        study: that other rigs share; None: one in memory.
+    """
+
+    def __init__(self, path: Path, study: SearchStudy | None = None) -> None:
+        shared, resumed = study is not None, (path / "run").exists()
+        self.folder = RunFolder.create(path, "run", resumed, shared)
+        self.study = study or SearchStudy.create(None, "run", seed=0)
         self.asker = Asker(self.study, 0)
         self.large = False  # models have a slot each
 
@@ -81,12 +90,13 @@ class Rig:
         self.asker = Asker(self.study, left)
         asker: Any = self.asker
         sizes = Sizes(slots, untold, members, slots)
-        results, events = Results(self.folder, SCORED), Events(self.folder.path)
+        results = Results(self.folder, SCORED, shared=self.study.shared)
+        events = Events(self.folder.path)
         driver = Driver(
             self.study, judge, results, events, asker, sizes, seeds, lambda asked: 7, LEVELS[-1],
             why_alone=lambda config: "too large" if self.large else None,
         )  # fmt: skip
-        take_up(driver)
+        driver.go_on()
         return driver
 
     def ends(self) -> dict[int, tuple[str, str | None]]:

@@ -72,11 +72,16 @@ class Search:
 
 
 @contextmanager
-def started(folder: Path, *words: str, env: Mapping[str, str] = os.environ) -> Iterator[Search]:
+def started(
+    folder: Path,
+    *words: str,
+    env: Mapping[str, str] = os.environ,
+    program: Sequence[str] = ("-m", "search.run"),
+) -> Iterator[Search]:
     """Starts `python -m search.run` in a folder; in the end nothing of it is left."""
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp", ignore_cleanup_errors=True) as tmp:
         process = subprocess.Popen(
-            [sys.executable, "-m", "search.run", *words],
+            [sys.executable, *program, *words],
             cwd=folder,
             env={**env, "TMPDIR": tmp, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
             stdout=subprocess.PIPE,

@@ -103,16 +103,22 @@ def test_a_run_from_python_goes_on_from_python():
 @pytest.mark.parametrize("name", ["a", "1.10", "it's (1), b=c?", "${HOME}"])
 def test_the_command_to_resume_can_be_typed(name):
     settings = settings_from([f"name={name}", "runs_dir=my runs", "trials=3"])
-    words = shlex.split(resume_command(settings.run_name, settings.runs_dir))
+    words = shlex.split(resume_command(settings.run_name, settings.runs_dir, []))
     assert words[:3] == ["python", "-m", "search.run"]
     again = settings_from(words[3:])
     assert (again.run_name, again.runs_dir, again.resume) == (name, "my runs", True)
 
 
 def test_the_call_to_resume_from_python():
-    assert resume_command("a", "runs", from_python=True) == "launch(…, name='a', resume=True)"
+    assert resume_command("a", "runs", None) == "launch(…, name='a', resume=True)"
 
 
 def test_a_command_with_the_default_folder_of_runs_is_short():
-    command = resume_command("a", "runs")
+    command = resume_command("a", "runs", ["trials=3"])
     assert command == "python -m search.run name=a resume=true"
+
+
+def test_the_command_says_which_secrets_must_be_given_again():
+    stored = storable(["trials=3", "storage=postgresql://ann:hunter2@db/x"])
+    command = resume_command("a", "runs", stored)
+    assert shlex.split(command)[-1] == "storage=postgresql://ann:***@db/x"

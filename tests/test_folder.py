@@ -187,3 +187,25 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
             run.write_parquet("t.parquet", pd.DataFrame({"number": [2]}))
         assert list(pd.read_parquet(run.path / "t.parquet")["number"]) == [1]
         assert not list(run.path.glob("*.tmp")) + list(run.path.glob(".*.tmp"))
+
+
+def test_several_drive_a_run_whose_study_can_be_shared(tmp_path: Path):
+    with RunFolder.create(tmp_path, "x", shared=True) as run:
+        kept(run.path)
+        with RunFolder.create(tmp_path, "x", resume=True, shared=True) as other:
+            assert run.driver != other.driver
+            assert [driver["pid"] for driver in lock.drivers_of(run.path)] == [os.getpid()] * 2
+            assert lock.dead_drivers(run.path) == []
+        assert len(lock.drivers_of(run.path)) == 1
+    assert lock.drivers_of(run.path) == []
+
+
+def test_drivers_that_died_on_this_host_are_known_and_others_left_alone(tmp_path: Path):
+    with RunFolder.create(tmp_path, "x", shared=True) as run:
+        for name, host in (("dead", socket.gethostname()), ("far", "elsewhere")):
+            owner = json.dumps({"pid": 2**22 + 1, "host": host})
+            (run.path / f"driver-{name}.lock").write_text(owner)
+        (run.path / "driver-torn.lock").write_text("")
+        assert lock.dead_drivers(run.path) == ["dead"]
+        lock.forget_others(run.path, run.driver)
+        assert [p.name for p in run.path.glob("*.lock")] == [f"driver-{run.driver}.lock"]

@@ -87,13 +87,13 @@ def marked(machines: Ray, *names: str) -> Place:
 
 
 def test_every_machine_that_may_train_must_see_the_place(machines: Ray) -> None:
-    cluster.check_nodes(marked(machines, "a", "b", "c"), cpus=1, gpus=0)
+    cluster.check_nodes(marked(machines, "a", "b", "c"), HERE, cpus=1, gpus=0)
     assert machines.asked == ["a", "b", "c"]
 
 
 def test_those_that_do_not_are_counted_also_behind_one_address(machines: Ray) -> None:
     with pytest.raises(UserError) as error:
-        cluster.check_nodes(marked(machines, "a"), cpus=1, gpus=0)
+        cluster.check_nodes(marked(machines, "a"), HERE, cpus=1, gpus=0)
     said = str(error.value)
     assert said.startswith("2 of 3 machines do not see /mnt/runs/a/trials (127.0.0.1, 127.0.0.1)")
     assert "storage_path= of a folder that all machines share" in said
@@ -101,16 +101,16 @@ def test_those_that_do_not_are_counted_also_behind_one_address(machines: Ray) ->
 
 
 def test_machines_that_train_nothing_need_not_see_it(machines: Ray) -> None:
-    cluster.check_nodes(marked(machines, "b", "c"), cpus=1, gpus=0.25)
+    cluster.check_nodes(marked(machines, "b", "c"), HERE, cpus=1, gpus=0.25)
     assert machines.asked == ["b", "c"]
-    cluster.check_nodes(marked(machines), cpus=8, gpus=0)
+    cluster.check_nodes(marked(machines), HERE, cpus=8, gpus=0)
 
 
 def test_a_worker_that_comes_later_and_does_not_see_it_says_so(tmp_path: Path) -> None:
     place = Place.of(tmp_path / "runs" / "a" / "trials")
     worker = CohortTrial.__new__(CohortTrial)
     with pytest.raises(NotSeenError, match=r"does not see /.*/runs/a/trials$"):
-        worker.setup({"threads": 1}, dataset=object(), place=place)  # type: ignore[arg-type]
+        worker.setup({"threads": 1, "mark": HERE}, dataset=object(), place=place)  # type: ignore[arg-type]
 
 
 class Trial:

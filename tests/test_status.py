@@ -12,7 +12,7 @@ import pytest
 
 from search import status
 from search.folder import RunFolder
-from search.lock import LOCK, driver_of
+from search.lock import LOCK, drivers_of
 from search.merge import Scored
 from search.results import Results
 from search.status import leading, read_status, snapshot
@@ -103,14 +103,14 @@ def test_who_drives_is_said_and_that_nobody_does(
         ({}, False),
     ):
         lock.write_text(json.dumps(left))
-        assert (driver_of(folder.path) is not None) == alive
+        assert bool(drivers_of(folder.path)) == alive
     assert status.main([str(folder.path)]) == 0
     said = capsys.readouterr().out
     assert "Nobody drives it" in said
     resume = f"python -m search.run name=mine runs_dir={folder.path.parent} resume=true"
     assert f"Next: {resume}\n" in said
     lock.unlink()
-    assert driver_of(folder.path) is None
+    assert drivers_of(folder.path) == []
     folder.write_json("run.json", RUN | {"interrupted": False, "ended": "2020-05-01T12:00:00"})
     assert status.main([str(folder.path)]) == 0
     assert "python -m analysis.rank" in capsys.readouterr().out

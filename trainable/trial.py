@@ -12,7 +12,7 @@ from ray import tune
 from trainable.crew import Crew
 from trainable.data.dataset import Dataset
 from trainable.joining import Joining
-from trainable.place import HERE, Place
+from trainable.place import Place
 from trainable.watchdog import Watchdog, stacks_of
 
 LONGEST_STEP_S = 30.0  # the sign of life, where half the patience is not less
@@ -28,8 +28,9 @@ class CohortTrial(tune.Trainable):
     """Trains a crew of members, each an own trial of the study, until the search lets it go.
 
     A config holds `slot` (its number), `rungs` (epochs), `members` (of one cohort at most),
-    `threads`, `gpu`, `patience_s` (after which a step hangs), `save_every` (optimizer steps) and
-    `signs` (folder of the driver's machine that takes the stacks of a worker that hangs).
+    `threads`, `gpu`, `patience_s` (after which a step hangs), `save_every` (optimizer steps),
+    `mark` (a file of the place) and `signs` (folder of the driver's machine that takes the stacks
+    of a worker that hangs).
     """
 
     dataset: Dataset
@@ -47,7 +48,7 @@ class CohortTrial(tune.Trainable):
         assert place is not None
         torch.set_num_threads(max(1, int(config["threads"])))
         self.dataset, self.place = dataset, place
-        if not place.has(HERE):
+        if not place.has(config["mark"]):
             raise NotSeenError(f"{gethostname()} does not see {place}")
         self._begin(config)
 

@@ -1,0 +1,120 @@
+"""A search whose study is in PostgreSQL: killed, without its database, with several drivers."""
+
+import json
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from search.run import main
+from tests.searches import MARKET, Search, check_whole, contents, run, started, table, write_space
+from tests.servers import Postgres
+from trainable.errors import UserError
+
+SLOW = (
+    "steps_per_epoch=1500", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
+    "max_concurrent=1", "dashboard=false",
+)  # fmt: skip
+# As `-m search.run`, but who is killed is missed sooner.
+SOON = ("-c", "from search import presence; presence.LEASE_S, presence.RENEW_S = 8.0, 1.0; "
+        "import runpy; runpy.run_module('search.run', run_name='__main__')")  # fmt: skip
+
+
+def shards(folder: Path) -> int:
+    return len(list(folder.glob("shards/[0-9]*.parquet")))
+
+
+def after(search: Search, folder: Path, more: int) -> None:
+    """Waits for so many batches of reports."""
+    enough = shards(folder) + more
+    search.until(lambda: shards(folder) >= enough, timeout_s=120)
+
+
+def one_line(search: Search, *parts: str) -> None:
+    """Checks that a search ended with one line for the person."""
+    assert search.wait() == 2, search.err
+    assert search.err.count("\n") == 1, search.err
+    assert "hunter2" not in search.out + search.err
+    for part in parts:
+        assert part in search.err
+
+
+@pytest.mark.timeout(600)  # three sessions
+def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
+    tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("search.head.Head.start", lambda self: None)
+    write_space(tmp_path)
+    folder, storage = tmp_path / "runs" / "far", f"storage={server.url}"
+    again = ["name=far", "resume=true", storage]
+    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=far", "trials=8", storage) as one:
+        after(one, folder, 1)
+        one.send(signal.SIGKILL)
+        one.wait()
+    kept = shards(folder)
+    with started(tmp_path, *again) as two:  # on this machine its death is seen at once
+        after(two, folder, 1)
+        server.stop()
+        one_line(two, "://tester:***@", "the database does not answer", "go on with resume=true")
+        assert two.survivors() == set()
+    assert shards(folder) > kept
+    with pytest.raises(UserError, match=r"cannot be opened \(OperationalError\)"):
+        main(again)
+    server.start()
+    run(tmp_path, *again)
+    rows = check_whole(folder, searched=8)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
+    assert "hunter2" not in (folder / "run.json").read_text()
+    assert not list(folder.glob("driver*.lock"))
+
+
+def test_a_wrong_password_is_one_line_and_leaves_nothing(
+    tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.head.Head.start", lambda self: None)
+    wrong = server.url.replace("hunter2", "hunter3")
+    words = [*MARKET, "space=quick_test", "steps_per_epoch=20", "fix.schedule/warmup_steps=5"]
+    with pytest.raises(UserError) as caught:
+        main([*words, f"runs_dir={tmp_path}/runs", "name=x", f"storage={wrong}"])
+    assert "cannot be opened (OperationalError)" in str(caught.value)
+    assert "hunter3" not in str(caught.value)
+    assert contents(tmp_path) == []
+
+
+@pytest.mark.timeout(600)  # two sessions at once
+def test_two_drivers_share_a_search_and_one_is_killed(tmp_path: Path, server: Postgres) -> None:
+    write_space(tmp_path)
+    folder, storage = tmp_path / "runs" / "both", f"storage={server.url}"
+    words = [*MARKET, *SLOW, "space=tiny.py", "name=both", "trials=24", storage]
+    with started(tmp_path, *words, program=SOON) as one:
+        after(one, folder, 1)
+        with started(tmp_path, "name=both", "resume=true", storage, program=SOON) as two:
+            two.until(lambda: len(set(owners(server, "both").values())) == 2, timeout_s=120)
+            assert len(list(folder.glob("driver-*.lock"))) == 2
+            after(two, folder, 2)
+            one.send(signal.SIGKILL)
+            one.wait()
+            assert two.wait(300) == 0, two.err
+            assert two.err == "", two.err
+    rows = check_whole(folder, searched=24)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
+    assert "24 configurations tried" in two.out
+    assert not list(folder.glob("driver*.lock"))
+    assert not list(folder.glob("trials/.here*"))
+    described = json.loads((folder / "run.json").read_text())
+    assert (described["interrupted"], len(described["resumed"])) == (False, 1)
+    seeds = table(folder, "trials").query("kind == 'seed'")
+    assert not seeds.duplicated("parent").any()
+    assert set(seeds["parent"]) == set(rows.query("state == 'COMPLETE'")["number"])
+
+
+def owners(server: Postgres, study: str) -> dict[int, str]:
+    """Returns who trains, or trained, each trial."""
+    query = (
+        "select number, value_json from trials natural join studies "
+        "join trial_user_attributes using (trial_id) where key = 'owner' and study_name = %s"
+    )
+    with psycopg.connect(server.url) as connection:
+        return dict(connection.execute(query, [study]).fetchall())
