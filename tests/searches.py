@@ -45,7 +45,7 @@ class Search:
         self.out, self.err = self.process.communicate(timeout=timeout_s)
         return self.process.returncode
 
-    def until(self, true: Callable[[], bool], timeout_s: float = 60) -> None:
+    def until(self, true: Callable[[], object], timeout_s: float = 60) -> None:
         """Waits until something is so, and notes all processes started until then."""
         deadline = time.monotonic() + timeout_s
         while not true():

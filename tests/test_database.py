@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections import Counter
 from pathlib import Path
 
 import psycopg
@@ -84,16 +85,21 @@ def test_a_wrong_password_is_one_line_and_leaves_nothing(
 
 
 @pytest.mark.timeout(600)  # two sessions at once
-def test_two_drivers_share_a_search_and_one_is_killed(tmp_path: Path, server: Postgres) -> None:
+def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
+    tmp_path: Path, server: Postgres
+) -> None:
     write_space(tmp_path)
     folder, storage = tmp_path / "runs" / "both", f"storage={server.url}"
     words = [*MARKET, *SLOW, "space=tiny.py", "name=both", "trials=24", storage]
     with started(tmp_path, *words, program=SOON) as one:
         after(one, folder, 1)
+        one.send(signal.SIGSTOP)
+        (first,) = running(server, "both")
         with started(tmp_path, "name=both", "resume=true", storage, program=SOON) as two:
-            two.until(lambda: len(set(owners(server, "both").values())) == 2, timeout_s=120)
+            two.until(lambda: running(server, "both").keys() - {first}, timeout_s=120)
             assert len(list(folder.glob("driver-*.lock"))) == 2
-            after(two, folder, 2)
+            one.send(signal.SIGCONT)
+            two.until(lambda: first in running(server, "both"))
             one.send(signal.SIGKILL)
             one.wait()
             assert two.wait(300) == 0, two.err
@@ -110,11 +116,12 @@ def test_two_drivers_share_a_search_and_one_is_killed(tmp_path: Path, server: Po
     assert set(seeds["parent"]) == set(rows.query("state == 'COMPLETE'")["number"])
 
 
-def owners(server: Postgres, study: str) -> dict[int, str]:
-    """Returns who trains, or trained, each trial."""
+def running(server: Postgres, study: str) -> Counter[str]:
+    """Returns how many trials each driver has in flight."""
     query = (
-        "select number, value_json from trials natural join studies "
-        "join trial_user_attributes using (trial_id) where key = 'owner' and study_name = %s"
+        "select value_json from trials natural join studies "
+        "join trial_user_attributes using (trial_id) "
+        "where key = 'owner' and study_name = %s and state = 'RUNNING'"
     )
     with psycopg.connect(server.url) as connection:
-        return dict(connection.execute(query, [study]).fetchall())
+        return Counter(owner for (owner,) in connection.execute(query, [study]))
