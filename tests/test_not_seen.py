@@ -48,7 +48,7 @@ class Task:
     def remote(self) -> bool:
         """Runs the function where only this machine's disk is."""
         self.ray.asked.append(self.node)
-        (place,) = (cell.cell_contents for cell in self.function.__closure__)
+        _mark, place = (cell.cell_contents for cell in self.function.__closure__)
         place.at = self.ray.disks / self.node
         return self.function()
 
