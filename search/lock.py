@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import socket
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,10 @@ def driver_of(path: Path) -> dict[str, Any] | None:
         owner = _owner((path / LOCK).read_bytes())
     except FileNotFoundError:
         return None
-    if "pid" not in owner or "host" not in owner:
+    pid, host = owner.get("pid"), owner.get("host")
+    if not isinstance(pid, int) or not 0 < pid < 2**31 or not isinstance(host, str):
         return None
-    if owner["host"] == socket.gethostname() and not _alive(owner["pid"]):
+    if host == socket.gethostname() and not _alive(pid):
         return None
     return owner
 
@@ -91,5 +93,6 @@ def _alive(pid: int) -> bool:
 
 def release(path: Path, lock: int) -> None:
     """Gives up the lock of the run folder `path`."""
-    (path / LOCK).unlink(missing_ok=True)
+    with suppress(OSError):  # closing is what lets go
+        (path / LOCK).unlink(missing_ok=True)
     os.close(lock)

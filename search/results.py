@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from search import merge, shards, tables
+from search.atomic import make_folder
 from search.folder import RunFolder
 from search.merge import Key, Scored
 from search.tables import BaselineRow, Row
@@ -70,7 +71,7 @@ class Results:
             return []
         for report in new:
             self._scored.check(report)
-        self._path.mkdir(exist_ok=True)
+        make_folder(self._path)
         path = self._path / f"{self._next:08d}.parquet"
         shards.write(path, self._next, new)
         self._shards[self._next] = path
@@ -84,6 +85,11 @@ class Results:
     def has(self, number: int, epoch: int) -> bool:
         """Says whether the report of this epoch is kept."""
         return epoch in self._where.get(number, {})
+
+    @property
+    def epochs(self) -> Mapping[int, Collection[int]]:
+        """The epochs kept of each trial that has reported."""
+        return self._where
 
     def last_epoch(self, number: int) -> int:
         """Returns the last epoch kept of a trial; 0 without any."""

@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from search.cluster import Cluster, room, slots
+from search.coherence import check_coherent
 from search.cohorts import Sizes, sizes
 from search.driver import Driver
 from search.events import Events
@@ -18,7 +20,7 @@ from search.pruning import Judge
 from search.restart import take_up
 from search.results import Results
 from search.settings import SearchSettings
-from search.storage import sqlite_file
+from search.storage import name_of, sqlite_file
 from search.study import Asked, SearchStudy
 from search.winner import predictions_of
 from search.workers import Workers
@@ -63,6 +65,9 @@ def open_session(
         folder,
         Scored.of(plan.dataset),
         lambda number: predictions_of(place, plan.dataset, study.rows()[number]),
+    )
+    check_coherent(
+        study.rows(), results, folder.path, name_of(settings.storage or study_file(folder))
     )
     gpus = settings.gpus_per_trial
     if gpus is None:
@@ -110,6 +115,11 @@ def open_session(
         yield Session(study, results, driver, baselines(plan.dataset), workers, look)
 
 
+def study_file(folder: RunFolder) -> Path:
+    """Returns where the study of a run is, unless it is in a database."""
+    return folder.path / "study.log"
+
+
 def slots_here(settings: SearchSettings) -> int:
     """Returns how many workers this machine's cores hold at once."""
     there = {"CPU": float(os.cpu_count() or 1)}
@@ -124,7 +134,7 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
         UserError: the storage cannot be opened, or holds a study of this name already.
     """
     settings = plan.settings
-    storage = settings.storage or folder.path / "study.log"
+    storage = settings.storage or study_file(folder)
     if folder.resumed:
         yield SearchStudy.open(storage, settings.run_name)
         return

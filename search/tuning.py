@@ -23,6 +23,7 @@ from search.driver import Driver
 from search.workers import Workers
 from trainable.data.dataset import Dataset
 from trainable.errors import UserError
+from trainable.place import NotWrittenError
 from trainable.trial import METRIC, CohortTrial, NotSeenError
 from trainable.watchdog import stacks_of
 
@@ -218,14 +219,20 @@ class _Watch(HeldLocally, Callback):
         if hung:
             text = f"{hung}no sign of life for {trial.config['patience_s']:g} s"
         with self.access() as driver:
-            _seen(text)
+            end_by_files(text)
             numbers = driver.lost(trial.config["slot"], reason, text)
             self.on_error(numbers, reason, text)
 
 
-def _seen(text: str) -> None:
-    """Raises UserError where a worker has failed since it does not see the trials' files."""
+def end_by_files(text: str) -> None:
+    """Raises UserError where a worker has failed since it cannot see, or write, the trials' files.
+
+    Args:
+        text: of its traceback.
+    """
     last = text.strip().rpartition("\n")[2]
+    if NotWrittenError.__name__ in last:
+        raise UserError(last.partition(": ")[2])
     if NotSeenError.__name__ in last:
         raise UserError(
             f"{last.partition(': ')[2]}: the checkpoints of its trials would be lost; "

@@ -1,5 +1,8 @@
 """Where the files lie that only workers have: a folder, here or in the cloud."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -87,6 +90,22 @@ class Place:
 
     def _full(self, name: str) -> str:
         return f"{self._path}/{name}"
+
+
+class NotWrittenError(UserError):
+    """A file of a trial cannot be written, which is no fault of its: the search is to end."""
+
+
+@contextmanager
+def writing(place: Place) -> Iterator[None]:
+    """Raises NotWrittenError, which names the place, for an OSError of the `with` block."""
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error).partition("\n")[0]
+        raise NotWrittenError(
+            f"cannot write {place}: {why}; mend that and go on with resume=true"
+        ) from error
 
 
 def _no_such(where: str) -> UserError:

@@ -18,9 +18,11 @@ from trainable.data.scaler import Scaler
 from trainable.data.view import View
 from trainable.errors import UserError
 from trainable.models import build_model
-from trainable.place import Place
+from trainable.place import Place, writing
+from trainable.seal import DamagedError, crc32, opened, sealed
 
 MODEL, CONFIG = "model.safetensors", "config.json"
+SUM = "model_crc32"  # in the configuration: of the other file
 ROWS = 65_536  # predicted at once
 
 
@@ -82,6 +84,9 @@ def save(
         weights: of the ranking epoch, by parameter name.
         view: what the model was trained on: its scaler, features and target scale are kept.
         facts: JSON-able, kept beside.
+
+    Raises:
+        NotWrittenError: they cannot be written.
     """
     scaler = view.scaler.to_dict() | {"names": list(view.names)}
     content = {
@@ -91,8 +96,11 @@ def save(
         "facts": {**facts, "target_scale": view.target_scale},
     }
     tensors = {n: t.detach().float().cpu().contiguous() for n, t in weights.items()}
-    place.write(MODEL, tensors_as_bytes(tensors))
-    place.write(CONFIG, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    model = tensors_as_bytes(tensors)
+    text = json.dumps(sealed({**content, SUM: crc32(model)}), indent=2, allow_nan=False)
+    with writing(place):
+        place.write(MODEL, model)
+        place.write(CONFIG, f"{text}\n".encode())
 
 
 def load(where: Path | Place) -> Predictor:
@@ -106,8 +114,11 @@ def load(where: Path | Place) -> Predictor:
         if not place.has(name):
             raise UserError(f"{where}/{name} does not exist; name a folder such as best/")
     try:
-        content = json.loads(place.read(CONFIG))
-        weights = load_tensors(place.read(MODEL))
+        content = opened(json.loads(place.read(CONFIG)))
+        stored = place.read(MODEL)
+        if content.get(SUM, crc32(stored)) != crc32(stored):
+            raise DamagedError(f"{MODEL} is not the one that {CONFIG} was written with")
+        weights = load_tensors(stored)
         config = from_params(content["params"])
         scaler = Scaler.from_dict(content["scaler"])
         model = build_model(config.model, config.data.window * len(scaler.names), 0)
