@@ -1,10 +1,9 @@
-"""Whole searches in this process, without Ray: as quick as their training, and open to every fault."""
+"""Whole searches in this process, without Ray: quick, and open to every fault."""
 
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from unittest.mock import patch
 
 import search.session
@@ -63,7 +62,12 @@ def train_here(
         on_tick()
         while (slot := driver.open()) is not None:
             crews[slot] = Crew(
-                dataset, workers.place, workers.rungs, "cpu", driver.sizes.members, workers.save_every
+                dataset,
+                workers.place,
+                workers.rungs,
+                "cpu",
+                driver.sizes.members,
+                workers.save_every,
             )
         for slot, crew in list(crews.items()):
             try:
@@ -76,10 +80,12 @@ def train_here(
             stopped = {report.number for report in reports if report.stop is not None}
             leaving = [number for number in ended.numbers if number not in stopped]
             try:
-                crew.save(ended.undecided)
-                crew.retire([*leaving, *ended.undecided], ended.well)
+                crew.save(ended.moving)
+                crew.retire([*leaving, *ended.moving], ended.well)
                 crew.admit(joining)
             except Exception:  # noqa: BLE001
                 failed(slot)
+            else:
+                driver.moved(slot)
         if not any(crew.live for crew in crews.values()):
             time.sleep(1e-3)  # the next trials are being asked in another thread
