@@ -22,7 +22,7 @@ from benchmarks.chaos_searches import INTERVAL, STEPS, Hurt
 from benchmarks.processes import command_of, family
 from trainable.commands import status_of
 
-DRIVER_S = (0.5, 14.0)  # seconds after its start at which a driver is killed
+DRIVER_S = (0.2, 7.0)  # seconds after its start, or its first report, until a driver is killed
 WORKER_S = (0.3, 2.0)  # between two looks for workers to kill
 MACHINE_S = (1.0, 4.0)  # between a machine that got work and the next that is taken away
 WORK_S = 30.0  # in which a new machine must get work
@@ -65,11 +65,14 @@ def kill_drivers(count: int, searches: Iterator[Hurt], chance: random.Random) ->
     while count > 0:
         search = next(searches)
         while not search.ended and not search.broken:
+            trains = chance.random() < 0.7
             with search.session() as process:
-                try:
+                if count > 0:
+                    before = search.reports
+                    while trains and process.poll() is None and search.reports == before:
+                        time.sleep(0.05)
                     # Whatever it does by then: it starts, trains, or writes its tables.
-                    process.wait(chance.uniform(*DRIVER_S) if count > 0 else None)
-                except subprocess.TimeoutExpired:
+                    _wait(process, chance.uniform(*DRIVER_S))
                     process.kill()
             if process.returncode == -signal.SIGKILL:
                 count -= 1
@@ -123,7 +126,8 @@ def line(fault: str, figures: dict[str, Any]) -> str:
     return (
         f"{fault}: {figures['faults']} in {figures['searches']} searches and "
         f"{figures['sessions']} sessions, {figures['seconds']:.0f} s; {figures['trials']} trials "
-        f"({ends}); at most {figures['steps_again']} steps trained again; "
+        f"({ends}); reported steps trained again: at most {figures['steps_again']}; between two "
+        f"checkpoints: at most {figures['steps_between_checkpoints']}; "
         f"{len(figures['broken'])} broken"
     )
 
@@ -156,6 +160,7 @@ def _figures(
         "epochs": sum(len(search.seen.epochs) for search in searches),
         "ends": dict(Counter(row.reason or "unfinished" for row in rows).most_common()),
         "steps_again": max(search.behind for search in searches),
+        "steps_between_checkpoints": max(search.apart for search in searches),
         "broken": [what for search in searches for what in search.broken],
     }
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -108,6 +109,16 @@ def behind(seen: Seen, steps_per_epoch: int) -> dict[int, int]:
         usable = [e * steps_per_epoch + s for e, s in seen.saved.get(number, ()) if e <= known]
         found[number] = max(0, known * steps_per_epoch - max(usable, default=0))
     return found
+
+
+def apart(seen: Seen, steps_per_epoch: int) -> int:
+    """Returns the most optimizer steps between two checkpoints, or from a start to the first."""
+    gaps = [0]
+    for saved in seen.saved.values():
+        steps = [epoch * steps_per_epoch + more for epoch, more in saved]
+        first = [0] if len(steps) == 1 else []  # of two, the older one may have had others before
+        gaps += [b - a for a, b in pairwise([*first, *steps])]
+    return max(gaps)
 
 
 def unfinished(seen: Seen, trials: int, seeds: int) -> list[str]:

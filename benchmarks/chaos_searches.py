@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.chaos_checks import NOTHING, Seen, behind, judged, look, lost, unfinished
+from benchmarks.chaos_checks import NOTHING, Seen, apart, behind, judged, look, lost, unfinished
 from benchmarks.machine import ROOT
 from search import shards
 from search.plan import make_plan
@@ -53,6 +53,7 @@ class Hurt:
         more: further words of its command line.
         broken: what was not as it must be.
         behind: most reported steps that a restart had to do again.
+        apart: most steps between two checkpoints of a trial, all that a death can cost.
         begun_anew: sessions that were killed before there was anything to resume.
         sessions: times that it was started.
         ended: whether it has come to its end.
@@ -65,6 +66,7 @@ class Hurt:
     more: Sequence[str] = ("dashboard=false",)
     broken: list[str] = field(default_factory=list)
     behind: int = 0
+    apart: int = 0
     begun_anew: int = 0
     sessions: int = 0
     ended: bool = False
@@ -90,6 +92,11 @@ class Hurt:
     def words(self) -> list[str]:
         """What it is started with."""
         return [*SETTINGS, f"trials={self.trials}", f"seed={self.seed}", *self.more]
+
+    @property
+    def reports(self) -> int:
+        """How many times reports have come."""
+        return len(list(self.kept.iterdir()))
 
     @contextmanager
     def session(self, env: Mapping[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
@@ -153,6 +160,9 @@ class Hurt:
         self.broken += [where + what for what in lost(self.seen, now)]
         again = behind(now, STEPS)
         self.behind = max([self.behind, *again.values()])
+        self.apart = max(self.apart, apart(now, STEPS))
+        if self.apart > INTERVAL + LATE:
+            self.broken.append(f"{where}checkpoints are {self.apart} steps apart")
         self.broken += [
             f"{where}trial {number} has to train {steps} steps again"
             for number, steps in again.items()

@@ -50,8 +50,12 @@ def _hold(lock: int, file: Path) -> bool:
     if not file.exists() or os.fstat(lock).st_ino != file.stat().st_ino:
         return False
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, json_text({"pid": os.getpid(), "host": host, "since": now}).encode(), 0)
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json_text({"pid": os.getpid(), "host": host, "since": now}).encode(), 0)
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
     return True
 
 

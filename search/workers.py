@@ -1,7 +1,7 @@
 """What the workers of a search are, and where they keep what only they have."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from search.masking import mask
@@ -54,4 +54,5 @@ def open_place(settings: SearchSettings) -> Iterator[Place]:
     try:
         yield place
     finally:
-        place.remove(HERE)
+        with suppress(OSError):  # what is left of it does no harm
+            place.remove(HERE)

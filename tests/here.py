@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from unittest.mock import patch
 
+import torch
+
 import search.session
 import search.whole
 from search.cluster import Cluster
 from search.driver import Driver
 from search.head import Head
 from search.run import main
-from search.tuning import end_by_files
+from search.tuning import Interrupted, end_by_files
+from search.watch import Watch
 from search.workers import Workers
 from trainable.commands import status_of
 from trainable.crew import Crew
@@ -30,16 +33,30 @@ def search_here(*words: str) -> int:
         return status_of(lambda: main(words))
 
 
+def interrupt_after(shards: int) -> Callable[[Watch], None]:
+    """Returns a `Watch.tick` that interrupts the search when so many batches have come."""
+
+    def tick(self: Watch) -> None:
+        if len(list(self.folder.path.glob("shards/*.parquet"))) >= shards:
+            raise Interrupted
+
+    return tick
+
+
 @contextmanager
 def without_ray() -> Iterator[None]:
-    """Replaces Ray by `train_here`."""
+    """Replaces Ray by `train_here`, and measures nothing."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     with (
+        patch("trainable.crew.best_size", lambda config, view, device, most: most),
         patch.object(Head, "start", lambda self: None),
         patch.object(search.whole, "connect", lambda *_: nullcontext(NOBODY)),
         patch.object(search.session, "slots", lambda cpus, gpus, most: 2),
         patch.object(search.whole, "tune_cohorts", train_here),
     ):
         yield
+    torch.set_num_threads(threads)
 
 
 def train_here(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -81,8 +81,9 @@ class Place:
         self._system.move(self._full(name), self._full(new))
 
     def remove(self, name: str) -> None:
-        """Removes a file."""
-        self._system.delete_file(self._full(name))
+        """Removes a file, if it is there."""
+        with suppress(FileNotFoundError):
+            self._system.delete_file(self._full(name))
 
     def _put(self, name: str, content: bytes) -> None:
         with self._system.open_output_stream(self._full(name)) as file:

@@ -113,11 +113,13 @@ def load(where: Path | Place) -> Predictor:
     for name in (CONFIG, MODEL):
         if not place.has(name):
             raise UserError(f"{where}/{name} does not exist; name a folder such as best/")
+    name = CONFIG
     try:
         content = opened(json.loads(place.read(CONFIG)))
+        name = MODEL
         stored = place.read(MODEL)
         if content.get(SUM, crc32(stored)) != crc32(stored):
-            raise DamagedError(f"{MODEL} is not the one that {CONFIG} was written with")
+            raise DamagedError(f"it is not the one that {CONFIG} was written with")
         weights = load_tensors(stored)
         config = from_params(content["params"])
         scaler = Scaler.from_dict(content["scaler"])
@@ -125,5 +127,8 @@ def load(where: Path | Place) -> Predictor:
         model.load_state_dict(weights)
         facts = content["facts"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise UserError(f"{where}: not a trained model of this project: {error}") from error
+        raise UserError(
+            f"{where}/{name} is not of a trained model of this project, or damaged ({error}); "
+            "restore it from a copy"
+        ) from error
     return Predictor(model.eval(), config, scaler, facts)
