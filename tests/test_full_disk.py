@@ -168,19 +168,17 @@ def test_a_worker_whose_disk_is_full_ends_the_search_which_goes_on_later(
         assert search_here(*WORDS) == 130
     left = tmp_path / "runs" / "full"
     before = look(left)
-    (number, *_) = [row.number for row in before.rows if row.state == "RUNNING"]
-    trial = left / "trials" / str(number)
-    trial.mkdir(exist_ok=True)
+    running = [left / "trials" / str(r.number) for r in before.rows if r.state == "RUNNING"]
     names = [f"checkpoint-{e:06d}-{s:09d}" for e in range(5) for s in (0, 8)]
-    parts = [trial / f".{name}.safetensors.tmp" for name in (*names, "model")]
+    parts = [t / f".{name}.safetensors.tmp" for t in running for name in (*names, "model")]
     for part in parts:
-        part.unlink(missing_ok=True)
+        part.parent.mkdir(exist_ok=True)
         part.symlink_to("/dev/full")
     with started(tmp_path, "name=full", "resume=true") as search:
         assert search.wait() == 2, search.err + search.out
         (line,) = search.err.splitlines()
-    assert f"cannot write {trial}: No space left on device" in line
-    assert line.endswith("mend that and go on with resume=true")
+    ending = "No space left on device; mend that and go on with resume=true"
+    assert line in [f"error: cannot write {trial}: {ending}" for trial in running]
     assert lost(before, look(left)) == []
     for part in parts:
         part.unlink(missing_ok=True)
