@@ -36,7 +36,6 @@ QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
 }
 
-
 # What the last line of a worker's traceback holds when memory ran out.
 OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "can't allocate memory")
 RAISED = "ray::"  # in the text of what a worker raised: where. Of one that died nobody knows

@@ -21,7 +21,7 @@ from trainable.commands import status_of
 from trainable.crew import Crew
 from trainable.data.dataset import Dataset
 
-NOBODY = Cluster(dashboard=None, token=None, gpus=0.0)
+NOBODY = Cluster(dashboard=None, token=None, gpus=0.0, metrics=None)
 
 
 def search_here(*words: str) -> int:

@@ -19,6 +19,9 @@ from search.trials import TrialRow
 from search.watch import Watch
 from tests.here import interrupt_after, search_here
 
+WORDS = [word for word in SETTINGS if not word.startswith("steps_per_epoch")]
+WORDS += ["steps_per_epoch=16", "trials=8", "seed=3"]
+
 
 def row(number: int, state: str = "RUNNING", epochs: int = 0) -> TrialRow:
     return TrialRow(
@@ -83,21 +86,19 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurt]:
     search = Hurt(path, trials=8, seed=3)
     os.chdir(path)
     with patch.object(Watch, "tick", interrupt_after(3)):
-        words = [word for word in SETTINGS if not word.startswith("steps_per_epoch")]
-        assert search_here(*words, "steps_per_epoch=16", "trials=8", "seed=3") == 130
+        assert search_here(*WORDS) == 130
     yield search
     os.chdir(before)
 
 
 def test_a_real_run_is_seen_and_judged_as_the_search_did(interrupted: Hurt) -> None:
     now = look(interrupted.run)
-    assert len(now.rows) == 8
+    assert len(now.rows) >= 8
     assert now.epochs
     assert now.repeated == []
     assert any(row.state != "RUNNING" for row in now.rows)
     assert lost(NOTHING, now) == lost(now, look(interrupted.run)) == []
-    words = ["space=space.py", *SETTINGS[1:], "steps_per_epoch=16", "trials=8", "seed=3"]
-    plan = make_plan(settings_from(words))
+    plan = make_plan(settings_from([*interrupted.more, *WORDS]))
     tables = [shards.read(file) for file in sorted(interrupted.run.glob("shards/*.parquet"))]
     batches = [shards.to_reports(table) for table in tables]
     assert judged(plan, now.rows, batches) == []
@@ -107,11 +108,11 @@ def test_a_real_run_is_seen_and_judged_as_the_search_did(interrupted: Hurt) -> N
     assert said.startswith(f"trial {first.number} is PRUNED for asha_rung")
 
 
-def test_what_breaks_is_said(interrupted: Hurt) -> None:
+def test_what_breaks_is_said(interrupted: Hurt, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.chaos_searches.STEPS", 16)
     interrupted.glance()
     assert interrupted.broken == []
-    (shard, *_) = sorted(interrupted.run.glob("shards/*.parquet"))
-    for file in (*interrupted.run.glob("*.parquet"), shard):
+    for file in (*interrupted.run.glob("*.parquet"), *interrupted.run.glob("shards/*.parquet")):
         file.unlink()
     interrupted.glance()
     assert "in session 0: trial 0, epoch 1 is missing" in interrupted.broken
