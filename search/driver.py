@@ -23,7 +23,7 @@ from trainable.config import TrialConfig
 from trainable.joining import Joining
 from trainable.report import Report
 
-RETRIES = 2  # of a trial whose worker was lost without a report since the loss before
+RETRIES = 2  # of a trial whose worker was lost with neither report nor checkpoint since the last
 LATE = Verdict("prune", "time_budget")
 
 
@@ -42,6 +42,7 @@ class Driver:
         epochs: of a full training; a resumed search may have more than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
         why_alone: why a model trains without others beside it; None: it does not.
+        saved: what the newest checkpoint of a trial is called; None before there is one.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Driver:
         epochs: int,
         deadline: float | None = None,
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
+        saved: Callable[[int], str | None] = lambda number: None,
     ) -> None:
         self.study, self.judge, self.results, self.events = study, judge, results, events
         self.asker, self.sizes = asker, sizes
@@ -64,6 +66,7 @@ class Driver:
         self.n_parameters = n_parameters
         self.epochs = epochs
         self.deadline = deadline
+        self.saved = saved
         self.courses = Courses()
         self.seating = Seating(sizes, self.courses, why_alone)
         self.roster = self.seating.roster
@@ -178,7 +181,8 @@ class Driver:
         """
         self.moved(slot)
         numbers = self.seating.close(slot)
-        times = {n: self.courses[n].lose(self.results.last_epoch(n)) for n in numbers}
+        ends = {n: (self.results.last_epoch(n), self.saved(n)) for n in numbers}
+        times = {n: self.courses[n].lose(end) for n, end in ends.items()}
         suspects = [n for n in numbers if reason != "worker_lost" or times[n] > RETRIES]
         if len(numbers) == len(suspects) == 1:
             last = text.strip().splitlines()[-1] if text.strip() else reason

@@ -24,6 +24,7 @@ from search.storage import name_of, sqlite_file
 from search.study import Asked, SearchStudy
 from search.winner import predictions_of
 from search.workers import Workers
+from trainable import checkpoint
 from trainable.baselines import Baseline, baselines
 from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
@@ -97,6 +98,7 @@ def open_session(
             plan.epochs,
             None if budget is None else monotonic() + budget,
             lambda config: why_alone(config, _inputs(plan, config), device),
+            lambda number: checkpoint.newest(place.within(number)),
         )
         take_up(driver)
         asker.want(size.untold)  # not before the driver has seen which trials were there already

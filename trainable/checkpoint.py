@@ -64,6 +64,11 @@ def read(place: Place, known: int) -> Saved | None:
     return None
 
 
+def newest(place: Place) -> str | None:
+    """Returns the name of a trial's newest checkpoint; None without any."""
+    return max(_checkpoints(place), default=None)
+
+
 def _checkpoints(place: Place) -> list[str]:
     """Returns the names of a trial's checkpoints, the newest last."""
     return [name for name in place.names() if fnmatch(name, PATTERN)]
