@@ -161,6 +161,9 @@ def _figures(
         "ends": dict(Counter(row.reason or "unfinished" for row in rows).most_common()),
         "steps_again": max(search.behind for search in searches),
         "steps_between_checkpoints": max(search.apart for search in searches),
+        "longest_wait_for_work_s": round(
+            max((w for s in searches for w in s.waits), default=0.0), 1
+        ),
         "broken": [what for search in searches for what in search.broken],
     }
 
@@ -171,7 +174,7 @@ def _at_work(process: "subprocess.Popen[bytes]", machines: Machines, search: Hur
     while process.poll() is None:
         idle = [name for name, root in machines.roots().items() if not workers(root)]
         if not idle:
-            machines.waits.append(time.monotonic() - machines.came)
+            search.waits.append(time.monotonic() - begun)
             return
         if time.monotonic() - begun > WORK_S * (2 if search.sessions == 1 else 1):
             search.broken.append(f"machine {idle[0]} has no work after {WORK_S:.0f} s")

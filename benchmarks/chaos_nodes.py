@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any, Self
 from unittest.mock import patch
@@ -28,8 +27,6 @@ class Machines:
 
     Attributes:
         environment: what a search needs to be let in.
-        came: `time.monotonic()` when the newest machine came.
-        waits: seconds that new machines waited for work.
     """
 
     def __init__(self, count: int) -> None:
@@ -39,8 +36,6 @@ class Machines:
         self.environment = {**ENVIRONMENT, **HEALTH, **token}
         self._nodes: list[tuple[Any, Path]] = []
         self._added = 0
-        self.came = 0.0
-        self.waits: list[float] = []
 
     def __len__(self) -> int:
         """Machines that train."""
@@ -90,4 +85,3 @@ class Machines:
         with patch.dict(os.environ, {"TMPDIR": str(folder)}):
             node = self._cluster.add_node(num_cpus=1)
         self._nodes.append((node, folder))
-        self.came = time.monotonic()

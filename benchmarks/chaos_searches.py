@@ -56,6 +56,7 @@ class Hurt:
         apart: most steps between two checkpoints of a trial, all that a death can cost.
         begun_anew: sessions that were killed before there was anything to resume.
         sessions: times that it was started.
+        waits: seconds until every machine had work, each time that one had come.
         ended: whether it has come to its end.
         seen: its run folder as it was last looked at.
     """
@@ -69,6 +70,7 @@ class Hurt:
     apart: int = 0
     begun_anew: int = 0
     sessions: int = 0
+    waits: list[float] = field(default_factory=list)
     ended: bool = False
     seen: Seen = NOTHING
 
