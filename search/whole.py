@@ -50,7 +50,6 @@ def run_search(
     with (
         RunFolder.create(settings.runs_dir, settings.run_name, settings.resume) as folder,
         folder.worth_keeping(),
-        open_place(settings) as place,
         Interrupts() as interrupts,
     ):
         if folder.resumed:
@@ -59,6 +58,7 @@ def run_search(
         words = None if arguments is None else storable(arguments)
         run = provenance.describe(plan, words) | provenance.sessions(folder.path)
         with (
+            open_place(settings) as place,
             open_study(plan, folder) as study,
             connect(settings.address, head) as cluster,
             open_session(plan, folder, cluster, study, place) as session,
