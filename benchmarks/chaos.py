@@ -26,6 +26,7 @@ DRIVER_S = (0.2, 7.0)  # seconds after its start, or its first report, until a d
 WORKER_S = (0.3, 2.0)  # between two looks for workers to kill
 MACHINE_S = (1.0, 4.0)  # between a machine that got work and the next that is taken away
 WORK_S = 30.0  # in which a new machine must get work
+SWEEP_S = 90.0  # in which Ray's agents notice that their cluster is gone
 WORKER = "ray::ResourceTrainable"
 
 
@@ -149,6 +150,9 @@ def _figures(
 
     begun = time.monotonic()
     faults = sum(1 for _ in hurt(count, more(), random.Random(seed)))
+    deadline = time.monotonic() + SWEEP_S
+    while not all([search.sweep() for search in searches]) and time.monotonic() < deadline:
+        time.sleep(0.5)
     rows = [row for search in searches for row in search.seen.rows]
     return {
         "faults": faults,

@@ -73,6 +73,7 @@ class Hurt:
     waits: list[float] = field(default_factory=list)
     ended: bool = False
     seen: Seen = NOTHING
+    _left: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Writes the space."""
@@ -105,15 +106,16 @@ class Hurt:
         """Starts it or goes on; afterwards its process is over and its folder has been checked."""
         words = self._next()
         self.sessions += 1
+        tmp = Path(tempfile.mkdtemp(prefix="asharpe", dir="/tmp"))  # short: sockets have long names
+        self._left.append(tmp)
         with (
-            tempfile.TemporaryDirectory(prefix="c", dir="/tmp", ignore_cleanup_errors=True) as tmp,
             (self.folder / "log").open("ab") as log,
             self._keeping(),
         ):
             process = subprocess.Popen(
                 [sys.executable, "-m", "search.run", *words],
                 cwd=self.folder,
-                env={**os.environ, **(env or {}), "TMPDIR": tmp, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, **(env or {}), "TMPDIR": str(tmp), "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -134,8 +136,20 @@ class Hurt:
                 f"session {self.sessions} ended with status {process.returncode}: {said}"
             )
         self.ended = process.returncode == 0
+        self.sweep()
         if self.run.exists():
             self._check(look(self.run))
+
+    def sweep(self) -> bool:
+        """Removes what killed sessions left for a while: Ray's daemons write as they end.
+
+        Returns:
+            Whether nothing is left.
+        """
+        for tmp in self._left:
+            shutil.rmtree(tmp, ignore_errors=True)
+        self._left = [tmp for tmp in self._left if tmp.exists()]
+        return not self._left
 
     def glance(self) -> None:
         """Looks at the run folder as it is now, while its search goes on."""
