@@ -1,6 +1,5 @@
 """Reads a run folder: its JSON at once, its larger tables when they are first asked for."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainable.errors import UserError
+from trainable.json_file import loads
+from trainable.parquet_file import check_size
 from trainable.seal import DamagedError, check_parquet, opened
 
 SEARCHED = ("search", "enqueued")
@@ -119,7 +120,7 @@ def load_run(path: str | Path) -> Run:
     if not run_file.is_file():
         raise UserError(f"{folder} is no run folder: run.json is missing")
     try:
-        run = opened(json.loads(run_file.read_text(encoding="utf-8")))
+        run = opened(loads(run_file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"{run_file} cannot be read: {error}; restore it from a copy") from error
     trials = _numeric(folder / "trials.parquet", _table(folder / "trials.parquet", TRIAL_COLUMNS))
@@ -151,7 +152,9 @@ def _table(file: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     try:
         check_parquet(file)
         # Without pandas' metadata every null is NaN or None, whoever wrote the table.
-        frame = pq.read_table(file).to_pandas(ignore_metadata=True)
+        with pq.ParquetFile(file) as parquet:
+            check_size(parquet)
+            frame = parquet.read().to_pandas(ignore_metadata=True)
     except (OSError, DamagedError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{file} is no readable Parquet file: {reason}") from error

@@ -150,9 +150,11 @@ def _param(value: object) -> str:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     # A pipe has no width of its own; rich would take 80 columns and fold the table.
-    return console if console.is_terminal else Console(highlight=False, width=NARROWEST)
+    return (
+        console if console.is_terminal else Console(highlight=False, markup=False, width=NARROWEST)
+    )
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ def _plan(folder: str, trials: int, epochs: int) -> Plan:
 @contextmanager
 def _replaced(way: str) -> Iterator[None]:
     """Replaces training, and for `here` Ray, by what does nothing."""
-    nobody = Cluster(dashboard=None, token=None, gpus=0.0, metrics=None)
+    nobody = Cluster(dashboard=None, token=None, metrics=None, gpus=0.0)
     replaced: dict[str, list[tuple[Any, str, Any]]] = {
         "tune": [(search.tuning, "CohortTrial", noop.NoopTrial)],
         "here": [

@@ -137,7 +137,7 @@ class NoopTrial(tune.Trainable):
         """Returns the reports up to the next rung."""
         if not self.crew.epochs:
             time.sleep(IDLE_S)
-        return {"reports": self.crew.step(), METRIC: len(self.crew.epochs)}
+        return {"reports": self.crew.step(), METRIC: len(self.crew.epochs), "device": "cpu"}
 
     def exchange(
         self,
@@ -157,6 +157,7 @@ def train_here(
     workers: Workers,
     on_tick: Callable[[], None],
     on_error: Callable[[list[int], str, str], None],
+    on_cpu: Callable[[str], None],
 ) -> None:
     """Does what `search.tuning.tune_cohorts` does, in this process and without Ray."""
     slots: dict[int, NoopCrew] = {}

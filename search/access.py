@@ -5,14 +5,22 @@ from contextlib import contextmanager
 from typing import Any
 
 from search.driver import Driver
+from search.starts import Starts
 
 
 class DriverAccess:
-    """The driver as the adapters reach it, and the first error of theirs, which Tune rewrites."""
+    """The driver as the adapters reach it, and the first error of theirs, which Tune rewrites.
+
+    Attributes:
+        driver: of the search.
+        error: that first one.
+        starts: of workers.
+    """
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
         self.error: Exception | None = None
+        self.starts = Starts()
 
     @contextmanager
     def __call__(self) -> Iterator[Driver]:

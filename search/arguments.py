@@ -1,12 +1,12 @@
 """The words of a command line, kept in the run so that it can be resumed with its name alone."""
 
-import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from search.masking import mask
 from trainable.errors import UserError
+from trainable.json_file import loads
 from trainable.options import split
 from trainable.seal import opened
 
@@ -29,7 +29,7 @@ def with_stored(argv: Sequence[str]) -> list[str]:
     if not file.is_file():
         return list(argv)
     try:
-        stored = opened(json.loads(file.read_text(encoding="utf-8")))["arguments"]
+        stored = opened(loads(file.read_text(encoding="utf-8")))["arguments"]
         if stored is None:
             raise UserError(
                 f"run {given['name']!r} was started from Python: go on with "

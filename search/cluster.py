@@ -4,30 +4,39 @@
 """
 
 import json
-import logging
 import os
 import select
 import shutil
-import socket
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
 import ray
-from ray._private.authentication.authentication_token_setup import enable_token_auth_by_default
+from ray._private import services
+from ray._private.authentication.authentication_token_setup import AUTH_MODE_ENV_VAR
+from ray._raylet import (
+    AuthenticationTokenLoader,  # pyright: ignore[reportAttributeAccessIssue]
+    Config,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import trainable
+from search import gate
 from search.grafana import take_place
 from search.head import ENVIRONMENT, Head
+from search.machines import fit, room
+from search.silence import QUIET, hush, silent
 from trainable.errors import UserError
 from trainable.place import HERE, Place
 
-REACH_S = 5.0  # seconds in which a cluster's address must answer
+NO_CLUSTER = (
+    "no Ray cluster lets us in; start one with `RAY_AUTH_MODE=token ray start --head`, set "
+    "RAY_AUTH_TOKEN to its token, or leave address out to use this machine"
+)
 
 
 @dataclass(frozen=True)
@@ -49,50 +58,55 @@ class Cluster:
 
 
 @contextmanager
-def connect(address: str | None, head: Head) -> Iterator[Cluster]:
+def connect(address: str | None, head: Head, open_cluster: bool = False) -> Iterator[Cluster]:
     """Connects to a cluster, or to our own; afterwards our own is ending.
 
     Args:
         address: `auto`, HOST:PORT, or None for this machine.
         head: our own Ray, which is started if it was not.
+        open_cluster: a cluster that others may enter too will do.
 
     Raises:
-        UserError: there is no cluster at that address.
+        UserError: there is no cluster at that address, or others may enter it.
     """
+    hush()
     if address is None:
         try:
-            with _connected(head.address(), ours=True) as context, _as_they_wait():
+            with _connected(head.address(), token=True) as context:
                 yield _cluster(context, head.token)
         finally:
             head.end()
         return
     os.environ.update(ENVIRONMENT)
-    if address != "auto":
-        _reach(address)
+    where = _found(address)
+    token = gate.admit(where, open_cluster)
     # What the workers run, and nothing else: neither runs nor data travel.
     code = {"py_modules": [str(Path(trainable.__file__).parent)], "excludes": ["__pycache__"]}
-    with _connected(address, ours=False, runtime_env=code) as context:
+    with _connected(where, token, f"address={address}: {NO_CLUSTER}", runtime_env=code) as context:
+        if not open_cluster:
+            gate.refuse_exposed(where, context.address_info["webui_url"])
         yield _cluster(context, None)
 
 
-def check_nodes(place: Place, cpus: float) -> None:
+def check_nodes(place: Place, cpus: float, gpus: float) -> None:
     """Raises UserError unless every machine that may train sees where its checkpoints belong.
 
     Args:
         place: that a search has marked.
         cpus: of a worker.
+        gpus: of a worker.
     """
 
     def sees() -> bool:
         return place.has(HERE)
 
-    looks: dict[str, Any] = {}
+    looks: list[tuple[str, Any]] = []
     for node in ray.nodes():
-        if node["Alive"] and node["Resources"].get("CPU", 0) >= max(cpus, 1e-9):
+        if node["Alive"] and fit(node["Resources"], cpus, gpus):
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             look = ray.remote(sees).options(num_cpus=0, scheduling_strategy=there)
-            looks[node["NodeManagerAddress"]] = look.remote()
-    blind = [name for name, seen in looks.items() if not ray.get(seen)]
+            looks.append((node["NodeManagerAddress"], look.remote()))
+    blind = [name for name, seen in looks if not ray.get(seen)]
     if blind:
         raise UserError(
             f"{len(blind)} of {len(looks)} machines do not see {place} ({', '.join(blind[:3])}): "
@@ -103,36 +117,52 @@ def check_nodes(place: Place, cpus: float) -> None:
 
 def slots(cpus: float, gpus: float, most: int | None) -> int:
     """Returns how many workers the connected machines hold at once."""
-    return room(ray.cluster_resources(), cpus, gpus, most)
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return room(machines, cpus, gpus, most)
 
 
-def room(there: Mapping[str, float], cpus: float, gpus: float, most: int | None) -> int:
-    """Returns how many workers of so many CPUs and GPUs these resources hold at once."""
-    fits = [int(there.get("CPU", 0) / cpus)] if cpus else []
-    if gpus:
-        fits.append(int(there.get("GPU", 0) / gpus))
-    places = max(1, min(fits, default=1))
-    return places if most is None else min(places, most)
+def _found(address: str) -> str:
+    """Returns HOST:PORT of a cluster; that of `auto` is the one on this machine."""
+    if "://" in address:
+        raise UserError(
+            f"address={address}: a search runs on a machine of its cluster, not through Ray "
+            "Client; address=auto works there"
+        )
+    if address != "auto":
+        return address
+    try:
+        return services.canonicalize_bootstrap_address_or_die("auto")
+    except (ConnectionError, ValueError) as error:
+        raise UserError(f"address=auto: {NO_CLUSTER}") from error
 
 
 @contextmanager
-def _connected(address: str, ours: bool, **more: Any) -> Iterator[Any]:
-    quiet = _quiet()
-    if ours:
-        enable_token_auth_by_default()  # as Ray does where it starts a cluster itself
+def _connected(
+    address: str, token: bool | None, refused: str | None = None, **more: Any
+) -> Iterator[Any]:
+    """Connects to HOST:PORT.
+
+    Args:
+        address: of the cluster.
+        token: whether it asks for one; None: as the environment says.
+        refused: what to say where it does not let us in; None: a defect of ours.
+        more: arguments of `ray.init`.
+    """
+    if token is not None:
+        # Both sides must agree: we would turn its workers away, and wait for them.
+        os.environ[AUTH_MODE_ENV_VAR] = "token" if token else "disabled"
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
     try:
-        with _silent():
-            context = ray.init(address=address, **quiet, **more)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        if ours:
+        with silent():
+            context = ray.init(address=address, **QUIET, **more)
+    except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+        if refused is None:
             raise
-        hint = (
-            "start one with `ray start --head`, set RAY_AUTH_TOKEN to its token, or leave address "
-            "out to use this machine"
-        )
-        raise UserError(f"address={address}: no Ray cluster lets us in; {hint}") from error
+        raise UserError(refused) from error
     try:
-        yield context
+        with _as_they_wait():
+            yield context
     finally:
         ray.shutdown()
 
@@ -141,7 +171,8 @@ def _connected(address: str, ours: bool, **more: Any) -> Iterator[Any]:
 def _as_they_wait() -> Iterator[None]:
     """Has Tune take the workers that wait, with torch imported, as they are.
 
-    It asks for a variable that only PyTorch Lightning reads: each worker would start anew.
+    It asks for a variable that only PyTorch Lightning reads: each worker would start anew. And it
+    would hand over this machine's keys to AWS, for the cluster's logs and dashboard to show.
     """
     from ray.tune.execution import class_cache  # half a second that the daemons' process saves
 
@@ -151,26 +182,6 @@ def _as_they_wait() -> Iterator[None]:
         yield
     finally:
         class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = before
-
-
-@contextmanager
-def _silent() -> Iterator[None]:
-    """Keeps what Ray's C++ says as it connects off the screen: it would hide our own one line."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _quiet() -> dict[str, Any]:
-    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    return {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
 
 
 def _cluster(context: Any, token: Path | None) -> Cluster:
@@ -184,40 +195,17 @@ def _cluster(context: Any, token: Path | None) -> Cluster:
 
 
 def _metrics(context: Any) -> Path | None:
-    info = getattr(context, "address_info", None)  # a client of ray:// is told nothing
-    if info is None or not (session := Path(info["session_dir"])).is_dir():
+    session = Path(context.address_info["session_dir"])
+    if not session.is_dir():
         return None
     latest = session.with_name("session_latest")  # shorter
     found = (latest if latest.resolve() == session.resolve() else session) / "metrics"
     return found if found.is_dir() else None
 
 
-def _reach(address: str) -> None:
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UserError(f"address={address}: expected auto or HOST:PORT, such as 10.0.0.5:6379")
-    try:
-        socket.create_connection((host, int(port)), timeout=REACH_S).close()
-    except OSError as error:
-        raise UserError(
-            f"address={address} does not answer ({error.strerror or error}); is the cluster up, "
-            "and its port open? leave address out to use this machine"
-        ) from error
-    if address.startswith("ray://") or os.environ.get("RAY_USE_TLS") == "1":
-        return
-    # Ray would try for minutes to talk to a server that is not its own.
-    with grpc.insecure_channel(address) as channel:
-        try:
-            channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=REACH_S)
-        except grpc.RpcError as error:
-            raise UserError(
-                f"address={address} is no Ray cluster: what answers there does not speak its "
-                "language; the port of `ray start --head` is 6379 unless set"
-            ) from error
-
-
 def hold(folder: str, cpus: int, dashboard: bool) -> None:
     """Starts a cluster, says where it is, and ends it when nobody holds the other end of stdin."""
+    hush()
     try:
         if select.select([sys.stdin], [], [], 0)[0]:
             return  # already over
@@ -227,7 +215,7 @@ def hold(folder: str, cpus: int, dashboard: bool) -> None:
             include_dashboard=dashboard,
             dashboard_host="127.0.0.1",
             _temp_dir=folder,
-            **_quiet(),
+            **QUIET,
         )
         print(json.dumps({"address": context.address_info["gcs_address"]}), flush=True)
         if dashboard:

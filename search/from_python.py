@@ -11,6 +11,7 @@ from rich.console import Console
 
 from analysis.load import Run
 from search.head import Head
+from search.masking import no_secret_told
 from search.plan import make_plan
 from search.settings import SearchSettings, settings_from
 from search.space_source import SpaceFunction, load_space
@@ -42,21 +43,22 @@ def launch(
     Raises:
         UserError: what would end the command with status 2.
     """
-    tokens = _tokens(settings)
-    if isinstance(data, str | Path):
-        tokens.append(f"data.{'path' if is_table(str(data)) else 'source'}={data}")
-    epochs = settings.get("epochs")
-    loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
-    chosen = settings_from([f"space={loaded.name}", *tokens])
-    load: Callable[[], Market] | None = None
-    if isinstance(data, pd.DataFrame):
-        chosen = replace(chosen, data=replace(chosen.data, source="frame"))
-        load = partial(market_from_frame, data, chosen.data)
-    with Head(chosen) as head:
-        if chosen.own_ray:
-            head.start()
-        plan = make_plan(chosen, loaded, load)
-        return run_search(plan, None, Console(highlight=False), head)
+    with no_secret_told():
+        tokens = _tokens(settings)
+        if isinstance(data, str | Path):
+            tokens.append(f"data.{'path' if is_table(str(data)) else 'source'}={data}")
+        epochs = settings.get("epochs")
+        loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
+        chosen = settings_from([f"space={loaded.name}", *tokens])
+        load: Callable[[], Market] | None = None
+        if isinstance(data, pd.DataFrame):
+            chosen = replace(chosen, data=replace(chosen.data, source="frame"))
+            load = partial(market_from_frame, data, chosen.data)
+        with Head(chosen) as head:
+            if chosen.own_ray:
+                head.start()
+            plan = make_plan(chosen, loaded, load)
+            return run_search(plan, None, Console(highlight=False, markup=False), head)
 
 
 def _tokens(settings: dict[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from trainable.commands import status_of
 from trainable.errors import UserError
+from trainable.json_file import loads
 
 DASHBOARD = Path(__file__).with_name("grafana.json")
 PLACE = Path("grafana", "dashboards", "data_grafana_dashboard.json")
@@ -41,8 +42,8 @@ def take_place(metrics: Path) -> None:
     """
     file = metrics / PLACE
     try:
-        theirs = json.loads(file.read_text(encoding="utf-8"))
-        ours = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+        theirs = loads(file.read_text(encoding="utf-8"))
+        ours = loads(DASHBOARD.read_text(encoding="utf-8"))
         file.write_text(json.dumps(ours | {"uid": theirs["uid"]}, indent=2), encoding="utf-8")
     except FileNotFoundError as error:
         raise UserError(

@@ -112,6 +112,8 @@ class Head:
             self._process.wait()
             if self._process.stdout is not None:
                 self._process.stdout.close()
+            if self.token is not None:
+                os.environ.pop("RAY_AUTH_TOKEN", None)  # the next cluster has another
             if self.folder is not None:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -137,6 +139,7 @@ class Head:
             "OMP_NUM_THREADS": str(threads),  # as Ray would set it, but before NumPy's import
             "RAY_preload_python_modules": WORKER,
             **os.environ,
+            "RAY_AUTH_MODE": "token",  # whatever the person has set for other clusters
             "PYTHONPATH": os.pathsep.join(paths),
             "TMPDIR": str(folder),  # Ray's dashboard leaves files behind
         }

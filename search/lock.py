@@ -1,7 +1,6 @@
 """One driver at a time: the lock of a run folder."""
 
 import fcntl
-import json
 import os
 import socket
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Any
 
 from search.atomic import json_text
 from trainable.errors import UserError
+from trainable.json_file import loads
 
 LOCK = "driver.lock"
 
@@ -61,7 +61,7 @@ def _hold(lock: int, file: Path) -> bool:
 
 def _owner(content: bytes) -> dict[str, Any]:
     try:
-        owner = json.loads(content)
+        owner = loads(content)
     except ValueError:  # empty, or torn by a kill
         return {}
     return owner if isinstance(owner, dict) else {}

@@ -119,7 +119,7 @@ class Progress:
         interval_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._console = console or Console(highlight=False)
+        self._console = console or Console(highlight=False, markup=False)
         self._interval_s = interval_s
         self._clock = clock
         self._live: Live | None = None

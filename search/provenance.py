@@ -1,6 +1,5 @@
 """What `run.json` says of a search: enough to repeat it, and to know what it rests on."""
 
-import json
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from search.plan import Plan
 from search.settings import masked
 from trainable.data.splits import PARTS
 from trainable.errors import UserError
+from trainable.json_file import loads
 from trainable.seal import opened
 
 # What must not change when a run is resumed: its reports and its sampler rest on it.
@@ -90,7 +90,7 @@ def check_same(plan: Plan, folder: Path) -> None:
     if not file.exists():
         raise UserError(f"{file} is missing: nothing was begun here; remove {folder}, start anew")
     old = _stored(file)
-    new = json.loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
+    new = loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
     changed = [f"data {key}" for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
     changed += ["split dates"] if old["split"] != new["split"] else []
     changed += [
@@ -116,7 +116,7 @@ def sessions(folder: Path) -> dict[str, Any]:
 def _stored(file: Path) -> dict[str, Any]:
     """Reads an earlier session's `run.json`."""
     try:
-        old = opened(json.loads(file.read_text(encoding="utf-8")))
+        old = opened(loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); restore it to resume") from error
     needed = ("started", "resumed", "data", "split", "settings", "space")

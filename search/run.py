@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from search.arguments import with_stored
 from search.head import Head
+from search.masking import hide_arguments, mask_tracebacks, no_secret_told
 from search.settings import SearchSettings, help_for_search, settings_from
 from search.space_source import load_space
 from trainable.commands import status_of
@@ -21,10 +22,11 @@ def main(argv: Sequence[str]) -> int:
     if asks_for_help(argv):
         help_for_search()
         return 0
-    arguments = with_stored(argv)
-    settings = settings_from(arguments)
-    with Head(settings) as head:
-        return _search(settings, arguments, head)
+    with no_secret_told():
+        arguments = with_stored(argv)
+        settings = settings_from(arguments)
+        with Head(settings) as head:
+            return _search(settings, arguments, head)
 
 
 def _search(settings: SearchSettings, arguments: Sequence[str], head: Head) -> int:
@@ -39,7 +41,7 @@ def _search(settings: SearchSettings, arguments: Sequence[str], head: Head) -> i
         from search.whole import run_search
 
     plan = make_plan(settings, space)
-    run = run_search(plan, arguments, Console(highlight=False), head)
+    run = run_search(plan, arguments, Console(highlight=False, markup=False), head)
     return INTERRUPTED if run is not None and run.run["interrupted"] else 0
 
 
@@ -55,6 +57,8 @@ def _uncollected() -> Iterator[None]:
 
 
 if __name__ == "__main__":
+    hide_arguments()
+    mask_tracebacks()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also while it starts
     try:
         status = status_of(lambda: main(sys.argv[1:]))

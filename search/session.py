@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from search.cluster import Cluster, room, slots
+from search.cluster import Cluster, slots
 from search.coherence import check_coherent
 from search.cohorts import Sizes, sizes
 from search.driver import Driver
 from search.events import Events
 from search.folder import RunFolder
+from search.machines import room
 from search.merge import Scored
 from search.plan import Plan
 from search.prefetch import Prefetcher
@@ -125,7 +126,7 @@ def study_file(folder: RunFolder) -> Path:
 def slots_here(settings: SearchSettings) -> int:
     """Returns how many workers this machine's cores hold at once."""
     there = {"CPU": float(os.cpu_count() or 1)}
-    return room(there, settings.cpus_per_trial, 0.0, settings.max_concurrent)
+    return room([there], settings.cpus_per_trial, 0.0, settings.max_concurrent)
 
 
 @contextmanager
@@ -151,7 +152,7 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
         if not folder.holds_results:
             study.remove()
             if file is not None and fresh:
-                file.unlink()
+                file.unlink(missing_ok=True)
         raise
 
 

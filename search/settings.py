@@ -59,6 +59,7 @@ class SearchSettings:
     gpus_per_trial: float | None = None  # share of a GPU of a worker; unset: a whole one
     patience_s: float = 600.0  # seconds without a sign of life after which a worker hangs
     address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
+    open_cluster: bool = False  # use a cluster that asks for no token, or shows its dashboard
     dashboard: bool = True  # Ray's dashboard for watching; false saves 600 MB and some seconds
     storage: str | None = None  # an Optuna storage URL; unset: a file in the run folder
     storage_path: str | None = None  # shared folder or URL of checkpoints; unset: the run folder
@@ -150,6 +151,8 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
             f"dashboard=false is for a Ray of our own; that at address={settings.address} has its "
             "own or none: leave one of them out"
         )
+    if settings.address is None and settings.open_cluster:
+        raise UserError("open_cluster=true is for a cluster that runs: write its address=, too")
     _check_rungs(settings)
     sized = settings.cohort.isascii() and settings.cohort.isdigit() and int(settings.cohort) > 0
     if settings.cohort != "auto" and not sized:

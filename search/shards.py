@@ -1,6 +1,5 @@
 """Reports on disk: a small Parquet file for each batch that arrives, so that none is ever lost."""
 
-import json
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,6 +11,8 @@ import pyarrow.parquet as pq
 
 from search.atomic import json_text, parquet_bytes, write_atomic
 from trainable.errors import UserError
+from trainable.json_file import loads
+from trainable.parquet_file import check_size
 from trainable.report import Report, Stop
 from trainable.seal import DamagedError, check_parquet
 
@@ -46,6 +47,7 @@ def read(
     try:
         check_parquet(path)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            check_size(file)
             wanted = file.schema_arrow.names if columns is None else columns
             names = [name for name in wanted if name not in without]
             return file.read(columns=names, use_threads=file.metadata.num_rows > LARGE)
@@ -108,7 +110,7 @@ def to_reports(table: pa.Table) -> list[Report]:
                 values={name: value for name, value in row.items() if name not in FIXED},
                 seconds=row["seconds"],
                 net_returns=net,
-                stop=Stop(reason, json.loads(evidence)) if reason else None,
+                stop=Stop(reason, loads(evidence)) if reason else None,
             )
         )
     return reports

@@ -21,6 +21,7 @@ from rich.text import Text
 from search import shards
 from search.arguments import resume_command
 from search.lock import driver_of
+from search.masking import hide_arguments, no_secret_told
 from search.progress import Snapshot, duration, render
 from search.rungs import RungState
 from search.storage import name_of, open_to_read
@@ -70,7 +71,9 @@ def main(argv: Sequence[str]) -> int:
     folder, settings = given
     if settings.top < 0:
         raise UserError(f"top={settings.top}: expected at least 0")
-    show(read_status(folder, settings.storage), folder, settings.top, Console(highlight=False))
+    with no_secret_told():
+        status = read_status(folder, settings.storage)
+    show(status, folder, settings.top, Console(highlight=False, markup=False))
     return 0
 
 
@@ -204,4 +207,5 @@ def _epochs(folder: Path) -> tuple[pd.DataFrame, datetime | None]:
 
 
 if __name__ == "__main__":
+    hide_arguments()
     sys.exit(status_of(lambda: main(sys.argv[1:])))

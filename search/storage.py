@@ -1,6 +1,5 @@
 """Opens the durable storage of a search: a journal file in its run folder, or a database by URL."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 from search.journal import Journal, OneWriterStorage, is_whole
 from search.masking import mask
 from trainable.errors import UserError
+from trainable.json_file import loads
 
 ANSWER_S = 10  # seconds in which a database must answer
 PATIENT = ("psycopg2", "psycopg", "mysqldb", "pymysql")  # would wait for minutes
@@ -108,7 +108,7 @@ def _end(path: Path) -> int:
 
 def _is_entry(line: bytes) -> bool:
     try:
-        entry: Any = json.loads(line)
+        entry: Any = loads(line)
     except ValueError:
         return False
     return (
@@ -137,7 +137,7 @@ def _journal(path: Path) -> BaseStorage:
         return OneWriterStorage(Journal(str(path)))
     except OSError as err:
         raise _closed(path, err) from err
-    except (AssertionError, KeyError, TypeError, ValueError) as err:
+    except (AssertionError, KeyError, TypeError, ValueError, RecursionError) as err:
         raise UserError(f"{path}: entries that do not fit together ({err!r})") from err
 
 
@@ -153,7 +153,7 @@ def _open_database(url: str) -> BaseStorage:
 
     file = sqlite_file(url)
     if file is not None and not file.parent.is_dir():
-        raise UserError(f"storage={url}: there is no folder {file.parent}; make it first")
+        raise UserError(f"storage={mask(url)}: there is no folder {file.parent}; make it first")
     try:
         waits = make_url(url).get_driver_name() in PATIENT
         arguments = {"connect_args": {"connect_timeout": ANSWER_S}} if waits else {}

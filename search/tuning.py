@@ -22,9 +22,7 @@ from search.access import DriverAccess, HeldLocally
 from search.driver import Driver
 from search.workers import Workers
 from trainable.data.dataset import Dataset
-from trainable.errors import UserError
-from trainable.place import NotWrittenError
-from trainable.trial import METRIC, CohortTrial, NotSeenError
+from trainable.trial import METRIC, CohortTrial
 from trainable.watchdog import stacks_of
 
 QUIET = {
@@ -51,6 +49,7 @@ def tune_cohorts(
     workers: Workers,
     on_tick: Callable[[], None],
     on_error: Callable[[list[int], str, str], None],
+    on_cpu: Callable[[str], None],
 ) -> None:
     """Trains until the driver has nothing left.
 
@@ -60,6 +59,7 @@ def tune_cohorts(
         workers: what each of them is given.
         on_tick: called several times a second, between two events; may raise `Interrupted`.
         on_error: (numbers, reason, traceback) of members that failed for good.
+        on_cpu: told the first machine whose worker holds a GPU and trains on the CPU.
     """
     os.environ.update(QUIET)
     common = {
@@ -84,7 +84,7 @@ def tune_cohorts(
                 mode="max",
                 num_samples=-1,
                 search_alg=CohortSearcher(access, common),
-                scheduler=CohortScheduler(access),
+                scheduler=CohortScheduler(access, on_cpu if workers.gpus else None),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -136,15 +136,20 @@ class CohortSearcher(HeldLocally, Searcher):
 class CohortScheduler(HeldLocally, FIFOScheduler):
     """Passes a slot's reports to the driver, and what it decides to the worker."""
 
-    def __init__(self, access: DriverAccess) -> None:
+    def __init__(self, access: DriverAccess, on_cpu: Callable[[str], None] | None = None) -> None:
         HeldLocally.__init__(self, access)
         FIFOScheduler.__init__(self)
+        self.on_cpu = on_cpu
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Returns STOP when nothing is left to train, else CONTINUE after the exchange."""
         slot = trial.config["slot"]
         reports = result.pop("reports")
+        if result.pop("device") == "cpu" and self.on_cpu is not None:
+            self.on_cpu(result["hostname"])
+            self.on_cpu = None
         with self.access() as driver:
+            self.access.starts.well()
             ended = driver.take(slot, reports)
             joining = driver.fill(slot)
             over = driver.finished
@@ -219,25 +224,9 @@ class _Watch(HeldLocally, Callback):
         if hung:
             text = f"{hung}no sign of life for {trial.config['patience_s']:g} s"
         with self.access() as driver:
-            end_by_files(text)
+            self.access.starts.failed(not driver.running[trial.config["slot"]], text)
             numbers = driver.lost(trial.config["slot"], reason, text)
             self.on_error(numbers, reason, text)
-
-
-def end_by_files(text: str) -> None:
-    """Raises UserError where a worker has failed since it cannot see, or write, the trials' files.
-
-    Args:
-        text: of its traceback.
-    """
-    last = text.strip().rpartition("\n")[2]
-    if NotWrittenError.__name__ in last:
-        raise UserError(last.partition(": ")[2])
-    if NotSeenError.__name__ in last:
-        raise UserError(
-            f"{last.partition(': ')[2]}: the checkpoints of its trials would be lost; "
-            "storage_path= of a folder that all machines share, or of s3://…, works"
-        )
 
 
 def stop_reason(text: str, hung: bool = False) -> str:

@@ -41,6 +41,7 @@ class Watch:
         self.gauges = Gauges(plan.settings.run_name, progress.note)
         self.begun = time.monotonic()
         self.shown = self.looked = 0.0
+        self.without_gpu: str | None = None  # a machine
         self.noted = 0  # reasons for training alone
         self.done_before = self.driver.reasons.total()
         self.latest = self._snapshot()
@@ -65,6 +66,14 @@ class Watch:
         self.noted = len(self.driver.seating.notes)
         self.latest = self._snapshot()
         self.progress.update(self.latest)
+
+    def on_cpu(self, host: str) -> None:
+        """Says that workers hold GPUs which their PyTorch does not see."""
+        self.without_gpu = host
+        self.progress.note(
+            f"PyTorch sees no GPU on {host}: workers there hold one and train on the CPU; a CUDA "
+            "or ROCm build of it, or gpus_per_trial=0, works."
+        )
 
     def failed(self, numbers: Sequence[int], reason: str, text: str) -> None:
         """Says that a worker failed; keeps the traceback of members that failed for good."""

@@ -60,27 +60,30 @@ def run_search(
         with (
             open_place(settings) as place,
             open_study(plan, folder) as study,
-            connect(settings.address, head) as cluster,
+            connect(settings.address, head, settings.open_cluster) as cluster,
             open_session(plan, folder, cluster, study, place) as session,
         ):
             interrupts.listen()
+            if settings.address is not None:
+                check_nodes(place, session.workers.cpus, session.workers.gpus)
             # Whose the seconds by reason are.
             run["device"] = "gpu" if session.workers.gpus else "cpu"
             folder.write_json("run.json", run)
-            if settings.address is not None:
-                check_nodes(place, settings.cpus_per_trial)
             with Progress(console) as progress:
                 watch = Watch(plan, session, progress, interrupts, cluster, folder)
                 try:
                     tune_cohorts(
-                        session.driver, plan.dataset, session.workers, watch.tick, watch.failed
-                    )
+                        session.driver, plan.dataset, session.workers, watch.tick, watch.failed,
+                        watch.on_cpu,
+                    )  # fmt: skip
                 except Interrupted:
                     resume = resume_command(
                         settings.run_name, settings.runs_dir, from_python=arguments is None
                     )
                 finally:
                     watch.show()
+            if watch.without_gpu is not None:
+                run["device"] = "cpu"
             run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one
         results, references = session.results, session.references
         study = session.study

@@ -14,14 +14,15 @@ from search.cluster import Cluster
 from search.driver import Driver
 from search.head import Head
 from search.run import main
-from search.tuning import Interrupted, end_by_files
+from search.starts import Starts
+from search.tuning import Interrupted
 from search.watch import Watch
 from search.workers import Workers
 from trainable.commands import status_of
 from trainable.crew import Crew
 from trainable.data.dataset import Dataset
 
-NOBODY = Cluster(dashboard=None, token=None, gpus=0.0, metrics=None)
+NOBODY = Cluster(dashboard=None, token=None, metrics=None, gpus=0.0)
 
 
 def search_here(*words: str) -> int:
@@ -65,13 +66,15 @@ def train_here(
     workers: Workers,
     on_tick: Callable[[], None],
     on_error: Callable[[list[int], str, str], None],
+    on_cpu: Callable[[str], None],
 ) -> None:
     """Does what `search.tuning.tune_cohorts` does, with real crews in this process."""
     crews: dict[int, Crew] = {}
+    starts = Starts()
 
     def failed(slot: int) -> None:
         text = traceback.format_exc()
-        end_by_files(text)
+        starts.failed(False, text)
         del crews[slot]
         on_error(driver.lost(slot, "error", text), "error", text)
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ class Search:
 
     process: subprocess.Popen[str]
     tmp: Path
+    begun: float = field(default_factory=time.monotonic)
     seen: set[int] = field(default_factory=set)
     out: str = ""
     err: str = ""
@@ -71,13 +72,13 @@ class Search:
 
 
 @contextmanager
-def started(folder: Path, *words: str) -> Iterator[Search]:
+def started(folder: Path, *words: str, env: Mapping[str, str] = os.environ) -> Iterator[Search]:
     """Starts `python -m search.run` in a folder; in the end nothing of it is left."""
     with tempfile.TemporaryDirectory(prefix="t", dir="/tmp", ignore_cleanup_errors=True) as tmp:
         process = subprocess.Popen(
             [sys.executable, "-m", "search.run", *words],
             cwd=folder,
-            env={**os.environ, "TMPDIR": tmp, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
+            env={**env, "TMPDIR": tmp, "PYTHONPATH": str(ROOT), "COLUMNS": "120"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -15,6 +15,7 @@ import optuna
 import pandas as pd
 import pytest
 import ray
+from ray._private import services
 
 from search.head import Head
 
@@ -487,7 +488,7 @@ def test_no_cluster_to_find(here, monkeypatch, capsys):
     def none(*args: object, **kwargs: object) -> None:
         raise ConnectionError("Could not find any running Ray instance.\nStart one.")
 
-    monkeypatch.setattr(ray, "init", none)
+    monkeypatch.setattr(services, "canonicalize_bootstrap_address_or_die", none)
     words = f"{NEW} {MADE} address=auto storage=sqlite:///new.db"
     assert run(SEARCH, words.split(), monkeypatch) == 2
     assert_one_line(capsys.readouterr().err, ["address=auto: no Ray cluster", "ray start --head"])

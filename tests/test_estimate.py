@@ -9,7 +9,6 @@ import torch
 from rich.console import Console
 
 from search import estimate as module
-from search.cluster import room
 from search.estimate import Estimate, estimate, expected_epochs
 from search.overture import show_plan
 from search.plan import Plan, make_plan
@@ -111,24 +110,6 @@ def test_the_screen_says_on_how_many_workers(
     assert "an epoch is 100 of 32 rows" in said
     assert "Expected: 72 epochs, 7,200 steps of 1,000 µs each: about " in said
     assert words in said
-
-
-@pytest.mark.parametrize(
-    ("there", "cpus", "gpus", "most", "expected"),
-    [
-        ({"CPU": 8.0}, 1.0, 0.0, None, 8),
-        ({"CPU": 8.0}, 3.0, 0.0, None, 2),
-        ({"CPU": 8.0}, 1.0, 0.0, 5, 5),
-        ({"CPU": 8.0, "GPU": 1.0}, 1.0, 0.25, None, 4),
-        ({"CPU": 8.0}, 0.0, 0.0, None, 1),  # nothing bounds them
-        ({"CPU": 1.0}, 2.0, 0.0, None, 1),  # it may grow
-        ({}, 1.0, 0.0, 3, 1),
-    ],
-)
-def test_workers_fit_into_what_is_there(
-    there: dict[str, float], cpus: float, gpus: float, most: int | None, expected: int
-) -> None:
-    assert room(there, cpus, gpus, most) == expected
 
 
 def test_workers_here_are_those_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:

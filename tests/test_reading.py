@@ -149,7 +149,7 @@ def truncated_parquet(path: Path) -> None:
         ("a.csv", write_bytes(b"timestamp,close,CLOSE \n2024-01-01,1,2\n"), "two columns"),
         ("a.csv", write_bytes(b"timestamp,close,close\n2024-01-01,1,2\n"), "two columns"),
         ("a.csv", write_bytes(b"PAR1 and more"), "rename it to .parquet"),
-        ("a.csv", write_bytes(b"timestamp,close\n2024-01-01,\xff\xfe\n"), "UTF8"),
+        ("a.csv", write_bytes(b"timestamp,close\n2024-01-01,\xff\xfe\n"), "UTF-8"),
         ("a.csv.gz", write_bytes(gzip.compress(text(frame()))[:-400]), "truncated"),
         ("a.csv.gz", write_bytes(b"no gzip"), "damaged"),
         ("a.parquet", write_bytes(b"timestamp,close\n"), "not a Parquet file"),

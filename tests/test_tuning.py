@@ -84,7 +84,7 @@ def test_who_ended_leaves_and_others_join_in_one_exchange() -> None:
     driver, controller = Driver(), Controller()
     reports = [Report(1, 4, 40, {}), Report(2, 2, 20, {}, stop=Stop("collapsed"))]
     scheduler = CohortScheduler(access(driver))
-    answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
+    answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports, "device": "cpu"})  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.CONTINUE
     assert driver.taken == reports
     joining = [Joining(3, {"optimizer/lr": 0.1}, 4)]
@@ -101,7 +101,7 @@ def test_the_last_exchange_comes_before_the_end() -> None:
     driver.fill = lambda slot: []
     scheduler = CohortScheduler(access(driver))
     reports = [Report(1, 4, 40, {})]
-    answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports})  # pyright: ignore[reportArgumentType]
+    answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports, "device": "cpu"})  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.STOP
     assert controller.tasks == [("exchange", ([1], [1], [], []))]
 
@@ -109,7 +109,8 @@ def test_the_last_exchange_comes_before_the_end() -> None:
 def test_a_worker_that_dies_in_an_exchange_is_a_failure_and_other_errors_end_the_search() -> None:
     """Tune forgets the step that was to come after, and would wait for this slot for ever."""
     held, controller, slot = access(Driver()), Controller(), Slot()
-    CohortScheduler(held).on_trial_result(controller, slot, {"reports": [Report(1, 4, 40, {})]})  # pyright: ignore[reportArgumentType]
+    result = {"reports": [Report(1, 4, 40, {})], "device": "cpu"}
+    CohortScheduler(held).on_trial_result(controller, slot, result)  # pyright: ignore[reportArgumentType]
     (on_error,) = controller.errors
     died = RayActorError()
     on_error(slot, died)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from trainable.json_file import loads
 from trainable.member import Saved
 from trainable.place import Place, writing
 
@@ -56,7 +57,7 @@ def read(place: Place, known: int) -> Saved | None:
         content = place.read(name)
         try:
             return _state(content)
-        except (SafetensorError, LookupError, ValueError) as error:
+        except (SafetensorError, AttributeError, LookupError, TypeError, ValueError) as error:
             aside = name.removesuffix("safetensors") + "damaged"
             with writing(place):
                 place.rename(name, aside)
@@ -78,11 +79,11 @@ def _state(content: bytes) -> Saved:
     """Returns what a file holds; raises ValueError or what safetensors raises if it is damaged."""
     tensors = load(content)
     end = LENGTH + int.from_bytes(content[:LENGTH], "little")
-    metadata: dict[str, str] = json.loads(content[LENGTH:end])["__metadata__"]
+    metadata: dict[str, str] = loads(content[LENGTH:end])["__metadata__"]
     header = metadata["asharpe"]
     if metadata["crc32"] != _sum(header, tensors):
         raise ValueError("its check sum is another")
-    found: dict[str, Any] = json.loads(header)
+    found: dict[str, Any] = loads(header)
     return Saved(tensors, found["record"], found["executor"])
 
 

@@ -16,8 +16,13 @@ def status_of(command: Callable[[], int]) -> int:
     try:
         return command()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_printable(str(error))}", file=sys.stderr)
         return 2
+
+
+def _printable(text: str) -> str:
+    """Returns one line: what a file says must not write lines of ours, or steer the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def parse_after_run(cls: type[C], argv: Sequence[str], usage: str) -> tuple[Path, C] | None:

@@ -1,4 +1,4 @@
-"""Reading a JSON file that a person wrote: what is wrong with it, and where."""
+"""Reading JSON of whatever origin: what is wrong with it, and where."""
 
 import json
 from pathlib import Path
@@ -19,10 +19,20 @@ def read_json(path: Path, shown: str, missing: str) -> Any:
         UserError: there is no such file, it cannot be read, or it is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{shown}{missing}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{shown} cannot be read: {error}") from error
     except json.JSONDecodeError as error:
         raise UserError(f"{shown}:{error.lineno}: not JSON: {error.msg}") from error
+    except ValueError as error:
+        raise UserError(f"{shown}: not JSON: {error}") from error
+
+
+def loads(text: str | bytes) -> Any:
+    """Returns the value of a JSON text; raises ValueError where it is none, or nested too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None

@@ -1,6 +1,7 @@
 """A trained model as two files, and predictions from them: `model.safetensors`, `config.json`."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from trainable.data.dataset import Dataset
 from trainable.data.scaler import Scaler
 from trainable.data.view import View
 from trainable.errors import UserError
+from trainable.json_file import loads
 from trainable.models import build_model
 from trainable.place import Place, writing
 from trainable.seal import DamagedError, crc32, opened, sealed
@@ -115,7 +117,7 @@ def load(where: Path | Place) -> Predictor:
             raise UserError(f"{where}/{name} does not exist; name a folder such as best/")
     name = CONFIG
     try:
-        content = opened(json.loads(place.read(CONFIG)))
+        content = opened(loads(place.read(CONFIG)))
         name = MODEL
         stored = place.read(MODEL)
         if content.get(SUM, crc32(stored)) != crc32(stored):
@@ -123,12 +125,25 @@ def load(where: Path | Place) -> Predictor:
         weights = load_tensors(stored)
         config = from_params(content["params"])
         scaler = Scaler.from_dict(content["scaler"])
-        model = build_model(config.model, config.data.window * len(scaler.names), 0)
+        inputs = config.data.window * len(scaler.names)
+        _check_shapes(config, inputs, weights)
+        model = build_model(config.model, inputs, 0)
         model.load_state_dict(weights)
         facts = content["facts"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        said = str(error).partition("\n")[0]
         raise UserError(
-            f"{where}/{name} is not of a trained model of this project, or damaged ({error}); "
+            f"{where}/{name} is not of a trained model of this project, or damaged ({said}); "
             "restore it from a copy"
         ) from error
     return Predictor(model.eval(), config, scaler, facts)
+
+
+def _check_shapes(config: TrialConfig, inputs: int, weights: Mapping[str, Tensor]) -> None:
+    """Raises ValueError where the weights are of another model, before it takes any memory."""
+    with torch.device("meta"):
+        expected = build_model(config.model, inputs, 0).state_dict()
+    if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in expected.items()}:
+        raise ValueError(
+            f"the weights are not those of model/hidden_dims={config.model.hidden_dims[:40]}"
+        )

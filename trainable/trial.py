@@ -66,7 +66,8 @@ class CohortTrial(tune.Trainable):
         with self.watchdog:
             longest = min(LONGEST_STEP_S, self.watchdog.seconds / 2)
             reports = self.crew.step(time.monotonic() + longest)
-        return {"reports": reports, METRIC: len(self.crew.live)}
+        device = torch.device(self.crew.device).type
+        return {"reports": reports, METRIC: len(self.crew.live), "device": device}
 
     def exchange(
         self,

@@ -42,7 +42,9 @@ def main(argv: Sequence[str] | None = None, console: Console | None = None) -> i
     """Prints the check; returns the exit status: 0, or 2 where the data cannot be used."""
     words = list(sys.argv[1:] if argv is None else argv)
     if console is None:
-        console = Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
+        console = Console(
+            width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False, markup=False
+        )
     return status_of(lambda: _check(words, console))
 
 

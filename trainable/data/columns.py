@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.data.csv_stream import FIELD_NAMES, TIME_NAMES, canonical, to_numbers
+from trainable.data.names import refuse_controls
 from trainable.data.reading import Table
 from trainable.data.settings import DataSettings
 from trainable.data.times import Where
@@ -74,6 +75,8 @@ def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.nd
             f"{table.file}: data row {row}: the {table.columns[name]!r} cell is empty; every "
             "bar needs its symbol"
         )
+    for text in written:
+        refuse_controls(text, table.file, "a symbol")
     names, position = np.unique(np.array(written), return_inverse=True)
     return tuple(str(n) for n in names), position[codes]
 

@@ -4,6 +4,7 @@
 # pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
 
 import csv
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import pyarrow.csv as pacsv
 from trainable.errors import UserError
 
 BLOCK = 8 << 20  # bytes of CSV in memory at a time
+HEAD = 1 << 20  # bytes in which the header is looked for
 EMPTY_CELLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT"]
 
 TIME_NAMES = ("timestamp", "datetime", "date", "time")
@@ -95,10 +97,14 @@ def _header(path: Path) -> tuple[list[str], int, str]:
     """(column names, lines to skip, delimiter)."""
     try:
         with pa.input_stream(path, compression="detect") as stream:
-            head = stream.read(1 << 20)
-        text = head.decode("utf-8-sig", errors="ignore")
+            head = stream.read(HEAD)
+        text = getincrementaldecoder("utf-8-sig")().decode(head, final=len(head) < HEAD)
     except (EOFError, OSError) as error:
         raise UserError(f"{path}: damaged or truncated: {one_line(error)}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: byte {error.start} is not UTF-8 text; save it as UTF-8"
+        ) from error
     lines = text.splitlines()
     skip = next((i for i, line in enumerate(lines) if line.strip()), None)
     if skip is None:

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainable.data.csv_stream import canonical, csv_batches, one_line
-from trainable.data.names import CSV_SUFFIXES, PARQUET_SUFFIXES
+from trainable.data.names import CSV_SUFFIXES, PARQUET_SUFFIXES, refuse_controls
 from trainable.errors import UserError
+from trainable.parquet_file import check_size
 
 _added: list[Path] = []  # cache files that this process made
 CACHE_FORMAT = "1"  # part of a cache file's name: raise it when the conversion changes
@@ -131,6 +132,7 @@ def _names(names: list[str], file: str) -> tuple[dict[str, str], dict[str, str]]
             continue
         if key in physical:
             raise UserError(f"{file}: two columns are called {name.strip()!r}; rename one")
+        refuse_controls(name, file, "the name of a column")
         physical[key] = name
     return physical, {key: name.strip() for key, name in physical.items()}
 
@@ -138,6 +140,7 @@ def _names(names: list[str], file: str) -> tuple[dict[str, str], dict[str, str]]
 def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
     try:
         parquet = pq.ParquetFile(path, page_checksum_verification=True)
+        check_size(parquet)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"{file}: damaged or truncated Parquet file: {one_line(error)}") from error
     physical, columns = _names(parquet.schema_arrow.names, file)

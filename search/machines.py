@@ -1,0 +1,29 @@
+"""How many workers the machines of a cluster hold. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+SLACK = 1e-9  # ten tenths are one
+
+
+def room(
+    machines: Sequence[Mapping[str, float]], cpus: float, gpus: float, most: int | None
+) -> int:
+    """Returns how many workers of so many CPUs and GPUs these machines hold at once, at least one.
+
+    Args:
+        machines: the resources of each, as Ray calls them.
+        cpus: of a worker.
+        gpus: of a worker.
+        most: workers at most; None: any number.
+    """
+    places = max(1, sum(fit(machine, cpus, gpus) for machine in machines))
+    return places if most is None else min(places, most)
+
+
+def fit(machine: Mapping[str, float], cpus: float, gpus: float) -> int:
+    """Returns how many workers one machine holds; a share of a GPU is on one GPU."""
+    fits = [int(machine.get("CPU", 0) / cpus + SLACK)] if cpus else []
+    if gpus:
+        there = machine.get("GPU", 0)
+        fits.append(int(there / gpus + SLACK) if gpus >= 1 else int(there) * int(1 / gpus + SLACK))
+    return min(fits, default=1)

@@ -1,0 +1,130 @@
+"""Ray clusters as a person starts them, on this machine: nodes of their own, gone with the test."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.searches import descendants
+
+TOKEN = "0123456789abcdef" * 4
+RAY = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats")
+MEMORY = str(80 * 1024**2)  # of a node's object store; Ray's least is 75 MiB
+
+
+@dataclass
+class Nodes:
+    """A cluster: its head, and workers that join it.
+
+    Attributes:
+        address: of its head, HOST:PORT.
+        folder: temporary, for all that Ray writes.
+        environment: what its nodes are started with.
+    """
+
+    address: str
+    folder: Path
+    environment: Mapping[str, str]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def add(self, *flags: str) -> subprocess.Popen[bytes]:
+        """Starts one more node, in a work folder of its own."""
+        return self.start(f"--address={self.address}", *flags)
+
+    def start(self, *flags: str) -> subprocess.Popen[bytes]:
+        """Starts a process of `ray start`, in a group of its own."""
+        work = self.folder / f"node{len(self.processes)}"
+        work.mkdir()
+        with (work / "out.txt").open("wb") as out:
+            process = subprocess.Popen(
+                [*RAY, f"--object-store-memory={MEMORY}", *flags],
+                cwd=work,
+                env=self.environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        return process
+
+    def said(self) -> str:
+        """Returns what its nodes printed."""
+        texts = sorted(self.folder.glob("node*/out.txt"))
+        return "\n".join(text.read_text(encoding="utf-8", errors="replace") for text in texts)
+
+    def end(self) -> None:
+        """Ends every process of every node, and nobody else's."""
+        groups = [process.pid for process in self.processes]
+        theirs = {pid for group in groups for pid in descendants(group)}
+        for group in groups:
+            _kill(os.killpg, group)
+        for pid in theirs:
+            _kill(os.kill, pid)
+        for process in self.processes:
+            process.wait()
+
+
+@contextmanager
+def cluster(
+    *flags: str, token: str | None = TOKEN, dashboard: bool = False, host: str = "127.0.0.1"
+) -> Iterator[Nodes]:
+    """A head that trains nothing, with or without a token; in the end nothing of it is left."""
+    folder = Path(tempfile.mkdtemp(prefix="n", dir="/tmp"))  # short: sockets have long names
+    port = free_port()
+    nodes = Nodes(f"{host}:{port}", folder, environment(folder, token))
+    try:
+        nodes.start(
+            "--head",
+            f"--port={port}",
+            f"--node-ip-address={host}",
+            "--num-cpus=0",
+            f"--include-dashboard={str(dashboard).lower()}",
+            f"--dashboard-port={free_port()}",
+            f"--ray-client-server-port={free_port()}",
+            f"--temp-dir={folder / 'r'}",
+            *flags,
+        )
+        _wait(nodes)
+        yield nodes
+    finally:
+        nodes.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment(folder: Path, token: str | None) -> dict[str, str]:
+    """Returns the environment of a person whose home is `folder`."""
+    kept = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
+    kept |= {"HOME": str(folder), "RAY_TMPDIR": str(folder), "TMPDIR": str(folder)}
+    return kept if token is None else kept | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+
+
+def free_port() -> int:
+    """Returns a port that nobody listens on."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def _wait(nodes: Nodes, timeout_s: float = 100) -> None:
+    """Waits until the head is up, as it says itself."""
+    deadline = time.monotonic() + timeout_s
+    while "will now block" not in nodes.said():
+        ended = nodes.processes[0].poll() is not None
+        if ended or time.monotonic() > deadline:
+            raise AssertionError(nodes.said())
+        time.sleep(0.1)
+
+
+def _kill(how: object, number: int) -> None:
+    try:
+        how(number, signal.SIGKILL)  # type: ignore[operator]
+    except ProcessLookupError:
+        return
