@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.parquet_file import check_size
+from trainable.seal import DamagedError, check_parquet, opened
 
 SEARCHED = ("search", "enqueued")
 TRIAL_COLUMNS = (
@@ -119,11 +120,9 @@ def load_run(path: str | Path) -> Run:
     if not run_file.is_file():
         raise UserError(f"{folder} is no run folder: run.json is missing")
     try:
-        run = loads(run_file.read_text(encoding="utf-8"))
+        run = opened(loads(run_file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise UserError(f"{run_file} cannot be read: {error}") from error
-    if not isinstance(run, dict):
-        raise UserError(f"{run_file} holds no JSON object; restore it from a copy")
+        raise UserError(f"{run_file} cannot be read: {error}; restore it from a copy") from error
     trials = _numeric(folder / "trials.parquet", _table(folder / "trials.parquet", TRIAL_COLUMNS))
     twice = trials["number"].duplicated()
     if twice.any():
@@ -151,11 +150,12 @@ def _table(file: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             f"start it again with name={file.parent.name} resume=true"
         )
     try:
+        check_parquet(file)
         # Without pandas' metadata every null is NaN or None, whoever wrote the table.
         with pq.ParquetFile(file) as parquet:
             check_size(parquet)
             frame = parquet.read().to_pandas(ignore_metadata=True)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, DamagedError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{file} is no readable Parquet file: {reason}") from error
     missing = [column for column in columns if column not in frame]

@@ -149,6 +149,25 @@ class _Tree:
             self.look()
 
 
+def family(root: int) -> set[int]:
+    """Returns the processes that descend from one, whose parents are all alive."""
+    parents = {pid: stat.parent for pid in _ids() if (stat := _stat(pid)) is not None}
+    found: set[int] = set()
+    fresh = {root}
+    while fresh:
+        fresh = {pid for pid, parent in parents.items() if parent in fresh} - found
+        found |= fresh
+    return found
+
+
+def command_of(pid: int) -> str:
+    """Returns the command line of a process; empty where it has ended."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
 @dataclass(frozen=True)
 class _Stat:
     parent: int

@@ -8,6 +8,7 @@ from search.masking import HIDDEN, mask
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.options import split
+from trainable.seal import opened
 
 SOURCE = {"data", "data.source", "data.path"}  # one of them, so that a new one wins over an old one
 OWN = ("resume", "dry_run")  # of one session, not of the run
@@ -28,7 +29,7 @@ def with_stored(argv: Sequence[str]) -> list[str]:
     if not file.is_file():
         return list(argv)
     try:
-        stored = loads(file.read_text(encoding="utf-8"))["arguments"]
+        stored = opened(loads(file.read_text(encoding="utf-8")))["arguments"]
         if stored is None:
             raise UserError(
                 f"run {given['name']!r} was started from Python: go on with "

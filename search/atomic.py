@@ -3,15 +3,18 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainable.errors import UserError
+from trainable.seal import BLANK, MARK, seal_parquet
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -37,7 +40,16 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
     except OSError as error:
         raise not_written(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # what was raised before says what is wrong
+            temporary.unlink(missing_ok=True)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder with all above it, where it is not there; raises `UserError`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from error
 
 
 def write_new(path: Path, content: bytes | memoryview, writer: str) -> bool:
@@ -78,11 +90,28 @@ def write_atomic(path: Path, content: bytes | memoryview) -> None:
     write_through(path, lambda temporary: write_bytes(temporary, content))
 
 
-def parquet_bytes(table: pa.Table) -> memoryview:
-    """Returns `table` as a Parquet file (zstd, with page checksums)."""
+def parquet_bytes(table: pa.Table, **how: Any) -> memoryview:
+    """Returns `table` as a Parquet file with its check sum.
+
+    Args:
+        table: what it holds.
+        how: of pyarrow's writer; zstd unless it says otherwise.
+    """
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    return memoryview(sink.getvalue())
+    with parquet_writer(sink, table.schema, **how) as writer:
+        writer.write_table(table)
+    content = bytearray(sink.getvalue())
+    seal_parquet(content)
+    return memoryview(content)
+
+
+def parquet_writer(where: Any, schema: pa.Schema, **how: Any) -> pq.ParquetWriter:
+    """Returns a writer of a Parquet file that is to be sealed when it is whole."""
+    writer = pq.ParquetWriter(
+        where, schema, **{"compression": "zstd", "write_page_checksum": True} | how
+    )
+    writer.add_key_value_metadata({MARK: BLANK})
+    return writer
 
 
 def json_text(value: object, indent: int | None = None) -> str:

@@ -24,7 +24,7 @@ class Course:
     val_loss: float | None = None
     sharpe: float | None = None
     losses: int = 0
-    lost_at: int | None = None
+    lost_at: tuple[int, str | None] | None = None
 
     def count(self, report: Report) -> None:
         """Takes one epoch in."""
@@ -35,11 +35,11 @@ class Course:
         if loss is not None and (self.val_loss is None or loss < self.val_loss):
             self.val_loss, self.sharpe = loss, report.values.get("sharpe")
 
-    def lose(self, known: int) -> int:
-        """Counts a loss of its worker; returns how many there were without a report since.
+    def lose(self, known: tuple[int, str | None]) -> int:
+        """Counts a loss of its worker; returns how many there were without any progress between.
 
         Args:
-            known: its last epoch known.
+            known: its last epoch and its newest checkpoint.
         """
         self.losses = self.losses + 1 if known == self.lost_at else 1
         self.lost_at = known

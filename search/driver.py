@@ -21,7 +21,7 @@ from trainable.config import TrialConfig
 from trainable.joining import Joining
 from trainable.report import Report
 
-RETRIES = 2  # of a trial whose worker was lost without a report since the loss before
+RETRIES = 2  # of a trial whose worker was lost with neither report nor checkpoint since the last
 LATE = Verdict("prune", "time_budget")
 
 
@@ -40,6 +40,7 @@ class Driver(Keeper):
         epochs: of a full training; a resumed search may have more than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
         why_alone: why a model trains without others beside it; None: it does not.
+        saved: what the newest checkpoint of a trial is called; None before there is one.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Driver(Keeper):
         epochs: int,
         deadline: float | None = None,
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
+        saved: Callable[[int], str | None] = lambda number: None,
     ) -> None:
         courses = Courses()
         seating = Seating(sizes, courses, why_alone)
@@ -62,6 +64,7 @@ class Driver(Keeper):
             study, judge, results, courses, seating, finalist_seeds, n_parameters, epochs
         )
         self.events, self.asker, self.sizes, self.deadline = events, asker, sizes, deadline
+        self.saved = saved
         self.moving: dict[int, list[int]] = {}  # by the slot that they leave, until they are saved
         self._opened = 0
 
@@ -192,7 +195,8 @@ class Driver(Keeper):
         """
         self.moved(slot)
         numbers = [number for number in self.seating.close(slot) if self.study.holds(number)]
-        times = {n: self.courses[n].lose(self.results.last_epoch(n)) for n in numbers}
+        ends = {n: (self.results.last_epoch(n), self.saved(n)) for n in numbers}
+        times = {n: self.courses[n].lose(end) for n, end in ends.items()}
         suspects = [n for n in numbers if reason != "worker_lost" or times[n] > RETRIES]
         if len(numbers) == len(suspects) == 1:
             last = text.strip().splitlines()[-1] if text.strip() else reason

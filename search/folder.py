@@ -1,9 +1,10 @@
 """The run folder as a place: created once, driven by one process at a time, written atomically."""
 
 import errno
+import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -12,9 +13,18 @@ from typing import Self
 import pandas as pd
 import pyarrow as pa
 
-from search.atomic import json_text, parquet_bytes, sync, write_atomic, write_bytes, write_through
+from search.atomic import (
+    json_text,
+    make_folder,
+    parquet_bytes,
+    sync,
+    write_atomic,
+    write_bytes,
+    write_through,
+)
 from search.lock import LOCK, SHARED, release, take_lock
 from trainable.errors import UserError, unknown
+from trainable.seal import sealed
 
 PROBE_BYTES = 4 * 1024 * 1024
 # What a run is worth: reports in shards, or tables made of them.
@@ -82,9 +92,13 @@ class RunFolder:
             raise
         return cls(path, resumed, made, (file, lock), driver)
 
-    def write_json(self, name: str, value: object) -> None:
-        """Writes `value` to the file `name`, at once; numpy numbers, dates and paths are fine."""
-        write_atomic(self.path / name, (json_text(value, indent=2) + "\n").encode())
+    def write_json(self, name: str, value: Mapping[str, object]) -> None:
+        """Writes an object to the file `name`, at once, with its check sum.
+
+        Numpy numbers, dates and paths in it are fine.
+        """
+        text = json_text(sealed(json.loads(json_text(value))), indent=2)
+        write_atomic(self.path / name, f"{text}\n".encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Writes the file `name`, at once."""
@@ -105,7 +119,7 @@ class RunFolder:
     def trial(self, number: int) -> Path:
         """Returns the folder of one trial (checkpoints, events, error text), made if needed."""
         path = self.path / "trials" / str(number)
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         return path
 
     @property

@@ -50,8 +50,12 @@ def _hold(lock: int, file: Path) -> bool:
     if not file.exists() or os.fstat(lock).st_ino != file.stat().st_ino:
         return False
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, json_text({"pid": os.getpid(), "host": host, "since": now}).encode(), 0)
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, json_text({"pid": os.getpid(), "host": host, "since": now}).encode(), 0)
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
     return True
 
 
@@ -107,9 +111,10 @@ def _driver_of(file: Path) -> dict[str, Any] | None:
         owner = _owner(file.read_bytes())
     except FileNotFoundError:
         return None
-    if "pid" not in owner or "host" not in owner:
+    pid, host = owner.get("pid"), owner.get("host")
+    if not isinstance(pid, int) or not 0 < pid < 2**31 or not isinstance(host, str):
         return None
-    if owner["host"] == socket.gethostname() and not _alive(owner["pid"]):
+    if host == socket.gethostname() and not _alive(pid):
         return None
     return owner
 
@@ -126,5 +131,6 @@ def _alive(pid: int) -> bool:
 
 def release(file: Path, lock: int) -> None:
     """Gives up a lock."""
-    file.unlink(missing_ok=True)
+    with suppress(OSError):  # closing is what lets go
+        file.unlink(missing_ok=True)
     os.close(lock)

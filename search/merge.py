@@ -1,6 +1,7 @@
 """The long tables of a run folder: returns and predictions by timestamp, from shards and before."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -11,9 +12,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from search import shards
+from search.atomic import parquet_writer
 from trainable.data.dataset import Dataset
 from trainable.report import Report
 from trainable.scoring import scoring
+from trainable.seal import seal_file
 
 Key = tuple[int, int]  # number, epoch
 Curves = Mapping[Key, np.ndarray]
@@ -86,7 +89,7 @@ def write_returns(
         fetch: reads the returns of some of the keys: no more are held than fit in memory.
         scored: where the timestamps come from.
     """
-    with pq.ParquetWriter(path, RETURNS, compression="zstd") as writer:
+    with _writer(path, RETURNS) as writer:
         for chunk in _chunks(sorted(keys), len(scored.periods)):
             curves = fetch(chunk)
             present = [key for key in chunk if key in curves]
@@ -107,7 +110,7 @@ def write_predictions(
     path: Path, numbers: Sequence[int], fetch: Callable[[int], np.ndarray | None], scored: Scored
 ) -> None:
     """Writes the predictions of the trials `numbers`, in their order, read one by one."""
-    with pq.ParquetWriter(path, PREDICTIONS, compression="zstd") as writer:
+    with _writer(path, PREDICTIONS) as writer:
         for number in numbers:
             values = fetch(number)
             if values is None:
@@ -149,6 +152,14 @@ def read_predictions(path: Path, number: int) -> np.ndarray | None:
 def with_returns(reports: Sequence[Report], curves: Curves) -> list[Report]:
     """Returns the reports with the net returns known of them."""
     return [replace(r, net_returns=curves.get((r.number, r.epoch))) for r in reports]
+
+
+@contextmanager
+def _writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Writes a Parquet file bit by bit; afterwards it has its check sum."""
+    with parquet_writer(path, schema) as writer:
+        yield writer
+    seal_file(path)
 
 
 def _chunks(keys: list[Key], periods: int) -> Iterator[list[Key]]:

@@ -14,6 +14,7 @@ from search.settings import masked
 from trainable.data.splits import PARTS
 from trainable.errors import UserError
 from trainable.json_file import loads
+from trainable.seal import opened
 
 # What must not change when a run is resumed: its reports and its sampler rest on it.
 SAME_DATA = (
@@ -93,12 +94,12 @@ def check_same(plan: Plan, folder: Path) -> None:
         )
     old = _stored(file)
     new = loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
-    changed = [f"data {key}" for key in SAME_DATA if old["data"][key] != new["data"][key]]
+    changed = [f"data {key}" for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
     changed += ["split dates"] if old["split"] != new["split"] else []
     changed += [
         key for key in SAME_SETTINGS if old["settings"].get(key) != new["settings"].get(key)
     ]
-    changed += ["space"] if old["space"]["sha256"] != new["space"]["sha256"] else []
+    changed += ["space"] if old["space"].get("sha256") != new["space"]["sha256"] else []
     if changed:
         raise UserError(
             f"run {folder.name!r} cannot go on with another {', '.join(sorted(changed))}; "
@@ -123,11 +124,11 @@ def resumed(folder: Path) -> list[str]:
 def _stored(file: Path) -> dict[str, Any]:
     """Reads an earlier session's `run.json`."""
     try:
-        old = loads(file.read_text(encoding="utf-8"))
+        old = opened(loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); restore it to resume") from error
     needed = ("started", "resumed", "data", "split", "settings", "space")
-    missing = [key for key in needed if not isinstance(old, dict) or key not in old]
+    missing = [key for key in needed if key not in old]
     if missing:
         raise UserError(f"{file} is damaged: it lacks {', '.join(missing)}; restore it to resume")
     return old

@@ -107,6 +107,10 @@ class Results:
         """Returns the epochs kept of a trial, the first one first."""
         return sorted(self._where.get(number, ()))
 
+    def numbers(self) -> set[int]:
+        """Returns the trials of which an epoch is kept."""
+        return set(self._where)
+
     def last_epoch(self, number: int) -> int:
         """Returns the last epoch kept of a trial; 0 without any."""
         return max(self._where.get(number, {}), default=0)

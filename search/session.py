@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 from search.cluster import Cluster, slots
+from search.coherence import check_coherent
 from search.cohorts import Sizes, sizes
 from search.driver import Driver
 from search.events import Events
@@ -19,10 +21,11 @@ from search.prefetch import Prefetcher
 from search.pruning import Judge
 from search.results import Results
 from search.settings import SearchSettings
-from search.storage import Storage, can_be_shared, sqlite_file
+from search.storage import Storage, can_be_shared, name_of, sqlite_file
 from search.study import Asked, SearchStudy
 from search.winner import predictions_of
 from search.workers import Workers, mark_of
+from trainable import checkpoint
 from trainable.baselines import Baseline, baselines
 from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
@@ -76,6 +79,9 @@ def open_session(
         lambda number: predictions_of(place, plan.dataset, study.rows()[number]),
         study.shared,
     )
+    if not study.shared:  # others write to both meanwhile
+        where = name_of(settings.storage or study_file(folder))
+        check_coherent(study.rows(), results, folder.path, where)
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.gpus else 0.0
@@ -104,6 +110,7 @@ def open_session(
             plan.epochs,
             None if budget is None else monotonic() + budget,
             lambda config: why_alone(config, _inputs(plan, config), device),
+            lambda number: checkpoint.newest(place.within(number)),
         )
         driver.go_on()
         asker.want(size.untold)  # not before the driver has seen which trials were there already
@@ -123,6 +130,11 @@ def open_session(
         yield Session(study, results, driver, baselines(plan.dataset), workers, look)
 
 
+def study_file(folder: RunFolder) -> Path:
+    """Returns where the study of a run is, unless it is in a database."""
+    return folder.path / "study.log"
+
+
 def slots_here(settings: SearchSettings) -> int:
     """Returns how many workers this machine's cores hold at once."""
     there = {"CPU": float(os.cpu_count() or 1)}
@@ -137,7 +149,7 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
         UserError: the storage cannot be opened, or holds a study of this name already.
     """
     settings = plan.settings
-    storage = settings.storage or folder.path / "study.log"
+    storage = settings.storage or study_file(folder)
     kind = _kind(storage)
     if folder.resumed:
         study = kind.open(storage, settings.run_name)

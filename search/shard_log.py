@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from search import shards
+from search.atomic import make_folder
 from trainable.report import Report
 
 
@@ -33,7 +34,7 @@ class ShardLog:
 
     def append(self, reports: Sequence[Report]) -> int | None:
         """Writes reports that arrived together; returns their number, None where it was taken."""
-        self._path.mkdir(exist_ok=True)
+        make_folder(self._path)
         path, number = self._path_of(self.next), self.next
         if not shards.write(path, number, reports, self._driver):
             return None

@@ -1,6 +1,7 @@
 """Workers that fail before they train anything: when that ends a search."""
 
 from trainable.errors import UserError
+from trainable.place import NotWrittenError
 from trainable.trial import NotSeenError
 
 MOST = 8  # failures in a row: machines that are lost as a worker starts are fewer
@@ -24,9 +25,11 @@ class Starts:
             text: its traceback.
 
         Raises:
-            UserError: it does not see the trials' files, or none can start.
+            UserError: it does not see, or cannot write, the trials' files, or none can start.
         """
         last = text.strip().rpartition("\n")[2]
+        if NotWrittenError.__name__ in last:
+            raise UserError(last.partition(": ")[2])
         if NotSeenError.__name__ in last:
             raise UserError(
                 f"{last.partition(': ')[2]}: the checkpoints of its trials would be lost; "

@@ -29,6 +29,7 @@ from search.trials import SEARCHED, TrialRow, row_of
 from trainable.commands import parse_after_run, status_of
 from trainable.errors import UserError
 from trainable.json_file import read_json
+from trainable.seal import DamagedError, opened
 
 USAGE = "python -m search.status runs/NAME [key=value …]"
 COLUMNS = ("number", "epoch", "val_loss", "sharpe")
@@ -90,7 +91,11 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
         raise UserError(
             f"{folder} is no run folder: it has no run.json; name one such as runs/NAME"
         )
-    run = read_json(folder / "run.json", str(folder / "run.json"), " does not exist")
+    file = folder / "run.json"
+    try:
+        run = opened(read_json(file, str(file), " does not exist"))
+    except DamagedError as error:
+        raise UserError(f"{file} is damaged: {error}; restore it from a copy") from error
     rows = _rows(storage or run["settings"]["storage"] or folder / "study.log", run["name"])
     epochs, latest = _epochs(folder)
     return Status(run, rows, epochs, drivers_of(folder), latest)

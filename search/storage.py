@@ -6,7 +6,7 @@ from typing import Any, cast
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage
 
-from search.journal import Journal, OneWriterStorage
+from search.journal import Journal, OneWriterStorage, is_whole
 from search.masking import mask
 from trainable.errors import UserError
 from trainable.json_file import loads
@@ -46,6 +46,10 @@ def open_to_read(storage: str | Path) -> BaseStorage:
         raise UserError(f"{file}: there is no study here")
     if "://" in str(storage):
         return _open_database(str(storage))
+    try:
+        _end(Path(storage))
+    except OSError as err:
+        raise _closed(Path(storage), err) from err
     return _journal(Path(storage))
 
 
@@ -80,22 +84,28 @@ def repair_journal(path: Path) -> int:
     Raises:
         UserError: any other line is not a journal entry; names the file and the line.
     """
-    end = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                break
-            if not _is_entry(line):
-                raise UserError(
-                    f"{path}:{number}: not an entry of an Optuna journal; "
-                    "restore the file from a copy, or start a new run"
-                )
-            end += len(line)
+    end = _end(path)
     torn = path.stat().st_size - end
     if torn:
         with path.open("r+b") as file:
             file.truncate(end)
     return torn
+
+
+def _end(path: Path) -> int:
+    """Returns where the whole lines of a journal end; raises `UserError` where one is damaged."""
+    end = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                break
+            if not (is_whole(line) and _is_entry(line)):
+                raise UserError(
+                    f"{path}:{number}: not an entry of an Optuna journal, or a damaged one; "
+                    "restore the file from a copy, or start a new run"
+                )
+            end += len(line)
+    return end
 
 
 def _is_entry(line: bytes) -> bool:

@@ -86,8 +86,8 @@ class Watch:
             )
             return
         for number in numbers:
-            path = self.folder.trial(number) / "error.txt"
-            path.write_text(text, encoding="utf-8")
+            self.folder.trial(number)
+            self.folder.write_bytes(f"trials/{number}/error.txt", text.encode())
         listed = ", ".join(map(str, numbers))
         self.progress.note(f"{reason}: trials {listed}; see trials/{numbers[0]}/error.txt")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.load import Run
 from analysis.ranking import rank
+from search.atomic import make_folder
 from search.folder import RunFolder
 from search.plan import Plan
 from search.study import TrialRow
@@ -17,9 +18,10 @@ from trainable.data.build import evaluation_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.synthetic import continuation, reachable
 from trainable.data.view import seen_rows
+from trainable.errors import UserError
 from trainable.keep import recover
 from trainable.metrics import score
-from trainable.place import Place
+from trainable.place import Place, writing
 from trainable.scoring import scoring
 
 FRESH_SHARE = 0.25  # bars of the continuation, as a share of those searched on
@@ -32,13 +34,19 @@ def export_best(
     ranked = rank(run).dropna(subset=["sharpe_mean"])
     best = folder.path / "best"
     if ranked.empty:
-        if best.exists():
-            shutil.rmtree(best)
+        with writing(Place.of(best)):
+            if best.exists():
+                shutil.rmtree(best)
         return None
     number = int(ranked.iloc[0]["number"])
     source = place.within(number)
-    recover(source, number, rows[number].params, dataset)
-    best.mkdir(exist_ok=True)
+    if not recover(source, number, rows[number].params, dataset):
+        raise UserError(
+            f"{source} holds neither a model nor a checkpoint of trial {number}, the best; "
+            "restore it from a copy: everything else has been written"
+        )
+    predict.load(source)  # not a damaged one
+    make_folder(best)
     for name in (predict.MODEL, predict.CONFIG):
         folder.write_bytes(f"best/{name}", source.read(name))
     return number

@@ -106,11 +106,13 @@ def test_when_memory_ran_out_slots_take_half_as_many(rig: Rig) -> None:
 
 def test_members_of_a_lost_worker_go_on_until_they_are_lost_again_and_again(rig: Rig) -> None:
     driver = rig.driver(trials=2, seeds=1)
-    for turn in range(4):  # progress in between: nobody is to blame
+    for turn in range(6):  # progress in between: nobody is to blame
         slot, numbers = filled(driver)
         assert numbers == [0, 1]
         if turn < 2:
             driver.take(slot, [report(n, turn + 1, sharpe=1.0) for n in numbers])
+        elif turn < 4:
+            driver.saved = lambda number, turn=turn: f"checkpoint-{turn}"
         assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == []
     slot, numbers = filled(driver)
     assert numbers == [0]  # three times at the same epoch: alone

@@ -15,6 +15,7 @@ import pytest
 from search import atomic, folder, lock
 from search.folder import RunFolder
 from trainable.errors import UserError
+from trainable.seal import opened
 
 
 def kept(path: Path) -> None:
@@ -160,7 +161,7 @@ def test_json_is_strict_and_knows_our_types(tmp_path: Path):
                 "p": Part(Path("data/é")),
             },
         )
-        assert json.loads((run.path / "run.json").read_text()) == {
+        assert opened(json.loads((run.path / "run.json").read_text())) == {
             "n": 3,
             "x": 0.5,
             "a": [0, 1],

@@ -67,7 +67,7 @@ def test_only_the_adapters_know_ray(name: str) -> None:
 def test_analysis_does_not_reach_ray_or_torch_through_trainable(name: str) -> None:
     if name.startswith("analysis/"):
         ours = {imported for imported in imports(name) if imported.startswith("trainable.")}
-        names = ("commands", "errors", "json_file", "options", "parquet_file", "report")
+        names = ("commands", "errors", "json_file", "options", "parquet_file", "report", "seal")
         light = tuple(f"trainable.{name}." for name in names)
         assert all(imported.startswith(light) for imported in ours)
 

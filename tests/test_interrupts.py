@@ -107,6 +107,7 @@ def test_worker_killed_in_the_middle(tmp_path: Path) -> None:
         assert search.wait() == 0, search.err
         assert search.err == "", search.err
         assert search.survivors() == set()
+    assert "A worker was lost: its trials go on from their checkpoints." in search.out
     rows = check_whole(folder, searched=10)
     assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}  # tried again, and done
 

@@ -14,6 +14,7 @@ from trainable.config import TrialConfig
 from trainable.data.view import make_view
 from trainable.errors import UserError
 from trainable.place import Place
+from trainable.seal import opened
 
 
 def assert_alike(made: np.ndarray, expected: np.ndarray) -> None:
@@ -97,14 +98,14 @@ def test_damaged_files_are_the_persons_error(
 @pytest.mark.parametrize("key", ["facts", "scaler", "params"])
 def test_a_lacking_part_and_another_shape_are_the_persons_error(tmp_path: Path, key: str) -> None:
     kept(tmp_path)
-    content = json.loads((tmp_path / "config.json").read_text())
+    content = opened(json.loads((tmp_path / "config.json").read_text()))
     lacking = {name: value for name, value in content.items() if name != key}
     (tmp_path / "config.json").write_text(json.dumps(lacking))
-    with pytest.raises(UserError, match="not a trained model"):
+    with pytest.raises(UserError, match="not of a trained model"):
         predict.load(tmp_path)
     content["params"]["model/hidden_dims"] = "9"
     (tmp_path / "config.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="not a trained model"):
+    with pytest.raises(UserError, match="not of a trained model"):
         predict.load(tmp_path)
 
 

@@ -8,7 +8,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from search.access import DriverAccess
-from search.tuning import CohortScheduler, CohortSearcher
+from search.tuning import CohortScheduler, CohortSearcher, stop_reason
 from search.verdict import Ended
 from trainable.joining import Joining
 from trainable.report import Report, Stop
@@ -119,3 +119,12 @@ def test_a_worker_that_dies_in_an_exchange_is_a_failure_and_other_errors_end_the
     with pytest.raises(ValueError, match="ours"):
         on_error(slot, ValueError("ours"))
     assert str(held.error) == "ours"
+
+
+def test_a_worker_that_died_is_told_from_one_that_raised() -> None:
+    died = "Failure # 1 (occurred at 2026-01-01)\nThe actor died unexpectedly before finishing"
+    raised = "Failure # 1\n\x1b[36mray::ResourceTrainable.train()\x1b[39m (pid=7)\nKeyError: 'x'\n"
+    assert stop_reason(died) == "worker_lost"
+    assert stop_reason(raised) == "error"
+    assert stop_reason(raised + "MemoryError: 3 GiB") == "out_of_memory"
+    assert stop_reason(died, hung=True) == "hung"

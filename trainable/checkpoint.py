@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trainable.json_file import loads
 from trainable.member import Saved
-from trainable.place import Place
+from trainable.place import Place, writing
 
 PATTERN = "checkpoint-*.safetensors"
 KEPT = 2  # the newest, and the one before it for a driver that does not know of the newest
@@ -26,14 +26,18 @@ def write(place: Place, saved: Saved) -> str:
     Args:
         place: of the trial; made if missing.
         saved: the state.
+
+    Raises:
+        NotWrittenError: it cannot be written; those before are untouched.
     """
     name = PATTERN.replace("*", f"{saved.epoch:06d}-{saved.steps:09d}")
     content = {"record": saved.record, "executor": saved.executor}
     header = json.dumps(content, allow_nan=False)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in saved.tensors.items()}
-    place.write(name, save(tensors, {"asharpe": header, "crc32": _sum(header, tensors)}))
-    for old in _checkpoints(place)[:-KEPT]:
-        place.remove(old)
+    with writing(place):
+        place.write(name, save(tensors, {"asharpe": header, "crc32": _sum(header, tensors)}))
+        for old in _checkpoints(place)[:-KEPT]:
+            place.remove(old)
     return name
 
 
@@ -55,9 +59,15 @@ def read(place: Place, known: int) -> Saved | None:
             return _state(content)
         except (SafetensorError, AttributeError, LookupError, TypeError, ValueError) as error:
             aside = name.removesuffix("safetensors") + "damaged"
-            place.rename(name, aside)
+            with writing(place):
+                place.rename(name, aside)
             print(f"{place}/{name} is damaged ({error}); it is {aside} now", file=sys.stderr)
     return None
+
+
+def newest(place: Place) -> str | None:
+    """Returns the name of a trial's newest checkpoint; None without any."""
+    return max(_checkpoints(place), default=None)
 
 
 def _checkpoints(place: Place) -> list[str]:

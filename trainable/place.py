@@ -1,7 +1,8 @@
 """Where the files lie that only workers have: a folder, here or in the cloud."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -102,8 +103,8 @@ class Place:
             self._system.move(self._full(name), self._full(new))
 
     def remove(self, name: str) -> None:
-        """Removes a file; raises OSError."""
-        with self._answering():
+        """Removes a file, if it is there; raises OSError."""
+        with suppress(FileNotFoundError), self._answering():
             self._system.delete_file(self._full(name))
 
     def prune(self) -> None:
@@ -140,6 +141,24 @@ def _with_tries(system: fs.FileSystem, tries: int) -> fs.FileSystem:
     retry = fs.AwsStandardS3RetryStrategy(max_attempts=tries)
     ours = {"connect_timeout": CONNECT_S, "request_timeout": ANSWER_S, "retry_strategy": retry}
     return make({**options, **ours})
+
+
+class NotWrittenError(UserError):
+    """A file of a trial cannot be written, which is no fault of its: the search is to end."""
+
+
+@contextmanager
+def writing(place: Place) -> Iterator[None]:
+    """Raises NotWrittenError, which names the place, for an OSError of the `with` block."""
+    try:
+        yield
+    except GoneError:
+        raise
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error).partition("\n")[0]
+        raise NotWrittenError(
+            f"cannot write {place}: {why}; mend that and go on with resume=true"
+        ) from error
 
 
 def _no_such(where: str) -> UserError:

@@ -20,9 +20,11 @@ from trainable.data.view import View
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.models import build_model
-from trainable.place import Place
+from trainable.place import Place, writing
+from trainable.seal import DamagedError, crc32, opened, sealed
 
 MODEL, CONFIG = "model.safetensors", "config.json"
+SUM = "model_crc32"  # in the configuration: of the other file
 ROWS = 65_536  # predicted at once
 
 
@@ -84,6 +86,9 @@ def save(
         weights: of the ranking epoch, by parameter name.
         view: what the model was trained on: its scaler, features and target scale are kept.
         facts: JSON-able, kept beside.
+
+    Raises:
+        NotWrittenError: they cannot be written.
     """
     scaler = view.scaler.to_dict() | {"names": list(view.names)}
     content = {
@@ -93,8 +98,11 @@ def save(
         "facts": {**facts, "target_scale": view.target_scale},
     }
     tensors = {n: t.detach().float().cpu().contiguous() for n, t in weights.items()}
-    place.write(MODEL, tensors_as_bytes(tensors))
-    place.write(CONFIG, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+    model = tensors_as_bytes(tensors)
+    text = json.dumps(sealed({**content, SUM: crc32(model)}), indent=2, allow_nan=False)
+    with writing(place):
+        place.write(MODEL, model)
+        place.write(CONFIG, f"{text}\n".encode())
 
 
 def load(where: Path | Place) -> Predictor:
@@ -107,9 +115,14 @@ def load(where: Path | Place) -> Predictor:
     for name in (CONFIG, MODEL):
         if not place.has(name):
             raise UserError(f"{where}/{name} does not exist; name a folder such as best/")
+    name = CONFIG
     try:
-        content = loads(place.read(CONFIG))
-        weights = load_tensors(place.read(MODEL))
+        content = opened(loads(place.read(CONFIG)))
+        name = MODEL
+        stored = place.read(MODEL)
+        if content.get(SUM, crc32(stored)) != crc32(stored):
+            raise DamagedError(f"it is not the one that {CONFIG} was written with")
+        weights = load_tensors(stored)
         config = from_params(content["params"])
         scaler = Scaler.from_dict(content["scaler"])
         inputs = config.data.window * len(scaler.names)
@@ -119,7 +132,10 @@ def load(where: Path | Place) -> Predictor:
         facts = content["facts"]
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         said = str(error).partition("\n")[0]
-        raise UserError(f"{where}: not a trained model of this project: {said}") from error
+        raise UserError(
+            f"{where}/{name} is not of a trained model of this project, or damaged ({said}); "
+            "restore it from a copy"
+        ) from error
     return Predictor(model.eval(), config, scaler, facts)
 
 
