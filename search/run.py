@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from search.arguments import with_stored
 from search.head import Head
+from search.interrupt import Interrupts
 from search.masking import hide_arguments, mask_tracebacks, no_secret_told
 from search.settings import SearchSettings, help_for_search, settings_from
 from search.space_source import load_space
@@ -33,13 +34,15 @@ def _search(settings: SearchSettings, arguments: Sequence[str], head: Head) -> i
     space = load_space(settings.space)
     if settings.own_ray:
         head.start()
-    with _uncollected():
+    with _uncollected(), Interrupts() as interrupts:
         # Here, since these imports take as long as Ray's start, which goes on meanwhile.
         from rich.console import Console
 
         from search.plan import make_plan
         from search.whole import run_search
 
+    if interrupts.asked is not None:  # an import would have swallowed it, or broken
+        raise KeyboardInterrupt
     plan = make_plan(settings, space)
     run = run_search(plan, arguments, Console(highlight=False, markup=False), head)
     return INTERRUPTED if run is not None and run.run["interrupted"] else 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -81,7 +82,7 @@ def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
     (tmp_path / "runs" / "other" / "big").write_bytes(b"x" * 1000)
     gpu = ("--num-cpus=1", "--num-gpus=1")
     words = (
-        *MARKET, "space=tiny.py", "name=a", "trials=12", "steps_per_epoch=4000", "epochs=6",
+        *MARKET, "space=tiny.py", "name=a", "trials=16", "steps_per_epoch=20000", "epochs=6",
         "rungs=2,6", "finalist_seeds=1", "cpus_per_trial=0.5", "gpus_per_trial=0.5",
     )  # fmt: skip
     with cluster(dashboard=True) as nodes:
@@ -96,13 +97,13 @@ def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
             search.until(lambda: all(map(trains, workers(second.pid))))
             for pid in workers(first.pid) | workers(second.pid):  # which code they import first
                 assert b"/py_modules_files/_ray_pkg_" in Path(f"/proc/{pid}/environ").read_bytes()
-            assert search.wait() == 0, search.err + search.out
+            search.send(signal.SIGINT)
+            assert search.wait() == 130, search.err + search.out
             assert search.err == ""
             assert contents(search.tmp) == []
         code = list(
             nodes.folder.glob("r/session_*/runtime_resources/py_modules_files/_ray_pkg_*/*")
         )
-    check_whole(folder, searched=12)
     assert {path.name for path in code} == {"trainable"}
     assert "PyTorch sees no GPU on" in search.out
     assert json.loads((folder / "run.json").read_text())["device"] == "cpu"

@@ -35,5 +35,3 @@ def test_nothing_is_said_without_the_files(session: Path) -> None:
     (session / "metrics").rmdir()
     assert found(session) is None
     assert found(session / "of another machine") is None
-    context: Any = SimpleNamespace()  # of ray://
-    assert _metrics(context) is None
