@@ -1,7 +1,6 @@
 """The run folder as a place: created once, driven by one process at a time, written atomically."""
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +23,7 @@ from search.atomic import (
 )
 from search.lock import LOCK, SHARED, release, take_lock
 from trainable.errors import UserError, unknown
+from trainable.json_file import loads
 from trainable.seal import sealed
 
 PROBE_BYTES = 4 * 1024 * 1024
@@ -97,7 +97,7 @@ class RunFolder:
 
         Numpy numbers, dates and paths in it are fine.
         """
-        text = json_text(sealed(json.loads(json_text(value))), indent=2)
+        text = json_text(sealed(loads(json_text(value))), indent=2)
         write_atomic(self.path / name, f"{text}\n".encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
