@@ -14,7 +14,7 @@ from tests.servers import Postgres
 from trainable.errors import UserError
 
 SLOW = (
-    "steps_per_epoch=1500", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
+    "steps_per_epoch=800", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
     "max_concurrent=1", "dashboard=false",
 )  # fmt: skip
 # As `-m search.run`, but who is killed is missed sooner.

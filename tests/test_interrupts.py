@@ -25,6 +25,7 @@ from trainable.errors import UserError
 # Many cohorts of two: enough reports to be interrupted between.
 SLOW = (
     "steps_per_epoch=2000", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=10", "cohort=2",
+    "dashboard=false",
 )  # fmt: skip
 
 
