@@ -122,3 +122,20 @@ def filled(driver: Driver) -> tuple[int, list[int]]:
     slot = driver.open()
     assert slot is not None
     return slot, [asked.number for asked in driver.fill(slot)]
+
+
+def finish_all(driver: Driver) -> None:
+    """Trains whoever there is in one slot, epoch by epoch, each to its last."""
+    slot = driver.open()
+    assert slot is not None
+    driver.fill(slot)
+    while not driver.finished:
+        reports = []
+        for number in sorted(driver.running[slot]):
+            epoch = driver.results.last_epoch(number) + 1
+            stop = Stop("completed") if epoch == LEVELS[-1] else None
+            reports.append(report(number, epoch, stop))
+        driver.take(slot, reports)
+        driver.moved(slot)
+        driver.fill(slot)
+    driver.closed(slot)

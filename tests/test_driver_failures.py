@@ -1,20 +1,11 @@
 """What the driver does when a worker is lost, runs out of memory, or raises."""
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.rigs import LEVELS, Rig, filled, report
 from trainable.report import Stop
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.folder.close()
 
 
 def test_pruned_and_failed_configurations_get_no_seeds(rig: Rig) -> None:

@@ -1,7 +1,6 @@
 """What monitoring is told of a search: true figures, none that is not defined."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,6 @@ from tests.rigs import Rig, filled, report
 from trainable.report import Stop
 
 ROOT = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.folder.close()
 
 
 def told(driver: Driver, now: float, **more: Any) -> dict[str, float]:
