@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,8 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
     Raises:
         UserError: it cannot be written (disk full, no permission); the old file is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # Processes of one number on two machines may write the same file.
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}.tmp")
     try:
         write(temporary)
         sync(temporary)

@@ -1,7 +1,7 @@
 """Which asked trials train together, and where: the waiting, the slots, who goes to which. Pure."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,6 +77,17 @@ class Pool:
         if rest := group[count:]:
             self._waiting[key] = rest
         return group[:count]
+
+    def give(self, count: int, may: Callable[[Asked], bool]) -> list[Asked]:
+        """Takes up to so many out that may go, those first that would wait the longest."""
+        given: list[Asked] = []
+        for key, group in reversed(list(self._waiting.items())):
+            going = [asked for asked in reversed(group) if may(asked)][: count - len(given)]
+            given += going
+            self._waiting[key] = [asked for asked in group if asked not in going]
+            if not self._waiting[key]:
+                del self._waiting[key]
+        return given
 
     def drain(self) -> Sequence[Asked]:
         """Takes all out."""

@@ -80,7 +80,10 @@ class Driver(Keeper):
             return False
         over = self.asker.exhausted
         self.asker.want(self.seating.ahead())  # raises what asking raised, or ended it just now
-        return over and (not self.study.elsewhere or self.out_of_time)
+        if not over or self.study.elsewhere:
+            return over and self.out_of_time
+        self.settle()
+        return not self.seating.somebody_waits
 
     @property
     def out_of_time(self) -> bool:
@@ -100,10 +103,7 @@ class Driver(Keeper):
         if self.out_of_time:
             self._end_waiting()
             return []
-        for asked in self.asker.take(self.sizes.untold):
-            self.enter(asked)
-            self.seating.wait(asked.number)
-        self.asker.hold(self.seating.ahead())
+        self._receive()
         joining: list[Asked] = []
         while len(self.seating.waiting) and (found := self.seating.seat(slot)):
             joining += [asked for asked in found if self._may_train(slot, asked.number)]
@@ -113,6 +113,12 @@ class Driver(Keeper):
         if not self.roster.members(slot):
             self.seating.idle.add(slot)
         return [Joining(a.number, a.params, self.results.last_epoch(a.number)) for a in joining]
+
+    def _receive(self) -> None:
+        for asked in self.asker.take(self.sizes.untold):
+            self.enter(asked)
+            self.seating.wait(asked.number)
+        self.asker.hold(self.seating.ahead())
 
     def take(self, slot: int, reports: Sequence[Report]) -> Ended:
         """Keeps, judges and stores what a slot reported; says which members it must let go."""
@@ -156,10 +162,21 @@ class Driver(Keeper):
             self.seating.wait(number)
 
     def look_around(self) -> None:
-        """Hears of other drivers, every few seconds, and takes over what they left."""
+        """Hears of other drivers, every few seconds; takes over what they leave, and shares."""
         waiting = len(self.seating.waiting) + len(self.seating.seeds)
         here = waiting + sum(map(len, [*self.running.values(), *self.moving.values()]))
-        self.poll(0 if self.out_of_time else self.sizes.untold - here, idle=here == 0)
+        over = self.out_of_time
+        idle = bool(self.seating.idle) and not waiting and not over and self.asker.exhausted
+        if self.poll(0 if over else self.sizes.untold - here, idle):
+            self._share()
+
+    def _share(self) -> None:
+        """Releases trials that would wait here while another driver is idle."""
+        if self.seating.idle or self.out_of_time or not (drivers := self.study.idle_drivers):
+            return
+        self._receive()
+        if given := self.seating.give(drivers):
+            self.study.release(given)
 
     def _let_go(self, slot: int) -> list[int]:
         """Takes members out that another driver has taken over, as this one slept."""

@@ -1,6 +1,7 @@
 """The end of a search: tables, the winner, and what there is to say of them."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -9,15 +10,40 @@ from rich.text import Text
 from analysis.load import Run, load_run
 from search import provenance
 from search.folder import RunFolder
-from search.lock import forget_others
+from search.lock import dead_drivers, forget_others
 from search.plan import Plan
 from search.results import Results
-from search.study import SearchStudy
+from search.study import Parting, SearchStudy
 from search.summary import summary
 from search.winner import export_best, on_continuation, say_continuation
 from search.workers import clear_marks
 from trainable.baselines import Baseline
 from trainable.place import Place
+
+LOOK_S = 0.5  # between two looks whether the tables are written
+
+
+def part(
+    study: SearchStudy, folder: RunFolder, console: Console, hasty: Callable[[], bool]
+) -> Parting:
+    """Stops driving; of a search that is over, not before a driver has written the tables.
+
+    Who would write them may have died: then it is on those who wait here.
+
+    Args:
+        study: every trial.
+        folder: of the run.
+        console: to print to.
+        hasty: whether the person waits for the end.
+    """
+    parting = study.leave(dead_drivers(folder.path))
+    if parting.over and parting.others and not hasty():
+        names = " and ".join(parting.others)
+        console.print(Text(f"Nothing is left to train; waits for {names} to end."))
+    while parting.over and parting.others and not hasty():
+        time.sleep(LOOK_S)
+        parting = study.leave(dead_drivers(folder.path))
+    return parting
 
 
 def finish(
@@ -60,15 +86,19 @@ def finish(
         found_too = {} if found is None else {"continuation": found}
         folder.write_json("run.json", done.run | {"best": number} | found_too)
         done = load_run(folder.path)
+    if resume is None:
+        study.written()
     console.print(summary(done, plan.epochs, resume, console.width))
     if found is not None:
         console.print(say_continuation(found))
     return done
 
 
-def going_on(others: Sequence[str], resume: str | None) -> Text:
-    """Returns what a driver says that ends before others do."""
-    words = f"{' and '.join(others)} goes on, and writes the tables in the end."
+def going_on(parting: Parting, folder: RunFolder, resume: str | None) -> Text:
+    """Returns what a driver says that does not write the tables."""
+    if parting.written:
+        return Text(f"Ended; another driver has written the tables of {folder.path}.")
+    words = f"{' and '.join(parting.others)} goes on, and writes the tables in the end."
     if resume is not None:
         words += f" To drive here again: {resume}"
     return Text(words)

@@ -74,25 +74,31 @@ class Keeper:
         self._due |= self._complete()
         self.add_seeds()
 
-    def poll(self, room: int, idle: bool) -> None:
+    def poll(self, room: int, idle: bool) -> bool:
         """Hears what other drivers do, every few seconds, and takes over what nobody trains.
 
         Args:
             room: how many more trials this driver can have in flight.
-            idle: whether it has none.
+            idle: whether a slot of it has nobody to train, and nobody will come by himself.
+
+        Returns:
+            Whether the time had come.
         """
         if not self.study.shared or time.monotonic() < self._poll_at:
-            return
+            return False
         self.study.refresh()
         self.hear(self.results.others())
-        taken = self.study.claim(room)
-        self.hear([])
+        taken = self.study.claim(room, idle)
+        # Who released a trial may have reported it since the last look.
+        self.hear(self.results.others() if taken else [])
         for number in taken:
             self._take_up(number)
-        if taken or (idle and not self.study.elsewhere):  # whoever finished them may be gone
-            self._due |= self._complete()
+        if taken:
+            self.settle()
         self.add_seeds()
+        self.study.say_idle(idle and not self.seating.somebody_waits)
         self._poll_at = time.monotonic() + POLL_S
+        return True
 
     def hear(self, batches: Sequence[Sequence[Report]]) -> None:
         """Takes in batches of other drivers' reports, in the order of their arrival."""
@@ -131,6 +137,12 @@ class Keeper:
         self._count(number, reason)
         if state == "COMPLETE" and course.asked.kind in SEARCHED:
             self._due.add(number)
+
+    def settle(self) -> None:
+        """Adds seeds that another driver has not: it may have died after it ended their trial."""
+        if self.study.shared:
+            self._due |= self._complete()
+            self.add_seeds()
 
     def add_seeds(self) -> None:
         """Adds the seeds that finished configurations still lack."""

@@ -150,6 +150,7 @@ class Results:
                 a reason.
             UserError: a file is damaged or cannot be written; what was kept stays.
         """
+        self._log.forget(self._folder.path / "epochs.parquet")
         epochs = self._all_epochs()
         slices = shards.slices(epochs)
         if strange := sorted(slices.keys() - {row.number for row in rows}):
@@ -162,10 +163,8 @@ class Results:
         self._write_long(rows, baselines, records)
         self._folder.write_table("epochs.parquet", epochs)
         self._folder.write_parquet("trials.parquet", frame)
-        counted = {
-            "counts": tables.counts(rows),
-            "seconds_by_reason": tables.seconds_by_reason(records),
-        }
+        seconds = tables.seconds_by_reason(records)
+        counted = {"counts": tables.counts(rows), "seconds_by_reason": seconds}
         self._folder.write_json("run.json", dict(run) | counted)
         if all(row.state != "RUNNING" for row in rows):
             self._log.remove()

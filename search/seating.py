@@ -112,6 +112,21 @@ class Seating:
         youngest = sorted(members, key=lambda number: (self.courses[number].epochs, -number))
         return youngest[:over]
 
+    def give(self, others: int) -> list[int]:
+        """Takes out the share of so many others of who waits, but none that lost a worker here.
+
+        How often that happened is known only here.
+        """
+        waiting = len(self.waiting) + len(self.seeds)
+        share = math.ceil(waiting * others / (1 + others))
+
+        def may(asked: Asked) -> bool:
+            return self.courses[asked.number].losses == 0
+
+        given = self.waiting.give(share, may)
+        given += self.seeds.give(share - len(given), may)
+        return [asked.number for asked in given]
+
     def _begun(self, number: int) -> bool:
         return self.courses[number].epochs > 0
 

@@ -5,6 +5,7 @@ next one; so all of them judge the same reports in the same order.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from search import shards
@@ -49,14 +50,23 @@ class ShardLog:
         self._enter(path)
         return path
 
+    def forget(self, table: Path) -> None:
+        """Forgets the shards that another driver removed, since a table holds what they held."""
+        if self._driver is None or not table.exists():
+            return
+        if gone := {number for number, path in self.paths.items() if not path.exists()}:
+            for number in gone.intersection(shards.read(table, ["batch"])["batch"].to_pylist()):
+                del self.paths[number]
+
     def remove(self) -> None:
         """Removes all shards: there are tables of them."""
         for path in self.paths.values():  # oldest first: what is left is the end of the story
-            path.unlink()
+            path.unlink(missing_ok=True)
         self.paths.clear()
         self._tidy()
-        if self._path.is_dir() and not any(self._path.iterdir()):
-            self._path.rmdir()
+        with suppress(FileNotFoundError):  # another driver does the same
+            if not any(self._path.iterdir()):
+                self._path.rmdir()
 
     def _enter(self, path: Path) -> None:
         self.paths[self.next] = path
@@ -67,4 +77,4 @@ class ShardLog:
 
     def _tidy(self) -> None:
         for path in self._path.glob(".*.tmp"):  # a kill in the middle of a write
-            path.unlink()
+            path.unlink(missing_ok=True)

@@ -14,18 +14,21 @@ from typing import Any
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 
+from search import presence
 from search.database import Database
 from search.leases import Lease, Leases
 from search.ledger import Live
 from search.presence import Presence
 from search.sampler import SpaceFunction
-from search.study import SearchStudy
+from search.study import Parting, SearchStudy
 from search.trials import OWNER, Asked, NothingLeftError, TrialRow, row_of
 from trainable.errors import UserError
 
 TURN_S = 20.0  # a turn of a driver that dies in it
 LOOK_S = 0.05  # between two looks whether it is our turn
-TURN, CLOSING, DRIVER = "turn", "closing", "driver:"
+TURN, CLOSING, CLOSED = "turn", "closing", "closed"
+DRIVER, IDLE = "driver:", "idle:"
+NOBODY = ""  # has what was released, and the note that the tables are written
 
 
 class SharedStudy(SearchStudy):
@@ -35,7 +38,7 @@ class SharedStudy(SearchStudy):
 
     def __init__(self, storage: BaseStorage, study_id: int, settings: Mapping[str, Any]) -> None:
         assert isinstance(storage, Database)
-        self._most = 0
+        self._most, self._idle = 0, False
         self._leases = Leases(storage, study_id)
         self._presence = Presence(self._leases)
         self._turns = threading.Lock()
@@ -45,8 +48,7 @@ class SharedStudy(SearchStudy):
     def join(self, most: int, driver: str, who: str, gone: Sequence[str] = ()) -> None:
         """Begins to drive, as `SearchStudy.join` says."""
         self._most = most
-        for dead in gone:
-            self._leases.drop(dead)
+        self._forget(gone)
         self._presence.begin(driver, who)
         with self.turn():
             closing = self._leases.held().get(CLOSING)
@@ -56,16 +58,28 @@ class SharedStudy(SearchStudy):
                 )
             self._presence.take(DRIVER + driver)
             self._presence.renew()
+            self._leases.drop(NOBODY, CLOSED)
 
-    def leave(self) -> list[str]:
-        """Stops driving; returns who goes on. Where nobody does, nobody joins until `close`."""
+    def leave(self, gone: Sequence[str] = ()) -> Parting:
+        """Stops driving; where it is on this driver to write tables, nobody joins until `close`."""
+        self._forget(gone)
         with self.turn():
-            others = self._others()
-            if others:
+            held = self._leases.held()
+            others = self._others(held)
+            closing = held.get(CLOSING)
+            if closing is not None and closing.owner != self._presence.driver:
+                others[closing.owner] = closing
+            written = CLOSED in held
+            if others or written:
                 self._presence.drop(DRIVER + self._presence.driver)
             else:
                 self._presence.take(CLOSING)
-        return [lease.who for lease in others.values()]
+            over = not self._ledger.live
+        return Parting(tuple(lease.who for lease in others.values()), over, written)
+
+    def written(self) -> None:
+        """Notes that the tables are written, for as long as another driver may sleep."""
+        self._leases.take(CLOSED, NOBODY, self._presence.who, presence.LEASE_S)
 
     def close(self) -> None:
         """Gives up all leases: others may take over what this driver trained."""
@@ -92,10 +106,13 @@ class SharedStudy(SearchStudy):
             finally:
                 self._presence.drop(TURN)
 
-    def _others(self) -> dict[str, Lease]:
-        """Returns the drivers that are there besides this one, by name."""
-        held = self._leases.held().items()
-        there = {lease.owner: lease for name, lease in held if name.startswith(DRIVER)}
+    def _forget(self, gone: Sequence[str]) -> None:
+        for dead in gone:
+            self._leases.drop(dead)
+
+    def _others(self, held: Mapping[str, Lease], kind: str = DRIVER) -> dict[str, Lease]:
+        """Returns the leases of a kind that drivers besides this one hold, by driver."""
+        there = {lease.owner: lease for name, lease in held.items() if name.startswith(kind)}
         there.pop(self._presence.driver, None)
         return there
 
@@ -135,30 +152,57 @@ class SharedStudy(SearchStudy):
         with self._lock:
             return sum(live.searched for live in self._mine())
 
-    def claim(self, most: int) -> list[int]:
-        """Takes over up to so many trials of drivers that are gone; returns their numbers."""
-        if most <= 0 or not self._orphans():
+    def claim(self, most: int, idle: bool = False) -> list[int]:
+        """Takes over trials that nobody trains; returns their numbers."""
+        if most <= 0 or not self._orphans(idle):
             return []
+        me = self._presence.driver
         with self.turn():
-            taken = [number for number in self._orphans()[:most] if self._own(number)]
+            taken = [number for number in self._orphans(idle)[:most] if self._give(number, me)]
         return taken
+
+    def say_idle(self, idle: bool) -> None:
+        """Says whether this driver is idle; the database hears of it only when that changes."""
+        name = IDLE + self._presence.driver
+        if idle and not self._idle:
+            self._presence.take(name)
+        elif self._idle and not idle:
+            self._presence.drop(name)
+        self._idle = idle
+
+    @property
+    def idle_drivers(self) -> int:
+        """How many other drivers are idle; 0 while something is released for them."""
+        with self._lock:
+            if any(live.owner == NOBODY for live in self._ledger.live.values()):
+                return 0
+        return len(self._others(self._leases.held(), IDLE))
+
+    def release(self, numbers: Sequence[int]) -> None:
+        """Gives up trials that nobody here trains; in our turn, as they are claimed."""
+        with self.turn():
+            for number in numbers:
+                if self.holds(number):
+                    self._give(number, NOBODY)
 
     def _mine(self) -> list[Live]:
         return [x for x in self._ledger.live.values() if x.owner == self._presence.driver]
 
-    def _orphans(self) -> list[int]:
-        there = {self._presence.driver, *self._others()}
+    def _orphans(self, idle: bool) -> list[int]:
+        there = {self._presence.driver, *self._others(self._leases.held())}
+        if not idle:
+            there.add(NOBODY)
         with self._lock:
             return sorted(n for n, live in self._ledger.live.items() if live.owner not in there)
 
-    def _own(self, number: int) -> bool:
+    def _give(self, number: int, owner: str) -> bool:
         with self._lock:
             live = self._ledger.live[number]
             try:
-                self._storage.set_trial_user_attr(live.trial_id, OWNER, self._presence.driver)
+                self._storage.set_trial_user_attr(live.trial_id, OWNER, owner)
             except UpdateFinishedTrialError:  # its driver only slept
                 return False
-            live.owner = self._presence.driver
+            live.owner = owner
             return True
 
     def ask(self, space: SpaceFunction) -> Asked:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 from optuna.exceptions import DuplicatedStudyError
@@ -15,7 +16,22 @@ from search.storage import Storage, name_of, open_storage
 from search.trials import SEARCHED, Asked, TrialRow, plain
 from trainable.errors import UserError, unknown
 
-__all__ = ["SEARCHED", "Asked", "SearchStudy", "TrialRow"]
+__all__ = ["SEARCHED", "Asked", "Parting", "SearchStudy", "TrialRow"]
+
+
+@dataclass(frozen=True)
+class Parting:
+    """How a search stands as a driver stops driving it.
+
+    Attributes:
+        others: drivers that go on, in words.
+        over: whether no trial is in flight.
+        written: whether another driver has just written the tables.
+    """
+
+    others: tuple[str, ...] = ()
+    over: bool = True
+    written: bool = False
 
 
 class SearchStudy(Record):
@@ -149,17 +165,45 @@ class SearchStudy(Record):
         """Returns the trials that others have asked or ended since the last call, as read last."""
         return []
 
-    def claim(self, most: int) -> list[int]:
-        """Takes over up to so many trials of drivers that are gone; returns their numbers."""
+    def claim(self, most: int, idle: bool = False) -> list[int]:
+        """Takes over trials that nobody trains.
+
+        Args:
+            most: as many at most.
+            idle: whether to take what others released, too, beside what drivers left that are gone.
+
+        Returns:
+            Their numbers.
+        """
         return []
+
+    def say_idle(self, idle: bool) -> None:
+        """Says to the other drivers whether this one would train what waits elsewhere."""
+
+    @property
+    def idle_drivers(self) -> int:
+        """How many other drivers are idle; 0 while something is released for them."""
+        return 0
+
+    def release(self, numbers: Sequence[int]) -> None:
+        """Gives up trials of ours that wait, for drivers that are idle."""
 
     def holds(self, number: int) -> bool:
         """Says whether a trial in flight is ours."""
         return True
 
-    def leave(self) -> list[str]:
-        """Stops driving; returns who goes on."""
-        return []
+    def leave(self, gone: Sequence[str] = ()) -> Parting:
+        """Stops driving, and says how the search stands; may be asked again.
+
+        Where nobody goes on and the tables are not written, it is on this driver to write them.
+
+        Args:
+            gone: drivers that are known to have died.
+        """
+        return Parting()
+
+    def written(self) -> None:
+        """Notes for the others that this driver has written the tables of the whole search."""
 
     def close(self) -> None:
         """Lets others finish the search."""

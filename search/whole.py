@@ -8,7 +8,7 @@ from analysis.load import Run
 from search import provenance
 from search.arguments import resume_command, storable
 from search.cluster import check_nodes, connect
-from search.finish import finish, going_on
+from search.finish import finish, going_on, part
 from search.head import Head
 from search.interrupt import Interrupts
 from search.overture import show_plan
@@ -91,8 +91,11 @@ def run_search(
             resume = None
             if interrupted is not None:
                 resume = resume_command(settings.run_name, settings.runs_dir, words)
-            if others := study.leave():
-                console.print(going_on(others, resume), soft_wrap=True)  # a command to copy
+            hurry = interrupted is not None
+            parting = part(study, folder, console, lambda: hurry or interrupts.asked is not None)
+            if parting.others or parting.written:
+                said = going_on(parting, folder, resume)
+                console.print(said, soft_wrap=True)  # a command to copy
                 if interrupted is not None:
                     raise interrupted
                 return None

@@ -79,6 +79,7 @@ def train_here(
         on_error(driver.lost(slot, "error", text), "error", text)
 
     while not driver.finished:
+        driver.look_around()
         on_tick()
         while (slot := driver.open()) is not None:
             crews[slot] = Crew(

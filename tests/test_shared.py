@@ -11,7 +11,7 @@ from search import presence
 from search.database import Database
 from search.leases import Leases
 from search.shared import SharedStudy
-from search.study import SearchStudy
+from search.study import Parting, SearchStudy
 from search.trials import NothingLeftError
 from tests.servers import Postgres
 from tests.sharing import Join, die
@@ -168,13 +168,68 @@ def test_one_that_slept_in_its_turn_gets_the_next_number(
 
 def test_the_last_one_closes_and_nobody_joins_meanwhile(join: Join) -> None:
     first, second = join(), join()
-    assert first.leave() == ["process 2 on here"]
-    first.close()
-    assert second.leave() == []
+    assert first.leave() == Parting(("process 2 on here",))
+    assert second.leave() == Parting()
     with pytest.raises(UserError, match=r"is being finished by process 2 on here; try again"):
         join()
+    assert first.leave() == Parting(("process 2 on here",))  # it is writing the tables
+    second.written()
     second.close()
-    join()
+    assert first.leave() == Parting(written=True)
+    third = join()  # for more trials
+    assert third.leave() == Parting()
+
+
+def test_who_waits_for_the_tables_writes_them_when_the_last_one_dies(join: Join) -> None:
+    first, second, third = join(), join(), join()
+    assert first.leave() == Parting(("process 2 on here", "process 3 on here"))
+    die(third)  # before it left
+    wait_until(lambda: second.leave() == Parting())
+    assert first.leave() == Parting(("process 2 on here",))
+    die(second)  # in the middle of the tables
+    wait_until(lambda: first.leave() == Parting())
+
+
+def test_a_search_that_is_not_over_is_not_waited_for(join: Join) -> None:
+    first, second = join(), join()
+    second.ask(space)
+    assert first.leave() == Parting(("process 2 on here",), over=False)
+    assert first.leave(gone=["d2"]) == Parting(over=False)
+
+
+def test_what_waits_goes_to_who_is_idle_and_to_nobody_else(join: Join) -> None:
+    first, second, third = join(), join(), join()
+    numbers = [first.ask(space).number for _ in range(4)]
+    second.refresh()
+    assert first.idle_drivers == 0
+    second.say_idle(True)
+    second.say_idle(True)
+    assert (first.idle_drivers, second.idle_drivers) == (1, 0)
+    first.finish(numbers[0], "PRUNED", "asha_rung")
+    first.release(numbers[:3])
+    assert first.untold == 1
+    assert first.idle_drivers == 0  # there is something for it
+    assert first.claim(9) == third.claim(9) == []
+    third.refresh()
+    assert third.claim(9) == []
+    second.refresh()
+    assert second.claim(9, idle=True) == numbers[1:3]
+    third.refresh()
+    assert third.claim(9, idle=True) == []
+    assert [study.holds(2) for study in (first, second, third)] == [False, True, False]
+    second.say_idle(False)
+    assert first.idle_drivers == 0
+
+
+def test_what_was_lost_in_sleep_cannot_be_released(join: Join) -> None:
+    first, second = join(), join()
+    number = first.ask(space).number
+    second.refresh()
+    die(first)
+    wait_until(lambda: second.claim(9) == [number])
+    first.release([number])
+    second.refresh()
+    assert second.holds(number)
 
 
 def test_what_is_known_to_be_dead_is_not_waited_for(

@@ -5,6 +5,7 @@ from itertools import cycle
 from pathlib import Path
 
 import pytest
+from pandas import DataFrame
 
 from search.driver import Driver
 from search.results import Results
@@ -74,12 +75,17 @@ def test_two_drivers_search_together(another: Another, tmp_path: Path) -> None:
     assert sum(row.kind == "search" for row in rows) == 14
     complete = [row.number for row in rows if row.state == "COMPLETE" and row.kind == "search"]
     assert sorted(row.parent or 0 for row in rows if row.kind == "seed") == complete
-    second.results.others()
-    second.results.finish(rows, [], {})
-    epochs = table(tmp_path / "run", "epochs")
+    tables = []
+    for driver in (second, first):  # the first one slept, and does not know
+        driver.results.others()
+        driver.results.finish(rows, [], {})
+        assert not (tmp_path / "run" / "shards").exists()
+        names = ("epochs", "trials", "returns", "predictions")
+        tables.append([table(tmp_path / "run", name) for name in names])
+    assert all(map(DataFrame.equals, *tables))
+    epochs = tables[0][0]
     assert not epochs.duplicated(["number", "epoch"]).any()
     assert set(epochs["number"]) == trained[0] | trained[1]
-    assert not (tmp_path / "run" / "shards").exists()
 
 
 def test_what_a_killed_driver_had_is_taken_over_and_ends_once(another: Another) -> None:
@@ -133,3 +139,59 @@ def test_seeds_are_added_once_whoever_does_it(another: Another) -> None:
     second._due.add(number)
     second.add_seeds()
     assert [row.parent for row in one.study.rows() if row.kind == "seed"] == [number] * 2
+
+
+def test_an_idle_driver_trains_what_waits_elsewhere(another: Another) -> None:
+    one, two = another(), another()
+    first = one.driver(14, seeds=1, members=3)
+    slot, training = filled(first)
+    first.take(slot, [report(n, 1) for n in training])
+    first.fill(slot)
+    assert (len(training), len(first.seating.waiting)) == (3, 11)
+    second = two.driver(14, seeds=1, members=3)
+    other, nobody = filled(second)
+    assert nobody == []
+    look(second)  # says that it is idle
+    look(first)
+    assert len(first.seating.waiting) == 5
+    look(first)  # again, before the other one looked
+    assert len(first.seating.waiting) == 5
+    look(second)
+    joined = [joining.number for joining in second.fill(other)]
+    assert len(joined) == 3
+    assert len(second.seating.waiting) == 3
+    look(first)
+    look(second)
+    assert len(first.seating.waiting) == 5  # nobody is idle
+    slots = ((first, slot), (second, other))
+    trained: list[int] = []
+    while not all(driver.finished for driver, _ in slots):
+        for driver, where in slots:
+            trained += step(driver, where)
+            look(driver)
+            driver.fill(where)
+    searched = [n for n in trained if n not in training]
+    assert sorted(set(searched)) == sorted(set(range(14)) - set(training))
+    assert first.reasons == second.reasons
+    assert all(state != "RUNNING" for state, _ in one.ends().values())
+    kept = [r for batch in Results(two.folder, SCORED).batches() for r in batch]
+    assert len({(r.number, r.epoch) for r in kept}) == len(kept) == len(trained) + len(training)
+
+
+def test_seeds_of_a_driver_that_died_before_it_added_them_are_trained(
+    another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = another(), another()
+    first, second = one.driver(14, seeds=2), two.driver(14, seeds=2)
+    for driver, rig in ((second, two), (first, one)):
+        rig.asker.budget = 1
+        slot, members = filled(driver)
+        monkeypatch.setattr(driver, "add_seeds", lambda: None)
+        driver.take(slot, [report(n, 4, Stop("completed")) for n in members])
+        rig.asker.budget = 0
+    die(two.study)
+    monkeypatch.undo()
+    first.study.refresh()
+    assert not first.study.elsewhere
+    assert not first.finished
+    assert sorted(row.parent or 0 for row in one.study.rows() if row.kind == "seed") == [0, 1]
