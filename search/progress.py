@@ -27,7 +27,8 @@ class Snapshot:
         total: searched configurations asked for.
         reasons: how many of them ended, by stop reason.
         elapsed_s: seconds since this process began to search.
-        running: configurations in training.
+        running: configurations in training, of this driver.
+        elsewhere: trials that other drivers of the search have in flight.
         waiting: seeds of finalists that are still to be trained.
         done_before: of those that ended, how many had when this process began (a resumed run).
         best: highest annual Sharpe ratio so far; None before there is one.
@@ -44,6 +45,7 @@ class Snapshot:
     reasons: Mapping[str, int] = field(default_factory=dict)
     elapsed_s: float = 0.0
     running: int = 0
+    elsewhere: int = 0
     waiting: int = 0
     done_before: int = 0
     best: float | None = None
@@ -181,8 +183,9 @@ def _pace(snapshot: Snapshot) -> str:
 
 
 def _running(snapshot: Snapshot) -> str:
+    elsewhere = f" here, {snapshot.elsewhere} elsewhere" if snapshot.elsewhere else ""
     seeds = f", {snapshot.waiting} seeds of finalists to go" if snapshot.waiting else ""
-    return f"{snapshot.running}{seeds}"
+    return f"{snapshot.running}{elsewhere}{seeds}"
 
 
 def _reasons(reasons: Mapping[str, int]) -> Text:

@@ -39,6 +39,7 @@ class SharedStudy(SearchStudy):
     def __init__(self, storage: BaseStorage, study_id: int, settings: Mapping[str, Any]) -> None:
         assert isinstance(storage, Database)
         self._most, self._idle = 0, False
+        self._database = storage
         self._leases = Leases(storage, study_id)
         self._presence = Presence(self._leases)
         self._turns = threading.Lock()
@@ -82,14 +83,16 @@ class SharedStudy(SearchStudy):
         self._leases.take(CLOSED, NOBODY, self._presence.who, presence.LEASE_S)
 
     def close(self) -> None:
-        """Gives up all leases: others may take over what this driver trained."""
+        """Gives up all leases, and the connections: others may take over what was trained here."""
         self._presence.end()
+        self._database.engine.dispose()
 
     def remove(self) -> None:
         """Deletes the study, and its leases."""
         self._presence.end()
         super().remove()
         self._leases.clear()
+        self._database.engine.dispose()
 
     @contextmanager
     def turn(self) -> Iterator[None]:

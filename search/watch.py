@@ -106,6 +106,7 @@ class Watch:
             elapsed_s=time.monotonic() - self.begun,
             running=running,
             waiting=len(driver.seating.seeds),
+            elsewhere=driver.study.elsewhere,
             done_before=self.done_before,
             best=best[0] if best else None,
             best_number=best[1] if best else None,

@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 
 from search import presence
-from search.database import Database
 from search.shared import SharedStudy
 from search.study import SearchStudy
 from tests.servers import Postgres
@@ -37,8 +36,6 @@ def joining(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Join]
     finally:
         for study in drivers:
             study.close()
-            assert isinstance(study._storage, Database)
-            study._storage.engine.dispose()
 
 
 def die(study: SearchStudy) -> None:

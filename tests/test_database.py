@@ -4,19 +4,30 @@ import json
 import signal
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import psycopg
 import pytest
 
+from search import keeper, presence
+from search.driver import Driver
+from search.progress import Progress, Snapshot
 from search.run import main
+from search.shared import SharedStudy
+from search.watch import Watch
+from tests.here import train_here, without_ray
 from tests.searches import MARKET, Search, check_whole, contents, run, started, table, write_space
 from tests.servers import Postgres
+from tests.sharing import die
 from trainable.errors import UserError
 
 SLOW = (
     "steps_per_epoch=800", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
     "max_concurrent=1", "dashboard=false",
 )  # fmt: skip
+QUICK = ("steps_per_epoch=20", "epochs=2", "rungs=1,2", "finalist_seeds=2",
+         "fix.schedule/warmup_steps=5")  # fmt: skip
 # As `-m search.run`, but who is killed is missed sooner.
 SOON = ("-c", "from search import presence; presence.LEASE_S, presence.RENEW_S = 8.0, 1.0; "
         "import runpy; runpy.run_module('search.run', run_name='__main__')")  # fmt: skip
@@ -114,6 +125,50 @@ def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
     seeds = table(folder, "trials").query("kind == 'seed'")
     assert not seeds.duplicated("parent").any()
     assert set(seeds["parent"]) == set(rows.query("state == 'COMPLETE'")["number"])
+
+
+def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
+    tmp_path: Path,
+    server: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(presence, "LEASE_S", 1.5)
+    monkeypatch.setattr(presence, "RENEW_S", 0.1)
+    monkeypatch.setattr(keeper, "POLL_S", 0.1)
+    monkeypatch.setattr(Watch, "tick", Watch.show)
+    write_space(tmp_path)
+    others: list[SharedStudy] = []
+    seen: list[Snapshot] = []
+
+    def begin(driver: Driver, *rest: Any) -> None:
+        for name in ("d2", "d3"):
+            others.append(SharedStudy.open(server.url, "one"))
+            others[-1].join(9, name, f"process {name} on there")
+        others[0].ask(driver.asker._space)  # the ninth
+        driver.study.refresh()
+        train_here(driver, *rest)
+
+    def update(self: Progress, snapshot: Snapshot) -> None:
+        seen.append(snapshot)
+        if len(seen) == 3:
+            die(others[0])  # the other one is there to the end, or seems to be
+
+    monkeypatch.setattr(Progress, "update", update)
+    monkeypatch.setattr("search.finish.time", SimpleNamespace(sleep=lambda s: die(others[1])))
+    words = ["space=tiny.py", "name=one", "trials=8", f"storage={server.url}", *QUICK]
+    with without_ray():
+        monkeypatch.setattr("search.whole.tune_cohorts", begin)
+        assert main([*MARKET, *words]) == 0
+    for study in others:
+        study.close()
+    check_whole(tmp_path / "runs" / "one", searched=9)
+    assert max(snapshot.elsewhere for snapshot in seen) == 1
+    assert (seen[-1].elsewhere, seen[-1].done) == (0, 9)
+    out = capsys.readouterr().out
+    assert "Nothing is left to train; waits for process d3 on there to end." in out
+    assert "9 configurations tried" in out
 
 
 def running(server: Postgres, study: str) -> Counter[str]:

@@ -27,7 +27,7 @@ EMPTY = Snapshot(name="x", total=64)
 ODD = [
     FULL,
     EMPTY,
-    replace(FULL, total=1, best=-0.2, luck=0.0),
+    replace(FULL, total=1, best=-0.2, luck=0.0, elsewhere=3),
     replace(FULL, total=10, done_before=40),  # more ended than were asked for
     replace(FULL, name="[red]not markup[/] " * 9, dashboard="http://" + "x" * 200),
     replace(FULL, total=0, reasons={}, periods=0, best_number=None),
@@ -63,6 +63,8 @@ def test_the_line_says_it_too():
         "best 0.92 (trial 17); 64 useless trials on 1,247 days would reach 1.07 | "
         "480 trials/h, about 3 min left"
     )
+    shared = lines(replace(FULL, elsewhere=12))
+    assert "| running 16 here, 12 elsewhere, 4 seeds of finalists to go |" in shared
     assert lines(EMPTY) == "0/64 trials | running 0 | best none yet | 0 s so far"
 
 
