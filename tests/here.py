@@ -17,7 +17,7 @@ from search.run import main
 from search.starts import Starts
 from search.tuning import Interrupted
 from search.watch import Watch
-from search.workers import Workers
+from search.workers import Workers, check_reached
 from trainable.commands import status_of
 from trainable.crew import Crew
 from trainable.data.dataset import Dataset
@@ -74,6 +74,7 @@ def train_here(
 
     def failed(slot: int) -> None:
         text = traceback.format_exc()
+        check_reached(text)
         starts.failed(False, text)
         del crews[slot]
         on_error(driver.lost(slot, "error", text), "error", text)

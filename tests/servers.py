@@ -33,11 +33,22 @@ SIGNED = (  # nobody checks it yet
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """An S3-compatible server, the one key that it knows, and that key's secret."""
+    """An S3-compatible server, the one key that it knows, that key's secret, and its process."""
 
     port: int
     key: str
     secret: str
+    pid: int | None = None
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Lets the server answer nobody when the block begins; with its end it is back."""
+        assert self.pid is not None
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def url(self, path: str, secret: str | None = None, create: bool = True) -> str:
         """Returns the URL of a bucket and folder."""
@@ -66,7 +77,7 @@ def object_store() -> Iterator[ObjectStore]:
         _iam(port, "PutUserPolicy", {**user, **policy})
         made = _iam(port, "CreateAccessKey", user)
         key, secret = (_within(made, tag) for tag in ("AccessKeyId", "SecretAccessKey"))
-        yield ObjectStore(port, key, secret)
+        yield ObjectStore(port, key, secret, process.pid)
     finally:
         process.kill()
         process.wait()

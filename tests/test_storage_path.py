@@ -5,12 +5,15 @@ import signal
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from search.run import main
+from search.watch import Watch
 from search.workers import check_reached, reaching
+from tests.here import search_here
 from tests.searches import MARKET, check_whole, contents, run, started, table, write_space
 from tests.servers import ObjectStore, free_port, object_store
 from trainable import predict
@@ -127,6 +130,39 @@ def test_a_search_that_never_began_leaves_nothing_in_the_store(
     assert main([*words, f"storage_path={shared}"]) == 0
     assert contents(tmp_path) == ["shared"]
     assert contents(shared) == []
+
+
+def test_a_search_whose_store_goes_away_midway_goes_on_when_it_is_back(
+    tmp_path: Path,
+    store: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("CONNECT_S", 0.5), ("ANSWER_S", 1.0), ("TRIES", 2)):
+        monkeypatch.setattr(f"trainable.place.{name}", value)
+    write_space(tmp_path)
+    folder = tmp_path / "runs" / "away"
+    where = f"storage_path={store.url('bucket/away')}"
+    words = [*MARKET, "space=tiny.py", "trials=5", "rungs=1,4", "finalist_seeds=1", "cohort=3"]
+    with ExitStack() as away:
+
+        def tick(self: Watch) -> None:
+            if len(list(folder.glob("shards/*.parquet"))) >= 2:
+                away.enter_context(store.silent())
+                monkeypatch.setattr(Watch, "tick", lambda self: None)
+
+        monkeypatch.setattr(Watch, "tick", tick)
+        assert search_here(*words, "checkpoint_steps=8", "name=away", where) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    assert "storage_path does not answer" in said
+    assert "what was reported is kept: go on with resume=true" in said
+    assert store.secret not in said
+    assert len(list(folder.glob("shards/*.parquet"))) >= 2
+    assert search_here("name=away", "resume=true", where) == 0
+    rows = check_whole(folder, searched=5)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
 
 
 def test_a_store_that_goes_away_ends_the_search_and_no_trial(store: ObjectStore) -> None:
