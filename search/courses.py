@@ -24,6 +24,7 @@ class Course:
     val_loss: float | None = None
     sharpe: float | None = None
     losses: int = 0
+    lost_alone: int = 0
     lost_at: tuple[int, str | None] | None = None
 
     def count(self, report: Report) -> None:
@@ -35,15 +36,17 @@ class Course:
         if loss is not None and (self.val_loss is None or loss < self.val_loss):
             self.val_loss, self.sharpe = loss, report.values.get("sharpe")
 
-    def lose(self, known: tuple[int, str | None]) -> int:
-        """Counts a loss of its worker; returns how many there were without any progress between.
+    def lose(self, known: tuple[int, str | None], alone: bool) -> None:
+        """Counts a loss of its worker; `losses` are those without any progress between.
 
         Args:
             known: its last epoch and its newest checkpoint.
+            alone: nobody else was lost with it.
         """
-        self.losses = self.losses + 1 if known == self.lost_at else 1
-        self.lost_at = known
-        return self.losses
+        if known != self.lost_at:
+            self.losses, self.lost_alone, self.lost_at = 0, 0, known
+        self.losses += 1
+        self.lost_alone += alone
 
     def facts(self, stop_epoch: int, n_parameters: int) -> dict[str, Any]:
         """Returns what the study keeps of a trial that ended."""

@@ -21,7 +21,7 @@ from trainable.config import TrialConfig
 from trainable.joining import Joining
 from trainable.report import Report
 
-RETRIES = 2  # of a trial whose worker was lost with neither report nor checkpoint since the last
+RETRIES = 2  # of workers lost with neither report nor checkpoint between; then of each one alone
 LATE = Verdict("prune", "time_budget")
 
 
@@ -208,14 +208,18 @@ class Driver(Keeper):
         """Takes back the members of a worker that failed; returns the numbers that failed for good.
 
         A lost worker's go on from their checkpoints elsewhere. After an error, and when workers
-        are lost again and again, they are tried half by half, until the culprit is alone and fails.
+        are lost again and again, they are tried half by half, until the culprit is alone and fails;
+        of lost workers only if it is lost alone again and again, since machines go at any time.
         """
         self.moved(slot)
         numbers = [number for number in self.seating.close(slot) if self.study.holds(number)]
-        ends = {n: (self.results.last_epoch(n), self.saved(n)) for n in numbers}
-        times = {n: self.courses[n].lose(end) for n, end in ends.items()}
-        suspects = [n for n in numbers if reason != "worker_lost" or times[n] > RETRIES]
-        if len(numbers) == len(suspects) == 1:
+        lost = {n: self.courses[n] for n in numbers}
+        for number, course in lost.items():
+            known = self.results.last_epoch(number), self.saved(number)
+            course.lose(known, alone=len(numbers) == 1)
+        raised = reason != "worker_lost"
+        suspects = [n for n, course in lost.items() if raised or course.losses > RETRIES]
+        if len(numbers) == 1 and (raised or lost[numbers[0]].lost_alone > RETRIES):
             last = text.strip().splitlines()[-1] if text.strip() else reason
             self.finish(numbers[0], "FAIL", reason, {"error": last[:500]})
             return numbers

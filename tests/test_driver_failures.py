@@ -107,7 +107,13 @@ def test_members_of_a_lost_worker_go_on_until_they_are_lost_again_and_again(rig:
         assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == []
     slot, numbers = filled(driver)
     assert numbers == [0]  # three times at the same epoch: alone
-    assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == [0]
+    assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == []
     slot, numbers = filled(driver)
+    assert numbers == [1]
     driver.take(slot, [report(1, 4, Stop("completed"))])
+    assert [joining.number for joining in driver.fill(slot)] == [0]
+    assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == []
+    slot, numbers = filled(driver)
+    assert numbers == [0]
+    assert driver.lost(slot, "worker_lost", "ActorDiedError: gone") == [0]  # three times alone
     assert rig.ends() == {0: ("FAIL", "worker_lost"), 1: ("COMPLETE", "completed")}
