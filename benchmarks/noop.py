@@ -137,7 +137,8 @@ class NoopTrial(tune.Trainable):
         """Returns the reports up to the next rung."""
         if not self.crew.epochs:
             time.sleep(IDLE_S)
-        return {"reports": self.crew.step(), METRIC: len(self.crew.epochs), "device": "cpu"}
+        reports = self.crew.step()
+        return {"reports": reports, METRIC: len(self.crew.epochs), "device": "cpu", "gpu": None}
 
     def exchange(
         self,

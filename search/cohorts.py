@@ -138,6 +138,10 @@ class Roster:
         self._slots[slot][key].add(number)
         return self._ids[slot, key]
 
+    def trains_alone(self, slot: int) -> bool:
+        """Says whether one of a slot's cohorts is a cohort of one."""
+        return any(key.single is not None for key in self._slots.get(slot, {}))
+
     def leave(self, slot: int, number: int) -> None:
         """Takes a member out of its slot."""
         for key, members in list(self._slots[slot].items()):
@@ -163,6 +167,7 @@ def places(
     here: Mapping[Key, int],
     elsewhere: Mapping[Key, int],
     members: int,
+    lone: bool = True,
 ) -> dict[Key, int]:
     """Returns how many of each waiting group a slot takes in.
 
@@ -177,6 +182,7 @@ def places(
         here: sizes of the slot's cohorts.
         elsewhere: sizes of the largest cohorts in other slots.
         members: of a full slot.
+        lone: whether a cohort of one may begin here, as far as others on its GPU are concerned.
     """
     groups = [key.suspects for key in waiting if key.suspects is not None]
     if groups and not here:
@@ -187,7 +193,7 @@ def places(
     free = members - sum(here.values())
     taken: dict[Key, int] = {}
     singles = [key for key in trusted if key.single is not None]
-    if singles and free > 0 and all(key.single is None for key in here):
+    if lone and singles and free > 0 and all(key.single is None for key in here):
         taken[singles[0]] = 1
         free -= 1
     shared = [key for key in trusted if key.single is None]

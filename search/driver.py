@@ -196,6 +196,10 @@ class Driver(Keeper):
             self.end(number, verdict)
         return False
 
+    def stands(self, slot: int, gpu: str) -> None:
+        """Notes of which GPU a slot's worker has a share."""
+        self.seating.gpus[slot] = gpu
+
     def closed(self, slot: int) -> None:
         """Notes that a worker is gone whose members have all ended."""
         self.seating.close(slot)

@@ -23,6 +23,7 @@ class Seating:
         waiting: searched trials. seeds: of finished configurations.
         roster: who trains where.
         idle: slots that asked for members in vain.
+        gpus: which GPU a slot has a share of; slots on one take turns with models that train alone.
         suspects: group of each number that may have broken its worker, until it trains on.
         most: members of one slot, after memory ran out in one.
     """
@@ -35,6 +36,7 @@ class Seating:
         self.waiting, self.seeds = Pool(), Pool()
         self.roster = Roster()
         self.idle: set[int] = set()
+        self.gpus: dict[int, str] = {}
         self.suspects: dict[int, int] = {}
         self.groups = 0
         self.most = sys.maxsize
@@ -65,6 +67,7 @@ class Seating:
     def close(self, slot: int) -> list[int]:
         """Closes a slot; returns who was still in it."""
         self.idle.discard(slot)
+        self.gpus.pop(slot, None)
         return self.roster.close(slot)
 
     def wait(self, number: int) -> None:
@@ -92,7 +95,8 @@ class Seating:
         if not keys or any(key.single is None for key in keys):
             return self.sizes.untold
         new = [key for key in waiting if key.single is not None and not self._begun(key.single)]
-        return max(0, self.sizes.slots - len(new))
+        places = len(set(self.gpus.values())) if self.gpus else self.sizes.slots
+        return max(0, places - len(new))
 
     def surplus(self, slot: int) -> list[int]:
         """Returns the members that a slot gives away, since another has none and nobody waits.
@@ -130,6 +134,11 @@ class Seating:
     def _begun(self, number: int) -> bool:
         return self.courses[number].epochs > 0
 
+    def _beside(self, slot: int) -> list[int]:
+        """Returns the other slots on the same GPU."""
+        gpu = self.gpus.get(slot)
+        return [s for s, g in self.gpus.items() if g == gpu and s != slot] if gpu else []
+
     def seat(self, slot: int) -> list[Asked]:
         """Returns the searched trials that a slot takes in."""
         return self._seat(slot, self.waiting, self.sizes.members)
@@ -149,7 +158,8 @@ class Seating:
             return []
         here, elsewhere = self.roster.here(slot), self.roster.elsewhere(slot)
         joining: list[Asked] = []
-        taken = places(pool.counts(), here, elsewhere, min(members, self.most))
+        lone = not any(map(self.roster.trains_alone, self._beside(slot)))
+        taken = places(pool.counts(), here, elsewhere, min(members, self.most), lone)
         for key, count in taken.items():
             for asked in pool.take(key, count):
                 self.courses[asked.number].cohort = self.roster.join(slot, key, asked.number)

@@ -146,11 +146,14 @@ class CohortScheduler(HeldLocally, FIFOScheduler):
         """Returns STOP when nothing is left to train, else CONTINUE after the exchange."""
         slot = trial.config["slot"]
         reports = result.pop("reports")
+        gpu = result.pop("gpu")
         if result.pop("device") == "cpu" and self.on_cpu is not None:
             self.on_cpu(result["hostname"])
             self.on_cpu = None
         with self.access() as driver:
             self.access.starts.well()
+            if gpu is not None:
+                driver.stands(slot, gpu)
             ended = driver.take(slot, reports)
             joining = driver.fill(slot)
             over = driver.finished

@@ -95,6 +95,7 @@ def test_cohorts_of_one_train_beside_others_one_in_a_slot() -> None:
     assert places({OTHER: 1, A: 3}, {LARGE: 1}, {}, 8) == {A: 3}
     assert places({OTHER: 1}, {A: 8}, {}, 8) == {}
     assert places({ONE: 1, OTHER: 1}, {A: 1}, {}, 8) == {OTHER: 1}
+    assert places({LARGE: 1, A: 3}, {}, {}, 8, lone=False) == {A: 3}
 
 
 @given(

@@ -76,6 +76,23 @@ def test_large_models_train_beside_small_ones(rig: Rig) -> None:
     assert rig.asker.held[-1] == 8
 
 
+def test_large_models_of_slots_on_one_gpu_take_turns(rig: Rig) -> None:
+    rig.large = True
+    driver = rig.driver(trials=6, seeds=1, slots=3, untold=6)
+    slots = [driver.open() for _ in range(3)]
+    for slot, gpu in zip(slots, ["a:0", "a:0", "b:0"], strict=True):
+        assert slot is not None
+        driver.stands(slot, gpu)
+    first, second, third = (slot for slot in slots if slot is not None)
+    assert [len(driver.fill(slot)) for slot in (first, second, third)] == [1, 0, 1]
+    (number,) = driver.running[first]
+    driver.take(first, [report(number, 1, Stop("nan_explosion"))])
+    assert [len(driver.fill(slot)) for slot in (second, first)] == [1, 0]
+    assert driver.lost(second, "worker_lost", "gone") == []
+    assert len(driver.fill(first)) == 1
+    assert rig.asker.held[-1] == 0  # enough wait for two GPUs
+
+
 def test_large_models_that_nobody_joins_go_on_unjudged(rig: Rig) -> None:
     rig.large = True
     driver = rig.driver(trials=2, seeds=1)

@@ -22,6 +22,7 @@ class Driver:
         self.finished = False
         self.taken: list[Report] = []
         self.out: list[int] = []
+        self.gpus: dict[int, str] = {}
 
     def open(self) -> int | None:
         return self.slots.pop() if self.slots else None
@@ -29,6 +30,9 @@ class Driver:
     def take(self, slot: int, reports: list[Report]) -> Ended:
         self.taken += reports
         return Ended([report.number for report in reports], [1])
+
+    def stands(self, slot: int, gpu: str) -> None:
+        self.gpus[slot] = gpu
 
     def moved(self, slot: int) -> None:
         self.out.append(slot)
@@ -68,6 +72,10 @@ def access(driver: Any) -> DriverAccess:
     return DriverAccess(driver)
 
 
+def result(reports: list[Report], gpu: str | None = None) -> dict[str, Any]:
+    return {"reports": reports, "device": "cpu", "gpu": gpu}
+
+
 def test_a_slot_opens_at_once_and_empty_so_that_its_worker_starts_while_tpe_asks() -> None:
     searcher = CohortSearcher(access(Driver()), {"threads": 1})
     assert searcher.suggest("a") == {"threads": 1, "slot": 1}
@@ -84,7 +92,7 @@ def test_who_ended_leaves_and_others_join_in_one_exchange() -> None:
     driver, controller = Driver(), Controller()
     reports = [Report(1, 4, 40, {}), Report(2, 2, 20, {}, stop=Stop("collapsed"))]
     scheduler = CohortScheduler(access(driver))
-    answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports, "device": "cpu"})  # pyright: ignore[reportArgumentType]
+    answer = scheduler.on_trial_result(controller, Slot(), result(reports))  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.CONTINUE
     assert driver.taken == reports
     joining = [Joining(3, {"optimizer/lr": 0.1}, 4)]
@@ -101,16 +109,17 @@ def test_the_last_exchange_comes_before_the_end() -> None:
     driver.fill = lambda slot: []
     scheduler = CohortScheduler(access(driver))
     reports = [Report(1, 4, 40, {})]
-    answer = scheduler.on_trial_result(controller, Slot(), {"reports": reports, "device": "cpu"})  # pyright: ignore[reportArgumentType]
+    last = result(reports, gpu="a:0")
+    answer = scheduler.on_trial_result(controller, Slot(), last)  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.STOP
+    assert driver.gpus == {1: "a:0"}
     assert controller.tasks == [("exchange", ([1], [1], [], []))]
 
 
 def test_a_worker_that_dies_in_an_exchange_is_a_failure_and_other_errors_end_the_search() -> None:
     """Tune forgets the step that was to come after, and would wait for this slot for ever."""
     held, controller, slot = access(Driver()), Controller(), Slot()
-    result = {"reports": [Report(1, 4, 40, {})], "device": "cpu"}
-    CohortScheduler(held).on_trial_result(controller, slot, result)  # pyright: ignore[reportArgumentType]
+    CohortScheduler(held).on_trial_result(controller, slot, result([Report(1, 4, 40, {})]))  # pyright: ignore[reportArgumentType]
     (on_error,) = controller.errors
     died = RayActorError()
     on_error(slot, died)

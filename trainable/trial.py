@@ -6,6 +6,7 @@ from pathlib import Path
 from socket import gethostname
 from typing import Any
 
+import ray
 import torch
 from ray import tune
 
@@ -47,7 +48,7 @@ class CohortTrial(tune.Trainable):
         assert dataset is not None
         assert place is not None
         torch.set_num_threads(max(1, int(config["threads"])))
-        self.dataset, self.place = dataset, place
+        self.dataset, self.place, self.gpu = dataset, place, _gpu()
         if not place.has(config["mark"]):
             raise NotSeenError(f"{gethostname()} does not see {place}")
         self._begin(config)
@@ -68,7 +69,8 @@ class CohortTrial(tune.Trainable):
             longest = min(LONGEST_STEP_S, self.watchdog.seconds / 2)
             reports = self.crew.step(time.monotonic() + longest)
         device = torch.device(self.crew.device).type
-        return {"reports": reports, METRIC: len(self.crew.live), "device": device}
+        live = len(self.crew.live)
+        return {"reports": reports, METRIC: live, "device": device, "gpu": self.gpu}
 
     def exchange(
         self,
@@ -104,3 +106,10 @@ class CohortTrial(tune.Trainable):
         self.crew = Crew(self.dataset, self.place, rungs, device, most, save_every)
         stacks = stacks_of(Path(config["signs"]), config["slot"])
         self.watchdog = Watchdog(stacks, config["patience_s"])
+
+
+def _gpu() -> str | None:
+    """Returns which GPU this worker has, or has a share of: its machine and number there."""
+    context = ray.get_runtime_context()
+    numbers = context.get_accelerator_ids()["GPU"]
+    return f"{context.get_node_id()}:{','.join(numbers)}" if numbers else None
