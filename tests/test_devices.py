@@ -44,6 +44,22 @@ def test_cohort_and_one_by_one_agree_to_1e_9(optimizer: str, loss: str, device: 
 
 
 @each_device
+def test_dropout_of_a_lone_model_draws_from_its_own_generator_and_goes_on(device: str) -> None:
+    each = config(model__dropout=0.3)
+    whole = Training(tickets([each]), narrow(), "solo", device)
+    run_steps(whole, 20)
+    half = Training(tickets([each]), narrow(), "solo", device)
+    run_steps(half, 11)
+    torch.manual_seed(3)  # of all devices
+    other = Training(tickets([each]), narrow(), "solo", device)
+    run_steps(other, 0)
+    other.i = 11
+    other.engine.load(0, half.engine.state(0))
+    run_steps(other, 9)
+    assert torch.equal(final(other, 0), final(whole, 0))
+
+
+@each_device
 def test_an_explosion_stays_with_its_member(device: str) -> None:
     wild = config(
         optimizer__name="sgd", optimizer__lr=1e30, optimizer__clip=1e12, model__norm=False

@@ -12,6 +12,7 @@ from tests.trainings import best, config, finish, narrow, tickets, trained
 from trainable import checkpoint
 from trainable.config import TrialConfig
 from trainable.data.view import make_view
+from trainable.draws import go_on
 from trainable.dropout import Dropout
 from trainable.member import Ticket
 from trainable.order import BatchOrder
@@ -146,12 +147,12 @@ def test_a_large_network_goes_on_where_it_trains_otherwise(before: str, after: s
 
 def test_dropout_goes_on_from_another_devices_generator() -> None:
     """A CPU's generator cannot take a GPU's state, of 16 bytes."""
-    on_gpu = torch.zeros(16, dtype=torch.uint8)
     drawn = []
     for steps in (10, 10, 20):
         dropout = Dropout([8], torch.device("cpu"), torch.float32)
         dropout.admit([config(model__dropout=0.3)])
-        dropout.go_on(0, on_gpu, steps)
+        on_gpu = torch.full((16,), steps, dtype=torch.uint8)
+        go_on(dropout.draws[0], on_gpu)
         factors = dropout.factors(0, 4)
         assert factors is not None
         drawn.append(factors[0].clone())

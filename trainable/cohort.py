@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from trainable.config import TrialConfig
+from trainable.draws import go_on
 from trainable.dropout import Dropout
 from trainable.engine import StepResult, component, norms
 from trainable.errors import look_up
@@ -152,7 +153,7 @@ class CohortEngine:
         for i, slot in enumerate(self.slots):
             slot[rows] = state[f"slot.{i}"].to(self.device)
         self.skipped[member] = self.taken - int(state["applied"])
-        self.dropout.go_on(member, state["rng"], int(state["applied"]))
+        go_on(self.dropout.draws[member], state["rng"])
         for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
             good[rows] = tensor[rows]
         self.kept_applied[member] = int(state["applied"])

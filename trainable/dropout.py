@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from trainable.config import TrialConfig
+from trainable.draws import draws
 
 STEPS = 8  # whose dropout is drawn at once, at most; a power of two
 NUMBERS = 2**16  # drawn at once for one member, or those of a single step
@@ -49,8 +49,7 @@ class Dropout:
     def admit(self, configs: Sequence[TrialConfig]) -> None:
         """Takes further members in, behind those there; only before a plan's first step."""
         for config in configs:
-            draw = torch.Generator(device=self.device).manual_seed(config.train.seed)
-            self.draws.append(draw)
+            self.draws.append(draws(config.train.seed, self.device))
             share = round(config.model.dropout * LEVELS) / LEVELS
             self.shares.append(share)
             # Tensors: torch would make them of numbers, and convert those, each time.
@@ -67,15 +66,6 @@ class Dropout:
         if self.views:
             batch = self.views[0][0].shape[1]
             self._lay_out(self.block[:, rows], batch)
-
-    def go_on(self, member: int, state: Tensor, steps: int) -> None:
-        """Takes a generator's state back; another device's draws anew from the steps so far."""
-        draw = self.draws[member]
-        if state.numel() == draw.get_state().numel():
-            draw.set_state(state)
-        else:
-            entropy = np.random.SeedSequence((draw.initial_seed(), steps))
-            draw.manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
 
     def factors(self, i: int, batch: int) -> list[Tensor] | None:
         """Returns the factors of step i, [K, B, width] a layer; None when nobody drops anything.

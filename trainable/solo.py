@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from trainable.config import TrialConfig
+from trainable.draws import drawing, draws, go_on
 from trainable.engine import StepResult, component
 from trainable.errors import look_up
 from trainable.losses import LOSSES, mean_loss, training_delta
@@ -32,7 +33,7 @@ class SoloEngine:
         self.loss = look_up(LOSSES, config.loss.name, "loss")
         self.delta = torch.tensor([config.loss.delta], device=device, dtype=dtype)
         self.device = device
-        self.rng = torch.Generator().manual_seed(config.train.seed).get_state()
+        self.draw = draws(config.train.seed, device)
         self._lr = np.zeros((0, 1))
         self._kept = self._state()
 
@@ -50,10 +51,8 @@ class SoloEngine:
         for group in self.optimizer.param_groups:
             group["lr"] = float(self._lr[i, 0])
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.random.fork_rng(devices=[]):
-            torch.random.set_rng_state(self.rng)
+        with drawing(self.draw):
             prediction = self.model(x[0])
-            self.rng = torch.random.get_rng_state()
         kept = None if keep is None else keep[0]
         delta = training_delta(self.loss, prediction - y[0], kept, self.delta)
         loss = mean_loss(self.loss, prediction, y[0], kept, delta)
@@ -107,12 +106,12 @@ class SoloEngine:
 
     def state(self, member: int) -> dict[str, Tensor]:
         """Returns all that `load` needs to go on as if nothing had happened."""
-        return {**self._state(), "rng": self.rng.clone()}
+        return {**self._state(), "rng": self.draw.get_state()}
 
     def load(self, member: int, state: dict[str, Tensor]) -> None:
         """Takes back what `state` returned."""
         self._restore({name: tensor for name, tensor in state.items() if name != "rng"})
-        self.rng = state["rng"].clone()
+        go_on(self.draw, state["rng"])
         self.keep()
 
     def admit(self, configs: Sequence[TrialConfig]) -> None:
