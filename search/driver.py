@@ -91,8 +91,8 @@ class Driver(Keeper):
         return self.deadline is not None and time.monotonic() >= self.deadline
 
     def open(self) -> int | None:
-        """Opens a slot for a worker; None where all are open."""
-        if len(self.running) >= self.sizes.opened:
+        """Opens a slot for a worker; None where all are open, or the trials would not need it."""
+        if len(self.running) >= max(self.sizes.slots, min(self.sizes.opened, self._in_flight)):
             return None
         self._opened += 1
         self.roster.open(self._opened)
@@ -163,11 +163,10 @@ class Driver(Keeper):
 
     def look_around(self) -> None:
         """Hears of other drivers, every few seconds; takes over what they leave, and shares."""
-        waiting = len(self.seating.waiting) + len(self.seating.seeds)
-        here = waiting + sum(map(len, [*self.running.values(), *self.moving.values()]))
         over = self.out_of_time
-        idle = bool(self.seating.idle) and not waiting and not over and self.asker.exhausted
-        if self.poll(0 if over else self.sizes.untold - here, idle):
+        waits = self.seating.somebody_waits
+        idle = bool(self.seating.idle) and not waits and not over and self.asker.exhausted
+        if self.poll(0 if over else self.sizes.untold - self._in_flight, idle):
             self._share()
 
     def _share(self) -> None:
@@ -177,6 +176,12 @@ class Driver(Keeper):
         self._receive()
         if given := self.seating.give(drivers):
             self.study.release(given)
+
+    @property
+    def _in_flight(self) -> int:
+        """The trials that train here, or wait for it."""
+        waiting = len(self.seating.waiting) + len(self.seating.seeds)
+        return waiting + sum(map(len, [*self.running.values(), *self.moving.values()]))
 
     def _let_go(self, slot: int) -> list[int]:
         """Takes members out that another driver has taken over, as this one slept."""

@@ -90,7 +90,7 @@ def open_session(
         places = slots(settings.cpus_per_trial, gpus, settings.max_concurrent)
         wanted = 0
         if settings.address is not None:  # more machines may come, where somebody waits for them
-            wanted = settings.max_concurrent or places + 1
+            wanted = settings.max_concurrent or 2 * places
         return sizes(settings.trials, places, settings.cohort_size, wanted)
 
     size = size_now()

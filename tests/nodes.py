@@ -1,5 +1,6 @@
 """Ray clusters as a person starts them, on this machine: nodes of their own, gone with the test."""
 
+import json
 import os
 import shutil
 import signal
@@ -12,12 +13,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from tests.searches import descendants
 
 TOKEN = "0123456789abcdef" * 4
 RAY = (sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats")
-MEMORY = str(80 * 1024**2)  # of a node's object store; Ray's least is 75 MiB
+MEMORY = 80 * 1024**2  # of a node's object store; Ray's least is 75 MiB
+GROWING = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
 
 
 @dataclass
@@ -74,12 +78,29 @@ class Nodes:
 
 @contextmanager
 def cluster(
-    *flags: str, token: str | None = TOKEN, dashboard: bool = False, host: str = "127.0.0.1"
+    *flags: str,
+    token: str | None = TOKEN,
+    dashboard: bool = False,
+    host: str = "127.0.0.1",
+    grows: Mapping[str, float] = MappingProxyType({}),
 ) -> Iterator[Nodes]:
-    """A head that trains nothing, with or without a token; in the end nothing of it is left."""
+    """A head that trains nothing, with or without a token; in the end nothing of it is left.
+
+    Args:
+        flags: more of the head's.
+        token: that it asks for.
+        dashboard: whether it has one.
+        host: where it listens.
+        grows: resources of a machine that Ray's autoscaler adds when it is asked for; none: no.
+    """
     folder = Path(tempfile.mkdtemp(prefix="n", dir="/tmp"))  # short: sockets have long names
     port = free_port()
-    nodes = Nodes(f"{host}:{port}", folder, environment(folder, token))
+    address = f"{host}:{port}"
+    nodes = Nodes(address, folder, environment(folder, token))
+    if grows:
+        (folder / "grows.json").write_text(json.dumps(_autoscaling(address, grows)))
+        flags = (*flags, f"--autoscaling-config={folder / 'grows.json'}")
+        nodes.environment = {**nodes.environment, **GROWING}
     try:
         nodes.start(
             "--head",
@@ -104,6 +125,35 @@ def environment(folder: Path, token: str | None) -> dict[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("RAY_")}
     kept |= {"HOME": str(folder), "RAY_TMPDIR": str(folder), "TMPDIR": str(folder)}
     return kept if token is None else kept | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
+
+
+def _autoscaling(address: str, machine: Mapping[str, float]) -> dict[str, Any]:
+    """Returns what Ray's autoscaler needs to know of one more machine, another process here."""
+    quiet = ("use_node_id_as_ip", "disable_node_updaters", "disable_launch_config_check")
+    provider = {"type": "fake_multinode", "gcs_address": address} | dict.fromkeys(quiet, True)
+    head = {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0}
+    more = {"resources": {**machine, "object_store_memory": MEMORY}, "node_config": {}}
+    lists = (
+        "cluster_synced_files", "rsync_exclude", "rsync_filter", "initialization_commands",
+        "setup_commands", "head_setup_commands", "worker_setup_commands",
+        "head_start_ray_commands", "worker_start_ray_commands",
+    )  # fmt: skip
+    return {
+        "cluster_name": "test",
+        "max_workers": 1,
+        "upscaling_speed": 1.0,
+        "idle_timeout_minutes": 5,
+        "provider": provider,
+        "auth": {},
+        "available_node_types": {
+            "ray.head.default": head,
+            "more": {**more, "min_workers": 0, "max_workers": 1},
+        },
+        "head_node_type": "ray.head.default",
+        "file_mounts": {},
+        "file_mounts_sync_continuously": False,
+        **{name: [] for name in lists},
+    }
 
 
 def free_port() -> int:

@@ -76,7 +76,10 @@ def test_a_dashboard_that_listens_beyond_its_machine_is_refused(tmp_path: Path, 
 
 @pytest.mark.timeout(400)
 def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
-    """Two workers share a GPU that nodes pretend to have; the code travels, and nothing else."""
+    """The second is added by Ray's autoscaler; the code travels, and nothing else.
+
+    Two workers share a GPU that nodes pretend to have.
+    """
     write_space(tmp_path)
     (tmp_path / "runs" / "other").mkdir(parents=True)
     (tmp_path / "runs" / "other" / "big").write_bytes(b"x" * 1000)
@@ -85,17 +88,17 @@ def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
         *MARKET, "space=tiny.py", "name=a", "trials=16", "steps_per_epoch=20000", "epochs=6",
         "rungs=2,6", "finalist_seeds=1", "cpus_per_trial=0.5", "gpus_per_trial=0.5",
     )  # fmt: skip
-    with cluster(dashboard=True) as nodes:
+    with cluster(dashboard=True, grows={"CPU": 1, "GPU": 1}) as nodes:
         first = nodes.add(*gpu)
         env = environment(nodes.folder, TOKEN)
         with started(tmp_path, *words, f"address={nodes.address}", env=env) as search:
             search.until(lambda: len(workers(first.pid)) == 2, timeout_s=150)
             folder = tmp_path / "runs" / "a"
             search.until(lambda: len(list(folder.glob("shards/*.parquet"))) > 0)
-            second = nodes.add(*gpu)
-            search.until(lambda: len(workers(second.pid)) == 2, timeout_s=150)
-            search.until(lambda: all(map(trains, workers(second.pid))))
-            for pid in workers(first.pid) | workers(second.pid):  # which code they import first
+            head = nodes.processes[0].pid  # its autoscaler starts the other machine
+            search.until(lambda: len(workers(head)) == 2, timeout_s=150)
+            search.until(lambda: all(map(trains, workers(head))))
+            for pid in workers(first.pid) | workers(head):  # which code they import first
                 assert b"/py_modules_files/_ray_pkg_" in Path(f"/proc/{pid}/environ").read_bytes()
             search.send(signal.SIGINT)
             assert search.wait() == 130, search.err + search.out
