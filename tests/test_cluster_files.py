@@ -35,7 +35,8 @@ def test_nobody_gets_in(name: str) -> None:
 @each_file
 def test_machines_are_set_up_from_the_pinned_constraints_and_get_no_runs(name: str) -> None:
     made = content(name)
-    assert "deploy/install.sh .venv ." in made["setup_commands"][-1]
+    what = {"local": " .", "aws": ' ".[aws]"'}[made["provider"]["type"]]
+    assert made["setup_commands"][-1].endswith(f"sh deploy/install.sh .venv{what}")
     assert {"runs", ".venv", ".git"} <= set(made["rsync_exclude"])
 
 
