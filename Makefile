@@ -23,7 +23,7 @@ types: setup-dev
 	$(BIN)/pyright
 
 tests: setup-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.installed
 

@@ -56,7 +56,7 @@ def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: 
     assert json.loads((folder / "run.json").read_text())["interrupted"] is True
 
 
-@pytest.mark.timeout(300)  # four sessions
+@pytest.mark.timeout(500)  # four sessions
 def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +113,7 @@ def test_worker_killed_in_the_middle(tmp_path: Path) -> None:
     assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}  # tried again, and done
 
 
+@pytest.mark.timeout(300)  # two sessions
 def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path) -> None:
     """A checkpoint on a file system that does not answer, played by a pipe that nobody fills."""
     write_space(tmp_path)
