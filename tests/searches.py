@@ -16,6 +16,7 @@ import pandas as pd
 
 ROOT = Path(__file__).parent.parent
 MARKET = ("data=synthetic", "data.synthetic.bars=400", "data.synthetic.symbols=6")
+LIGHT = ("dashboard=false", "max_concurrent=1")  # fewer processes to start
 TINY = '''"""Networks that train in no time."""
 
 EPOCHS = 4

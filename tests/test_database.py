@@ -66,7 +66,8 @@ def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
         one.send(signal.SIGKILL)
         one.wait()
     kept = shards(folder)
-    with started(tmp_path, *again) as two:  # on this machine its death is seen at once
+    # On this machine its death is seen at once; that of who loses its database, as its lease ends.
+    with started(tmp_path, *again, program=SOON) as two:
         after(two, folder, 1)
         server.stop()
         one_line(two, "://tester:***@", "the database does not answer", "go on with resume=true")

@@ -24,7 +24,7 @@ from search.journal import Journal
 from search.study import SearchStudy
 from search.watch import Watch
 from tests.here import interrupt_after, search_here
-from tests.searches import MARKET, check_whole, started, write_space
+from tests.searches import LIGHT, MARKET, check_whole, started, write_space
 from trainable.errors import UserError
 from trainable.place import Place
 
@@ -174,7 +174,7 @@ def test_a_worker_whose_disk_is_full_ends_the_search_which_goes_on_later(
     for part in parts:
         part.parent.mkdir(exist_ok=True)
         part.symlink_to("/dev/full")
-    with started(tmp_path, "name=full", "resume=true") as search:
+    with started(tmp_path, "name=full", "resume=true", *LIGHT) as search:
         assert search.wait() == 2, search.err + search.out
         (line,) = search.err.splitlines()
     ending = "No space left on device; mend that and go on with resume=true"

@@ -16,7 +16,7 @@ from search.head import Head
 from search.plan import make_plan
 from search.settings import settings_from
 from search.whole import run_search
-from tests.searches import MARKET, check_whole, contents, run, table, write_space
+from tests.searches import LIGHT, MARKET, check_whole, contents, run, table, write_space
 from trainable import predict
 from trainable.errors import UserError
 
@@ -48,6 +48,7 @@ def tags(folder: Path) -> set[str]:
     return found
 
 
+@pytest.mark.timeout(300)  # two sessions
 def test_whole_search_and_more_trials_later(tmp_path: Path) -> None:
     write_space(tmp_path)
     by_hand = [{"optimizer/lr": 0.002, "model/hidden_dims": "8"}, {"optimizer/lr": 0.004}]
@@ -75,7 +76,7 @@ def test_whole_search_and_more_trials_later(tmp_path: Path) -> None:
             folder / "trials" / str(number)
         )
 
-    more = run(tmp_path, "name=1.10", "resume=true", "trials=10")
+    more = run(tmp_path, "name=1.10", "resume=true", "trials=10", "dashboard=false")
     assert "10 configurations tried" in more.out
     again = check_whole(folder, searched=10)
     assert again["kind"].tolist().count("enqueued") == 2
@@ -108,7 +109,7 @@ def check_best(folder: Path, words: list[str]) -> None:
 
 def test_space_that_always_explodes(tmp_path: Path) -> None:
     write_space(tmp_path, EXPLODES, "explodes.py")
-    search = run(tmp_path, *MARKET, "space=explodes.py", "trials=6", "name=boom")
+    search = run(tmp_path, *MARKET, "space=explodes.py", "trials=6", "name=boom", *LIGHT)
     assert "No trial survived" in search.out
     folder = tmp_path / "runs" / "boom"
     rows = check_whole(folder, searched=6)
@@ -137,7 +138,7 @@ def test_features_from_a_file_judged_by_loss_within_a_time_budget(tmp_path: Path
     search = run(
         tmp_path, "space=tiny.py", "data.path=ready (1), a=b?.csv", "data.features=feat_*",
         "data.target=target", "objective=val_loss", "trials=100000", "time_budget_s=3",
-        "finalist_seeds=1", "name=ready",
+        "finalist_seeds=1", "name=ready", "dashboard=false",
     )  # fmt: skip
     trials = table(tmp_path / "runs" / "ready", "trials")
     rows = check_whole(tmp_path / "runs" / "ready", (trials["kind"] == "search").sum())
@@ -169,7 +170,7 @@ def prices(bars: int = 300) -> pd.DataFrame:
 def test_launch_from_python(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = launch(
         space=small_space, data=prices(), trials=4, epochs=2, name="mine", finalist_seeds=1,
-        runs_dir=str(tmp_path / "runs"),
+        runs_dir=str(tmp_path / "runs"), dashboard=False, max_concurrent=1,
     )  # fmt: skip
     assert isinstance(found, Run)
     assert len(found.searched) == 4

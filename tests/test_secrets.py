@@ -132,7 +132,8 @@ def test_a_search_leaves_no_secret_anywhere(tmp_path: Path) -> None:
     """With a password that SQLite does not ask for, and keys of a cloud that nobody calls."""
     write_space(tmp_path)
     storage = f"storage=sqlite:///file:study.db?uri=true&password={SECRET}-db"
-    words = (*MARKET, "space=tiny.py", "name=a", "trials=4", "finalist_seeds=1", "epochs=2")
+    words = (*MARKET, "space=tiny.py", "name=a", "trials=4", "finalist_seeds=1", "epochs=2",
+             "max_concurrent=1")  # fmt: skip
     with started(tmp_path, *words, storage, env={**os.environ, **ENVIRONMENT}) as search:
         tokens = watched(search, tmp_path)
         assert search.process.returncode == 0, search.err
