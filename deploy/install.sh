@@ -35,7 +35,9 @@ else
 fi
 
 echo "installing into $venv (once; about a minute)"
-"$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check \
+"$venv/bin/python" -m pip install --quiet --quiet --disable-pip-version-check --no-compile \
     --constraint "$pins" --editable "$what"
+# On all cores, which pip does not, and without other people's tests; a template is no error.
+"$venv/bin/python" -m compileall -qq -j 0 -x 'site-packages/.*/tests/' "$venv/lib" >/dev/null 2>&1 || :
 touch "$venv/.installed"
 case $what in *dev*) touch "$venv/.installed-dev" ;; esac
