@@ -48,9 +48,10 @@ class CohortTrial(tune.Trainable):
         assert dataset is not None
         assert place is not None
         torch.set_num_threads(max(1, int(config["threads"])))
-        self.dataset, self.place, self.gpu = dataset, place, _gpu()
+        self.dataset, self.place = dataset, place
         if not place.has(config["mark"]):
             raise NotSeenError(f"{gethostname()} does not see {place}")
+        self.gpu = _gpu()
         self._begin(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
