@@ -31,19 +31,20 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _search(settings: SearchSettings, arguments: Sequence[str], head: Head) -> int:
-    space = load_space(settings.space)
-    if settings.own_ray:
-        head.start()
-    with _uncollected(), Interrupts() as interrupts:
-        # Here, since these imports take as long as Ray's start, which goes on meanwhile.
-        from rich.console import Console
+    with Interrupts(at_once=True) as asked:
+        space = load_space(settings.space)
+        if settings.own_ray:
+            head.start()
+        with _uncollected(), Interrupts() as meanwhile:  # an import would break
+            # Here, since these imports take as long as Ray's start, which goes on meanwhile.
+            from rich.console import Console
 
-        from search.plan import make_plan
-        from search.whole import run_search
+            from search.plan import make_plan
+            from search.whole import run_search
 
-    if interrupts.asked is not None:  # an import would have swallowed it, or broken
-        raise KeyboardInterrupt
-    plan = make_plan(settings, space)
+        meanwhile.obey()
+        plan = make_plan(settings, space)
+    asked.obey()
     run = run_search(plan, arguments, Console(highlight=False, markup=False), head)
     return INTERRUPTED if run is not None and run.run["interrupted"] else 0
 

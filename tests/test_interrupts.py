@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from search.run import main
+from tests.here import search_here
 from tests.searches import (
     MARKET,
+    TINY,
     Search,
     check_whole,
     contents,
@@ -135,3 +137,21 @@ def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path)
     where = (folder / "trials" / str(culprit) / "error.txt").read_text()
     assert "checkpoint.py" in where
     assert "no sign of life for 5 s" in where
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_somebody_swallows_before_the_search_is_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    swallow = f"""import os, time
+try:
+    os.kill(os.getpid(), {int(number)})
+    time.sleep(60)
+except KeyboardInterrupt:
+    pass
+"""
+    write_space(tmp_path, TINY.replace("EPOCHS", swallow + "EPOCHS"))
+    with pytest.raises(KeyboardInterrupt):
+        search_here(*MARKET, "space=tiny.py")
+    assert contents(tmp_path) == ["tiny.py"]
