@@ -54,7 +54,7 @@ class Hurt:
         broken: what was not as it must be.
         behind: most reported steps that a restart had to do again.
         apart: most steps between two checkpoints of a trial, all that a death can cost.
-        begun_anew: sessions that were killed before there was anything to resume.
+        begun_anew: sessions that were killed before anything had begun.
         sessions: times that it was started.
         waits: seconds until every machine had work, each time that one had come.
         ended: whether it has come to its end.
@@ -160,16 +160,16 @@ class Hurt:
         self._check(now)
 
     def _next(self) -> list[str]:
-        """Returns the words that start it: by its name once it has begun."""
+        """Returns the words that start it: after whatever befell it, the same."""
+        if not self.sessions:
+            return self.words
         if (self.run / "run.json").exists():
             return [f"name={NAME}", "resume=true", *self.more]
-        if self.run.exists():  # as the message says: nothing was begun here, remove it
-            self.begun_anew += 1
-            if self.seen.epochs:
-                self.broken.append("run.json is gone")
-            shutil.rmtree(self.run)
-            self.seen = NOTHING
-        return self.words
+        self.begun_anew += 1
+        if self.seen.epochs:
+            self.broken.append("run.json is gone")
+        self.seen = NOTHING
+        return [*self.words, "resume=true"]
 
     def _check(self, now: Seen) -> None:
         where = f"in session {self.sessions}: "

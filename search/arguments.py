@@ -1,10 +1,11 @@
 """The words of a command line, kept in the run so that it can be resumed with its name alone."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from search.masking import HIDDEN, mask
+from search.unbegun import NOTE, is_unbegun
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.options import split
@@ -19,15 +20,42 @@ def with_stored(argv: Sequence[str]) -> list[str]:
 
     What is given now wins over what was given then.
 
+    Where nothing of the run had begun, since its driver was killed before, there is nothing to
+    resume: without `resume=true` these arguments begin it. Those that it was started with are known
+    but for a moment; then, or where it left no folder, `space=` says what to begin.
+
     Raises:
-        UserError: the run's record cannot be read, or a secret in it must be given again.
+        UserError: the run's record cannot be read, a secret in it must be given again, or what it
+            was to search is not known.
     """
     given = dict(split(token) for token in argv)
-    if given.get("resume", "").lower() != "true" or "name" not in given:
+    if not resumes(argv) or "name" not in given:
         return list(argv)
-    file = Path(given.get("runs_dir", "runs")) / given["name"] / "run.json"
-    if not file.is_file():
+    folder = Path(given.get("runs_dir", "runs")) / given["name"]
+    if (folder / "run.json").is_file():
+        return _with_those_in(folder / "run.json", "restore it to resume this run", argv, given)
+    if not is_unbegun(folder):
         return list(argv)
+    if (folder / NOTE).is_file():
+        argv = _with_those_in(folder / NOTE, f"remove {folder}, and start anew", argv, given)
+    elif "space" not in given:
+        if not folder.is_dir():
+            return list(argv)  # a misspelt name, rather
+        raise UserError(
+            f"run {given['name']!r} was stopped before anything had begun, and before its settings "
+            "were kept; give them again: space=NAME …"
+        )
+    return [token for token in argv if split(token)[0] != "resume"]
+
+
+def resumes(argv: Sequence[str]) -> bool:
+    """Says whether the arguments ask to go on with a run."""
+    return dict(split(token) for token in argv).get("resume", "").lower() == "true"
+
+
+def _with_those_in(
+    file: Path, remedy: str, argv: Sequence[str], given: Mapping[str, str]
+) -> list[str]:
     try:
         stored = opened(loads(file.read_text(encoding="utf-8")))["arguments"]
         if stored is None:
@@ -38,7 +66,7 @@ def with_stored(argv: Sequence[str]) -> list[str]:
         if not isinstance(stored, list) or not all(isinstance(token, str) for token in stored):
             raise TypeError("arguments: no list of texts")
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{file} is damaged ({error!r}); restore it to resume this run") from error
+        raise UserError(f"{file} is damaged ({error!r}); {remedy}") from error
     known = {*given, *OWN, *(SOURCE if SOURCE & given.keys() else ())}
     earlier = [token for token in stored if split(token)[0] not in known]
     for token in earlier:

@@ -46,6 +46,12 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def tidy(folder: Path) -> None:
+    """Removes what `write_through` has left in a folder where its process was killed."""
+    for part in folder.glob(".*.[0-9]*.tmp"):
+        part.unlink(missing_ok=True)
+
+
 def make_folder(path: Path) -> None:
     """Makes a folder with all above it, where it is not there; raises `UserError`."""
     try:

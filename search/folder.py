@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -17,11 +17,13 @@ from search.atomic import (
     make_folder,
     parquet_bytes,
     sync,
+    tidy,
     write_atomic,
     write_bytes,
     write_through,
 )
-from search.lock import LOCK, SHARED, release, take_lock
+from search.lock import LOCK, SHARED, check_alone, release, take_lock
+from search.unbegun import NOTE, clear, foreign, is_unbegun, starter
 from trainable.errors import UserError, unknown
 from trainable.json_file import loads
 from trainable.seal import sealed
@@ -39,15 +41,23 @@ class RunFolder:
         name: the run's name.
         resumed: it was there before.
         driver: a name for this process as a driver of the run, which no other ever has.
+        gone: a driver that was killed before anything had begun here.
     """
 
     def __init__(
-        self, path: Path, resumed: bool, made: list[Path], lock: tuple[Path, int], driver: str
+        self,
+        path: Path,
+        resumed: bool,
+        made: list[Path],
+        lock: tuple[Path, int],
+        driver: str,
+        gone: str | None = None,
     ) -> None:
         self.path = path
         self.name = path.name
         self.resumed = resumed
         self.driver = driver
+        self.gone = gone
         self._made = made
         self._lock: tuple[Path, int] | None = lock
 
@@ -56,6 +66,8 @@ class RunFolder:
         cls, runs_dir: str | Path, name: str, resume: bool = False, shared: bool = False
     ) -> Self:
         """Makes the folder of a new run, or opens that of an old one to go on.
+
+        A new run takes the place of one that a killed driver left before anything had begun.
 
         Args:
             runs_dir: where run folders are.
@@ -69,19 +81,24 @@ class RunFolder:
         """
         runs_dir = Path(runs_dir)
         path = runs_dir / name
-        resumed = path.is_dir() and any(path.iterdir())
-        if resume and not resumed:
+        if resume and not (path.is_dir() and any(path.iterdir())):
             raise _missing(runs_dir, name)
-        if resumed and not resume:
-            raise UserError(
-                f"run {name!r} exists; add resume=true to go on, or choose another name"
-            )
+        if not resume:
+            _check_free(path)
         made: list[Path] = []
-        lock, driver = None, token_hex(4)
+        lock, driver, gone = None, token_hex(4), None
         file = path / (SHARED.format(driver) if shared else LOCK)
         try:
             _make(path, made)
             lock = take_lock(file)
+            if not resume:
+                _check_free(path)  # it may have begun until we had the lock
+                check_alone(path, file)
+                gone = starter(path)
+                made += [path] if clear(path, but=file) else []
+            elif not shared:  # others may be writing
+                tidy(path)
+                tidy(path / "best")
             _probe(path)
         except BaseException as error:
             if lock is not None:
@@ -90,7 +107,16 @@ class RunFolder:
             if isinstance(error, OSError):
                 raise UserError(f"cannot write to {path}: {_fault(error)}") from error
             raise
-        return cls(path, resumed, made, (file, lock), driver)
+        return cls(path, resume, made, (file, lock), driver, gone)
+
+    def note(self, words: Sequence[str] | None) -> None:
+        """Keeps the words of this start until `run.json` has them; None: it is from Python."""
+        self.write_json(NOTE, {"arguments": words, "driver": self.driver})
+
+    def begin(self, run: Mapping[str, object]) -> None:
+        """Writes `run.json`: from now on there is something to resume."""
+        self.write_json("run.json", run)
+        (self.path / NOTE).unlink(missing_ok=True)
 
     def write_json(self, name: str, value: Mapping[str, object]) -> None:
         """Writes an object to the file `name`, at once, with its check sum.
@@ -125,14 +151,20 @@ class RunFolder:
     @property
     def holds_results(self) -> bool:
         """Whether the folder holds anything that a run is worth."""
-        return any(next(self.path.glob(pattern), None) for pattern in KEEPSAKES)
+        return _holds_results(self.path)
 
     def discard(self) -> bool:
         """Removes the folder if this process made it and it holds no results; says whether."""
-        self.close()
         if self.resumed or self.holds_results:
+            self.close()
             return False
-        shutil.rmtree(self.path)
+        for file in self.path.iterdir():  # our lock comes last: a kill leaves what we can know
+            if file.is_dir():
+                shutil.rmtree(file)
+            elif self._lock is None or file != self._lock[0]:
+                file.unlink()
+        self.close()
+        self.path.rmdir()
         _unmake(self._made)
         return True
 
@@ -156,6 +188,23 @@ class RunFolder:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _holds_results(path: Path) -> bool:
+    return any(next(path.glob(pattern), None) for pattern in KEEPSAKES)
+
+
+def _check_free(path: Path) -> None:
+    """Raises UserError where a new run may not take a folder."""
+    if _holds_results(path):
+        raise UserError(
+            f"run {path.name!r} exists; add resume=true to go on, or choose another name"
+        )
+    if not is_unbegun(path):
+        raise UserError(
+            f"{path} is no run folder: it holds {foreign(path) or 'files of somebody else'}; "
+            "choose another name"
+        )
 
 
 def _missing(runs_dir: Path, name: str) -> UserError:

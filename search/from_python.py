@@ -15,6 +15,7 @@ from search.masking import no_secret_told
 from search.plan import make_plan
 from search.settings import SearchSettings, settings_from
 from search.space_source import SpaceFunction, load_space
+from search.unbegun import is_unbegun
 from search.whole import run_search
 from trainable.data.market import Market
 from trainable.data.names import is_table
@@ -50,6 +51,9 @@ def launch(
         epochs = settings.get("epochs")
         loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
         chosen = settings_from([f"space={loaded.name}", *tokens])
+        if chosen.resume and chosen.folder.is_dir() and is_unbegun(chosen.folder):
+            print(f"Nothing of run {chosen.run_name!r} had begun: it begins now.", flush=True)
+            chosen = replace(chosen, resume=False)
         load: Callable[[], Market] | None = None
         if isinstance(data, pd.DataFrame):
             chosen = replace(chosen, data=replace(chosen.data, source="frame"))

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,11 +43,7 @@ def _hold(lock: int, file: Path) -> bool:
         free = False
     owner = _owner(os.pread(lock, 4096, 0))
     if not free or owner.get("host", host) != host:
-        raise UserError(
-            f"run {file.parent.name!r} is driven by process {owner.get('pid', 'unknown')} on "
-            f"{owner.get('host', host)}; wait for its end, choose another name, or remove {file} "
-            "when that process is gone"
-        )
+        raise _driven(file, owner)
     if not file.exists() or os.fstat(lock).st_ino != file.stat().st_ino:
         return False
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -57,6 +54,14 @@ def _hold(lock: int, file: Path) -> bool:
         file.unlink(missing_ok=True)
         raise
     return True
+
+
+def _driven(file: Path, owner: Mapping[str, Any]) -> UserError:
+    return UserError(
+        f"run {file.parent.name!r} is driven by process {owner.get('pid', 'unknown')} on "
+        f"{owner.get('host', socket.gethostname())}; wait for its end, choose another name, or "
+        f"remove {file} when that process is gone"
+    )
 
 
 def _owner(content: bytes) -> dict[str, Any]:
@@ -92,6 +97,24 @@ def dead_drivers(path: Path) -> list[str]:
             file.unlink()
             dead.append(file.name.removeprefix(before).removesuffix(after))
     return dead
+
+
+def check_alone(path: Path, own: Path) -> None:
+    """Raises UserError where another driver of a run folder may live; `own` is the caller's lock.
+
+    By the kernel's word, where it can give it: a process may have got the number of a dead one.
+    """
+    for file in (path / LOCK, *sorted(path.glob(SHARED.format("*")))):
+        if file == own:
+            continue
+        with suppress(FileNotFoundError), file.open("rb") as lock:
+            owner = _owner(lock.read())
+            if owner.get("host", socket.gethostname()) != socket.gethostname():
+                raise _driven(file, owner)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _driven(file, owner) from None
 
 
 def forget_others(path: Path, driver: str) -> None:

@@ -76,6 +76,15 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
     }
 
 
+def check_begun(folder: Path) -> None:
+    """Raises UserError where a folder that is there lacks what a run begins with."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").exists():
+        raise UserError(
+            f"{folder / 'run.json'} is missing, without which no run goes on; restore it, or "
+            "choose another name"
+        )
+
+
 def check_same(plan: Plan, folder: Path) -> None:
     """Refuses to go on with a run on other data, another objective or another space.
 
@@ -84,15 +93,9 @@ def check_same(plan: Plan, folder: Path) -> None:
         folder: of the run.
 
     Raises:
-        UserError: the run was not begun, or says which of these has changed.
+        UserError: says which of these has changed.
     """
-    file = folder / "run.json"
-    if not file.exists():
-        raise UserError(
-            f"{file} is missing: nothing was begun here; unless somebody is just starting it, "
-            f"remove {folder} and start anew"
-        )
-    old = _stored(file)
+    old = _stored(folder / "run.json")
     new = loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
     changed = [f"data {key}" for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
     changed += ["split dates"] if old["split"] != new["split"] else []

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from search.arguments import with_stored
+from search.arguments import resumes, with_stored
 from search.head import Head
 from search.interrupt import Interrupts
 from search.masking import hide_arguments, mask_tracebacks, no_secret_told
@@ -26,6 +26,8 @@ def main(argv: Sequence[str]) -> int:
     with no_secret_told():
         arguments = with_stored(argv)
         settings = settings_from(arguments)
+        if resumes(argv) and not settings.resume:
+            print(f"Nothing of run {settings.run_name!r} had begun: it begins now.", flush=True)
         with Head(settings) as head:
             return _search(settings, arguments, head)
 

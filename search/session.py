@@ -18,6 +18,7 @@ from search.machines import room
 from search.merge import Scored
 from search.plan import Plan
 from search.prefetch import Prefetcher
+from search.provenance import check_begun
 from search.pruning import Judge
 from search.results import Results
 from search.settings import SearchSettings
@@ -45,14 +46,24 @@ class Session:
     look: Callable[[], None]
 
 
-def open_folder(settings: SearchSettings) -> RunFolder:
+def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFolder:
     """Opens the run folder, beside other drivers where the storage can be shared.
+
+    Args:
+        settings: of the search.
+        words: of the command line, without secrets; None from Python. A new run notes them.
 
     Raises:
         UserError: it cannot be opened, or another process drives it alone.
     """
+    if settings.resume:
+        check_begun(settings.folder)
     shared = can_be_shared(settings.storage)
-    return RunFolder.create(settings.runs_dir, settings.run_name, settings.resume, shared)
+    folder = RunFolder.create(settings.runs_dir, settings.run_name, settings.resume, shared)
+    if not folder.resumed:
+        with folder.worth_keeping():
+            folder.note(words)
+    return folder
 
 
 @contextmanager
@@ -158,7 +169,9 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
         return
     file = sqlite_file(storage)
     fresh = file is not None and not file.exists()
-    study = kind.create(storage, settings.run_name, settings.seed)
+    study = kind.create(
+        storage, settings.run_name, settings.seed, driver=folder.driver, gone=folder.gone
+    )
     try:
         for params in plan.enqueued:
             study.enqueue(params, plan.ask)

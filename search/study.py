@@ -55,7 +55,16 @@ class SearchStudy(Record):
         self._sampler.load(ended, self._ledger.in_flight())
 
     @classmethod
-    def create(cls, storage: Storage, name: str, seed: int, startup: int = STARTUP) -> Self:
+    def create(
+        cls,
+        storage: Storage,
+        name: str,
+        seed: int,
+        startup: int = STARTUP,
+        *,
+        driver: str = "",
+        gone: str | None = None,
+    ) -> Self:
         """Makes a new study.
 
         Args:
@@ -63,14 +72,18 @@ class SearchStudy(Record):
             name: of the study within its storage.
             seed: of the search.
             startup: told trials before which suggestions are random.
+            driver: that makes it.
+            gone: a driver that was killed before its search began: what it made of this name is
+                replaced.
 
         Raises:
             UserError: there is a study of that name, or the storage cannot be opened.
         """
         backend = open_storage(storage, create=True)
-        if name in [study.study_name for study in backend.get_all_studies()]:
+        names = [study.study_name for study in backend.get_all_studies()]
+        if name in names and not cls._dropped(backend, name, gone):
             raise _exists(storage, name)
-        settings = {"seed": seed, "startup": startup}
+        settings = {"seed": seed, "startup": startup, "driver": driver}
         try:
             study_id = backend.create_new_study([StudyDirection.MAXIMIZE], name)
         except DuplicatedStudyError:  # made by another process since we looked
@@ -99,6 +112,22 @@ class SearchStudy(Record):
                 "while it was made; start a new run with another name"
             )
         return cls(backend, study_id, attrs["search"])
+
+    @classmethod
+    def _dropped(cls, backend: BaseStorage, name: str, gone: str | None) -> bool:
+        """Removes a study that `gone` has made, or was making; says whether it was one."""
+        if gone is None:
+            return False
+        study_id = backend.get_study_id_from_name(name)
+        attrs = backend.get_study_user_attrs(study_id)
+        settings = attrs.get("search")
+        if settings is not None and settings.get("driver") == gone:
+            cls(backend, study_id, settings).remove()
+            return True
+        if attrs or backend.get_all_trials(study_id, deepcopy=False):
+            return False
+        backend.delete_study(study_id)  # killed before it could sign it
+        return True
 
     def remove(self) -> None:
         """Deletes the study from its storage."""

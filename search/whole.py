@@ -40,27 +40,27 @@ def run_search(
         Interrupted: the search was interrupted, and other drivers go on.
     """
     settings = plan.settings
+    words = None if arguments is None else storable(arguments)
     if settings.dry_run:
         with (
-            open_folder(settings) as folder,
+            open_folder(settings, words) as folder,
             folder.worth_keeping(),
         ):
-            with open_place(settings, folder.driver):
+            with open_place(settings, folder.driver, folder.gone):
                 pass
             folder.discard()  # it could have been made, that is all
         show_plan(plan, console, slots_here(settings))
         return None
     interrupted = None
     with (
-        open_folder(settings) as folder,
+        open_folder(settings, words) as folder,
         folder.worth_keeping(),
-        open_place(settings, folder.driver) as place,
+        open_place(settings, folder.driver, folder.gone) as place,
         Interrupts() as interrupts,
     ):
         if folder.resumed:
             provenance.check_same(plan, folder.path)
         show_plan(plan, console)
-        words = None if arguments is None else storable(arguments)
         run = provenance.describe(plan, words) | provenance.sessions(folder.path)
         with open_study(plan, folder) as study:
             with (
@@ -73,7 +73,7 @@ def run_search(
                     check_nodes(place, workers.mark, workers.cpus, workers.gpus)
                 # Whose the seconds by reason are.
                 run["device"] = "gpu" if session.workers.gpus else "cpu"
-                folder.write_json("run.json", run)
+                folder.begin(run)
                 with Progress(console) as progress:
                     watch = Watch(plan, session, progress, interrupts, cluster, folder)
                     try:

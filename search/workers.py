@@ -41,12 +41,13 @@ def mark_of(driver: str) -> str:
 
 
 @contextmanager
-def open_place(settings: SearchSettings, driver: str) -> Iterator[Place]:
+def open_place(settings: SearchSettings, driver: str, gone: str | None = None) -> Iterator[Place]:
     """Opens the place of the trials' files, and marks it while the search runs.
 
     Args:
         settings: of the search.
         driver: that opens it.
+        gone: a driver whose mark goes: it was killed before its search began.
 
     Raises:
         UserError: nothing can be written there.
@@ -58,6 +59,8 @@ def open_place(settings: SearchSettings, driver: str) -> Iterator[Place]:
     place, name = run.within("trials"), mark_of(driver)
     try:
         _mark(place.hasty(), name)
+        if gone is not None:
+            place.remove(mark_of(gone))
     except OSError as error:
         said = str(error).partition("\n")[0]
         where = mask(settings.storage_path or str(place))

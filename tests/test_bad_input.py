@@ -323,9 +323,9 @@ CASES = {
         f"{NEW} {MADE}", ["run 'r' exists; add resume=true"], put("runs/r/run.json", "{}")
     ),
     "resume without a name": Case("resume=true", ["write name=NAME"]),
-    "resume of nothing": Case(f"{NEW} {MADE} resume=true", ["no run 'r' to resume"]),
+    "resume of nothing": Case(f"{MADE} resume=true", ["no run 'r' to resume"]),
     "resume of a misspelt run": Case(
-        f"{NEW} {MADE} resume=true", ["did you mean 'rr'?"], put("runs/rr/run.json", "{}")
+        f"{MADE} resume=true", ["did you mean 'rr'?"], put("runs/rr/run.json", "{}")
     ),
     "resume of a damaged run": Case(
         f"{NEW} {MADE} resume=true", ["runs/r/run.json is damaged"], put("runs/r/run.json", "{")

@@ -1,0 +1,74 @@
+"""A run of which nothing has begun: what a driver leaves that was killed before its `run.json`."""
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from search.lock import LOCK, SHARED
+from trainable.json_file import loads
+from trainable.place import HERE
+from trainable.seal import opened
+
+NOTE = "arguments.json"  # the words of a start, until `run.json` has them
+_LOCKS = (LOCK, SHARED.format("[0-9a-f]" * 8))
+_PARTS = (
+    *_LOCKS, NOTE, f".{NOTE}.*.tmp", ".run.json.*.tmp", ".probe.*.tmp", "study.log",
+    f"trials/{HERE}-*", f"trials/.{HERE}-*.tmp",
+)  # fmt: skip
+_FOLDERS = ("trials",)
+
+
+def is_unbegun(path: Path) -> bool:
+    """Says whether a run can begin in a folder: it is missing, empty, or a killed driver left it.
+
+    That is so where all of it is a driver's own, with its lock or its note, but no `run.json`:
+    nothing was asked of a worker. Whatever else lies in it is somebody's.
+    """
+    if not path.is_dir():
+        return True
+    found = list(_files(path))
+    ours = all(_is_part(path, file) for file in found)
+    names = [file.name for file in found]
+    signed = NOTE in names or any(fnmatchcase(name, lock) for name in names for lock in _LOCKS)
+    return ours and (signed or not any(file.is_file() for file in found))
+
+
+def foreign(path: Path) -> str | None:
+    """Returns the name of a file that no driver leaves before its `run.json`; None without any."""
+    others = (file for file in _files(path) if not _is_part(path, file))
+    return next((file.name for file in others), None)
+
+
+def starter(path: Path) -> str | None:
+    """Returns the driver whose note lies in a folder; None without a whole one."""
+    try:
+        return str(opened(loads((path / NOTE).read_bytes()))["driver"])
+    except (OSError, LookupError, ValueError):
+        return None
+
+
+def clear(path: Path, but: Path) -> bool:
+    """Removes what a killed driver left in an unbegun folder, `but` one file; says if any was."""
+    left = [file for file in sorted(_files(path), reverse=True) if file != but]
+    for file in left:  # a folder comes after what is in it
+        if file.is_dir():
+            file.rmdir()
+        else:
+            file.unlink(missing_ok=True)
+    return bool(left)
+
+
+def _files(path: Path) -> Iterable[Path]:
+    for file in path.iterdir():
+        yield file
+        if file.name in _FOLDERS and file.is_dir() and not file.is_symlink():
+            yield from file.iterdir()
+
+
+def _is_part(path: Path, file: Path) -> bool:
+    name = file.relative_to(path).as_posix()
+    if file.is_symlink():
+        return False
+    if file.is_dir():
+        return name in _FOLDERS
+    return any(fnmatchcase(name, part) for part in _PARTS)
