@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from search.masking import HIDDEN, mask
-from search.unbegun import NOTE, is_unbegun
+from search.settings import settings_from
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.options import split
@@ -25,8 +25,8 @@ def with_stored(argv: Sequence[str]) -> list[str]:
     but for a moment; then, or where it left no folder, `space=` says what to begin.
 
     Raises:
-        UserError: the run's record cannot be read, a secret in it must be given again, or what it
-            was to search is not known.
+        UserError: there is no such run, its record cannot be read, a secret in it must be given
+            again, or what it was to search is not known.
     """
     given = dict(split(token) for token in argv)
     if not resumes(argv) or "name" not in given:
@@ -34,13 +34,16 @@ def with_stored(argv: Sequence[str]) -> list[str]:
     folder = Path(given.get("runs_dir", "runs")) / given["name"]
     if (folder / "run.json").is_file():
         return _with_those_in(folder / "run.json", "restore it to resume this run", argv, given)
+    from search.unbegun import NOTE, is_unbegun, missing  # pyarrow: Ray could be starting already
+
     if not is_unbegun(folder):
         return list(argv)
     if (folder / NOTE).is_file():
         argv = _with_those_in(folder / NOTE, f"remove {folder}, and start anew", argv, given)
     elif "space" not in given:
-        if not folder.is_dir():
-            return list(argv)  # a misspelt name, rather
+        if not folder.is_dir():  # a misspelt name, rather
+            settings_from(argv)  # unless more is wrong
+            raise missing(folder.parent, folder.name)
         raise UserError(
             f"run {given['name']!r} was stopped before anything had begun, and before its settings "
             "were kept; give them again: space=NAME …"

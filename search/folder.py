@@ -23,8 +23,8 @@ from search.atomic import (
     write_through,
 )
 from search.lock import LOCK, SHARED, check_alone, release, take_lock
-from search.unbegun import NOTE, clear, foreign, is_unbegun, starter
-from trainable.errors import UserError, unknown
+from search.unbegun import NOTE, clear, foreign, is_unbegun, missing, starter
+from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.seal import sealed
 
@@ -82,7 +82,7 @@ class RunFolder:
         runs_dir = Path(runs_dir)
         path = runs_dir / name
         if resume and not (path.is_dir() and any(path.iterdir())):
-            raise _missing(runs_dir, name)
+            raise missing(runs_dir, name)
         if not resume:
             _check_free(path)
         made: list[Path] = []
@@ -205,13 +205,6 @@ def _check_free(path: Path) -> None:
             f"{path} is no run folder: it holds {foreign(path) or 'files of somebody else'}; "
             "choose another name"
         )
-
-
-def _missing(runs_dir: Path, name: str) -> UserError:
-    runs = [p.name for p in runs_dir.iterdir() if p.is_dir()] if runs_dir.is_dir() else []
-    if not runs:
-        return UserError(f"no run {name!r} to resume: {runs_dir} holds none; leave out resume=true")
-    return unknown("run", name, runs)
 
 
 def _fault(error: OSError) -> str:

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from search.lock import LOCK, SHARED
+from trainable.errors import UserError, unknown
 from trainable.json_file import loads
 from trainable.place import HERE
 from trainable.seal import opened
@@ -56,6 +57,14 @@ def clear(path: Path, but: Path) -> bool:
         else:
             file.unlink(missing_ok=True)
     return bool(left)
+
+
+def missing(runs_dir: Path, name: str) -> UserError:
+    """Returns what to say where there is no run to resume."""
+    runs = [p.name for p in runs_dir.iterdir() if p.is_dir()] if runs_dir.is_dir() else []
+    if not runs:
+        return UserError(f"no run {name!r} to resume: {runs_dir} holds none; leave out resume=true")
+    return unknown("run", name, runs)
 
 
 def _files(path: Path) -> Iterable[Path]:

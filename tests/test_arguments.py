@@ -52,9 +52,7 @@ def test_the_folder_of_runs_is_respected():
     assert "trials=16" in with_stored(["name=a", "runs_dir=else where", "resume=true"])
 
 
-@pytest.mark.parametrize(
-    "words", [["name=a"], ["name=a", "resume=false"], ["resume=true"], ["name=b", "resume=true"]]
-)
+@pytest.mark.parametrize("words", [["name=a"], ["name=a", "resume=false"], ["resume=true"]])
 def test_nothing_is_added_where_nothing_is_resumed(words):
     stored(Path("runs/a"), "trials=16")
     assert with_stored(words) == words
