@@ -15,9 +15,10 @@ from search.plan import Plan
 from search.results import Results
 from search.study import Parting, SearchStudy
 from search.summary import summary
-from search.winner import export_best, on_continuation, say_continuation
+from search.winner import Finalists, export_best, on_continuation, say_continuation
 from search.workers import clear_marks
 from trainable.baselines import Baseline
+from trainable.keep import LostError
 from trainable.place import Place
 
 LOOK_S = 0.5  # between two looks whether the tables are written
@@ -52,6 +53,7 @@ def finish(
     place: Place,
     study: SearchStudy,
     results: Results,
+    finalists: Finalists,
     references: Sequence[Baseline],
     run: dict[str, Any],
     console: Console,
@@ -65,10 +67,15 @@ def finish(
         place: of the trials' models.
         study: every trial.
         results: every report.
+        finalists: whose models make what reports lack.
         references: the baselines.
         run: the content of `run.json` so far.
         console: to print to.
         resume: the command that goes on with an interrupted search; None when it has ended.
+
+    Raises:
+        UserError: a file cannot be written; or a finalist's model is gone, and everything else has
+            been written.
     """
     rows = study.rows()
     results.others()  # what other drivers wrote last
@@ -78,7 +85,11 @@ def finish(
     run["resumed"] = provenance.resumed(folder.path)
     results.finish(rows, references, run)
     done = load_run(folder.path)
-    number = export_best(folder, place, done, rows, plan.dataset)
+    number = None
+    try:
+        number = export_best(folder, place, done, rows, results.last_epoch, plan.dataset)
+    except LostError as error:
+        finalists.lost.append(error)
     found = None
     if number is not None and resume is None:
         found = on_continuation(folder.path, plan)
@@ -91,6 +102,8 @@ def finish(
     console.print(summary(done, plan.epochs, resume, console.width))
     if found is not None:
         console.print(say_continuation(found))
+    if finalists.lost:
+        raise finalists.lost[0]
     return done
 
 

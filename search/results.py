@@ -28,7 +28,7 @@ class Results:
     Args:
         folder: of the run.
         scored: the bars and rows that every trial is scored on.
-        predict: of a finalist that reported no predictions, since the driver ended it.
+        predict: of a finalist, by number, ranking epoch and last epoch, that reported none.
         shared: whether other drivers write reports too.
 
     Raises:
@@ -39,7 +39,7 @@ class Results:
         self,
         folder: RunFolder,
         scored: Scored,
-        predict: Callable[[int], np.ndarray | None] | None = None,
+        predict: Callable[[int, int, int], np.ndarray | None] | None = None,
         shared: bool = False,
     ) -> None:
         self._folder = folder
@@ -51,6 +51,7 @@ class Results:
         self._where: dict[int, dict[int, int]] = {}  # number → epoch → batch
         self._predicted: dict[int, int] = {}  # number → batch of its newest predictions
         self._opened: tuple[int, dict[int, np.ndarray]] | None = None  # batch, predictions
+        self._best: dict[int, int | None] = {}  # number → ranking epoch
         old = self._old_epochs()
         self._log.next = max([self._log.next, *(1 + batch for batch in old["batch"].to_pylist())])
         self._index(old)
@@ -173,13 +174,10 @@ class Results:
     def _write_long(
         self, rows: Sequence[Row], baselines: Sequence[BaselineRow], records: list[dict[str, Any]]
     ) -> None:
-        finalists = sorted(row.number for row in rows if tables.is_finalist(row))
-        keys = {
-            (record["number"], record["ranking_epoch"])
-            for record in records
-            if record["ranking_epoch"] is not None
-        }
-        keys |= {(number, epoch) for number in finalists for epoch in self._where.get(number, {})}
+        ended = sorted(row.number for row in rows if tables.is_finalist(row))
+        self._best = {record["number"]: record["ranking_epoch"] for record in records}
+        keys = {(number, epoch) for number, epoch in self._best.items() if epoch is not None}
+        keys |= {(number, epoch) for number in ended for epoch in self._where.get(number, {})}
         scored = {
             (-i, 0): np.asarray(b.net_returns, dtype=np.float64)
             for i, b in enumerate(baselines, start=1)
@@ -190,7 +188,7 @@ class Results:
             merge.write_returns(path, keys, lambda k: self._returns(k) | scored, self._scored)
 
         def predictions(path: Path) -> None:
-            merge.write_predictions(path, finalists, self._predictions, self._scored)
+            merge.write_predictions(path, ended, self._predictions, self._scored)
 
         self._folder.write_through("returns.parquet", returns)
         self._folder.write_through("predictions.parquet", predictions)
@@ -221,7 +219,9 @@ class Results:
             return self._opened[1][number]
         path = self._folder.path / "predictions.parquet"
         found = merge.read_predictions(path, number) if path.exists() else None
-        return self._predict(number) if found is None and self._predict is not None else found
+        if found is not None or self._predict is None or (epoch := self._best[number]) is None:
+            return found
+        return self._predict(number, epoch, self.last_epoch(number))
 
     def _all_epochs(self) -> pa.Table:
         parts = [self._old_epochs(), *(shards.scalars(path) for path in self._shards.values())]

@@ -24,7 +24,7 @@ from search.results import Results
 from search.settings import SearchSettings
 from search.storage import Storage, can_be_shared, name_of, sqlite_file
 from search.study import Asked, SearchStudy
-from search.winner import predictions_of
+from search.winner import Finalists
 from search.workers import Workers, mark_of
 from trainable import checkpoint
 from trainable.baselines import Baseline, baselines
@@ -40,6 +40,7 @@ class Session:
 
     study: SearchStudy
     results: Results
+    finalists: Finalists
     driver: Driver
     references: Sequence[Baseline]
     workers: Workers
@@ -84,12 +85,8 @@ def open_session(
         objective=settings.objective,
         warmup_ends=plan.warm,
     )
-    results = Results(
-        folder,
-        Scored.of(plan.dataset),
-        lambda number: predictions_of(place, plan.dataset, study.rows()[number]),
-        study.shared,
-    )
+    finalists = Finalists(place, plan.dataset, study)
+    results = Results(folder, Scored.of(plan.dataset), finalists.predict, study.shared)
     if not study.shared:  # others write to both meanwhile
         where = name_of(settings.storage or study_file(folder))
         check_coherent(study.rows(), results, folder.path, where)
@@ -138,7 +135,8 @@ def open_session(
         def look() -> None:
             driver.resize(size_now())
 
-        yield Session(study, results, driver, baselines(plan.dataset), workers, look)
+        references = baselines(plan.dataset)
+        yield Session(study, results, finalists, driver, references, workers, look)
 
 
 def study_file(folder: RunFolder) -> Path:

@@ -101,4 +101,7 @@ def run_search(
                 return None
             results, references = session.results, session.references
             with reaching(place):
-                return finish(plan, folder, place, study, results, references, run, console, resume)
+                return finish(
+                    plan, folder, place, study, results, session.finalists, references, run,
+                    console, resume,
+                )  # fmt: skip

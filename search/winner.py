@@ -1,7 +1,8 @@
 """What is left of a search to use: `best/`, and for a generated market its fresh continuation."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,13 @@ from analysis.ranking import rank
 from search.atomic import make_folder
 from search.folder import RunFolder
 from search.plan import Plan
-from search.study import TrialRow
+from search.study import SearchStudy, TrialRow
 from trainable import predict
 from trainable.data.build import evaluation_dataset
 from trainable.data.dataset import Dataset
 from trainable.data.synthetic import continuation, reachable
 from trainable.data.view import seen_rows
-from trainable.errors import UserError
-from trainable.keep import recover
+from trainable.keep import LostError, model_of
 from trainable.metrics import score
 from trainable.place import Place, writing
 from trainable.scoring import scoring
@@ -27,10 +27,52 @@ from trainable.scoring import scoring
 FRESH_SHARE = 0.25  # bars of the continuation, as a share of those searched on
 
 
+@dataclass(frozen=True)
+class Finalists:
+    """The models of finalists that reported no predictions.
+
+    Attributes:
+        place: of the trials.
+        dataset: of the search.
+        study: every trial.
+        lost: why one has no predictions, which cannot be made any more.
+    """
+
+    place: Place
+    dataset: Dataset
+    study: SearchStudy
+    lost: list[LostError] = field(default_factory=list)
+
+    def predict(self, number: int, epoch: int, last: int) -> np.ndarray | None:
+        """Returns the validation predictions of a finalist.
+
+        Args:
+            number: of the trial.
+            epoch: its ranking epoch.
+            last: the last epoch that it reported.
+        """
+        params, place = self.study.rows()[number].params, self.place.within(number)
+        try:
+            model = model_of(place, number, params, epoch, last, self.dataset)
+        except LostError as error:
+            self.lost.append(error)
+            return None
+        return model.predict(self.dataset, self.dataset.valid_rows)
+
+
 def export_best(
-    folder: RunFolder, place: Place, run: Run, rows: Sequence[TrialRow], dataset: Dataset
+    folder: RunFolder,
+    place: Place,
+    run: Run,
+    rows: Sequence[TrialRow],
+    last: Callable[[int], int],
+    dataset: Dataset,
 ) -> int | None:
-    """Copies the winner's model to `best/`; returns its number, None when nobody survived."""
+    """Copies the winner's model to `best/`; returns its number, None when nobody survived.
+
+    Raises:
+        LostError: its model is gone, and cannot be made again.
+    """
     ranked = rank(run).dropna(subset=["sharpe_mean"])
     best = folder.path / "best"
     if ranked.empty:
@@ -39,25 +81,13 @@ def export_best(
                 shutil.rmtree(best)
         return None
     number = int(ranked.iloc[0]["number"])
+    epoch = int(run.trials.set_index("number").loc[number, "ranking_epoch"])
     source = place.within(number)
-    if not recover(source, number, rows[number].params, dataset):
-        raise UserError(
-            f"{source} holds neither a model nor a checkpoint of trial {number}, the best; "
-            "restore it from a copy: everything else has been written"
-        )
-    predict.load(source)  # not a damaged one
+    model_of(source, number, rows[number].params, epoch, last(number), dataset)
     make_folder(best)
     for name in (predict.MODEL, predict.CONFIG):
         folder.write_bytes(f"best/{name}", source.read(name))
     return number
-
-
-def predictions_of(place: Place, dataset: Dataset, row: TrialRow) -> np.ndarray | None:
-    """Returns a finalist's validation predictions from its model; None where it kept none."""
-    trial = place.within(row.number)
-    if not recover(trial, row.number, row.params, dataset):
-        return None
-    return predict.load(trial).predict(dataset, dataset.valid_rows)
 
 
 def on_continuation(folder: Path, plan: Plan) -> dict[str, Any] | None:

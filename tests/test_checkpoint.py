@@ -56,6 +56,29 @@ def test_the_newest_that_is_not_ahead_of_the_driver(tmp_path: Path) -> None:
     assert checkpoint.read(Place.of(tmp_path), known=9) is None
 
 
+def test_files_with_other_names_are_not_checkpoints(tmp_path: Path) -> None:
+    place = Place.of(tmp_path)
+    others = (
+        "x",
+        "",
+        "000009",
+        "x-000000001",
+        "000009-x",
+        "000009-000000000-copy",
+        "٠٠٠٠٠٩-000000000",
+    )
+    for other in others:
+        (tmp_path / f"checkpoint-{other}.safetensors").write_bytes(b"mine")
+    assert checkpoint.read(place, known=9) is None
+    assert checkpoint.newest(place) is None
+    names = [checkpoint.write(place, state(epoch)) for epoch in (4, 5, 6)]
+    read = checkpoint.read(place, known=5)
+    assert read is not None
+    assert read.epoch == 5
+    assert checkpoint.newest(place) == names[-1]
+    assert len(list(tmp_path.iterdir())) == len(others) + 2
+
+
 def flipped(content: bytes, place: int) -> bytes:
     """One bit of one byte is another."""
     return content[:place] + bytes([content[place] ^ (1 << place % 8)]) + content[place + 1 :]

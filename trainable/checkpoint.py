@@ -1,10 +1,10 @@
 """A member on disk: tensors as safetensors, plain numbers as JSON in its header; never a pickle."""
 
 import json
+import re
 import sys
 import zlib
 from collections.abc import Mapping
-from fnmatch import fnmatch
 from typing import Any
 
 from safetensors import SafetensorError
@@ -15,7 +15,8 @@ from trainable.json_file import loads
 from trainable.member import Saved
 from trainable.place import Place, writing
 
-PATTERN = "checkpoint-*.safetensors"
+NAME = "checkpoint-{:06d}-{:09d}.safetensors"  # epochs that have ended, and steps after them
+OURS = re.compile(r"checkpoint-[0-9]{6,12}-[0-9]{9,12}\.safetensors")  # others are not read
 KEPT = 2  # the newest, and the one before it for a driver that does not know of the newest
 LENGTH = 8  # bytes in which a file says how long its header is
 
@@ -30,7 +31,7 @@ def write(place: Place, saved: Saved) -> str:
     Raises:
         NotWrittenError: it cannot be written; those before are untouched.
     """
-    name = PATTERN.replace("*", f"{saved.epoch:06d}-{saved.steps:09d}")
+    name = NAME.format(saved.epoch, saved.steps)
     content = {"record": saved.record, "executor": saved.executor}
     header = json.dumps(content, allow_nan=False)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in saved.tensors.items()}
@@ -52,7 +53,7 @@ def read(place: Place, known: int) -> Saved | None:
         known: the last epoch whose report the driver has; a state beyond it would leave a gap.
     """
     for name in reversed(_checkpoints(place)):
-        if _epoch(name) > known:
+        if int(name.split("-")[1]) > known:
             continue
         content = place.read(name)
         try:
@@ -72,7 +73,7 @@ def newest(place: Place) -> str | None:
 
 def _checkpoints(place: Place) -> list[str]:
     """Returns the names of a trial's checkpoints, the newest last."""
-    return [name for name in place.names() if fnmatch(name, PATTERN)]
+    return [name for name in place.names() if OURS.fullmatch(name)]
 
 
 def _state(content: bytes) -> Saved:
@@ -94,7 +95,3 @@ def _sum(header: str, tensors: Mapping[str, Tensor]) -> str:
         total = zlib.crc32(f"{name} {tensor.dtype} {list(tensor.shape)}".encode(), total)
         total = zlib.crc32(tensor.numpy().tobytes(), total)
     return f"{total:08x}"
-
-
-def _epoch(name: str) -> int:
-    return int(name.split("-")[1])

@@ -1,4 +1,4 @@
-"""The model that is kept of a trial: of a member that ended well, or out of its checkpoint."""
+"""The model that is kept of a trial: of a member that ended well, or made again if it is gone."""
 
 import sys
 from collections.abc import Mapping
@@ -9,7 +9,15 @@ from trainable import checkpoint, predict
 from trainable.config import TrialConfig, from_params
 from trainable.data.dataset import Dataset
 from trainable.data.view import View, make_view
+from trainable.errors import UserError
+from trainable.executors import state_form
+from trainable.member import Member, Ticket
 from trainable.place import Place
+from trainable.training import Training
+
+
+class LostError(UserError):
+    """A model that is gone and cannot be made again."""
 
 
 def keep(
@@ -43,27 +51,61 @@ def keep(
     predict.save(place, config, weights, view, facts)
 
 
-def recover(place: Place, number: int, params: Mapping[str, object], dataset: Dataset) -> bool:
-    """Writes the model out of the newest checkpoint where a killed worker wrote none.
+def model_of(
+    place: Place,
+    number: int,
+    params: Mapping[str, object],
+    epoch: int,
+    last: int,
+    dataset: Dataset,
+) -> predict.Predictor:
+    """Returns a trial's model; where it is damaged or gone, it is made again, and that is said.
+
+    The newest checkpoint has it, or the trial trains on from there, or anew: the same seed and the
+    same rows make the same model, but for rounding. It trains on a CPU, in this process.
 
     Args:
         place: of the trial.
         number: of the trial.
         params: of the trial.
+        epoch: the ranking epoch, whose weights these are.
+        last: the last epoch that it reported.
         dataset: of the search.
 
-    Returns:
-        Whether there is a model now.
+    Raises:
+        LostError: trained again its ranking epoch is another; nothing is written.
     """
-    if place.has(predict.CONFIG):
-        return True
-    saved = checkpoint.read(place, known=sys.maxsize)
-    if saved is None:
-        return False
-    weights = saved.best_weights
-    if not weights:
-        return False
+    there = place.has(predict.CONFIG)
+    if there:
+        try:
+            return predict.load(place)
+        except UserError as error:
+            print(f"{error}; meanwhile it is made again", file=sys.stderr)
     config = from_params(params)
-    view = make_view(dataset, config.data, "cpu")
-    keep(place, number, saved.record["best_epoch"], config, weights, view, dataset)
-    return True
+    saved = checkpoint.read(place, known=last)
+    if saved is not None and saved.best_weights and saved.record["best_epoch"] == epoch:
+        view = make_view(dataset, config.data, "cpu")
+        keep(place, number, epoch, config, saved.best_weights, view, dataset)
+        return predict.load(place)
+    if not there:
+        print(f"{place}/{predict.MODEL} is gone; it is made again", file=sys.stderr)
+    training = Training([Ticket(number, config)], dataset)
+    if saved is not None and saved.executor == state_form(training.executor):
+        training = Training([Ticket(number, config, saved)], dataset, view=training.view)
+    member = _trained(training, last)
+    if member.best_epoch != epoch:
+        raise LostError(
+            f"{place}/{predict.MODEL} is damaged or gone; trained again, epoch "
+            f"{member.best_epoch} and not {epoch} is its best, so it is another: restore the file "
+            "from a copy and go on with resume=true; everything else has been written"
+        )
+    keep(place, number, epoch, config, member.best_weights, training.view, dataset)
+    return predict.load(place)
+
+
+def _trained(training: Training, last: int) -> Member:
+    """Trains the only member of a training to an epoch, or to its end before."""
+    (member,) = training.members
+    while training.live and member.epoch < last:
+        training.advance()
+    return member

@@ -20,7 +20,7 @@ from trainable.data.view import View
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.models import build_model
-from trainable.place import Place, writing
+from trainable.place import GoneError, Place, writing
 from trainable.seal import DamagedError, crc32, opened, sealed
 
 MODEL, CONFIG = "model.safetensors", "config.json"
@@ -130,6 +130,8 @@ def load(where: Path | Place) -> Predictor:
         model = build_model(config.model, inputs, 0)
         model.load_state_dict(weights)
         facts = content["facts"]
+    except GoneError:
+        raise
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         said = str(error).partition("\n")[0]
         raise UserError(

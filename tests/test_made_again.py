@@ -1,0 +1,128 @@
+"""A model that is damaged or gone: made again from its checkpoint or seed, or said to be lost."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from tests.here import search_here
+from tests.searches import MARKET, table, write_space
+from trainable import keep, predict
+from trainable.member import Member
+from trainable.training import Training
+
+WORDS = (
+    *MARKET, "space=tiny.py", "trials=6", "finalist_seeds=2", "rungs=1,2,4", "cohort=4",
+    "checkpoint_steps=8", "name=done",
+)  # fmt: skip
+AGAIN = ("name=done", "resume=true")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("done")
+    write_space(path)
+    with chdir(path):
+        assert search_here(*WORDS) == 0
+    return path
+
+
+@pytest.fixture
+def run(done: Path, tmp_path: Path) -> Iterator[Path]:
+    """A fresh copy of a finished run, in the present folder."""
+    home = tmp_path / "home"
+    shutil.copytree(done, home)
+    with chdir(home):
+        yield Path("runs/done")
+
+
+def finalists(run: Path) -> list[int]:
+    trials = table(run, "trials")
+    ended = trials.query("state == 'COMPLETE' and kind != 'baseline'")
+    return ended["number"].tolist()
+
+
+def best(run: Path) -> int:
+    return predict.load(run / "best").facts["number"]
+
+
+def gone(trial: Path) -> None:
+    shutil.rmtree(trial)
+
+
+def only_model_gone(trial: Path) -> None:
+    (trial / predict.MODEL).unlink()
+    for file in trial.glob("checkpoint-*"):
+        file.unlink()
+
+
+def flipped(trial: Path) -> None:
+    content = bytearray((trial / predict.MODEL).read_bytes())
+    content[len(content) // 2] ^= 1
+    (trial / predict.MODEL).write_bytes(content)
+
+
+def empty(trial: Path) -> None:
+    for file in trial.iterdir():
+        if file.is_file():
+            file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("harm", [gone, only_model_gone, flipped, empty])
+def test_a_finalist_without_a_model_trains_again_to_the_same(
+    run: Path, harm: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, model = table(run, "predictions"), load_file(run / "best" / predict.MODEL)
+    numbers = finalists(run)
+    assert len(numbers) >= 2
+    (run / "predictions.parquet").unlink()
+    for number in numbers:
+        harm(run / "trials" / str(number))
+    capsys.readouterr()
+    assert search_here(*AGAIN) == 0
+    said = capsys.readouterr().err
+    for number in numbers:
+        assert f"trials/{number}/" in said
+    assert said.count("made again") == len(numbers)
+    after = table(run, "predictions")
+    keys = ["number", "timestamp", "symbol"]
+    assert after[keys].equals(before[keys])
+    np.testing.assert_allclose(after["prediction"], before["prediction"], atol=1e-5)
+    again = load_file(run / "best" / predict.MODEL)
+    assert all(again[name].allclose(tensor, atol=1e-4) for name, tensor in model.items())
+    assert search_here(*AGAIN) == 0  # and is kept
+    assert capsys.readouterr().err == ""
+
+
+def test_what_does_not_train_to_the_same_is_lost_and_all_else_is_written(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number, trials = best(run), table(run, "trials")
+    (run / "predictions.parquet").unlink()
+    (run / "trials.parquet").unlink()
+    gone(run / "trials" / str(number))
+    real = keep._trained
+
+    def another(training: Training, last: int) -> Member:
+        member = real(training, last)
+        member.best_epoch += 1
+        return member
+
+    capsys.readouterr()
+    with patch.object(keep, "_trained", another):
+        assert search_here(*AGAIN) == 2
+    said = capsys.readouterr().err.splitlines()
+    (line,) = [line for line in said if line.startswith("error: ")]
+    assert f"trials/{number}/model.safetensors is damaged or gone" in line
+    assert "go on with resume=true; everything else has been written" in line
+    assert table(run, "trials")["number"].equals(trials["number"])
+    kept = set(table(run, "predictions")["number"])
+    assert kept == set(finalists(run)) - {number}
+    assert not (run / "trials" / str(number) / predict.MODEL).exists()
+    assert search_here(*AGAIN) == 0  # it can be made, after all
+    assert set(table(run, "predictions")["number"]) == {*kept, number}
