@@ -14,6 +14,7 @@ from search.record import Record
 from search.sampler import STARTUP, Sampler, SpaceFunction
 from search.storage import Storage, name_of, open_storage
 from search.trials import SEARCHED, Asked, TrialRow, plain
+from search.unbegun import dropped
 from trainable.errors import UserError, unknown
 
 __all__ = ["SEARCHED", "Asked", "Parting", "SearchStudy", "TrialRow"]
@@ -81,7 +82,7 @@ class SearchStudy(Record):
         """
         backend = open_storage(storage, create=True)
         names = [study.study_name for study in backend.get_all_studies()]
-        if name in names and not cls._dropped(backend, name, gone):
+        if name in names and not dropped(cls, backend, name, gone):
             raise _exists(storage, name)
         settings = {"seed": seed, "startup": startup, "driver": driver}
         try:
@@ -112,22 +113,6 @@ class SearchStudy(Record):
                 "while it was made; start a new run with another name"
             )
         return cls(backend, study_id, attrs["search"])
-
-    @classmethod
-    def _dropped(cls, backend: BaseStorage, name: str, gone: str | None) -> bool:
-        """Removes a study that `gone` has made, or was making; says whether it was one."""
-        if gone is None:
-            return False
-        study_id = backend.get_study_id_from_name(name)
-        attrs = backend.get_study_user_attrs(study_id)
-        settings = attrs.get("search")
-        if settings is not None and settings.get("driver") == gone:
-            cls(backend, study_id, settings).remove()
-            return True
-        if attrs or backend.get_all_trials(study_id, deepcopy=False):
-            return False
-        backend.delete_study(study_id)  # killed before it could sign it
-        return True
 
     def remove(self) -> None:
         """Deletes the study from its storage."""

@@ -1,8 +1,11 @@
 """A run of which nothing has begun: what a driver leaves that was killed before its `run.json`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any, Protocol
+
+from optuna.storages import BaseStorage
 
 from search.lock import LOCK, SHARED
 from trainable.errors import UserError, unknown
@@ -12,8 +15,9 @@ from trainable.seal import opened
 
 NOTE = "arguments.json"  # the words of a start, until `run.json` has them
 _LOCKS = (LOCK, SHARED.format("[0-9a-f]" * 8))
+_HELD = "study.log.lock*"  # a link, while Optuna writes the study
 _PARTS = (
-    *_LOCKS, NOTE, f".{NOTE}.*.tmp", ".run.json.*.tmp", ".probe.*.tmp", "study.log",
+    *_LOCKS, NOTE, f".{NOTE}.*.tmp", ".run.json.*.tmp", ".probe.*.tmp", "study.log", _HELD,
     f"trials/{HERE}-*", f"trials/.{HERE}-*.tmp",
 )  # fmt: skip
 _FOLDERS = ("trials",)
@@ -59,6 +63,31 @@ def clear(path: Path, but: Path) -> bool:
     return bool(left)
 
 
+class Made(Protocol):
+    """A study that can be removed, with all that is its own."""
+
+    def __init__(
+        self, storage: BaseStorage, study_id: int, settings: Mapping[str, Any]
+    ) -> None: ...
+    def remove(self) -> None: ...  # noqa: D102
+
+
+def dropped(kind: type[Made], backend: BaseStorage, name: str, gone: str | None) -> bool:
+    """Removes a study that the driver `gone` has made, or was making; says whether it was one."""
+    if gone is None:
+        return False
+    study_id = backend.get_study_id_from_name(name)
+    attrs = backend.get_study_user_attrs(study_id)
+    settings = attrs.get("search")
+    if settings is not None and settings.get("driver") == gone:
+        kind(backend, study_id, settings).remove()
+        return True
+    if attrs or backend.get_all_trials(study_id, deepcopy=False):
+        return False
+    backend.delete_study(study_id)  # killed before it could sign it
+    return True
+
+
 def missing(runs_dir: Path, name: str) -> UserError:
     """Returns what to say where there is no run to resume."""
     runs = [p.name for p in runs_dir.iterdir() if p.is_dir()] if runs_dir.is_dir() else []
@@ -77,7 +106,7 @@ def _files(path: Path) -> Iterable[Path]:
 def _is_part(path: Path, file: Path) -> bool:
     name = file.relative_to(path).as_posix()
     if file.is_symlink():
-        return False
+        return fnmatchcase(name, _HELD)
     if file.is_dir():
         return name in _FOLDERS
     return any(fnmatchcase(name, part) for part in _PARTS)
