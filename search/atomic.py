@@ -48,7 +48,7 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
 
 def tidy(folder: Path) -> None:
     """Removes what `write_through` has left in a folder where its process was killed."""
-    for part in folder.glob(".*.[0-9]*.tmp"):
+    for part in folder.glob(".*.*.tmp"):
         part.unlink(missing_ok=True)
 
 
