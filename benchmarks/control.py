@@ -168,7 +168,7 @@ def _replaced(way: str) -> Iterator[None]:
         "tune": [(search.tuning, "CohortTrial", noop.NoopTrial)],
         "here": [
             (search.whole, "connect", lambda *_: nullcontext(nobody)),
-            (search.session, "slots", lambda cpus, gpus, most: PLACES),
+            (search.session, "machines", lambda: [{"CPU": float(PLACES)}]),
             (search.whole, "tune_cohorts", noop.train_here),
         ],
     }

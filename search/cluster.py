@@ -28,10 +28,11 @@ import trainable
 from search import gate
 from search.grafana import take_place
 from search.head import ENVIRONMENT, Head
-from search.machines import fit, room
+from search.machines import check_told, fit
+from search.settings import SearchSettings
 from search.silence import QUIET, hush, silent
+from search.workers import Workers
 from trainable.errors import UserError
-from trainable.place import Place
 
 NO_CLUSTER = (
     "no Ray cluster lets us in; start one with `RAY_AUTH_MODE=token ray start --head`, set "
@@ -88,26 +89,29 @@ def connect(address: str | None, head: Head, open_cluster: bool = False) -> Iter
         yield _cluster(context, None)
 
 
-def check_nodes(place: Place, mark: str, cpus: float, gpus: float) -> None:
+def check_nodes(settings: SearchSettings, workers: Workers) -> None:
     """Raises UserError unless every machine that may train sees where its checkpoints belong.
 
+    Of machines that are still to come nothing can be seen: it must be said.
+
     Args:
-        place: that a search has marked.
-        mark: the name of its mark.
-        cpus: of a worker.
-        gpus: of a worker.
+        settings: of the search.
+        workers: whose place is marked.
     """
+    place, mark = workers.place, workers.mark
 
     def sees() -> bool:
         return place.has(mark)
 
     looks: list[tuple[str, Any]] = []
     for node in ray.nodes():
-        if node["Alive"] and fit(node["Resources"], cpus, gpus):
+        if node["Alive"] and fit(node["Resources"], workers.cpus, workers.gpus):
             there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             look = ray.remote(sees).options(num_cpus=0, scheduling_strategy=there)
             looks.append((node["NodeManagerAddress"], look.remote()))
-    blind = [name for name, seen in looks if not ray.get(seen)]
+    if not looks:
+        check_told(settings, place)
+    blind = [name for name, seen in looks if not _true(seen)]
     if blind:
         raise UserError(
             f"{len(blind)} of {len(looks)} machines do not see {place} ({', '.join(blind[:3])}): "
@@ -116,10 +120,17 @@ def check_nodes(place: Place, mark: str, cpus: float, gpus: float) -> None:
         )
 
 
-def slots(cpus: float, gpus: float, most: int | None) -> int:
-    """Returns how many workers the connected machines hold at once."""
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return room(machines, cpus, gpus, most)
+def _true(seen: Any) -> bool:
+    """Returns what a machine has answered, and True of one that has gone meanwhile."""
+    try:
+        return ray.get(seen)
+    except RayError:
+        return True
+
+
+def machines() -> list[dict[str, float]]:
+    """Returns the resources of each machine that is connected now, as Ray calls them."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
 
 
 def _found(address: str) -> str:

@@ -1,6 +1,10 @@
-"""How many workers the machines of a cluster hold. Pure."""
+"""How many workers the machines of a cluster hold, and what must be said before there are any."""
 
 from collections.abc import Mapping, Sequence
+
+from search.settings import SearchSettings
+from trainable.errors import UserError
+from trainable.place import Place
 
 SLACK = 1e-9  # ten tenths are one
 
@@ -27,3 +31,18 @@ def fit(machine: Mapping[str, float], cpus: float, gpus: float) -> int:
         there = machine.get("GPU", 0)
         fits.append(int(there / gpus + SLACK) if gpus >= 1 else int(there) * int(1 / gpus + SLACK))
     return min(fits, default=1)
+
+
+def check_told(settings: SearchSettings, place: Place) -> None:
+    """Raises UserError unless it is said what machines that are to come have, and see."""
+    nobody = f"address={settings.address}: no machine there can train yet"
+    if settings.gpus_per_trial is None:
+        raise UserError(
+            f"{nobody}, so it must be said which are to come: gpus_per_trial=1 works, or "
+            "gpus_per_trial=0 for machines without GPUs"
+        )
+    if settings.storage_path is None:
+        raise UserError(
+            f"{nobody}, and those that come may not see {place}; storage_path= of a folder that "
+            "all machines share, or of s3://…, works"
+        )

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from search.cluster import Cluster, slots
+from search.cluster import Cluster, machines
 from search.coherence import check_coherent
 from search.cohorts import Sizes, sizes
 from search.driver import Driver
 from search.events import Events
 from search.folder import RunFolder
 from search.lock import dead_drivers, who_am_i
-from search.machines import room
+from search.machines import fit, room
 from search.merge import Scored
 from search.plan import Plan
 from search.prefetch import Prefetcher
@@ -36,7 +36,10 @@ from trainable.place import Place
 
 @dataclass(frozen=True)
 class Session:
-    """What one process searches with; `look` says to its driver how many machines there are."""
+    """What one process searches with.
+
+    `look` says to its driver how many machines there are, and returns whether one can train.
+    """
 
     study: SearchStudy
     results: Results
@@ -44,7 +47,7 @@ class Session:
     driver: Driver
     references: Sequence[Baseline]
     workers: Workers
-    look: Callable[[], None]
+    look: Callable[[], bool]
 
 
 def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFolder:
@@ -95,7 +98,7 @@ def open_session(
         gpus = 1.0 if cluster.gpus else 0.0
 
     def size_now() -> Sizes:
-        places = slots(settings.cpus_per_trial, gpus, settings.max_concurrent)
+        places = room(machines(), settings.cpus_per_trial, gpus, settings.max_concurrent)
         wanted = 0
         if settings.address is not None:  # more machines may come, where somebody waits for them
             wanted = settings.max_concurrent or 2 * places
@@ -132,8 +135,9 @@ def open_session(
             settings.checkpoint_steps,
         )
 
-        def look() -> None:
+        def look() -> bool:
             driver.resize(size_now())
+            return any(fit(there, settings.cpus_per_trial, gpus) for there in machines())
 
         references = baselines(plan.dataset)
         yield Session(study, results, finalists, driver, references, workers, look)

@@ -211,7 +211,8 @@ class _Watch(HeldLocally, Callback):
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         with self.access() as driver:
             driver.look_around()
-        self.on_tick()
+        with self.access():
+            self.on_tick()
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any

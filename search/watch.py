@@ -12,9 +12,11 @@ from search.plan import Plan
 from search.progress import Progress, Snapshot
 from search.session import Session
 from search.tuning import Interrupted
+from trainable.errors import UserError
 
 EVERY_S = 0.5  # between two displays
 LOOK_EVERY_S = 2.0  # between two looks at which machines a cluster has
+ALONE_S = 20.0  # without a machine that could train, until that is said
 
 
 class Watch:
@@ -41,6 +43,7 @@ class Watch:
         self.gauges = Gauges(plan.settings.run_name, progress.note)
         self.begun = time.monotonic()
         self.shown = self.looked = 0.0
+        self.alone_since, self.said_alone, self.gpus = self.begun, False, session.workers.gpus
         self.without_gpu: str | None = None  # a machine
         self.noted = 0  # reasons for training alone
         self.done_before = self.driver.reasons.total()
@@ -53,7 +56,7 @@ class Watch:
         now = time.monotonic()
         if self.look is not None and now - self.looked >= LOOK_EVERY_S:
             self.looked = now
-            self.look()
+            self._say_alone(self.look(), now)
         if now - self.shown >= EVERY_S:
             self.show()
         self.gauges.update(self._figures)
@@ -66,6 +69,27 @@ class Watch:
         self.noted = len(self.driver.seating.notes)
         self.latest = self._snapshot()
         self.progress.update(self.latest)
+
+    def _say_alone(self, trainable: bool, now: float) -> None:
+        """Says once that no machine can train, when that has lasted.
+
+        Raises:
+            UserError: the time budget is over, and nobody is there to end the trials.
+        """
+        if trainable:
+            self.alone_since = now
+        if now - self.alone_since < ALONE_S:
+            return
+        cpus = self.plan.settings.cpus_per_trial
+        none = (
+            "no machine of the cluster holds a worker "
+            f"(cpus_per_trial={cpus:g}, gpus_per_trial={self.gpus:g})"
+        )
+        if self.driver.out_of_time:
+            raise UserError(f"time_budget_s is over and {none}; resume=true goes on when one does")
+        if not self.said_alone:
+            self.said_alone = True
+            self.progress.note(f"{none}; the search waits for one to come")
 
     def on_cpu(self, host: str) -> None:
         """Says that workers hold GPUs which their PyTorch does not see."""

@@ -69,8 +69,7 @@ def run_search(
             ):
                 interrupts.listen()
                 if settings.address is not None:
-                    workers = session.workers
-                    check_nodes(place, workers.mark, workers.cpus, workers.gpus)
+                    check_nodes(settings, session.workers)
                 # Whose the seconds by reason are.
                 run["device"] = "gpu" if session.workers.gpus else "cpu"
                 folder.begin(run)

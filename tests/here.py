@@ -53,7 +53,7 @@ def without_ray() -> Iterator[None]:
         patch("trainable.crew.best_size", lambda config, view, device, most: most),
         patch.object(Head, "start", lambda self: None),
         patch.object(search.whole, "connect", lambda *_: nullcontext(NOBODY)),
-        patch.object(search.session, "slots", lambda cpus, gpus, most: 2),
+        patch.object(search.session, "machines", lambda: [{"CPU": 2.0}]),
         patch.object(search.whole, "tune_cohorts", train_here),
     ):
         yield

@@ -4,11 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.exceptions import NodeDiedError
 
 from search import cluster
 from search.access import DriverAccess
+from search.settings import SearchSettings
 from search.starts import MOST, Starts
 from search.tuning import _Watch
+from search.workers import Workers
 from trainable.errors import UserError
 from trainable.place import HERE, Place
 from trainable.trial import CohortTrial, NotSeenError
@@ -22,6 +25,7 @@ class Ray:
     def __init__(self, disks: Path) -> None:
         self.disks = disks
         self.asked: list[str] = []
+        self.gone: set[str] = set()
 
     def nodes(self) -> list[dict[str, Any]]:
         known = [
@@ -33,7 +37,9 @@ class Ray:
     def remote(self, function: Any) -> Any:
         return Task(self, function)
 
-    def get(self, result: bool) -> bool:
+    def get(self, result: bool | None) -> bool:
+        if result is None:
+            raise NodeDiedError("gone")
         return result
 
 
@@ -45,9 +51,11 @@ class Task:
         assert num_cpus == 0  # workers of others may hold them all
         return Task(self.ray, self.function, scheduling_strategy.node_id)
 
-    def remote(self) -> bool:
-        """Runs the function where only this machine's disk is."""
+    def remote(self) -> bool | None:
+        """Runs the function where only this machine's disk is; None where it has gone."""
         self.ray.asked.append(self.node)
+        if self.node in self.ray.gone:
+            return None
         _mark, place = (cell.cell_contents for cell in self.function.__closure__)
         place.at = self.ray.disks / self.node
         return self.function()
@@ -86,14 +94,21 @@ def marked(machines: Ray, *names: str) -> Place:
     return EachItsOwn.of("/mnt/runs/a/trials")
 
 
+def check(place: Place, cpus: float = 1, gpus: float = 0, **settings: Any) -> None:
+    """Asks the machines as a search does whose workers need so much."""
+    wanted = SearchSettings(address="10.0.0.5:6379", cpus_per_trial=cpus, **settings)
+    workers = Workers(place, HERE, (1,), cpus, gpus, patience_s=60, save_every=None)
+    cluster.check_nodes(wanted, workers)
+
+
 def test_every_machine_that_may_train_must_see_the_place(machines: Ray) -> None:
-    cluster.check_nodes(marked(machines, "a", "b", "c"), HERE, cpus=1, gpus=0)
+    check(marked(machines, "a", "b", "c"))
     assert machines.asked == ["a", "b", "c"]
 
 
 def test_those_that_do_not_are_counted_also_behind_one_address(machines: Ray) -> None:
     with pytest.raises(UserError) as error:
-        cluster.check_nodes(marked(machines, "a"), HERE, cpus=1, gpus=0)
+        check(marked(machines, "a"))
     said = str(error.value)
     assert said.startswith("2 of 3 machines do not see /mnt/runs/a/trials (127.0.0.1, 127.0.0.1)")
     assert "storage_path= of a folder that all machines share" in said
@@ -101,9 +116,24 @@ def test_those_that_do_not_are_counted_also_behind_one_address(machines: Ray) ->
 
 
 def test_machines_that_train_nothing_need_not_see_it(machines: Ray) -> None:
-    cluster.check_nodes(marked(machines, "b", "c"), HERE, cpus=1, gpus=0.25)
+    check(marked(machines, "b", "c"), gpus=0.25)
     assert machines.asked == ["b", "c"]
-    cluster.check_nodes(marked(machines), HERE, cpus=8, gpus=0)
+
+
+def test_of_machines_that_are_to_come_it_is_said_what_they_have_and_see(machines: Ray) -> None:
+    """Else nobody would ask for their GPUs, or they would be rented in vain."""
+    with pytest.raises(UserError, match=r"no machine there can train yet.* gpus_per_trial=1 works"):
+        check(marked(machines), cpus=8)
+    with pytest.raises(UserError, match=r"see /mnt/runs/a/trials; storage_path= of a folder"):
+        check(marked(machines), cpus=8, gpus_per_trial=0.0)
+    check(marked(machines), cpus=8, gpus_per_trial=0.0, storage_path="s3://bucket")
+    assert machines.asked == []
+
+
+def test_a_machine_that_goes_as_it_is_asked_does_not_count(machines: Ray) -> None:
+    machines.gone.add("b")
+    check(marked(machines, "a", "c"))
+    assert machines.asked == ["a", "b", "c"]
 
 
 def test_a_worker_that_comes_later_and_does_not_see_it_says_so(tmp_path: Path) -> None:
