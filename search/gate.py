@@ -131,6 +131,23 @@ def token_file() -> Path:
     return Path(given) if given else Path.home() / ".ray" / "auth_token"
 
 
+def check_token_file() -> None:
+    """Raises UserError unless the token file that the environment names holds one, for us alone."""
+    if os.environ.get(TOKEN):
+        return
+    file = token_file()
+    try:
+        held = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        held = ""
+    if not held:
+        raise UserError(
+            f"{TOKEN_PATH}={file} holds no token; `ray get-auth-token --generate` writes one to "
+            f"~/.ray/auth_token, or unset {TOKEN_PATH}: the search makes its own"
+        )
+    close_token_file(forgiving=False)
+
+
 def close_token_file(forgiving: bool) -> None:
     """Takes a token file's rights from all but its owner, and says so: Ray itself writes it 0644.
 

@@ -53,6 +53,10 @@ class Head:
         """Starts Ray, once, without waiting for it."""
         if self._process is not None:
             return
+        if "RAY_AUTH_TOKEN_PATH" in os.environ:
+            from search import gate  # a tenth of a second, that others need not wait for
+
+            gate.check_token_file()
         os.environ.update(ENVIRONMENT)
         self.folder = Path(tempfile.mkdtemp(prefix="asharpe-"))  # short: sockets have long names
         if not set(TOKENS) & os.environ.keys():

@@ -11,6 +11,8 @@ import grpc
 import pytest
 
 from search import gate
+from search.head import Head
+from search.settings import SearchSettings
 from trainable.errors import UserError
 
 TOKEN = "f" * 64
@@ -142,6 +144,29 @@ def test_one_that_cannot_be_closed_is_refused_unless_wanted(
     with pytest.raises(UserError, match=r"mode 0444.*Read-only file system.*open_cluster=true"):
         gate.close_token_file(forgiving=False)
     gate.close_token_file(forgiving=True)
+
+
+@pytest.mark.parametrize("content", [None, "", "  \n"])
+def test_a_token_file_that_holds_none_is_said_before_ray_starts(
+    home: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    file = home / "typo"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    head = Head(SearchSettings())
+    with pytest.raises(UserError, match=r"^RAY_AUTH_TOKEN_PATH=.*/typo holds no token.*unset"):
+        head.start()
+    assert head.folder is None
+
+
+def test_the_token_file_of_our_own_ray_is_closed(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = token_in(home / "mine", mode=0o644)
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
+    gate.check_token_file()
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_token_in_the_environment_needs_no_file(
