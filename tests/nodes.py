@@ -40,8 +40,10 @@ class Nodes:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def add(self, *flags: str) -> subprocess.Popen[bytes]:
-        """Starts one more node, in a work folder of its own."""
-        return self.start(f"--address={self.address}", *flags)
+        """Starts one more node, in a work folder of its own, and waits until it has joined."""
+        process = self.start(f"--address={self.address}", *flags)
+        _wait(self, process)
+        return process
 
     def start(self, *flags: str) -> subprocess.Popen[bytes]:
         """Starts a process of `ray start`, in a group of its own."""
@@ -113,7 +115,7 @@ def cluster(
             f"--temp-dir={folder / 'r'}",
             *flags,
         )
-        _wait(nodes)
+        _wait(nodes, nodes.processes[0])
         yield nodes
     finally:
         nodes.end()
@@ -163,11 +165,12 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def _wait(nodes: Nodes, timeout_s: float = 100) -> None:
-    """Waits until the head is up, as it says itself."""
+def _wait(nodes: Nodes, process: subprocess.Popen[bytes], timeout_s: float = 100) -> None:
+    """Waits until a node is up, as it says itself."""
     deadline = time.monotonic() + timeout_s
-    while "will now block" not in nodes.said():
-        ended = nodes.processes[0].poll() is not None
+    said = nodes.folder / f"node{nodes.processes.index(process)}" / "out.txt"
+    while "will now block" not in said.read_text(encoding="utf-8", errors="replace"):
+        ended = process.poll() is not None
         if ended or time.monotonic() > deadline:
             raise AssertionError(nodes.said())
         time.sleep(0.1)
