@@ -14,8 +14,8 @@ from trainable.errors import UserError
 def watch() -> Any:
     """Returns a watch that has just begun, as far as it matters here."""
     made: Any = Watch.__new__(Watch)
-    made.said: list[str] = []
-    made.progress = SimpleNamespace(note=made.said.append)
+    said: list[str] = []
+    made.said, made.progress = said, SimpleNamespace(note=said.append)
     made.plan = SimpleNamespace(settings=SearchSettings(cpus_per_trial=2))
     made.driver = SimpleNamespace(out_of_time=False)
     made.alone_since, made.said_alone, made.gpus = 0.0, False, 0.5
