@@ -87,15 +87,10 @@ def dead_drivers(path: Path) -> list[str]:
     before, _, after = SHARED.partition("{}")
     dead = []
     for file in sorted(path.glob(SHARED.format("*"))):
-        with suppress(FileNotFoundError), file.open("rb") as lock:
-            if _owner(lock.read()).get("host") != socket.gethostname():
-                continue
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            file.unlink()
-            dead.append(file.name.removeprefix(before).removesuffix(after))
+        with suppress(FileNotFoundError, PermissionError):
+            if _owner(file.read_bytes()).get("host") == socket.gethostname() and _is_free(file):
+                file.unlink()
+                dead.append(file.name.removeprefix(before).removesuffix(after))
     return dead
 
 
@@ -107,14 +102,23 @@ def check_alone(path: Path, own: Path) -> None:
     for file in (path / LOCK, *sorted(path.glob(SHARED.format("*")))):
         if file == own:
             continue
-        with suppress(FileNotFoundError), file.open("rb") as lock:
-            owner = _owner(lock.read())
-            if owner.get("host", socket.gethostname()) != socket.gethostname():
+        with suppress(FileNotFoundError):
+            owner = _owner(file.read_bytes())
+            far = owner.get("host", socket.gethostname()) != socket.gethostname()
+            if far or not _is_free(file):
                 raise _driven(file, owner)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise _driven(file, owner) from None
+
+
+def _is_free(file: Path) -> bool:
+    """Whether the kernel says that nobody holds a lock; where it cannot say, somebody does."""
+    try:
+        with file.open("r+b") as lock:  # NFS locks only what is open for writing
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    return True
 
 
 def forget_others(path: Path, driver: str) -> None:

@@ -1,12 +1,14 @@
 """The run folder: refused in one line where it cannot work, and nothing left behind."""
 
 import errno
+import fcntl
 import json
 import os
 import socket
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -210,3 +212,24 @@ def test_drivers_that_died_on_this_host_are_known_and_others_left_alone(tmp_path
         assert lock.dead_drivers(run.path) == ["dead"]
         lock.forget_others(run.path, run.driver)
         assert [p.name for p in run.path.glob("*.lock")] == [f"driver-{run.driver}.lock"]
+
+
+@pytest.mark.parametrize("error", [None, errno.ENOLCK, errno.EACCES])
+def test_a_lock_on_nfs_is_judged_and_where_it_cannot_be_its_driver_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int | None
+):
+    def flock(file: Any, _: int) -> None:
+        read_only = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        if wrong := errno.EBADF if read_only else error:
+            raise OSError(wrong, os.strerror(wrong))
+
+    file = tmp_path / "driver-dead.lock"
+    file.write_text(json.dumps({"pid": 2**22 + 1, "host": socket.gethostname()}))
+    monkeypatch.setattr(fcntl, "flock", flock)
+    if error is None:
+        lock.check_alone(tmp_path, tmp_path / "driver-mine.lock")
+        assert lock.dead_drivers(tmp_path) == ["dead"]
+    else:
+        assert lock.dead_drivers(tmp_path) == []
+        with pytest.raises(UserError, match="is driven by process"):
+            lock.check_alone(tmp_path, tmp_path / "driver-mine.lock")
