@@ -111,7 +111,10 @@ def going_on(parting: Parting, folder: RunFolder, resume: str | None) -> Text:
     """Returns what a driver says that does not write the tables."""
     if parting.written:
         return Text(f"Ended; another driver has written the tables of {folder.path}.")
-    words = f"{' and '.join(parting.others)} goes on, and writes the tables in the end."
+    names = " and ".join(parting.others)
+    words = f"{names} goes on, and writes the tables in the end."
+    if parting.over:
+        words = f"{names} has not written the tables yet."
     if resume is not None:
         words += f" To drive here again: {resume}"
     return Text(words)

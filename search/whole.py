@@ -87,11 +87,13 @@ def run_search(
                 if watch.without_gpu is not None:
                     run["device"] = "cpu"
                 run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one
+            hurry = interrupted is not None
+            parting = part(study, folder, console, lambda: hurry or interrupts.asked is not None)
+            if parting.others and interrupts.asked is not None:  # as it waited for the tables
+                interrupted = interrupted or Interrupted(interrupts.asked)
             resume = None
             if interrupted is not None:
                 resume = resume_command(settings.run_name, settings.runs_dir, words)
-            hurry = interrupted is not None
-            parting = part(study, folder, console, lambda: hurry or interrupts.asked is not None)
             if parting.others or parting.written:
                 said = going_on(parting, folder, resume)
                 console.print(said, soft_wrap=True)  # a command to copy
