@@ -21,8 +21,8 @@ class Results:
     """Keeps reports in `shards/` and makes the tables of them; holds only an index in memory.
 
     Each call of `add` writes one shard. `finish` merges shards and earlier tables into new tables.
-    While a trial is unfinished all shards stay beside the tables, since whoever resumes it needs
-    the returns of all its epochs; afterwards the tables are enough, and the shards are removed.
+    While a trial is unfinished all shards stay beside the tables: who resumes it needs the returns
+    of all its epochs. Afterwards the tables are enough, and the shards are removed.
     `batch` in `epochs.parquet` is the shard of a row: what arrived together, in order of arrival.
 
     Args:
@@ -153,6 +153,7 @@ class Results:
         """
         self._log.forget(self._folder.path / "epochs.parquet")
         epochs = self._all_epochs()
+        self._index(epochs)  # others may have removed shards that we never read
         slices = shards.slices(epochs)
         if strange := sorted(slices.keys() - {row.number for row in rows}):
             raise ValueError(f"reports of trials that are not in the study: {strange}")

@@ -5,6 +5,7 @@ while it renews its lease. What two must not do at once, asking and taking over,
 The rest may be done twice without harm: an ended trial stays as it ended.
 """
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +15,6 @@ from typing import Any
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 
-from search import presence
 from search.database import Database
 from search.leases import Lease, Leases
 from search.ledger import Live
@@ -79,8 +79,8 @@ class SharedStudy(SearchStudy):
         return Parting(tuple(lease.who for lease in others.values()), over, written)
 
     def written(self) -> None:
-        """Notes that the tables are written, for as long as another driver may sleep."""
-        self._leases.take(CLOSED, NOBODY, self._presence.who, presence.LEASE_S)
+        """Notes that the tables are written, until somebody joins: a driver may sleep for long."""
+        self._leases.take(CLOSED, NOBODY, self._presence.who, math.inf)
 
     def close(self) -> None:
         """Gives up all leases, and the connections: others may take over what was trained here."""

@@ -166,14 +166,18 @@ def test_one_that_slept_in_its_turn_gets_the_next_number(
     assert third.ask(space).number == 2
 
 
-def test_the_last_one_closes_and_nobody_joins_meanwhile(join: Join) -> None:
+def test_the_last_one_closes_and_nobody_joins_meanwhile(
+    join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = join(), join()
     assert first.leave() == Parting(("process 2 on here",))
     assert second.leave() == Parting()
     with pytest.raises(UserError, match=r"is being finished by process 2 on here; try again"):
         join()
     assert first.leave() == Parting(("process 2 on here",))  # it is writing the tables
-    second.written()
+    with monkeypatch.context() as patched:
+        patched.setattr(presence, "LEASE_S", -1.0)  # the first one sleeps for longer
+        second.written()
     second.close()
     assert first.leave() == Parting(written=True)
     third = join()  # for more trials

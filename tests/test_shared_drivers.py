@@ -52,6 +52,7 @@ def next_of(driver: Driver, number: int) -> Report:
 
 def test_two_drivers_search_together(another: Another, tmp_path: Path) -> None:
     one = another()
+    asleep = Results(one.folder, SCORED, shared=True)  # of a driver that hears of nothing
     first = one.driver(14, seeds=2, untold=4)
     slots = [(first, filled(first)[0])]
     step(*slots[0])
@@ -76,13 +77,14 @@ def test_two_drivers_search_together(another: Another, tmp_path: Path) -> None:
     complete = [row.number for row in rows if row.state == "COMPLETE" and row.kind == "search"]
     assert sorted(row.parent or 0 for row in rows if row.kind == "seed") == complete
     tables = []
-    for driver in (second, first):  # the first one slept, and does not know
-        driver.results.others()
-        driver.results.finish(rows, [], {})
+    for results in (second.results, first.results, asleep):  # two do not know of the end
+        results.others()
+        results.finish(rows, [], {})
         assert not (tmp_path / "run" / "shards").exists()
         names = ("epochs", "trials", "returns", "predictions")
         tables.append([table(tmp_path / "run", name) for name in names])
-    assert all(map(DataFrame.equals, *tables))
+    for others in tables[1:]:
+        assert all(map(DataFrame.equals, tables[0], others))
     epochs = tables[0][0]
     assert not epochs.duplicated(["number", "epoch"]).any()
     assert set(epochs["number"]) == trained[0] | trained[1]
