@@ -243,6 +243,4 @@ class Driver(Keeper):
         for asked in self.asker.close():
             self.enter(asked)
             self.seating.wait(asked.number)
-        for pool in (self.seating.waiting, self.seating.seeds):
-            for asked in pool.drain():
-                self.end(asked.number, LATE)
+        self.give_up(LATE)

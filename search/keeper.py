@@ -3,6 +3,7 @@
 A search that was killed goes on where it was; one that others drive too takes up what they leave.
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -88,17 +89,36 @@ class Keeper:
             return False
         self.study.refresh()
         self.hear(self.results.others())
-        taken = self.study.claim(room, idle)
-        # Who released a trial may have reported it since the last look.
-        self.hear(self.results.others() if taken else [])
-        for number in taken:
-            self._take_up(number)
-        if taken:
+        if self._claim(room, idle):
             self.settle()
         self.add_seeds()
         self.study.say_idle(idle and not self.seating.somebody_waits)
         self._poll_at = time.monotonic() + POLL_S
         return True
+
+    def _claim(self, most: int, idle: bool) -> bool:
+        taken = self.study.claim(most, idle)
+        # Who released a trial may have reported it since the last look.
+        self.hear(self.results.others() if taken else [])
+        for number in taken:
+            self._take_up(number)
+        return bool(taken)
+
+    def give_up(self, verdict: Verdict) -> None:
+        """Leaves what waits to other drivers; ends it where there are none."""
+        pools = (self.seating.waiting, self.seating.seeds)
+        waiting = [asked.number for pool in pools for asked in pool.drain()]
+        if waiting and self.study.others:
+            self.study.release(waiting)
+            return
+        for number in waiting:
+            if self.study.holds(number):
+                self.end(number, verdict)
+
+    def end_left(self, verdict: Verdict) -> None:
+        """Ends what other drivers have left, and nobody will train."""
+        self._claim(sys.maxsize, idle=True)
+        self.give_up(verdict)
 
     def hear(self, batches: Sequence[Sequence[Report]]) -> None:
         """Takes in batches of other drivers' reports, in the order of their arrival."""

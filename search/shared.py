@@ -159,10 +159,8 @@ class SharedStudy(SearchStudy):
         """Takes over trials that nobody trains; returns their numbers."""
         if most <= 0 or not self._orphans(idle):
             return []
-        me = self._presence.driver
         with self.turn():
-            taken = [number for number in self._orphans(idle)[:most] if self._give(number, me)]
-        return taken
+            return [n for n in self._orphans(idle)[:most] if self._give(n, self._presence.driver)]
 
     def say_idle(self, idle: bool) -> None:
         """Says whether this driver is idle; the database hears of it only when that changes."""
@@ -172,6 +170,11 @@ class SharedStudy(SearchStudy):
         elif self._idle and not idle:
             self._presence.drop(name)
         self._idle = idle
+
+    @property
+    def others(self) -> int:
+        """How many other drivers there are."""
+        return len(self._others(self._leases.held()))
 
     @property
     def idle_drivers(self) -> int:

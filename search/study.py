@@ -180,14 +180,11 @@ class SearchStudy(Record):
         return []
 
     def claim(self, most: int, idle: bool = False) -> list[int]:
-        """Takes over trials that nobody trains.
+        """Takes over trials that nobody trains; returns their numbers.
 
         Args:
             most: as many at most.
             idle: whether to take what others released, too, beside what drivers left that are gone.
-
-        Returns:
-            Their numbers.
         """
         return []
 
@@ -195,12 +192,17 @@ class SearchStudy(Record):
         """Says to the other drivers whether this one would train what waits elsewhere."""
 
     @property
+    def others(self) -> int:
+        """How many other drivers there are."""
+        return 0
+
+    @property
     def idle_drivers(self) -> int:
         """How many other drivers are idle; 0 while something is released for them."""
         return 0
 
     def release(self, numbers: Sequence[int]) -> None:
-        """Gives up trials of ours that wait, for drivers that are idle."""
+        """Gives up trials of ours that wait, for other drivers."""
 
     def holds(self, number: int) -> bool:
         """Says whether a trial in flight is ours."""

@@ -8,6 +8,7 @@ from analysis.load import Run
 from search import provenance
 from search.arguments import resume_command, storable
 from search.cluster import check_nodes, connect
+from search.driver import LATE
 from search.finish import finish, going_on, part
 from search.head import Head
 from search.interrupt import Interrupts
@@ -91,6 +92,8 @@ def run_search(
             parting = part(study, folder, console, lambda: hurry or interrupts.asked is not None)
             if parting.others and interrupts.asked is not None:  # as it waited for the tables
                 interrupted = interrupted or Interrupted(interrupts.asked)
+            if interrupted is None and not (parting.over or parting.others or parting.written):
+                session.driver.end_left(LATE)  # by drivers whose time was out
             resume = None
             if interrupted is not None:
                 resume = resume_command(settings.run_name, settings.runs_dir, words)

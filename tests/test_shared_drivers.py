@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pandas import DataFrame
 
-from search.driver import Driver
+from search.driver import LATE, Driver
 from search.results import Results
 from tests.rigs import LEVELS, SCORED, Rig, filled, report
 from tests.searches import table
@@ -178,6 +178,29 @@ def test_an_idle_driver_trains_what_waits_elsewhere(another: Another) -> None:
     assert all(state != "RUNNING" for state, _ in one.ends().values())
     kept = [r for batch in Results(two.folder, SCORED).batches() for r in batch]
     assert len({(r.number, r.epoch) for r in kept}) == len(kept) == len(trained) + len(training)
+
+
+def test_out_of_time_a_driver_leaves_what_waits_and_what_it_lost_to_others(
+    another: Another,
+) -> None:
+    one, two = another(), another()
+    first = one.driver(14, seeds=1, members=3)
+    slot, training = filled(first)
+    second = two.driver(14, seeds=1, untold=4)
+    die(one.study)  # it sleeps
+    while not second.seating.somebody_waits:
+        look(second)
+    first.deadline = 0.0
+    assert first.take(slot, [report(n, 1) for n in training]).numbers == training
+    assert first.fill(slot) == []
+    assert first.finished
+    assert set(one.ends().values()) == {("RUNNING", None)}
+    assert [two.study.holds(number) for number in range(14)] == [True] * 4 + [False] * 10
+    one.study.close()
+    second.deadline = 0.0
+    assert filled(second)[1] == []
+    second.end_left(LATE)  # as nobody else would
+    assert set(two.ends().values()) == {("PRUNED", "time_budget")}
 
 
 def test_seeds_of_a_driver_that_died_before_it_added_them_are_trained(
