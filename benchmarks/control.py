@@ -48,7 +48,6 @@ from search.study import SearchStudy
 from search.whole import run_search
 from trainable.commands import status_of
 from trainable.errors import look_up
-from trainable.place import Place
 
 BARS, SYMBOLS, SEED = 1000, 20, 0
 PLACES = 2  # cohorts at once without Ray, as on two cores
@@ -179,7 +178,7 @@ def _replaced(way: str) -> Iterator[None]:
         yield
 
 
-def _rank_only(folder: RunFolder, place: Place, run: Run, *rest: object) -> None:
+def _rank_only(folder: RunFolder, finalists: object, run: Run, *rest: object) -> None:
     rank(run)  # there is no model to export, but the ranking that chooses it is made
 
 

@@ -87,7 +87,7 @@ def finish(
     done = load_run(folder.path)
     number = None
     try:
-        number = export_best(folder, place, done, rows, results.last_epoch, plan.dataset)
+        number = export_best(folder, finalists, done, results.last_epoch)
     except LostError as error:
         finalists.lost.append(error)
     found = None

@@ -28,7 +28,7 @@ class Results:
     Args:
         folder: of the run.
         scored: the bars and rows that every trial is scored on.
-        predict: of a finalist, by number, ranking epoch and last epoch, that reported none.
+        predict: of a finalist, by number, ranking epoch, its loss, last epoch, that reported none.
         shared: whether other drivers write reports too.
 
     Raises:
@@ -39,7 +39,7 @@ class Results:
         self,
         folder: RunFolder,
         scored: Scored,
-        predict: Callable[[int, int, int], np.ndarray | None] | None = None,
+        predict: Callable[[int, int, float, int], np.ndarray | None] | None = None,
         shared: bool = False,
     ) -> None:
         self._folder = folder
@@ -51,7 +51,7 @@ class Results:
         self._where: dict[int, dict[int, int]] = {}  # number → epoch → batch
         self._predicted: dict[int, int] = {}  # number → batch of its newest predictions
         self._opened: tuple[int, dict[int, np.ndarray]] | None = None  # batch, predictions
-        self._best: dict[int, int | None] = {}  # number → ranking epoch
+        self._best: dict[int, tuple[Any, Any]] = {}  # number → ranking epoch, its loss
         old = self._old_epochs()
         self._log.next = max([self._log.next, *(1 + batch for batch in old["batch"].to_pylist())])
         self._index(old)
@@ -176,8 +176,8 @@ class Results:
         self, rows: Sequence[Row], baselines: Sequence[BaselineRow], records: list[dict[str, Any]]
     ) -> None:
         ended = sorted(row.number for row in rows if tables.is_finalist(row))
-        self._best = {record["number"]: record["ranking_epoch"] for record in records}
-        keys = {(number, epoch) for number, epoch in self._best.items() if epoch is not None}
+        self._best = {r["number"]: (r["ranking_epoch"], r["val_loss"]) for r in records}
+        keys = {(number, epoch) for number, (epoch, _) in self._best.items() if epoch is not None}
         keys |= {(number, epoch) for number in ended for epoch in self._where.get(number, {})}
         scored = {
             (-i, 0): np.asarray(b.net_returns, dtype=np.float64)
@@ -220,9 +220,9 @@ class Results:
             return self._opened[1][number]
         path = self._folder.path / "predictions.parquet"
         found = merge.read_predictions(path, number) if path.exists() else None
-        if found is not None or self._predict is None or (epoch := self._best[number]) is None:
+        if found is not None or self._predict is None or self._best[number][0] is None:
             return found
-        return self._predict(number, epoch, self.last_epoch(number))
+        return self._predict(number, *self._best[number], self.last_epoch(number))
 
     def _all_epochs(self) -> pa.Table:
         parts = [self._old_epochs(), *(shards.scalars(path) for path in self._shards.values())]

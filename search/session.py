@@ -88,7 +88,7 @@ def open_session(
         objective=settings.objective,
         warmup_ends=plan.warm,
     )
-    finalists = Finalists(place, plan.dataset, study)
+    finalists = Finalists(place, plan.dataset, study, plan.epochs)
     results = Results(folder, Scored.of(plan.dataset), finalists.predict, study.shared)
     if not study.shared:  # others write to both meanwhile
         where = name_of(settings.storage or study_file(folder))

@@ -1,7 +1,7 @@
 """What is left of a search to use: `best/`, and for a generated market its fresh continuation."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from analysis.ranking import rank
 from search.atomic import make_folder
 from search.folder import RunFolder
 from search.plan import Plan
-from search.study import SearchStudy, TrialRow
+from search.study import SearchStudy
 from trainable import predict
 from trainable.data.build import evaluation_dataset
 from trainable.data.dataset import Dataset
@@ -35,25 +35,37 @@ class Finalists:
         place: of the trials.
         dataset: of the search.
         study: every trial.
+        epochs: of a full training, in this session.
         lost: why one has no predictions, which cannot be made any more.
     """
 
     place: Place
     dataset: Dataset
     study: SearchStudy
+    epochs: int
     lost: list[LostError] = field(default_factory=list)
 
-    def predict(self, number: int, epoch: int, last: int) -> np.ndarray | None:
-        """Returns the validation predictions of a finalist.
+    def model(self, number: int, epoch: int, val_loss: float, last: int) -> predict.Predictor:
+        """Returns a finalist's model.
 
         Args:
             number: of the trial.
             epoch: its ranking epoch.
+            val_loss: that it reported of this epoch.
             last: the last epoch that it reported.
+
+        Raises:
+            LostError: it is gone, and cannot be made again.
         """
         params, place = self.study.rows()[number].params, self.place.within(number)
+        if last > params["train/epochs"]:  # it was resumed with more
+            params = {**params, "train/epochs": self.epochs}
+        return model_of(place, number, params, epoch, val_loss, last, self.dataset)
+
+    def predict(self, number: int, epoch: int, val_loss: float, last: int) -> np.ndarray | None:
+        """Returns the validation predictions of a finalist, by what `model` takes."""
         try:
-            model = model_of(place, number, params, epoch, last, self.dataset)
+            model = self.model(number, epoch, val_loss, last)
         except LostError as error:
             self.lost.append(error)
             return None
@@ -61,12 +73,7 @@ class Finalists:
 
 
 def export_best(
-    folder: RunFolder,
-    place: Place,
-    run: Run,
-    rows: Sequence[TrialRow],
-    last: Callable[[int], int],
-    dataset: Dataset,
+    folder: RunFolder, finalists: Finalists, run: Run, last: Callable[[int], int]
 ) -> int | None:
     """Copies the winner's model to `best/`; returns its number, None when nobody survived.
 
@@ -81,9 +88,9 @@ def export_best(
                 shutil.rmtree(best)
         return None
     number = int(ranked.iloc[0]["number"])
-    epoch = int(run.trials.set_index("number").loc[number, "ranking_epoch"])
-    source = place.within(number)
-    model_of(source, number, rows[number].params, epoch, last(number), dataset)
+    trial = run.trials.set_index("number").loc[number]
+    finalists.model(number, int(trial["ranking_epoch"]), float(trial["val_loss"]), last(number))
+    source = finalists.place.within(number)
     make_folder(best)
     for name in (predict.MODEL, predict.CONFIG):
         folder.write_bytes(f"best/{name}", source.read(name))

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from tests.here import search_here
+from search.watch import Watch
+from tests.here import interrupt_after, search_here
 from tests.searches import MARKET, table, write_space
 from trainable import keep, predict
 from trainable.member import Member
@@ -99,8 +100,9 @@ def test_a_finalist_without_a_model_trains_again_to_the_same(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(("epochs", "loss"), [(1, 1.0), (0, 1.01)])
 def test_what_does_not_train_to_the_same_is_lost_and_all_else_is_written(
-    run: Path, capsys: pytest.CaptureFixture[str]
+    run: Path, capsys: pytest.CaptureFixture[str], epochs: int, loss: float
 ) -> None:
     number, trials = best(run), table(run, "trials")
     (run / "predictions.parquet").unlink()
@@ -110,7 +112,9 @@ def test_what_does_not_train_to_the_same_is_lost_and_all_else_is_written(
 
     def another(training: Training, last: int) -> Member:
         member = real(training, last)
-        member.best_epoch += 1
+        member.best_epoch += epochs
+        assert member.best_val_loss is not None
+        member.best_val_loss *= loss
         return member
 
     capsys.readouterr()
@@ -126,3 +130,22 @@ def test_what_does_not_train_to_the_same_is_lost_and_all_else_is_written(
     assert not (run / "trials" / str(number) / predict.MODEL).exists()
     assert search_here(*AGAIN) == 0  # it can be made, after all
     assert set(table(run, "predictions")["number"]) == {*kept, number}
+
+
+def test_a_trial_that_was_resumed_with_more_epochs_is_made_again_with_these(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_space(tmp_path)
+    fixed = ("fix.schedule/name=warmup_cosine", "fix.schedule/warmup_steps=2")
+    words = (*MARKET, "space=tiny.py", "trials=1", "finalist_seeds=1", "name=done", *fixed)
+    with patch.object(Watch, "tick", interrupt_after(0)):
+        assert search_here(*words) == 130
+    assert search_here(*AGAIN, "epochs=6") == 0
+    run = Path("runs/done")
+    model, (number,) = load_file(run / "best" / predict.MODEL), finalists(run)
+    assert table(run, "epochs")["epoch"].max() == 6
+    gone(run / "trials" / str(number))
+    assert search_here(*AGAIN, "epochs=6") == 0
+    again = load_file(run / "best" / predict.MODEL)
+    assert all(again[name].allclose(tensor, atol=1e-4) for name, tensor in model.items())

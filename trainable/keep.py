@@ -1,5 +1,6 @@
 """The model that is kept of a trial: of a member that ended well, or made again if it is gone."""
 
+import math
 import sys
 from collections.abc import Mapping
 
@@ -14,6 +15,8 @@ from trainable.executors import state_form
 from trainable.member import Member, Ticket
 from trainable.place import Place
 from trainable.training import Training
+
+ROUNDING = 1e-3  # relative, of the validation loss of a model that is made again
 
 
 class LostError(UserError):
@@ -56,6 +59,7 @@ def model_of(
     number: int,
     params: Mapping[str, object],
     epoch: int,
+    val_loss: float,
     last: int,
     dataset: Dataset,
 ) -> predict.Predictor:
@@ -69,11 +73,12 @@ def model_of(
         number: of the trial.
         params: of the trial.
         epoch: the ranking epoch, whose weights these are.
+        val_loss: that it reported of this epoch.
         last: the last epoch that it reported.
         dataset: of the search.
 
     Raises:
-        LostError: trained again its ranking epoch is another; nothing is written.
+        LostError: trained again it is another; nothing is written.
     """
     there = place.has(predict.CONFIG)
     if there:
@@ -93,11 +98,13 @@ def model_of(
     if saved is not None and saved.executor == state_form(training.executor):
         training = Training([Ticket(number, config, saved)], dataset, view=training.view)
     member = _trained(training, last)
-    if member.best_epoch != epoch:
+    found = math.nan if member.best_val_loss is None else member.best_val_loss
+    if member.best_epoch != epoch or not math.isclose(found, val_loss, rel_tol=ROUNDING):
         raise LostError(
-            f"{place}/{predict.MODEL} is damaged or gone; trained again, epoch "
-            f"{member.best_epoch} and not {epoch} is its best, so it is another: restore the file "
-            "from a copy and go on with resume=true; everything else has been written"
+            f"{place}/{predict.MODEL} is damaged or gone; trained again it is another: its best is "
+            f"epoch {member.best_epoch} with a validation loss of {found:.6g}, which was epoch "
+            f"{epoch} with {val_loss:.6g}; restore the file from a copy and go on with "
+            "resume=true; everything else has been written"
         )
     keep(place, number, epoch, config, member.best_weights, training.view, dataset)
     return predict.load(place)
