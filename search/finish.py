@@ -103,7 +103,11 @@ def finish(
     if found is not None:
         console.print(say_continuation(found))
     if finalists.lost:
-        raise finalists.lost[0]
+        if not finalists.hasty():
+            raise finalists.lost[0]
+        console.print(Text(str(finalists.lost[0])), soft_wrap=True)
+        if resume is None:
+            raise KeyboardInterrupt
     return done
 
 

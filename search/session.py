@@ -72,9 +72,22 @@ def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFol
 
 @contextmanager
 def open_session(
-    plan: Plan, folder: RunFolder, cluster: Cluster, study: SearchStudy, place: Place
+    plan: Plan,
+    folder: RunFolder,
+    cluster: Cluster,
+    study: SearchStudy,
+    place: Place,
+    hasty: Callable[[], bool],
 ) -> Iterator[Session]:
     """Puts a search together, new or from what an earlier session left.
+
+    Args:
+        plan: of the search.
+        folder: of the run.
+        cluster: of its workers.
+        study: every trial.
+        place: of the trials' models.
+        hasty: whether the person waits for the end.
 
     Raises:
         UserError: something stored is damaged.
@@ -88,7 +101,7 @@ def open_session(
         objective=settings.objective,
         warmup_ends=plan.warm,
     )
-    finalists = Finalists(place, plan.dataset, study, plan.epochs)
+    finalists = Finalists(place, plan.dataset, study, plan.epochs, hasty)
     results = Results(folder, Scored.of(plan.dataset), finalists.predict, study.shared)
     if not study.shared:  # others write to both meanwhile
         where = name_of(settings.storage or study_file(folder))

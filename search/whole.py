@@ -59,6 +59,10 @@ def run_search(
         open_place(settings, folder.driver, folder.gone) as place,
         Interrupts() as interrupts,
     ):
+
+        def hasty() -> bool:
+            return interrupted is not None or interrupts.asked is not None
+
         if folder.resumed:
             provenance.check_same(plan, folder.path)
         show_plan(plan, console)
@@ -66,7 +70,7 @@ def run_search(
         with open_study(plan, folder) as study:
             with (
                 connect(settings.address, head, settings.open_cluster) as cluster,
-                open_session(plan, folder, cluster, study, place) as session,
+                open_session(plan, folder, cluster, study, place, hasty) as session,
             ):
                 interrupts.listen()
                 if settings.address is not None:
@@ -88,8 +92,7 @@ def run_search(
                 if watch.without_gpu is not None:
                     run["device"] = "cpu"
                 run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one
-            hurry = interrupted is not None
-            parting = part(study, folder, console, lambda: hurry or interrupts.asked is not None)
+            parting = part(study, folder, console, hasty)
             if parting.others and interrupts.asked is not None:  # as it waited for the tables
                 interrupted = interrupted or Interrupted(interrupts.asked)
             if interrupted is None and not (parting.over or parting.others or parting.written):

@@ -36,6 +36,7 @@ class Finalists:
         dataset: of the search.
         study: every trial.
         epochs: of a full training, in this session.
+        hasty: whether the person waits for the end: then no model is trained again.
         lost: why one has no predictions, which cannot be made any more.
     """
 
@@ -43,6 +44,7 @@ class Finalists:
     dataset: Dataset
     study: SearchStudy
     epochs: int
+    hasty: Callable[[], bool]
     lost: list[LostError] = field(default_factory=list)
 
     def model(self, number: int, epoch: int, val_loss: float, last: int) -> predict.Predictor:
@@ -60,7 +62,7 @@ class Finalists:
         params, place = self.study.rows()[number].params, self.place.within(number)
         if last > params["train/epochs"]:  # it was resumed with more
             params = {**params, "train/epochs": self.epochs}
-        return model_of(place, number, params, epoch, val_loss, last, self.dataset)
+        return model_of(place, number, params, epoch, val_loss, last, self.dataset, self.hasty)
 
     def predict(self, number: int, epoch: int, val_loss: float, last: int) -> np.ndarray | None:
         """Returns the validation predictions of a finalist, by what `model` takes."""

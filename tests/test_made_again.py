@@ -1,9 +1,12 @@
 """A model that is damaged or gone: made again from its checkpoint or seed, or said to be lost."""
 
+import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -110,8 +113,8 @@ def test_what_does_not_train_to_the_same_is_lost_and_all_else_is_written(
     gone(run / "trials" / str(number))
     real = keep._trained
 
-    def another(training: Training, last: int) -> Member:
-        member = real(training, last)
+    def another(*args: Any) -> Member:
+        member = real(*args)
         member.best_epoch += epochs
         assert member.best_val_loss is not None
         member.best_val_loss *= loss
@@ -149,3 +152,34 @@ def test_a_trial_that_was_resumed_with_more_epochs_is_made_again_with_these(
     assert search_here(*AGAIN, "epochs=6") == 0
     again = load_file(run / "best" / predict.MODEL)
     assert all(again[name].allclose(tensor, atol=1e-4) for name, tensor in model.items())
+
+
+def test_interrupted_it_makes_nothing_again_and_says_so(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "predictions.parquet").unlink()
+    for number in finalists(run):
+        gone(run / "trials" / str(number))
+    real = keep._trained
+
+    def interrupted(*args: Any) -> Member:
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*args)
+
+    def advance(*_: object) -> None:
+        raise AssertionError("it trains")
+
+    with patch.object(keep, "_trained", interrupted), patch.object(Training, "advance", advance):
+        capsys.readouterr()
+        with pytest.raises(KeyboardInterrupt):
+            search_here(*AGAIN)
+        shown = capsys.readouterr()
+        assert shown.err.count("it is made again") == 1
+        assert "was not made again, since the search was interrupted: go on with" in shown.out
+        with patch.object(Watch, "tick", interrupt_after(0)):
+            assert search_here(*AGAIN, "trials=8") == 130
+        shown = capsys.readouterr()
+        assert "made again" not in shown.err
+        assert "was not made again, since the search was interrupted" in shown.out
+    assert search_here(*AGAIN) == 0
+    assert set(table(run, "predictions")["number"]) >= set(finalists(run))

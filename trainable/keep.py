@@ -2,7 +2,8 @@
 
 import math
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
@@ -16,6 +17,7 @@ from trainable.member import Member, Ticket
 from trainable.place import Place
 from trainable.training import Training
 
+LOOK_S = 1.0  # between two looks whether the person waits
 ROUNDING = 1e-3  # relative, of the validation loss of a model that is made again
 
 
@@ -62,6 +64,7 @@ def model_of(
     val_loss: float,
     last: int,
     dataset: Dataset,
+    hasty: Callable[[], bool],
 ) -> predict.Predictor:
     """Returns a trial's model; where it is damaged or gone, it is made again, and that is said.
 
@@ -76,28 +79,34 @@ def model_of(
         val_loss: that it reported of this epoch.
         last: the last epoch that it reported.
         dataset: of the search.
+        hasty: whether the person waits for the end: then nothing is trained.
 
     Raises:
-        LostError: trained again it is another; nothing is written.
+        LostError: it was not trained again, or is another then; nothing is written.
     """
     there = place.has(predict.CONFIG)
     if there:
         try:
             return predict.load(place)
         except UserError as error:
-            print(f"{error}; meanwhile it is made again", file=sys.stderr)
+            if not hasty():
+                print(f"{error}; meanwhile it is made again", file=sys.stderr)
     config = from_params(params)
     saved = checkpoint.read(place, known=last)
     if saved is not None and saved.best_weights and saved.record["best_epoch"] == epoch:
         view = make_view(dataset, config.data, "cpu")
         keep(place, number, epoch, config, saved.best_weights, view, dataset)
         return predict.load(place)
+    if hasty():
+        raise _unmade(place)
     if not there:
         print(f"{place}/{predict.MODEL} is gone; it is made again", file=sys.stderr)
     training = Training([Ticket(number, config)], dataset)
     if saved is not None and saved.executor == state_form(training.executor):
         training = Training([Ticket(number, config, saved)], dataset, view=training.view)
-    member = _trained(training, last)
+    member = _trained(training, last, hasty)
+    if hasty() and member.epoch < last:
+        raise _unmade(place)
     found = math.nan if member.best_val_loss is None else member.best_val_loss
     if member.best_epoch != epoch or not math.isclose(found, val_loss, rel_tol=ROUNDING):
         raise LostError(
@@ -110,9 +119,16 @@ def model_of(
     return predict.load(place)
 
 
-def _trained(training: Training, last: int) -> Member:
+def _trained(training: Training, last: int, hasty: Callable[[], bool]) -> Member:
     """Trains the only member of a training to an epoch, or to its end before."""
     (member,) = training.members
-    while training.live and member.epoch < last:
-        training.advance()
+    while training.live and member.epoch < last and not hasty():
+        training.advance(time.monotonic() + LOOK_S)
     return member
+
+
+def _unmade(place: Place) -> LostError:
+    return LostError(
+        f"{place}/{predict.MODEL} is damaged or gone, and was not made again, since the search was "
+        "interrupted: go on with resume=true; everything else has been written"
+    )
