@@ -23,7 +23,7 @@ from search.atomic import (
     write_through,
 )
 from search.lock import LOCK, SHARED, check_alone, release, take_lock
-from search.unbegun import NOTE, clear, foreign, is_unbegun, missing, starter
+from search.unbegun import NOTE, clear, foreign, is_unbegun, missing, starters
 from trainable.errors import UserError
 from trainable.json_file import loads
 from trainable.seal import sealed
@@ -41,7 +41,8 @@ class RunFolder:
         name: the run's name.
         resumed: it was there before.
         driver: a name for this process as a driver of the run, which no other ever has.
-        gone: a driver that was killed before anything had begun here.
+        gone: drivers that were killed before anything had begun here; the note names them until
+            something has.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class RunFolder:
         made: list[Path],
         lock: tuple[Path, int],
         driver: str,
-        gone: str | None = None,
+        gone: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.name = path.name
@@ -86,7 +87,7 @@ class RunFolder:
         if not resume:
             _check_free(path)
         made: list[Path] = []
-        lock, driver, gone = None, token_hex(4), None
+        lock, driver, gone = None, token_hex(4), ()
         file = path / (SHARED.format(driver) if shared else LOCK)
         try:
             _make(path, made)
@@ -94,7 +95,7 @@ class RunFolder:
             if not resume:
                 _check_free(path)  # it may have begun until we had the lock
                 check_alone(path, file)
-                gone = starter(path)
+                gone = starters(path)
                 made += [path] if clear(path, but=file) else []
             elif not shared:  # others may be writing
                 tidy(path)
@@ -111,7 +112,7 @@ class RunFolder:
 
     def note(self, words: Sequence[str] | None) -> None:
         """Keeps the words of this start until `run.json` has them; None: it is from Python."""
-        self.write_json(NOTE, {"arguments": words, "driver": self.driver})
+        self.write_json(NOTE, {"arguments": words, "drivers": [*self.gone, self.driver]})
 
     def begin(self, run: Mapping[str, object]) -> None:
         """Writes `run.json`: from now on there is something to resume."""
@@ -154,19 +155,24 @@ class RunFolder:
         return _holds_results(self.path)
 
     def discard(self) -> bool:
-        """Removes the folder if this process made it and it holds no results; says whether."""
+        """Removes the folder if this process made it and it holds no results; says whether.
+
+        The note stays where drivers are gone: whatever they have made may still be there.
+        """
         if self.resumed or self.holds_results:
             self.close()
             return False
+        kept = {NOTE} if self.gone else set[str]()
         for file in self.path.iterdir():  # our lock comes last: a kill leaves what we can know
             if file.is_dir():
                 shutil.rmtree(file)
-            elif self._lock is None or file != self._lock[0]:
+            elif file.name not in kept and (self._lock is None or file != self._lock[0]):
                 file.unlink()
         self.close()
-        self.path.rmdir()
+        if not kept:
+            self.path.rmdir()
         _unmake(self._made)
-        return True
+        return not kept
 
     @contextmanager
     def worth_keeping(self) -> Iterator[None]:

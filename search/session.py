@@ -64,7 +64,7 @@ def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFol
         check_begun(settings.folder)
     shared = can_be_shared(settings.storage)
     folder = RunFolder.create(settings.runs_dir, settings.run_name, settings.resume, shared)
-    if not folder.resumed:
+    if not (folder.resumed or settings.dry_run):
         with folder.worth_keeping():
             folder.note(words)
     return folder

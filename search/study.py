@@ -64,7 +64,7 @@ class SearchStudy(Record):
         startup: int = STARTUP,
         *,
         driver: str = "",
-        gone: str | None = None,
+        gone: Sequence[str] = (),
     ) -> Self:
         """Makes a new study.
 
@@ -74,8 +74,8 @@ class SearchStudy(Record):
             seed: of the search.
             startup: told trials before which suggestions are random.
             driver: that makes it.
-            gone: a driver that was killed before its search began: what it made of this name is
-                replaced.
+            gone: drivers that were killed before their search began: what one of them made of
+                this name is replaced.
 
         Raises:
             UserError: there is a study of that name, or the storage cannot be opened.

@@ -1,6 +1,6 @@
 """A run of which nothing has begun: what a driver leaves that was killed before its `run.json`."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,21 +44,24 @@ def foreign(path: Path) -> str | None:
     return next((file.name for file in others), None)
 
 
-def starter(path: Path) -> str | None:
-    """Returns the driver whose note lies in a folder; None without a whole one."""
+def starters(path: Path) -> tuple[str, ...]:
+    """Returns the drivers that the note in a folder names; none without a whole one."""
     try:
-        return str(opened(loads((path / NOTE).read_bytes()))["driver"])
-    except (OSError, LookupError, ValueError):
-        return None
+        return tuple(map(str, opened(loads((path / NOTE).read_bytes()))["drivers"]))
+    except (OSError, LookupError, TypeError, ValueError):
+        return ()
 
 
 def clear(path: Path, but: Path) -> bool:
-    """Removes what a killed driver left in an unbegun folder, `but` one file; says if any was."""
+    """Removes what a killed driver left in an unbegun folder, `but` one file; says if any was.
+
+    Its note stays until there is another: it alone says which study was made.
+    """
     left = [file for file in sorted(_files(path), reverse=True) if file != but]
     for file in left:  # a folder comes after what is in it
         if file.is_dir():
             file.rmdir()
-        else:
+        elif file.name != NOTE:
             file.unlink(missing_ok=True)
     return bool(left)
 
@@ -72,14 +75,14 @@ class Made(Protocol):
     def remove(self) -> None: ...  # noqa: D102
 
 
-def dropped(kind: type[Made], backend: BaseStorage, name: str, gone: str | None) -> bool:
-    """Removes a study that the driver `gone` has made, or was making; says whether it was one."""
-    if gone is None:
+def dropped(kind: type[Made], backend: BaseStorage, name: str, gone: Sequence[str]) -> bool:
+    """Removes a study that a driver in `gone` has made, or was making; says whether it was one."""
+    if not gone:
         return False
     study_id = backend.get_study_id_from_name(name)
     attrs = backend.get_study_user_attrs(study_id)
     settings = attrs.get("search")
-    if settings is not None and settings.get("driver") == gone:
+    if settings is not None and settings.get("driver") in gone:
         kind(backend, study_id, settings).remove()
         return True
     if attrs or backend.get_all_trials(study_id, deepcopy=False):

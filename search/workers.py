@@ -1,6 +1,6 @@
 """What the workers of a search are, and where they keep what only they have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -41,13 +41,13 @@ def mark_of(driver: str) -> str:
 
 
 @contextmanager
-def open_place(settings: SearchSettings, driver: str, gone: str | None = None) -> Iterator[Place]:
+def open_place(settings: SearchSettings, driver: str, gone: Sequence[str] = ()) -> Iterator[Place]:
     """Opens the place of the trials' files, and marks it while the search runs.
 
     Args:
         settings: of the search.
         driver: that opens it.
-        gone: a driver whose mark goes: it was killed before its search began.
+        gone: drivers whose marks go: they were killed before their search began.
 
     Raises:
         UserError: nothing can be written there.
@@ -59,8 +59,8 @@ def open_place(settings: SearchSettings, driver: str, gone: str | None = None) -
     place, name = run.within("trials"), mark_of(driver)
     try:
         _mark(place.hasty(), name)
-        if gone is not None:
-            place.remove(mark_of(gone))
+        for dead in gone:
+            place.remove(mark_of(dead))
     except OSError as error:
         said = str(error).partition("\n")[0]
         where = mask(settings.storage_path or str(place))
