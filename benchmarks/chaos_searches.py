@@ -160,7 +160,7 @@ class Hurt:
         self._check(now)
 
     def _next(self) -> list[str]:
-        """Returns the words that start it: after whatever befell it, the same."""
+        """Returns the words that start it, and go on with what there is."""
         if not self.sessions:
             return self.words
         if (self.run / "run.json").exists():
@@ -169,7 +169,7 @@ class Hurt:
         if self.seen.epochs:
             self.broken.append("run.json is gone")
         self.seen = NOTHING
-        return [*self.words, "resume=true"]
+        return [*self.words, "resume=true"] if self.run.exists() else self.words
 
     def _check(self, now: Seen) -> None:
         where = f"in session {self.sessions}: "

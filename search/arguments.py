@@ -22,7 +22,7 @@ def with_stored(argv: Sequence[str]) -> list[str]:
 
     Where nothing of the run had begun, since its driver was killed before, there is nothing to
     resume: without `resume=true` these arguments begin it. Those that it was started with are known
-    but for a moment; then, or where it left no folder, `space=` says what to begin.
+    but for a moment; then `space=` says what to begin.
 
     Raises:
         UserError: there is no such run, its record cannot be read, a secret in it must be given
@@ -40,10 +40,10 @@ def with_stored(argv: Sequence[str]) -> list[str]:
         return list(argv)
     if (folder / NOTE).is_file():
         argv = _with_those_in(folder / NOTE, f"remove {folder}, and start anew", argv, given)
+    elif not folder.is_dir():  # a misspelt name, or folder of runs: a start makes that first
+        settings_from(argv)  # unless more is wrong
+        raise missing(folder.parent, folder.name)
     elif "space" not in given:
-        if not folder.is_dir():  # a misspelt name, rather
-            settings_from(argv)  # unless more is wrong
-            raise missing(folder.parent, folder.name)
         raise UserError(
             f"run {given['name']!r} was stopped before anything had begun, and before its settings "
             "were kept; give them again: space=NAME …"

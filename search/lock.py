@@ -56,11 +56,14 @@ def _hold(lock: int, file: Path) -> bool:
     return True
 
 
-def _driven(file: Path, owner: Mapping[str, Any]) -> UserError:
+def _driven(file: Path, owner: Mapping[str, Any], joinable: bool = False) -> UserError:
+    process = f"process {owner.get('pid', 'unknown')} on {owner.get('host', socket.gethostname())}"
+    words = f"is driven by {process}; wait for its end"
+    if joinable:
+        words = f"is just being started by {process}; join it with resume=true in a minute"
     return UserError(
-        f"run {file.parent.name!r} is driven by process {owner.get('pid', 'unknown')} on "
-        f"{owner.get('host', socket.gethostname())}; wait for its end, choose another name, or "
-        f"remove {file} when that process is gone"
+        f"run {file.parent.name!r} {words}, choose another name, or remove {file} when that "
+        "process is gone"
     )
 
 
@@ -106,7 +109,7 @@ def check_alone(path: Path, own: Path) -> None:
             owner = _owner(file.read_bytes())
             far = owner.get("host", socket.gethostname()) != socket.gethostname()
             if far or not _is_free(file):
-                raise _driven(file, owner)
+                raise _driven(file, owner, joinable=LOCK not in (own.name, file.name))
 
 
 def _is_free(file: Path) -> bool:

@@ -245,6 +245,6 @@ class SearchStudy(Record):
 
 def _exists(storage: Storage, name: str) -> UserError:
     return UserError(
-        f"study {name!r} exists in {name_of(storage)}; add resume=true to go on with it, "
-        "or choose another name"
+        f"study {name!r} exists in {name_of(storage)}; add resume=true to go on with it, and the "
+        "runs_dir=PATH that holds its run folder, or choose another name"
     )

@@ -94,9 +94,10 @@ def dropped(kind: type[Made], backend: BaseStorage, name: str, gone: Sequence[st
 def missing(runs_dir: Path, name: str) -> UserError:
     """Returns what to say where there is no run to resume."""
     runs = [p.name for p in runs_dir.iterdir() if p.is_dir()] if runs_dir.is_dir() else []
+    begin = "leave out resume=true to begin one"
     if not runs:
-        return UserError(f"no run {name!r} to resume: {runs_dir} holds none; leave out resume=true")
-    return unknown("run", name, runs)
+        return UserError(f"no run {name!r} to resume: {runs_dir} holds none; {begin}")
+    return UserError(f"{unknown('run', name, runs)}; {begin}")
 
 
 def _files(path: Path) -> Iterable[Path]:

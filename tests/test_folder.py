@@ -231,5 +231,5 @@ def test_a_lock_on_nfs_is_judged_and_where_it_cannot_be_its_driver_lives(
         assert lock.dead_drivers(tmp_path) == ["dead"]
     else:
         assert lock.dead_drivers(tmp_path) == []
-        with pytest.raises(UserError, match="is driven by process"):
+        with pytest.raises(UserError, match="by process"):
             lock.check_alone(tmp_path, tmp_path / "driver-mine.lock")

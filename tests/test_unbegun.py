@@ -118,14 +118,14 @@ def test_after_a_kill_at_any_moment_before_the_beginning_resume_begins(
     check_whole(Path("runs/x"), searched=3)
 
 
-def test_without_a_folder_resume_begins_where_the_space_is_said(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    with AT_ONCE:
-        assert search_here(*WORDS, "resume=true") == 130
-        assert BEGUN in capsys.readouterr().out
-        assert search_here(*WORDS, "resume=true") == 130
-        assert BEGUN not in capsys.readouterr().out
+def test_without_a_folder_nothing_is_resumed(capsys: pytest.CaptureFixture[str]) -> None:
+    begin = "leave out resume=true to begin one"
+    assert search_here(*WORDS, "resume=true") == 2
+    assert f"no run 'x' to resume: runs holds none; {begin}" in capsys.readouterr().err
+    Path("runs/ax").mkdir(parents=True)
+    assert search_here(*WORDS, "resume=true") == 2
+    assert f"did you mean 'ax'? Available: ax; {begin}" in capsys.readouterr().err
+    assert contents(Path("runs")) == ["ax"]
     Path("runs/y").mkdir()
     assert search_here("name=y", "resume=true") == 2
     assert "give them again: space=NAME …" in capsys.readouterr().err
@@ -174,13 +174,16 @@ def test_a_driver_that_is_just_starting_is_left_alone(shared: bool, other: bool)
     with RunFolder.create("runs", "x", shared=shared) as starting:
         starting.note(["space=tiny.py"])
         before = contents(starting.path)
-        with pytest.raises(UserError, match=r"'x' is driven by process \d+ on .*; wait for its"):
+        said = r"driven by process \d+ on .*; wait for its end"
+        if shared and other:
+            said = r"just being started by process \d+ on .*; join it with resume=true in a min"
+        with pytest.raises(UserError, match=f"'x' is {said}"):
             RunFolder.create("runs", "x", shared=other)
         assert contents(starting.path) == before
         assert len(drivers_of(starting.path)) == 1
     far = Path("runs/x/driver-01234567.lock")
     far.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
-    with pytest.raises(UserError, match=r"driven by process 1 on elsewhere; .*remove runs/x/driv"):
+    with pytest.raises(UserError, match=r"by process 1 on elsewhere; .*remove runs/x/driv"):
         RunFolder.create("runs", "x", shared=other)
     assert contents(far.parent) == sorted([NOTE, far.name])
 
