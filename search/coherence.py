@@ -9,25 +9,33 @@ from search.study import TrialRow
 from trainable.errors import UserError
 
 
-def check_coherent(rows: Sequence[TrialRow], results: Results, folder: Path, study: str) -> None:
+def check_coherent(
+    before: Sequence[TrialRow],
+    results: Results,
+    after: Sequence[TrialRow],
+    folder: Path,
+    study: str,
+) -> None:
     """Raises UserError where a part of a run was lost: by a file cut short, or taken away.
 
-    A trial is in the study before it trains, and a report is on disk before the study hears of it.
+    A trial is in the study before it trains, and a report is on disk before the study hears of it,
+    also where other drivers write to both meanwhile.
 
     Args:
-        rows: of the study.
+        before: the study, read before the results.
         results: every report.
+        after: the study, read after them.
         folder: of the run.
         study: how a message calls its storage.
     """
     numbers = results.numbers() | _tabled(folder)
-    strange = sorted(numbers - {row.number for row in rows})
+    strange = sorted(numbers - {row.number for row in after})
     if strange:
         raise UserError(
             f"{study} lacks {_trials(strange)}, whose results {folder} holds: it was cut short; "
             "restore it from a copy, or start a new run"
         )
-    for row in rows:
+    for row in before:
         kept = set(results.epochs(row.number))
         last = max([0, row.facts.get("epochs", 0), *row.reports, *kept])
         missing = sorted(set(range(1, last + 1)) - kept)

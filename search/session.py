@@ -102,10 +102,10 @@ def open_session(
         warmup_ends=plan.warm,
     )
     finalists = Finalists(place, plan.dataset, study, plan.epochs, hasty)
+    before = study.rows()
     results = Results(folder, Scored.of(plan.dataset), finalists.predict, study.shared)
-    if not study.shared:  # others write to both meanwhile
-        where = name_of(settings.storage or study_file(folder))
-        check_coherent(study.rows(), results, folder.path, where)
+    where = name_of(settings.storage or study_file(folder))
+    check_coherent(before, results, study.rows(), folder.path, where)
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.gpus else 0.0

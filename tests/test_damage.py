@@ -160,7 +160,7 @@ def read_results(home: Home, folder: Path) -> list[tuple[Any, ...]]:
     run = RunFolder(folder, resumed=True, made=[], lock=(folder / LOCK, -1), driver="")
     results = Results(run, home.scored)
     rows = SearchStudy.open(folder / "study.log", folder.name).rows()
-    check_coherent(rows, results, folder, str(folder / "study.log"))
+    check_coherent(rows, results, rows, folder, str(folder / "study.log"))
     return [
         (r.number, r.epoch, r.steps, r.values, r.stop, str(r.net_returns))
         for batch in results.batches()

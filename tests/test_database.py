@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -16,7 +17,7 @@ from search.progress import Progress, Snapshot
 from search.run import main
 from search.shared import SharedStudy
 from search.watch import Watch
-from tests.here import train_here, without_ray
+from tests.here import interrupt_after, search_here, train_here, without_ray
 from tests.searches import MARKET, Search, check_whole, contents, run, started, table, write_space
 from tests.servers import Postgres
 from tests.sharing import die
@@ -170,6 +171,30 @@ def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
     out = capsys.readouterr().out
     assert "Nothing is left to train; waits for process d3 on there to end." in out
     assert "9 configurations tried" in out
+
+
+def test_what_the_database_or_the_folder_lost_is_said(
+    tmp_path: Path,
+    server: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_space(tmp_path)
+    again = ("name=old", f"storage={server.url}", "resume=true")
+    words = (*MARKET, "space=tiny.py", "trials=3", "finalist_seeds=1", *again[:2])
+    with patch.object(Watch, "tick", interrupt_after(2)):
+        assert search_here(*words) == 130
+    shard = Path("runs/old/shards/00000001.parquet")
+    shard.rename("kept")
+    Path("runs/old/epochs.parquet").unlink()
+    assert search_here(*again) == 2
+    assert "neither shards/ nor epochs.parquet holds epoch 1" in capsys.readouterr().err
+    Path("kept").rename(shard)
+    SharedStudy.open(server.url, "old").remove()
+    SharedStudy.create(server.url, "old", seed=0).close()  # from a copy of the first minute
+    assert search_here(*again) == 2
+    assert "lacks trial 0" in capsys.readouterr().err
 
 
 def running(server: Postgres, study: str) -> Counter[str]:
