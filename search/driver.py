@@ -171,7 +171,8 @@ class Driver(Keeper):
 
     def _share(self) -> None:
         """Releases trials that would wait here while another driver is idle."""
-        if self.seating.idle or self.out_of_time or not (drivers := self.study.idle_drivers):
+        alone = self.seating.idle and not self.seating.somebody_waits  # slots may take turns
+        if alone or self.out_of_time or not (drivers := self.study.idle_drivers):
             return
         self._receive()
         if given := self.seating.give(drivers):

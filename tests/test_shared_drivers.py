@@ -180,6 +180,22 @@ def test_an_idle_driver_trains_what_waits_elsewhere(another: Another) -> None:
     assert len({(r.number, r.epoch) for r in kept}) == len(kept) == len(trained) + len(training)
 
 
+def test_slots_that_take_turns_on_one_gpu_share_what_waits(another: Another) -> None:
+    one, two = another(), another()
+    one.large = True
+    first = one.driver(14, seeds=1, slots=2)
+    for _ in range(2):
+        slot = first.open()
+        assert slot is not None
+        first.stands(slot, "gpu")
+        first.fill(slot)
+    assert first.seating.idle
+    two.study.say_idle(True)
+    look(first)
+    assert len(first.seating.waiting) == 6
+    assert one.study.elsewhere == 7
+
+
 def test_out_of_time_a_driver_leaves_what_waits_and_what_it_lost_to_others(
     another: Another,
 ) -> None:
