@@ -20,11 +20,13 @@ class Presence:
     Attributes:
         driver: a name that no other driver ever has; empty before `begin` and after `end`.
         who: process and host, in words.
+        lapsed: whether they were renewed too late since somebody has looked what was lost.
     """
 
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
         self.driver = self.who = ""
+        self.lapsed = False
         self._until = 0.0
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
@@ -32,7 +34,7 @@ class Presence:
     @property
     def sure(self) -> bool:
         """Whether no other driver can have taken this one for gone."""
-        return _now() < self._until
+        return not self.lapsed and _now() < self._until
 
     def begin(self, driver: str, who: str) -> None:
         """Begins to renew what is taken from now on."""
@@ -67,6 +69,7 @@ class Presence:
     def renew(self) -> None:
         """Renews all leases."""
         begun = _now()
+        self.lapsed |= begun >= self._until
         self._leases.renew(self.driver, LEASE_S)
         self._until = begun + LEASE_S
 

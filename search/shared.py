@@ -140,6 +140,7 @@ class SharedStudy(SearchStudy):
         if not self._presence.sure:
             self._presence.renew()
             self.refresh()
+            self._presence.lapsed = False
         live = self._ledger.find(number)
         return live is not None and live.owner == self._presence.driver
 

@@ -117,6 +117,9 @@ def test_a_driver_that_slept_notices_what_it_lost(join: Join) -> None:
     second.refresh()
     die(first)
     wait_until(lambda: second.claim(2) == [lost, ended])
+    first._presence.renew()  # its thread wakes before the rest
+    assert not first.holds(lost)
+    assert first._presence.sure
     assert second.finish(ended, "PRUNED", "asha_rung")
     assert not first.finish(ended, "COMPLETE", "completed", value=9.0)
     assert not first.report(ended, 1, 9.0)
