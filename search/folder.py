@@ -41,8 +41,7 @@ class RunFolder:
         name: the run's name.
         resumed: it was there before.
         driver: a name for this process as a driver of the run, which no other ever has.
-        gone: drivers that were killed before anything had begun here; the note names them until
-            something has.
+        gone: drivers that were killed before anything had begun here.
     """
 
     def __init__(
@@ -110,9 +109,14 @@ class RunFolder:
             raise
         return cls(path, resume, made, (file, lock), driver, gone)
 
-    def note(self, words: Sequence[str] | None) -> None:
-        """Keeps the words of this start until `run.json` has them; None: it is from Python."""
-        self.write_json(NOTE, {"arguments": words, "drivers": [*self.gone, self.driver]})
+    def note(self, words: Sequence[str] | None, study: Path | None = None) -> None:
+        """Keeps the words of this start until `run.json` has them; None: it is from Python.
+
+        And what is this run's own: its drivers, and a file `study` of SQLite in the folder.
+        """
+        name = study.name if study and study.parent.resolve() == self.path.resolve() else None
+        known = {"arguments": words, "drivers": [*self.gone, self.driver], "study": name}
+        self.write_json(NOTE, known)
 
     def begin(self, run: Mapping[str, object]) -> None:
         """Writes `run.json`: from now on there is something to resume."""

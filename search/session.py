@@ -66,7 +66,7 @@ def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFol
     folder = RunFolder.create(settings.runs_dir, settings.run_name, settings.resume, shared)
     if not (folder.resumed or settings.dry_run):
         with folder.worth_keeping():
-            folder.note(words)
+            folder.note(words, sqlite_file(settings.storage))
     return folder
 
 

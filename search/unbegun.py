@@ -31,8 +31,8 @@ def is_unbegun(path: Path) -> bool:
     """
     if not path.is_dir():
         return True
-    found = list(_files(path))
-    ours = all(_is_part(path, file) for file in found)
+    found, study = list(_files(path)), _study(path)
+    ours = all(_is_part(path, file, study) for file in found)
     names = [file.name for file in found]
     signed = NOTE in names or any(fnmatchcase(name, lock) for name in names for lock in _LOCKS)
     return ours and (signed or not any(file.is_file() for file in found))
@@ -40,16 +40,22 @@ def is_unbegun(path: Path) -> bool:
 
 def foreign(path: Path) -> str | None:
     """Returns the name of a file that no driver leaves before its `run.json`; None without any."""
-    others = (file for file in _files(path) if not _is_part(path, file))
+    study = _study(path)
+    others = (file for file in _files(path) if not _is_part(path, file, study))
     return next((file.name for file in others), None)
 
 
 def starters(path: Path) -> tuple[str, ...]:
     """Returns the drivers that the note in a folder names; none without a whole one."""
+    drivers = _noted(path).get("drivers")
+    return tuple(map(str, drivers)) if isinstance(drivers, list) else ()
+
+
+def _noted(path: Path) -> dict[str, Any]:
     try:
-        return tuple(map(str, opened(loads((path / NOTE).read_bytes()))["drivers"]))
-    except (OSError, LookupError, TypeError, ValueError):
-        return ()
+        return opened(loads((path / NOTE).read_bytes()))
+    except (OSError, ValueError):
+        return {}
 
 
 def clear(path: Path, but: Path) -> bool:
@@ -107,10 +113,16 @@ def _files(path: Path) -> Iterable[Path]:
             yield from file.iterdir()
 
 
-def _is_part(path: Path, file: Path) -> bool:
+def _study(path: Path) -> tuple[str, ...]:
+    """Returns the names that SQLite gives to what it writes of a study in the folder."""
+    name = _noted(path).get("study")
+    return (name, f"{name}-journal") if name else ()
+
+
+def _is_part(path: Path, file: Path, study: tuple[str, ...]) -> bool:
     name = file.relative_to(path).as_posix()
     if file.is_symlink():
         return fnmatchcase(name, _HELD)
     if file.is_dir():
         return name in _FOLDERS
-    return any(fnmatchcase(name, part) for part in _PARTS)
+    return name in study or any(fnmatchcase(name, part) for part in _PARTS)

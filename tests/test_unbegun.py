@@ -250,6 +250,22 @@ def test_a_search_with_its_study_in_a_database_begins_again(
     assert json.loads((run / "run.json").read_text())["settings"]["trials"] == 3
 
 
+def test_a_study_of_sqlite_in_the_run_folder_is_its_own(here: Path) -> None:
+    def killed(self: RunFolder, run: object) -> None:
+        shutil.copytree(self.path, here / "left")
+        raise KeyboardInterrupt
+
+    url = "storage=sqlite:///runs/x/study.db"
+    with patch.object(RunFolder, "begin", killed), pytest.raises(KeyboardInterrupt):
+        search_here(*WORDS, url)
+    (put(here / "left") / "study.db-journal").touch()
+    with AT_ONCE:
+        assert search_here(*RESUME) == 130
+    for mine in ("mine.db", "study.db-mine"):
+        (put(here / "left") / mine).touch()
+        assert search_here(*RESUME) == 2
+
+
 def test_a_write_cut_short_in_a_begun_run_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     run = RunFolder.create("runs", "x")
     run.begin({})
