@@ -153,6 +153,8 @@ def _figures(
     deadline = time.monotonic() + SWEEP_S
     while not all([search.sweep() for search in searches]) and time.monotonic() < deadline:
         time.sleep(0.5)
+    for search in searches:
+        search.check_left()
     rows = [row for search in searches for row in search.seen.rows]
     return {
         "faults": faults,

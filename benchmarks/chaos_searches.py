@@ -141,15 +141,22 @@ class Hurt:
             self._check(look(self.run))
 
     def sweep(self) -> bool:
-        """Removes what killed sessions left for a while: Ray's daemons write as they end.
+        """Says whether nothing is left of its sessions: the Ray of one that was killed ends itself.
 
-        Returns:
-            Whether nothing is left.
+        Only the scratch folder of Tune stays, which such a session cannot remove.
         """
         for tmp in self._left:
-            shutil.rmtree(tmp, ignore_errors=True)
+            if all(left.name.startswith("asharpe-tune-") for left in tmp.iterdir()):
+                shutil.rmtree(tmp)
         self._left = [tmp for tmp in self._left if tmp.exists()]
         return not self._left
+
+    def check_left(self) -> None:
+        """Notes what should be gone by now, and removes it."""
+        for tmp in self._left:
+            names = ", ".join(left.name for left in tmp.iterdir())
+            self.broken.append(f"a killed session left {tmp}: {names}")
+            shutil.rmtree(tmp, ignore_errors=True)
 
     def glance(self) -> None:
         """Looks at the run folder as it is now, while its search goes on."""

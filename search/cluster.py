@@ -5,7 +5,6 @@
 
 import json
 import os
-import select
 import shutil
 import sys
 from collections.abc import Iterator
@@ -28,6 +27,7 @@ import trainable
 from search import gate
 from search.grafana import take_place
 from search.head import ENVIRONMENT, Head
+from search.lifeline import Lifeline
 from search.machines import check_told, fit
 from search.settings import SearchSettings
 from search.silence import QUIET, hush, silent
@@ -218,8 +218,9 @@ def _metrics(context: Any) -> Path | None:
 def hold(folder: str, cpus: int, dashboard: bool) -> None:
     """Starts a cluster, says where it is, and ends it when nobody holds the other end of stdin."""
     hush()
+    owner = Lifeline(folder)
     try:
-        if select.select([sys.stdin], [], [], 0)[0]:
+        if owner.cut.wait(0.01):
             return  # already over
         context: Any = ray.init(
             address="local",
@@ -234,7 +235,7 @@ def hold(folder: str, cpus: int, dashboard: bool) -> None:
             # Ray goes on without it, whatever was wrong.
             with suppress(UserError):
                 take_place(Path(context.address_info["session_dir"]) / "metrics")
-        sys.stdin.read()
+        owner.cut.wait()
     except Exception as error:
         print(json.dumps({"error": str(error) or repr(error)}), flush=True)
         raise

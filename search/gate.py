@@ -142,8 +142,8 @@ def check_token_file() -> None:
         held = ""
     if not held:
         raise UserError(
-            f"{TOKEN_PATH}={file} holds no token; `ray get-auth-token --generate` writes one to "
-            f"~/.ray/auth_token, or unset {TOKEN_PATH}: the search makes its own"
+            f"{TOKEN_PATH} names {file}, which holds no token; `ray get-auth-token --generate` "
+            f"writes one to ~/.ray/auth_token; without {TOKEN_PATH} the search makes its own"
         )
     close_token_file(forgiving=False)
 

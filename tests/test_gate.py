@@ -155,7 +155,7 @@ def test_a_token_file_that_holds_none_is_said_before_ray_starts(
         file.write_text(content, encoding="utf-8")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
     head = Head(SearchSettings())
-    with pytest.raises(UserError, match=r"^RAY_AUTH_TOKEN_PATH=.*/typo holds no token.*unset"):
+    with pytest.raises(UserError, match=r"^RAY_AUTH_TOKEN_PATH names .*/typo, .*makes its own"):
         head.start()
     assert head.folder is None
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -140,3 +142,26 @@ def test_a_signal_while_ray_starts_leaves_nothing(
             time.sleep(0.1)
         assert contents(search.tmp) == []
     assert contents(tmp_path) == ["tiny.py"]
+
+
+def test_a_cluster_that_hangs_as_it_starts_ends_after_its_owner(tmp_path: Path) -> None:
+    """Ray waits for ever for a daemon that does not answer."""
+    (tmp_path / "ray").mkdir()
+    program = (
+        "import sys, time; import search.lifeline as lifeline, search.cluster as cluster\n"
+        "lifeline.GRACE_S = 0.2\n"
+        "def hang(**settings): print('hangs', flush=True); time.sleep(600)\n"
+        "cluster.ray.init = hang\n"
+        "cluster.hold(sys.argv[1], 1, False)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path / "ray")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"hangs\n"
+    process.communicate(timeout=60)  # closes its stdin
+    assert process.returncode == -signal.SIGKILL
+    assert contents(tmp_path) == []
