@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import optuna
 from ray import tune
 
 from search.driver import Driver
+from search.listener import Listener
 from search.workers import Workers
 from trainable.data.dataset import Dataset
 from trainable.joining import Joining
@@ -156,9 +157,7 @@ def train_here(
     driver: Driver,
     dataset: Dataset,
     workers: Workers,
-    on_tick: Callable[[], None],
-    on_error: Callable[[list[int], str, str], None],
-    on_cpu: Callable[[str], None],
+    listener: Listener,
 ) -> None:
     """Does what `search.tuning.tune_cohorts` does, in this process and without Ray."""
     slots: dict[int, NoopCrew] = {}
@@ -166,7 +165,7 @@ def train_here(
     while (slot := driver.open()) is not None:
         slots[slot] = NoopCrew(workers.rungs, *lengths)
     while not driver.finished:
-        on_tick()
+        listener.tick()
         if not any(driver.running.values()):
             time.sleep(PAUSE_S)  # the next trials are being asked in another thread
         for slot, crew in slots.items():

@@ -8,6 +8,10 @@ from typing import Self
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class Interrupted(KeyboardInterrupt):
+    """The person, or the machine, asked the search to end."""
+
+
 class Interrupts:
     """Notes a signal instead of obeying it, in a `with` block of the main thread.
 

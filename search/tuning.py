@@ -20,6 +20,7 @@ from ray.tune.search import Searcher
 
 from search.access import DriverAccess, HeldLocally
 from search.driver import Driver
+from search.listener import Listener
 from search.workers import Workers, check_reached
 from trainable.data.dataset import Dataset
 from trainable.trial import METRIC, CohortTrial
@@ -39,17 +40,11 @@ OUT_OF_MEMORY = ("OutOfMemoryError", "MemoryError", "can't allocate memory")
 RAISED = "ray::"  # in the text of what a worker raised: where. Of one that died nobody knows
 
 
-class Interrupted(KeyboardInterrupt):
-    """The person, or the machine, asked the search to end."""
-
-
 def tune_cohorts(
     driver: Driver,
     dataset: Dataset,
     workers: Workers,
-    on_tick: Callable[[], None],
-    on_error: Callable[[list[int], str, str], None],
-    on_cpu: Callable[[str], None],
+    listener: Listener,
 ) -> None:
     """Trains until the driver has nothing left.
 
@@ -57,9 +52,7 @@ def tune_cohorts(
         driver: fills slots and takes their reports.
         dataset: put into the object store once.
         workers: what each of them is given.
-        on_tick: called several times a second, between two events; may raise `Interrupted`.
-        on_error: (numbers, reason, traceback) of members that failed for good.
-        on_cpu: told the first machine whose worker holds a GPU and trains on the CPU.
+        listener: told what happens.
     """
     os.environ.update(QUIET)
     common = {
@@ -85,7 +78,7 @@ def tune_cohorts(
                 mode="max",
                 num_samples=-1,
                 search_alg=CohortSearcher(access, common),
-                scheduler=CohortScheduler(access, on_cpu if workers.gpus else None),
+                scheduler=CohortScheduler(access, listener.on_cpu if workers.gpus else None),
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(
@@ -94,7 +87,7 @@ def tune_cohorts(
                 verbose=0,
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=0),  # the driver's retries know more
-                callbacks=[_Watch(access, Path(scratch), on_tick, on_error)],
+                callbacks=[_Watch(access, Path(scratch), listener)],
             ),
         )
         try:
@@ -201,18 +194,16 @@ class _Watch(HeldLocally, Callback):
         self,
         access: DriverAccess,
         signs: Path,
-        on_tick: Callable[[], None],
-        on_error: Callable[[list[int], str, str], None],
+        listener: Listener,
     ) -> None:
         super().__init__(access)
-        self.signs = signs
-        self.on_tick, self.on_error = on_tick, on_error
+        self.signs, self.listener = signs, listener
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         with self.access() as driver:
             driver.look_around()
         with self.access():
-            self.on_tick()
+            self.listener.tick()
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
@@ -234,7 +225,7 @@ class _Watch(HeldLocally, Callback):
             check_reached(text)
             self.access.starts.failed(not driver.running[trial.config["slot"]], text)
             numbers = driver.lost(trial.config["slot"], reason, text)
-            self.on_error(numbers, reason, text)
+            self.listener.failed(numbers, reason, text)
 
 
 def stop_reason(text: str, hung: bool = False) -> str:

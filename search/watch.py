@@ -7,11 +7,10 @@ from search.cluster import Cluster
 from search.figures import Figure, Moment, figures
 from search.folder import RunFolder
 from search.gauges import Gauges
-from search.interrupt import Interrupts
+from search.interrupt import Interrupted, Interrupts
 from search.plan import Plan
 from search.progress import Progress, Snapshot
 from search.session import Session
-from search.tuning import Interrupted
 from trainable.errors import UserError
 
 EVERY_S = 0.5  # between two displays

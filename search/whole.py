@@ -11,12 +11,12 @@ from search.cluster import check_nodes, connect
 from search.driver import LATE
 from search.finish import finish, going_on, part
 from search.head import Head
-from search.interrupt import Interrupts
+from search.interrupt import Interrupted, Interrupts
 from search.overture import show_plan
 from search.plan import Plan
 from search.progress import Progress
 from search.session import open_folder, open_session, open_study, slots_here
-from search.tuning import Interrupted, tune_cohorts
+from search.tuning import tune_cohorts
 from search.watch import Watch
 from search.workers import open_place, reaching
 
@@ -81,10 +81,7 @@ def run_search(
                 with Progress(console) as progress:
                     watch = Watch(plan, session, progress, interrupts, cluster, folder)
                     try:
-                        tune_cohorts(
-                            session.driver, plan.dataset, session.workers, watch.tick, watch.failed,
-                            watch.on_cpu,
-                        )  # fmt: skip
+                        tune_cohorts(session.driver, plan.dataset, session.workers, watch)
                     except Interrupted as error:
                         interrupted = error
                     finally:

@@ -13,9 +13,10 @@ import search.whole
 from search.cluster import Cluster
 from search.driver import Driver
 from search.head import Head
+from search.interrupt import Interrupted
+from search.listener import Listener
 from search.run import main
 from search.starts import Starts
-from search.tuning import Interrupted
 from search.watch import Watch
 from search.workers import Workers, check_reached
 from trainable.commands import status_of
@@ -64,9 +65,7 @@ def train_here(
     driver: Driver,
     dataset: Dataset,
     workers: Workers,
-    on_tick: Callable[[], None],
-    on_error: Callable[[list[int], str, str], None],
-    on_cpu: Callable[[str], None],
+    listener: Listener,
 ) -> None:
     """Does what `search.tuning.tune_cohorts` does, with real crews in this process."""
     crews: dict[int, Crew] = {}
@@ -77,11 +76,11 @@ def train_here(
         check_reached(text)
         starts.failed(False, text)
         del crews[slot]
-        on_error(driver.lost(slot, "error", text), "error", text)
+        listener.failed(driver.lost(slot, "error", text), "error", text)
 
     while not driver.finished:
         driver.look_around()
-        on_tick()
+        listener.tick()
         while (slot := driver.open()) is not None:
             crews[slot] = Crew(
                 dataset,

@@ -1,6 +1,7 @@
 """Machines that do not see where checkpoints belong: refused, also when they come later."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -166,7 +167,8 @@ def test_it_ends_the_search_with_one_line(tmp_path: Path) -> None:
     error_file = tmp_path / "error.txt"
     access = DriverAccess(Driver())  # type: ignore[arg-type]
     told: list[str] = []
-    watch = _Watch(access, tmp_path, lambda: None, lambda numbers, reason, text: told.append(text))
+    listener: Any = SimpleNamespace(failed=lambda numbers, reason, text: told.append(text))
+    watch = _Watch(access, tmp_path, listener)
     line = "trainable.trial.NotSeenError: host9 does not see /mnt/runs/a/trials\n"
     error_file.write_text(f"Traceback (most recent call last):\n  …\n{line}", encoding="utf-8")
     trial: Any = Trial(error_file)
