@@ -12,10 +12,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from trainable.errors import UserError
-from trainable.json_file import loads
-from trainable.parquet_file import check_size
-from trainable.seal import DamagedError, check_parquet, opened
+from trainable.cli.errors import UserError
+from trainable.io.checksums import DamagedError, check_parquet, opened
+from trainable.io.json_file import loads
+from trainable.io.parquet_file import check_size
 
 SEARCHED = ("search", "enqueued")
 TRIAL_COLUMNS = (

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from analysis.load import Run, load_run
 from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
-from trainable.commands import parse_after_run, status_of
-from trainable.errors import UserError
+from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.errors import UserError
 
 USAGE = "python -m analysis.rank runs/NAME [key=value …]"
 NARROWEST = 100

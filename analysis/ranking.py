@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import Run
-from analysis.luck import luck_line, luck_sentence, luck_verdict
+from analysis.statistics.luck_line import luck_line, luck_sentence, luck_verdict
 from trainable.report import NUMERIC_FAILURES
 
 Row = Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""What it costs that TPE sees a bounded number of told trials: `TOLD_LIMIT` in `search/lessons.py`.
+"""What it costs that TPE sees a bounded number of told trials (`search/sampler/observations.py`).
 
     python -m benchmarks.bound [--bounds 250,500,1000] [--parameters 8,12] [--searches 10]
 
@@ -23,11 +23,11 @@ import numpy as np
 import optuna
 
 from benchmarks import machine
-from search import lessons
-from search.lessons import Seen
-from search.sampler import Sampler
-from trainable.commands import status_of
-from trainable.errors import UserError
+from search.sampler import observations
+from search.sampler.observations import Seen
+from search.sampler.sampler import Sampler
+from trainable.cli.commands import status_of
+from trainable.cli.errors import UserError
 
 IN_FLIGHT = 16
 NOISE = {1: 1.0, 10: 0.5}  # standard deviations of a Sharpe ratio after so many epochs
@@ -108,8 +108,8 @@ def chosen(parameters: int, trials: int, bound: int, after: int, seed: int) -> f
     best = -np.inf, np.nan
     flying: deque[Seen] = deque()
     with (
-        patch.object(lessons, "TOLD_LIMIT", bound),
-        patch.object(lessons, "TOLD_STEP", max(1, bound // 4)),
+        patch.object(observations, "TOLD_LIMIT", bound),
+        patch.object(observations, "TOLD_STEP", max(1, bound // 4)),
     ):
         sampler = Sampler(seed)
         for number in range(trials + IN_FLIGHT):

@@ -27,14 +27,14 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks import machine, memory
-from trainable.commands import status_of
+from trainable.cli.commands import status_of
 from trainable.config import DataConfig
-from trainable.data.build import build_dataset
-from trainable.data.panel import read_panel
-from trainable.data.quality import checked
-from trainable.data.reading import open_table
+from trainable.data.dataset.build import build_dataset
+from trainable.data.dataset.windows import make_view
+from trainable.data.ingest.panel import read_panel
+from trainable.data.ingest.table import open_table
+from trainable.data.quality.quality import checked
 from trainable.data.settings import DataSettings
-from trainable.data.view import make_view
 
 PIECE = 250  # days generated at a time
 GATHERED = 100_000  # windows drawn, in batches

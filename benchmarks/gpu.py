@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import Self
 
-from trainable.errors import UserError
+from trainable.cli.errors import UserError
 
 EVERY_S = 0.5
 QUERY = ("--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--id=0")

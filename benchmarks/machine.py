@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from benchmarks.processes import busy_seconds
-from trainable.errors import UserError
+from trainable.cli.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -47,7 +47,7 @@ def alone(module: str, *words: object) -> Any:
 def describe() -> dict[str, Any]:
     """Returns machine, versions, git revision and date (UTC), without any path or host name."""
     # Here, since its imports would count in the memory of what is measured.
-    from search import provenance
+    from search.session import provenance
 
     return {
         "machine": {
@@ -97,7 +97,7 @@ class Record:
 
     def save(self, content: Mapping[str, Any]) -> None:
         """Writes the figures so far; NaN and infinite ones are refused (ValueError)."""
-        from search import provenance
+        from search.session import provenance
 
         whole = {**self._head, **content}
         if (now := provenance.revision()) != whole["git"]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.gpu import GpuWatch
-from trainable.errors import UserError
+from trainable.cli.errors import UserError
 
 PROC = Path("/proc")
 INTERVAL_S = 0.2  # between two looks: a process that ends in between loses up to so much CPU time

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from search.arguments import resumes, with_stored
-from search.head import Head
-from search.interrupt import Interrupts
-from search.masking import hide_arguments, mask_tracebacks, no_secret_told
-from search.settings import SearchSettings, help_for_search, settings_from
-from search.space_source import load_space
-from trainable.commands import status_of
-from trainable.options import asks_for_help
+from search.backend.local_ray import Head
+from search.session.interrupts import Interrupts
+from search.session.resume import resumes, with_stored
+from search.settings.masking import hide_arguments, mask_tracebacks, no_secret_told
+from search.settings.settings import SearchSettings, help_for_search, settings_from
+from search.space.loading import load_space
+from trainable.cli.commands import status_of
+from trainable.cli.options import asks_for_help
 
 INTERRUPTED = 130
 
@@ -41,8 +41,8 @@ def _search(settings: SearchSettings, arguments: Sequence[str], head: Head) -> i
             # Here, since these imports take as long as Ray's start, which goes on meanwhile.
             from rich.console import Console
 
-            from search.plan import make_plan
-            from search.whole import run_search
+            from search.planning.plan import make_plan
+            from search.session.runner import run_search
 
         meanwhile.obey()
         plan = make_plan(settings, space)

@@ -18,18 +18,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search import shards
-from search.arguments import resume_command
-from search.lock import drivers_of
-from search.masking import hide_arguments, no_secret_told
-from search.progress import Snapshot, duration, render
-from search.rungs import RungState
-from search.storage import name_of, open_to_read
-from search.trials import SEARCHED, TrialRow, row_of
-from trainable.commands import parse_after_run, status_of
-from trainable.errors import UserError
-from trainable.json_file import read_json
-from trainable.seal import DamagedError, opened
+from search.monitor.progress import Snapshot, duration, render
+from search.pruning.asha import RungState
+from search.run_folder import shards
+from search.run_folder.lock import drivers_of
+from search.session.resume import resume_command
+from search.settings.masking import hide_arguments, no_secret_told
+from search.study.storage import name_of, open_to_read
+from search.study.trials import SEARCHED, TrialRow, row_of
+from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.errors import UserError
+from trainable.io.checksums import DamagedError, opened
+from trainable.io.json_file import read_json
 
 USAGE = "python -m search.status runs/NAME [key=value …]"
 COLUMNS = ("number", "epoch", "val_loss", "sharpe")

@@ -8,14 +8,14 @@ import pytest
 
 # What waits for processes; two at a time from the start, so that short files fill up the end.
 LONG = (
-    "interrupts", "database", "search", "cluster", "storage_path", "secrets", "full_disk", "head",
-    "monitoring", "bad_input", "shared", "shared_drivers", "cohort", "damage",
+    "interrupts", "database", "run", "cluster", "storage_path", "secrets", "full_disk",
+    "local_ray", "monitoring", "bad_input", "coordination", "several_drivers", "batched", "damage",
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from tests.rigs import Rig
-    from tests.servers import Postgres
-    from tests.sharing import Join
+    from tests.fixtures.rigs import Rig
+    from tests.fixtures.servers import Postgres
+    from tests.fixtures.sharing import Join
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def server() -> "Iterator[Postgres]":
     """Returns a PostgreSQL of our own."""
-    from tests.servers import postgres
+    from tests.fixtures.servers import postgres
 
     with postgres() as found:
         yield found
@@ -36,7 +36,7 @@ def server() -> "Iterator[Postgres]":
 @pytest.fixture
 def join(server: "Postgres", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Join]":
     """Returns what makes drivers of one new study."""
-    from tests.sharing import joining
+    from tests.fixtures.sharing import joining
 
     with joining(server, monkeypatch) as found:
         yield found
@@ -45,7 +45,7 @@ def join(server: "Postgres", monkeypatch: pytest.MonkeyPatch) -> "Iterator[Join]
 @pytest.fixture
 def rig(tmp_path: Path) -> "Iterator[Rig]":
     """Returns a study in memory and a run folder, for drivers without Ray."""
-    from tests.rigs import Rig
+    from tests.fixtures.rigs import Rig
 
     made = Rig(tmp_path)
     yield made

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from search.figures import METRICS
-from search.space import check_space, load_space
+from search.monitor.metrics import METRICS
+from search.space.validation import check_space, load_space
 from trainable.config import FIELDS, PER_MEMBER
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "README.md"])
 
 

@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from trainable.errors import UserError, unknown
-from trainable.options import Kind, convert, kind_of
+from trainable.cli.errors import UserError, unknown
+from trainable.cli.options import Kind, convert, kind_of
 from trainable.ranges import check_value
 
 

@@ -13,15 +13,15 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensors_as_bytes
 from torch import Tensor, nn
 
+from trainable.cli.errors import UserError
 from trainable.config import TrialConfig, from_params, to_params
-from trainable.data.dataset import Dataset
-from trainable.data.scaler import Scaler
-from trainable.data.view import View
-from trainable.errors import UserError
-from trainable.json_file import loads
+from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.scaler import Scaler
+from trainable.data.dataset.windows import View
+from trainable.io.checksums import DamagedError, crc32, opened, sealed
+from trainable.io.file_store import GoneError, Place, writing
+from trainable.io.json_file import loads
 from trainable.models import build_model
-from trainable.place import GoneError, Place, writing
-from trainable.seal import DamagedError, crc32, opened, sealed
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 SUM = "model_crc32"  # in the configuration: of the other file

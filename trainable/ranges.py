@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from trainable.errors import UserError, unknown
+from trainable.cli.errors import UserError, unknown
 
 
 class Range(NamedTuple):

@@ -12,22 +12,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from trainable.commands import status_of
+from trainable.cli.commands import status_of
+from trainable.cli.errors import UserError, unknown
+from trainable.cli.options import parse
 from trainable.config import TrialConfig, from_params, validate, validate_against
-from trainable.data.build import build_dataset
-from trainable.data.dataset import Dataset
-from trainable.data.reading import cache_if_usable
+from trainable.data.dataset.build import build_dataset
+from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.windows import make_view
+from trainable.data.ingest.table import cache_if_usable
 from trainable.data.settings import DataSettings, written_out
 from trainable.data.sources import load_market
-from trainable.data.view import make_view
-from trainable.errors import UserError, unknown
 from trainable.executors import EXECUTORS, executor_for
-from trainable.json_file import read_json
-from trainable.member import Ticket
+from trainable.io.json_file import read_json
 from trainable.names import known_names
-from trainable.options import parse
 from trainable.report import Report
-from trainable.training import Training
+from trainable.training.loop import Training
+from trainable.training.member import Ticket
 
 
 def train(

@@ -10,11 +10,11 @@ import ray
 import torch
 from ray import tune
 
-from trainable.crew import Crew
-from trainable.data.dataset import Dataset
-from trainable.joining import Joining
-from trainable.place import Place
-from trainable.watchdog import Watchdog, stacks_of
+from trainable.data.dataset.dataset import Dataset
+from trainable.io.file_store import Place
+from trainable.worker.assignment import Joining
+from trainable.worker.watchdog import Watchdog, stacks_of
+from trainable.worker.worker import Crew
 
 LONGEST_STEP_S = 30.0  # the sign of life, where half the patience is not less
 IDLE_S = 0.05  # between two looks for members, with nobody to train

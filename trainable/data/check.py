@@ -10,17 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from trainable.commands import status_of
-from trainable.data.build import build_dataset
-from trainable.data.dataset import Dataset
+from trainable.cli.commands import status_of
+from trainable.cli.errors import UserError
+from trainable.cli.options import parse
+from trainable.data.dataset.build import build_dataset
+from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.splits import PARTS
+from trainable.data.ingest.table import cache_if_usable
+from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
-from trainable.data.reading import cache_if_usable
 from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
-from trainable.data.splits import PARTS
-from trainable.data.times import show_time
-from trainable.errors import UserError
-from trainable.options import parse
 
 USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trainable.errors import UserError
-from trainable.options import split
+from trainable.cli.errors import UserError
+from trainable.cli.options import split
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from trainable.cli.errors import UserError, look_up
+from trainable.data.ingest.panel import Panel, narrow, read_panel
+from trainable.data.ingest.selection import choose_symbols, first_bar
+from trainable.data.ingest.table import open_table, table_of
 from trainable.data.market import Market
-from trainable.data.panel import Panel, narrow, read_panel
-from trainable.data.quality import checked, described
-from trainable.data.reading import open_table, table_of
-from trainable.data.selection import choose_symbols, first_bar
+from trainable.data.quality.quality import checked, described
 from trainable.data.settings import DataSettings
-from trainable.errors import UserError, look_up
 
 
 def load_market(settings: DataSettings) -> Market:
@@ -108,7 +108,7 @@ def _sp500(settings: DataSettings) -> Market:
 
 def _synthetic(settings: DataSettings) -> Market:
     """The generated market with a planted signal."""
-    from trainable.data.synthetic import generate
+    from trainable.data.synthetic.market import generate
 
     market = generate(settings.synthetic)
     notes = dict(market.quality)

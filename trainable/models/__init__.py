@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from trainable.cli.errors import look_up
 from trainable.config import ModelConfig
-from trainable.errors import look_up
-from trainable.models.batched_mlp import BatchedMlp
+from trainable.models.batched.mlp import BatchedMlp
 from trainable.models.mlp import Mlp
 
 MODELS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {"mlp": Mlp}

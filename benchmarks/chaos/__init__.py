@@ -1,0 +1,1 @@
+"""Searches whose driver, workers and machines are killed while they run."""

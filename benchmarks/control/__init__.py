@@ -1,0 +1,1 @@
+"""What a search costs besides training: study, sampler, pruner, reports and tables."""

@@ -1,0 +1,1 @@
+"""Whole searches, side by side with the usual program."""

@@ -1,0 +1,1 @@
+"""Optimizer steps per second of every way to train."""

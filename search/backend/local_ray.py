@@ -1,0 +1,159 @@
+"""Our own Ray, in a process of its own: it starts while this one still reads and checks.
+
+Most of a start is waiting for Ray's daemons, and most of the rest is imports. A thread would not
+do: Ray forks, and its daemons die with the thread that started them. The process ends its daemons
+when this one asks, or is gone: it reads from a pipe that only we hold.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from math import ceil
+from pathlib import Path
+from typing import Any, Self
+
+from search.settings.settings import SearchSettings
+
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+WORKER = "trainable.trial"  # what the workers import before they are needed
+GRACE_S = 0.3  # seconds for Ray's daemons to end by themselves; nothing of theirs is wanted
+HOME = Path(__file__).parents[2]
+TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
+
+class Head:
+    """Starts Ray when asked to; when the `with` block ends, nothing of it is left.
+
+    Args:
+        settings: of the search.
+
+    Attributes:
+        folder: temporary, for all that Ray writes; None before the start.
+        token: the file that holds the token Ray asks for, readable by its owner only; None before
+            the start, and for a token that was in the environment.
+    """
+
+    def __init__(self, settings: SearchSettings) -> None:
+        self.settings = settings
+        self.folder: Path | None = None
+        self.token: Path | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._answer: dict[str, str] = {}  # of the process, once it has spoken
+
+    def start(self) -> None:
+        """Starts Ray, once, without waiting for it."""
+        if self._process is not None:
+            return
+        if "RAY_AUTH_TOKEN_PATH" in os.environ:
+            from search.backend import (
+                security,  # a tenth of a second, that others need not wait for
+            )
+
+            security.check_token_file()
+        os.environ.update(ENVIRONMENT)
+        self.folder = Path(tempfile.mkdtemp(prefix="asharpe-"))  # short: sockets have long names
+        if not set(TOKENS) & os.environ.keys():
+            # With a token of our own Ray leaves none in the home folder.
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+            self.token = self.folder / "token"
+            self.token.touch(mode=0o600)
+            self.token.write_text(os.environ["RAY_AUTH_TOKEN"], encoding="utf-8")
+        dashboard = str(self.settings.dashboard).lower()
+        words = [
+            "-P",
+            "-m",
+            "search.backend.cluster",
+            str(self.folder),
+            str(self._cpus()),
+            dashboard,
+        ]
+        self._process = subprocess.Popen(
+            [sys.executable, *words],
+            env=self._environment(self.folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for us
+        )
+
+    def address(self) -> str:
+        """Returns where Ray answers, as soon as it does.
+
+        Raises:
+            RuntimeError: it could not start; says why.
+        """
+        self.start()
+        assert self._process is not None
+        assert self._process.stdout is not None
+        if not self._answer:
+            line = self._process.stdout.readline()
+            self._answer = json.loads(line) if line else {"error": "its process ended"}
+        if "error" in self._answer:
+            raise RuntimeError(f"Ray did not start: {self._answer['error']}")
+        return self._answer["address"]
+
+    def end(self) -> None:
+        """Asks Ray to end, without waiting for it."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is None:
+            return
+        try:
+            self.end()
+            if not self._answer:
+                self._kill()  # nobody uses it yet: the person waits for an error
+            self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            self._kill()
+            self._process.wait()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+            if self.token is not None:
+                os.environ.pop("RAY_AUTH_TOKEN", None)  # the next cluster has another
+            if self.folder is not None:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kill(self) -> None:
+        """Ends the process and its daemons at once; workers go when their daemon has gone."""
+        assert self._process is not None
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _cpus(self) -> int:
+        """Returns how many CPU cores Ray may use: it starts a worker for each at once."""
+        settings, cores = self.settings, os.cpu_count() or 1
+        if settings.max_concurrent is None:
+            return cores
+        return max(1, min(cores, ceil(settings.max_concurrent * settings.cpus_per_trial)))
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        paths = [str(HOME), *filter(None, [os.environ.get("PYTHONPATH")])]
+        threads = max(1, int(self.settings.cpus_per_trial))
+        found: dict[str, Any] = {
+            "OMP_NUM_THREADS": str(threads),  # as Ray would set it, but before NumPy's import
+            "RAY_preload_python_modules": WORKER,
+            **os.environ,
+            "RAY_AUTH_MODE": "token",  # whatever the person has set for other clusters
+            "PYTHONPATH": os.pathsep.join(paths),
+            "TMPDIR": str(folder),  # Ray's dashboard leaves files behind
+        }
+        return found

@@ -1,0 +1,93 @@
+"""What monitoring is told of a running search: each figure's name, meaning and value. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from search.monitor.progress import Snapshot
+from search.pruning.verdict import FAILURES
+from search.scheduling.cohorts import Sizes
+from search.scheduling.trial_progress import Courses
+from trainable.report import WELL
+
+RUN = "run"  # the tag that every metric has
+METRICS = {
+    "asharpe_trials": "Searched configurations that have ended, by state and stop reason.",
+    "asharpe_trials_wanted": "Searched configurations that the search was asked for.",
+    "asharpe_running": "Configurations in training, seeds of finalists included.",
+    "asharpe_seeds_waiting": "Seeds of finalists that wait for a place.",
+    "asharpe_sharpe_best": "Highest annual Sharpe ratio of a searched configuration, net of "
+    "costs, at its epoch of lowest validation loss.",
+    "asharpe_sharpe_median": "Median of the same Sharpe ratios.",
+    "asharpe_sharpe_luck": "Luck line: the annual Sharpe ratio that as many useless "
+    "configurations would reach on as many days.",
+    "asharpe_nan_rate": "Share of optimizer steps with a loss, gradient or weight that is not "
+    "finite, 0 to 1, in the newest reports.",
+    "asharpe_steps_per_second": "Optimizer steps a second, of all members together, over the "
+    "last half minute.",
+    "asharpe_slots": "Workers that the machines hold at once.",
+    "asharpe_slots_busy": "Workers that have members.",
+    "asharpe_cohort_occupancy": "Members of a busy worker as a share of the members that it "
+    "is meant to have; above 1 while seeds are shared out.",
+}
+BY_REASON = {"asharpe_trials": ("state", "reason")}  # metrics with more tags than the run
+
+
+class Figure(NamedTuple):
+    """One value of one metric; `tags` are those beside the run."""
+
+    name: str
+    value: float
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A search at one moment.
+
+    Attributes:
+        now: `time.monotonic()`.
+        shown: what the live display shows.
+        courses: of the trials.
+        running: the numbers that train, by slot.
+        sizes: of slots.
+    """
+
+    now: float
+    shown: Snapshot
+    courses: Courses
+    running: Mapping[int, set[int]]
+    sizes: Sizes
+
+
+def figures(moment: Moment) -> list[Figure]:
+    """Returns every figure that is known: none of a metric that is still undefined."""
+    shown, courses = moment.shown, moment.courses
+    busy = [slot for slot, members in moment.running.items() if members]
+    members = sum(len(moment.running[slot]) for slot in busy)
+    values = {
+        "asharpe_trials_wanted": shown.total,
+        "asharpe_running": members,
+        "asharpe_seeds_waiting": shown.waiting,
+        "asharpe_sharpe_best": courses.best[0] if courses.best else None,
+        "asharpe_sharpe_median": courses.median,
+        "asharpe_sharpe_luck": shown.luck,
+        "asharpe_nan_rate": courses.pace.nan_rate(moment.now, busy),
+        "asharpe_steps_per_second": courses.pace.steps_per_second(moment.now, busy),
+        "asharpe_slots": moment.sizes.slots,
+        "asharpe_slots_busy": len(busy),
+        "asharpe_cohort_occupancy": members / (len(busy) * moment.sizes.members) if busy else 0.0,
+    }
+    found = [
+        Figure("asharpe_trials", count, {"state": state_of(reason), "reason": reason})
+        for reason, count in shown.reasons.items()
+    ]
+    found += [Figure(name, value, {}) for name, value in values.items() if value is not None]
+    return [figure._replace(value=float(figure.value)) for figure in found]
+
+
+def state_of(reason: str) -> str:
+    """Returns the state of a trial that ended for this reason."""
+    if reason in WELL:
+        return "COMPLETE"
+    return "FAIL" if reason in FAILURES else "PRUNED"

@@ -1,0 +1,76 @@
+"""What a search says before it starts: data, split, steps, rungs and the luck line."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.statistics.luck_line import luck_sentence
+from search.monitor.progress import duration
+from search.planning.estimate import estimate
+from search.planning.plan import Plan
+from trainable.config import TrainConfig
+from trainable.data.dataset.splits import PARTS
+
+NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
+
+
+def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
+    """Prints the plan; with `slots` also the time it is expected to take on so many workers."""
+    settings, dataset = plan.settings, plan.dataset
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    groups = ", ".join(f"{len(names)} {group}" for group, names in dataset.groups().items())
+    count = len(dataset.symbols)
+    table.add_row("run", str(settings.folder))
+    table.add_row(
+        "space",
+        f"{plan.space.name}: {plan.facts.n_searched} parameters, {settings.trials} trials of at "
+        f"most {plan.epochs} epochs, rungs {', '.join(map(str, plan.levels))}",
+    )
+    table.add_row(
+        "data",
+        f"{dataset.name}: {count} symbol{'s' if count > 1 else ''}, "
+        f"{len(dataset.timestamps):,} bars, features: {groups}",
+    )
+    for part in PARTS:
+        first, last = (f"{date:.10}" for date in dataset.dates(part))
+        rows = {"train": len(dataset.train_rows), "valid": len(dataset.valid_rows)}.get(part)
+        note = f"{rows:,} rows" if rows is not None else "not read by a search"
+        table.add_row(NAMES[part], f"{first} to {last}, {note}")
+    table.add_row("steps", _steps(plan))
+    console.print(table)
+    for warning in dataset.quality.get("leak_warnings", []):
+        console.print(Text(f"warning: {warning}", style="yellow"))
+    left_out = dataset.quality.get("left_out", [])
+    if left_out:
+        console.print(Text(_left_out(left_out), style="dim"))
+    unit = "bars" if dataset.intraday else None
+    sentence = luck_sentence(
+        None, settings.trials, len(plan.periods), dataset.periods_per_year, unit
+    )
+    console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
+    if slots is not None:
+        guess = estimate(plan, slots)
+        console.print(
+            f"Expected: {guess.epochs:,.0f} epochs, {guess.steps:,.0f} steps of "
+            f"{guess.step_us:,.0f} µs each: about {duration(guess.seconds)} on {slots} "
+            f"worker{'s' if slots > 1 else ''}."
+        )
+
+
+def _steps(plan: Plan) -> str:
+    sizes = plan.facts.batch_sizes
+    rows = len(plan.dataset.train_rows)
+    steps = plan.settings.steps_per_epoch
+    counts = [TrainConfig(batch_size=size, steps_per_epoch=steps).batches(rows) for size in sizes]
+    batches = ", ".join(f"{count:,} of {size}" for count, size in zip(counts, sizes, strict=True))
+    return f"an epoch is {batches} rows; nobody is judged in the first {plan.facts.max_warmup:,}"
+
+
+def _left_out(entries: list[dict[str, str]]) -> str:
+    by_reason: dict[str, list[str]] = {}
+    for entry in entries:
+        by_reason.setdefault(entry["why"], []).append(entry["feature"])
+    parts = [f"{', '.join(names)} ({why})" for why, names in by_reason.items()]
+    return f"Features left out: {'; '.join(parts)}."

@@ -1,0 +1,1 @@
+"""The files of `runs/NAME/`: who writes there, every report, and the tables made of them."""

@@ -1,0 +1,250 @@
+"""The run folder as a place: created once, driven by one process at a time, written atomically."""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Self
+
+import pandas as pd
+import pyarrow as pa
+
+from search.run_folder.lock import LOCK, SHARED, check_alone, release, take_lock
+from search.run_folder.unbegun import NOTE, clear, foreign, is_unbegun, missing, starters
+from trainable.cli.errors import UserError
+from trainable.io.atomic import (
+    json_text,
+    make_folder,
+    parquet_bytes,
+    sync,
+    tidy,
+    write_atomic,
+    write_bytes,
+    write_through,
+)
+from trainable.io.checksums import sealed
+from trainable.io.json_file import loads
+
+PROBE_BYTES = 4 * 1024 * 1024
+# What a run is worth: reports in shards, or tables made of them.
+KEEPSAKES = ("shards/*.parquet", "*.parquet", "run.json", "best/*", "trials/*/*")
+
+
+class RunFolder:
+    """`runs/NAME/`, held by this process until `close`.
+
+    Attributes:
+        path: the folder.
+        name: the run's name.
+        resumed: it was there before.
+        driver: a name for this process as a driver of the run, which no other ever has.
+        gone: drivers that were killed before anything had begun here.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        resumed: bool,
+        made: list[Path],
+        lock: tuple[Path, int],
+        driver: str,
+        gone: Sequence[str] = (),
+    ) -> None:
+        self.path = path
+        self.name = path.name
+        self.resumed = resumed
+        self.driver = driver
+        self.gone = gone
+        self._made = made
+        self._lock: tuple[Path, int] | None = lock
+
+    @classmethod
+    def create(
+        cls, runs_dir: str | Path, name: str, resume: bool = False, shared: bool = False
+    ) -> Self:
+        """Makes the folder of a new run, or opens that of an old one to go on.
+
+        A new run takes the place of one that a killed driver left before anything had begun.
+
+        Args:
+            runs_dir: where run folders are.
+            name: of the run.
+            resume: whether it is there already.
+            shared: whether others may drive it too, since its study can be shared.
+
+        Raises:
+            UserError: the run exists (without `resume`) or does not (with it), another process
+                drives it, or nothing can be written there. What was created is removed again.
+        """
+        runs_dir = Path(runs_dir)
+        path = runs_dir / name
+        if resume and not (path.is_dir() and any(path.iterdir())):
+            raise missing(runs_dir, name)
+        if not resume:
+            _check_free(path)
+        made: list[Path] = []
+        lock, driver, gone = None, token_hex(4), ()
+        file = path / (SHARED.format(driver) if shared else LOCK)
+        try:
+            _make(path, made)
+            lock = take_lock(file)
+            if not resume:
+                _check_free(path)  # it may have begun until we had the lock
+                check_alone(path, file)
+                gone = starters(path)
+                made += [path] if clear(path, but=file) else []
+            elif not shared:  # others may be writing
+                tidy(path)
+                tidy(path / "best")
+            _probe(path)
+        except BaseException as error:
+            if lock is not None:
+                release(file, lock)
+            _unmake(made)
+            if isinstance(error, OSError):
+                raise UserError(f"cannot write to {path}: {_fault(error)}") from error
+            raise
+        return cls(path, resume, made, (file, lock), driver, gone)
+
+    def note(self, words: Sequence[str] | None, study: Path | None = None) -> None:
+        """Keeps the words of this start until `run.json` has them; None: it is from Python.
+
+        And what is this run's own: its drivers, and a file `study` of SQLite in the folder.
+        """
+        name = study.name if study and study.parent.resolve() == self.path.resolve() else None
+        known = {"arguments": words, "drivers": [*self.gone, self.driver], "study": name}
+        self.write_json(NOTE, known)
+
+    def begin(self, run: Mapping[str, object]) -> None:
+        """Writes `run.json`: from now on there is something to resume."""
+        self.write_json("run.json", run)
+        (self.path / NOTE).unlink(missing_ok=True)
+
+    def write_json(self, name: str, value: Mapping[str, object]) -> None:
+        """Writes an object to the file `name`, at once, with its check sum.
+
+        Numpy numbers, dates and paths in it are fine.
+        """
+        text = json_text(sealed(loads(json_text(value))), indent=2)
+        write_atomic(self.path / name, f"{text}\n".encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Writes the file `name`, at once."""
+        write_atomic(self.path / name, content)
+
+    def write_parquet(self, name: str, frame: pd.DataFrame) -> None:
+        """Writes `frame`, without its index, to the file `name`, at once."""
+        self.write_table(name, pa.Table.from_pandas(frame, preserve_index=False))
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Writes `table` to the file `name`, at once."""
+        write_atomic(self.path / name, parquet_bytes(table))
+
+    def write_through(self, name: str, write: Callable[[Path], None]) -> None:
+        """Lets `write` fill a temporary file bit by bit, then puts it in the place of `name`."""
+        write_through(self.path / name, write)
+
+    def trial(self, number: int) -> Path:
+        """Returns the folder of one trial (checkpoints, events, error text), made if needed."""
+        path = self.path / "trials" / str(number)
+        make_folder(path)
+        return path
+
+    @property
+    def holds_results(self) -> bool:
+        """Whether the folder holds anything that a run is worth."""
+        return _holds_results(self.path)
+
+    def discard(self) -> bool:
+        """Removes the folder if this process made it and it holds no results; says whether.
+
+        The note stays where drivers are gone: whatever they have made may still be there.
+        """
+        if self.resumed or self.holds_results:
+            self.close()
+            return False
+        kept = {NOTE} if self.gone else set[str]()
+        for file in self.path.iterdir():  # our lock comes last: a kill leaves what we can know
+            if file.is_dir():
+                shutil.rmtree(file)
+            elif file.name not in kept and (self._lock is None or file != self._lock[0]):
+                file.unlink()
+        self.close()
+        if not kept:
+            self.path.rmdir()
+        _unmake(self._made)
+        return not kept
+
+    @contextmanager
+    def worth_keeping(self) -> Iterator[None]:
+        """Removes the folder when the block raises before it holds a result."""
+        try:
+            yield
+        except BaseException:
+            self.discard()
+            raise
+
+    def close(self) -> None:
+        """Lets another process drive the run."""
+        if self._lock is not None:
+            release(*self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _holds_results(path: Path) -> bool:
+    return any(next(path.glob(pattern), None) for pattern in KEEPSAKES)
+
+
+def _check_free(path: Path) -> None:
+    """Raises UserError where a new run may not take a folder."""
+    if _holds_results(path):
+        raise UserError(
+            f"run {path.name!r} exists; add resume=true to go on, or choose another name"
+        )
+    if not is_unbegun(path):
+        raise UserError(
+            f"{path} is no run folder: it holds {foreign(path) or 'files of somebody else'}; "
+            "choose another name"
+        )
+
+
+def _fault(error: OSError) -> str:
+    """What is wrong, and what would work."""
+    another = "choose another folder with runs_dir=PATH"
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return f"{error.filename} is no folder; {another}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.strerror}; free some space there, or {another}"
+    return f"{error.strerror or error}; {another}"
+
+
+def _make(path: Path, made: list[Path]) -> None:
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir()
+            made.append(folder)
+
+
+def _unmake(made: list[Path]) -> None:
+    for folder in reversed(made):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _probe(path: Path) -> None:
+    """Finds a read-only place, a full disk or a spent quota before hours are put into a run."""
+    probe = path / f".probe.{os.getpid()}.tmp"
+    try:
+        write_bytes(probe, os.urandom(PROBE_BYTES))
+        sync(probe)
+    finally:
+        probe.unlink(missing_ok=True)

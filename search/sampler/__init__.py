@@ -1,0 +1,1 @@
+"""Which configuration to try next: TPE that keeps away from configurations that explode."""

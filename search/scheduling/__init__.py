@@ -1,0 +1,1 @@
+"""Which trial trains in which slot, and what becomes of it."""

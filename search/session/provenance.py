@@ -1,0 +1,148 @@
+"""What `run.json` says of a search: enough to repeat it, and to know what it rests on."""
+
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from platform import platform, python_version
+from typing import Any
+
+from search.planning.plan import Plan
+from search.settings.settings import masked
+from trainable.cli.errors import UserError
+from trainable.data.dataset.splits import PARTS
+from trainable.io.atomic import json_text
+from trainable.io.checksums import opened
+from trainable.io.json_file import loads
+
+# What must not change when a run is resumed: its reports and its sampler rest on it.
+SAME_DATA = (
+    "sha256", "symbols", "features", "horizon", "lag", "cost_bps", "periods_per_year",
+    "train_rows", "valid_rows", "validation_periods",
+)  # fmt: skip
+SAME_SETTINGS = ("objective", "seed", "steps_per_epoch", "rungs", "reduction_factor", "fix")
+PACKAGES = ("asharpe", "ray", "optuna", "torch", "numpy", "pandas", "pyarrow")
+
+
+def now() -> str:
+    """The present time, UTC, as ISO text."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
+    """Returns the part of `run.json` that is known before the search starts.
+
+    Args:
+        plan: of the search.
+        arguments: of the command line, without secrets, so that it can be resumed; None for a
+            search from Python.
+    """
+    dataset, settings = plan.dataset, plan.settings
+    return {
+        "name": settings.run_name,
+        "arguments": None if arguments is None else list(arguments),
+        "settings": masked(settings),
+        "space": {
+            "name": plan.space.name,
+            "path": plan.space.path,
+            "source": plan.space.source,
+            "sha256": plan.space.sha256,
+            "parameters": {k: str(v) for k, v in plan.facts.distributions.items()},
+        },
+        "data": {
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "symbols": list(dataset.symbols),
+            "intraday": dataset.intraday,
+            "horizon": dataset.horizon,
+            "lag": dataset.lag,
+            "cost_bps": dataset.cost_bps,
+            "periods_per_year": dataset.periods_per_year,
+            "train_rows": len(dataset.train_rows),
+            "valid_rows": len(dataset.valid_rows),
+            "validation_periods": len(plan.periods),
+            "features": {name: list(names) for name, names in dataset.groups().items()},
+        },
+        "data_quality": dataset.quality,
+        "split": {part: [f"{date:.19}" for date in dataset.dates(part)] for part in PARTS},
+        "epochs": plan.epochs,
+        "rungs": list(plan.levels),
+        "luck_line": plan.luck,
+        "seeds": {"search": settings.seed, "finalists": settings.finalist_seeds},
+        "versions": {name: version(name) for name in PACKAGES}
+        | {"python": python_version(), "platform": platform()},
+        "git": revision(),
+    }
+
+
+def check_begun(folder: Path) -> None:
+    """Raises UserError where a folder that is there lacks what a run begins with."""
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").exists():
+        raise UserError(
+            f"{folder / 'run.json'} is missing, without which no run goes on; restore it, or "
+            "choose another name"
+        )
+
+
+def check_same(plan: Plan, folder: Path) -> None:
+    """Refuses to go on with a run on other data, another objective or another space.
+
+    Args:
+        plan: of the session that is about to begin.
+        folder: of the run.
+
+    Raises:
+        UserError: says which of these has changed.
+    """
+    old = _stored(folder / "run.json")
+    new = loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
+    changed = [f"data {key}" for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
+    changed += ["split dates"] if old["split"] != new["split"] else []
+    changed += [
+        key for key in SAME_SETTINGS if old["settings"].get(key) != new["settings"].get(key)
+    ]
+    changed += ["space"] if old["space"].get("sha256") != new["space"]["sha256"] else []
+    if changed:
+        raise UserError(
+            f"run {folder.name!r} cannot go on with another {', '.join(sorted(changed))}; "
+            "choose another name to start a new run"
+        )
+
+
+def sessions(folder: Path) -> dict[str, Any]:
+    """Returns when the run was started, and when each session went on with it."""
+    file = folder / "run.json"
+    if not file.exists():
+        return {"started": now(), "resumed": []}
+    old = _stored(file)
+    return {"started": old["started"], "resumed": [*old["resumed"], now()]}
+
+
+def resumed(folder: Path) -> list[str]:
+    """Returns when sessions went on with the run, those of other drivers included."""
+    return _stored(folder / "run.json")["resumed"]
+
+
+def _stored(file: Path) -> dict[str, Any]:
+    """Reads an earlier session's `run.json`."""
+    try:
+        old = opened(loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}); restore it to resume") from error
+    needed = ("started", "resumed", "data", "split", "settings", "space")
+    missing = [key for key in needed if key not in old]
+    if missing:
+        raise UserError(f"{file} is damaged: it lacks {', '.join(missing)}; restore it to resume")
+    return old
+
+
+def revision() -> str | None:
+    """Returns the git revision of this code, `-dirty` with changes; None outside a checkout."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+    except FileNotFoundError:
+        return None
+    return found.stdout.strip() or None if found.returncode == 0 else None

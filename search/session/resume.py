@@ -1,0 +1,107 @@
+"""The words of a command line, kept in the run so that it can be resumed with its name alone."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from search.settings.masking import HIDDEN, mask
+from search.settings.settings import settings_from
+from trainable.cli.errors import UserError
+from trainable.cli.options import split
+from trainable.io.checksums import opened
+from trainable.io.json_file import loads
+
+SOURCE = {"data", "data.source", "data.path"}  # one of them, so that a new one wins over an old one
+OWN = ("resume", "dry_run")  # of one session, not of the run
+
+
+def with_stored(argv: Sequence[str]) -> list[str]:
+    """Returns the arguments, after those that the run to be resumed was started with.
+
+    What is given now wins over what was given then.
+
+    Where nothing of the run had begun, since its driver was killed before, there is nothing to
+    resume: without `resume=true` these arguments begin it. Those that it was started with are known
+    but for a moment; then `space=` says what to begin.
+
+    Raises:
+        UserError: there is no such run, its record cannot be read, a secret in it must be given
+            again, or what it was to search is not known.
+    """
+    given = dict(split(token) for token in argv)
+    if not resumes(argv) or "name" not in given:
+        return list(argv)
+    folder = Path(given.get("runs_dir", "runs")) / given["name"]
+    if (folder / "run.json").is_file():
+        return _with_those_in(folder / "run.json", "restore it to resume this run", argv, given)
+    from search.run_folder.unbegun import (  # pyarrow: Ray could be starting already
+        NOTE,
+        is_unbegun,
+        missing,
+    )
+
+    if not is_unbegun(folder):
+        return list(argv)
+    if (folder / NOTE).is_file():
+        argv = _with_those_in(folder / NOTE, f"remove {folder}, and start anew", argv, given)
+    elif not folder.is_dir():  # a misspelt name, or folder of runs: a start makes that first
+        settings_from(argv)  # unless more is wrong
+        raise missing(folder.parent, folder.name)
+    elif "space" not in given:
+        raise UserError(
+            f"run {given['name']!r} was stopped before anything had begun, and before its settings "
+            "were kept; give them again: space=NAME …"
+        )
+    return [token for token in argv if split(token)[0] != "resume"]
+
+
+def resumes(argv: Sequence[str]) -> bool:
+    """Says whether the arguments ask to go on with a run."""
+    return dict(split(token) for token in argv).get("resume", "").lower() == "true"
+
+
+def _with_those_in(
+    file: Path, remedy: str, argv: Sequence[str], given: Mapping[str, str]
+) -> list[str]:
+    try:
+        stored = opened(loads(file.read_text(encoding="utf-8")))["arguments"]
+        if stored is None:
+            raise UserError(
+                f"run {given['name']!r} was started from Python: go on with "
+                f"launch(…, name={given['name']!r}, resume=True)"
+            )
+        if not isinstance(stored, list) or not all(isinstance(token, str) for token in stored):
+            raise TypeError("arguments: no list of texts")
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{file} is damaged ({error!r}); {remedy}") from error
+    known = {*given, *OWN, *(SOURCE if SOURCE & given.keys() else ())}
+    earlier = [token for token in stored if split(token)[0] not in known]
+    for token in earlier:
+        key, value = split(token)
+        if HIDDEN in value:
+            raise UserError(f"{key} holds a secret that was not stored; give {key}=… again")
+    return [*earlier, *argv]
+
+
+def storable(argv: Sequence[str]) -> list[str]:
+    """Returns the arguments as they may be stored: secrets masked, one a key."""
+    last = dict(split(token) for token in argv)
+    return [f"{key}={mask(value)}" for key, value in last.items() if key not in OWN]
+
+
+def resume_command(name: str, runs_dir: str, stored: Sequence[str] | None) -> str:
+    """Returns the command, or the call, that goes on with an interrupted search.
+
+    Args:
+        name: of the run.
+        runs_dir: where its folder is.
+        stored: the words that the run keeps; those with a masked secret must be given again. None
+            where it was started from Python.
+    """
+    if stored is None:
+        return f"launch(…, name={name!r}, resume=True)"
+    words = ["python", "-m", "search.run", f"name={name}"]
+    if runs_dir != "runs":
+        words.append(f"runs_dir={runs_dir}")
+    secret = [token for token in stored if HIDDEN in token]
+    return shlex.join([*words, "resume=true", *secret])

@@ -1,0 +1,145 @@
+"""Finds a search space: a name in `spaces/`, a file, or a function; errors carry its own line."""
+
+import hashlib
+import inspect
+import traceback
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from optuna import Trial
+
+import spaces
+from trainable.cli.errors import UserError, unknown
+
+SpaceFunction = Callable[[Trial], Mapping[str, object]]
+
+DEFAULT_EPOCHS = 50  # of a function that says nothing about it
+HOME = Path(spaces.__file__).parent
+
+
+@dataclass(frozen=True)
+class Space:
+    """A search space and where it comes from.
+
+    Attributes:
+        name: the name in `spaces/`, the file's name without `.py`, or the function's name.
+        function: suggests parameters from a trial and returns constants.
+        epochs: evaluations of a trial that is never stopped, unless the command line says more.
+        source: the text of the file or function.
+        sha256: hash of `source`.
+        path: the file as the person wrote it; None for a function.
+    """
+
+    name: str
+    function: SpaceFunction
+    epochs: int
+    source: str
+    sha256: str
+    path: str | None = None
+
+
+def load_space(space: str | Path | SpaceFunction, epochs: int | None = None) -> Space:
+    """Returns the space of this name in `spaces/`, in this file, or made of this function.
+
+    Args:
+        space: a name, a path to a .py file with `EPOCHS` and `space(trial) -> dict`, or such a
+            function.
+        epochs: for a function without an attribute `EPOCHS`; unset: 50.
+
+    Raises:
+        UserError: for an unknown name, and for a file that fails, with its line.
+    """
+    if not isinstance(space, str | Path):
+        return _from_function(space, epochs)
+    text = str(space)
+    if isinstance(space, str) and not text.endswith(".py") and not {"/", "\\"} & set(text):
+        if text not in names():
+            raise unknown("space", text, names())
+        return _from_file(HOME / f"{text}.py", f"spaces/{text}.py")
+    if not text.endswith(".py"):
+        raise UserError(
+            f"space={text} is neither a name nor a .py file; "
+            f"names: {', '.join(names())}; a path ends in .py"
+        )
+    if not Path(text).is_file():
+        raise UserError(f"space={text}: there is no such file; names: {', '.join(names())}")
+    return _from_file(Path(text), text)
+
+
+def names() -> list[str]:
+    """Returns the names of the spaces in `spaces/`."""
+    return sorted(path.stem for path in HOME.glob("*.py") if not path.stem.startswith("_"))
+
+
+def call(space: Space, function: SpaceFunction, trial: Trial) -> dict[str, object]:
+    """Returns the constants of one call; an exception of the space becomes a `UserError`."""
+    try:
+        return dict(function(trial))
+    except UserError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise located(space.path, space.function, error) from error
+
+
+def _from_file(file: Path, shown: str) -> Space:
+    module = types.ModuleType(f"space_{file.stem}")
+    module.__file__ = str(file)
+    try:
+        source = file.read_text(encoding="utf-8")
+        # Compiled here rather than imported, so that nothing is left beside the person's file.
+        exec(compile(source, shown, "exec"), module.__dict__)
+    except OSError as error:
+        raise UserError(f"{shown}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{shown}: is not Python: byte {error.start} is not UTF-8") from error
+    except (Exception, SystemExit) as error:
+        raise located(shown, None, error) from error
+    function = getattr(module, "space", None)
+    if not callable(function):
+        raise UserError(f"{shown}: has no function space(trial); define one that returns a dict")
+    if not hasattr(module, "EPOCHS"):
+        raise UserError(f"{shown}: has no EPOCHS; write EPOCHS = {DEFAULT_EPOCHS} at the top")
+    epochs = _checked_epochs(module.__dict__["EPOCHS"], f"{shown}: EPOCHS")
+    return Space(file.stem, cast(SpaceFunction, function), epochs, source, _hash(source), shown)
+
+
+def _from_function(function: SpaceFunction, epochs: int | None) -> Space:
+    if not callable(function):
+        raise UserError(f"space={function!r} is neither a name, nor a .py file, nor a function")
+    name = getattr(function, "__name__", type(function).__name__).strip("<>")
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        # Typed at a prompt, or a callable object: its name is all the text there is.
+        source = f"# {function!r}"
+    if epochs is None:
+        epochs = getattr(function, "EPOCHS", DEFAULT_EPOCHS)
+    epochs = _checked_epochs(epochs, f"epochs of {name}")
+    return Space(name, function, epochs, source, _hash(source))
+
+
+def _checked_epochs(epochs: object, where: str) -> int:
+    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
+        raise UserError(f"{where} = {epochs!r} must be a whole number of at least 1")
+    return epochs
+
+
+def _hash(source: str) -> str:
+    return hashlib.sha256(source.encode()).hexdigest()
+
+
+def located(path: str | None, function: SpaceFunction | None, error: BaseException) -> UserError:
+    """Returns the error with the line of the space that led to it."""
+    code = getattr(function, "__code__", None)
+    file = path or getattr(code, "co_filename", "space")
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    line = lines[-1] if lines else getattr(code, "co_firstlineno", None)
+    text = str(error)
+    if isinstance(error, SyntaxError) and error.filename == file:
+        line, text = error.lineno, error.msg
+    where = f"{file}:{line}" if line else file
+    said = " ".join(text.split())
+    return UserError(f"{where}: {type(error).__name__}{f': {said}' if said else ''}")

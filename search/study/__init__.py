@@ -1,0 +1,1 @@
+"""The durable record of every trial, in an Optuna storage."""

@@ -1,0 +1,1 @@
+"""What several drivers of one study need: leases, heartbeats, turns."""

@@ -1,0 +1,158 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis.load import Run, load_run
+from analysis.ranking import METRICS, baselines, luck, rank, stop_reasons, summary_sentences
+from analysis.statistics.luck_line import luck_line
+from tests.fixtures.runs import make_run
+
+
+def row(
+    number: int,
+    sharpe: float | None,
+    state: str = "COMPLETE",
+    reason: str = "completed",
+    kind: str = "search",
+    parent: int | None = None,
+    epochs: int = 50,
+) -> dict[str, Any]:
+    """One row of `trials.parquet`, as `load_run` gives it."""
+    nan = float("nan")
+    return dict.fromkeys(METRICS, nan) | {
+        "number": number, "kind": kind, "parent": nan if parent is None else float(parent),
+        "state": state, "stop_reason": reason, "epochs": float(epochs), "sharpe_se": 0.4,
+        "sharpe": nan if sharpe is None else sharpe, "params.optimizer/lr": number * 1e-3,
+        "params.model/name": "mlp", "params.train/seed": number,
+    }  # fmt: skip
+
+
+def seed(number: int, parent: int, sharpe: float | None, **other: Any) -> dict[str, Any]:
+    return row(number, sharpe, kind="seed", parent=parent, **other)
+
+
+def run_of(*rows: dict[str, Any], periods: int = 1247) -> Run:
+    run = Run(Path("runs/hand"), {"data": {"periods_per_year": 252}}, pd.DataFrame(rows))
+    run.__dict__["returns"] = pd.DataFrame({"timestamp": range(periods)})
+    return run
+
+
+def numbers(run: Run) -> list[int]:
+    return rank(run)["number"].to_list()
+
+
+def test_finalists_rank_by_the_mean_over_their_seeds() -> None:
+    run = run_of(row(0, 1.5), row(1, 1.2), seed(2, 0, 0.5), seed(3, 0, 0.4), seed(4, 1, 1.1))
+    ranking = rank(run)
+    assert numbers(run) == [1, 0]
+    assert ranking["rank"].to_list() == [1, 2]
+    assert ranking["sharpe_mean"].to_list() == pytest.approx([1.15, 0.8])
+    assert ranking["sharpe_seeds"].to_list() == [2, 3]
+    assert ranking["sharpe_sd"].iloc[1] == pytest.approx(pd.Series([1.5, 0.5, 0.4]).std())
+    assert ranking["sharpe"].to_list() == [1.2, 1.5]
+
+
+@pytest.mark.parametrize("reason", ["nan_explosion", "collapsed"])
+def test_exploded_seed_puts_a_configuration_below_those_without(reason: str) -> None:
+    failed = seed(2, 0, 3.0, state="PRUNED", reason=reason)
+    run = run_of(row(0, 2.0), row(1, -0.5), failed, seed(3, 0, 2.2))
+    assert numbers(run) == [1, 0]
+    last = rank(run).iloc[1]
+    assert (last["failed_seeds"], last["sharpe_seeds"]) == (1, 2)
+    assert last["sharpe_mean"] == pytest.approx(2.1)
+    assert "seed failed or took no position: trial 0." in summary_sentences(run)[-1]
+
+
+def test_seed_without_position_counts_as_failed() -> None:
+    run = run_of(row(0, 2.0), row(1, 0.1), seed(2, 0, None))
+    assert numbers(run) == [1, 0]
+
+
+def test_seed_lost_with_its_worker_or_unfinished_does_not_count() -> None:
+    lost = seed(2, 0, None, state="FAIL", reason="worker_lost")
+    running = seed(3, 0, 0.2, state="RUNNING", reason="interrupted")
+    ranking = rank(run_of(row(0, 2.0), row(1, 0.1), lost, running))
+    assert ranking["number"].to_list() == [0, 1]
+    assert ranking["failed_seeds"].to_list() == [0, 0]
+    assert ranking["sharpe_mean"].iloc[0] == 2.0
+    assert pd.isna(ranking["sharpe_sd"].iloc[0])
+
+
+def test_undefined_sharpe_is_last_of_the_finalists_not_zero() -> None:
+    assert numbers(run_of(row(0, None), row(1, -1.0), row(2, 0.5))) == [2, 1, 0]
+
+
+def test_pruned_follow_by_how_far_they_came_then_failed_then_unfinished() -> None:
+    run = run_of(
+        row(0, 9.0, "RUNNING", "interrupted", epochs=40),
+        row(1, 9.0, "FAIL", "error", epochs=40),
+        row(2, 9.0, "PRUNED", "asha_rung", epochs=2),
+        row(3, 0.1, "PRUNED", "asha_rung", epochs=8),
+        row(4, 0.2, "PRUNED", "flat_sharpe", epochs=8),
+        row(5, None, "PRUNED", "collapsed", epochs=8),
+        row(6, -2.0),
+    )
+    assert numbers(run) == [6, 4, 3, 5, 2, 1, 0]
+    assert rank(run)["rank"].isna().to_list() == [False, *[True] * 6]
+
+
+def test_trial_that_failed_before_its_first_epoch_is_ranked() -> None:
+    dead = row(0, None, "FAIL", "error") | {"epochs": float("nan")}
+    assert rank(run_of(dead))["epochs"].to_list() == [0]
+
+
+def test_luck_counts_every_tried_configuration_and_nothing_else() -> None:
+    rows = [row(i, 0.1, "PRUNED", "asha_rung") for i in range(62)]
+    rows += [row(62, 1.2), row(63, 1.0, kind="enqueued"), seed(64, 62, 1.2)]
+    rows += [row(-1, 0.9, kind="baseline"), row(65, 0.1, kind="placebo")]
+    run = run_of(*rows)
+    assert luck(run) == luck_line(64, 1247, 252)
+    assert list(rank(run)["above_luck"])[:3] == [True, False, pd.NA]
+
+
+def test_baselines_stand_beside_the_ranking() -> None:
+    better = row(-1, 1.4, kind="baseline") | {"params.model/name": "equal_weight"}
+    none = row(-2, None, kind="baseline") | {"params.model/name": "zero"}
+    run = run_of(none, better, row(0, 0.4), row(1, 0.3))
+    assert numbers(run) == [0, 1]
+    assert baselines(run)["name"].to_list() == ["equal_weight", "zero"]
+    assert "These baselines are at least as good: equal_weight (1.40)." in summary_sentences(run)
+
+
+def test_only_parameters_that_vary_are_columns() -> None:
+    ranking = rank(run_of(row(0, 1.0), row(1, 0.5)))
+    assert [c for c in ranking if c.startswith("params.")] == ["params.optimizer/lr"]
+
+
+def test_summary_says_plainly_when_nothing_is_better_than_luck() -> None:
+    sentences = summary_sentences(run_of(*(row(i, 0.01 * i) for i in range(64))))
+    assert sentences[0] == "64 configurations tried: 64 finished, 0 pruned, 0 failed."
+    assert sentences[1] == "Best is trial 63: Sharpe 0.63, one seed; its standard error is 0.40."
+    assert sentences[2] == "Best 0.63; 64 useless trials on 1,247 days would reach 1.07."
+    assert sentences[3] == "The best is below the luck line: nothing here is better than luck."
+
+
+def test_summary_of_runs_without_a_ranking() -> None:
+    exploded = [row(i, None, "PRUNED", "nan_explosion", epochs=1) for i in range(3)]
+    assert summary_sentences(run_of(*exploded))[1].startswith("No trial survived (nan_explosion 3)")
+    assert "took a position" in summary_sentences(run_of(row(0, None)))[1]
+    running = row(0, 0.3, "RUNNING", "interrupted")
+    assert "1 unfinished" in summary_sentences(run_of(running))[0]
+    assert "No trial has finished yet" in summary_sentences(run_of(running))[1]
+
+
+def test_empty_run_has_an_empty_ranking() -> None:
+    run = run_of(row(-1, 0.2, kind="baseline"), periods=0)
+    assert rank(run).empty
+    assert luck(run) is None
+
+
+def test_every_configuration_of_a_folder_is_ranked_once(tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "demo", trials=40, interrupted=4))
+    ranking = rank(run)
+    assert sorted(ranking["number"]) == list(range(40))
+    assert sum(stop_reasons(run).values()) == 40
+    places = list(ranking["rank"].dropna())
+    assert places == list(range(1, len(places) + 1))

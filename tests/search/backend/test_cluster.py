@@ -1,0 +1,119 @@
+"""A search on a cluster that runs already: closed to others, used as a whole, also as it grows."""
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from ray.util import get_node_ip_address
+
+from tests.fixtures.nodes import TOKEN, Nodes, cluster, environment
+from tests.fixtures.searches import (
+    MARKET,
+    Search,
+    check_whole,
+    command,
+    contents,
+    descendants,
+    started,
+    write_space,
+)
+from tests.search.test_secrets import ENVIRONMENT, SECRET, leaks
+
+SHORT = ("space=tiny.py", "name=a", "trials=2", "epochs=1", "finalist_seeds=1")
+WORKER = "ray::ResourceTrainable"
+
+
+def run_on(
+    nodes: Nodes, folder: Path, *words: str, more: Mapping[str, str] = MappingProxyType({})
+) -> Search:
+    """Runs a search that ends by itself on a cluster, with a token and more in the environment."""
+    env = {**environment(nodes.folder, TOKEN), **more}
+    with started(folder, *MARKET, *words, f"address={nodes.address}", env=env) as search:
+        search.wait()
+        assert contents(search.tmp) == []
+    return search
+
+
+def refused(search: Search, *says: str) -> None:
+    assert search.process.returncode == 2, search.out + search.err
+    assert search.err.startswith("error: "), search.err
+    assert search.err.count("\n") == 1, search.err
+    for part in says:
+        assert part in search.err
+
+
+def workers(node: int) -> set[int]:
+    """Returns the processes of a node that train."""
+    return {pid for pid in descendants(node) if WORKER in command(pid)}
+
+
+def test_a_cluster_without_a_token_is_refused_unless_it_is_wanted(tmp_path: Path) -> None:
+    write_space(tmp_path)
+    secrets = f"storage=sqlite:///file:study.db?uri=true&password={SECRET}"
+    with cluster("--num-cpus=1", token=None) as nodes:
+        search = run_on(nodes, tmp_path, *SHORT)
+        refused(search, nodes.address, "asks nobody for a token", "open_cluster=true")
+        assert contents(tmp_path) == ["tiny.py"]
+        search = run_on(nodes, tmp_path, *SHORT, "open_cluster=true", secrets, more=ENVIRONMENT)
+        assert leaks([nodes.folder, tmp_path], SECRET.encode()) == set()
+    assert search.process.returncode == 0, search.err
+    assert search.err == ""
+    check_whole(tmp_path / "runs" / "a", searched=2)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", get_node_ip_address()])
+def test_a_dashboard_that_listens_beyond_its_machine_is_refused(tmp_path: Path, host: str) -> None:
+    write_space(tmp_path)
+    with cluster("--dashboard-host=0.0.0.0", host=host, dashboard=True) as nodes:
+        search = run_on(nodes, tmp_path, *SHORT)
+    refused(search, "the dashboard of this cluster", host, "open_cluster=true")
+    assert contents(tmp_path) == ["tiny.py"]
+
+
+@pytest.mark.timeout(400)
+def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
+    """The second is added by Ray's autoscaler; the code travels, and nothing else.
+
+    Two workers share a GPU that nodes pretend to have.
+    """
+    write_space(tmp_path)
+    (tmp_path / "runs" / "other").mkdir(parents=True)
+    (tmp_path / "runs" / "other" / "big").write_bytes(b"x" * 1000)
+    gpu = ("--num-cpus=1", "--num-gpus=1")
+    words = (
+        *MARKET, "space=tiny.py", "name=a", "trials=16", "steps_per_epoch=20000", "epochs=6",
+        "rungs=2,6", "finalist_seeds=1", "cpus_per_trial=0.5", "gpus_per_trial=0.5",
+    )  # fmt: skip
+    with cluster(dashboard=True, grows={"CPU": 1, "GPU": 1}) as nodes:
+        first = nodes.add(*gpu)
+        env = environment(nodes.folder, TOKEN)
+        with started(tmp_path, *words, f"address={nodes.address}", env=env) as search:
+            search.until(lambda: len(workers(first.pid)) == 2, timeout_s=150)
+            folder = tmp_path / "runs" / "a"
+            search.until(lambda: len(list(folder.glob("shards/*.parquet"))) > 0)
+            head = nodes.processes[0].pid  # its autoscaler starts the other machine
+            search.until(lambda: len(workers(head)) == 2, timeout_s=150)
+            search.until(lambda: all(map(trains, workers(head))))
+            for pid in workers(first.pid) | workers(head):  # which code they import first
+                assert b"/py_modules_files/_ray_pkg_" in Path(f"/proc/{pid}/environ").read_bytes()
+            search.send(signal.SIGINT)
+            assert search.wait() == 130, search.err + search.out
+            assert search.err == ""
+            assert contents(search.tmp) == []
+        code = list(
+            nodes.folder.glob("r/session_*/runtime_resources/py_modules_files/_ray_pkg_*/*")
+        )
+    assert {path.name for path in code} == {"trainable"}
+    assert "PyTorch sees no GPU on" in search.out
+    assert json.loads((folder / "run.json").read_text())["device"] == "cpu"
+    assert contents(tmp_path) == ["runs", "tiny.py"]
+
+
+def trains(pid: int) -> bool:
+    """Says whether a worker has used more processor time than its start needs."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") > 5.0

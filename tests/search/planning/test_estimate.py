@@ -1,0 +1,120 @@
+"""What a dry run expects: the epochs, the steps, and the time on so many workers."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from rich.console import Console
+
+from search.planning import estimate as module
+from search.planning.estimate import Estimate, estimate, expected_epochs
+from search.planning.plan import Plan, make_plan
+from search.planning.preview import show_plan
+from search.session.assembly import slots_here
+from search.settings.settings import settings_from
+from search.space.validation import load_space
+from tests.fixtures.markets import make_market
+from trainable.config import TrialConfig
+
+STEP_S = 0.001
+
+
+def narrow(trial: optuna.Trial) -> dict[str, Any]:
+    trial.suggest_float("optimizer/lr", 1e-4, 1e-2, log=True)
+    return {"model/name": "mlp", "model/hidden_dims": "8", "train/batch_size": 32}
+
+
+def plan(*words: str) -> Plan:
+    settings = settings_from(["trials=16", "epochs=16", "finalist_seeds=3", *words])
+    return make_plan(settings, load_space(narrow), make_market)
+
+
+@pytest.fixture
+def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Has each step take a millisecond; returns the threads that it was measured with."""
+    seen: list[int] = []
+
+    def fake(configs: Sequence[TrialConfig], *rest: object) -> float:
+        seen.append(torch.get_num_threads())
+        return STEP_S
+
+    monkeypatch.setattr(module, "step_seconds", fake)
+    monkeypatch.setattr(module, "best_size", lambda *_: 2)
+    return seen
+
+
+def test_epochs_are_those_of_the_survivors_of_each_rung_and_of_the_finalists_seeds() -> None:
+    # 16 trials for 1 epoch, 4 for 3 more, 1 for 12 more, and 2 further seeds of it for 16.
+    assert expected_epochs((1, 4, 16), 16, 4, 3) == 16 + 12 + 12 + 32
+    assert expected_epochs((1, 4, 16), 16, 4, 1) == 16 + 12 + 12
+    assert expected_epochs((5,), 3, 4, 1) == 15
+    assert expected_epochs((1, 4), 2, 4, 1) == 2 + 3  # somebody goes on however few there are
+
+
+def test_steps_are_those_that_the_person_asked_for(threads: list[int]) -> None:
+    asked = {steps: estimate(plan(f"steps_per_epoch={steps}"), 2) for steps in (50, 100, 200)}
+    for steps, found in asked.items():
+        assert found.epochs == asked[100].epochs
+        assert found.steps == found.epochs * steps
+        assert found.seconds == pytest.approx(found.steps * STEP_S / 2)
+
+
+def test_an_epoch_is_one_pass_unless_the_person_says_otherwise(threads: list[int]) -> None:
+    made = plan()
+    found = estimate(made, 1)
+    assert found.steps == found.epochs * (len(made.dataset.train_rows) // 32)
+    assert found.step_us == pytest.approx(STEP_S * 1e6)
+
+
+@pytest.mark.parametrize(("cpus", "expected"), [("0", 1), ("0.5", 1), ("1", 1), ("2", 2)])
+def test_a_step_is_measured_with_the_threads_of_a_worker(
+    threads: list[int], cpus: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        estimate(plan(f"cpus_per_trial={cpus}"), 1)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert threads == [expected]
+
+
+def test_threads_are_restored_when_measuring_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(module, "best_size", broken)
+    made, before = plan(), torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        with pytest.raises(MemoryError):
+            estimate(made, 1)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("slots", "words"), [(1, "on 1 worker."), (3, "on 3 workers.")])
+def test_the_screen_says_on_how_many_workers(
+    slots: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guess = Estimate(epochs=72.0, steps=7200.0, step_us=1000.0, seconds=60.0)
+    monkeypatch.setattr("search.planning.preview.estimate", lambda *_: guess)
+    console = Console(record=True, width=200)
+    show_plan(plan("steps_per_epoch=100"), console, slots)
+    said = console.export_text()
+    assert "an epoch is 100 of 32 rows" in said
+    assert "Expected: 72 epochs, 7,200 steps of 1,000 µs each: about " in said
+    assert words in said
+
+
+def test_workers_here_are_those_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert slots_here(settings_from([])) == 6
+    assert slots_here(settings_from(["cpus_per_trial=2"])) == 3
+    assert slots_here(settings_from(["max_concurrent=4"])) == 4
+    assert slots_here(settings_from(["cpus_per_trial=0"])) == 1

@@ -1,0 +1,99 @@
+"""The judge after a kill, on repeated reports, and what it keeps in memory."""
+
+import numpy as np
+import pytest
+
+from search.pruning.flat_sharpe import FlatRule
+from search.pruning.pruner import Judge
+from tests.fixtures.curves import DAYS, YEAR, V, curve, judge_for, report
+from trainable.report import Report, Stop
+
+
+def campaign(seed: int) -> list[list[Report]]:
+    """Returns batches of cohorts of four whose members improve, explode, freeze or stay flat."""
+    rng = np.random.default_rng(seed)
+    batches: list[list[Report]] = []
+    for cohort in range(6):
+        curves = []
+        for number in range(4 * cohort, 4 * cohort + 4):
+            start, gain = rng.normal(0, 0.5), max(rng.normal(0, 0.5), 0.0)
+            reports = curve(number, [start + gain * e / 20 for e in range(20)], seed)
+            if number % 5 == 4:
+                reports[7] = report(number, 8, None, stop=Stop("nan_explosion", {"step": 701}))
+            if number % 7 == 6:
+                reports[:3] = [report(number, e, 3.0, val_loss=0.5) for e in (1, 2, 3)]
+            curves.append(reports)
+        for first in range(0, 20, 4):
+            batches.append([r for reports in curves for r in reports[first : first + 4]])
+    order = rng.permutation(np.repeat(np.arange(6), 5))
+    queues = [iter(batches[5 * c : 5 * c + 5]) for c in range(6)]
+    return [next(queues[c]) for c in order]
+
+
+def fresh(minimum: int = 3) -> Judge:
+    judge = Judge((2, 8, 20), DAYS, YEAR, minimum=minimum, flat=FlatRule(window=5))
+    judge.exempt(11)
+    return judge
+
+
+def test_the_campaign_of_these_tests_shows_every_kind_of_end() -> None:
+    ends = [v.reason for seed in range(6) for v in fresh().restore(campaign(seed)).values()]
+    expected = {"asha_rung", "nan_explosion", "frozen_metric", "completed", "flat_sharpe"}
+    assert expected <= set(ends)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_killed_search_restored_decides_as_one_never_killed(seed: int) -> None:
+    batches = campaign(seed)
+    whole = fresh()
+    expected = [whole.judge(batch) for batch in batches]
+    for cut in (1, 9, 17, 26):
+        judge = fresh()
+        lost = judge.restore(batches[:cut])
+        seen = {n for verdicts in expected[:cut] for n in verdicts}
+        ended = {n: v for verdicts in expected[:cut] for n, v in verdicts.items() if v.ends}
+        assert {n: v for n, v in lost.items() if v.ends} == ended
+        assert lost.keys() == seen
+        assert [judge.judge(batch) for batch in batches[cut:]] == expected[cut:]
+        assert judge.rungs == whole.rungs
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_repeated_reports_change_nothing_and_get_the_same_verdict(seed: int) -> None:
+    batches = campaign(seed)
+    rng = np.random.default_rng(seed)
+    once, twice = fresh(), fresh()
+    for position, batch in enumerate(batches):
+        expected = once.judge(batch)
+        assert twice.judge([*batch, *batch[::2]]) == expected
+        assert twice.judge(batch) == expected
+        old = batches[int(rng.integers(position + 1))]
+        twice.judge(old)
+        assert twice.rungs == once.rungs
+        for each in batch:
+            expected_value = once.objective(each.number, each.epoch)
+            assert twice.objective(each.number, each.epoch) == expected_value
+
+
+def test_a_member_that_has_ended_keeps_its_verdict_whatever_it_reports() -> None:
+    judge = judge_for()
+    ended = judge.judge([report(n, 1, float(n)) for n in range(8)])[0]
+    assert judge.judge([report(0, 2, 99.0)])[0] == ended
+    assert judge.objective(0) == 0.0
+
+
+def test_returns_are_kept_only_over_the_window_and_only_while_a_trial_lives() -> None:
+    judge = judge_for(50)
+    reports = curve(0, [float(s) for s in np.linspace(-0.5, 4.0, 50)])
+    held = []
+    for each in reports:
+        judge.judge([each])
+        history = judge._members[0].history
+        held.append(sum(e.returns.nbytes for e in history._epochs if e.returns is not None))
+    assert max(held) == 13 * V * 4
+    assert held[-1] == 0
+
+
+def test_an_empty_batch_is_nothing() -> None:
+    assert judge_for().judge([]) == {}
+    assert judge_for().restore([]) == {}

@@ -1,0 +1,157 @@
+"""A search that is interrupted, killed, or loses a worker: resumed, it equals one that was not."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from search.run import main
+from tests.fixtures.here import search_here
+from tests.fixtures.searches import (
+    MARKET,
+    TINY,
+    Search,
+    check_whole,
+    contents,
+    process_of,
+    run,
+    started,
+    table,
+    write_space,
+)
+from trainable.cli.errors import UserError
+
+# Many cohorts of two: enough reports to be interrupted between.
+SLOW = (
+    "steps_per_epoch=2000", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=10", "cohort=2",
+    "dashboard=false",
+)  # fmt: skip
+
+
+def reported(search: Search, folder: Path, shards: int) -> None:
+    """Waits until so many batches of reports are on disk."""
+    search.until(lambda: len(list(folder.glob("shards/[0-9]*.parquet"))) >= shards)
+
+
+def epochs_kept(folder: Path) -> set[tuple[int, int]]:
+    epochs = table(folder, "epochs")
+    return set(zip(epochs["number"], epochs["epoch"], strict=True))
+
+
+def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: bool) -> None:
+    """Sends a signal and checks the clean end that follows."""
+    begun = time.monotonic()
+    search.send(number, to_group)
+    assert search.wait() == 130, search.err
+    assert time.monotonic() - begun < 30  # Ray's own end is most of it
+    assert search.err == "", search.err
+    assert f"next  python -m search.run name={folder.name} resume=true" in search.out
+    assert search.survivors() == set()
+    assert contents(search.tmp) == []
+    trials = table(folder, "trials")
+    running = trials[trials["state"] == "RUNNING"]
+    assert len(running)
+    assert set(running["stop_reason"]) == {"interrupted"}
+    assert json.loads((folder / "run.json").read_text())["interrupted"] is True
+
+
+@pytest.mark.timeout(500)  # four sessions
+def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_space(tmp_path)
+    folder = tmp_path / "runs" / "long"
+    words = [*MARKET, *SLOW, "space=tiny.py", "name=long"]
+    again = ["name=long", "resume=true"]
+    with started(tmp_path, *words) as search:
+        reported(search, folder, 1)
+        interrupted(search, folder, signal.SIGINT, to_group=True)
+    first = epochs_kept(folder)
+    assert first
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"'long' exists; add resume=true"):
+        main(words)
+
+    with started(tmp_path, *again) as search:
+        have = len(list(folder.glob("shards/*")))
+        reported(search, folder, have + 1)
+        search.send(signal.SIGKILL)
+        assert search.wait() == -signal.SIGKILL
+        # Workers do not outlive it; Ray's agents look for their cluster for a minute first.
+        assert search.survivors(but="Agent") == set()
+
+    with started(tmp_path, *again) as search:
+        have = len(list(folder.glob("shards/*")))
+        reported(search, folder, have + 1)
+        interrupted(search, folder, signal.SIGTERM, to_group=False)
+    assert first < epochs_kept(folder)
+
+    run(tmp_path, *again)
+    rows = check_whole(folder, searched=10)
+    assert "error" not in set(rows["stop_reason"])
+    assert first < epochs_kept(folder)
+    described = json.loads((folder / "run.json").read_text())
+    assert len(described["resumed"]) == 3
+    assert described["interrupted"] is False
+    assert contents(tmp_path) == ["runs", "tiny.py"]
+
+
+def test_worker_killed_in_the_middle(tmp_path: Path) -> None:
+    write_space(tmp_path)
+    folder = tmp_path / "runs" / "hurt"
+    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=hurt") as search:
+        reported(search, folder, 1)
+        search.until(lambda: process_of(search, "ray::ResourceTrainable") is not None)
+        os.kill(process_of(search, "ray::ResourceTrainable") or 0, signal.SIGKILL)
+        assert search.wait() == 0, search.err
+        assert search.err == "", search.err
+        assert search.survivors() == set()
+    assert "A worker was lost: its trials go on from their checkpoints." in search.out
+    rows = check_whole(folder, searched=10)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}  # tried again, and done
+
+
+@pytest.mark.timeout(300)  # two sessions
+def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path) -> None:
+    """A checkpoint on a file system that does not answer, played by a pipe that nobody fills."""
+    write_space(tmp_path)
+    folder = tmp_path / "runs" / "stuck"
+    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=stuck") as search:
+        reported(search, folder, 3)
+        interrupted(search, folder, signal.SIGTERM, to_group=False)
+    trials = table(folder, "trials").set_index("number")
+    saved = {int(path.parent.name) for path in folder.glob("trials/*/checkpoint-*")}
+    culprit = min(number for number in saved if trials.loc[number, "state"] == "RUNNING")
+    for path in folder.glob(f"trials/{culprit}/checkpoint-*"):
+        path.unlink()
+        os.mkfifo(path)
+    search = run(tmp_path, "name=stuck", "resume=true", "patience_s=5")
+    rows = check_whole(folder, searched=10).set_index("number")
+    assert rows.loc[culprit, "stop_reason"] == "hung"
+    assert set(rows.drop(index=culprit)["state"]) <= {"COMPLETE", "PRUNED"}
+    assert f"hung: trials {culprit}; see trials/{culprit}/error.txt" in search.out
+    where = (folder / "trials" / str(culprit) / "error.txt").read_text()
+    assert "checkpoint.py" in where
+    assert "no sign of life for 5 s" in where
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_somebody_swallows_before_the_search_is_obeyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    swallow = f"""import os, time
+try:
+    os.kill(os.getpid(), {int(number)})
+    time.sleep(60)
+except KeyboardInterrupt:
+    pass
+"""
+    write_space(tmp_path, TINY.replace("EPOCHS", swallow + "EPOCHS"))
+    with pytest.raises(KeyboardInterrupt):
+        search_here(*MARKET, "space=tiny.py")
+    assert contents(tmp_path) == ["tiny.py"]

@@ -1,0 +1,175 @@
+from dataclasses import asdict, replace
+from datetime import datetime
+
+import pytest
+
+from search.settings import masking
+from search.settings.settings import (
+    SearchSettings,
+    check,
+    default_name,
+    help_for_search,
+    masked,
+    settings_from,
+)
+from trainable.cli.errors import UserError
+
+NOW = datetime(2026, 11, 20, 10, 15, 0)
+
+
+def test_defaults_are_the_default_search():
+    settings = settings_from([], NOW)
+    assert (settings.space, settings.data.source, settings.trials) == ("conservative", "us20", 64)
+    assert settings.run_name == "conservative-20261120-101500"
+    assert settings.folder.parts == ("runs", "conservative-20261120-101500")
+    assert settings.cohort_size is None
+
+
+def test_every_key_of_the_contract_is_there():
+    keys = set(asdict(SearchSettings())) | {f"data.{k}" for k in asdict(SearchSettings())["data"]}
+    assert keys >= {
+        "space", "data", "trials", "epochs", "steps_per_epoch", "seed", "name", "runs_dir",
+        "resume", "time_budget_s", "objective", "rungs", "reduction_factor", "finalist_seeds",
+        "enqueue", "fix", "max_concurrent", "cohort", "cpus_per_trial", "gpus_per_trial",
+        "address", "storage", "storage_path", "dry_run", "data.path", "data.horizon", "data.lag",
+        "data.returns", "data.features", "data.target", "data.cost_bps", "data.periods_per_year",
+        "data.symbols", "data.holdout_symbols", "data.fraction", "data.valid_from",
+        "data.gate_from", "data.test_from",
+    }  # fmt: skip
+
+
+def test_a_full_command_line():
+    settings = settings_from(
+        [
+            "space=medium", "data=synthetic", "data.synthetic.signal=0.15", "trials=16",
+            "rungs=1,4,10", "fix.optimizer/lr=1e-4", "fix.model/hidden_dims=64-32", "name=1.10",
+            "cohort=32", "dry_run=true", "storage=postgresql://u:p@h/db?sslmode=require",
+            "data.symbols=AAPL,MSFT", "time_budget_s=90",
+        ],
+        NOW,
+    )  # fmt: skip
+    assert settings.data.source == "synthetic"
+    assert settings.data.symbols == ("AAPL", "MSFT")
+    assert settings.rungs == (1, 4, 10)
+    assert settings.fix == {"optimizer/lr": "1e-4", "model/hidden_dims": "64-32"}
+    assert settings.run_name == "1.10"
+    assert settings.cohort_size == 32
+    assert settings.storage == "postgresql://u:p@h/db?sslmode=require"
+
+
+@pytest.mark.parametrize("name", ["a,b", "x=1", "what?", "run (2)", "ünï", "${oc.env:HOME}"])
+def test_odd_but_good_names_work(name):
+    assert settings_from([f"name={name}"]).run_name == name
+
+
+def test_data_path_alone_is_a_file():
+    assert settings_from(["data.path=my,file=1.csv"]).data.path == "my,file=1.csv"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (["trials=0"], "trials=0 must be at least 1; trials=64 works"),
+        (["trials=ten"], "trials=ten: expected a whole number"),
+        (["epochs=-3"], "epochs=-3 must be at least 1"),
+        (["epochs=0"], "epochs=0 must be at least 1"),
+        (["steps_per_epoch=-1"], "steps_per_epoch=-1 must be at least 0"),
+        (["reduction_factor=1"], "reduction_factor=1 must be at least 2"),
+        (["finalist_seeds=0"], "finalist_seeds=0 must be at least 1"),
+        (["time_budget_s=0"], "time_budget_s=0.0 must be above 0"),
+        (["max_concurrent=0"], "max_concurrent=0 must be at least 1"),
+        (["cpus_per_trial=-1"], "cpus_per_trial=-1.0 must be at least 0"),
+        (["gpus_per_trial=-1"], "gpus_per_trial=-1.0 must be at least 0"),
+        (["objective=sharp"], "did you mean 'sharpe'? Available: rank_ic, sharpe, val_loss"),
+        (["cohort=0"], "cohort=0 must be auto or a number above 0"),
+        (["cohort=many"], "cohort=many must be auto or a number above 0"),
+        (["rungs=4,1"], "rungs=4,1 must be rising epochs"),
+        (["rungs=0,1"], "rungs=0,1 must be rising epochs"),
+        (["rungs=1,4,100", "epochs=50"], "rungs=1,4,100 go past epochs=50"),
+        (["resume=true"], "resume=true needs the run to go on with; write name=NAME"),
+        (["name=a/b"], "name='a/b' must be one folder name"),
+        (["name=.."], "must be one folder name"),
+        (["name=" + "x" * 200], "must be one folder name"),
+        (["name=a\nb"], "must be one folder name"),
+        (["data.horizon=0"], "data.horizon=0 must be at least 1; data.horizon=1 works"),
+        (["data.lag=-1"], "data.lag=-1 must be at least 0"),
+        (["data.cost_bps=-1"], "data.cost_bps=-1.0 must be at least 0"),
+        (["data.cost_bps=inf"], "data.cost_bps=inf: expected a finite number"),
+        (["data.fraction=0"], "data.fraction=0.0 must be above 0 and at most 1"),
+        (["data.fraction=1.5"], "data.fraction=1.5 must be above 0 and at most 1"),
+        (["data.holdout_symbols=1"], "data.holdout_symbols=1.0 must be at least 0 and below 1"),
+        (["data.periods_per_year=0"], "data.periods_per_year=0.0 must be above 0"),
+        (["data.synthetic.signal=1"], "data.synthetic.signal=1.0 must be at least 0 and below 1"),
+        (["data=us20", "data.path=x.csv"], "data= and data.path= name two sources"),
+        (["data.source=us20", "data.path=x.csv"], "name two sources"),
+        (["data=us20", "data.source=sp500"], "are the same key"),
+        (["data=us20", "data=us20"], "data.source is given twice"),
+        (["data=prices.csv"], "a file is data.path=prices.csv"),
+        (["data.path="], "data.path= is empty; write the path"),
+        (["fix.optimizer/lrr=1"], "did you mean 'optimizer/lr'"),
+        (["fix.optimizer/lr=fast"], "fix.optimizer/lr=fast: expected a number"),
+        (["fix.train/epochs=3"], "fix.train/epochs is set by the search; epochs=3 works"),
+        (["trails=3"], "did you mean 'trials'"),
+        (["+trials=3"], "no + needed; write trials=3"),
+    ],
+)
+def test_bad_input_names_the_key_the_value_and_what_would_work(tokens, message):
+    with pytest.raises(UserError) as raised:
+        settings_from(tokens)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_check_refuses_from_python_what_the_command_line_refuses():
+    with pytest.raises(UserError, match="time_budget_s=nan"):
+        check(replace(SearchSettings(), time_budget_s=float("nan")))
+    with pytest.raises(UserError, match="trials=0"):
+        check(replace(SearchSettings(), trials=0))
+
+
+def test_the_default_name_of_a_file_is_a_folder_name():
+    assert default_name("../my spaces/a b.py", NOW) == "a_b-20261120-101500"
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("postgresql://user:secret@host:5432/db", "postgresql://user:***@host:5432/db"),
+        ("postgresql://user:s:e@cr@et@host/db", "postgresql://user:***@host/db"),
+        ("redis://:secret@host", "redis://:***@host"),
+        ("https://h/p?token=secret&x=1", "https://h/p?token=***&x=1"),
+        ("mysql://h/db?user=me&PASSWORD=secret", "mysql://h/db?user=me&PASSWORD=***"),
+        ("host=h password=secret dbname=d", "host=h password=*** dbname=d"),
+        ("s3://b/p?X-Amz-Signature=secret", "s3://b/p?X-Amz-Signature=***"),
+        ("s3://b?aws_secret_access_key=secret", "s3://b?aws_secret_access_key=***"),
+        ("postgresql://user@host/db", "postgresql://user@host/db"),
+        ("sqlite:////tmp/a:b.db", "sqlite:////tmp/a:b.db"),
+        ("name@host", "name@host"),
+    ],
+)
+def test_secrets_are_hidden_and_nothing_else(text, hidden):
+    assert masking.mask(text) == hidden
+    assert masking.mask(hidden) == hidden
+
+
+def test_masked_settings_hold_no_secret_at_any_depth():
+    settings = settings_from(
+        ["storage=postgresql://u:secret@h/db?password=secret", "data.path=s3://b?token=secret"]
+    )
+    shown = masked(settings)
+    assert "secret" not in repr(shown)
+    assert shown["data"]["source"] == "us20"
+    assert settings.storage is not None
+    assert "secret" in settings.storage
+
+
+def test_masking_keeps_the_kinds_of_containers():
+    value = {"a": ["x", ("redis://:p@h", 1)], "b": None}
+    assert masking.masked(value) == {"a": ["x", ("redis://:***@h", 1)], "b": None}
+
+
+def test_help_shows_the_short_form_of_data(capsys):
+    help_for_search()
+    text = " ".join(capsys.readouterr().out.split())
+    assert "data short for data.source; not together with data.path" in text
+    assert "fix.KEY" in text

@@ -1,0 +1,220 @@
+"""A search whose study is in PostgreSQL: killed, without its database, with several drivers."""
+
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+import psycopg
+import pytest
+
+from search.monitor.progress import Progress, Snapshot
+from search.run import main
+from search.scheduling import recovery
+from search.scheduling.controller import Driver
+from search.session.observer import Watch
+from search.study.coordination import heartbeat
+from search.study.coordination.shared import SharedStudy
+from tests.fixtures.here import interrupt_after, search_here, train_here, without_ray
+from tests.fixtures.searches import (
+    MARKET,
+    Search,
+    check_whole,
+    contents,
+    run,
+    started,
+    table,
+    write_space,
+)
+from tests.fixtures.servers import Postgres
+from tests.fixtures.sharing import die
+from trainable.cli.errors import UserError
+
+SLOW = (
+    "steps_per_epoch=800", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
+    "max_concurrent=1", "dashboard=false",
+)  # fmt: skip
+QUICK = ("steps_per_epoch=20", "epochs=2", "rungs=1,2", "finalist_seeds=2",
+         "fix.schedule/warmup_steps=5")  # fmt: skip
+# As `-m search.run`, but who is killed is missed sooner.
+SOON = ("-c", "from search import presence; presence.LEASE_S, presence.RENEW_S = 8.0, 1.0; "
+        "import runpy; runpy.run_module('search.run', run_name='__main__')")  # fmt: skip
+
+
+def shards(folder: Path) -> int:
+    return len(list(folder.glob("shards/[0-9]*.parquet")))
+
+
+def after(search: Search, folder: Path, more: int) -> None:
+    """Waits for so many batches of reports."""
+    enough = shards(folder) + more
+    search.until(lambda: shards(folder) >= enough, timeout_s=120)
+
+
+def one_line(search: Search, *parts: str) -> None:
+    """Checks that a search ended with one line for the person."""
+    assert search.wait() == 2, search.err
+    assert search.err.count("\n") == 1, search.err
+    assert "hunter2" not in search.out + search.err
+    for part in parts:
+        assert part in search.err
+
+
+@pytest.mark.timeout(600)  # three sessions
+def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
+    tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("search.backend.local_ray.Head.start", lambda self: None)
+    write_space(tmp_path)
+    folder, storage = tmp_path / "runs" / "far", f"storage={server.url}"
+    again = ["name=far", "resume=true", storage]
+    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=far", "trials=8", storage) as one:
+        after(one, folder, 1)
+        one.send(signal.SIGKILL)
+        one.wait()
+    kept = shards(folder)
+    # On this machine its death is seen at once; that of who loses its database, as its lease ends.
+    with started(tmp_path, *again, program=SOON) as two:
+        after(two, folder, 1)
+        server.stop()
+        one_line(two, "://tester:***@", "the database does not answer", "go on with resume=true")
+        assert two.survivors() == set()
+    assert shards(folder) > kept
+    with pytest.raises(UserError, match=r"cannot be opened \(OperationalError\)"):
+        main(again)
+    server.start()
+    run(tmp_path, *again)
+    rows = check_whole(folder, searched=8)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
+    assert "hunter2" not in (folder / "run.json").read_text()
+    assert not list(folder.glob("driver*.lock"))
+
+
+def test_a_wrong_password_is_one_line_and_leaves_nothing(
+    tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.backend.local_ray.Head.start", lambda self: None)
+    wrong = server.url.replace("hunter2", "hunter3")
+    words = [*MARKET, "space=quick_test", "steps_per_epoch=20", "fix.schedule/warmup_steps=5"]
+    with pytest.raises(UserError) as caught:
+        main([*words, f"runs_dir={tmp_path}/runs", "name=x", f"storage={wrong}"])
+    assert "cannot be opened (OperationalError)" in str(caught.value)
+    assert "hunter3" not in str(caught.value)
+    assert contents(tmp_path) == []
+
+
+@pytest.mark.timeout(600)  # two sessions at once
+def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
+    tmp_path: Path, server: Postgres
+) -> None:
+    write_space(tmp_path)
+    folder, storage = tmp_path / "runs" / "both", f"storage={server.url}"
+    words = [*MARKET, *SLOW, "space=tiny.py", "name=both", "trials=24", storage]
+    with started(tmp_path, *words, program=SOON) as one:
+        after(one, folder, 1)
+        one.send(signal.SIGSTOP)
+        (first,) = running(server, "both")
+        with started(tmp_path, "name=both", "resume=true", storage, program=SOON) as two:
+            two.until(lambda: running(server, "both").keys() - {first}, timeout_s=120)
+            assert len(list(folder.glob("driver-*.lock"))) == 2
+            one.send(signal.SIGCONT)
+            two.until(lambda: first in running(server, "both"))
+            one.send(signal.SIGKILL)
+            one.wait()
+            assert two.wait(300) == 0, two.err
+            assert two.err == "", two.err
+    rows = check_whole(folder, searched=24)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
+    assert "24 configurations tried" in two.out
+    assert not list(folder.glob("driver*.lock"))
+    assert not list(folder.glob("trials/.here*"))
+    described = json.loads((folder / "run.json").read_text())
+    assert (described["interrupted"], len(described["resumed"])) == (False, 1)
+    seeds = table(folder, "trials").query("kind == 'seed'")
+    assert not seeds.duplicated("parent").any()
+    assert set(seeds["parent"]) == set(rows.query("state == 'COMPLETE'")["number"])
+
+
+def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
+    tmp_path: Path,
+    server: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(heartbeat, "LEASE_S", 1.5)
+    monkeypatch.setattr(heartbeat, "RENEW_S", 0.1)
+    monkeypatch.setattr(recovery, "POLL_S", 0.1)
+    monkeypatch.setattr(Watch, "tick", Watch.show)
+    write_space(tmp_path)
+    others: list[SharedStudy] = []
+    seen: list[Snapshot] = []
+
+    def begin(driver: Driver, *rest: Any) -> None:
+        for name in ("d2", "d3"):
+            others.append(SharedStudy.open(server.url, "one"))
+            others[-1].join(9, name, f"process {name} on there")
+        others[0].ask(driver.asker._space)  # the ninth
+        driver.study.refresh()
+        train_here(driver, *rest)
+
+    def update(self: Progress, snapshot: Snapshot) -> None:
+        seen.append(snapshot)
+        if len(seen) == 3:
+            die(others[0])  # the other one is there to the end, or seems to be
+
+    monkeypatch.setattr(Progress, "update", update)
+    monkeypatch.setattr(
+        "search.session.finish.time", SimpleNamespace(sleep=lambda s: die(others[1]))
+    )
+    words = ["space=tiny.py", "name=one", "trials=8", f"storage={server.url}", *QUICK]
+    with without_ray():
+        monkeypatch.setattr("search.session.runner.tune_cohorts", begin)
+        assert main([*MARKET, *words]) == 0
+    for study in others:
+        study.close()
+    check_whole(tmp_path / "runs" / "one", searched=9)
+    assert max(snapshot.elsewhere for snapshot in seen) == 1
+    assert (seen[-1].elsewhere, seen[-1].done) == (0, 9)
+    out = capsys.readouterr().out
+    assert "Nothing is left to train; waits for process d3 on there to end." in out
+    assert "9 configurations tried" in out
+
+
+def test_what_the_database_or_the_folder_lost_is_said(
+    tmp_path: Path,
+    server: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_space(tmp_path)
+    again = ("name=old", f"storage={server.url}", "resume=true")
+    words = (*MARKET, "space=tiny.py", "trials=3", "finalist_seeds=1", *again[:2])
+    with patch.object(Watch, "tick", interrupt_after(2)):
+        assert search_here(*words) == 130
+    shard = Path("runs/old/shards/00000001.parquet")
+    shard.rename("kept")
+    Path("runs/old/epochs.parquet").unlink()
+    assert search_here(*again) == 2
+    assert "neither shards/ nor epochs.parquet holds epoch 1" in capsys.readouterr().err
+    Path("kept").rename(shard)
+    SharedStudy.open(server.url, "old").remove()
+    SharedStudy.create(server.url, "old", seed=0).close()  # from a copy of the first minute
+    assert search_here(*again) == 2
+    assert "lacks trial 0" in capsys.readouterr().err
+
+
+def running(server: Postgres, study: str) -> Counter[str]:
+    """Returns how many trials each driver has in flight."""
+    query = (
+        "select value_json from trials natural join studies "
+        "join trial_user_attributes using (trial_id) "
+        "where key = 'owner' and study_name = %s and state = 'RUNNING'"
+    )
+    with psycopg.connect(server.url) as connection:
+        return Counter(owner for (owner,) in connection.execute(query, [study]))

@@ -1,0 +1,173 @@
+"""Passwords and tokens: in no file that a search leaves or writes, no line, and no process list."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from search.settings.masking import mask, masked, no_secret_told
+from tests.fixtures.searches import (
+    MARKET,
+    ROOT,
+    Search,
+    contents,
+    descendants,
+    started,
+    write_space,
+)
+from trainable.cli.errors import UserError
+
+SECRET = "hunter2"  # in all of them
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": f"{SECRET}-id",
+    "AWS_SECRET_ACCESS_KEY": f"{SECRET}-key",
+    "AWS_SESSION_TOKEN": f"{SECRET}-session",
+    "PGPASSWORD": f"{SECRET}-pg",
+}
+LARGE = 2**24  # bytes: shared memory, not read
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://ann:hunter2@db/x", "postgresql://ann:***@db/x"),
+        ("postgresql://ann:hun@ter2@db:5432/x", "postgresql://ann:***@db:5432/x"),
+        ("postgresql://:hunter2@db/x", "postgresql://:***@db/x"),
+        ("s3://KEY:hun/ter2@bucket/a?region=x", "s3://KEY:***@bucket/a?region=x"),
+        ("s3://bucket/a?secret_key=hunter2&region=x", "s3://bucket/a?secret_key=***&region=x"),
+        ("abfs://c/a?account_key=hun,ter2==&x=1", "abfs://c/a?account_key=***&x=1"),
+        ("https://h/?X-Amz-Signature=hunter2", "https://h/?X-Amz-Signature=***"),
+        ("https://h/?sv=1&sig=hunter2&se=2", "https://h/?sv=1&sig=***&se=2"),
+        ("gs://b?session_token=hunter2", "gs://b?session_token=***"),
+        ("mysql://h/x?user=ann&password=hunter2", "mysql://h/x?user=ann&password=***"),
+        ("host=h PASSWORD=hunter2 dbname=x", "host=h PASSWORD=*** dbname=x"),
+        ("storage=ann:hunter2@db/x", "storage=ann:***@db/x"),
+        ("sqlite:///study.db", "sqlite:///study.db"),
+        ("postgresql://ann@db/x", "postgresql://ann@db/x"),
+        ("s3://bucket/a?region=eu&scheme=http", "s3://bucket/a?region=eu&scheme=http"),
+        ("trials=3 name=a@b", "trials=3 name=a@b"),
+    ],
+)
+def test_secrets_are_hidden_and_nothing_else(text: str, shown: str) -> None:
+    assert mask(text) == shown
+    assert mask(shown) == shown
+    assert masked({"a": [text], "b": (text, 1, None)}) == {"a": [shown], "b": (shown, 1, None)}
+
+
+def test_an_error_tells_no_secret_and_keeps_its_kind() -> None:
+    with pytest.raises(UserError) as error, no_secret_told():
+        raise UserError("storage=postgresql://ann:hunter2@db/x: no")
+    assert str(error.value) == "storage=postgresql://ann:***@db/x: no"
+    assert error.value.__suppress_context__
+    with pytest.raises(UserError, match="as it is"), no_secret_told():
+        raise UserError("as it is")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how a process list is read")
+@pytest.mark.parametrize(
+    "word",
+    ["storage=postgresql://ann:hunter2@db/x", "a=?password=hunter2\u00e9\u00a0x", "trials=3"],
+)
+def test_a_command_line_loses_its_secrets(word: str) -> None:
+    program = """
+import sys
+from pathlib import Path
+from search.settings.masking import hide_arguments
+hide_arguments()
+shown = Path("/proc/self/cmdline").read_bytes()
+sys.stdout.buffer.write(shown + bytes([1]) + sys.argv[1].encode())
+"""
+    words = [sys.executable, "-c", program, word, "name=b"]
+    out = subprocess.run(words, cwd=ROOT, capture_output=True, check=True).stdout
+    shown, _, argument = out.partition(b"\1")
+    assert argument.decode() == word
+    assert SECRET.encode() not in shown
+    assert shown.count(b"\0") == len(words)
+    assert shown.endswith(b"\0name=b\0")
+    assert (word.encode() in shown) == (SECRET not in word)
+
+
+def words_of(pids: Iterable[int]) -> Iterator[bytes]:
+    for pid in pids:
+        try:
+            yield Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+
+
+def leaks(folders: Iterable[Path], secret: bytes) -> set[Path]:
+    """Returns the files that hold a secret; those that have just gone hold none."""
+    found = set()
+    for folder in folders:
+        for parent, _, names in os.walk(folder):
+            for path in (Path(parent) / name for name in names):
+                try:
+                    small = path.is_file() and path.stat().st_size < LARGE
+                    if small and secret in path.read_bytes():
+                        found.add(path)
+                except OSError:
+                    continue
+    return found
+
+
+def watched(search: Search, folder: Path) -> set[Path]:
+    """Looks into all that a search writes, while it runs and after; returns where its token is."""
+    tokens: set[Path] = set()
+    bare = b""
+    while search.process.poll() is None:
+        pids = {search.process.pid, *descendants(search.process.pid)}
+        if time.monotonic() - search.begun > 3:  # not before Python runs
+            assert all(SECRET.encode() not in words for words in words_of(pids))
+        assert leaks([search.tmp, folder], SECRET.encode()) == set()
+        for token in search.tmp.glob("asharpe-*/token"):
+            bare = bare or token.read_bytes()
+            assert token.stat().st_mode & 0o077 == 0
+        if bare:
+            tokens |= leaks([search.tmp, folder], bare)
+            assert all(bare not in words for words in words_of(pids))
+        time.sleep(0.5)
+    search.wait()
+    assert SECRET not in search.out + search.err
+    assert leaks([folder], SECRET.encode()) == set()
+    return tokens
+
+
+def test_a_search_leaves_no_secret_anywhere(tmp_path: Path) -> None:
+    """With a password that SQLite does not ask for, and keys of a cloud that nobody calls."""
+    write_space(tmp_path)
+    storage = f"storage=sqlite:///file:study.db?uri=true&password={SECRET}-db"
+    words = (*MARKET, "space=tiny.py", "name=a", "trials=4", "finalist_seeds=1", "epochs=2",
+             "max_concurrent=1")  # fmt: skip
+    with started(tmp_path, *words, storage, env={**os.environ, **ENVIRONMENT}) as search:
+        tokens = watched(search, tmp_path)
+        assert search.process.returncode == 0, search.err
+        assert {path.name for path in tokens} == {"token"}
+        assert contents(search.tmp) == []
+    described = (tmp_path / "runs" / "a" / "run.json").read_text(encoding="utf-8")
+    assert "password=***" in described
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        f"storage=postgresql://ann:{SECRET}@127.0.0.1:1/x",
+        f"storage=sqlite:////nonexistent/x.db?password={SECRET}",
+        f"storage=ann:{SECRET}@db/x?password={SECRET}",
+        f"storage_path=s3://KEY:{SECRET}@bucket/x?endpoint_override=127.0.0.1:1&scheme=http",
+        f"storge=postgresql://ann:{SECRET}@db/x",
+        f"postgresql://ann:{SECRET}@db/x",
+        f"trials=postgresql://ann:{SECRET}@db/x",
+    ],
+)
+def test_an_error_tells_no_secret(word: str, tmp_path: Path) -> None:
+    words = (*MARKET, "space=quick_test", "steps_per_epoch=100", "name=a")
+    with started(tmp_path, *words, word) as search:
+        assert search.wait() == 2, search.err
+    assert search.err.startswith("error: ")
+    assert search.err.count("\n") == 1
+    assert SECRET not in search.out + search.err
+    assert contents(tmp_path) == []

@@ -1,0 +1,180 @@
+"""Checkpoints and models in an object store: a whole search, and what a wrong address says."""
+
+import json
+import signal
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from search.backend.workers import check_reached, reaching
+from search.run import main
+from search.session.observer import Watch
+from tests.fixtures.here import search_here
+from tests.fixtures.searches import MARKET, check_whole, contents, run, started, table, write_space
+from tests.fixtures.servers import ObjectStore, free_port, object_store
+from trainable import predict
+from trainable.cli.errors import UserError
+from trainable.io.file_store import GoneError, Place
+
+SLOW = (
+    "steps_per_epoch=400", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=8", "cohort=2",
+    "checkpoint_steps=200", "dashboard=false",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[ObjectStore]:
+    with object_store() as found:
+        yield found
+
+
+@pytest.mark.timeout(300)  # two sessions
+def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
+    tmp_path: Path, store: ObjectStore
+) -> None:
+    write_space(tmp_path)
+    where = f"storage_path={store.url('bucket/folder')}"
+    folder = tmp_path / "runs" / "far"
+    far = Place.of(store.url("bucket/folder")).within("far", "trials")
+    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=far", where) as search:
+        search.until(lambda: len(list(folder.glob("shards/[0-9]*.parquet"))) >= 2)
+        search.send(signal.SIGINT)
+        assert search.wait() == 130, search.err
+        assert search.err == "", search.err
+        assert store.secret not in search.out
+    trials = table(folder, "trials").set_index("number")
+    running = [int(n) for n in trials.index[trials["state"] == "RUNNING"]]
+    saved = [n for n in running if any("checkpoint" in name for name in far.within(n).names())]
+    assert saved
+    assert far.names() == []  # the mark is gone
+    assert not list(folder.glob("trials/*/checkpoint*"))
+    assert store.secret not in (folder / "run.json").read_text()
+    missing = "storage_path holds a secret that was not stored"
+    with pytest.raises(UserError, match=missing):
+        main([f"runs_dir={tmp_path}/runs", "name=far", "resume=true"])
+
+    run(tmp_path, "name=far", "resume=true", where)
+    rows = check_whole(folder, searched=8)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
+    for number in rows.loc[rows["state"] == "COMPLETE", "number"]:
+        assert {predict.MODEL, predict.CONFIG} <= set(far.within(number).names())
+    best = json.loads((folder / "run.json").read_text())["best"]
+    assert (folder / "best" / predict.MODEL).read_bytes() == far.within(best).read(predict.MODEL)
+    assert predict.load(folder / "best").facts["number"] == best
+    assert not list(folder.glob("trials/*/*.safetensors"))
+
+
+def quick(tmp_path: Path) -> list[str]:
+    """Returns a search that would be ready to begin."""
+    steps = ("steps_per_epoch=20", "fix.schedule/warmup_steps=5")
+    return [*MARKET, "space=quick_test", *steps, f"runs_dir={tmp_path}/runs", "name=x"]
+
+
+def refused(tmp_path: Path, where: str, *more: str) -> str:
+    """Returns the line that a search ends with; nothing is left of it, and it does not wait."""
+    begun = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        main([*quick(tmp_path), f"storage_path={where}", *more])
+    assert time.monotonic() - begun < 30
+    assert contents(tmp_path) == []
+    said = str(caught.value)
+    assert "\n" not in said
+    return said
+
+
+@pytest.fixture
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.backend.local_ray.Head.start", lambda self: None)
+
+
+@pytest.mark.usefixtures("no_ray")
+@pytest.mark.parametrize("dry", ["dry_run=true", "dry_run=false"])
+def test_a_wrong_bucket_secret_or_address_is_one_line(
+    tmp_path: Path, store: ObjectStore, dry: str
+) -> None:
+    bucket = refused(tmp_path, store.url("none/f", create=False), dry)
+    assert "Bucket 'none' not found" in bucket
+    assert "allow_bucket_creation" in bucket
+    assert "SIGNATURE_DOES_NOT_MATCH" in refused(tmp_path, store.url("b/f", "s3cr3t"), dry)
+    nobody = ObjectStore(free_port(), store.key, store.secret)
+    away = refused(tmp_path, nobody.url("b/f"), dry)
+    assert "Could not connect" in away
+    for said in (bucket, away):
+        assert store.secret not in said
+        assert f"{store.key}:***@" in said
+    assert "names no folder" in refused(tmp_path, "s3:///", dry)
+
+
+def test_a_store_that_leads_nowhere_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address of TEST-NET-1, where nobody answers, not even to refuse."""
+    monkeypatch.setattr("trainable.io.file_store.CONNECT_S", 0.5)
+    url = "s3://KEY:SECRET@b/f?scheme=http&endpoint_override=192.0.2.77:80"
+    begun = time.monotonic()
+    with pytest.raises(OSError, match="NETWORK_CONNECTION"):
+        Place.of(url).hasty().write("x", b"")
+    assert time.monotonic() - begun < 10
+
+
+def test_a_search_that_never_began_leaves_nothing_in_the_store(
+    tmp_path: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*quick(tmp_path), "dry_run=true"]
+    assert main([*words, f"storage_path={store.url('dry/f')}"]) == 0
+    assert Place.of(store.url("dry/f")).within("x").names() == []
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    assert main([*words, f"storage_path={shared}"]) == 0
+    assert contents(tmp_path) == ["shared"]
+    assert contents(shared) == []
+
+
+def test_a_search_whose_store_goes_away_midway_goes_on_when_it_is_back(
+    tmp_path: Path,
+    store: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("CONNECT_S", 0.5), ("ANSWER_S", 1.0), ("TRIES", 2)):
+        monkeypatch.setattr(f"trainable.io.file_store.{name}", value)
+    write_space(tmp_path)
+    folder = tmp_path / "runs" / "away"
+    where = f"storage_path={store.url('bucket/away')}"
+    words = [*MARKET, "space=tiny.py", "trials=5", "rungs=1,4", "finalist_seeds=1", "cohort=3"]
+    with ExitStack() as away:
+
+        def tick(self: Watch) -> None:
+            if len(list(folder.glob("shards/*.parquet"))) >= 2:
+                away.enter_context(store.silent())
+                monkeypatch.setattr(Watch, "tick", lambda self: None)
+
+        monkeypatch.setattr(Watch, "tick", tick)
+        assert search_here(*words, "checkpoint_steps=8", "name=away", where) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1, said
+    assert "storage_path does not answer" in said
+    assert "what was reported is kept: go on with resume=true" in said
+    assert store.secret not in said
+    assert len(list(folder.glob("shards/*.parquet"))) >= 2
+    assert search_here("name=away", "resume=true", where) == 0
+    rows = check_whole(folder, searched=5)
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
+
+
+def test_a_store_that_goes_away_ends_the_search_and_no_trial(store: ObjectStore) -> None:
+    place = Place.of(ObjectStore(free_port(), store.key, store.secret).url("b/f")).hasty()
+    uses = (lambda: place.write("a", b""), lambda: place.read("a"), place.names)
+    for use in uses:
+        with pytest.raises(GoneError) as caught:
+            use()
+        said = traceback.format_exception(caught.value)
+        with pytest.raises(UserError, match=r"storage_path does not answer .*go on with resume"):
+            check_reached("".join(said))
+    check_reached("")
+    check_reached("Traceback …\nOSError: [Errno 28] No space left on device\n")
+    with pytest.raises(UserError, match="models cannot be read or written"), reaching(place):
+        place.names()

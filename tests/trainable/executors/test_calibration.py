@@ -1,0 +1,68 @@
+"""How large a cohort is made: as measured, as large as pays, and no larger than wanted."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.fixtures.trainings import config, narrow
+from trainable import executors
+from trainable.config import TrialConfig
+from trainable.data.dataset.windows import make_view
+from trainable.executors import calibration, executor_for, why_alone
+from trainable.executors.calibration import best_size, step_seconds
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> list[int]:
+    """Has a member's step take so many seconds in a cohort of each size; returns what was asked."""
+    asked: list[int] = []
+
+    def fake(configs: Sequence[TrialConfig], *rest: object) -> float:
+        asked.append(len(configs))
+        return seconds[len(configs)]
+
+    monkeypatch.setattr(calibration, "step_seconds", fake)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("most", "best", "asked"),
+    [
+        (1, 1, [1]),
+        (2, 2, [2]),
+        (6, 6, [2, 4, 6]),
+        (8, 8, [2, 4, 8]),
+        (20, 8, [2, 4, 8, 16, 20]),  # 16 saves less than three percent
+        (100, 32, [2, 4, 8, 16, 32, 64, 100]),  # the second to gain nothing ends it
+    ],
+)
+def test_sizes_double_while_that_saves_time(
+    monkeypatch: pytest.MonkeyPatch, most: int, best: int, asked: list[int]
+) -> None:
+    found = measured(
+        monkeypatch,
+        {1: 1.0, 2: 0.9, 4: 0.5, 6: 0.45, 8: 0.4, 16: 0.39, 20: 0.4, 32: 0.1, 64: 0.11, 100: 0.1},
+    )
+    view = make_view(narrow(), config().data)
+    assert best_size(config(), view, "cpu", most) == best
+    assert found == asked
+
+
+def test_a_step_is_timed_on_the_rows_of_training() -> None:
+    view = make_view(narrow(), config().data)
+    assert 0 < step_seconds([config(train__seed=k) for k in range(3)], view, "cpu") < 1
+
+
+def test_what_gains_nothing_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = measured(monkeypatch, {})
+    view = make_view(narrow(), config().data)
+    large = config(model__hidden_dims="512-256")
+    assert executor_for(large, view.inputs, "cpu") == "serial"
+    assert executor_for(large, view.inputs, "cuda") == "cohort"
+    assert why_alone(config(), view.inputs, "cpu") is None
+    assert "mlp 512-256 is too large" in (why_alone(large, view.inputs, "cpu") or "")
+    assert best_size(large, view, "cpu", 64) == 1
+    monkeypatch.setattr(executors, "BATCHED", {})
+    assert executor_for(config(), view.inputs, "cpu") == "solo"
+    assert why_alone(config(), view.inputs, "cpu") == "mlp has no batched form"
+    assert best_size(config(), view, "cpu", 64) == 1
+    assert asked == []

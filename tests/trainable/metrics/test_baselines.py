@@ -1,0 +1,168 @@
+"""The baselines: right figures, nothing from the future, fitted on training rows only."""
+
+import dataclasses
+import math
+
+import empyrical
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+
+from tests.fixtures.panels import panel
+from trainable.data.dataset.dataset import Dataset
+from trainable.metrics.baselines import BASELINES, Baseline, baselines, past_returns
+from trainable.metrics.regression import STRENGTHS, ridge
+from trainable.metrics.scores import SCORE_NAMES, sharpe_ratio
+
+
+def market(T: int = 400, N: int = 6, *, signal: float = 0.0, **options: object) -> Dataset:
+    """Three features; the first carries the signal."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(T, N, 3))
+    returns = 0.01 * (signal * features[..., 0] + rng.normal(size=(T, N)))
+    return panel(returns, features=features, **options)  # type: ignore[arg-type]
+
+
+def by_name(dataset: Dataset) -> dict[str, Baseline]:
+    return {b.name: b for b in baselines(dataset)}
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
+@pytest.mark.parametrize("symbols", [1, 3, 6])
+@pytest.mark.parametrize(("horizon", "lag"), [(1, 0), (5, 1)])
+def test_every_baseline_has_every_metric(name: str, symbols: int, horizon: int, lag: int) -> None:
+    made = by_name(market(N=symbols, horizon=horizon, lag=lag))[name]
+    assert set(made.values) == {*SCORE_NAMES, "val_loss"}
+    assert all(v is None or math.isfinite(v) for v in made.values.values())
+    if made.net_returns is not None:
+        assert made.values["sharpe"] == sharpe_ratio(made.net_returns, 252.0)
+
+
+def test_zero_has_no_sharpe_and_the_loss_to_beat() -> None:
+    dataset = market()
+    zero = by_name(dataset)["zero"]
+    assert zero.values["sharpe"] is None
+    assert zero.net_returns is None
+    train, valid = dataset.target[dataset.train_rows], dataset.target[dataset.valid_rows]
+    expected = (valid.astype(float) ** 2).mean() / train.astype(float).var()
+    assert zero.values["val_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_equal_weight_is_buy_and_hold_less_one_entry() -> None:
+    dataset = market(cost_bps=10.0)
+    made = by_name(dataset)["equal_weight"]
+    expected = dataset.forward_returns[200:399].mean(axis=1)
+    expected[0] -= 10e-4
+    assert made.net_returns == pytest.approx(expected)
+    assert made.values["sharpe"] == pytest.approx(empyrical.sharpe_ratio(expected))
+    assert made.values["sharpe_exposure"] == made.values["sharpe"]
+    assert made.values["accuracy"] == 0.5
+    assert made.values["ic"] is None
+
+
+def test_equal_weight_is_shared_among_those_present() -> None:
+    present = np.ones((400, 6), bool)
+    present[300:, 2] = False
+    made = by_name(market(present=present, cost_bps=100.0))["equal_weight"]
+    dataset = market()
+    before, after = np.full(6, 1 / 6), np.array([1, 1, 0, 1, 1, 1]) / 5
+    assert made.net_returns is not None
+    assert made.net_returns[100] == pytest.approx(
+        dataset.forward_returns[300] @ after - 0.01 * np.abs(after - before).sum()
+    )
+
+
+@pytest.mark.parametrize("lag", [0, 1, 3])
+def test_momentum_is_the_mean_return_known_at_the_close(lag: int) -> None:
+    dataset = market(lag=lag)
+    past = past_returns(dataset, 60)
+    t = 150  # the last return known ends at t: decided at t − lag − 1
+    known = dataset.forward_returns[: t - lag]
+    assert past[t] == pytest.approx(known[-60:].mean(axis=0))
+    assert past[lag] == pytest.approx(np.zeros(6))
+    assert past[lag + 2] == pytest.approx(dataset.forward_returns[:2].mean(axis=0))
+
+    later = dataset.forward_returns.copy()
+    later[t - lag :] += 1.0
+    changed = past_returns(dataclasses.replace(dataset, forward_returns=later), 60)
+    assert np.array_equal(changed[: t + 1], past[: t + 1])
+    assert not np.array_equal(changed[t + 1], past[t + 1])
+
+
+def test_momentum_leaves_missing_bars_out() -> None:
+    present = np.ones((400, 6), bool)
+    present[100:140, 1] = False
+    dataset = market(present=present)
+    window = dataset.forward_returns[90:150, 1]
+    assert past_returns(dataset, 60)[150, 1] == pytest.approx(np.nanmean(window))
+
+
+def test_momentum_finds_lasting_differences() -> None:
+    drift = np.linspace(-0.005, 0.005, 6)
+    returns = np.random.default_rng(1).normal(drift, 0.01, (600, 6))
+    sharpe = by_name(panel(returns))["momentum"].values["sharpe"]
+    assert sharpe is not None
+    assert sharpe > 3.0
+
+
+def test_ridge_finds_a_planted_line_and_nothing_in_noise() -> None:
+    found = by_name(market(T=3000, signal=0.2))
+    values = found["ridge"].values
+    assert values["ic"] == pytest.approx(0.2 / math.hypot(0.2, 1.0), abs=0.03)
+    loss, zero = values["val_loss"], found["zero"].values["val_loss"]
+    assert loss is not None
+    assert zero is not None
+    assert loss / zero == pytest.approx(1 - 0.04 / 1.04, abs=0.02)
+    useless = by_name(market(T=3000))["ridge"].values
+    assert useless["ic"] is None or abs(useless["ic"]) < 0.04
+
+
+def test_ridge_knows_nothing_of_the_scored_labels() -> None:
+    dataset = market(signal=0.1)
+    target = dataset.target.copy()
+    target[dataset.valid_rows] *= -3.0
+    features = dataset.features.copy()
+    features[dataset.time > 390] = 50.0
+    original, flipped = by_name(dataset), by_name(dataclasses.replace(dataset, target=target))
+    later = by_name(dataclasses.replace(dataset, features=features))
+    assert np.array_equal(original["ridge"].net_returns, flipped["ridge"].net_returns)  # type: ignore[arg-type]
+    before, after = original["ridge"].net_returns, later["ridge"].net_returns
+    assert before is not None
+    assert after is not None
+    assert np.array_equal(before[:190], after[:190])
+
+
+def test_ridge_takes_a_missing_feature_as_average() -> None:
+    dataset = market(signal=0.1)
+    features = dataset.features.copy()
+    features[dataset.valid_rows[7], 1] = np.nan
+    made = by_name(dataclasses.replace(dataset, features=features))["ridge"]
+    assert made.values["sharpe"] is not None
+
+
+def test_ridge_is_that_of_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    x, time = rng.normal(1.0, 2.0, (5000, 4)).astype(np.float32), np.arange(5000) // 5
+    y = x @ [0.1, -0.05, 0.0, 0.02] + rng.normal(size=5000)
+    model = ridge(x, y, time, reach=1)
+    oracle = Ridge(alpha=model.strength * len(x)).fit(x.astype(float), y)
+    assert model.coefficients == pytest.approx(oracle.coef_, rel=1e-6)
+    assert model.intercept == pytest.approx(oracle.intercept_, rel=1e-6)
+
+
+def test_the_strength_is_the_best_on_the_late_rows_of_a_fit_on_the_early_ones() -> None:
+    rng = np.random.default_rng(1)
+    x, time = rng.normal(size=(500, 30)), np.arange(500)
+    y = 0.1 * x[:, 0] + rng.normal(size=500)
+    early, late = slice(0, 400 - 5), slice(400, 500)
+    errors = [
+        ((Ridge(alpha=s * 395).fit(x[early], y[early]).predict(x[late]) - y[late]) ** 2).mean()
+        for s in STRENGTHS
+    ]
+    chosen = ridge(x, y, time, reach=5).strength
+    assert chosen == STRENGTHS[int(np.argmin(errors))]
+    assert STRENGTHS[0] < chosen < STRENGTHS[-1]
+    # Labels that reach into the late rows take no part in the choice.
+    purged = y.copy()
+    purged[395:400] += 1e6
+    assert ridge(x, purged, time, reach=5).strength == chosen

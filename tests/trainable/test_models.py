@@ -1,0 +1,192 @@
+"""Every model of the table: shapes, initial weights, and its batched form against autograd."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from trainable import models
+from trainable.cli.errors import UserError
+from trainable.config import ModelConfig
+from trainable.models import BATCHED, MODELS, build_model, count_parameters
+
+SYSTEM_A = [
+    ("512-256-128-64", 180_117),
+    ("128-64-32", 12_245),
+    ("64-32-16", 3_573),
+    ("32-16", 1_013),
+]
+FORMS = [
+    (name, norm, dims) for name in BATCHED for norm in (True, False) for dims in ("5", "7-4-3")
+]
+K, B, INPUTS = 3, 6, 8
+
+
+def stack(name: str, config: ModelConfig) -> tuple[list[nn.Module], dict[str, Tensor]]:
+    """K float64 models away from their initial weights, and the same as batched parts."""
+    models = [build_model(config, INPUTS, seed).double() for seed in range(K)]
+    draw = torch.Generator().manual_seed(9)
+    for model in models:
+        for p in model.parameters():
+            p.data += 0.3 * torch.randn(p.shape, generator=draw, dtype=torch.float64)
+    flat = torch.stack([torch.cat([p.detach().flatten() for p in m.parameters()]) for m in models])
+    return models, BATCHED[name](config, INPUTS).views(flat)
+
+
+@pytest.mark.parametrize(("dims", "count"), SYSTEM_A)
+def test_system_a_parameter_counts(dims: str, count: int) -> None:
+    config = ModelConfig(hidden_dims=dims)
+    assert sum(p.numel() for p in build_model(config, 10, 0).parameters()) == count
+    assert BATCHED["mlp"](config, 10).size == count
+    assert count_parameters(config, 10) == count
+
+
+def test_parameters_are_counted_per_member() -> None:
+    one, other = (ModelConfig("mlp", "8-4", dropout) for dropout in (0.0, 0.3))
+    count = 3 * 2 + (3 + 1 + 2) * 8 + (8 + 1 + 2) * 4 + 5
+    assert count_parameters(one, 3) == count_parameters(other, 3) == count
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("norm", [True, False])
+@pytest.mark.parametrize(("inputs", "batched"), [(11, BATCHED), (12, {})])
+def test_parameters_are_counted_without_a_draw(
+    name: str, norm: bool, inputs: int, batched: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "BATCHED", batched)
+    config, before = ModelConfig(name, "7-4", norm=norm), torch.random.get_rng_state()
+    built = build_model(config, inputs, 0)
+    assert count_parameters(config, inputs) == sum(p.numel() for p in built.parameters())
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("rows", [1, 5])
+def test_a_model_maps_windows_to_one_raw_number_each(name: str, rows: int) -> None:
+    model = build_model(ModelConfig(name=name), 12, 0).eval()
+    x = 50 * torch.randn(rows, 3, 4, generator=torch.Generator().manual_seed(0))
+    y = model(x)
+    assert y.shape == (rows,)
+    torch.testing.assert_close(y[:1], model(x[:1]))
+
+
+def test_system_b2_a_last_batch_of_one_keeps_its_dimension() -> None:
+    assert build_model(ModelConfig(), 4, 0)(torch.zeros(1, 1, 4)).shape == (1,)
+
+
+def test_system_a2_output_is_raw_and_of_both_signs() -> None:
+    model = build_model(ModelConfig(hidden_dims="16", dropout=0.0), 4, 0)
+    y = model(torch.randn(200, 1, 4, generator=torch.Generator().manual_seed(0)))
+    assert (y < 0).any()
+    assert (y > 0).any()
+    assert not any(isinstance(m, nn.Sigmoid) for m in model.modules())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_initial_weights_are_those_of_the_seed_alone(name: str) -> None:
+    config = ModelConfig(name=name)
+    torch.manual_seed(1)
+    a = build_model(config, 10, 7)
+    drawn = torch.rand(1)
+    torch.manual_seed(1)
+    assert torch.rand(1) == drawn, "building a model must not draw from the global generator"
+    b, c = build_model(config, 10, 7), build_model(config, 10, 8)
+    pairs = list(zip(a.parameters(), b.parameters(), c.parameters(), strict=True))
+    assert all(torch.equal(p, q) for p, q, _ in pairs)
+    assert any(not torch.equal(p, r) for p, _, r in pairs)
+
+
+def test_mlp_begins_with_xavier_at_half_gain_and_zero_biases() -> None:
+    for layer in build_model(ModelConfig(hidden_dims="256-128"), 10, 0).modules():
+        if isinstance(layer, nn.Linear):
+            bound = 0.5 * math.sqrt(6 / sum(layer.weight.shape))
+            assert 0.8 * bound < layer.weight.abs().max() <= bound
+            assert layer.weight.detach().std() == pytest.approx(bound / math.sqrt(3), rel=0.15)
+            assert (layer.bias == 0).all()
+        if isinstance(layer, nn.LayerNorm):
+            assert (layer.weight == 1).all()
+            assert (layer.bias == 0).all()
+
+
+def test_unknown_model_is_the_persons_error() -> None:
+    with pytest.raises(UserError, match="did you mean 'mlp'"):
+        build_model(ModelConfig(name="mpl"), 4, 0)
+
+
+@pytest.mark.parametrize(("name", "norm", "dims"), FORMS)
+def test_batched_parts_are_the_modules_parameters(name: str, norm: bool, dims: str) -> None:
+    config = ModelConfig(name=name, norm=norm, hidden_dims=dims)
+    batched, model = BATCHED[name](config, INPUTS), build_model(config, INPUTS, 0)
+    shapes = {n: tuple(p.shape) for n, p in model.named_parameters()}
+    assert list(batched.shapes.items()) == list(shapes.items())
+    assert list(shapes) == list(model.state_dict())
+    assert batched.size == sum(p.numel() for p in model.parameters())
+
+
+@pytest.mark.parametrize(("name", "norm", "dims"), FORMS)
+def test_batched_forward_and_backward_are_autograds(name: str, norm: bool, dims: str) -> None:
+    config = ModelConfig(name=name, norm=norm, hidden_dims=dims, dropout=0.0)
+    models, parts = stack(name, config)
+    batched = BATCHED[name](config, INPUTS)
+    draw = torch.Generator().manual_seed(1)
+    x = torch.randn(K, B, 1, INPUTS, generator=draw, dtype=torch.float64)
+    slope = torch.randn(K, B, generator=draw, dtype=torch.float64)
+    expected = torch.stack([model(x[k]) for k, model in enumerate(models)])
+    (expected * slope).sum().backward()
+
+    layers = batched.layers(parts)
+    made = batched.forward(layers, batched.prepare(x.flatten(2)), tape=True)
+    torch.testing.assert_close(made, expected.detach(), rtol=1e-12, atol=1e-12)
+    flat = torch.full((K, batched.size), torch.nan, dtype=torch.float64)
+    batched.backward(layers, flat, slope)
+    grads = [torch.cat([_grad(p).flatten() for p in m.parameters()]) for m in models]
+    torch.testing.assert_close(flat, torch.stack(grads), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "norm", "dims"), FORMS)
+def test_batched_backward_with_dropout_is_autograds(name: str, norm: bool, dims: str) -> None:
+    config = ModelConfig(name=name, norm=norm, hidden_dims=dims)
+    _, parts = stack(name, config)
+    batched = BATCHED[name](config, INPUTS)
+    draw = torch.Generator().manual_seed(2)
+    x = torch.randn(K, B, INPUTS, generator=draw, dtype=torch.float64)
+    slope = torch.randn(K, B, generator=draw, dtype=torch.float64)
+    kept = [torch.rand(K, B, width, generator=draw) > 0.4 for width in batched.widths]
+    keep = [rows.double() / 0.6 for rows in kept]
+    leaves = {n: p.clone().requires_grad_() for n, p in parts.items()}
+    x = batched.prepare(x)
+    (batched.forward(batched.layers(leaves), x, keep) * slope).sum().backward()
+
+    layers = batched.layers(parts)
+    batched.forward(layers, x, keep, tape=True)
+    flat = torch.empty(K, batched.size, dtype=torch.float64)
+    batched.backward(layers, flat, slope)
+    expected = torch.cat([_grad(leaf).flatten(1) for leaf in leaves.values()], dim=1)
+    torch.testing.assert_close(flat, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", BATCHED)
+def test_a_nan_in_one_member_never_touches_another(name: str) -> None:
+    config = ModelConfig(name=name, hidden_dims="7-4")
+    _, parts = stack(name, config)
+    batched = BATCHED[name](config, INPUTS)
+    x = torch.randn(K, B, INPUTS, generator=torch.Generator().manual_seed(3)).double()
+    results = []
+    for _ in range(2):
+        y = batched.forward(batched.layers(parts), batched.prepare(x), tape=True)
+        flat = torch.empty(K, batched.size, dtype=torch.float64)
+        batched.backward(batched.layers(parts), flat, y)
+        results.append((y, flat))
+        for part in parts.values():
+            part[1] = torch.nan
+    (y, g), (y_nan, g_nan) = results
+    assert y_nan[1].isnan().all()
+    assert torch.equal(y[[0, 2]], y_nan[[0, 2]])
+    assert torch.equal(g[[0, 2]], g_nan[[0, 2]])
+
+
+def _grad(tensor: Tensor) -> Tensor:
+    assert tensor.grad is not None
+    return tensor.grad

@@ -1,0 +1,1 @@
+"""Command lines: typed `key=value` options, exit statuses, and errors for the person."""

@@ -1,0 +1,41 @@
+"""What the commands share: how they end, and the run folder that some of them name first."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from trainable.cli.errors import UserError
+from trainable.cli.options import asks_for_help, parse, print_help
+
+C = TypeVar("C")
+
+
+def status_of(command: Callable[[], int]) -> int:
+    """Runs a command; returns its exit status: 2 after a `UserError`, printed on stderr."""
+    try:
+        return command()
+    except UserError as error:
+        print(f"error: {_printable(str(error))}", file=sys.stderr)
+        return 2
+
+
+def _printable(text: str) -> str:
+    """Returns one line: what a file says must not write lines of ours, or steer the terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def parse_after_run(cls: type[C], argv: Sequence[str], usage: str) -> tuple[Path, C] | None:
+    """Returns the run folder that a command line names first, and what follows as `parse` does.
+
+    None where help was asked for: it is printed.
+
+    Raises:
+        UserError: no folder is named, or as `parse`.
+    """
+    if asks_for_help(argv):
+        print_help(cls, usage)
+        return None
+    if not argv or "=" in argv[0]:
+        raise UserError(f"no run folder named; usage: {usage}")
+    return Path(argv[0]), parse(cls, argv[1:])

@@ -1,0 +1,250 @@
+"""What a command line says, as a frozen dataclass: `key=value` tokens, typed by the field alone.
+
+OmegaConf converts numbers and truth values; text is taken literally, so that commas, `=`, quotes
+and `${…}` mean nothing special in it. The comment behind a field is its line in `--help`.
+"""
+
+import ast
+import inspect
+import io
+import math
+import shutil
+import textwrap
+import tokenize
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig
+from omegaconf.errors import ValidationError
+
+from trainable.cli.errors import UserError, unknown
+
+C = TypeVar("C")
+
+EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+
+
+class Kind(NamedTuple):
+    """What a field takes: one `base` (int, float, bool, str), many of them, or KEY → text."""
+
+    base: type
+    many: bool = False
+    mapping: bool = False
+    optional: bool = False
+
+    def words(self) -> str:
+        """Returns what to type, in words."""
+        one = EXPECTED[self.base]
+        return f"{one}, several joined by commas" if self.many else one
+
+
+class Setting(NamedTuple):
+    """One key as `--help` shows it."""
+
+    key: str
+    type: str
+    default: str
+    meaning: str
+
+
+def parse(cls: type[C], argv: Sequence[str], prefix: str = "") -> C:
+    """Returns the frozen dataclass that the tokens describe; every other field has its default.
+
+    Args:
+        cls: a dataclass of int, float, bool, str, their tuples, `| None`, `dict[str, str]` and
+            further such dataclasses.
+        argv: tokens `key=value`, split at the first `=`; a nested field is `group.field`.
+        prefix: what every key begins with, such as `data.`.
+
+    Raises:
+        UserError: for an unknown key, a value of the wrong type, a key given twice, or a token
+            that is no `key=value`.
+    """
+    prefix = f"{prefix.rstrip('.')}." if prefix else ""
+    kinds = _kinds(cls, prefix)
+    given: dict[str, Any] = {}
+    seen: set[str] = set()
+    for token in argv:
+        key, text = split(token)
+        mapping = _mapping_of(key, kinds)
+        entry = key[len(mapping) + 1 :] if mapping else ""
+        if mapping and not entry:
+            raise UserError(f"{token}: write {mapping}.KEY=VALUE")
+        if not mapping and key not in kinds:
+            raise _unknown_key(key, kinds)
+        if key in seen:
+            raise UserError(f"{key} is given twice: keep one of them")
+        seen.add(key)
+        if mapping:
+            given.setdefault(mapping, {})[entry] = text
+        else:
+            given[key] = convert(kinds[key], text, key)
+    return _build(cls, given, prefix)
+
+
+def split(token: str) -> tuple[str, str]:
+    """Returns key and value of a `key=value` token; raises `UserError` where it is none."""
+    key, equals, text = token.partition("=")
+    bare = key.lstrip("+~-")
+    if bare != key:
+        wanted = f"{bare}={text or 'VALUE'}"
+        if key.startswith("~"):
+            raise UserError(f"{token}: no ~ needed; leave the key out to have its default")
+        raise UserError(f"{token}: no {key[: len(key) - len(bare)]} needed; write {wanted}")
+    if not equals:
+        raise UserError(f"{token}: expected key=value, such as {key or 'trials'}=VALUE; see --help")
+    if not key.strip():
+        raise UserError(f"{token}: there is no key before the =; write key=value")
+    return key, text
+
+
+def convert(kind: Kind, text: str, key: str) -> Any:
+    """Returns `text` as the field's type; raises `UserError` naming `key` where it is not one."""
+    if kind.optional and text in ("", "null"):
+        return None
+    if kind.many:
+        one = kind._replace(many=False, optional=False)
+        return tuple(convert(one, part.strip(), key) for part in text.split(",")) if text else ()
+    if kind.base is str:
+        return text
+    wrong = UserError(f"{key}={text}: expected {EXPECTED[kind.base]}")
+    # OmegaConf would read these as references and as "missing", and 1 or yes as true.
+    if "${" in text or "???" in text:
+        raise wrong
+    if kind.base is bool and text.lower() not in ("true", "false"):
+        raise wrong
+    try:
+        value = DictConfig({key: text.strip()}, element_type=kind.base)[key]
+    except ValidationError:
+        raise wrong from None
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key}={text}: expected a finite number")
+    return value
+
+
+def kind_of(hint: Any) -> Kind:
+    """Returns what a field with this type hint takes."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (inner,) = [arg for arg in get_args(hint) if arg is not type(None)]
+        return kind_of(inner)._replace(optional=True)
+    if get_origin(hint) is tuple:
+        return Kind(get_args(hint)[0], many=True)
+    if get_origin(hint) is dict:
+        return Kind(str, mapping=True)
+    if hint not in EXPECTED:
+        raise TypeError(f"a setting cannot be of type {hint!r}")
+    return Kind(hint)
+
+
+def describe(cls: type, prefix: str = "") -> list[Setting]:
+    """Returns every key of `cls` with its type, default and meaning, in the order of the fields."""
+    hints, meanings = get_type_hints(cls), _meanings(cls)
+    rows: list[Setting] = []
+    for spec in fields(cls):
+        hint, key = hints[spec.name], prefix + spec.name
+        if is_dataclass(hint):
+            rows += describe(cast(type, hint), f"{key}.")
+            continue
+        kind = kind_of(hint)
+        shown = f"{key}.KEY" if kind.mapping else key
+        meaning = meanings.get(spec.name, "")
+        rows.append(Setting(shown, kind.words(), _shown(_default(spec)), meaning))
+    return rows
+
+
+def asks_for_help(argv: Sequence[str]) -> bool:
+    """Returns whether one of the tokens is `--help`, `-h` or `help`."""
+    return not {"--help", "-h", "help"}.isdisjoint(argv)
+
+
+def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting] = ()) -> None:
+    """Prints the usage line and every key with meaning, type and default; `notes` come first."""
+    rows = [*notes, *describe(cls, prefix)]
+    width = min(max(len(row.key) for row in rows) + 2, 34)
+    columns = max(60, min(shutil.get_terminal_size().columns, 110))
+    print(f"{usage}\n")
+    for row in rows:
+        default = f"default: {row.default}" if row.default else "needed"
+        text = f"{row.meaning} ({row.type}; {default})" if row.type else row.meaning
+        lead = row.key.ljust(width)
+        indent = " " * (width + 2)
+        print(textwrap.fill(text, columns, initial_indent=f"  {lead}", subsequent_indent=indent))
+
+
+def _kinds(cls: type, prefix: str) -> dict[str, Kind]:
+    hints = get_type_hints(cls)
+    kinds: dict[str, Kind] = {}
+    for spec in fields(cls):
+        key, hint = prefix + spec.name, hints[spec.name]
+        if is_dataclass(hint):
+            kinds |= _kinds(cast(type, hint), f"{key}.")
+        else:
+            kinds[key] = kind_of(hint)
+    return kinds
+
+
+def _mapping_of(key: str, kinds: Mapping[str, Kind]) -> str | None:
+    """Returns the dict-like field that `key` is an entry of."""
+    for name, kind in kinds.items():
+        if kind.mapping and (key == name or key.startswith(f"{name}.")):
+            return name
+    return None
+
+
+def _unknown_key(key: str, kinds: Mapping[str, Kind]) -> UserError:
+    inside = [name for name in kinds if name.startswith(f"{key}.")]
+    if inside:
+        return UserError(f"{key} is a group of keys: write one of {', '.join(inside)}")
+    return unknown("key", key, (f"{k}.KEY" if v.mapping else k for k, v in kinds.items()))
+
+
+def _build(cls: type[C], given: Mapping[str, Any], prefix: str) -> C:
+    hints = get_type_hints(cls)
+    changes: dict[str, Any] = {}
+    for spec in fields(cast(Any, cls)):
+        key, hint = prefix + spec.name, hints[spec.name]
+        if is_dataclass(hint):
+            if any(name.startswith(f"{key}.") for name in given):
+                changes[spec.name] = _build(cast(type, hint), given, f"{key}.")
+        elif key in given:
+            changes[spec.name] = given[key]
+        elif spec.default is MISSING and spec.default_factory is MISSING:
+            raise UserError(f"{key} is needed: write {key}=VALUE")
+    return cls(**changes)
+
+
+def _default(spec: Field[Any]) -> Any:
+    if spec.default_factory is not MISSING:
+        return spec.default_factory()
+    return spec.default
+
+
+def _shown(default: Any) -> str:
+    if default is MISSING:
+        return ""
+    if default is None or default in ((), {}):
+        return "none"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _meanings(cls: type) -> dict[str, str]:
+    """Returns the comments behind the fields, read from the source of the class and its bases."""
+    found: dict[str, str] = {}
+    for base in reversed([b for b in cls.__mro__ if is_dataclass(b)]):
+        source = textwrap.dedent(inspect.getsource(base))
+        comments = {
+            token.start[0]: token.string.lstrip("# ").strip()
+            for token in tokenize.generate_tokens(io.StringIO(source).readline)
+            if token.type == tokenize.COMMENT
+        }
+        (tree,) = ast.parse(source).body
+        for node in cast(ast.ClassDef, tree).body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+                text = [comments[line] for line in lines if line in comments]
+                found[node.target.id] = " ".join(text)
+    return found

@@ -1,0 +1,205 @@
+"""From a market to the dataset of a search: split first, then choose, label and describe."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from trainable.cli.errors import UserError
+from trainable.data.dataset.dataset import Dataset, defined, scored_rows
+from trainable.data.dataset.leaks import find_leaks
+from trainable.data.dataset.scaler import fit_scaler
+from trainable.data.dataset.splits import PARTS, Split, rows_inside, split_by_date
+from trainable.data.dataset.targets import label_interval, make_targets
+from trainable.data.features.screen import screen
+from trainable.data.features.table import FeatureTable, feature_table
+from trainable.data.gather import by_symbol, columns_on, release_memory
+from trainable.data.market import Market
+from trainable.data.settings import DataSettings
+
+MIN_TRAIN_ROWS = 200
+MIN_VALID_BARS = 20
+
+_NO_ROWS = np.empty(0, np.int64)
+
+
+def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -> Dataset:
+    """Builds what every trial of a search trains on.
+
+    Features are chosen, leaks looked for and scales described on training rows only; validation,
+    gate and sealed test are neither fitted on nor looked at.
+
+    Args:
+        market: the checked panel.
+        settings: horizon, lag, costs, bars a year and the split's dates are read.
+        max_window: the largest window that a trial may use, in bars of a symbol.
+
+    Raises:
+        UserError: settings that do not fit the data, too few rows, or a feature that is the label.
+    """
+    release_memory()  # of reading and checking
+    horizon, lag = label_interval(settings, market.intraday)
+    split = split_by_date(market.timestamps, settings)
+    table = feature_table(market)
+    kept, rejected = screen(table, split.train)
+    left_out = [*table.left_out, *rejected]
+    if not kept:
+        whys = "; ".join(f"{entry['feature']}: {entry['why']}" for entry in left_out)
+        raise UserError(f"{market.name}: no feature can be used: {whys}")
+    dataset = _assemble(market, settings, table, kept, split, (horizon, lag), max_window)
+    dataset = replace(
+        dataset,
+        train_rows=_train_rows(dataset),
+        valid_rows=scored_rows(dataset, split.valid),
+    )
+    _check_size(dataset)
+    label = dataset.target[dataset.train_rows]
+    columns = columns_on(dataset.features, dataset.train_rows)
+    warnings = find_leaks(columns, label, dataset.feature_names, market.name)
+    quality = {
+        **market.quality,
+        "left_out": left_out,
+        "leak_warnings": warnings,
+        "features": describe(dataset),
+        "train_rows": len(dataset.train_rows),
+        "valid_rows": len(dataset.valid_rows),
+        "split": {part: [f"{date:.19}" for date in dataset.dates(part)] for part in PARTS},
+    }
+    release_memory()
+    return replace(dataset, quality=quality)
+
+
+def evaluation_dataset(
+    market: Market,
+    settings: DataSettings,
+    features: Sequence[str],
+    max_window: int = 1,
+    first: int = 0,
+) -> Dataset:
+    """Builds a dataset only to score a trained model on: continuation, hold-out symbols.
+
+    Nothing is chosen or fitted and there are no training rows; all bars from `first` on are the
+    validation part.
+
+    Args:
+        market: the checked panel, with enough history before `first` for the features.
+        settings: horizon, lag, costs and bars a year are read.
+        features: names of the features that the model was trained on, in its order.
+        max_window: as in training.
+        first: index of the first bar to score.
+
+    Raises:
+        UserError: a feature that this market cannot have, or no row to score.
+    """
+    interval = label_interval(settings, market.intraday)
+    end = len(market.timestamps)
+    split = Split((0, first), (first, end), (end, end), (end, end))
+    table = feature_table(market, features)
+    kept = list(range(len(table.names)))
+    dataset = _assemble(market, settings, table, kept, split, interval, max_window)
+    dataset = replace(dataset, valid_rows=scored_rows(dataset, split.valid))
+    if not len(dataset.valid_rows):
+        raise UserError(f"{market.name}: no row to score after bar {first} of {end}")
+    return dataset
+
+
+def _assemble(
+    market: Market,
+    settings: DataSettings,
+    table: FeatureTable,
+    kept: list[int],
+    split: Split,
+    interval: tuple[int, int],
+    max_window: int,
+) -> Dataset:
+    """Returns the dataset without its rows chosen."""
+    if max_window < 1:
+        raise UserError(f"data/window must be at least 1 bar, not {max_window}")
+    if settings.cost_bps < 0:
+        raise UserError(f"data.cost_bps must be at least 0, not {settings.cost_bps}")
+    years = settings.periods_per_year
+    if years is not None and not years > 0:
+        raise UserError(f"data.periods_per_year must be above 0, not {years}")
+    horizon, lag = interval
+    targets = make_targets(market, horizon, lag)
+    everything = len(kept) == len(table.names)
+    return Dataset(
+        features=table.values if everything else np.ascontiguousarray(table.values[:, kept]),
+        feature_names=tuple(table.names[j] for j in kept),
+        feature_groups=tuple(table.groups[j] for j in kept),
+        target=by_symbol(targets.target, market.present).astype(np.float32),
+        time=table.time,
+        symbol=table.symbol,
+        age=table.age,
+        timestamps=market.timestamps,
+        symbols=market.symbols,
+        forward_returns=targets.forward_returns,
+        tradable=market.present,
+        bad_ticks=market.bad_ticks,
+        split=split,
+        train_rows=_NO_ROWS,
+        valid_rows=_NO_ROWS,
+        horizon=horizon,
+        lag=lag,
+        cost_bps=settings.cost_bps,
+        periods_per_year=market.periods_per_year if years is None else years,
+        intraday=market.intraday,
+        max_window=max_window,
+        name=market.name,
+        sha256=market.sha256,
+        quality=dict(market.quality),
+    )
+
+
+def _train_rows(dataset: Dataset) -> np.ndarray:
+    rows = np.flatnonzero(
+        rows_inside(dataset.time, dataset.split.train, dataset.reach)
+        & (dataset.age >= dataset.max_window)
+        & np.isfinite(dataset.target)
+    )
+    return rows[defined(dataset.features, rows)]
+
+
+def _check_size(dataset: Dataset) -> None:
+    """Raises `UserError` where a part is too small to learn from or to be judged on."""
+    bars = len(np.unique(dataset.time[dataset.valid_rows]))
+    for part, found, least, key in (
+        ("training rows", len(dataset.train_rows), MIN_TRAIN_ROWS, "train"),
+        ("validation bars", bars, MIN_VALID_BARS, "valid"),
+    ):
+        if found < least:
+            start, stop = dataset.split.part(key)
+            inside = np.flatnonzero((dataset.time >= start) & (dataset.time < stop))
+            missing = (~np.isfinite(dataset.features[inside])).mean(axis=0)
+            worst = int(missing.argmax())
+            undefined = f" and {dataset.feature_names[worst]} undefined on {missing[worst]:.0%}"
+            raise UserError(
+                f"{dataset.name}: {found} {part}, at least {least} are needed: {stop - start} bars "
+                f"and {len(inside)} rows in that part, less a window of {dataset.max_window}, a "
+                f"label of {dataset.reach} bars{undefined if missing[worst] else ''}; use more "
+                "data, a shorter window or horizon, or set data.valid_from, data.gate_from and "
+                "data.test_from"
+            )
+
+
+def describe(dataset: Dataset) -> dict[str, dict[str, Any]]:
+    """Returns each feature's figures on the training rows, for `run.json`.
+
+    Mean and standard deviation of the raw values; the largest |z| before winsorising and the share
+    of rows that winsorising alters, with the default scaler (robust, 1 % at either end).
+    """
+    rows = dataset.train_rows
+    scaler = fit_scaler(dataset.features, names=dataset.feature_names, rows=rows)
+    figures: dict[str, dict[str, Any]] = {}
+    for j, x in enumerate(columns_on(dataset.features, rows)):
+        low, high, centre = scaler.low[j], scaler.high[j], float(scaler.centre[j])
+        farthest = max(float(x.max()) - centre, centre - float(x.min()))
+        figures[dataset.feature_names[j]] = {
+            "group": dataset.feature_groups[j],
+            "mean": float(x.mean(dtype=np.float64)),
+            "std": float(x.std(dtype=np.float64)),
+            "max_abs_z": farthest / float(scaler.scale[j]),
+            "winsorised_share": float(((x < low) | (x > high)).mean()),
+        }
+    return figures

@@ -1,0 +1,97 @@
+"""The split by date: train | validation | gate | sealed test."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from trainable.cli.errors import UserError
+from trainable.data.settings import DataSettings
+
+PARTS = ("train", "valid", "gate", "test")
+SHARES = {"valid_from": 0.60, "gate_from": 0.75, "test_from": 0.85}  # of the timestamps
+
+
+@dataclass(frozen=True)
+class Split:
+    """Half-open ranges [start, stop) of bar indices; each part begins where the one before ends."""
+
+    train: tuple[int, int]
+    valid: tuple[int, int]
+    gate: tuple[int, int]
+    test: tuple[int, int]
+
+    def part(self, name: str) -> tuple[int, int]:
+        """Returns the range of one of `PARTS`."""
+        if name not in PARTS:
+            raise ValueError(f"{name!r} is not a part of the split: {', '.join(PARTS)}")
+        return getattr(self, name)
+
+
+def split_by_date(timestamps: np.ndarray, settings: DataSettings) -> Split:
+    """Splits the T bars at the dates of the settings, by default at 60, 75 and 85 % of the bars.
+
+    Each date is the first of its part. A date that is not set stays at its default share, whatever
+    the others are, so that moving the validation window never moves the sealed test.
+
+    Args:
+        timestamps: [T] datetime64[ns], increasing.
+        settings: `valid_from`, `gate_from`, `test_from` are read.
+
+    Raises:
+        UserError: a date that cannot be read, lies outside the data or leaves a part empty.
+    """
+    span = f"the data has {len(timestamps)} bars"
+    if len(timestamps):
+        span += f" from {timestamps[0]:.19} to {timestamps[-1]:.19}".replace("T00:00:00", "")
+    starts = [0]
+    for key, share in SHARES.items():
+        given = getattr(settings, key)
+        if given is None:
+            start = int(share * len(timestamps))
+            what = f"data.{key} (unset: after {share:.0%} of the bars)"
+        else:
+            start = _first_bar(timestamps, key, given, span)
+            what = f"data.{key}={given}"
+        if start <= starts[-1]:
+            before = ("the first bar", *SHARES)[len(starts) - 1]
+            raise UserError(
+                f"{what} leaves no bar between {'data.' if len(starts) > 1 else ''}{before} and "
+                f"itself; {span}; give dates in the order data.valid_from < data.gate_from < "
+                "data.test_from"
+            )
+        starts.append(start)
+    stops = [*starts[1:], len(timestamps)]
+    return Split(*zip(starts, stops, strict=True))
+
+
+def _first_bar(timestamps: np.ndarray, key: str, given: str, span: str) -> int:
+    """Returns the index of the first bar at or after the date `given`."""
+    try:
+        date = pd.Timestamp(given)
+    except ValueError as error:
+        raise UserError(f"data.{key}={given!r} is no date; write it as 2015-01-31") from error
+    if date is pd.NaT:
+        raise UserError(f"data.{key}={given!r} is no date; write it as 2015-01-31")
+    if date.tzinfo is not None:
+        date = date.tz_convert("UTC").tz_localize(None)
+    if not len(timestamps) or not (
+        pd.Timestamp(timestamps[0]) <= date <= pd.Timestamp(timestamps[-1])
+    ):
+        raise UserError(f"data.{key}={given} is outside the data: {span}")
+    return int(np.searchsorted(timestamps, date.to_datetime64()))
+
+
+def rows_inside(time: np.ndarray, part: tuple[int, int], reach: int) -> np.ndarray:
+    """Returns which rows belong to a part: their bar t and all of (t, t + reach] lie inside it.
+
+    This is the purge: no label of one part is made of prices of the next. There is no embargo,
+    because no part is trained on after it was tested on.
+
+    Args:
+        time: [R] bar index of each row.
+        part: half-open range of bar indices.
+        reach: lag + horizon, in bars.
+    """
+    start, stop = part
+    return (time >= start) & (time + reach < stop)

@@ -1,0 +1,172 @@
+"""Which column of a table plays which part, and its values as numbers."""
+
+# pyright: reportAttributeAccessIssue=false
+# pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainable.cli.errors import UserError, unknown
+from trainable.data.ingest.csv_files import FIELD_NAMES, TIME_NAMES, canonical, to_numbers
+from trainable.data.ingest.names import refuse_controls
+from trainable.data.ingest.table import Table
+from trainable.data.ingest.timestamps import Where
+from trainable.data.settings import DataSettings
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which of the table's columns play which part, by canonical name."""
+
+    fields: tuple[str, ...]
+    extra: tuple[str, ...]
+    target: str | None = None
+    returns: str | None = None
+
+
+def time_column(table: Table) -> str:
+    """Finds the column of timestamps; of several the one that says most."""
+    for name in TIME_NAMES:
+        if name in table.columns:
+            return name
+    index = "__index_level_0__"  # an unnamed index saved by pandas
+    if index in table.columns and pa.types.is_temporal(table.read(index).type):
+        return index
+    raise UserError(
+        f"{table.file}: no timestamp column (timestamp, datetime, date or time); its columns are "
+        f"{_listed(table.columns.values())}"
+    )
+
+
+def time_cells(table: Table, name: str) -> pa.ChunkedArray:
+    """The column of timestamps; columns `date` and `time` (of day) are joined."""
+    column = table.read(name)
+    if name != "date" or "time" not in table.columns:
+        return column
+    time = table.read("time")
+    if not (_is_text(column.type) or pa.types.is_date(column.type)):
+        return column
+    if not (_is_text(time.type) or pa.types.is_time(time.type)):
+        return column
+    return pc.binary_join_element_wise(column.cast(pa.string()), time.cast(pa.string()), " ")
+
+
+def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.ndarray]:
+    """(N names sorted, [R] int64 position by row); without a column one, the file's stem."""
+    if name is None:
+        return (table.stem,), np.zeros(table.rows, np.int64)
+    column = table.read(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    encoded = column.cast(pa.string()).combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    written = [(text or "").strip() for text in encoded.dictionary.to_pylist()]
+    codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+    blank = np.array([not text for text in written] + [True])[codes]
+    if blank.any():
+        row = int(np.argmax(blank)) + 1
+        raise UserError(
+            f"{table.file}: data row {row}: the {table.columns[name]!r} cell is empty; every "
+            "bar needs its symbol"
+        )
+    for text in written:
+        refuse_controls(text, table.file, "a symbol")
+    names, position = np.unique(np.array(written), return_inverse=True)
+    return tuple(str(n) for n in names), position[codes]
+
+
+def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str | None) -> Columns:
+    """Fields and further columns, or with `data.features` ready features, target and returns.
+
+    Raises:
+        UserError: a name that is no column, or a column that is missing.
+    """
+    taken = {time, symbol, "__index_level_0__", *TIME_NAMES}
+    rest = [name for name in table.columns if name not in taken]
+    if settings.features is None:
+        if "close" not in rest and "adj_close" not in rest:
+            raise UserError(
+                f"{table.file}: no 'close' column among {_listed(table.columns.values())}; give "
+                "one row per timestamp and symbol with a close, or ready features with "
+                "data.features and data.target"
+            )
+        fields = tuple(name for name in rest if name in FIELD_NAMES)
+        return Columns(fields, tuple(name for name in rest if name not in FIELD_NAMES))
+    if settings.target is None:
+        raise UserError("data.features needs data.target: the label's column")
+    target = _named(table, settings.target, "data.target")
+    returns = _named(table, settings.returns, "data.returns") if settings.returns else None
+    if returns is None and settings.horizon != 1:
+        raise UserError(
+            f"data.returns is needed with ready features and data.horizon={settings.horizon}: the "
+            "column of next period's simple return"
+        )
+    patterns = [canonical(part) for part in settings.features.split(",")]
+    extra = tuple(
+        name
+        for name in rest
+        if name not in (target, returns) and any(fnmatchcase(name, p) for p in patterns)
+    )
+    if not extra:
+        raise unknown("data.features", settings.features, (table.columns[name] for name in rest))
+    return Columns((), extra, target, returns or target)
+
+
+def _named(table: Table, name: str, key: str) -> str:
+    if canonical(name) not in table.columns:
+        raise unknown(key, name, table.columns.values())
+    return canonical(name)
+
+
+def numbers(table: Table, name: str, required: bool, at: Where) -> np.ndarray | None:
+    """[R] float64; None for a column that holds something else than numbers."""
+    column = table.read(name)
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if _is_text(kind):
+        column = to_numbers(column.cast(pa.string()), required, table.columns[name], at)
+        if column is None:
+            return None
+    elif pa.types.is_null(kind) or pa.types.is_decimal(kind) or pa.types.is_integer(kind):
+        column = column.cast(pa.float64())
+    elif not pa.types.is_floating(kind):
+        if required:
+            raise UserError(
+                f"{table.file}: column {table.columns[name]!r} holds {kind}, not numbers"
+            )
+        return None
+    values = column.to_numpy()
+    return _decimal(values) if pa.types.is_float32(kind) else values.astype(np.float64, copy=False)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _decimal(values: np.ndarray) -> np.ndarray:
+    """float32 → the float64 nearest to its shortest decimal, which is what a CSV of it says."""
+    exact = values.astype(np.float64)
+    result, open_ = exact.copy(), np.isfinite(exact)
+    for digits in range(9):
+        at = np.flatnonzero(open_)
+        if not len(at):
+            break
+        rounded = np.round(exact[at], digits)
+        same = rounded.astype(np.float32) == values[at]
+        result[at[same]] = rounded[same]
+        open_[at[same]] = False
+    return result
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
+    return ", ".join(names[:12]) + more

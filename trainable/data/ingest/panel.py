@@ -1,0 +1,227 @@
+"""Long tables (a row per timestamp and symbol) → grids [T, N]."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from trainable.cli.errors import UserError
+from trainable.data.ingest.columns import (
+    Columns,
+    choose_columns,
+    numbers,
+    symbol_codes,
+    time_cells,
+    time_column,
+)
+from trainable.data.ingest.csv_files import SYMBOL_NAMES
+from trainable.data.ingest.selection import choose_symbols, first_bar
+from trainable.data.ingest.table import Table
+from trainable.data.ingest.timestamps import Times, Where, parse_times, show_time
+from trainable.data.settings import DataSettings
+
+MAX_SPARSITY = 50  # grid cells per row of the file, beyond which timestamps plainly do not agree
+SMALL_GRID = 10**8  # cells; below it sparsity does not matter
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Columns on a grid, as read, before any check of their values.
+
+    Attributes:
+        file: what errors call the source.
+        sha256: hash of the content.
+        timestamps: [T] datetime64[ns], increasing, unique.
+        symbols: N names, sorted.
+        fields: open, high, low, close, adj_close, volume where the source has them: [T, N] float64.
+        extra: further number columns by name, [T, N] float32.
+        target, returns: [T, N] float64, ready features only.
+        rows: [T, N] bool, the source has a row.
+        cell: [R] int64, flat grid cell by kept row of the file; None for sources without rows.
+        row: [R] int64, 1-based data row of the file by kept row.
+        notes: what was found while reading, for `Market.quality`.
+    """
+
+    file: str
+    sha256: str
+    timestamps: np.ndarray
+    symbols: tuple[str, ...]
+    fields: dict[str, np.ndarray]
+    rows: np.ndarray
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+    target: np.ndarray | None = None
+    returns: np.ndarray | None = None
+    cell: np.ndarray | None = None
+    row: np.ndarray | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def first(self, mask: np.ndarray) -> tuple[str, tuple[int, int]]:
+        """The file's first row inside `mask` ([T, N] bool): where it is, and its (bar, symbol)."""
+        if self.cell is None or self.row is None:
+            flat, where = int(np.argmax(mask)), self.file
+        else:
+            k = int(np.argmax(mask.ravel()[self.cell]))
+            flat, where = int(self.cell[k]), f"{self.file}: data row {self.row[k]}"
+        bar, symbol = divmod(flat, len(self.symbols))
+        return f"{where} ({show_time(self.timestamps[bar])}, {self.symbols[symbol]})", (bar, symbol)
+
+
+def read_panel(table: Table, settings: DataSettings) -> Panel:
+    """Puts the chosen symbols and dates of a table on a grid.
+
+    Raises:
+        UserError: missing columns, unreadable or missing timestamps, duplicates, text cells.
+    """
+    time_name = time_column(table)
+    symbol_name = next((n for n in SYMBOL_NAMES if n in table.columns), None)
+    kept_columns = choose_columns(table, settings, time_name, symbol_name)
+    names, codes = symbol_codes(table, symbol_name)
+
+    def at(row: int) -> str:
+        return f"{table.file}: data row {row + 1} ({names[codes[row]]})"
+
+    times = parse_times(time_cells(table, time_name), table.columns[time_name], at)
+    # Row numbers in errors are those of the whole file.
+    notes: dict[str, Any] = {"rows_in_file": table.rows, "unsorted_rows": _unsorted(times, codes)}
+    if times.zone is not None:
+        notes["time_zone"] = times.zone
+
+    def where(row: int) -> str:
+        time = show_time(times.values[times.index[row]])
+        return f"{table.file}: data row {row + 1} ({time}, {names[codes[row]]})"
+
+    kept_names, kept, kept_codes, row = _narrow(table, settings, names, times, codes, notes)
+    T, N = len(kept.values), len(kept_names)
+    if T * N > SMALL_GRID and MAX_SPARSITY * len(row) < T * N:
+        raise UserError(
+            f"{table.file}: {N} symbols share few of the {T} timestamps; bring them to one "
+            "grid of bars"
+        )
+    cell = kept.index * N + kept_codes
+    rows = np.zeros((T, N), bool)
+    rows.ravel()[cell] = True
+    panel = Panel(
+        table.file,
+        table.sha256,
+        kept.values,
+        kept_names,
+        {},
+        rows,
+        cell=cell,
+        row=row + 1,
+        notes=notes,
+    )
+    _refuse_duplicates(panel)
+    return _fill(panel, table, kept_columns, where)
+
+
+def narrow(panel: Panel, settings: DataSettings) -> Panel:
+    """Applies `symbols`, `holdout_symbols` and `fraction` to a panel that came without rows."""
+    if panel.cell is not None:
+        raise ValueError("a panel read from rows is narrow already")
+    notes = dict(panel.notes)
+    kept = np.flatnonzero(choose_symbols(panel.symbols, settings, panel.file, notes))
+    start = first_bar(len(panel.timestamps), settings.fraction)
+
+    def cut(grid: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(grid[start:, kept])
+
+    return replace(
+        panel,
+        timestamps=panel.timestamps[start:],
+        symbols=tuple(panel.symbols[i] for i in kept),
+        fields={name: cut(grid) for name, grid in panel.fields.items()},
+        extra={name: cut(grid) for name, grid in panel.extra.items()},
+        rows=cut(panel.rows),
+        notes=notes,
+    )
+
+
+def _unsorted(times: Times, codes: np.ndarray) -> int:
+    """Rows that are earlier than the row before them of the same symbol."""
+    if np.all(times.index[1:] >= times.index[:-1]):
+        return 0
+    small = codes.astype(np.uint16) if codes.max() < 2**16 else codes  # sorted by radix
+    order = np.argsort(small, kind="stable")
+    index, symbol = times.index[order], codes[order]
+    return int(np.count_nonzero((np.diff(index) < 0) & (symbol[1:] == symbol[:-1])))
+
+
+def _narrow(
+    table: Table,
+    settings: DataSettings,
+    names: tuple[str, ...],
+    times: Times,
+    codes: np.ndarray,
+    notes: dict[str, Any],
+) -> tuple[tuple[str, ...], Times, np.ndarray, np.ndarray]:
+    """Keeps the rows of the chosen symbols and dates; (names, times, codes, 0-based rows)."""
+    kept = choose_symbols(names, settings, table.file, notes)
+    row = np.arange(table.rows)
+    if not kept.all():
+        row = np.flatnonzero(kept[codes])
+        codes = (np.cumsum(kept) - 1)[codes[row]]
+        names = tuple(n for n, k in zip(names, kept, strict=True) if k)
+        bars, index = np.unique(times.index[row], return_inverse=True)
+        times = Times(times.values[bars], index, times.zone)
+    start = first_bar(len(times.values), settings.fraction)
+    if start:
+        recent = times.index >= start
+        row, codes = row[recent], codes[recent]
+        times = Times(times.values[start:], times.index[recent] - start, times.zone)
+    return names, times, codes, row
+
+
+def _refuse_duplicates(panel: Panel) -> None:
+    cell, row = panel.cell, panel.row
+    assert cell is not None
+    assert row is not None
+    if np.count_nonzero(panel.rows) == len(cell):
+        return
+    order = np.argsort(cell, kind="stable")
+    again = np.zeros(len(cell), bool)
+    again[order[1:]] = cell[order[1:]] == cell[order[:-1]]
+    second = int(np.argmax(again))
+    first = int(np.argmax(cell == cell[second]))
+    bar, symbol = divmod(int(cell[second]), len(panel.symbols))
+    raise UserError(
+        f"{panel.file}: data row {row[second]} repeats data row {row[first]}: timestamp "
+        f"{show_time(panel.timestamps[bar])}, symbol {panel.symbols[symbol]} "
+        f"({np.count_nonzero(again)} such rows); keep one"
+    )
+
+
+def _fill(panel: Panel, table: Table, columns: Columns, at: Where) -> Panel:
+    ignored: list[str] = []
+
+    def grid(name: str, required: bool, dtype: type) -> np.ndarray | None:
+        values = numbers(table, name, required, at)
+        if values is None:
+            ignored.append(table.columns[name])
+            return None
+        assert panel.cell is not None
+        assert panel.row is not None
+        if len(panel.cell) < table.rows:
+            values = values[panel.row - 1]
+        filled = np.full(panel.rows.shape, np.nan, dtype)
+        with np.errstate(over="ignore"):  # beyond float32: infinite, and refused as such
+            filled.ravel()[panel.cell] = values
+        return filled
+
+    def needed(name: str) -> np.ndarray:
+        filled = grid(name, True, np.float64)
+        assert filled is not None
+        return filled
+
+    ready = columns.target is not None
+    extra = {table.columns[name]: grid(name, ready, np.float32) for name in columns.extra}
+    filled = replace(
+        panel,
+        fields={name: needed(name) for name in columns.fields},
+        extra={name: values for name, values in extra.items() if values is not None},
+        target=needed(columns.target) if columns.target else None,
+        returns=needed(columns.returns) if columns.returns else None,
+    )
+    if ignored:
+        filled.notes["ignored_columns"] = ignored
+    return filled

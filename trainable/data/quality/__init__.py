@@ -1,0 +1,1 @@
+"""Checks of prices: refused with file, column and row, or repaired and counted."""

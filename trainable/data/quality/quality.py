@@ -1,0 +1,169 @@
+"""Checks of a panel: what cannot be repaired is an error that says where, the rest is counted."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from trainable.cli.errors import UserError
+from trainable.data.ingest.panel import Panel
+from trainable.data.ingest.timestamps import bar_calendar, show_time
+from trainable.data.market import Market
+from trainable.data.quality.outliers import find_extremes
+from trainable.data.quality.repairs import drop_empty, repair_prices
+from trainable.data.settings import DataSettings
+
+CONSTANT_FROM = 10  # bars of one symbol from which an unmoving close is a defect
+
+
+def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
+    """Checks, repairs and describes a panel.
+
+    Repairs: rows without a close are missing bars; bars without any symbol are dropped; high and
+    low are widened to hold open and close; a volume that is zero throughout is left out; with an
+    adjusted close, open, high and low are scaled by adjusted ÷ raw close. Nothing is filled in.
+
+    Args:
+        panel: the source, narrowed to the chosen symbols and dates.
+        settings: for `periods_per_year`.
+        name: the market's name.
+
+    Raises:
+        UserError: infinite values, non-positive prices, negative volume, high < low, constant
+            columns, fewer than two bars.
+    """
+    quality: dict[str, Any] = dict(panel.notes)
+    _refuse_infinite(panel)
+    if panel.target is not None:
+        present = panel.rows
+        _refuse_impossible_returns(panel, settings)
+    else:
+        panel, present = repair_prices(panel, quality)
+    panel, present = drop_empty(panel, present, quality)
+    _refuse_constant(panel, quality)
+    if len(panel.timestamps) < 2:
+        raise UserError(f"{panel.file}: only {len(panel.timestamps)} bar; give at least two")
+    intraday, bars_a_year = bar_calendar(panel.timestamps)
+    if settings.periods_per_year is not None:
+        bars_a_year = settings.periods_per_year
+    market = Market(
+        timestamps=panel.timestamps,
+        symbols=panel.symbols,
+        fields=panel.fields,
+        present=present,
+        bad_ticks=np.zeros(present.shape, bool),
+        intraday=intraday,
+        periods_per_year=bars_a_year,
+        name=name,
+        sha256=panel.sha256,
+        extra=panel.extra,
+        target=panel.target,
+        returns=panel.returns,
+        quality=quality,
+    )
+    return described(market)
+
+
+def described(market: Market) -> Market:
+    """Adds counts, extreme moves and bad ticks to `market.quality` and `market.bad_ticks`."""
+    close, volume = market.fields.get("close"), market.fields.get("volume")
+    quality = dict(market.quality)
+    quality.setdefault("rows_in_file", None)
+    present = market.present
+    quality |= {
+        "rows": int(present.sum()),
+        "bars": len(market.timestamps),
+        "symbols": len(market.symbols),
+        "first": show_time(market.timestamps[0]),
+        "last": show_time(market.timestamps[-1]),
+        "missing_bars": _missing(present),
+        "empty_cells": {
+            name: int(np.count_nonzero(np.isnan(grid) & present))
+            for name, grid in (market.fields | market.extra).items()
+        },
+    }
+    bad = market.bad_ticks
+    if close is not None:
+        quality["zero_volume_bars"] = None if volume is None else int(np.count_nonzero(volume == 0))
+        found, moves = find_extremes(
+            market.timestamps, market.symbols, close, volume, market.intraday
+        )
+        bad = bad | found
+        quality |= moves
+    return replace(market, quality=quality, bad_ticks=bad)
+
+
+def _refuse_infinite(panel: Panel) -> None:
+    columns = panel.fields | panel.extra
+    for name, grid in (("target", panel.target), ("returns", panel.returns)):
+        if grid is not None:
+            columns = columns | {name: grid}
+    for name, grid in columns.items():
+        infinite = np.isinf(grid)
+        if infinite.any():
+            where, _ = panel.first(infinite)
+            raise UserError(
+                f"{where}: column {name!r} is infinite ({infinite.sum()} such cells); correct or "
+                "empty it"
+            )
+
+
+def _refuse_impossible_returns(panel: Panel, settings: DataSettings) -> None:
+    assert panel.returns is not None
+    impossible = panel.returns < -1
+    if impossible.any():
+        where, (bar, symbol) = panel.first(impossible)
+        column = settings.returns or settings.target
+        hint = "" if settings.returns else ", or give data.returns where the target is no return"
+        raise UserError(
+            f"{where}: {panel.returns[bar, symbol]:g} in column {column!r} is no simple return (it "
+            f"is below -1); write decimals, not percent or scores{hint}"
+        )
+
+
+def _refuse_constant(panel: Panel, quality: dict[str, Any]) -> None:
+    for name, grid in list(panel.fields.items()):
+        low, high = np.fmin.reduce(grid, axis=0), np.fmax.reduce(grid, axis=0)
+        if name == "volume" and np.all(~(high > 0)):
+            panel.fields.pop(name)
+            quality.setdefault("left_out_columns", []).append(
+                {"column": name, "why": "zero throughout"}
+            )
+            continue
+        if name != "close" and np.fmin.reduce(low) == np.fmax.reduce(high) and grid.size > 1:
+            _constant(panel, name, float(np.fmin.reduce(low)))
+        long = np.isfinite(grid).sum(axis=0) >= CONSTANT_FROM
+        if name == "close" and np.any(still := long & (low == high)):
+            names = [s for s, is_still in zip(panel.symbols, still, strict=True) if is_still]
+            raise UserError(
+                f"{panel.file}: column 'close' of {', '.join(names[:5])} never moves "
+                f"({low[still][0]:g} throughout); leave {'it' if len(names) == 1 else 'them'} out: "
+                f"data.symbols={_others(panel.symbols, names)}"
+            )
+    ready = {"target": panel.target} if panel.target is not None else {}
+    for name, grid in (panel.extra | ready).items():
+        low, high = np.fmin.reduce(grid, axis=None), np.fmax.reduce(grid, axis=None)
+        if np.isnan(low):
+            raise UserError(f"{panel.file}: column {name!r} has no number; remove it from the file")
+        if low == high and grid.size > 1:
+            _constant(panel, name, float(low))
+
+
+def _constant(panel: Panel, name: str, value: float) -> None:
+    raise UserError(
+        f"{panel.file}: column {name!r} is constant ({value:g} throughout); remove it from the file"
+        + (", or leave it out of the pattern in data.features" if panel.target is not None else "")
+    )
+
+
+def _others(symbols: tuple[str, ...], out: list[str]) -> str:
+    rest = [s for s in symbols if s not in out]
+    return ",".join(rest[:20]) + (",…" if len(rest) > 20 else "") if rest else "(others)"
+
+
+def _missing(present: np.ndarray) -> int:
+    """Bars that are missing between a symbol's first and last."""
+    T = len(present)
+    has = present.any(axis=0)
+    first, last = present.argmax(axis=0), T - 1 - present[::-1].argmax(axis=0)
+    return int(np.sum(np.where(has, last - first + 1 - present.sum(axis=0), 0)))

@@ -1,0 +1,1 @@
+"""A generated market with a planted signal of known strength."""

@@ -1,0 +1,250 @@
+"""The executor of many models of one shape: one program on [K, …] tensors.
+
+A member's arithmetic and random numbers are its own, so that its result does not depend on its
+neighbours; a lone member is padded to two, because a batch of one takes other kernels.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainable.cli.errors import look_up
+from trainable.config import TrialConfig
+from trainable.executors.base import StepResult, component, norms
+from trainable.executors.dropout import Dropout
+from trainable.executors.rng import go_on
+from trainable.losses import LOSSES, mean_loss_and_slope, training_delta
+from trainable.models import BATCHED, build_model
+from trainable.models.batched.layers import whole
+from trainable.optimizers import OPTIMIZERS
+
+
+class CohortEngine:
+    """K members of one shape; internally at least two, the last a copy of the only one.
+
+    Without `padded` a single one is alone, and its result another's than in a cohort.
+    """
+
+    def __init__(
+        self,
+        configs: Sequence[TrialConfig],
+        inputs: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        padded: bool = True,
+    ) -> None:
+        self.least = 2 if padded else 1
+        first = configs[0]
+        self.model = look_up(BATCHED, first.model.name, "model")(first.model, inputs)
+        self.loss = look_up(LOSSES, first.loss.name, "loss")
+        self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
+        self.device, self.dtype = device, dtype
+        self.inputs = inputs
+        self.dropout = Dropout(self.model.widths, device, dtype, self.least)
+        self.configs: list[TrialConfig] = []
+        none = torch.zeros(0, whole(self.model.size), device=device, dtype=dtype)
+        self.p, self.grads = none, none
+        self.slots = [none] * self.optimizer.slots
+        self.kept = [none] * (1 + self.optimizer.slots)
+        self.skipped = self.kept_applied = np.zeros(0)
+        self.taken = 0
+        self.admit(configs)
+
+    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+        """Takes the learning rates [S, K] of a plan's steps, of which `done` are taken already."""
+        self.lr = lr
+        self.offset = self.taken - done
+        self._factors()
+
+    @torch.inference_mode()
+    def prepare(self, x: Tensor) -> Tensor:
+        """Returns inputs [..., K, B, W, F] as `step` takes them: [..., K, B, D], normalised."""
+        return self.model.prepare(x.flatten(-2))
+
+    @torch.inference_mode()
+    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
+        """Step i of the plan on prepared x [K, B, D], y [K, B], keep [K, B]."""
+        members = len(self.configs)
+        if members < self.least:
+            x, y = (t.expand(2, *t.shape[1:]) for t in (x, y))
+            keep = None if keep is None else keep.expand(2, *keep.shape[1:])
+        dropped = self.dropout.factors(i, x.shape[1])
+        prediction = self.model.forward(self.layers, x, dropped, tape=True)
+        delta = self.delta
+        if self.loss.adaptive:
+            delta = training_delta(self.loss, prediction - y, keep, delta)
+        loss, slope = mean_loss_and_slope(self.loss, prediction, y, keep, delta)
+        self.model.backward(self.layers, self.grads, slope)
+        norm = torch.linalg.vector_norm(self.grads, dim=1)
+        share = torch.div(self.clip, norm.unsqueeze(1) + self.tiny).clamp_(max=1.0)
+        torch.mul(self.grads, share, out=self.clipped)
+        self._update(i)
+        self.taken += 1
+        loss, norm = loss[:members], norm[:members]
+        failed: list[int] = []
+        if not math.isfinite(float((loss + norm).sum())):  # or a sum that overflowed
+            bad = ~(torch.isfinite(loss) & torch.isfinite(norm))
+            failed = bad.nonzero().flatten().tolist()
+        return StepResult(loss, norm, failed)
+
+    def finite(self) -> list[str | None]:
+        """Returns for each member the first parameter that is not finite, or None."""
+        members = len(self.configs)
+        if math.isfinite(float(self.p.sum())):  # finite numbers may overflow: then each is asked
+            return [None] * members
+        bad: list[str | None] = []
+        for k in range(members):
+            names = [n for n, part in self.parts.items() if not bool(torch.isfinite(part[k]).all())]
+            bad.append(names[0] if names else None)
+        return bad
+
+    def keep(self) -> None:
+        """Remembers the present weights and optimizer states as good."""
+        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+            good.copy_(tensor)
+        self.kept_applied = self.taken - self.skipped
+
+    def roll_back(self, members: Sequence[int]) -> None:
+        """Returns these members to the state of the latest `keep`."""
+        rows = self._rows(members)
+        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+            tensor[rows] = good[rows]
+        for k in members:
+            self.skipped[k] = self.taken - self.kept_applied[k]
+            for name, table in self._table([k]).items():
+                self.factors[name][:, self._rows([k])] = table
+
+    def bad_gradient(self, member: int) -> str:
+        """Names the first component whose latest gradient is not finite."""
+        for name, part in self.grad_parts.items():
+            if not bool(torch.isfinite(part[member]).all()):
+                return component(name)
+        return "all"
+
+    def component_norms(self) -> list[dict[str, float]]:
+        """Returns the L2 norms of each member's latest gradient by component, before clipping."""
+        return norms(self.grad_parts)[: len(self.configs)]
+
+    @torch.no_grad()
+    def predict(self, x: Tensor) -> Tensor:
+        """Maps x [m, W, F] to predictions [K, m], without dropout."""
+        inputs = self.prepare(x)
+        everyone = inputs.expand(len(self.p), *inputs.shape)
+        return self.model.forward(self.layers, everyone)[: len(self.configs)]
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Returns a copy of a member's parameters by name."""
+        return {name: part[member].clone() for name, part in self.parts.items()}
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Returns all that `load` needs to go on as if nothing had happened."""
+        applied = self.taken - int(self.skipped[member])
+        state = {"p": self.p[member].clone(), "applied": torch.tensor(applied)}
+        state |= {f"slot.{i}": slot[member].clone() for i, slot in enumerate(self.slots)}
+        return {**state, "rng": self.dropout.draws[member].get_state()}
+
+    def load(self, member: int, state: dict[str, Tensor]) -> None:
+        """Takes back what `state` returned."""
+        rows = self._rows([member])
+        self.p[rows] = state["p"].to(self.device)
+        for i, slot in enumerate(self.slots):
+            slot[rows] = state[f"slot.{i}"].to(self.device)
+        self.skipped[member] = self.taken - int(state["applied"])
+        go_on(self.dropout.draws[member], state["rng"])
+        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+            good[rows] = tensor[rows]
+        self.kept_applied[member] = int(state["applied"])
+
+    def compact(self, keep: Sequence[int]) -> None:
+        """Goes on with these members only, in this order."""
+        rows = list(keep)
+        kept = [good[rows] for good in self.kept]
+        self.dropout.compact(rows)
+        self.configs = [self.configs[k] for k in rows]
+        self.skipped, self.kept_applied = self.skipped[rows], self.kept_applied[rows]
+        self._members(self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows], kept)
+        self.lr = self.lr[:, rows]
+        all_rows = rows * self.least if len(rows) < self.least else rows
+        self.factors = {name: table[:, all_rows] for name, table in self.factors.items()}
+        self.by_step = {}
+
+    def admit(self, configs: Sequence[TrialConfig]) -> None:
+        """Takes further members in, behind those there; only between two plans."""
+        starts = []
+        for config in configs:
+            model = build_model(config.model, self.inputs, config.train.seed)
+            starts.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+        p = torch.zeros(len(starts), self.p.shape[1], device=self.device, dtype=self.dtype)
+        p[:, : self.model.size] = torch.stack(starts)
+        none = torch.zeros_like(p)
+        before = len(self.configs)
+        slots = [torch.cat([slot[:before], none]) for slot in self.slots]
+        kept = [
+            torch.cat([good[:before], new])
+            for good, new in zip(self.kept, (p, *[none] * len(slots)), strict=True)
+        ]
+        self.dropout.admit(configs)
+        self.configs = [*self.configs, *configs]
+        self.skipped = np.append(self.skipped, np.full(len(configs), self.taken))
+        self.kept_applied = np.append(self.kept_applied, np.zeros(len(configs)))
+        grads = torch.cat([self.grads[:before], none])
+        self._members(torch.cat([self.p[:before], p]), slots, grads, kept)
+        self.plan(np.zeros((0, len(self.configs))))
+
+    def _update(self, i: int) -> None:
+        """Lets the optimizer take step i with the clipped gradients."""
+        if len(self.p) == 1 and self.optimizer.single is not None and self.p.device.type == "cpu":
+            applied = max(1, self.taken + 1 - int(self.skipped[0]))
+            slots = [slot[0] for slot in self.slots]
+            config, lr = self.configs[0].optimizer, float(self.lr[i, 0])
+            self.optimizer.single(self.p[0], self.clipped[0], slots, config, lr, applied)
+            return
+        if not self.by_step:
+            self.by_step = {name: table.unbind() for name, table in self.factors.items()}
+        factors = {name: steps[i] for name, steps in self.by_step.items()}
+        self.optimizer.update(self.p, self.clipped, self.slots, factors)
+
+    def _rows(self, members: Sequence[int]) -> list[int]:
+        """The rows of the tensors that these members fill: a lone one fills both."""
+        return list(range(self.least)) if len(self.configs) < self.least else list(members)
+
+    def _members(self, p: Tensor, slots: list[Tensor], grads: Tensor, kept: list[Tensor]) -> None:
+        """Lays out the tensors of `configs`' members, each [members, P and a few zeros]."""
+        rows = [0] * self.least if len(p) < self.least else list(range(len(p)))
+        self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *slots, *kept))
+        self.slots, self.kept = rest[: len(slots)], rest[len(slots) :]
+        self.clipped = torch.empty_like(self.grads)
+        self.parts, self.grad_parts = self.model.views(self.p), self.model.views(self.grads)
+        self.layers = self.model.layers(self.parts)
+
+        def column(values: list[float]) -> Tensor:
+            spread = [values[k] for k in rows]
+            return torch.tensor(spread, device=self.device, dtype=self.dtype).unsqueeze(1)
+
+        self.clip = column([c.optimizer.clip for c in self.configs])
+        self.tiny = column([1e-6] * len(self.configs))
+        self.delta = column([c.loss.delta for c in self.configs])
+
+    def _factors(self) -> None:
+        """Makes the optimizer's factors of the planned steps, each [S, rows, 1]."""
+        members = list(range(len(self.configs)))
+        rows = self._rows(members)
+        self.factors = {
+            name: table.expand(-1, len(rows), -1).contiguous()
+            for name, table in self._table(members).items()
+        }
+        self.by_step: dict[str, tuple[Tensor, ...]] = {}  # their views, when first needed
+
+    def _table(self, members: list[int]) -> dict[str, Tensor]:
+        """The factors of some members, each [S, members, 1]."""
+        steps = np.arange(1, len(self.lr) + 1)[:, None] + self.offset
+        applied = np.maximum(1, steps - self.skipped[members])
+        configs = [self.configs[k].optimizer for k in members]
+        plan = self.optimizer.plan(configs, self.lr[:, members], applied)
+        return {
+            name: torch.tensor(table, device=self.device, dtype=self.dtype).unsqueeze(2)
+            for name, table in plan.items()
+        }

@@ -1,0 +1,65 @@
+"""How many members of a shape are best trained as one cohort: measured where they will train."""
+
+import math
+import statistics
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from trainable.cli.errors import look_up
+from trainable.config import TrialConfig
+from trainable.data.dataset.windows import View
+from trainable.executors import EXECUTORS, executor_for
+from trainable.executors.base import Engine
+
+STEPS = 5  # timed of each size; one more comes first
+GAIN = 0.97  # a cohort twice the size must cost a member less than this share of a step
+
+
+def best_size(config: TrialConfig, view: View, device: torch.device | str, most: int) -> int:
+    """Returns the cohort size at which a member's step takes least time.
+
+    Sizes are doubled while that saves time: a small network gains from every further member; of a
+    large one, a few fill the processor and its caches. One size that gains nothing may have been
+    disturbed by other work, two in a row have not.
+
+    Args:
+        config: any member of the shape.
+        view: that it trains on.
+        device: where it trains.
+        most: the largest size wanted.
+    """
+    if executor_for(config, view.inputs, device) != "cohort":
+        return 1
+    best, least, size, lost = 1, math.inf, min(2, most), 0
+    while size <= most and lost < 2:
+        seconds = step_seconds([config] * size, view, device)
+        if seconds > least * GAIN:
+            lost += 1
+        else:
+            best, least, lost = size, seconds, 0
+        size = 2 * size if 2 * size <= most or size == most else most
+    return best
+
+
+def step_seconds(
+    configs: Sequence[TrialConfig], view: View, device: torch.device | str, steps: int = STEPS
+) -> float:
+    """Returns the seconds of one optimizer step of one member, the median of `steps` tries."""
+    first = configs[0]
+    executor = executor_for(first, view.inputs, device)
+    engine: Engine = look_up(EXECUTORS, executor, "executor")(
+        configs, view.inputs, torch.device(device), view.x.dtype
+    )
+    engine.plan(np.zeros((steps + 1, len(configs))))
+    draw = torch.randint(len(view.train_rows), (steps + 1, len(configs), first.train.batch_size))
+    rows = view.train_rows[draw.to(view.train_rows.device)]
+    times = []
+    for i in range(steps + 1):
+        begun = time.perf_counter()
+        x = engine.prepare(view.windows(rows[i]))
+        engine.step(i, x, view.targets(rows[i]), None)  # waits for its losses
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times[1:]) / len(configs)

@@ -1,0 +1,129 @@
+"""What a network must beat: no opinion, momentum, equal weight and ridge regression."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.scaler import fit_scaler
+from trainable.metrics.regression import ridge
+from trainable.metrics.scores import Scores, balanced_accuracy, earn, score
+from trainable.metrics.scoring import Scoring, scoring
+
+MOMENTUM_BARS = 60
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A reference that no search was needed for, measured as the trials are.
+
+    Attributes:
+        name: zero, momentum, equal_weight or ridge.
+        values: the names of `metrics.SCORE_NAMES`, and `val_loss`: the mean squared error on
+            targets divided by their training standard deviation; None where undefined.
+        net_returns: [V] float64, net simple return of each scored period; None without a position.
+    """
+
+    name: str
+    values: dict[str, float | None]
+    net_returns: np.ndarray | None
+
+
+def baselines(dataset: Dataset, rows: np.ndarray | None = None) -> list[Baseline]:
+    """Fits every baseline on the training rows and scores it.
+
+    Args:
+        dataset: of the search.
+        rows: rows to score, unset: the validation rows.
+    """
+    rows = dataset.valid_rows if rows is None else rows
+    on = scoring(dataset, rows)
+    return [Baseline(name, *make(dataset, rows, on)) for name, make in BASELINES.items()]
+
+
+Outcome = tuple[dict[str, float | None], np.ndarray | None]
+
+
+def _outcome(scores: Scores, val_loss: float | None) -> Outcome:
+    return scores.values | {"val_loss": val_loss}, scores.net_returns
+
+
+def _loss(dataset: Dataset, rows: np.ndarray, predictions: np.ndarray) -> float | None:
+    """Mean squared error on targets ÷ training std, of predictions in that unit, [m]."""
+    error = dataset.target[rows] / dataset.target_scale - predictions
+    error = error[np.isfinite(error)]
+    return float((error.astype(np.float64) ** 2).mean()) if len(error) else None
+
+
+def zero(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
+    """No opinion: holds nothing, so its Sharpe ratio is undefined; its loss is the one to beat."""
+    predictions = np.zeros(len(rows))
+    scores = score(on, predictions[None], np.zeros((1, 1)))[0]
+    return _outcome(scores, _loss(dataset, rows, predictions))
+
+
+def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
+    """Predicts each symbol's mean return over the last 60 bars (Jegadeesh and Titman 1993).
+
+    Of returns that are known at the bar's close, so it needs no price and works on ready features.
+    A symbol's first bar has none: 0. Its loss is undefined, it predicts an order and no amount.
+    """
+    past = past_returns(dataset, MOMENTUM_BARS)
+    predictions, training = (
+        past[dataset.time[which], dataset.symbol[which]][None]
+        for which in (rows, dataset.train_rows)
+    )
+    return _outcome(score(on, predictions, training)[0], None)
+
+
+def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
+    """Mean return of the last `bars` bars known at each bar, of those that exist, [T, N]."""
+    # The return of a decision at t ends at t + lag + 1: that is when it is known.
+    known_after = dataset.lag + 1
+    earned = np.zeros(dataset.forward_returns.shape)
+    exists = np.zeros(dataset.forward_returns.shape)
+    finite = np.isfinite(dataset.forward_returns)
+    values = np.where(finite, dataset.forward_returns, 0.0)
+    earned[known_after:] = values[:-known_after]
+    exists[known_after:] = finite[:-known_after]
+    total, count = np.cumsum(earned, axis=0), np.cumsum(exists, axis=0)
+    total[bars:] -= total[:-bars].copy()
+    count[bars:] -= count[:-bars].copy()
+    return np.where(count > 0, total / np.maximum(count, 1.0), 0.0)
+
+
+def equal_weight(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
+    """Buys and holds: 1/N of every tradable symbol, long only, net of costs and not demeaned."""
+    scores = earn(on, on.tradable / on.tradable_count)
+    nothing = score(on, np.zeros((1, len(rows))), np.zeros((1, 1)))[0]
+    values = nothing.values | scores.values
+    values["sharpe_exposure"] = scores.values["sharpe"]
+    values["accuracy"] = balanced_accuracy(np.ones(len(rows)), on.label)
+    return _outcome(Scores(values, scores.net_returns), None)
+
+
+def ridge_regression(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
+    """Ridge regression on the scaled features; its strength is chosen on the late training rows."""
+    train = dataset.train_rows
+    scaler = fit_scaler(dataset.features[train], names=dataset.feature_names)
+
+    def design(which: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(scaler.transform(dataset.features[which]), nan=0.0)
+
+    # Sorted by time: the late rows are those the strength is chosen on.
+    order = train[np.argsort(dataset.time[train], kind="stable")]
+    target = dataset.target[order].astype(np.float64) / dataset.target_scale
+    x = design(order)
+    model = ridge(x, target, dataset.time[order], dataset.reach)
+    predictions = model.predict(design(rows))
+    scores = score(on, predictions[None], model.predict(x)[None])[0]
+    return _outcome(scores, _loss(dataset, rows, predictions))
+
+
+BASELINES: dict[str, Callable[[Dataset, np.ndarray, Scoring], Outcome]] = {
+    "zero": zero,
+    "momentum": momentum,
+    "equal_weight": equal_weight,
+    "ridge": ridge_regression,
+}

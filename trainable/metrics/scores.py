@@ -1,0 +1,229 @@
+"""The one definition of every metric: Sharpe ratio net of costs, correlations, accuracy.
+
+Predictions made with what is known at the close of bar t earn simple returns from t+lag on. All in
+float64. What is undefined is None, never 0 and never NaN.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainable.metrics.information_coefficient import Units, mean_correlation, ranks, units
+from trainable.metrics.portfolio import (
+    Habits,
+    few_exposure,
+    few_weights,
+    habits,
+    hold,
+    panel_exposure,
+    panel_weights,
+    traded,
+)
+from trainable.metrics.return_statistics import (
+    defined,
+    drawdowns,
+    max_drawdown,
+    period_ratios,
+    sharpe_ratio,
+    sharpe_se,
+    standard_errors,
+)
+from trainable.metrics.scoring import Scoring
+
+__all__ = [
+    "EARNED_NAMES",
+    "SCORE_NAMES",
+    "Scores",
+    "balanced_accuracy",
+    "earn",
+    "max_drawdown",
+    "score",
+    "sharpe_and_ic",
+    "sharpe_ratio",
+    "sharpe_se",
+]
+
+EARNED_NAMES = (
+    "sharpe",
+    "sharpe_se",
+    "sharpe_clean",
+    "max_drawdown",
+    "turnover",
+    "break_even_bps",
+)
+SCORE_NAMES = (*EARNED_NAMES, "sharpe_exposure", "ic", "rank_ic", "accuracy", "prediction_std")
+CELLS = 2**16  # predictions worked on at once: what is made of them stays in the caches
+
+
+def balanced_accuracy(predictions: np.ndarray, labels: np.ndarray) -> float | None:
+    """Mean of the shares of ups and of downs whose sign is predicted; 0.5 is chance.
+
+    Args:
+        predictions: [m]; a prediction of exactly 0 is half right.
+        labels: [m]; those that are 0 or NaN have no sign and are left out.
+
+    Returns:
+        None where there is no up or no down.
+    """
+    return defined(_accuracies(np.asarray(predictions, dtype=np.float64)[None], labels)[0])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One member's metrics.
+
+    Attributes:
+        values: by the names in `SCORE_NAMES`: `sharpe` and its relatives annualised; `sharpe_se`
+            its standard error (Lo 2002); `sharpe_exposure` of the same positions not demeaned;
+            `sharpe_clean` without the returns at bad ticks; `accuracy` balanced; `max_drawdown` as
+            a negative fraction of the peak; `turnover` mean Σ|Δw| of a period; `break_even_bps` the
+            cost at which the mean return is 0; `prediction_std` over the rows. None: undefined.
+        net_returns: [V] float64, net simple return of each period; None without any position.
+    """
+
+    values: dict[str, float | None]
+    net_returns: np.ndarray | None
+
+
+def score(scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarray) -> list[Scores]:
+    """Scores K members; a member's scores are the same, bit for bit, whoever is beside it.
+
+    Args:
+        scoring: of the rows the predictions are for.
+        predictions: [K, m], in the order of those rows; any scale.
+        train_predictions: [K, n], each member's on training rows: they give the scale and the mean
+            of its positions.
+
+    Returns:
+        K scores. A member with a non-finite prediction has none: all None.
+    """
+    found = [Scores(dict.fromkeys(SCORE_NAMES), None) for _ in predictions]
+    for members in _blocks(scoring, predictions, train_predictions):
+        p = predictions[members].astype(np.float64)
+        habit, grid = habits(train_predictions[members]), scoring.grid(p)
+        columns, net = _earned(scoring, _weights(scoring, grid, habit))
+        columns["sharpe_exposure"] = _sharpe(scoring, _exposure(scoring, grid, habit))
+        lines = scoring.lines(grid)
+        x = units(lines, scoring.labelled)
+        opinions = x.opinions(habit.std[..., 0])
+        columns["ic"] = _correlation(scoring, x, scoring.labels, opinions)
+        order = units(ranks(lines, scoring.labelled), scoring.labelled)
+        columns["rank_ic"] = _correlation(scoring, order, scoring.label_ranks, opinions)
+        columns["accuracy"] = _accuracies(p, scoring.label)
+        columns["prediction_std"] = p.std(axis=1)
+        for k, one in zip(members, _scores(columns, net), strict=True):
+            found[k] = one
+    return found
+
+
+def sharpe_and_ic(
+    scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarray
+) -> list[tuple[float | None, float | None]]:
+    """Returns the `sharpe` and the `ic` of K members, as `score` does, without the others."""
+    found: list[tuple[float | None, float | None]] = [(None, None) for _ in predictions]
+    for members in _blocks(scoring, predictions, train_predictions):
+        grid = scoring.grid(predictions[members].astype(np.float64))
+        habit = habits(train_predictions[members])
+        sharpe = _sharpe(scoring, _weights(scoring, grid, habit))
+        x = units(scoring.lines(grid), scoring.labelled)
+        ic = _correlation(scoring, x, scoring.labels, x.opinions(habit.std[..., 0]))
+        for k, *values in zip(members, sharpe, ic, strict=True):
+            found[k] = defined(values[0]), defined(values[1])
+    return found
+
+
+def earn(scoring: Scoring, weights: np.ndarray) -> Scores:
+    """What weights decided at each bar, [V, N], earn over the horizon: the return's metrics only.
+
+    Net return = Σ w·r − cost_bps·1e-4·Σ|Δw|, the first entry charged.
+    """
+    return _scores(*_earned(scoring, weights[None]))[0]
+
+
+def _blocks(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the members whose predictions are finite, a few at a time."""
+    if predictions.ndim != 2 or predictions.shape[1] != len(scoring.label):
+        raise ValueError(f"predictions {predictions.shape}, expected [K, {len(scoring.label)}]")
+    if train.ndim != 2 or len(train) != len(predictions):
+        raise ValueError(f"train_predictions {train.shape}, expected [{len(predictions)}, n]")
+    finite = np.isfinite(predictions).all(axis=1) & np.isfinite(train).all(axis=1)
+    members = np.flatnonzero(finite)
+    size = max(1, CELLS // max(scoring.scored.size, train.shape[1]))
+    for start in range(0, len(members), size):
+        yield members[start : start + size]
+
+
+def _weights(scoring: Scoring, p: np.ndarray, habit: Habits) -> np.ndarray:
+    if scoring.panel:
+        return panel_weights(p, scoring.scored, habit.std)
+    return few_weights(p, scoring.scored, scoring.tradable_count, habit)
+
+
+def _exposure(scoring: Scoring, p: np.ndarray, habit: Habits) -> np.ndarray:
+    if scoring.panel:
+        return panel_exposure(p)
+    return few_exposure(p, scoring.scored, scoring.tradable_count, habit)
+
+
+def _sharpe(scoring: Scoring, weights: np.ndarray) -> np.ndarray:
+    """Sharpe ratios of weights, [K, V, N] → [K]."""
+    _, _, gross, cost = _held(scoring, weights)
+    return period_ratios(gross - cost) * np.sqrt(scoring.periods_per_year)
+
+
+def _held(scoring: Scoring, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Returns positions [K, V, N], and each period's turnover, return and cost [K, V]."""
+    held = hold(weights, scoring.tradable, scoring.horizon)
+    turnover = traded(held)
+    gross = (held * scoring.returns).sum(axis=-1)
+    return held, turnover, gross, scoring.cost_bps * 1e-4 * turnover
+
+
+def _earned(scoring: Scoring, weights: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns `EARNED_NAMES`, each [K], and net returns [K, V]: NaN of whom holds nothing ever."""
+    held, turnover, gross, cost = _held(scoring, weights)
+    net, annual = gross - cost, np.sqrt(scoring.periods_per_year)
+    ratio = clean = period_ratios(net)
+    if scoring.suspect.any():
+        kept = np.where(scoring.suspect, 0.0, scoring.returns)
+        clean = period_ratios((held * kept).sum(axis=-1) - cost)
+    invested = turnover.any(axis=1)
+    moved = np.where(invested, turnover.mean(axis=1), np.nan)
+    columns = {
+        "sharpe": ratio * annual,
+        "sharpe_se": standard_errors(ratio, net.shape[1], scoring.periods_per_year),
+        "sharpe_clean": clean * annual,
+        "max_drawdown": np.where(invested, drawdowns(net), np.nan),
+        "turnover": moved,
+        "break_even_bps": gross.mean(axis=1) / moved * 1e4,
+    }
+    net[~invested] = np.nan
+    return columns, net
+
+
+def _scores(columns: Mapping[str, np.ndarray], net: np.ndarray) -> list[Scores]:
+    rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+    return [
+        Scores(
+            {name: defined(value) for name, value in zip(columns, row, strict=True)},
+            None if np.isnan(line[0]) else line.copy(),
+        )
+        for row, line in zip(rows, net, strict=True)
+    ]
+
+
+def _correlation(scoring: Scoring, x: Units, y: Units, opinions: np.ndarray) -> np.ndarray:
+    """IC or rank IC [K]: over the symbols of each bar, or over time when there is one symbol."""
+    return mean_correlation(x, y, opinions, scoring.label_count)
+
+
+def _accuracies(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """`balanced_accuracy` of [K, m], → [K]. Sums of signs are whole, hence exact in any order."""
+    side = np.stack([labels > 0, labels < 0], axis=1)
+    count = side.sum(axis=0)
+    if not count.all():
+        return np.full(len(p), np.nan)
+    agree = np.sign(p) @ np.where(side, [1.0, -1.0], 0.0)
+    up, down = ((count + agree) / 2.0 / count).T
+    return (up + down) / 2.0

@@ -1,0 +1,136 @@
+"""What predictions on a fixed set of rows are scored against, prepared once for all trials."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainable.cli.errors import UserError
+from trainable.data.dataset.dataset import Dataset
+from trainable.metrics.information_coefficient import Units, ranks, units
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What predictions on a fixed set of m rows are scored against; prepared once by `scoring`.
+
+    V bars: from the first to the last of the rows' bars, and the horizon − 1 after over which the
+    last positions unwind. N symbols.
+
+    Attributes:
+        timestamps: [V] datetime64[ns], of the decisions.
+        row: [V, N] int, the row of each cell; 0 where there is none.
+        scored: [V, N] bool, cells that have a row.
+        label: [m] float64, target of each row; NaN where undefined.
+        returns: [V, N] float64, forward return of each cell; 0 where there is no bar.
+        tradable: [V, N] bool.
+        suspect: [V, N] bool, the forward return begins or ends at a bad tick.
+        tradable_count: [V, 1], number of tradable symbols, at least 1.
+        labelled: [V, N] bool, cells with a finite label; [1, V] for one symbol, whose correlation
+            is over time. label_count: [V], their number in each line, at least 1.
+        labels, label_ranks: the labels of these cells and their ranks.
+        panel: five or more symbols: weights are relative to the bar's mean.
+        over_time: one symbol: correlations are over time.
+        horizon: in bars. cost_bps: per unit turned over. periods_per_year: bars a year.
+    """
+
+    timestamps: np.ndarray
+    row: np.ndarray
+    scored: np.ndarray
+    label: np.ndarray
+    returns: np.ndarray
+    tradable: np.ndarray
+    suspect: np.ndarray
+    tradable_count: np.ndarray
+    labelled: np.ndarray
+    label_count: np.ndarray
+    labels: Units
+    label_ranks: Units
+    panel: bool
+    over_time: bool
+    horizon: int
+    cost_bps: float
+    periods_per_year: float
+
+    def grid(self, values: np.ndarray) -> np.ndarray:
+        """Puts one value a row, [..., m], on the [V, N] grid; 0 where there is no row."""
+        return np.where(self.scored, values.take(self.row, axis=-1), 0.0)
+
+    def lines(self, grid: np.ndarray) -> np.ndarray:
+        """Turns [..., V, N] so that correlations run along the last axis."""
+        return grid.swapaxes(-1, -2) if self.over_time else grid
+
+
+def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
+    """Prepares the scoring of predictions on `rows` ([m] indices into the dataset's rows)."""
+    if len(rows) == 0:
+        raise UserError("no rows to score: the part of the split holds no usable bar")
+    time, symbol = dataset.time[rows], dataset.symbol[rows].astype(np.int64)
+    first, last = int(time.min()), int(time.max())
+    bars = slice(first, max(last + 1, _unwound(dataset, last)))
+    tradable = dataset.tradable[bars]
+    forward = dataset.forward_returns[bars]
+    _check_returns(dataset, first, forward, tradable)
+
+    bar = time.astype(np.int64) - first
+    scored = np.zeros(tradable.shape, dtype=bool)
+    scored[bar, symbol] = True
+    row = np.zeros(tradable.shape, dtype=np.int64)
+    row[bar, symbol] = np.arange(len(rows))
+    label = dataset.target[rows].astype(np.float64)
+    label_grid = np.full(tradable.shape, np.nan)
+    label_grid[bar, symbol] = label
+    over_time = len(dataset.symbols) == 1
+    if over_time:
+        label_grid = label_grid.T
+    labelled = np.isfinite(label_grid)
+    label_grid = np.where(labelled, label_grid, 0.0)
+    return Scoring(
+        timestamps=dataset.timestamps[bars],
+        row=row,
+        scored=scored,
+        label=label,
+        returns=np.where(tradable, forward, 0.0),
+        tradable=tradable,
+        suspect=_suspect(dataset)[bars],
+        tradable_count=np.maximum(tradable.sum(axis=1, keepdims=True), 1),
+        labelled=labelled,
+        label_count=np.maximum(labelled.sum(axis=1), 1),
+        labels=units(label_grid, labelled),
+        label_ranks=units(ranks(label_grid, labelled), labelled),
+        panel=dataset.panel,
+        over_time=over_time,
+        horizon=dataset.horizon,
+        cost_bps=dataset.cost_bps,
+        periods_per_year=dataset.periods_per_year,
+    )
+
+
+def _unwound(dataset: Dataset, last: int) -> int:
+    """First bar after the last positions have unwound; their returns end inside the same part."""
+    split = dataset.split
+    stop = len(dataset.timestamps)
+    for begin, end in (split.train, split.valid, split.gate, split.test):
+        if begin <= last < end:
+            stop = end
+    return min(last + dataset.horizon, stop - dataset.lag - 1)
+
+
+def _check_returns(dataset: Dataset, first: int, forward: np.ndarray, tradable: np.ndarray) -> None:
+    missing = tradable & ~np.isfinite(forward)
+    if missing.any():
+        bar, symbol = (int(i) for i in np.argwhere(missing)[0])
+        raise UserError(
+            f"{dataset.name}: no return after {dataset.timestamps[first + bar]} of "
+            f"{dataset.symbols[symbol]}, so a position there earns nothing known; "
+            "fill the returns column or leave the bar out"
+        )
+
+
+def _suspect(dataset: Dataset) -> np.ndarray:
+    """[T, N] bool: the return earned by a decision at t begins or ends at a bad tick."""
+    bad = dataset.bad_ticks
+    out = np.zeros_like(bad)
+    for ahead in (dataset.lag, dataset.lag + 1):
+        if ahead < len(bad):
+            out[: len(bad) - ahead] |= bad[ahead:]
+    return out

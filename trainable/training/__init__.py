@@ -1,0 +1,1 @@
+"""The training loop, for all executors: epochs, health checks, evaluation."""

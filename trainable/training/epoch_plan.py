@@ -1,0 +1,121 @@
+"""The steps of one epoch, of all members: their batches and learning rates, and what they left."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainable.cli.errors import look_up
+from trainable.data.dataset.windows import View
+from trainable.schedules import SCHEDULES
+from trainable.training.batch_sampler import BatchOrder
+from trainable.training.member import Member
+
+GATHERED = 8  # steps whose batches are looked up at once, at most
+CELLS = 2**16  # and their values, at most, unless one step has more
+
+
+class MemberSteps(NamedTuple):
+    """One member's share of `EpochSteps`."""
+
+    rows: Tensor
+    lr: np.ndarray
+    losses: Tensor
+    norms: Tensor
+
+
+@dataclass
+class EpochSteps:
+    """S steps of K members.
+
+    Attributes:
+        rows: [S, K, B], rows of each batch.
+        lr: [S, K], learning rates.
+        losses: [S, K], training losses; NaN where the batch failed or is still to come.
+        norms: [S, K], L2 norms of the gradients before clipping; NaN likewise.
+    """
+
+    rows: Tensor
+    lr: np.ndarray
+    losses: Tensor
+    norms: Tensor
+    _gathered: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False)
+
+    def batch(
+        self, i: int, view: View, prepare: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Returns inputs [K, B, …] and targets [K, B] of step i.
+
+        Small batches of a few steps are gathered at once: looking them up costs some calls each.
+
+        Args:
+            i: from 0.
+            view: to look them up in.
+            prepare: makes inputs [S, K, B, W, F] what the engine takes.
+        """
+        if i not in self._gathered:
+            cells = self.rows[i].numel() * view.inputs
+            rows = self.rows[i : i + max(1, min(GATHERED, CELLS // cells))]
+            pairs = zip(
+                prepare(view.windows(rows)).unbind(), view.targets(rows).unbind(), strict=True
+            )
+            self._gathered = dict(enumerate(pairs, start=i))
+        return self._gathered[i]
+
+    def only(self, keep: Sequence[int]) -> None:
+        """Goes on with these members, in this order."""
+        self.rows, self.lr = self.rows[:, keep], self.lr[:, keep]
+        self.losses, self.norms = self.losses[:, keep], self.norms[:, keep]
+        self._gathered = {}
+
+    def left(self, k: int, done: int) -> tuple[Tensor, Tensor]:
+        """Returns a copy of what the first steps left of member k: losses and norms."""
+        return self.losses[:done, k].clone(), self.norms[:done, k].clone()
+
+    def take_back(self, k: int, losses: Tensor, norms: Tensor) -> None:
+        """Takes back what `left` returned."""
+        for all_steps, first in ((self.losses, losses), (self.norms, norms)):
+            all_steps[: len(first), k] = first.to(all_steps.device)
+
+    def of(self, k: int) -> MemberSteps:
+        """Returns member k's share."""
+        return MemberSteps(self.rows[:, k], self.lr[:, k], self.losses[:, k], self.norms[:, k])
+
+
+def plan_steps(
+    members: Sequence[Member], order: BatchOrder, batches: int, device: torch.device
+) -> EpochSteps:
+    """Returns the members' coming epoch of so many batches, before its first step."""
+    drawn = [order.rows(m.config.train.seed, m.epoch * batches, batches) for m in members]
+    shape = (batches, len(members))
+    return EpochSteps(
+        rows=torch.stack(drawn, dim=1),
+        lr=np.stack([learning_rates(member, batches) for member in members], axis=1),
+        losses=torch.full(shape, torch.nan, device=device),
+        norms=torch.full(shape, torch.nan, device=device),
+    )
+
+
+def learning_rates(member: Member, batches: int) -> np.ndarray:
+    """Returns the learning rates [S] of the member's coming epoch."""
+    config = member.config
+    schedule = look_up(SCHEDULES, config.schedule.name, "schedule")
+    step = member.epoch * batches + np.arange(1, batches + 1)
+    share = schedule(config.schedule, step, config.train.epochs * batches)
+    scale = member.plateau.scale if config.schedule.name == "plateau" else 1.0
+    return config.optimizer.lr * scale * share
+
+
+def dead_zone(members: Sequence[Member], view: View) -> Tensor | None:
+    """Returns the size [K, 1] up to which a target is left out of the loss; None: none is at all.
+
+    A member without a dead zone has −1, so that a target of exactly 0 counts, as it does alone.
+    """
+    zones = [member.config.loss.dead_zone / view.target_scale for member in members]
+    if not any(zones):
+        return None
+    spread = [zone if zone > 0 else -1.0 for zone in zones]
+    return torch.tensor(spread, device=view.y.device, dtype=view.y.dtype).unsqueeze(1)

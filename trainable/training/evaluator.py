@@ -1,0 +1,143 @@
+"""The evaluation that ends an epoch: predictions on the scored rows, their loss, their metrics."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainable.cli.errors import look_up
+from trainable.config import TrialConfig
+from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.windows import View
+from trainable.executors.base import Engine
+from trainable.losses import LOSSES, mean_loss
+from trainable.metrics.scores import score, sharpe_and_ic
+from trainable.metrics.scoring import scoring
+from trainable.models.batched.layers import ALIGNED
+
+ROWS = 256  # predicted at once: many members' activations still fit into the caches
+LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call costs its launch
+CELLS = 2**16  # predictions whose loss is worked out at once
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One member's epoch on the validation rows.
+
+    Attributes:
+        values: metrics by column of `epochs.parquet`, with `train_sharpe`, `train_ic` and `skill`.
+        net_returns: [V] float64, or None.
+        val_loss: mean loss of the rows with a label; None when not finite.
+        zero_loss: that loss for predicting nothing.
+        predictions: [m] float32.
+        spread: their standard deviation. constant: they are one number.
+        bound: share of rows whose position is at the more frequent bound (few symbols), else 0.
+    """
+
+    values: dict[str, float | None]
+    net_returns: np.ndarray | None
+    val_loss: float | None
+    zero_loss: float
+    predictions: np.ndarray
+    spread: float
+    constant: bool
+    bound: float
+
+
+def keep_freed_memory() -> None:
+    """Makes glibc keep what is freed, up to 64 MB, for the next tensor of this process.
+
+    It returns large blocks to the system, and getting them again page by page takes longer than
+    predicting with small networks; blocks up to the largest one freed so far, 32 MB at most, are
+    spared (mallopt(3), M_MMAP_THRESHOLD). This one is never touched, so it costs no memory.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
+
+
+class Evaluator:
+    """Evaluates the members of a cohort; what they share is prepared once."""
+
+    def __init__(self, dataset: Dataset, view: View, loss: str) -> None:
+        keep_freed_memory()
+        self.view = view
+        self.loss = look_up(LOSSES, loss, "loss")
+        self.valid = scoring(dataset, view.valid_rows.cpu().numpy())
+        self.seen = scoring(dataset, view.seen_rows.cpu().numpy())
+        self.few = not dataset.panel
+        self.y = view.y[view.valid_rows].double()
+        self.known = view.known[view.valid_rows]
+        self.zeros: dict[float, float] = {}
+
+    def evaluate(self, engine: Engine, configs: Sequence[TrialConfig]) -> list[Evaluation]:
+        """Returns the evaluation of each member of the engine."""
+        valid = self._predict(engine, self.view.valid_rows)
+        seen = self._predict(engine, self.view.seen_rows)
+        deltas = [config.loss.delta for config in configs]
+        losses, zeros = self._losses(valid, deltas), [self._zero_loss(delta) for delta in deltas]
+        valid_np, seen_np = valid.cpu().numpy(), seen.cpu().numpy()
+        scored = score(self.valid, valid_np, seen_np)
+        trained = sharpe_and_ic(self.seen, seen_np, seen_np)
+        results = []
+        for k, (p, t) in enumerate(zip(valid_np, seen_np, strict=True)):
+            scores, (train_sharpe, train_ic) = scored[k], trained[k]
+            finite = bool(np.isfinite(losses[k]))
+            with np.errstate(over="ignore", invalid="ignore"):
+                spread = float(p.astype(np.float64).std())
+            values = {
+                **scores.values,
+                "train_sharpe": train_sharpe,
+                "train_ic": train_ic,
+                "skill": 1.0 - losses[k] / zeros[k] if finite else None,
+            }
+            results.append(
+                Evaluation(
+                    values=values,
+                    net_returns=scores.net_returns,
+                    val_loss=losses[k] if finite else None,
+                    zero_loss=zeros[k],
+                    predictions=p.astype(np.float32),
+                    spread=spread,
+                    constant=bool((p == p[0]).all()),
+                    bound=self._bound(p, t),
+                )
+            )
+        return results
+
+    def _predict(self, engine: Engine, rows: Tensor) -> Tensor:
+        # The same for every cohort size: a product's last bits depend on how many rows it has, and
+        # on where it lies, so that the last rows are filled up with one of them.
+        size = max(ROWS, LAUNCHED // self.view.inputs) if rows.is_cuda else ROWS
+        full = torch.cat([rows, rows[-1:].expand(-len(rows) % ALIGNED)])
+        parts = [engine.predict(self.view.windows(part)) for part in full.split(size)]
+        return torch.cat(parts, dim=1)[:, : len(rows)]
+
+    def _losses(self, predictions: Tensor, deltas: Sequence[float]) -> list[float]:
+        size = max(1, CELLS // len(self.y))
+        found: list[float] = []
+        for start in range(0, len(deltas), size):
+            part = slice(start, start + size)
+            found += self._loss(predictions[part], deltas[part])
+        return found
+
+    def _zero_loss(self, delta: float) -> float:
+        if delta not in self.zeros:
+            (self.zeros[delta],) = self._loss(torch.zeros_like(self.y)[None], [delta])
+        return self.zeros[delta]
+
+    def _loss(self, predictions: Tensor, deltas: Sequence[float]) -> list[float]:
+        # Two or more: threads share the sum of a lone one, in another order.
+        shape = max(2, len(predictions)), len(self.y)
+        p = predictions.double().expand(shape)
+        y, known = self.y.expand(shape), self.known.expand(shape)
+        delta = torch.tensor(deltas, dtype=p.dtype, device=p.device).unsqueeze(1)
+        return mean_loss(self.loss, p, y, known, delta)[: len(predictions)].tolist()
+
+    def _bound(self, p: np.ndarray, seen: np.ndarray) -> float:
+        if not self.few:
+            return 0.0
+        std = float(seen.astype(np.float64).std())
+        if std == 0.0 or not np.isfinite(std):
+            return 0.0
+        return float(max((p >= std).mean(), (p <= -std).mean()))

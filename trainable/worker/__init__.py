@@ -1,0 +1,1 @@
+"""What one worker process does: its cohorts, checkpoints and kept models."""
