@@ -24,7 +24,7 @@ import optuna
 
 from benchmarks import machine
 from search.sampler import observations
-from search.sampler.observations import Seen
+from search.sampler.observations import Observation
 from search.sampler.sampler import Sampler
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
@@ -106,7 +106,7 @@ def chosen(parameters: int, trials: int, bound: int, after: int, seed: int) -> f
 
     rung: list[float] = []
     best = -np.inf, np.nan
-    flying: deque[Seen] = deque()
+    flying: deque[Observation] = deque()
     with (
         patch.object(observations, "TOLD_LIMIT", bound),
         patch.object(observations, "TOLD_STEP", max(1, bound // 4)),
@@ -115,7 +115,7 @@ def chosen(parameters: int, trials: int, bound: int, after: int, seed: int) -> f
         for number in range(trials + IN_FLIGHT):
             if number < trials:
                 made = sampler.ask(space, number, {})
-                flying.append(Seen(number, made.params, made.distributions))
+                flying.append(Observation(number, made.params, made.distributions))
                 sampler.add(flying[-1])
             if number < IN_FLIGHT:
                 continue

@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 
 from analysis.load import Run
-from search.backend.local_ray import Head
+from search.backend.local_ray import LocalRay
 from search.planning.plan import make_plan
 from search.run_folder.unbegun import is_unbegun
 from search.session.runner import run_search
@@ -58,7 +58,7 @@ def launch(
         if isinstance(data, pd.DataFrame):
             chosen = replace(chosen, data=replace(chosen.data, source="frame"))
             load = partial(market_from_frame, data, chosen.data)
-        with Head(chosen) as head:
+        with LocalRay(chosen) as head:
             if chosen.own_ray:
                 head.start()
             plan = make_plan(chosen, loaded, load)

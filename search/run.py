@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from search.backend.local_ray import Head
+from search.backend.local_ray import LocalRay
 from search.session.interrupts import Interrupts
 from search.session.resume import resumes, with_stored
 from search.settings.masking import hide_arguments, mask_tracebacks, no_secret_told
@@ -28,11 +28,11 @@ def main(argv: Sequence[str]) -> int:
         settings = settings_from(arguments)
         if resumes(argv) and not settings.resume:
             print(f"Nothing of run {settings.run_name!r} had begun: it begins now.", flush=True)
-        with Head(settings) as head:
+        with LocalRay(settings) as head:
             return _search(settings, arguments, head)
 
 
-def _search(settings: SearchSettings, arguments: Sequence[str], head: Head) -> int:
+def _search(settings: SearchSettings, arguments: Sequence[str], head: LocalRay) -> int:
     with Interrupts(at_once=True) as asked:
         space = load_space(settings.space)
         if settings.own_ray:

@@ -25,7 +25,7 @@ from search.run_folder.lock import drivers_of
 from search.session.resume import resume_command
 from search.settings.masking import hide_arguments, no_secret_told
 from search.study.storage import name_of, open_to_read
-from search.study.trials import SEARCHED, TrialRow, row_of
+from search.study.trials import SEARCHED, TrialRecord, row_of
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 from trainable.io.checksums import DamagedError, opened
@@ -57,7 +57,7 @@ class Status:
     """
 
     run: Mapping[str, Any]
-    rows: Sequence[TrialRow]
+    rows: Sequence[TrialRecord]
     epochs: pd.DataFrame
     drivers: Sequence[Mapping[str, Any]]
     latest: datetime | None
@@ -182,7 +182,7 @@ def _named(driver: Mapping[str, Any]) -> str:
     return f"process {driver['pid']}{where}"
 
 
-def _rows(storage: str | Path, study: str) -> list[TrialRow]:
+def _rows(storage: str | Path, study: str) -> list[TrialRecord]:
     backend = open_to_read(storage)
     try:
         number = backend.get_study_id_from_name(study)

@@ -17,9 +17,9 @@ from trainable.cli.errors import UserError
 from trainable.config import TrialConfig, from_params, to_params
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import Scaler
-from trainable.data.dataset.windows import View
+from trainable.data.dataset.windows import Windows
 from trainable.io.checksums import DamagedError, crc32, opened, sealed
-from trainable.io.file_store import GoneError, Place, writing
+from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
 from trainable.models import build_model
 
@@ -72,10 +72,10 @@ class Predictor:
 
 
 def save(
-    place: Place,
+    place: FileStore,
     config: TrialConfig,
     weights: dict[str, Tensor],
-    view: View,
+    view: Windows,
     facts: dict[str, Any],
 ) -> None:
     """Writes the two files of a trained model, each at once.
@@ -105,13 +105,13 @@ def save(
         place.write(CONFIG, f"{text}\n".encode())
 
 
-def load(where: Path | Place) -> Predictor:
+def load(where: Path | FileStore) -> Predictor:
     """Reads a trained model back; nothing in its files is executed.
 
     Raises:
         UserError: a file is missing or damaged, or the two do not fit.
     """
-    place = Place.of(where) if isinstance(where, Path) else where
+    place = FileStore.of(where) if isinstance(where, Path) else where
     for name in (CONFIG, MODEL):
         if not place.has(name):
             raise UserError(f"{where}/{name} does not exist; name a folder such as best/")

@@ -27,7 +27,7 @@ from trainable.io.json_file import read_json
 from trainable.names import known_names
 from trainable.report import Report
 from trainable.training.loop import Training
-from trainable.training.member import Ticket
+from trainable.training.member import MemberStart
 
 
 def train(
@@ -53,7 +53,7 @@ def train(
     several = [configs] if isinstance(configs, TrialConfig) else list(configs)
     for config in several:
         check(config, dataset)
-    tickets = [Ticket(number, config) for number, config in enumerate(several)]
+    tickets = [MemberStart(number, config) for number, config in enumerate(several)]
     view = make_view(dataset, several[0].data, device, dtype)
     name = executor
     if executor == "auto":

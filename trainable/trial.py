@@ -11,10 +11,10 @@ import torch
 from ray import tune
 
 from trainable.data.dataset.dataset import Dataset
-from trainable.io.file_store import Place
-from trainable.worker.assignment import Joining
+from trainable.io.file_store import FileStore
+from trainable.worker.assignment import Assignment
 from trainable.worker.watchdog import Watchdog, stacks_of
-from trainable.worker.worker import Crew
+from trainable.worker.worker import Worker
 
 LONGEST_STEP_S = 30.0  # the sign of life, where half the patience is not less
 IDLE_S = 0.05  # between two looks for members, with nobody to train
@@ -35,10 +35,10 @@ class CohortTrial(tune.Trainable):
     """
 
     dataset: Dataset
-    place: Place
+    place: FileStore
 
     def setup(
-        self, config: dict[str, Any], dataset: Dataset | None = None, place: Place | None = None
+        self, config: dict[str, Any], dataset: Dataset | None = None, place: FileStore | None = None
     ) -> None:
         """Takes the dataset, and the place of the trials' files: both stay with the worker.
 
@@ -78,7 +78,7 @@ class CohortTrial(tune.Trainable):
         leaving: Sequence[int],
         well: Sequence[int],
         saved: Sequence[int],
-        joining: Sequence[Joining],
+        joining: Sequence[Assignment],
     ) -> None:
         """Takes members out and others in.
 
@@ -104,7 +104,7 @@ class CohortTrial(tune.Trainable):
         self.failed: Exception | None = None
         device = "cuda" if torch.cuda.is_available() and config["gpu"] else "cpu"
         rungs, most, save_every = (config[key] for key in ("rungs", "members", "save_every"))
-        self.crew = Crew(self.dataset, self.place, rungs, device, most, save_every)
+        self.crew = Worker(self.dataset, self.place, rungs, device, most, save_every)
         stacks = stacks_of(Path(config["signs"]), config["slot"])
         self.watchdog = Watchdog(stacks, config["patience_s"])
 

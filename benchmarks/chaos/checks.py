@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from search.planning.plan import Plan
-from search.pruning.pruner import Judge
+from search.pruning.pruner import Pruner
 from search.pruning.verdict import CONTINUE, Verdict
 from search.run_folder import shards
 from search.study.storage import open_to_read
-from search.study.trials import SEARCHED, TrialRow, row_of
+from search.study.trials import SEARCHED, TrialRecord, row_of
 from trainable.report import Report
 
 Key = tuple[int, int]  # number, epoch
@@ -41,7 +41,7 @@ class Seen:
         saved: (epochs, further steps) of every checkpoint, by number.
     """
 
-    rows: Sequence[TrialRow]
+    rows: Sequence[TrialRecord]
     epochs: Mapping[Key, tuple[float | None, ...]]
     repeated: Sequence[Key]
     saved: Mapping[int, Sequence[tuple[int, int]]]
@@ -52,7 +52,7 @@ NOTHING = Seen((), {}, (), {})
 
 def look(folder: Path) -> Seen:
     """Reads a run folder that nobody drives."""
-    rows: list[TrialRow] = []
+    rows: list[TrialRecord] = []
     if (folder / "study.log").exists():
         storage = open_to_read(folder / "study.log")
         for study in storage.get_all_studies():
@@ -146,7 +146,9 @@ def unfinished(seen: Seen, trials: int, seeds: int) -> list[str]:
     return found
 
 
-def judged(plan: Plan, rows: Sequence[TrialRow], batches: Sequence[Sequence[Report]]) -> list[str]:
+def judged(
+    plan: Plan, rows: Sequence[TrialRecord], batches: Sequence[Sequence[Report]]
+) -> list[str]:
     """Returns the trials that an uninterrupted search would have ended otherwise.
 
     Args:
@@ -154,7 +156,7 @@ def judged(plan: Plan, rows: Sequence[TrialRow], batches: Sequence[Sequence[Repo
         rows: its trials.
         batches: all its reports, as they had arrived.
     """
-    judge = Judge(
+    judge = Pruner(
         plan.levels, plan.periods, plan.dataset.periods_per_year,
         reduction_factor=plan.settings.reduction_factor, objective=plan.settings.objective,
         warmup_ends=plan.warm,

@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.chaos.checks import NOTHING, Seen, apart, behind, judged, look, lost, unfinished
+from benchmarks.chaos.checks import (
+    NOTHING,
+    Seen,
+    apart,
+    behind,
+    judged,
+    look,
+    lost,
+    unfinished,
+)
 from benchmarks.machine import ROOT
 from search.planning.plan import make_plan
 from search.run_folder import shards

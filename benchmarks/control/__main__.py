@@ -35,12 +35,12 @@ from benchmarks import machine, memory
 from benchmarks.control import noop
 from benchmarks.control.stopwatch import Stopwatch
 from search.backend.cluster import Cluster
-from search.backend.local_ray import Head
+from search.backend.local_ray import LocalRay
 from search.planning.plan import Plan, make_plan
-from search.pruning.pruner import Judge
+from search.pruning.pruner import Pruner
 from search.run_folder.folder import RunFolder
-from search.run_folder.reports import Results
-from search.scheduling.controller import Driver
+from search.run_folder.reports import ReportStore
+from search.scheduling.controller import Controller
 from search.session.runner import run_search
 from search.settings.settings import settings_from
 from search.space.loading import load_space
@@ -64,10 +64,10 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (SearchStudy, "rows", "storage"),
     *((JournalStorage, name, "storage") for name in STORING),
     (Journal, "flush", "storage"),
-    (Judge, "judge", "judge"),
-    (Results, "add", "results"),
-    (Driver, "fill", "driver"),
-    (Driver, "take", "driver"),
+    (Pruner, "judge", "judge"),
+    (ReportStore, "add", "results"),
+    (Controller, "fill", "driver"),
+    (Controller, "take", "driver"),
     (noop.NoopCrew, "step", "training"),
     (search.session.runner, "tune_cohorts", "loop"),
     (search.session.runner, "finish", "tables"),
@@ -118,7 +118,7 @@ def measure(trials: int, way: str, epochs: int = noop.EPOCHS, profile: bool = Fa
         plan = _plan(folder, trials, epochs)
         before = memory.resident()
         cpu, wall = time.process_time(), time.perf_counter()
-        with Head(plan.settings) as head:
+        with LocalRay(plan.settings) as head:
             done = run_search(plan, None, Console(quiet=True), head)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         assert done is not None

@@ -9,16 +9,16 @@ import numpy as np
 import optuna
 from ray import tune
 
-from search.backend.base import Listener
-from search.backend.workers import Workers
-from search.scheduling.controller import Driver
+from search.backend.base import Observer
+from search.backend.workers import WorkerSpec
+from search.scheduling.controller import Controller
 from trainable.data.dataset.dataset import Dataset
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.metrics.scores import SCORE_NAMES
 from trainable.metrics.scoring import scoring
 from trainable.report import Report, Stop
 from trainable.trial import IDLE_S, METRIC
-from trainable.worker.assignment import Joining
+from trainable.worker.assignment import Assignment
 
 EPOCHS = 10
 EXPLODES_ABOVE = 0.05  # learning rate
@@ -57,7 +57,7 @@ class NoopCrew:
         self._curves = rng.normal(3e-4, 0.01, (CURVES, periods))
         self._predictions = rng.normal(0.0, 0.01, rows).astype(np.float32)
 
-    def admit(self, members: Sequence[Joining]) -> None:
+    def admit(self, members: Sequence[Assignment]) -> None:
         """Takes members in."""
         self.params |= {member.number: member.params for member in members}
         self.epochs |= {member.number: member.known for member in members}
@@ -122,7 +122,7 @@ class NoopTrial(tune.Trainable):
     """`CohortTrial` for Ray Tune without any training."""
 
     def setup(
-        self, config: dict[str, Any], dataset: Dataset | None = None, place: Place | None = None
+        self, config: dict[str, Any], dataset: Dataset | None = None, place: FileStore | None = None
     ) -> None:
         """Begins without members."""
         assert dataset is not None
@@ -146,7 +146,7 @@ class NoopTrial(tune.Trainable):
         leaving: Sequence[int],
         well: Sequence[int],
         saved: Sequence[int],
-        joining: Sequence[Joining],
+        joining: Sequence[Assignment],
     ) -> None:
         """Takes members out and others in."""
         self.crew.retire([*leaving, *saved])
@@ -154,10 +154,10 @@ class NoopTrial(tune.Trainable):
 
 
 def train_here(
-    driver: Driver,
+    driver: Controller,
     dataset: Dataset,
-    workers: Workers,
-    listener: Listener,
+    workers: WorkerSpec,
+    listener: Observer,
 ) -> None:
     """Does what `search.backend.ray_tune.tune_cohorts` does, in this process and without Ray."""
     slots: dict[int, NoopCrew] = {}

@@ -27,13 +27,13 @@ from trainable.cli.errors import UserError
 from trainable.config import TrialConfig, from_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import View, make_view
+from trainable.data.dataset.windows import Windows, make_view
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 from trainable.executors.calibration import best_size
 from trainable.ranges import hidden_dims
 from trainable.training.loop import Training
-from trainable.training.member import Ticket
+from trainable.training.member import MemberStart
 
 SHAPES = ("64-32-16:32", "512-256-128-64:64")
 MEMBERS = (1, 2, 8, 32, 128)
@@ -204,9 +204,9 @@ def _speed(steps: Steps, seconds: float, device: str) -> float:
 
 
 def _ours(
-    shape: Shape, dataset: Dataset, view: View, members: int, executor: str, device: str
+    shape: Shape, dataset: Dataset, view: Windows, members: int, executor: str, device: str
 ) -> Steps:
-    tickets = [Ticket(seed, shape.config(seed)) for seed in range(members)]
+    tickets = [MemberStart(seed, shape.config(seed)) for seed in range(members)]
     training = Training(tickets, dataset, executor, device, view=view)
     return lambda steps: run_steps(training, steps) * members
 

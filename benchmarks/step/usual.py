@@ -8,13 +8,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from trainable.config import TrialConfig
-from trainable.data.dataset.windows import View
+from trainable.data.dataset.windows import Windows
 from trainable.models import build_model
 
-Batches = Callable[[View, int], Iterator[Sequence[Tensor]]]
+Batches = Callable[[Windows, int], Iterator[Sequence[Tensor]]]
 
 
-def usual(config: TrialConfig, view: View, batches: Batches) -> Callable[[int], int]:
+def usual(config: TrialConfig, view: Windows, batches: Batches) -> Callable[[int], int]:
     """Returns a function that trains one network by so many steps, and says how many it did.
 
     Autograd, AdamW, clipping and a scheduler, as tutorials and the peer have them.
@@ -43,7 +43,7 @@ def usual(config: TrialConfig, view: View, batches: Batches) -> Callable[[int], 
     return steps
 
 
-def from_loader(view: View, batch: int) -> Iterator[Sequence[Tensor]]:
+def from_loader(view: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
     """Yields batches of a shuffling DataLoader, pass after pass."""
     rows = view.train_rows
     loader = DataLoader(TensorDataset(view.x[rows], view.y[rows]), batch, True, drop_last=True)
@@ -51,7 +51,7 @@ def from_loader(view: View, batch: int) -> Iterator[Sequence[Tensor]]:
         yield from loader
 
 
-def by_index(view: View, batch: int) -> Iterator[Sequence[Tensor]]:
+def by_index(view: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
     """Yields shuffled batches by index from the tensors, pass after pass."""
     x, y = view.x[view.train_rows], view.y[view.train_rows]
     for _ in count():

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from search.backend.starts import Starts
-from search.scheduling.controller import Driver
+from search.scheduling.controller import Controller
 
 
-class DriverAccess:
+class ControllerAccess:
     """The driver as the adapters reach it, and the first error of theirs, which Tune rewrites.
 
     Attributes:
@@ -17,13 +17,13 @@ class DriverAccess:
         starts: of workers.
     """
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Controller) -> None:
         self.driver = driver
         self.error: Exception | None = None
         self.starts = Starts()
 
     @contextmanager
-    def __call__(self) -> Iterator[Driver]:
+    def __call__(self) -> Iterator[Controller]:
         """Lends the driver for a `with` block, and keeps what the block raises."""
         try:
             yield self.driver
@@ -35,7 +35,7 @@ class DriverAccess:
 class HeldLocally:
     """What an adapter holds, kept out of the pickles that Tune makes of it and we never read."""
 
-    def __init__(self, access: DriverAccess) -> None:
+    def __init__(self, access: ControllerAccess) -> None:
         self.access = access
 
     def __getstate__(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class Listener(Protocol):
+class Observer(Protocol):
     """Hears of a search while it trains."""
 
     def tick(self) -> None:

@@ -27,10 +27,10 @@ import trainable
 from search.backend import security
 from search.backend.grafana import take_place
 from search.backend.lifeline import Lifeline
-from search.backend.local_ray import ENVIRONMENT, Head
+from search.backend.local_ray import ENVIRONMENT, LocalRay
 from search.backend.resources import check_told, fit
 from search.backend.silence import QUIET, hush, silent
-from search.backend.workers import Workers
+from search.backend.workers import WorkerSpec
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
 
@@ -59,7 +59,7 @@ class Cluster:
 
 
 @contextmanager
-def connect(address: str | None, head: Head, open_cluster: bool = False) -> Iterator[Cluster]:
+def connect(address: str | None, head: LocalRay, open_cluster: bool = False) -> Iterator[Cluster]:
     """Connects to a cluster, or to our own; afterwards our own is ending.
 
     Args:
@@ -89,7 +89,7 @@ def connect(address: str | None, head: Head, open_cluster: bool = False) -> Iter
         yield _cluster(context, None)
 
 
-def check_nodes(settings: SearchSettings, workers: Workers) -> None:
+def check_nodes(settings: SearchSettings, workers: WorkerSpec) -> None:
     """Raises UserError unless every machine that may train sees where its checkpoints belong.
 
     Of machines that are still to come nothing can be seen: it must be said.

@@ -30,7 +30,7 @@ HOME = Path(__file__).parents[2]
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
-class Head:
+class LocalRay:
     """Starts Ray when asked to; when the `with` block ends, nothing of it is left.
 
     Args:

@@ -18,10 +18,10 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from search.backend.access import DriverAccess, HeldLocally
-from search.backend.base import Listener
-from search.backend.workers import Workers, check_reached
-from search.scheduling.controller import Driver
+from search.backend.access import ControllerAccess, HeldLocally
+from search.backend.base import Observer
+from search.backend.workers import WorkerSpec, check_reached
+from search.scheduling.controller import Controller
 from trainable.data.dataset.dataset import Dataset
 from trainable.trial import METRIC, CohortTrial
 from trainable.worker.watchdog import stacks_of
@@ -41,10 +41,10 @@ RAISED = "ray::"  # in the text of what a worker raised: where. Of one that died
 
 
 def tune_cohorts(
-    driver: Driver,
+    driver: Controller,
     dataset: Dataset,
-    workers: Workers,
-    listener: Listener,
+    workers: WorkerSpec,
+    listener: Observer,
 ) -> None:
     """Trains until the driver has nothing left.
 
@@ -68,7 +68,7 @@ def tune_cohorts(
         tune.with_parameters(CohortTrial, dataset=dataset, place=workers.place),
         {"cpu": workers.cpus, "gpu": workers.gpus},
     )
-    access = DriverAccess(driver)
+    access = ControllerAccess(driver)
     with tempfile.TemporaryDirectory(prefix="asharpe-tune-") as scratch:
         common["signs"] = scratch
         tuner = tune.Tuner(
@@ -99,7 +99,7 @@ def tune_cohorts(
 class CohortSearcher(HeldLocally, Searcher):
     """Suggests the driver's free slots as Tune trials."""
 
-    def __init__(self, access: DriverAccess, common: dict[str, Any]) -> None:
+    def __init__(self, access: ControllerAccess, common: dict[str, Any]) -> None:
         HeldLocally.__init__(self, access)
         Searcher.__init__(self, metric=METRIC, mode="max")
         self.common = common
@@ -130,7 +130,9 @@ class CohortSearcher(HeldLocally, Searcher):
 class CohortScheduler(HeldLocally, FIFOScheduler):
     """Passes a slot's reports to the driver, and what it decides to the worker."""
 
-    def __init__(self, access: DriverAccess, on_cpu: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, access: ControllerAccess, on_cpu: Callable[[str], None] | None = None
+    ) -> None:
         HeldLocally.__init__(self, access)
         FIFOScheduler.__init__(self)
         self.on_cpu = on_cpu
@@ -192,9 +194,9 @@ class _Watch(HeldLocally, Callback):
 
     def __init__(
         self,
-        access: DriverAccess,
+        access: ControllerAccess,
         signs: Path,
-        listener: Listener,
+        listener: Observer,
     ) -> None:
         super().__init__(access)
         self.signs, self.listener = signs, listener

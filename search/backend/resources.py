@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 
 SLACK = 1e-9  # ten tenths are one
 
@@ -33,7 +33,7 @@ def fit(machine: Mapping[str, float], cpus: float, gpus: float) -> int:
     return min(fits, default=1)
 
 
-def check_told(settings: SearchSettings, place: Place) -> None:
+def check_told(settings: SearchSettings, place: FileStore) -> None:
     """Raises UserError unless it is said what machines that are to come have, and see."""
     nobody = f"address={settings.address}: no machine there can train yet"
     if settings.gpus_per_trial is None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from search.settings.masking import mask
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.io.file_store import HERE, GoneError, Place
+from trainable.io.file_store import HERE, FileStore, GoneError
 
 NO_BUCKET = "NO_SUCH_BUCKET"  # in what pyarrow says
 
 
 @dataclass(frozen=True)
-class Workers:
+class WorkerSpec:
     """What each worker of a search is given.
 
     Attributes:
@@ -26,7 +26,7 @@ class Workers:
         save_every: optimizer steps between two checkpoints; None: as the size of models asks.
     """
 
-    place: Place
+    place: FileStore
     mark: str
     rungs: tuple[int, ...]
     cpus: float
@@ -41,7 +41,9 @@ def mark_of(driver: str) -> str:
 
 
 @contextmanager
-def open_place(settings: SearchSettings, driver: str, gone: Sequence[str] = ()) -> Iterator[Place]:
+def open_place(
+    settings: SearchSettings, driver: str, gone: Sequence[str] = ()
+) -> Iterator[FileStore]:
     """Opens the place of the trials' files, and marks it while the search runs.
 
     Args:
@@ -53,9 +55,9 @@ def open_place(settings: SearchSettings, driver: str, gone: Sequence[str] = ()) 
         UserError: nothing can be written there.
     """
     if settings.storage_path is None:
-        run = Place.of(settings.folder)
+        run = FileStore.of(settings.folder)
     else:
-        run = Place.of(settings.storage_path).within(settings.run_name)
+        run = FileStore.of(settings.storage_path).within(settings.run_name)
     place, name = run.within("trials"), mark_of(driver)
     try:
         _mark(place.hasty(), name)
@@ -76,7 +78,7 @@ def open_place(settings: SearchSettings, driver: str, gone: Sequence[str] = ()) 
 
 
 @contextmanager
-def reaching(place: Place) -> Iterator[None]:
+def reaching(place: FileStore) -> Iterator[None]:
     """Turns what is raised where the place has gone meanwhile into a `UserError`."""
     try:
         yield
@@ -88,7 +90,7 @@ def reaching(place: Place) -> Iterator[None]:
         ) from error
 
 
-def clear_marks(place: Place, driver: str) -> None:
+def clear_marks(place: FileStore, driver: str) -> None:
     """Removes the marks of drivers that died; `driver` alone is still there."""
     for name in place.names():
         if name.startswith(HERE) and name != mark_of(driver):
@@ -105,7 +107,7 @@ def check_reached(text: str) -> None:
         )
 
 
-def _mark(place: Place, name: str) -> None:
+def _mark(place: FileStore, name: str) -> None:
     try:
         place.write(name, b"")
     except OSError as error:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from search.monitor.progress import Snapshot
 from search.pruning.verdict import FAILURES
-from search.scheduling.cohorts import Sizes
-from search.scheduling.trial_progress import Courses
+from search.scheduling.cohorts import Capacity
+from search.scheduling.trial_progress import ProgressTable
 from trainable.report import WELL
 
 RUN = "run"  # the tag that every metric has
@@ -55,9 +55,9 @@ class Moment:
 
     now: float
     shown: Snapshot
-    courses: Courses
+    courses: ProgressTable
     running: Mapping[int, set[int]]
-    sizes: Sizes
+    sizes: Capacity
 
 
 def figures(moment: Moment) -> list[Figure]:

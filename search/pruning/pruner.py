@@ -42,7 +42,7 @@ class _Member:
             self.history.clear()
 
 
-class Judge:
+class Pruner:
     """Judges every member of every cohort on its own; the state of all rules of one search.
 
     Args:

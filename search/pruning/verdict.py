@@ -42,7 +42,7 @@ CONTINUE = Verdict("continue")
 
 
 @dataclass(frozen=True)
-class Ended:
+class Instructions:
     """Members that leave their worker.
 
     Attributes:

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from search.run_folder import shards
-from search.run_folder.reports import Results
-from search.study.study import TrialRow
+from search.run_folder.reports import ReportStore
+from search.study.study import TrialRecord
 from trainable.cli.errors import UserError
 
 
 def check_coherent(
-    before: Sequence[TrialRow],
-    results: Results,
-    after: Sequence[TrialRow],
+    before: Sequence[TrialRecord],
+    results: ReportStore,
+    after: Sequence[TrialRecord],
     folder: Path,
     study: str,
 ) -> None:

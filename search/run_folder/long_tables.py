@@ -41,7 +41,7 @@ CHUNK = 1_000_000  # values merged at a time: about 32 MB of long rows, a few ti
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredRows:
     """The validation bars and rows that every trial is scored on.
 
     Attributes:
@@ -79,7 +79,10 @@ class Scored:
 
 
 def write_returns(
-    path: Path, keys: Collection[Key], fetch: Callable[[Collection[Key]], Curves], scored: Scored
+    path: Path,
+    keys: Collection[Key],
+    fetch: Callable[[Collection[Key]], Curves],
+    scored: ScoredRows,
 ) -> None:
     """Writes the net returns of `keys`, sorted; one without returns (no position) has no rows.
 
@@ -107,7 +110,10 @@ def write_returns(
 
 
 def write_predictions(
-    path: Path, numbers: Sequence[int], fetch: Callable[[int], np.ndarray | None], scored: Scored
+    path: Path,
+    numbers: Sequence[int],
+    fetch: Callable[[int], np.ndarray | None],
+    scored: ScoredRows,
 ) -> None:
     """Writes the predictions of the trials `numbers`, in their order, read one by one."""
     with _writer(path, PREDICTIONS) as writer:

@@ -11,13 +11,13 @@ import pyarrow.compute as pc
 
 from search.run_folder import long_tables, shards, trials_table
 from search.run_folder.folder import RunFolder
-from search.run_folder.long_tables import Key, Scored
+from search.run_folder.long_tables import Key, ScoredRows
 from search.run_folder.shard_log import ShardLog
 from search.run_folder.trials_table import BaselineRow, Row
 from trainable.report import Report
 
 
-class Results:
+class ReportStore:
     """Keeps reports in `shards/` and makes the tables of them; holds only an index in memory.
 
     Each call of `add` writes one shard. `finish` merges shards and earlier tables into new tables.
@@ -38,7 +38,7 @@ class Results:
     def __init__(
         self,
         folder: RunFolder,
-        scored: Scored,
+        scored: ScoredRows,
         predict: Callable[[int, int, float, int], np.ndarray | None] | None = None,
         shared: bool = False,
     ) -> None:

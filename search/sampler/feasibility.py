@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from search.sampler.observations import Seen
+from search.sampler.observations import Observation
 from trainable.report import NUMERIC_FAILURES
 
 LEAST = 4  # failures, and survivors, below which nothing is claimed
@@ -29,7 +29,7 @@ class Feasibility:
         told: the trials to learn from.
     """
 
-    def __init__(self, told: Sequence[Seen]) -> None:
+    def __init__(self, told: Sequence[Observation]) -> None:
         failed = [seen for seen in told if seen.reason in NUMERIC_FAILURES]
         self.known = len(failed) >= LEAST
         if not self.known:

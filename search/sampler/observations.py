@@ -20,7 +20,7 @@ Rank = tuple[int, int, float, int]
 
 
 @dataclass
-class Seen:
+class Observation:
     """A searched trial as far as the sampler is concerned.
 
     Attributes:
@@ -42,7 +42,7 @@ class Seen:
     value: float | None = None
 
 
-def lesson(seen: Seen) -> TrialState | None:
+def lesson(seen: Observation) -> TrialState | None:
     """Returns what a finished trial is to TPE; None when it teaches nothing.
 
     A numeric failure is PRUNED (with a constraint). An infrastructure failure, a trial out of time
@@ -58,7 +58,7 @@ def lesson(seen: Seen) -> TrialState | None:
     return None
 
 
-def view_of(told: Sequence[Seen]) -> list[Seen]:
+def view_of(told: Sequence[Observation]) -> list[Observation]:
     """Returns the told trials that TPE sees: all of few, the best and the newest of many.
 
     Args:
@@ -81,7 +81,7 @@ def is_cut(told: int) -> bool:
     return told >= TOLD_LIMIT and (told - TOLD_LIMIT) % TOLD_STEP == 0
 
 
-def rank(seen: Seen) -> Rank:
+def rank(seen: Observation) -> Rank:
     """Orders as TPE does: complete by value, pruned by last epoch and value, numeric failures."""
     if seen.reason in NUMERIC_FAILURES:
         return 2, 0, 0.0, seen.number

@@ -13,9 +13,9 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 
 from search.sampler.feasibility import Feasibility
-from search.sampler.observations import Seen, is_cut, lesson, view_of
+from search.sampler.observations import Observation, is_cut, lesson, view_of
 from search.sampler.tpe import Memory, Tpe
-from search.space.fixed_values import ByHand, check_used
+from search.space.fixed_values import FixedValues, check_used
 from search.study.trials import derive_seed
 from trainable.cli.errors import UserError
 
@@ -48,12 +48,12 @@ class Sampler:
     def __init__(self, seed: int, startup: int = STARTUP) -> None:
         self._seed = seed
         self._startup = startup
-        self._told: list[Seen] = []  # what teaches, in the order of its end
-        self._running: dict[int, Seen] = {}
+        self._told: list[Observation] = []  # what teaches, in the order of its end
+        self._running: dict[int, Observation] = {}
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # slow: once, not for each suggestion
         self._build()
 
-    def load(self, told: Sequence[Seen], running: Iterable[Seen]) -> None:
+    def load(self, told: Sequence[Observation], running: Iterable[Observation]) -> None:
         """Replaces everything: `told` in the order in which trials ended, and those in flight."""
         self._told = [seen for seen in told if lesson(seen) is not None]
         self._running = {seen.number: seen for seen in running}
@@ -84,7 +84,7 @@ class Sampler:
 
     def _call(self, space: SpaceFunction, fixed: Mapping[str, Any], seed: int) -> Suggestion:
         tpe = Tpe(self._memory, self._shared or {}, self._startup, seed)
-        study = _study(ByHand(tpe, fixed) if fixed else tpe)
+        study = _study(FixedValues(tpe, fixed) if fixed else tpe)
         constants = space(study.ask())
         if not isinstance(constants, dict):
             raise UserError(
@@ -94,12 +94,12 @@ class Sampler:
         check_used(fixed, suggested.params, constants)
         return Suggestion(suggested.params, suggested.distributions, constants)
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: Observation) -> None:
         """Enters a trial in flight: TPE keeps later suggestions away from it."""
         self._running[seen.number] = seen
         self._memory.enter(seen, told=False)
 
-    def tell(self, seen: Seen) -> None:
+    def tell(self, seen: Observation) -> None:
         """Tells the end of a trial that was in flight."""
         del self._running[seen.number]
         if lesson(seen) is None:
@@ -125,7 +125,7 @@ class Sampler:
         for seen in sorted([*self._view, *self._running.values()], key=lambda seen: seen.number):
             self._memory.enter(seen, told=seen.number not in self._running)
 
-    def _share(self, seen: Seen) -> None:
+    def _share(self, seen: Observation) -> None:
         if self._shared is None:
             self._shared = dict(sorted(seen.distributions.items()))
         has = seen.distributions

@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
-from search.sampler.observations import Rank, Seen, rank
+from search.sampler.observations import Observation, Rank, rank
 from search.sampler.parzen import Axis, Mixture
 
 CANDIDATES = 24  # drawn among the good, of which the best is suggested
@@ -27,7 +27,7 @@ class Memory:
     """The trials that TPE sees, told and in flight, entered in the order of asking."""
 
     def __init__(self) -> None:
-        self._seen: list[Seen] = []  # by place
+        self._seen: list[Observation] = []  # by place
         self._places: dict[int, int] = {}  # by number
         self._there = np.zeros(0, dtype=bool)  # whether what was entered is still to be seen
         self._ranks: list[tuple[Rank, int]] = []  # of the told, the best first, and their places
@@ -39,7 +39,7 @@ class Memory:
         """How many told trials there are."""
         return len(self._ranks)
 
-    def enter(self, seen: Seen, *, told: bool) -> None:
+    def enter(self, seen: Observation, *, told: bool) -> None:
         """Enters a trial that was told, or one in flight, which counts as bad."""
         place = self._places[seen.number] = len(self._seen)
         self._seen.append(seen)
@@ -52,7 +52,7 @@ class Memory:
         if told:
             self.tell(seen)
 
-    def tell(self, seen: Seen) -> None:
+    def tell(self, seen: Observation) -> None:
         """Ranks a trial that was entered in flight."""
         bisect.insort(self._ranks, (rank(seen), self._places[seen.number]))
         self._mixtures.clear()
@@ -154,7 +154,7 @@ class Tpe(BaseSampler):
         }
 
 
-def _number(seen: Seen, name: str, space: BaseDistribution) -> float:
+def _number(seen: Observation, name: str, space: BaseDistribution) -> float:
     """Returns a trial's value of a parameter as a number; NaN where it has none in this space."""
     try:
         return space.to_internal_repr(seen.params[name])

@@ -5,10 +5,10 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from search.study.study import Asked
+from search.study.study import TrialSpec
 
 
-class Key(NamedTuple):
+class CohortKey(NamedTuple):
     """What the members of one cohort share.
 
     Attributes:
@@ -24,7 +24,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Capacity:
     """How many trials are in flight, and how many train in one slot.
 
     Attributes:
@@ -40,7 +40,7 @@ class Sizes:
     opened: int
 
 
-def sizes(trials: int, slots: int, cohort: int | None, wanted: int = 0) -> Sizes:
+def sizes(trials: int, slots: int, cohort: int | None, wanted: int = 0) -> Capacity:
     """Returns the sizes for a search of so many trials on so many slots.
 
     Untold trials stay within max(16, trials ÷ 8), or one for each slot, and are shared out over
@@ -49,38 +49,38 @@ def sizes(trials: int, slots: int, cohort: int | None, wanted: int = 0) -> Sizes
     untold = max(16, trials // 8, slots)
     opened = max(slots, wanted)
     if cohort is not None:
-        return Sizes(slots, max(untold, cohort * slots), cohort, opened)
-    return Sizes(slots, untold, math.ceil(untold / slots), opened)
+        return Capacity(slots, max(untold, cohort * slots), cohort, opened)
+    return Capacity(slots, untold, math.ceil(untold / slots), opened)
 
 
-class Pool:
+class WaitingQueue:
     """Trials that wait for a place, by what members of one cohort share."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Key, list[Asked]] = {}
+        self._waiting: dict[CohortKey, list[TrialSpec]] = {}
 
     def __len__(self) -> int:
         """Trials that wait."""
         return sum(len(group) for group in self._waiting.values())
 
-    def counts(self) -> dict[Key, int]:
+    def counts(self) -> dict[CohortKey, int]:
         """Returns how many wait of each group, the group that came first before the others."""
         return {key: len(group) for key, group in self._waiting.items()}
 
-    def add(self, key: Key, asked: Asked) -> None:
+    def add(self, key: CohortKey, asked: TrialSpec) -> None:
         """Lets a trial wait among those of its shape."""
         self._waiting.setdefault(key, []).append(asked)
 
-    def take(self, key: Key, count: int) -> list[Asked]:
+    def take(self, key: CohortKey, count: int) -> list[TrialSpec]:
         """Takes up to so many of a group out, the longest waiting first."""
         group = self._waiting.pop(key)
         if rest := group[count:]:
             self._waiting[key] = rest
         return group[:count]
 
-    def give(self, count: int, may: Callable[[Asked], bool]) -> list[Asked]:
+    def give(self, count: int, may: Callable[[TrialSpec], bool]) -> list[TrialSpec]:
         """Takes up to so many out that may go, those first that would wait the longest."""
-        given: list[Asked] = []
+        given: list[TrialSpec] = []
         for key, group in reversed(list(self._waiting.items())):
             going = [asked for asked in reversed(group) if may(asked)][: count - len(given)]
             given += going
@@ -89,20 +89,20 @@ class Pool:
                 del self._waiting[key]
         return given
 
-    def drain(self) -> Sequence[Asked]:
+    def drain(self) -> Sequence[TrialSpec]:
         """Takes all out."""
         waiting = [asked for group in self._waiting.values() for asked in group]
         self._waiting.clear()
         return waiting
 
 
-class Roster:
+class Slots:
     """Who trains in which slot, in cohorts by what their members share."""
 
     def __init__(self) -> None:
         self.cohorts = 0  # ids given so far
-        self._slots: dict[int, dict[Key, set[int]]] = {}
-        self._ids: dict[tuple[int, Key], int] = {}
+        self._slots: dict[int, dict[CohortKey, set[int]]] = {}
+        self._ids: dict[tuple[int, CohortKey], int] = {}
 
     @property
     def running(self) -> dict[int, set[int]]:
@@ -110,7 +110,7 @@ class Roster:
         return {slot: self.members(slot) for slot in self._slots}
 
     @property
-    def keys(self) -> set[Key]:
+    def keys(self) -> set[CohortKey]:
         """Returns what the cohorts of all slots share."""
         return {key for cohorts in self._slots.values() for key in cohorts}
 
@@ -129,7 +129,7 @@ class Roster:
             del self._ids[slot, key]
         return left
 
-    def join(self, slot: int, key: Key, number: int) -> int:
+    def join(self, slot: int, key: CohortKey, number: int) -> int:
         """Enters a member into a slot's cohort of its kind; returns the cohort's id."""
         if key not in self._slots[slot]:
             self.cohorts += 1
@@ -149,13 +149,13 @@ class Roster:
             if not members:
                 del self._slots[slot][key], self._ids[slot, key]
 
-    def here(self, slot: int) -> dict[Key, int]:
+    def here(self, slot: int) -> dict[CohortKey, int]:
         """Returns the sizes of a slot's cohorts."""
         return {key: len(members) for key, members in self._slots[slot].items()}
 
-    def elsewhere(self, slot: int) -> dict[Key, int]:
+    def elsewhere(self, slot: int) -> dict[CohortKey, int]:
         """Returns the size of the largest cohort of each kind that another slot trains."""
-        largest: dict[Key, int] = {}
+        largest: dict[CohortKey, int] = {}
         for other, cohorts in self._slots.items():
             for key, members in cohorts.items() if other != slot else ():
                 largest[key] = max(len(members), largest.get(key, 0))
@@ -163,12 +163,12 @@ class Roster:
 
 
 def places(
-    waiting: Mapping[Key, int],
-    here: Mapping[Key, int],
-    elsewhere: Mapping[Key, int],
+    waiting: Mapping[CohortKey, int],
+    here: Mapping[CohortKey, int],
+    elsewhere: Mapping[CohortKey, int],
     members: int,
     lone: bool = True,
-) -> dict[Key, int]:
+) -> dict[CohortKey, int]:
     """Returns how many of each waiting group a slot takes in.
 
     A shape goes to the slot that trains most of it, since one full cohort costs less than two
@@ -191,17 +191,17 @@ def places(
         return {}  # the next group follows when this one has ended
     trusted = [key for key in waiting if key.suspects is None]
     free = members - sum(here.values())
-    taken: dict[Key, int] = {}
+    taken: dict[CohortKey, int] = {}
     singles = [key for key in trusted if key.single is not None]
     if lone and singles and free > 0 and all(key.single is None for key in here):
         taken[singles[0]] = 1
         free -= 1
     shared = [key for key in trusted if key.single is None]
 
-    def late(key: Key) -> tuple[bool, bool, int, int]:
+    def late(key: CohortKey) -> tuple[bool, bool, int, int]:
         return foreign(key), key not in here, -here.get(key, 0), -waiting[key]
 
-    def foreign(key: Key) -> bool:
+    def foreign(key: CohortKey) -> bool:
         return elsewhere.get(key, 0) > here.get(key, 0)
 
     for key in sorted(shared, key=late):

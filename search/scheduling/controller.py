@@ -8,24 +8,24 @@ import time
 from collections.abc import Callable, Sequence
 
 from search.monitor.tensorboard import Events
-from search.pruning.pruner import Judge
-from search.pruning.verdict import Ended, Verdict
-from search.run_folder.reports import Results
-from search.scheduling.cohorts import Sizes
-from search.scheduling.placement import Seating
+from search.pruning.pruner import Pruner
+from search.pruning.verdict import Instructions, Verdict
+from search.run_folder.reports import ReportStore
+from search.scheduling.cohorts import Capacity
+from search.scheduling.placement import Placement
 from search.scheduling.recovery import Keeper
-from search.scheduling.trial_progress import Courses
+from search.scheduling.trial_progress import ProgressTable
 from search.study.prefetch import Prefetcher
-from search.study.study import Asked, SearchStudy
+from search.study.study import SearchStudy, TrialSpec
 from trainable.config import TrialConfig
 from trainable.report import Report
-from trainable.worker.assignment import Joining
+from trainable.worker.assignment import Assignment
 
 RETRIES = 2  # of workers lost with neither report nor checkpoint between; then of each one alone
 LATE = Verdict("prune", "time_budget")
 
 
-class Driver(Keeper):
+class Controller(Keeper):
     """Runs one search to its end; `go_on` first, for what an earlier one left.
 
     Args:
@@ -46,20 +46,20 @@ class Driver(Keeper):
     def __init__(
         self,
         study: SearchStudy,
-        judge: Judge,
-        results: Results,
+        judge: Pruner,
+        results: ReportStore,
         events: Events,
         asker: Prefetcher,
-        sizes: Sizes,
+        sizes: Capacity,
         finalist_seeds: int,
-        n_parameters: Callable[[Asked], int],
+        n_parameters: Callable[[TrialSpec], int],
         epochs: int,
         deadline: float | None = None,
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
         saved: Callable[[int], str | None] = lambda number: None,
     ) -> None:
-        courses = Courses()
-        seating = Seating(sizes, courses, why_alone)
+        courses = ProgressTable()
+        seating = Placement(sizes, courses, why_alone)
         super().__init__(
             study, judge, results, courses, seating, finalist_seeds, n_parameters, epochs
         )
@@ -98,13 +98,13 @@ class Driver(Keeper):
         self.roster.open(self._opened)
         return self._opened
 
-    def fill(self, slot: int) -> list[Joining]:
+    def fill(self, slot: int) -> list[Assignment]:
         """Returns the members that a slot takes in now; none when it has enough, or none wait."""
         if self.out_of_time:
             self._end_waiting()
             return []
         self._receive()
-        joining: list[Asked] = []
+        joining: list[TrialSpec] = []
         while len(self.seating.waiting) and (found := self.seating.seat(slot)):
             joining += [asked for asked in found if self._may_train(slot, asked.number)]
         if not joining and not len(self.seating.waiting) and not self.asker.busy:
@@ -112,7 +112,7 @@ class Driver(Keeper):
             joining = [asked for asked in found if self._may_train(slot, asked.number)]
         if not self.roster.members(slot):
             self.seating.idle.add(slot)
-        return [Joining(a.number, a.params, self.results.last_epoch(a.number)) for a in joining]
+        return [Assignment(a.number, a.params, self.results.last_epoch(a.number)) for a in joining]
 
     def _receive(self) -> None:
         for asked in self.asker.take(self.sizes.untold):
@@ -120,7 +120,7 @@ class Driver(Keeper):
             self.seating.wait(asked.number)
         self.asker.hold(self.seating.ahead())
 
-    def take(self, slot: int, reports: Sequence[Report]) -> Ended:
+    def take(self, slot: int, reports: Sequence[Report]) -> Instructions:
         """Keeps, judges and stores what a slot reported; says which members it must let go."""
         ended = self._let_go(slot)
         reports = [report for report in reports if report.number not in ended]
@@ -154,7 +154,7 @@ class Driver(Keeper):
             self.roster.leave(slot, number)
         self.moving.setdefault(slot, []).extend(moving)
         self.add_seeds()
-        return Ended(ended, well, moving)
+        return Instructions(ended, well, moving)
 
     def moved(self, slot: int) -> None:
         """Notes that the members on their way out of a slot have been saved."""
@@ -210,7 +210,7 @@ class Driver(Keeper):
         """Notes that a worker is gone whose members have all ended."""
         self.seating.close(slot)
 
-    def resize(self, sizes: Sizes) -> None:
+    def resize(self, sizes: Capacity) -> None:
         """Goes on with slots as many and as large as the machines there are now hold."""
         self.sizes = self.seating.sizes = sizes
 

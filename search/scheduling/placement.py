@@ -4,13 +4,13 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 
-from search.scheduling.cohorts import Key, Pool, Roster, Sizes, places
-from search.scheduling.trial_progress import Courses
-from search.study.study import SEARCHED, Asked
+from search.scheduling.cohorts import Capacity, CohortKey, Slots, WaitingQueue, places
+from search.scheduling.trial_progress import ProgressTable
+from search.study.study import SEARCHED, TrialSpec
 from trainable.config import TrialConfig, from_params, shape_key
 
 
-class Seating:
+class Placement:
     """The trials that wait, and the slots that take them in.
 
     Args:
@@ -29,12 +29,15 @@ class Seating:
     """
 
     def __init__(
-        self, sizes: Sizes, courses: Courses, why_alone: Callable[[TrialConfig], str | None]
+        self,
+        sizes: Capacity,
+        courses: ProgressTable,
+        why_alone: Callable[[TrialConfig], str | None],
     ) -> None:
         self.sizes, self.courses, self.why_alone = sizes, courses, why_alone
         self.notes: list[str] = []
-        self.waiting, self.seeds = Pool(), Pool()
-        self.roster = Roster()
+        self.waiting, self.seeds = WaitingQueue(), WaitingQueue()
+        self.roster = Slots()
         self.idle: set[int] = set()
         self.gpus: dict[int, str] = {}
         self.suspects: dict[int, int] = {}
@@ -74,7 +77,7 @@ class Seating:
         """Lets a trial wait for a place."""
         asked = self.courses[number].asked
         single = number if self.alone(number) else None
-        key = Key(shape_key(from_params(asked.params)), single, self.suspects.get(number))
+        key = CohortKey(shape_key(from_params(asked.params)), single, self.suspects.get(number))
         (self.waiting if asked.kind in SEARCHED else self.seeds).add(key, asked)
 
     def alone(self, number: int) -> bool:
@@ -124,7 +127,7 @@ class Seating:
         waiting = len(self.waiting) + len(self.seeds)
         share = math.ceil(waiting * others / (1 + others))
 
-        def may(asked: Asked) -> bool:
+        def may(asked: TrialSpec) -> bool:
             return self.courses[asked.number].losses == 0
 
         given = self.waiting.give(share, may)
@@ -139,11 +142,11 @@ class Seating:
         gpu = self.gpus.get(slot)
         return [s for s, g in self.gpus.items() if g == gpu and s != slot] if gpu else []
 
-    def seat(self, slot: int) -> list[Asked]:
+    def seat(self, slot: int) -> list[TrialSpec]:
         """Returns the searched trials that a slot takes in."""
         return self._seat(slot, self.waiting, self.sizes.members)
 
-    def seat_seeds(self, slot: int) -> list[Asked]:
+    def seat_seeds(self, slot: int) -> list[TrialSpec]:
         """Returns the seeds that a slot takes in.
 
         The sampler does not wait for them: all may train at once, shared out over the slots.
@@ -152,12 +155,12 @@ class Seating:
         share = math.ceil(live / self.sizes.slots)
         return self._seat(slot, self.seeds, max(self.sizes.members, share))
 
-    def _seat(self, slot: int, pool: Pool, members: int) -> list[Asked]:
+    def _seat(self, slot: int, pool: WaitingQueue, members: int) -> list[TrialSpec]:
         self.idle.discard(slot)
         if self.suspects.keys() & self.roster.members(slot):
             return []
         here, elsewhere = self.roster.here(slot), self.roster.elsewhere(slot)
-        joining: list[Asked] = []
+        joining: list[TrialSpec] = []
         lone = not any(map(self.roster.trains_alone, self._beside(slot)))
         taken = places(pool.counts(), here, elsewhere, min(members, self.most), lone)
         for key, count in taken.items():

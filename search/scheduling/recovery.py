@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from search.pruning.pruner import Judge
+from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
-from search.run_folder.reports import Results
+from search.run_folder.reports import ReportStore
 from search.sampler.sampler import derive_seed
-from search.scheduling.placement import Seating
-from search.scheduling.trial_progress import Courses
-from search.study.study import SEARCHED, Asked, SearchStudy, TrialRow
+from search.scheduling.placement import Placement
+from search.scheduling.trial_progress import ProgressTable
+from search.study.study import SEARCHED, SearchStudy, TrialRecord, TrialSpec
 from trainable.report import Report
 
 POLL_S = 3.0  # between two looks at what other drivers do
@@ -41,12 +41,12 @@ class Keeper:
     def __init__(
         self,
         study: SearchStudy,
-        judge: Judge,
-        results: Results,
-        courses: Courses,
-        seating: Seating,
+        judge: Pruner,
+        results: ReportStore,
+        courses: ProgressTable,
+        seating: Placement,
         finalist_seeds: int,
-        n_parameters: Callable[[Asked], int],
+        n_parameters: Callable[[TrialSpec], int],
         epochs: int,
     ) -> None:
         self.study, self.judge, self.results = study, judge, results
@@ -132,7 +132,7 @@ class Keeper:
                 self.courses.count(report)
             self._note(self.judge.judge(batch))
 
-    def enter(self, asked: Asked) -> None:
+    def enter(self, asked: TrialSpec) -> None:
         """Begins a trial's course."""
         self.courses.add(asked)
         # Of one seed, a setting that never acts may leave two trials equal; of two, nothing may.
@@ -175,7 +175,7 @@ class Keeper:
                 for number in due:
                     self._add_seeds(self.courses[number].asked)
 
-    def _add_seeds(self, parent: Asked) -> None:
+    def _add_seeds(self, parent: TrialSpec) -> None:
         for turn in range(self.courses.children(parent.number, "seed"), self.finalist_seeds - 1):
             seed = derive_seed(parent.seed, 2, turn)
             asked = self.study.add(parent.number, "seed", parent.params, seed)
@@ -186,13 +186,13 @@ class Keeper:
         rows = self.study.rows()
         return {row.number for row in rows if row.state == "COMPLETE" and row.kind in SEARCHED}
 
-    def _learn(self, row: TrialRow) -> None:
+    def _learn(self, row: TrialRecord) -> None:
         """Takes in a trial as the study has it."""
         if row.number not in self.courses:
             params = row.params
             if row.state == "RUNNING" and "train/epochs" in params:
                 params = {**params, "train/epochs": self.epochs}
-            self.enter(Asked(row.number, params, row.kind, row.seed, row.parent))
+            self.enter(TrialSpec(row.number, params, row.kind, row.seed, row.parent))
         self.roster.cohorts = max(self.roster.cohorts, row.facts.get("cohort") or 0)
         if row.reason is not None:
             self._count(row.number, row.reason)

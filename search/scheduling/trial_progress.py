@@ -8,15 +8,15 @@ from statistics import median
 from typing import Any
 
 from search.monitor.pace import Pace, Spell
-from search.study.study import SEARCHED, Asked
+from search.study.study import SEARCHED, TrialSpec
 from trainable.report import Report
 
 
 @dataclass
-class Course:
+class TrialProgress:
     """One trial: what it used, and the Sharpe ratio of the epoch it would be ranked by."""
 
-    asked: Asked
+    asked: TrialSpec
     cohort: int | None = None
     epochs: int = 0
     steps: int = 0
@@ -60,7 +60,7 @@ class Course:
         }
 
 
-class Courses:
+class ProgressTable:
     """The courses of all trials by number.
 
     Attributes:
@@ -69,10 +69,10 @@ class Courses:
 
     def __init__(self) -> None:
         self.pace = Pace()
-        self._all: dict[int, Course] = {}
+        self._all: dict[int, TrialProgress] = {}
         self._ranked: list[tuple[float, int]] = []  # Sharpe ratio and number of those searched
 
-    def __getitem__(self, number: int) -> Course:
+    def __getitem__(self, number: int) -> TrialProgress:
         """Returns one trial's course."""
         return self._all[number]
 
@@ -95,9 +95,9 @@ class Courses:
         middle = self._ranked[(n - 1) // 2 : n // 2 + 1]
         return median(sharpe for sharpe, _ in middle) if middle else None
 
-    def add(self, asked: Asked) -> None:
+    def add(self, asked: TrialSpec) -> None:
         """Begins a trial's course."""
-        self._all[asked.number] = Course(asked)
+        self._all[asked.number] = TrialProgress(asked)
 
     def children(self, number: int, kind: str) -> int:
         """Returns how many trials of a kind repeat this one."""

@@ -9,26 +9,26 @@ from time import monotonic
 
 from search.backend.cluster import Cluster, machines
 from search.backend.resources import fit, room
-from search.backend.workers import Workers, mark_of
+from search.backend.workers import WorkerSpec, mark_of
 from search.monitor.tensorboard import Events
 from search.planning.plan import Plan
-from search.pruning.pruner import Judge
+from search.pruning.pruner import Pruner
 from search.run_folder.consistency import check_coherent
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import dead_drivers, who_am_i
-from search.run_folder.long_tables import Scored
-from search.run_folder.reports import Results
-from search.scheduling.cohorts import Sizes, sizes
-from search.scheduling.controller import Driver
+from search.run_folder.long_tables import ScoredRows
+from search.run_folder.reports import ReportStore
+from search.scheduling.cohorts import Capacity, sizes
+from search.scheduling.controller import Controller
 from search.session.best_model import Finalists
 from search.session.provenance import check_begun
 from search.settings.settings import SearchSettings
 from search.study.prefetch import Prefetcher
 from search.study.storage import Storage, can_be_shared, name_of, sqlite_file
-from search.study.study import Asked, SearchStudy
+from search.study.study import SearchStudy, TrialSpec
 from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.metrics.baselines import Baseline, baselines
 from trainable.models import count_parameters
 from trainable.worker import checkpoint
@@ -42,11 +42,11 @@ class Session:
     """
 
     study: SearchStudy
-    results: Results
+    results: ReportStore
     finalists: Finalists
-    driver: Driver
+    driver: Controller
     references: Sequence[Baseline]
-    workers: Workers
+    workers: WorkerSpec
     look: Callable[[], bool]
 
 
@@ -76,7 +76,7 @@ def open_session(
     folder: RunFolder,
     cluster: Cluster,
     study: SearchStudy,
-    place: Place,
+    place: FileStore,
     hasty: Callable[[], bool],
 ) -> Iterator[Session]:
     """Puts a search together, new or from what an earlier session left.
@@ -93,7 +93,7 @@ def open_session(
         UserError: something stored is damaged.
     """
     settings = plan.settings
-    judge = Judge(
+    judge = Pruner(
         plan.levels,
         plan.periods,
         plan.dataset.periods_per_year,
@@ -103,14 +103,14 @@ def open_session(
     )
     finalists = Finalists(place, plan.dataset, study, plan.epochs, hasty)
     before = study.rows()
-    results = Results(folder, Scored.of(plan.dataset), finalists.predict, study.shared)
+    results = ReportStore(folder, ScoredRows.of(plan.dataset), finalists.predict, study.shared)
     where = name_of(settings.storage or study_file(folder))
     check_coherent(before, results, study.rows(), folder.path, where)
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.gpus else 0.0
 
-    def size_now() -> Sizes:
+    def size_now() -> Capacity:
         places = room(machines(), settings.cpus_per_trial, gpus, settings.max_concurrent)
         wanted = 0
         if settings.address is not None:  # more machines may come, where somebody waits for them
@@ -122,7 +122,7 @@ def open_session(
     budget = settings.time_budget_s
     device = "cuda" if gpus else "cpu"
     with Prefetcher(study, plan.ask, left, size.untold) as asker:
-        driver = Driver(
+        driver = Controller(
             study,
             judge,
             results,
@@ -138,7 +138,7 @@ def open_session(
         )
         driver.go_on()
         asker.want(size.untold)  # not before the driver has seen which trials were there already
-        workers = Workers(
+        workers = WorkerSpec(
             place,
             mark_of(folder.driver),
             plan.levels,
@@ -223,10 +223,10 @@ def _inputs(plan: Plan, config: TrialConfig) -> int:
     return config.data.window * len(plan.dataset.columns(config.data.features))
 
 
-def _parameter_counter(plan: Plan) -> Callable[[Asked], int]:
+def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
     """Returns a function from a trial to the parameters of its model."""
 
-    def count(asked: Asked) -> int:
+    def count(asked: TrialSpec) -> int:
         config = from_params(asked.params)
         return count_parameters(config.model, _inputs(plan, config))
 

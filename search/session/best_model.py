@@ -19,7 +19,7 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import seen_rows
 from trainable.data.synthetic.market import continuation, reachable
 from trainable.io.atomic import make_folder
-from trainable.io.file_store import Place, writing
+from trainable.io.file_store import FileStore, writing
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
 from trainable.worker.model_files import LostError, model_of
@@ -40,7 +40,7 @@ class Finalists:
         lost: why one has no predictions, which cannot be made any more.
     """
 
-    place: Place
+    place: FileStore
     dataset: Dataset
     study: SearchStudy
     epochs: int
@@ -85,7 +85,7 @@ def export_best(
     ranked = rank(run).dropna(subset=["sharpe_mean"])
     best = folder.path / "best"
     if ranked.empty:
-        with writing(Place.of(best)):
+        with writing(FileStore.of(best)):
             if best.exists():
                 shutil.rmtree(best)
         return None

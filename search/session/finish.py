@@ -13,11 +13,11 @@ from search.monitor.summary import summary
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import dead_drivers, forget_others
-from search.run_folder.reports import Results
+from search.run_folder.reports import ReportStore
 from search.session import provenance
 from search.session.best_model import Finalists, export_best, on_continuation, say_continuation
-from search.study.study import Parting, SearchStudy
-from trainable.io.file_store import Place
+from search.study.study import Handover, SearchStudy
+from trainable.io.file_store import FileStore
 from trainable.metrics.baselines import Baseline
 from trainable.worker.model_files import LostError
 
@@ -26,7 +26,7 @@ LOOK_S = 0.5  # between two looks whether the tables are written
 
 def part(
     study: SearchStudy, folder: RunFolder, console: Console, hasty: Callable[[], bool]
-) -> Parting:
+) -> Handover:
     """Stops driving; of a search that is over, not before a driver has written the tables.
 
     Who would write them may have died: then it is on those who wait here.
@@ -50,9 +50,9 @@ def part(
 def finish(
     plan: Plan,
     folder: RunFolder,
-    place: Place,
+    place: FileStore,
     study: SearchStudy,
-    results: Results,
+    results: ReportStore,
     finalists: Finalists,
     references: Sequence[Baseline],
     run: dict[str, Any],
@@ -111,7 +111,7 @@ def finish(
     return done
 
 
-def going_on(parting: Parting, folder: RunFolder, resume: str | None) -> Text:
+def going_on(parting: Handover, folder: RunFolder, resume: str | None) -> Text:
     """Returns what a driver says that does not write the tables."""
     if parting.written:
         return Text(f"Ended; another driver has written the tables of {folder.path}.")

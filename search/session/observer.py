@@ -18,7 +18,7 @@ LOOK_EVERY_S = 2.0  # between two looks at which machines a cluster has
 ALONE_S = 20.0  # without a machine that could train, until that is said
 
 
-class Watch:
+class SearchObserver:
     """Shows the driver's state and ends the search when asked to."""
 
     def __init__(

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from analysis.load import Run
 from search.backend.cluster import check_nodes, connect
-from search.backend.local_ray import Head
+from search.backend.local_ray import LocalRay
 from search.backend.ray_tune import tune_cohorts
 from search.backend.workers import open_place, reaching
 from search.monitor.progress import Progress
@@ -17,12 +17,12 @@ from search.session import provenance
 from search.session.assembly import open_folder, open_session, open_study, slots_here
 from search.session.finish import finish, going_on, part
 from search.session.interrupts import Interrupted, Interrupts
-from search.session.observer import Watch
+from search.session.observer import SearchObserver
 from search.session.resume import resume_command, storable
 
 
 def run_search(
-    plan: Plan, arguments: Sequence[str] | None, console: Console, head: Head
+    plan: Plan, arguments: Sequence[str] | None, console: Console, head: LocalRay
 ) -> Run | None:
     """Searches and leaves a run folder; None for a dry run, and where other drivers go on.
 
@@ -79,7 +79,7 @@ def run_search(
                 run["device"] = "gpu" if session.workers.gpus else "cpu"
                 folder.begin(run)
                 with Progress(console) as progress:
-                    watch = Watch(plan, session, progress, interrupts, cluster, folder)
+                    watch = SearchObserver(plan, session, progress, interrupts, cluster, folder)
                     try:
                         tune_cohorts(session.driver, plan.dataset, session.workers, watch)
                     except Interrupted as error:

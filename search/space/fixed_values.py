@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from trainable.cli.errors import UserError, unknown
 
 
-class ByHand(BaseSampler):
+class FixedValues(BaseSampler):
     """Suggests the values given by hand and leaves all others to another sampler.
 
     Args:

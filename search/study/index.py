@@ -7,18 +7,18 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
-from search.sampler.observations import Seen
+from search.sampler.observations import Observation
 from search.study.trials import OWNER, SEARCHED
 from trainable.cli.errors import UserError
 
 
 @dataclass
-class Live:
+class RunningTrial:
     """A trial in flight: where it is stored, what it reported, and whose it is."""
 
     trial_id: int
     kind: str
-    seen: Seen
+    seen: Observation
     owner: str | None = None  # the driver that trains it, where several share the study
 
     @property
@@ -27,7 +27,7 @@ class Live:
         return self.kind in SEARCHED
 
 
-class Ledger:
+class TrialIndex:
     """An index of the durable study; not thread-safe.
 
     Attributes:
@@ -41,7 +41,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.trial_ids: list[int] = []
-        self.live: dict[int, Live] = {}
+        self.live: dict[int, RunningTrial] = {}
         self.searched = 0
         self.order = 0
         self.enqueued = 0
@@ -50,7 +50,7 @@ class Ledger:
 
     def load(
         self, study: str, trials: Sequence[FrozenTrial], attrs: Mapping[str, Any]
-    ) -> list[Seen]:
+    ) -> list[Observation]:
         """Reads a stored study into an empty ledger.
 
         Args:
@@ -64,7 +64,7 @@ class Ledger:
         Raises:
             UserError: a trial is missing or was not written by a search.
         """
-        ends: list[tuple[int, Seen]] = []
+        ends: list[tuple[int, Observation]] = []
         asked_by_hand = 0
         for number, trial in enumerate(trials):
             if trial.user_attrs.get("number") != number:
@@ -91,19 +91,21 @@ class Ledger:
         del self.queue[:asked_by_hand]
         return [seen for _, seen in sorted(ends, key=lambda pair: pair[0])]
 
-    def enter(self, trial_id: int, kind: str, trial: FrozenTrial) -> Live:
+    def enter(self, trial_id: int, kind: str, trial: FrozenTrial) -> RunningTrial:
         """Enters the next trial, in flight."""
         number = len(self.trial_ids)
         reports = dict(trial.intermediate_values)
         spaces = {name: self._space(name, space) for name, space in trial.distributions.items()}
-        seen = Seen(number, dict(trial.params), spaces, reports)
-        live = Live(trial_id, kind, seen, trial.user_attrs.get(OWNER))
+        seen = Observation(number, dict(trial.params), spaces, reports)
+        live = RunningTrial(trial_id, kind, seen, trial.user_attrs.get(OWNER))
         self.trial_ids.append(trial_id)
         self.live[number] = live
         self.searched += live.searched
         return live
 
-    def catch_up(self, trials: Sequence[FrozenTrial]) -> tuple[list[Live], list[Live]]:
+    def catch_up(
+        self, trials: Sequence[FrozenTrial]
+    ) -> tuple[list[RunningTrial], list[RunningTrial]]:
         """Takes in what other drivers have asked, reported and ended.
 
         Args:
@@ -112,8 +114,8 @@ class Ledger:
         Returns:
             Who is new, and who has ended, in the order of their ends; one may be both.
         """
-        entered: list[Live] = []
-        ended: list[tuple[int, Live]] = []
+        entered: list[RunningTrial] = []
+        ended: list[tuple[int, RunningTrial]] = []
         for number, trial in enumerate(trials):
             if number == len(self.trial_ids):
                 entered.append(self.enter(trial._trial_id, trial.user_attrs["kind"], trial))
@@ -137,7 +139,7 @@ class Ledger:
         self._spaces[name] = space
         return space
 
-    def end(self, number: int, outcome: Mapping[str, Any]) -> Live:
+    def end(self, number: int, outcome: Mapping[str, Any]) -> RunningTrial:
         """Takes a trial out of those in flight and gives its end to what the sampler sees."""
         live = self.live.pop(number)
         seen = live.seen
@@ -145,12 +147,12 @@ class Ledger:
         self.order += live.searched
         return live
 
-    def find(self, number: int) -> Live | None:
+    def find(self, number: int) -> RunningTrial | None:
         """Returns a trial in flight; None where it has ended; KeyError where there is none."""
         if not 0 <= number < len(self.trial_ids):
             raise KeyError(f"there is no trial {number}")
         return self.live.get(number)
 
-    def in_flight(self) -> list[Seen]:
+    def in_flight(self) -> list[Observation]:
         """Returns the searched trials in flight."""
         return [live.seen for live in self.live.values() if live.searched]

@@ -5,7 +5,7 @@ from typing import Self
 
 from search.sampler.sampler import SpaceFunction
 from search.study.study import SearchStudy
-from search.study.trials import Asked, NothingLeftError
+from search.study.trials import NothingLeftError, TrialSpec
 
 
 class Prefetcher:
@@ -29,7 +29,7 @@ class Prefetcher:
         self._space = space
         self._budget = budget
         self._in_flight = in_flight
-        self._ready: list[Asked] = []
+        self._ready: list[TrialSpec] = []
         self._wanted = 0
         self._closed = False
         self._error: BaseException | None = None
@@ -49,7 +49,7 @@ class Prefetcher:
             self._wanted = n
             self._changed.notify()
 
-    def take(self, n: int) -> list[Asked]:
+    def take(self, n: int) -> list[TrialSpec]:
         """Returns up to `n` of the trials that are ready, without waiting.
 
         Raises whatever asking raised, such as `UserError` from the space, once the trials asked
@@ -74,7 +74,7 @@ class Prefetcher:
         with self._changed:
             return not self._closed and self._may_ask()
 
-    def close(self) -> list[Asked]:
+    def close(self) -> list[TrialSpec]:
         """Ends the thread and returns the trials that were asked and not taken."""
         with self._changed:
             self._closed = True

@@ -15,16 +15,16 @@ from optuna.distributions import BaseDistribution
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
-from search.sampler.observations import Seen
+from search.sampler.observations import Observation
 from search.space.fixed_values import contains
-from search.study.index import Ledger
+from search.study.index import TrialIndex
 from search.study.journal import OneWriterStorage
 from search.study.trials import (
     SEARCHED,
     SEED,
     STATES,
-    Asked,
-    TrialRow,
+    TrialRecord,
+    TrialSpec,
     derive_seed,
     plain,
     row_of,
@@ -54,13 +54,13 @@ class Record:
         self._storage = storage
         self._study_id = study_id
         self._lock = threading.RLock()  # the storage and the ledger
-        self._ledger = Ledger()
+        self._ledger = TrialIndex()
         trials = storage.get_all_trials(study_id, deepcopy=False)
         attrs = storage.get_study_user_attrs(study_id)
-        self._untaught: list[Seen] = self._ledger.load(self.name, trials, attrs)
-        self._entered: list[Seen] = []  # asked by others, which the sampler has not seen
+        self._untaught: list[Observation] = self._ledger.load(self.name, trials, attrs)
+        self._entered: list[Observation] = []  # asked by others, which the sampler has not seen
 
-    def add(self, parent: int | None, kind: str, params: Mapping[str, Any], seed: int) -> Asked:
+    def add(self, parent: int | None, kind: str, params: Mapping[str, Any], seed: int) -> TrialSpec:
         """Stores a trial that is no part of the search: the sampler never hears of it.
 
         Args:
@@ -156,7 +156,7 @@ class Record:
             else:
                 yield
 
-    def rows(self) -> list[TrialRow]:
+    def rows(self) -> list[TrialRecord]:
         """Returns every trial, by number, from the durable storage."""
         with self._lock:
             trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
@@ -180,7 +180,7 @@ class Record:
         params: Mapping[str, Any],
         distributions: Mapping[str, BaseDistribution],
         constants: Mapping[str, Any],
-    ) -> Asked:
+    ) -> TrialSpec:
         """Writes one RUNNING trial, in one append."""
         number = len(self._ledger.trial_ids)
         merged = {**params, **constants}
@@ -207,7 +207,7 @@ class Record:
             self._ledger.enter(trial_id, kind, trial)
         else:
             self._renumber(trial_id, given)
-        return Asked(given, {**merged, SEED: seed}, kind, seed, parent)
+        return TrialSpec(given, {**merged, SEED: seed}, kind, seed, parent)
 
     def _signature(self) -> dict[str, str]:
         """Returns the attributes by which a trial says who asked it."""

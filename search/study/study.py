@@ -14,14 +14,14 @@ from search.run_folder.unbegun import dropped
 from search.sampler.sampler import STARTUP, Sampler, SpaceFunction
 from search.study.record import Record
 from search.study.storage import Storage, name_of, open_storage
-from search.study.trials import SEARCHED, Asked, TrialRow, plain
+from search.study.trials import SEARCHED, TrialRecord, TrialSpec, plain
 from trainable.cli.errors import UserError, unknown
 
-__all__ = ["SEARCHED", "Asked", "Parting", "SearchStudy", "TrialRow"]
+__all__ = ["SEARCHED", "Handover", "SearchStudy", "TrialRecord", "TrialSpec"]
 
 
 @dataclass(frozen=True)
-class Parting:
+class Handover:
     """How a search stands as a driver stops driving it.
 
     Attributes:
@@ -118,7 +118,7 @@ class SearchStudy(Record):
         """Deletes the study from its storage."""
         self._storage.delete_study(self._study_id)
 
-    def ask(self, space: SpaceFunction) -> Asked:
+    def ask(self, space: SpaceFunction) -> TrialSpec:
         """Asks for one more trial: first those enqueued, then what TPE suggests.
 
         Args:
@@ -175,7 +175,7 @@ class SearchStudy(Record):
     def refresh(self) -> None:
         """Reads what other drivers have asked, reported and ended since."""
 
-    def news(self) -> list[TrialRow]:
+    def news(self) -> list[TrialRecord]:
         """Returns the trials that others have asked or ended since the last call, as read last."""
         return []
 
@@ -208,7 +208,7 @@ class SearchStudy(Record):
         """Says whether a trial in flight is ours."""
         return True
 
-    def leave(self, gone: Sequence[str] = ()) -> Parting:
+    def leave(self, gone: Sequence[str] = ()) -> Handover:
         """Stops driving, and says how the search stands; may be asked again.
 
         Where nobody goes on and the tables are not written, it is on this driver to write them.
@@ -216,7 +216,7 @@ class SearchStudy(Record):
         Args:
             gone: drivers that are known to have died.
         """
-        return Parting()
+        return Handover()
 
     def written(self) -> None:
         """Notes for the others that this driver has written the tables of the whole search."""

@@ -27,7 +27,7 @@ class NothingLeftError(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class TrialSpec:
     """A trial to train.
 
     Attributes:
@@ -46,7 +46,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class TrialRow:
+class TrialRecord:
     """A trial as the durable study has it.
 
     Attributes:
@@ -91,12 +91,12 @@ def told(
     return STATES[state], None
 
 
-def row_of(trial: FrozenTrial) -> TrialRow:
+def row_of(trial: FrozenTrial) -> TrialRecord:
     """Returns the row of a stored trial."""
     attrs = trial.user_attrs
     outcome = attrs["outcome"] if trial.state.is_finished() else {}
     assert trial.datetime_start is not None
-    return TrialRow(
+    return TrialRecord(
         number=trial.number,
         kind=attrs["kind"],
         parent=attrs["parent"],

@@ -10,28 +10,37 @@ from unittest.mock import patch
 import pytest
 
 from benchmarks.chaos.__main__ import line
-from benchmarks.chaos.checks import NOTHING, Seen, apart, behind, judged, look, lost, unfinished
+from benchmarks.chaos.checks import (
+    NOTHING,
+    Seen,
+    apart,
+    behind,
+    judged,
+    look,
+    lost,
+    unfinished,
+)
 from benchmarks.chaos.searches import SETTINGS, Hurt
 from search.planning.plan import make_plan
 from search.run_folder import shards
-from search.session.observer import Watch
+from search.session.observer import SearchObserver
 from search.settings.settings import settings_from
-from search.study.trials import TrialRow
+from search.study.trials import TrialRecord
 from tests.fixtures.here import interrupt_after, search_here
 
 WORDS = [word for word in SETTINGS if not word.startswith("steps_per_epoch")]
 WORDS += ["steps_per_epoch=16", "trials=8", "seed=3"]
 
 
-def row(number: int, state: str = "RUNNING", epochs: int = 0) -> TrialRow:
-    return TrialRow(
+def row(number: int, state: str = "RUNNING", epochs: int = 0) -> TrialRecord:
+    return TrialRecord(
         number, "search", None, {"optimizer/lr": 0.1}, 7, state,
         None if state == "RUNNING" else "completed", {}, 1.0, {}, {"epochs": epochs},
         datetime(2026, 1, 2, tzinfo=UTC), None,
     )  # fmt: skip
 
 
-def seen(*rows: TrialRow, epochs: dict[int, int] | None = None) -> Seen:
+def seen(*rows: TrialRecord, epochs: dict[int, int] | None = None) -> Seen:
     """Trials, of which some have reported so many epochs."""
     kept = {(n, e): (e * 400.0,) for n, last in (epochs or {}).items() for e in range(1, last + 1)}
     return Seen(rows, kept, (), {})
@@ -85,7 +94,7 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurt]:
     before, path = Path.cwd(), tmp_path_factory.mktemp("hurt") / "0"
     search = Hurt(path, trials=8, seed=3)
     os.chdir(path)
-    with patch.object(Watch, "tick", interrupt_after(3)):
+    with patch.object(SearchObserver, "tick", interrupt_after(3)):
         assert search_here(*WORDS) == 130
     yield search
     os.chdir(before)

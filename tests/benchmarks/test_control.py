@@ -14,7 +14,7 @@ from benchmarks.control import noop
 from benchmarks.control.stopwatch import Stopwatch
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
-from trainable.worker.assignment import Joining
+from trainable.worker.assignment import Assignment
 
 
 def burn(seconds: float) -> None:
@@ -72,7 +72,7 @@ def test_functions_are_timed_only_inside_the_block() -> None:
 def test_noop_members_report_to_the_rung_and_explode_at_high_rates() -> None:
     params = {"model/dropout": 0.1, "train/seed": 3}
     members = [
-        Joining(n, {**params, "optimizer/lr": rate}, known)
+        Assignment(n, {**params, "optimizer/lr": rate}, known)
         for n, rate, known in [(0, 1e-3, 0), (1, 0.2, 0), (2, 1e-3, 1)]
     ]
     crew = noop.NoopCrew((1, 4, 10), periods=5, rows=7)

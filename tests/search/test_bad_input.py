@@ -17,7 +17,7 @@ import pytest
 import ray
 from ray._private import services
 
-from search.backend.local_ray import Head
+from search.backend.local_ray import LocalRay
 
 ROOT = Path(__file__).parents[2]
 SEARCH, CHECK = "search/run.py", "trainable/data/check.py"
@@ -432,7 +432,7 @@ def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("Ray was started")
 
     monkeypatch.setattr(ray, "init", started)
-    monkeypatch.setattr(Head, "start", lambda self: None)  # early, and ended again: test_head
+    monkeypatch.setattr(LocalRay, "start", lambda self: None)  # early, and ended again: test_head
 
 
 def run(command: str, argv: Sequence[str], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -20,9 +20,9 @@ from search.planning.plan import Plan, make_plan
 from search.run_folder.consistency import check_coherent
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import LOCK, drivers_of, release, take_lock
-from search.run_folder.long_tables import Scored
-from search.run_folder.reports import Results
-from search.session.observer import Watch
+from search.run_folder.long_tables import ScoredRows
+from search.run_folder.reports import ReportStore
+from search.session.observer import SearchObserver
 from search.session.provenance import check_same
 from search.session.resume import with_stored
 from search.settings.settings import settings_from
@@ -55,10 +55,10 @@ class Home:
         self.path = path
         write_space(path)
         assert search_here(*WORDS, "name=done") == 0
-        with patch.object(Watch, "tick", interrupt_after(5)):
+        with patch.object(SearchObserver, "tick", interrupt_after(5)):
             assert search_here(*WORDS, "name=cut") == 130
         self.plan: Plan = make_plan(settings_from([*WORDS, "name=done"]))
-        self.scored = Scored.of(self.plan.dataset)
+        self.scored = ScoredRows.of(self.plan.dataset)
 
     def copy(self, name: str) -> Path:
         """Puts a fresh copy of a run in its place."""
@@ -158,7 +158,7 @@ def test_a_damaged_run_json_is_refused_by_all_who_read_it(home: Home) -> None:
 def read_results(home: Home, folder: Path) -> list[tuple[Any, ...]]:
     """Reads every report of a run as a resumed search does."""
     run = RunFolder(folder, resumed=True, made=[], lock=(folder / LOCK, -1), driver="")
-    results = Results(run, home.scored)
+    results = ReportStore(run, home.scored)
     rows = SearchStudy.open(folder / "study.log", folder.name).rows()
     check_coherent(rows, results, rows, folder, str(folder / "study.log"))
     return [

@@ -20,14 +20,14 @@ from optuna.storages.journal import JournalFileBackend
 from benchmarks.chaos.checks import NOTHING, look, lost
 from search.monitor.tensorboard import EventFile
 from search.run_folder import folder, lock, long_tables
-from search.session.observer import Watch
+from search.session.observer import SearchObserver
 from search.study.journal import Journal
 from search.study.study import SearchStudy
 from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import LIGHT, MARKET, check_whole, started, write_space
 from trainable.cli.errors import UserError
 from trainable.io import atomic
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 
 WORDS = (
     *MARKET, "space=tiny.py", "trials=5", "finalist_seeds=1", "rungs=1,4", "cohort=3",
@@ -43,9 +43,9 @@ SITES: dict[str, tuple[Any, str]] = {
     "event": (EventFile, "_append"),
     "journal": (JournalFileBackend, "append_logs"),
     "seal": (long_tables, "seal_file"),
-    "put": (Place, "_put"),
-    "rename": (Place, "rename"),
-    "remove": (Place, "remove"),
+    "put": (FileStore, "_put"),
+    "rename": (FileStore, "rename"),
+    "remove": (FileStore, "remove"),
     "lock": (lock.os, "pwrite"),
 }
 
@@ -165,7 +165,7 @@ def test_a_worker_whose_disk_is_full_ends_the_search_which_goes_on_later(
     """A real one: what the worker writes goes to a device that is always full."""
     monkeypatch.chdir(tmp_path)
     write_space(tmp_path)
-    with patch.object(Watch, "tick", interrupt_after(1)):
+    with patch.object(SearchObserver, "tick", interrupt_after(1)):
         assert search_here(*WORDS) == 130
     left = tmp_path / "runs" / "full"
     before = look(left)

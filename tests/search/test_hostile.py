@@ -34,7 +34,7 @@ from trainable import predict
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.data.ingest import table
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.worker import checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_what_is_poisoned_runs_where_it_is_unpickled(mark: Path) -> None:
 def test_a_pickle_in_the_place_of_a_checkpoint(
     mark: Path, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place.of(Path("trial"))
+    place = FileStore.of(Path("trial"))
     name = checkpoint.write(place, state(4))
     place.write(name, poisons(mark)[kind])
     assert checkpoint.read(place, known=9) is None
@@ -110,7 +110,7 @@ def test_a_pickle_in_the_place_of_a_checkpoint(
 @each_kind
 @pytest.mark.parametrize("name", [predict.MODEL, predict.CONFIG])
 def test_a_pickle_in_the_place_of_a_model(mark: Path, kind: str, name: str) -> None:
-    place = Place.of(Path("best"))
+    place = FileStore.of(Path("best"))
     place.write(predict.MODEL, tensors_as_bytes({"w": torch.zeros(2)}))
     place.write(predict.CONFIG, b"{}")
     place.write(name, poisons(mark)[kind])
@@ -203,7 +203,7 @@ def test_a_safetensors_file_with_a_huge_header(
     size: int, mark: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = struct.pack("<Q", size) + b'{"w": 1}'
-    place = Place.of(Path("trial"))
+    place = FileStore.of(Path("trial"))
     name = checkpoint.write(place, state(4))
     place.write(name, content)
     assert checkpoint.read(place, known=9) is None
@@ -239,7 +239,7 @@ HEADERS: dict[str, bytes] = {
 def test_a_checkpoint_whose_header_lies(
     name: str, mark: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place.of(Path("trial"))
+    place = FileStore.of(Path("trial"))
     place.write(checkpoint.write(place, state(4)), HEADERS[name])
     assert checkpoint.read(place, known=9) is None
     assert capsys.readouterr().err.count("\n") == 1
@@ -252,7 +252,7 @@ def test_a_model_that_claims_to_be_huge_takes_no_memory(mark: Path, dims: str) -
     scaler = {"names": ["a"], "kind": "robust", "winsorise": 1.0}
     scaler |= {key: [1.0] for key in ("low", "high", "centre", "scale")}
     config = {"params": {"model/hidden_dims": dims}, "scaler": scaler, "facts": {}}
-    place = Place.of(Path("best"))
+    place = FileStore.of(Path("best"))
     place.write(predict.MODEL, tensors_as_bytes({"w": torch.zeros(2)}))
     place.write(predict.CONFIG, json.dumps(config).encode())
     with pytest.raises(UserError, match=r"not of a trained model|model/hidden_dims") as error:
@@ -268,7 +268,7 @@ def test_json_nested_deeply_is_one_line_wherever_it_is_read(mark: Path) -> None:
     (folder / "run.json").write_text(DEEP)
     (folder / "study.log").write_text(DEEP + "\n")
     Path("c.json").write_text(DEEP)
-    place = Place.of(Path("best"))
+    place = FileStore.of(Path("best"))
     place.write(predict.MODEL, tensors_as_bytes({"w": torch.zeros(2)}))
     place.write(predict.CONFIG, DEEP.encode())
     for read in (

@@ -13,15 +13,15 @@ import pytest
 from search import status
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import LOCK, drivers_of
-from search.run_folder.long_tables import Scored
-from search.run_folder.reports import Results
+from search.run_folder.long_tables import ScoredRows
+from search.run_folder.reports import ReportStore
 from search.status import leading, read_status, snapshot
 from search.study.study import SearchStudy
 from trainable.cli.errors import UserError
 from trainable.report import Report
 
 DAYS = np.arange("2020-01-01", "2020-02-10", dtype="datetime64[D]").astype("datetime64[ns]")
-SCORED = Scored(DAYS, DAYS, np.full(len(DAYS), "A", dtype=object))
+SCORED = ScoredRows(DAYS, DAYS, np.full(len(DAYS), "A", dtype=object))
 RUN = {
     "name": "mine",
     "arguments": ["space=mine.py"],
@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Iterator[RunFolder]:
         made.write_json("run.json", RUN)
         study = SearchStudy.create(made.path / "study.log", "mine", seed=0)
         asked = [study.ask(space) for _ in range(4)]
-        results = Results(made, SCORED)
+        results = ReportStore(made, SCORED)
         results.add([report(n, 1, 0.1 * n, 1.0) for n in range(4)])
         results.add([report(0, e, 2.0 - e, 0.5 * e) for e in (2, 3, 4)])
         study.finish(0, "COMPLETE", "completed", value=1.0)
@@ -135,7 +135,7 @@ def test_shards_that_become_tables_meanwhile_are_read_again(
             left.clear()
             for number in range(2, 5):
                 study.finish(number, "PRUNED", "asha_rung")
-            Results(folder, SCORED).finish(study.rows(), [], RUN)
+            ReportStore(folder, SCORED).finish(study.rows(), [], RUN)
         return read(path, *rest, **named)
 
     monkeypatch.setattr(status.shards, "read", replaced)

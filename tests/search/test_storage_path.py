@@ -12,13 +12,13 @@ import pytest
 
 from search.backend.workers import check_reached, reaching
 from search.run import main
-from search.session.observer import Watch
+from search.session.observer import SearchObserver
 from tests.fixtures.here import search_here
 from tests.fixtures.searches import MARKET, check_whole, contents, run, started, table, write_space
 from tests.fixtures.servers import ObjectStore, free_port, object_store
 from trainable import predict
 from trainable.cli.errors import UserError
-from trainable.io.file_store import GoneError, Place
+from trainable.io.file_store import FileStore, GoneError
 
 SLOW = (
     "steps_per_epoch=400", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=8", "cohort=2",
@@ -39,7 +39,7 @@ def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
     write_space(tmp_path)
     where = f"storage_path={store.url('bucket/folder')}"
     folder = tmp_path / "runs" / "far"
-    far = Place.of(store.url("bucket/folder")).within("far", "trials")
+    far = FileStore.of(store.url("bucket/folder")).within("far", "trials")
     with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=far", where) as search:
         search.until(lambda: len(list(folder.glob("shards/[0-9]*.parquet"))) >= 2)
         search.send(signal.SIGINT)
@@ -115,7 +115,7 @@ def test_a_store_that_leads_nowhere_is_not_waited_for(monkeypatch: pytest.Monkey
     url = "s3://KEY:SECRET@b/f?scheme=http&endpoint_override=192.0.2.77:80"
     begun = time.monotonic()
     with pytest.raises(OSError, match="NETWORK_CONNECTION"):
-        Place.of(url).hasty().write("x", b"")
+        FileStore.of(url).hasty().write("x", b"")
     assert time.monotonic() - begun < 10
 
 
@@ -124,7 +124,7 @@ def test_a_search_that_never_began_leaves_nothing_in_the_store(
 ) -> None:
     words = [*quick(tmp_path), "dry_run=true"]
     assert main([*words, f"storage_path={store.url('dry/f')}"]) == 0
-    assert Place.of(store.url("dry/f")).within("x").names() == []
+    assert FileStore.of(store.url("dry/f")).within("x").names() == []
     shared = tmp_path / "shared"
     shared.mkdir()
     assert main([*words, f"storage_path={shared}"]) == 0
@@ -147,12 +147,12 @@ def test_a_search_whose_store_goes_away_midway_goes_on_when_it_is_back(
     words = [*MARKET, "space=tiny.py", "trials=5", "rungs=1,4", "finalist_seeds=1", "cohort=3"]
     with ExitStack() as away:
 
-        def tick(self: Watch) -> None:
+        def tick(self: SearchObserver) -> None:
             if len(list(folder.glob("shards/*.parquet"))) >= 2:
                 away.enter_context(store.silent())
-                monkeypatch.setattr(Watch, "tick", lambda self: None)
+                monkeypatch.setattr(SearchObserver, "tick", lambda self: None)
 
-        monkeypatch.setattr(Watch, "tick", tick)
+        monkeypatch.setattr(SearchObserver, "tick", tick)
         assert search_here(*words, "checkpoint_steps=8", "name=away", where) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1, said
@@ -166,7 +166,7 @@ def test_a_search_whose_store_goes_away_midway_goes_on_when_it_is_back(
 
 
 def test_a_store_that_goes_away_ends_the_search_and_no_trial(store: ObjectStore) -> None:
-    place = Place.of(ObjectStore(free_port(), store.key, store.secret).url("b/f")).hasty()
+    place = FileStore.of(ObjectStore(free_port(), store.key, store.secret).url("b/f")).hasty()
     uses = (lambda: place.write("a", b""), lambda: place.read("a"), place.names)
     for use in uses:
         with pytest.raises(GoneError) as caught:

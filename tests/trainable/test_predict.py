@@ -14,7 +14,7 @@ from trainable.cli.errors import UserError
 from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_view
 from trainable.io.checksums import opened
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 
 
 def assert_alike(made: np.ndarray, expected: np.ndarray) -> None:
@@ -27,7 +27,7 @@ def kept(folder: Path) -> tuple[TrialConfig, np.ndarray]:
     each = config(data__window=3, data__features="price+volume", model__dropout=0.2)
     members, reports = trained([each], market())
     view = make_view(market(), each.data)
-    predict.save(Place.of(folder), each, members[0].best_weights, view, {"number": 4})
+    predict.save(FileStore.of(folder), each, members[0].best_weights, view, {"number": 4})
     predictions = reports[-1].predictions
     assert predictions is not None
     return each, predictions
@@ -122,5 +122,5 @@ def test_weights_of_float64_are_stored_as_float32(tmp_path: Path) -> None:
     each = config(train__epochs=1)
     members, _ = trained([each], market(), dtype=torch.float64)
     view = make_view(market(), each.data)
-    predict.save(Place.of(tmp_path), each, members[0].best_weights, view, {})
+    predict.save(FileStore.of(tmp_path), each, members[0].best_weights, view, {})
     assert all(p.dtype == torch.float32 for p in predict.load(tmp_path).model.parameters())

@@ -5,13 +5,13 @@ from collections.abc import Callable
 import torch
 
 from trainable.config import TrialConfig
-from trainable.executors.base import Engine
+from trainable.executors.base import Executor
 from trainable.executors.batched import CohortEngine
 from trainable.executors.sequential import SerialEngine
 from trainable.executors.solo import SoloEngine
 from trainable.models import BATCHED, count_parameters
 
-EXECUTORS: dict[str, Callable[..., Engine]] = {
+EXECUTORS: dict[str, Callable[..., Executor]] = {
     "cohort": CohortEngine,
     "serial": SerialEngine,
     "solo": SoloEngine,

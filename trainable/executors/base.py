@@ -47,7 +47,7 @@ def norms(parts: Mapping[str, Tensor]) -> list[dict[str, float]]:
     return [dict(zip(found, each, strict=True)) for each in zip(*found.values(), strict=True)]
 
 
-def cause(engine: "Engine", k: int, result: StepResult) -> tuple[str, str]:
+def cause(engine: "Executor", k: int, result: StepResult) -> tuple[str, str]:
     """Returns what was not finite in member k's failed step: the tensor and its value."""
     loss = float(result.loss[k])
     if math.isfinite(loss):
@@ -55,7 +55,7 @@ def cause(engine: "Engine", k: int, result: StepResult) -> tuple[str, str]:
     return "loss", str(loss)
 
 
-def keep_good(engine: "Engine") -> dict[int, tuple[str, str]]:
+def keep_good(engine: "Executor") -> dict[int, tuple[str, str]]:
     """Remembers the weights as good, after rolling back those that are not: these it returns.
 
     Everyone's are remembered, so that nobody's last good weights depend on a neighbour.
@@ -68,7 +68,7 @@ def keep_good(engine: "Engine") -> dict[int, tuple[str, str]]:
     return broken
 
 
-class Engine(Protocol):
+class Executor(Protocol):
     """K members that take optimizer steps together; k counts from 0 in the present order."""
 
     def plan(self, lr: np.ndarray, done: int = 0) -> None:

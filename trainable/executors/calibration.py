@@ -10,15 +10,15 @@ import torch
 
 from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
-from trainable.data.dataset.windows import View
+from trainable.data.dataset.windows import Windows
 from trainable.executors import EXECUTORS, executor_for
-from trainable.executors.base import Engine
+from trainable.executors.base import Executor
 
 STEPS = 5  # timed of each size; one more comes first
 GAIN = 0.97  # a cohort twice the size must cost a member less than this share of a step
 
 
-def best_size(config: TrialConfig, view: View, device: torch.device | str, most: int) -> int:
+def best_size(config: TrialConfig, view: Windows, device: torch.device | str, most: int) -> int:
     """Returns the cohort size at which a member's step takes least time.
 
     Sizes are doubled while that saves time: a small network gains from every further member; of a
@@ -45,12 +45,12 @@ def best_size(config: TrialConfig, view: View, device: torch.device | str, most:
 
 
 def step_seconds(
-    configs: Sequence[TrialConfig], view: View, device: torch.device | str, steps: int = STEPS
+    configs: Sequence[TrialConfig], view: Windows, device: torch.device | str, steps: int = STEPS
 ) -> float:
     """Returns the seconds of one optimizer step of one member, the median of `steps` tries."""
     first = configs[0]
     executor = executor_for(first, view.inputs, device)
-    engine: Engine = look_up(EXECUTORS, executor, "executor")(
+    engine: Executor = look_up(EXECUTORS, executor, "executor")(
         configs, view.inputs, torch.device(device), view.x.dtype
     )
     engine.plan(np.zeros((steps + 1, len(configs))))

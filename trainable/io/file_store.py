@@ -20,7 +20,7 @@ class GoneError(OSError):
     """A file system elsewhere that does not answer, or refuses."""
 
 
-class Place:
+class FileStore:
     """A folder on any file system that pyarrow knows; its files are there whole or not at all.
 
     Args:
@@ -148,7 +148,7 @@ class NotWrittenError(UserError):
 
 
 @contextmanager
-def writing(place: Place) -> Iterator[None]:
+def writing(place: FileStore) -> Iterator[None]:
     """Raises NotWrittenError, which names the place, for an OSError of the `with` block."""
     try:
         yield

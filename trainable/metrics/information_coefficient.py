@@ -14,7 +14,7 @@ SAME = 1e-12  # values whose relative spread is smaller are one value
 
 
 @dataclass(frozen=True)
-class Units:
+class Standardised:
     """Values as deviations from their line's mean in units of the line's standard deviation.
 
     Attributes:
@@ -33,12 +33,12 @@ class Units:
         return self.std > FLAT * (np.abs(self.mean) + train_std)
 
 
-def units(values: np.ndarray, mask: np.ndarray) -> Units:
+def units(values: np.ndarray, mask: np.ndarray) -> Standardised:
     """Measures the values of each line, [..., V, N], over the cells of `mask`, [V, N]."""
     mean, deviation, std = spread(values, mask)
     varies = std > SAME * np.abs(mean)
     unit = np.divide(deviation, np.where(varies, std, 1.0), out=deviation)
-    return Units(unit, varies[..., 0], mean[..., 0], std[..., 0])
+    return Standardised(unit, varies[..., 0], mean[..., 0], std[..., 0])
 
 
 def ranks(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -67,7 +67,9 @@ def _average(place: np.ndarray, tied: np.ndarray) -> np.ndarray:
     return (first + last) / 2.0
 
 
-def mean_correlation(x: Units, y: Units, lines: np.ndarray, count: np.ndarray) -> np.ndarray:
+def mean_correlation(
+    x: Standardised, y: Standardised, lines: np.ndarray, count: np.ndarray
+) -> np.ndarray:
     """Mean over lines of the Pearson correlation of x and y: [..., V, N] → [...].
 
     Lines on which either is constant are left out; NaN when none remains. On ranks this is

@@ -14,7 +14,7 @@ FLAT = 1e-6  # spread below FLAT × (|mean| + training std) is no opinion, hence
 
 
 @dataclass(frozen=True)
-class Habits:
+class PositionScale:
     """K members' predictions on the training rows: what their positions are measured against.
 
     Attributes:
@@ -29,7 +29,7 @@ class Habits:
     position: np.ndarray
 
 
-def habits(train_predictions: np.ndarray) -> Habits:
+def habits(train_predictions: np.ndarray) -> PositionScale:
     """Measures members' training predictions, [K, n]; all must be finite."""
     p = np.asarray(train_predictions, dtype=np.float64)
     if p.size == 0:
@@ -37,7 +37,7 @@ def habits(train_predictions: np.ndarray) -> Habits:
     std, mean = p.std(axis=1, keepdims=True), p.mean(axis=1, keepdims=True)
     flat = std <= FLAT * (np.abs(mean) + std)
     position = _clipped(p, std, flat).mean(axis=1, keepdims=True)
-    return Habits(std[..., None], flat[..., None], position[..., None])
+    return PositionScale(std[..., None], flat[..., None], position[..., None])
 
 
 def _clipped(p: np.ndarray, std: np.ndarray, flat: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ def panel_exposure(p: np.ndarray) -> np.ndarray:
 
 
 def few_weights(
-    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, habit: Habits
+    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, habit: PositionScale
 ) -> np.ndarray:
     """Weights [K, V, N] of fewer than five symbols: clipped position less its training mean, ÷ N.
 
@@ -94,7 +94,7 @@ def few_weights(
 
 
 def few_exposure(
-    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, habit: Habits
+    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, habit: PositionScale
 ) -> np.ndarray:
     """The positions of fewer than five symbols as they are, [K, V, N]; a constant is all in."""
     return np.where(scored, _clipped(p, habit.std, habit.flat), 0.0) / tradable_count

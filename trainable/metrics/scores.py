@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainable.metrics.information_coefficient import Units, mean_correlation, ranks, units
+from trainable.metrics.information_coefficient import Standardised, mean_correlation, ranks, units
 from trainable.metrics.portfolio import (
-    Habits,
+    PositionScale,
     few_exposure,
     few_weights,
     habits,
@@ -154,13 +154,13 @@ def _blocks(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Ite
         yield members[start : start + size]
 
 
-def _weights(scoring: Scoring, p: np.ndarray, habit: Habits) -> np.ndarray:
+def _weights(scoring: Scoring, p: np.ndarray, habit: PositionScale) -> np.ndarray:
     if scoring.panel:
         return panel_weights(p, scoring.scored, habit.std)
     return few_weights(p, scoring.scored, scoring.tradable_count, habit)
 
 
-def _exposure(scoring: Scoring, p: np.ndarray, habit: Habits) -> np.ndarray:
+def _exposure(scoring: Scoring, p: np.ndarray, habit: PositionScale) -> np.ndarray:
     if scoring.panel:
         return panel_exposure(p)
     return few_exposure(p, scoring.scored, scoring.tradable_count, habit)
@@ -213,7 +213,9 @@ def _scores(columns: Mapping[str, np.ndarray], net: np.ndarray) -> list[Scores]:
     ]
 
 
-def _correlation(scoring: Scoring, x: Units, y: Units, opinions: np.ndarray) -> np.ndarray:
+def _correlation(
+    scoring: Scoring, x: Standardised, y: Standardised, opinions: np.ndarray
+) -> np.ndarray:
     """IC or rank IC [K]: over the symbols of each bar, or over time when there is one symbol."""
     return mean_correlation(x, y, opinions, scoring.label_count)
 

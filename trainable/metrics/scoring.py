@@ -6,7 +6,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset
-from trainable.metrics.information_coefficient import Units, ranks, units
+from trainable.metrics.information_coefficient import Standardised, ranks, units
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class Scoring:
     tradable_count: np.ndarray
     labelled: np.ndarray
     label_count: np.ndarray
-    labels: Units
-    label_ranks: Units
+    labels: Standardised
+    label_ranks: Standardised
     panel: bool
     over_time: bool
     horizon: int

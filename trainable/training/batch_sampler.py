@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-class BatchOrder:
+class BatchSampler:
     """Shuffled passes over the training rows; what is left of a pass below a batch is dropped.
 
     Args:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from trainable.cli.errors import look_up
-from trainable.data.dataset.windows import View
+from trainable.data.dataset.windows import Windows
 from trainable.schedules import SCHEDULES
-from trainable.training.batch_sampler import BatchOrder
+from trainable.training.batch_sampler import BatchSampler
 from trainable.training.member import Member
 
 GATHERED = 8  # steps whose batches are looked up at once, at most
@@ -19,7 +19,7 @@ CELLS = 2**16  # and their values, at most, unless one step has more
 
 
 class MemberSteps(NamedTuple):
-    """One member's share of `EpochSteps`."""
+    """One member's share of `EpochPlan`."""
 
     rows: Tensor
     lr: np.ndarray
@@ -28,7 +28,7 @@ class MemberSteps(NamedTuple):
 
 
 @dataclass
-class EpochSteps:
+class EpochPlan:
     """S steps of K members.
 
     Attributes:
@@ -45,7 +45,7 @@ class EpochSteps:
     _gathered: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False)
 
     def batch(
-        self, i: int, view: View, prepare: Callable[[Tensor], Tensor]
+        self, i: int, view: Windows, prepare: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Returns inputs [K, B, …] and targets [K, B] of step i.
 
@@ -86,12 +86,12 @@ class EpochSteps:
 
 
 def plan_steps(
-    members: Sequence[Member], order: BatchOrder, batches: int, device: torch.device
-) -> EpochSteps:
+    members: Sequence[Member], order: BatchSampler, batches: int, device: torch.device
+) -> EpochPlan:
     """Returns the members' coming epoch of so many batches, before its first step."""
     drawn = [order.rows(m.config.train.seed, m.epoch * batches, batches) for m in members]
     shape = (batches, len(members))
-    return EpochSteps(
+    return EpochPlan(
         rows=torch.stack(drawn, dim=1),
         lr=np.stack([learning_rates(member, batches) for member in members], axis=1),
         losses=torch.full(shape, torch.nan, device=device),
@@ -109,7 +109,7 @@ def learning_rates(member: Member, batches: int) -> np.ndarray:
     return config.optimizer.lr * scale * share
 
 
-def dead_zone(members: Sequence[Member], view: View) -> Tensor | None:
+def dead_zone(members: Sequence[Member], view: Windows) -> Tensor | None:
     """Returns the size [K, 1] up to which a target is left out of the loss; None: none is at all.
 
     A member without a dead zone has −1, so that a target of exactly 0 counts, as it does alone.

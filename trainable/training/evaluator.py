@@ -10,8 +10,8 @@ from torch import Tensor
 from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import View
-from trainable.executors.base import Engine
+from trainable.data.dataset.windows import Windows
+from trainable.executors.base import Executor
 from trainable.losses import LOSSES, mean_loss
 from trainable.metrics.scores import score, sharpe_and_ic
 from trainable.metrics.scoring import scoring
@@ -59,7 +59,7 @@ def keep_freed_memory() -> None:
 class Evaluator:
     """Evaluates the members of a cohort; what they share is prepared once."""
 
-    def __init__(self, dataset: Dataset, view: View, loss: str) -> None:
+    def __init__(self, dataset: Dataset, view: Windows, loss: str) -> None:
         keep_freed_memory()
         self.view = view
         self.loss = look_up(LOSSES, loss, "loss")
@@ -70,7 +70,7 @@ class Evaluator:
         self.known = view.known[view.valid_rows]
         self.zeros: dict[float, float] = {}
 
-    def evaluate(self, engine: Engine, configs: Sequence[TrialConfig]) -> list[Evaluation]:
+    def evaluate(self, engine: Executor, configs: Sequence[TrialConfig]) -> list[Evaluation]:
         """Returns the evaluation of each member of the engine."""
         valid = self._predict(engine, self.view.valid_rows)
         seen = self._predict(engine, self.view.seen_rows)
@@ -105,7 +105,7 @@ class Evaluator:
             )
         return results
 
-    def _predict(self, engine: Engine, rows: Tensor) -> Tensor:
+    def _predict(self, engine: Executor, rows: Tensor) -> Tensor:
         # The same for every cohort size: a product's last bits depend on how many rows it has, and
         # on where it lies, so that the last rows are filled up with one of them.
         size = max(ROWS, LAUNCHED // self.view.inputs) if rows.is_cuda else ROWS

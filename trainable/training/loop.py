@@ -8,16 +8,23 @@ import torch
 
 from trainable.cli.errors import look_up
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import View, make_view
+from trainable.data.dataset.windows import Windows, make_view
 from trainable.executors import EXECUTORS, executor_for, state_form
-from trainable.executors.base import Engine, cause, keep_good
+from trainable.executors.base import Executor, cause, keep_good
 from trainable.report import Report, Stop
 from trainable.training import health
-from trainable.training.batch_sampler import BatchOrder
+from trainable.training.batch_sampler import BatchSampler
 from trainable.training.epoch_end import finish_epoch, loss_is_lowest, take_failure
 from trainable.training.epoch_plan import dead_zone, plan_steps
 from trainable.training.evaluator import Evaluator
-from trainable.training.member import Amid, Member, Saved, Ticket, amid_epoch, check_shape
+from trainable.training.member import (
+    Member,
+    MemberStart,
+    MemberState,
+    PartialEpoch,
+    amid_epoch,
+    check_shape,
+)
 
 KEEP_EVERY = 8  # steps; failing right after every roll-back is then more than a tenth of all steps
 
@@ -40,12 +47,12 @@ class Training:
 
     def __init__(
         self,
-        tickets: Sequence[Ticket],
+        tickets: Sequence[MemberStart],
         dataset: Dataset,
         executor: str = "auto",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        view: View | None = None,
+        view: Windows | None = None,
     ) -> None:
         first = tickets[0].config
         check_shape(tickets, first)
@@ -54,14 +61,14 @@ class Training:
         self.executor = executor
         if executor == "auto":
             self.executor = executor_for(first, self.view.inputs, device)
-        self.engine: Engine = look_up(EXECUTORS, self.executor, "executor")(
+        self.engine: Executor = look_up(EXECUTORS, self.executor, "executor")(
             [ticket.config for ticket in tickets], self.view.inputs, self.device, dtype
         )
         self.evaluator = Evaluator(dataset, self.view, first.loss.name)
         self.members: list[Member] = []
         self._enter(tickets)
         self.batch = first.train.batch_size
-        self.order = BatchOrder(self.view.train_rows, self.batch)
+        self.order = BatchSampler(self.view.train_rows, self.batch)
         self.batches = first.train.batches(len(self.view.train_rows))
         self.i = self.taken = 0
         self.seconds, self.begun = 0.0, time.monotonic()
@@ -98,7 +105,7 @@ class Training:
                 return []
         return self._end_epoch()
 
-    def admit(self, tickets: Sequence[Ticket]) -> None:
+    def admit(self, tickets: Sequence[MemberStart]) -> None:
         """Takes further members in, of whatever age; only between two epochs of a live cohort."""
         if not (self.members and self.at_epoch_end()):
             raise ValueError("members join between two epochs of those that train")
@@ -113,13 +120,13 @@ class Training:
         gone = set(numbers)
         self._keep_only([k for k, member in enumerate(self.members) if member.number not in gone])
 
-    def saved(self, number: int) -> Saved:
+    def saved(self, number: int) -> MemberState:
         """Returns a member's present state; only where `can_be_saved` says so."""
         if not self.can_be_saved:
             raise ValueError(f"member {number} cannot be saved after step {self.i} of an epoch")
         k = self.live.index(number)
         share = self.seconds / len(self.members)
-        amid = Amid(self.i, share, *self.steps.left(k, self.i)) if self.i else None
+        amid = PartialEpoch(self.i, share, *self.steps.left(k, self.i)) if self.i else None
         return self.members[k].saved(self.engine.state(k), state_form(self.executor), amid)
 
     @property
@@ -131,7 +138,7 @@ class Training:
         """Whether members stand between two epochs."""
         return self.i == 0
 
-    def _enter(self, tickets: Sequence[Ticket]) -> None:
+    def _enter(self, tickets: Sequence[MemberStart]) -> None:
         """Takes members in whom the engine has already, and their saved states."""
         first = len(self.members)
         self.members += [Member(ticket.number, ticket.config) for ticket in tickets]
@@ -141,7 +148,7 @@ class Training:
                 state = self.members[k].restore(ticket.saved, state_form(self.executor))
                 self.engine.load(k, state)
 
-    def _go_on(self, tickets: Sequence[Ticket]) -> None:
+    def _go_on(self, tickets: Sequence[MemberStart]) -> None:
         """Goes on amid an epoch if that is where the members were saved."""
         amid = amid_epoch(tickets)
         if not amid:

@@ -20,7 +20,7 @@ COUNTS = (
 
 
 @dataclass(frozen=True)
-class Ticket:
+class MemberStart:
     """A member to train: its trial's number, its configuration and where it goes on from.
 
     Attributes:
@@ -31,10 +31,10 @@ class Ticket:
 
     number: int
     config: TrialConfig
-    saved: "Saved | None" = None
+    saved: "MemberState | None" = None
 
 
-class Amid(NamedTuple):
+class PartialEpoch(NamedTuple):
     """How far a member has come in an epoch that has not ended.
 
     Attributes:
@@ -50,7 +50,7 @@ class Amid(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Saved:
+class MemberState:
     """A member between two epochs, or amid one.
 
     Attributes:
@@ -74,12 +74,14 @@ class Saved:
         """Steps taken of the epoch that has not ended; 0 between two epochs."""
         return self.record["amid"]["steps"]
 
-    def amid(self) -> Amid | None:
+    def amid(self) -> PartialEpoch | None:
         """Returns how far the member has come in an epoch; None between two epochs."""
         if not self.steps:
             return None
         left = _within("epoch.", self.tensors)
-        return Amid(self.steps, self.record["amid"]["seconds"], left["losses"], left["norms"])
+        return PartialEpoch(
+            self.steps, self.record["amid"]["seconds"], left["losses"], left["norms"]
+        )
 
     @property
     def best_weights(self) -> dict[str, Tensor]:
@@ -129,7 +131,9 @@ class Member:
             predictions=self.best_predictions if ended_well else None,
         )
 
-    def saved(self, state: Mapping[str, Tensor], executor: str, amid: Amid | None = None) -> Saved:
+    def saved(
+        self, state: Mapping[str, Tensor], executor: str, amid: PartialEpoch | None = None
+    ) -> MemberState:
         """Returns the member with its executor's state, to go on from."""
         tensors = {f"now.{name}": tensor for name, tensor in state.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
@@ -139,9 +143,9 @@ class Member:
         if amid is not None:
             begun = {"steps": amid.steps, "seconds": amid.seconds}
             tensors |= {"epoch.losses": amid.losses, "epoch.norms": amid.norms}
-        return Saved(tensors, self._record() | {"amid": begun}, executor)
+        return MemberState(tensors, self._record() | {"amid": begun}, executor)
 
-    def restore(self, saved: Saved, executor: str) -> dict[str, Tensor]:
+    def restore(self, saved: MemberState, executor: str) -> dict[str, Tensor]:
         """Takes back what `saved` returned; returns the executor's state.
 
         Raises:
@@ -179,13 +183,13 @@ def _within(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
-def check_shape(tickets: Iterable[Ticket], like: TrialConfig) -> None:
+def check_shape(tickets: Iterable[MemberStart], like: TrialConfig) -> None:
     """Raises ValueError where somebody is of another shape than `like`."""
     if any(shape_key(ticket.config) != shape_key(like) for ticket in tickets):
         raise ValueError("the members of a cohort must be of one shape")
 
 
-def amid_epoch(tickets: Iterable[Ticket]) -> list[Amid]:
+def amid_epoch(tickets: Iterable[MemberStart]) -> list[PartialEpoch]:
     """Returns how far each member has come in its epoch; none where they stand between two.
 
     Raises:

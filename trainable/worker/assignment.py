@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Joining:
+class Assignment:
     """A member on its way to a worker.
 
     Attributes:

@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from trainable.io.file_store import Place, writing
+from trainable.io.file_store import FileStore, writing
 from trainable.io.json_file import loads
-from trainable.training.member import Saved
+from trainable.training.member import MemberState
 
 NAME = "checkpoint-{:06d}-{:09d}.safetensors"  # epochs that have ended, and steps after them
 OURS = re.compile(r"checkpoint-[0-9]{6,12}-[0-9]{9,12}\.safetensors")  # others are not read
@@ -21,7 +21,7 @@ KEPT = 2  # the newest, and the one before it for a driver that does not know of
 LENGTH = 8  # bytes in which a file says how long its header is
 
 
-def write(place: Place, saved: Saved) -> str:
+def write(place: FileStore, saved: MemberState) -> str:
     """Writes a member's state as one file, at once, and keeps the one before; returns its name.
 
     Args:
@@ -42,7 +42,7 @@ def write(place: Place, saved: Saved) -> str:
     return name
 
 
-def read(place: Place, known: int) -> Saved | None:
+def read(place: FileStore, known: int) -> MemberState | None:
     """Returns the newest whole state of a trial that is not ahead of what is known, or None.
 
     A damaged file is put aside as `*.damaged`, and said on standard error: the trial goes on from
@@ -66,17 +66,17 @@ def read(place: Place, known: int) -> Saved | None:
     return None
 
 
-def newest(place: Place) -> str | None:
+def newest(place: FileStore) -> str | None:
     """Returns the name of a trial's newest checkpoint; None without any."""
     return max(_checkpoints(place), default=None)
 
 
-def _checkpoints(place: Place) -> list[str]:
+def _checkpoints(place: FileStore) -> list[str]:
     """Returns the names of a trial's checkpoints, the newest last."""
     return [name for name in place.names() if OURS.fullmatch(name)]
 
 
-def _state(content: bytes) -> Saved:
+def _state(content: bytes) -> MemberState:
     """Returns what a file holds; raises ValueError or what safetensors raises if it is damaged."""
     tensors = load(content)
     end = LENGTH + int.from_bytes(content[:LENGTH], "little")
@@ -85,7 +85,7 @@ def _state(content: bytes) -> Saved:
     if metadata["crc32"] != _sum(header, tensors):
         raise ValueError("its check sum is another")
     found: dict[str, Any] = loads(header)
-    return Saved(tensors, found["record"], found["executor"])
+    return MemberState(tensors, found["record"], found["executor"])
 
 
 def _sum(header: str, tensors: Mapping[str, Tensor]) -> str:

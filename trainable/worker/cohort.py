@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from trainable.executors import is_large
 from trainable.report import Report
 from trainable.training.loop import Training
-from trainable.training.member import Ticket
+from trainable.training.member import MemberStart
 
 SAVE_EVERY_S = 30.0  # also at every rung
 SAVE_LARGE_EVERY = 500  # optimizer steps of large models, unless set
 
 
 @dataclass
-class Group:
+class WorkerCohort:
     """One training, who joins it at the end of its epoch, and how it stands in the queue.
 
     Attributes:
@@ -29,7 +29,7 @@ class Group:
     key: Hashable
     training: Training
     every: int | None
-    joining: list[Ticket] = field(default_factory=list)
+    joining: list[MemberStart] = field(default_factory=list)
     waited: int = 0
     broken: bool = False
     at_rung: bool = False

@@ -11,11 +11,11 @@ from trainable import predict
 from trainable.cli.errors import UserError
 from trainable.config import TrialConfig, from_params
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import View, make_view
+from trainable.data.dataset.windows import Windows, make_view
 from trainable.executors import state_form
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.training.loop import Training
-from trainable.training.member import Member, Ticket
+from trainable.training.member import Member, MemberStart
 from trainable.worker import checkpoint
 
 LOOK_S = 1.0  # between two looks whether the person waits
@@ -27,12 +27,12 @@ class LostError(UserError):
 
 
 def keep(
-    place: Place,
+    place: FileStore,
     number: int,
     epoch: int,
     config: TrialConfig,
     weights: dict[str, Tensor],
-    view: View,
+    view: Windows,
     dataset: Dataset,
 ) -> None:
     """Writes a trial's model with the facts that a prediction may want.
@@ -58,7 +58,7 @@ def keep(
 
 
 def model_of(
-    place: Place,
+    place: FileStore,
     number: int,
     params: Mapping[str, object],
     epoch: int,
@@ -102,9 +102,9 @@ def model_of(
         raise _unmade(place)
     if not there:
         print(f"{place}/{predict.MODEL} is gone; it is made again", file=sys.stderr)
-    training = Training([Ticket(number, config)], dataset)
+    training = Training([MemberStart(number, config)], dataset)
     if saved is not None and saved.executor == state_form(training.executor):
-        training = Training([Ticket(number, config, saved)], dataset, view=training.view)
+        training = Training([MemberStart(number, config, saved)], dataset, view=training.view)
     member = _trained(training, last, hasty)
     if hasty() and member.epoch < last:
         raise _unmade(place)
@@ -128,7 +128,7 @@ def _trained(training: Training, last: int, hasty: Callable[[], bool]) -> Member
     return member
 
 
-def _unmade(place: Place) -> LostError:
+def _unmade(place: FileStore) -> LostError:
     return LostError(
         f"{place}/{predict.MODEL} is damaged or gone, and was not made again, since the search was "
         "interrupted: go on with resume=true; everything else has been written"

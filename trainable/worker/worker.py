@@ -10,20 +10,20 @@ import torch
 
 from trainable.config import TrialConfig, from_params, shape_key
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.shared_windows import Views
-from trainable.data.dataset.windows import View
+from trainable.data.dataset.shared_windows import SharedWindows
+from trainable.data.dataset.windows import Windows
 from trainable.executors.calibration import best_size
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.report import WELL, Report
 from trainable.training.loop import Training
-from trainable.training.member import Member, Ticket
+from trainable.training.member import Member, MemberStart
 from trainable.worker import checkpoint
-from trainable.worker.assignment import Joining
-from trainable.worker.cohort import Group, steps_between_checkpoints
+from trainable.worker.assignment import Assignment
+from trainable.worker.cohort import WorkerCohort, steps_between_checkpoints
 from trainable.worker.model_files import keep
 
 
-class Crew:
+class Worker:
     """Trains members of any shapes, those of one shape as one cohort.
 
     Args:
@@ -38,7 +38,7 @@ class Crew:
     def __init__(
         self,
         dataset: Dataset,
-        place: Place,
+        place: FileStore,
         rungs: Sequence[int],
         device: torch.device | str = "cpu",
         most: int = 16,
@@ -47,9 +47,9 @@ class Crew:
         self.dataset, self.place, self.device = dataset, place, device
         self.rungs, self.most = frozenset(rungs), most
         self.save_every = save_every
-        self.views = Views(dataset, device)
+        self.views = SharedWindows(dataset, device)
         self.sizes: dict[Hashable, int] = {}
-        self.groups: list[Group] = []
+        self.groups: list[WorkerCohort] = []
         self.failed: Exception | None = None  # raised by the next step
 
     @property
@@ -61,13 +61,15 @@ class Crew:
             for number in [*group.training.live, *(t.number for t in group.joining)]
         ]
 
-    def admit(self, members: Sequence[Joining]) -> None:
+    def admit(self, members: Sequence[Assignment]) -> None:
         """Takes members in, each from its checkpoint if it has one."""
-        alike: dict[Hashable, list[Ticket]] = {}
+        alike: dict[Hashable, list[MemberStart]] = {}
         for member in members:
             config = from_params(member.params)
             saved = checkpoint.read(self.place.within(member.number), member.known)
-            alike.setdefault(shape_key(config), []).append(Ticket(member.number, config, saved))
+            alike.setdefault(shape_key(config), []).append(
+                MemberStart(member.number, config, saved)
+            )
         for key, tickets in alike.items():
             self._place(key, tickets)
 
@@ -117,7 +119,7 @@ class Crew:
                 break
         return reports
 
-    def _turn(self, group: Group, until: float) -> list[Report]:
+    def _turn(self, group: WorkerCohort, until: float) -> list[Report]:
         """Trains one cohort to the end of its epoch, or to its next checkpoint, or in time."""
         for other in self.groups:
             other.waited += 1
@@ -141,12 +143,12 @@ class Crew:
         self._drop_empty()
         return reports
 
-    def _place(self, key: Hashable, tickets: list[Ticket]) -> None:
+    def _place(self, key: Hashable, tickets: list[MemberStart]) -> None:
         """Lets members join cohorts of their kind that have room; the rest forms new ones."""
         config = tickets[0].config
         view = self.views.of(config.data)
         most = self._size(key, config, view)
-        begun: dict[int, list[Ticket]] = {}
+        begun: dict[int, list[MemberStart]] = {}
         for ticket in tickets:
             begun.setdefault(ticket.saved.steps if ticket.saved else 0, []).append(ticket)
         fresh = begun.pop(0, [])
@@ -159,9 +161,9 @@ class Crew:
             for part in range(parts):  # as equal as can be
                 training = Training(alike[part::parts], self.dataset, device=self.device, view=view)
                 every = steps_between_checkpoints(training, self.save_every)
-                self.groups.append(Group(key, training, every))
+                self.groups.append(WorkerCohort(key, training, every))
 
-    def _size(self, key: Hashable, config: TrialConfig, view: View) -> int:
+    def _size(self, key: Hashable, config: TrialConfig, view: Windows) -> int:
         """Returns how large cohorts of a shape become: measured here, once a shape."""
         if key not in self.sizes:
             self.sizes[key] = best_size(config, view, self.device, self.most)

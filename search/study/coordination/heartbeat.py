@@ -11,7 +11,7 @@ LEASE_S = 60.0  # without a renewal for so long a driver counts as gone
 RENEW_S = 10.0
 
 
-class Presence:
+class Heartbeat:
     """The leases of one driver, renewed in the background.
 
     Args:

@@ -16,12 +16,12 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 
 from search.sampler.sampler import SpaceFunction
-from search.study.coordination.heartbeat import Presence
+from search.study.coordination.heartbeat import Heartbeat
 from search.study.coordination.leases import Lease, Leases
 from search.study.database import Database
-from search.study.index import Live
-from search.study.study import Parting, SearchStudy
-from search.study.trials import OWNER, Asked, NothingLeftError, TrialRow, row_of
+from search.study.index import RunningTrial
+from search.study.study import Handover, SearchStudy
+from search.study.trials import OWNER, NothingLeftError, TrialRecord, TrialSpec, row_of
 from trainable.cli.errors import UserError
 
 TURN_S = 20.0  # a turn of a driver that dies in it
@@ -41,9 +41,9 @@ class SharedStudy(SearchStudy):
         self._most, self._idle = 0, False
         self._database = storage
         self._leases = Leases(storage, study_id)
-        self._presence = Presence(self._leases)
+        self._presence = Heartbeat(self._leases)
         self._turns = threading.Lock()
-        self._news: list[TrialRow] = []
+        self._news: list[TrialRecord] = []
         super().__init__(storage, study_id, settings)
 
     def join(self, most: int, driver: str, who: str, gone: Sequence[str] = ()) -> None:
@@ -61,7 +61,7 @@ class SharedStudy(SearchStudy):
             self._presence.renew()
             self._leases.drop(NOBODY, CLOSED)
 
-    def leave(self, gone: Sequence[str] = ()) -> Parting:
+    def leave(self, gone: Sequence[str] = ()) -> Handover:
         """Stops driving; where it is on this driver to write tables, nobody joins until `close`."""
         self._forget(gone)
         with self.turn():
@@ -76,7 +76,7 @@ class SharedStudy(SearchStudy):
             else:
                 self._presence.take(CLOSING)
             over = not self._ledger.live
-        return Parting(tuple(lease.who for lease in others.values()), over, written)
+        return Handover(tuple(lease.who for lease in others.values()), over, written)
 
     def written(self) -> None:
         """Notes that the tables are written, until somebody joins: a driver may sleep for long."""
@@ -129,7 +129,7 @@ class SharedStudy(SearchStudy):
             changed = {live.seen.number for live in (*entered, *ended)}
             self._news += [row_of(trials[number]) for number in sorted(changed)]
 
-    def news(self) -> list[TrialRow]:
+    def news(self) -> list[TrialRecord]:
         """Returns the trials that others have asked or ended since the last call, as read last."""
         with self._lock:
             news, self._news = self._news, []
@@ -192,7 +192,7 @@ class SharedStudy(SearchStudy):
                 if self.holds(number):
                     self._give(number, NOBODY)
 
-    def _mine(self) -> list[Live]:
+    def _mine(self) -> list[RunningTrial]:
         return [x for x in self._ledger.live.values() if x.owner == self._presence.driver]
 
     def _orphans(self, idle: bool) -> list[int]:
@@ -212,7 +212,7 @@ class SharedStudy(SearchStudy):
             live.owner = owner
             return True
 
-    def ask(self, space: SpaceFunction) -> Asked:
+    def ask(self, space: SpaceFunction) -> TrialSpec:
         """Asks for one more trial, as `SearchStudy` does, knowing what all drivers know.
 
         Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from search.backend import local_ray
-from search.backend.local_ray import Head
+from search.backend.local_ray import LocalRay
 from search.settings.settings import settings_from
 from tests.fixtures.searches import (
     MARKET,
@@ -46,14 +46,14 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     return says
 
 
-def folder_of(own: Head) -> Path:
+def folder_of(own: LocalRay) -> Path:
     assert own.folder is not None
     return own.folder
 
 
 def test_it_answers_once_and_ends_when_asked(said: Says) -> None:
     said(SAYING.format('{"address": "here:1"}'))
-    with Head(settings_from([])) as own:
+    with LocalRay(settings_from([])) as own:
         assert own.address() == own.address() == "here:1"
         assert own.token is None  # that of the environment is the person's
         own.end()
@@ -71,7 +71,7 @@ def test_a_start_that_fails_says_why(said: Says, text: str, why: str) -> None:
     said(text)
     with (
         pytest.raises(RuntimeError, match=f"Ray did not start: {why}"),
-        Head(settings_from([])) as h,
+        LocalRay(settings_from([])) as h,
     ):
         h.address()
     assert not folder_of(h).exists()
@@ -80,14 +80,14 @@ def test_a_start_that_fails_says_why(said: Says, text: str, why: str) -> None:
 def test_nobody_waits_for_a_start_that_is_not_needed(said: Says) -> None:
     said("import time; time.sleep(60)")
     begun = time.monotonic()
-    with Head(settings_from([])) as own:
+    with LocalRay(settings_from([])) as own:
         own.start()
     assert time.monotonic() - begun < 5
     assert not folder_of(own).exists()
 
 
 def test_an_unused_one_starts_nothing() -> None:
-    with Head(settings_from([])) as own:
+    with LocalRay(settings_from([])) as own:
         own.end()
     assert own.folder is None
 
@@ -103,7 +103,7 @@ def test_it_starts_as_many_workers_as_the_search_uses(
         (["max_concurrent=3", "cpus_per_trial=2", "dashboard=false"], "6 false 2 trainable.trial"),
         (["max_concurrent=9"], "8 true 1 trainable.trial"),
     ):
-        with Head(settings_from(words)) as own:
+        with LocalRay(settings_from(words)) as own:
             assert own.address() == shown
 
 

@@ -7,11 +7,11 @@ from ray.exceptions import RayActorError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from search.backend.access import DriverAccess
+from search.backend.access import ControllerAccess
 from search.backend.ray_tune import CohortScheduler, CohortSearcher, stop_reason
-from search.pruning.verdict import Ended
+from search.pruning.verdict import Instructions
 from trainable.report import Report, Stop
-from trainable.worker.assignment import Joining
+from trainable.worker.assignment import Assignment
 
 
 class Driver:
@@ -27,9 +27,9 @@ class Driver:
     def open(self) -> int | None:
         return self.slots.pop() if self.slots else None
 
-    def take(self, slot: int, reports: list[Report]) -> Ended:
+    def take(self, slot: int, reports: list[Report]) -> Instructions:
         self.taken += reports
-        return Ended([report.number for report in reports], [1])
+        return Instructions([report.number for report in reports], [1])
 
     def stands(self, slot: int, gpu: str) -> None:
         self.gpus[slot] = gpu
@@ -37,8 +37,8 @@ class Driver:
     def moved(self, slot: int) -> None:
         self.out.append(slot)
 
-    def fill(self, slot: int) -> list[Joining]:
-        return [Joining(3, {"optimizer/lr": 0.1}, 4)]
+    def fill(self, slot: int) -> list[Assignment]:
+        return [Assignment(3, {"optimizer/lr": 0.1}, 4)]
 
 
 class Controller:
@@ -68,8 +68,8 @@ class Slot:
         self.config = {"slot": 1}
 
 
-def access(driver: Any) -> DriverAccess:
-    return DriverAccess(driver)
+def access(driver: Any) -> ControllerAccess:
+    return ControllerAccess(driver)
 
 
 def result(reports: list[Report], gpu: str | None = None) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_who_ended_leaves_and_others_join_in_one_exchange() -> None:
     answer = scheduler.on_trial_result(controller, Slot(), result(reports))  # pyright: ignore[reportArgumentType]
     assert answer == TrialScheduler.CONTINUE
     assert driver.taken == reports
-    joining = [Joining(3, {"optimizer/lr": 0.1}, 4)]
+    joining = [Assignment(3, {"optimizer/lr": 0.1}, 4)]
     # Trial 2 stopped by itself: its worker has let it go already.
     assert controller.tasks == [("exchange", ([1], [1], [], joining))]
     assert driver.out == []  # whoever moves waits only when it is saved

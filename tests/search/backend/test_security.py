@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from search.backend import security
-from search.backend.local_ray import Head
+from search.backend.local_ray import LocalRay
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
 
@@ -154,7 +154,7 @@ def test_a_token_file_that_holds_none_is_said_before_ray_starts(
     if content is not None:
         file.write_text(content, encoding="utf-8")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(file))
-    head = Head(SearchSettings())
+    head = LocalRay(SearchSettings())
     with pytest.raises(UserError, match=r"^RAY_AUTH_TOKEN_PATH names .*/typo, .*makes its own"):
         head.start()
     assert head.folder is None

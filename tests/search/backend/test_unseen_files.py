@@ -8,13 +8,13 @@ import pytest
 from ray.exceptions import NodeDiedError
 
 from search.backend import cluster
-from search.backend.access import DriverAccess
+from search.backend.access import ControllerAccess
 from search.backend.ray_tune import _Watch
 from search.backend.starts import MOST, Starts
-from search.backend.workers import Workers
+from search.backend.workers import WorkerSpec
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.io.file_store import HERE, Place
+from trainable.io.file_store import HERE, FileStore
 from trainable.trial import CohortTrial, NotSeenError
 
 NODES = {"a": {"CPU": 4.0}, "b": {"CPU": 4.0, "GPU": 1.0}, "c": {"CPU": 4.0, "GPU": 1.0}}
@@ -62,7 +62,7 @@ class Task:
         return self.function()
 
 
-class EachItsOwn(Place):
+class EachItsOwn(FileStore):
     """A place whose path leads to another disk on each machine."""
 
     at: Path
@@ -89,16 +89,16 @@ class Affinity:
         self.node_id = node_id
 
 
-def marked(machines: Ray, *names: str) -> Place:
+def marked(machines: Ray, *names: str) -> FileStore:
     for name in names:
         (machines.disks / name / HERE).touch()
     return EachItsOwn.of("/mnt/runs/a/trials")
 
 
-def check(place: Place, cpus: float = 1, gpus: float = 0, **settings: Any) -> None:
+def check(place: FileStore, cpus: float = 1, gpus: float = 0, **settings: Any) -> None:
     """Asks the machines as a search does whose workers need so much."""
     wanted = SearchSettings(address="10.0.0.5:6379", cpus_per_trial=cpus, **settings)
-    workers = Workers(place, HERE, (1,), cpus, gpus, patience_s=60, save_every=None)
+    workers = WorkerSpec(place, HERE, (1,), cpus, gpus, patience_s=60, save_every=None)
     cluster.check_nodes(wanted, workers)
 
 
@@ -138,7 +138,7 @@ def test_a_machine_that_goes_as_it_is_asked_does_not_count(machines: Ray) -> Non
 
 
 def test_a_worker_that_comes_later_and_does_not_see_it_says_so(tmp_path: Path) -> None:
-    place = Place.of(tmp_path / "runs" / "a" / "trials")
+    place = FileStore.of(tmp_path / "runs" / "a" / "trials")
     worker = CohortTrial.__new__(CohortTrial)
     with pytest.raises(NotSeenError, match=r"does not see /.*/runs/a/trials$"):
         worker.setup({"threads": 1, "mark": HERE}, dataset=object(), place=place)  # type: ignore[arg-type]
@@ -165,7 +165,7 @@ class Driver:
 
 def test_it_ends_the_search_with_one_line(tmp_path: Path) -> None:
     error_file = tmp_path / "error.txt"
-    access = DriverAccess(Driver())  # type: ignore[arg-type]
+    access = ControllerAccess(Driver())  # type: ignore[arg-type]
     told: list[str] = []
     listener: Any = SimpleNamespace(failed=lambda numbers, reason, text: told.append(text))
     watch = _Watch(access, tmp_path, listener)

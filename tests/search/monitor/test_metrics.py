@@ -8,14 +8,14 @@ import pytest
 
 from search.monitor.metrics import METRICS, Figure, Moment, figures, state_of
 from search.monitor.progress import Snapshot
-from search.scheduling.controller import Driver
+from search.scheduling.controller import Controller
 from tests.fixtures.rigs import Rig, filled, report
 from trainable.report import Stop
 
 ROOT = Path(__file__).parents[3]
 
 
-def told(driver: Driver, now: float, **more: Any) -> dict[str, float]:
+def told(driver: Controller, now: float, **more: Any) -> dict[str, float]:
     """The figures by name, those by reason as `name/STATE/reason`."""
     shown = Snapshot("run", total=8, reasons=driver.reasons, **more)
     moment = Moment(now, shown, driver.courses, driver.running, driver.sizes)

@@ -1,4 +1,4 @@
-"""The end of a search in words: from a made-up run folder, and from one that `Results` wrote."""
+"""The summary: of a made-up run folder, and of one that `ReportStore` wrote."""
 
 import io
 from datetime import UTC, datetime
@@ -11,9 +11,9 @@ from rich.console import Console
 from analysis.load import load_run
 from search.monitor.summary import summary
 from search.run_folder.folder import RunFolder
-from search.run_folder.long_tables import Scored
-from search.run_folder.reports import Results
-from search.study.study import TrialRow
+from search.run_folder.long_tables import ScoredRows
+from search.run_folder.reports import ReportStore
+from search.study.study import TrialRecord
 from tests.fixtures.runs import make_run
 from tests.search.run_folder.test_reports import Rule
 from trainable.report import Report, Stop
@@ -69,7 +69,7 @@ def test_an_interrupted_search_ends_with_the_command_that_goes_on(tmp_path: Path
 def test_what_results_write_is_what_analysis_reads(tmp_path: Path):
     random = np.random.default_rng(0)
     days = np.arange("2020-01-01", "2021-01-01", dtype="datetime64[D]").astype("datetime64[ns]")
-    scored = Scored(days, days, np.full(len(days), "A", dtype=object))
+    scored = ScoredRows(days, days, np.full(len(days), "A", dtype=object))
     ends = {
         0: ("COMPLETE", "completed", "search", None),
         1: ("PRUNED", "asha_rung", "search", None),
@@ -79,7 +79,7 @@ def test_what_results_write_is_what_analysis_reads(tmp_path: Path):
         5: ("RUNNING", None, "search", None),
     }
     with RunFolder.create(tmp_path, "run") as folder:
-        results = Results(folder, scored)
+        results = ReportStore(folder, scored)
         for number in (0, 1, 4):
             values: dict[str, float | None] = {
                 "val_loss": 0.9,
@@ -103,8 +103,8 @@ def test_what_results_write_is_what_analysis_reads(tmp_path: Path):
     assert run.periods == len(days)
 
 
-def _row(number: int, state: str, reason: str | None, kind: str, parent: int | None) -> TrialRow:
-    return TrialRow(
+def _row(number: int, state: str, reason: str | None, kind: str, parent: int | None) -> TrialRecord:
+    return TrialRecord(
         number=number,
         kind=kind,
         parent=parent,

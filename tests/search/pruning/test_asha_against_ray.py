@@ -8,7 +8,7 @@ import pytest
 from ray.tune.schedulers import ASHAScheduler
 
 from search.pruning.asha import Rungs, rung_levels
-from search.pruning.pruner import Judge
+from search.pruning.pruner import Pruner
 from trainable.report import Report
 
 DAYS = np.arange("2020-01-01", "2020-03-01", dtype="datetime64[D]")
@@ -77,7 +77,7 @@ def test_the_judge_decides_as_ray_on_the_mean_of_three_reports(objective: str, m
     rng = np.random.default_rng(7)
     trials, epochs = 300, 16
     curves = rng.standard_normal((trials, epochs))
-    judge = Judge(rung_levels(epochs, 1, 4), DAYS, 252.0, minimum=1, objective=objective)
+    judge = Pruner(rung_levels(epochs, 1, 4), DAYS, 252.0, minimum=1, objective=objective)
     ray = Ray(epochs, 1, 4, mode)
     done, epoch_of = set(), dict.fromkeys(range(trials), 0)
     for number in map(int, random_order(rng, trials, epochs)):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from search.pruning.pruner import Judge
+from search.pruning.pruner import Pruner
 from tests.fixtures.curves import DAYS, YEAR, V, curve, ending, judge_for, report
 
 
-def filled(judge: Judge, levels: Sequence[int], value: float) -> Judge:
+def filled(judge: Pruner, levels: Sequence[int], value: float) -> Pruner:
     """Puts three other trials of one value on some rungs."""
     for number in range(100, 103):
         judge.judge([report(number, e, value) for e in range(1, max(levels) + 1)])
@@ -127,7 +127,7 @@ def test_intraday_returns_are_judged_by_days() -> None:
     ).ravel()
     rng = np.random.default_rng(0)
     base = rng.standard_normal(len(stamps))
-    judge = Judge((1, 50), stamps, YEAR * bars)
+    judge = Pruner((1, 50), stamps, YEAR * bars)
     reports = []
     for epoch in range(1, 51):
         returns = 1e-3 * (base + 0.03 * rng.standard_normal(len(stamps)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.pruning.flat_sharpe import FlatRule
-from search.pruning.pruner import Judge
+from search.pruning.pruner import Pruner
 from tests.fixtures.curves import DAYS, YEAR, V, curve, judge_for, report
 from trainable.report import Report, Stop
 
@@ -30,8 +30,8 @@ def campaign(seed: int) -> list[list[Report]]:
     return [next(queues[c]) for c in order]
 
 
-def fresh(minimum: int = 3) -> Judge:
-    judge = Judge((2, 8, 20), DAYS, YEAR, minimum=minimum, flat=FlatRule(window=5))
+def fresh(minimum: int = 3) -> Pruner:
+    judge = Pruner((2, 8, 20), DAYS, YEAR, minimum=minimum, flat=FlatRule(window=5))
     judge.exempt(11)
     return judge
 

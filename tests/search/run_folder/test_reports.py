@@ -19,14 +19,14 @@ from hypothesis import strategies as st
 
 from search.run_folder import long_tables, shards
 from search.run_folder.folder import RunFolder
-from search.run_folder.long_tables import Scored
-from search.run_folder.reports import Results
+from search.run_folder.long_tables import ScoredRows
+from search.run_folder.reports import ReportStore
 from search.run_folder.trials_table import EPOCH_COLUMNS, TRIAL_COLUMNS
 from trainable.cli.errors import UserError
 from trainable.report import Report, Stop
 
 DAYS = np.arange("2020-01-01", "2020-01-06", dtype="datetime64[D]").astype("datetime64[ns]")
-SCORED = Scored(DAYS, np.repeat(DAYS, 2), np.array(["A", "B"] * 5, dtype=object))
+SCORED = ScoredRows(DAYS, np.repeat(DAYS, 2), np.array(["A", "B"] * 5, dtype=object))
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Rule:
     net_returns: np.ndarray | None
 
 
-def kept(results: Results) -> list[Report]:
+def kept(results: ReportStore) -> list[Report]:
     return [report for batch in results.batches() for report in batch]
 
 
@@ -73,9 +73,9 @@ def last(number: int, epoch: int, reason: str = "completed") -> Report:
     return report(number, epoch, stop=Stop(reason, {"epoch": epoch}), predictions=predictions)
 
 
-def opened(path: Path, resume: bool = False) -> tuple[RunFolder, Results]:
+def opened(path: Path, resume: bool = False) -> tuple[RunFolder, ReportStore]:
     folder = RunFolder.create(path, "run", resume)
-    return folder, Results(folder, SCORED)
+    return folder, ReportStore(folder, SCORED)
 
 
 def read(path: Path, name: str) -> pd.DataFrame:

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from search.run_folder.folder import RunFolder
-from search.run_folder.reports import Results
+from search.run_folder.reports import ReportStore
 from tests.fixtures.rigs import SCORED, report
 from trainable.cli.errors import UserError
 from trainable.io.atomic import write_new
 
 
-def results(path: Path) -> Results:
+def results(path: Path) -> ReportStore:
     folder = RunFolder.create(path, "run", (path / "run").exists(), shared=True)
-    return Results(folder, SCORED, shared=True)
+    return ReportStore(folder, SCORED, shared=True)
 
 
 def keys(batches: list) -> list[list[tuple[int, int]]]:

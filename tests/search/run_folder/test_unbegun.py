@@ -18,12 +18,12 @@ from search.run_folder import folder
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import LOCK, drivers_of
 from search.run_folder.unbegun import NOTE, is_unbegun, starters
-from search.session.observer import Watch
+from search.session.observer import SearchObserver
 from search.study.study import SearchStudy
 from tests.fixtures.here import interrupt_after, search_here, without_ray
 from tests.fixtures.searches import MARKET, check_whole, contents, table, write_space
 from trainable.cli.errors import UserError
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 
 WORDS = (
     *MARKET, "space=tiny.py", "trials=3", "finalist_seeds=1", "rungs=4", "enqueue=hand.json",
@@ -31,7 +31,7 @@ WORDS = (
 )  # fmt: skip
 RESUME = ("name=x", "resume=true")
 BEGUN = "Nothing of run 'x' had begun: it begins now."
-AT_ONCE = patch.object(Watch, "tick", interrupt_after(0))
+AT_ONCE = patch.object(SearchObserver, "tick", interrupt_after(0))
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,8 @@ def copied(run: Path, to: Path) -> Iterator[None]:
     to.mkdir()
     with ExitStack() as stack:
         for owner, name in (
-            (Path, "replace"), (Place, "rename"), (folder, "take_lock"), (folder, "write_bytes"),
+            (Path, "replace"), (FileStore, "rename"), (folder, "take_lock"),
+            (folder, "write_bytes"),
             (JournalFileBackend, "append_logs"),
         ):  # fmt: skip
             stack.enter_context(patch.object(owner, name, around(getattr(owner, name))))

@@ -10,11 +10,11 @@ from optuna.distributions import (
 )
 
 from search.sampler.feasibility import Feasibility
-from search.sampler.observations import Seen
+from search.sampler.observations import Observation
 from tests.search.sampler.test_observations import made
 
 
-def at(number: int, lr: float, **changes: object) -> Seen:
+def at(number: int, lr: float, **changes: object) -> Observation:
     params = {"optimizer/lr": lr, "model/dims": "abc"[number % 3]}
     spaces = {
         "optimizer/lr": FloatDistribution(1e-6, 1e2, log=True),

@@ -9,11 +9,13 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
-from search.sampler.observations import TOLD_LIMIT, TOLD_STEP, Seen, lesson, view_of
+from search.sampler.observations import TOLD_LIMIT, TOLD_STEP, Observation, lesson, view_of
 
 
-def made(number: int, **changes: object) -> Seen:
-    seen = Seen(number, {"a": 0.5}, {"a": FloatDistribution(0.0, 1.0)}, {}, "PRUNED", "asha_rung")
+def made(number: int, **changes: object) -> Observation:
+    seen = Observation(
+        number, {"a": 0.5}, {"a": FloatDistribution(0.0, 1.0)}, {}, "PRUNED", "asha_rung"
+    )
     return replace(seen, **changes)  # pyright: ignore[reportArgumentType]
 
 
@@ -35,7 +37,7 @@ def test_lessons(changes: dict, expected: TrialState | None) -> None:
     assert lesson(made(0, **changes)) is expected
 
 
-def told(n: int) -> list[Seen]:
+def told(n: int) -> list[Observation]:
     rng = np.random.default_rng(3)
     return [
         made(i, state="COMPLETE", reason="completed", value=float(rng.normal()))

@@ -12,7 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from search.sampler.observations import Seen
+from search.sampler.observations import Observation
 from search.sampler.sampler import Sampler
 from search.space.fixed_values import check_used, contains, describe
 from search.study.study import SearchStudy
@@ -50,9 +50,9 @@ def explosions(seed: int, batch: int, slots: int, late: bool) -> np.ndarray:
     sampler = Sampler(seed)
     rungs: dict[int, list[float]] = {epoch: [] for epoch in RUNGS}
     exploding: list[bool] = []
-    flight: list[tuple[Seen, int]] = []
+    flight: list[tuple[Observation, int]] = []
 
-    def end(seen: Seen, state: str, reason: str, value: float | None = None) -> None:
+    def end(seen: Observation, state: str, reason: str, value: float | None = None) -> None:
         seen.state, seen.reason, seen.value = state, reason, value
         sampler.tell(seen)
 
@@ -60,11 +60,11 @@ def explosions(seed: int, batch: int, slots: int, late: bool) -> np.ndarray:
         if len(exploding) < 128 and slots - len(flight) >= batch:
             for _ in range(batch):
                 suggestion = sampler.ask(space, len(exploding), {})
-                seen = Seen(len(exploding), suggestion.params, suggestion.distributions)
+                seen = Observation(len(exploding), suggestion.params, suggestion.distributions)
                 sampler.add(seen)
                 flight.append((seen, 0))
                 exploding.append(seen.params["optimizer/lr"] > BORDER)
-        arrived: list[tuple[Seen, int]] = []
+        arrived: list[tuple[Observation, int]] = []
         for seen, stage in flight:
             explodes = exploding[seen.number]
             if explodes and (stage > 0 or not late):
@@ -97,11 +97,11 @@ def test_exploding_trials_become_rare(batch: int, slots: int, late: bool) -> Non
 def test_a_loaded_sampler_suggests_what_a_live_one_does() -> None:
     rng = np.random.default_rng(0)
     live = Sampler(7)
-    ended: list[Seen] = []
-    flight: list[Seen] = []
+    ended: list[Observation] = []
+    flight: list[Observation] = []
     for index in range(60):
         suggestion = live.ask(space, index, {})
-        seen = Seen(index, suggestion.params, suggestion.distributions)
+        seen = Observation(index, suggestion.params, suggestion.distributions)
         live.add(seen)
         flight.append(seen)
         if len(flight) == 8:
@@ -125,10 +125,10 @@ def test_loading_after_a_cut_equals_living_through_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr("search.sampler.observations.TOLD_LIMIT", 24)
     monkeypatch.setattr("search.sampler.observations.TOLD_STEP", 8)
     live = Sampler(1)
-    ended: list[Seen] = []
+    ended: list[Observation] = []
     for index in range(45):
         suggestion = live.ask(space, index, {})
-        seen = Seen(index, suggestion.params, suggestion.distributions)
+        seen = Observation(index, suggestion.params, suggestion.distributions)
         live.add(seen)
         seen.state, seen.reason, seen.value = "COMPLETE", "completed", sharpe(seen.params)
         live.tell(seen)
@@ -170,7 +170,7 @@ def test_values_by_hand_after_startup() -> None:
     sampler = Sampler(0, startup=2)
     for index in range(4):
         suggestion = sampler.ask(space, index, {})
-        seen = Seen(index, suggestion.params, suggestion.distributions)
+        seen = Observation(index, suggestion.params, suggestion.distributions)
         sampler.add(seen)
         seen.state, seen.reason, seen.value = "COMPLETE", "completed", float(index)
         sampler.tell(seen)

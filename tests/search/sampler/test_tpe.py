@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
 
-from search.sampler.observations import Seen, lesson
+from search.sampler.observations import Observation, lesson
 from search.sampler.parzen import Axis, Mixture
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.study.trials import derive_seed
@@ -44,16 +44,16 @@ def conditional(trial: optuna.Trial) -> dict:
     return {}
 
 
-def lived(space: SpaceFunction, n: int) -> tuple[Sampler, list[Seen], list[Seen]]:
+def lived(space: SpaceFunction, n: int) -> tuple[Sampler, list[Observation], list[Observation]]:
     """Returns a sampler after `n` trials at random, those told and those in flight."""
     rng = np.random.default_rng(n)
     sampler = Sampler(SEED, startup=10)
-    told: list[Seen] = []
-    flight: list[Seen] = []
+    told: list[Observation] = []
+    flight: list[Observation] = []
     for index in range(n):
         trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(index)).ask()
         space(trial)
-        seen = Seen(index, dict(trial.params), dict(trial.distributions))
+        seen = Observation(index, dict(trial.params), dict(trial.distributions))
         sampler.add(seen)
         flight.append(seen)
         if len(flight) < 9:
@@ -69,7 +69,9 @@ def lived(space: SpaceFunction, n: int) -> tuple[Sampler, list[Seen], list[Seen]
     return sampler, told, flight
 
 
-def of_optuna(space: SpaceFunction, told: Iterable[Seen], flight: list[Seen], seed: int) -> dict:
+def of_optuna(
+    space: SpaceFunction, told: Iterable[Observation], flight: list[Observation], seed: int
+) -> dict:
     """Returns what Optuna's own sampler suggests."""
     tpe = TPESampler(
         n_startup_trials=10,
@@ -146,7 +148,7 @@ def test_values_from_another_range_stand_at_the_end() -> None:
     sampler = Sampler(0, startup=2)
     for number, high in enumerate((90, 80, 3, 2)):
         space = IntDistribution(1, high)
-        sampler.add(Seen(number, {"n": high}, {"n": space}))
+        sampler.add(Observation(number, {"n": high}, {"n": space}))
         seen = sampler._running[number]
         seen.state, seen.reason, seen.value = "COMPLETE", "completed", float(high)
         sampler.tell(seen)

@@ -4,20 +4,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.scheduling.cohorts import Key, Pool, Roster, places, sizes
-from search.study.study import Asked
+from search.scheduling.cohorts import CohortKey, Slots, WaitingQueue, places, sizes
+from search.study.study import TrialSpec
 
 
-def asked(number: int) -> Asked:
-    return Asked(number, {}, "search", seed=number)
+def asked(number: int) -> TrialSpec:
+    return TrialSpec(number, {}, "search", seed=number)
 
 
-A, B, C = Key("a"), Key("b"), Key("c")
-LARGE, OTHER = Key("d", 8), Key("d", 9)
-ONE, TWO, REST = Key("a", suspects=1), Key("b", suspects=1), Key("a", suspects=2)
+A, B, C = CohortKey("a"), CohortKey("b"), CohortKey("c")
+LARGE, OTHER = CohortKey("d", 8), CohortKey("d", 9)
+ONE, TWO, REST = CohortKey("a", suspects=1), CohortKey("b", suspects=1), CohortKey("a", suspects=2)
 
 
-def numbers(cohort: list[Asked]) -> list[int]:
+def numbers(cohort: list[TrialSpec]) -> list[int]:
     return [member.number for member in cohort]
 
 
@@ -42,7 +42,7 @@ def test_untold_trials_are_few_and_shared_over_the_slots(
 
 
 def test_the_pool_gives_the_longest_waiting_of_a_group() -> None:
-    pool = Pool()
+    pool = WaitingQueue()
     for number, key in enumerate([A, B, A, A]):
         pool.add(key, asked(number))
     assert pool.counts() == {A: 3, B: 1}
@@ -54,7 +54,7 @@ def test_the_pool_gives_the_longest_waiting_of_a_group() -> None:
 
 
 def test_the_roster_knows_who_trains_where() -> None:
-    roster = Roster()
+    roster = Slots()
     roster.cohorts = 4
     roster.open(1)
     roster.open(2)
@@ -105,7 +105,10 @@ def test_cohorts_of_one_train_beside_others_one_in_a_slot() -> None:
     st.integers(1, 12),
 )
 def test_a_slot_takes_no_more_than_it_has_places_and_an_empty_one_takes_somebody(
-    waiting: dict[Key, int], here: dict[Key, int], elsewhere: dict[Key, int], members: int
+    waiting: dict[CohortKey, int],
+    here: dict[CohortKey, int],
+    elsewhere: dict[CohortKey, int],
+    members: int,
 ) -> None:
     taken = places(waiting, here, elsewhere, members)
     assert all(0 < count <= waiting[key] for key, count in taken.items())

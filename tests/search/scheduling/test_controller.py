@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from search.pruning.verdict import Verdict
-from search.run_folder.reports import Results
-from search.study.study import Asked
+from search.run_folder.reports import ReportStore
+from search.study.study import TrialSpec
 from tests.fixtures.rigs import SCORED, Rig, filled, finish_all, report
 from trainable.cli.errors import UserError
 from trainable.report import Stop
@@ -121,7 +121,7 @@ def test_resume_adds_only_the_seeds_that_are_missing(
     slot, _ = filled(driver)
     plain = rig.study.add
 
-    def killed(*args: Any) -> Asked:
+    def killed(*args: Any) -> TrialSpec:
         if len(rig.study.rows()) == 2:
             raise SystemExit
         return plain(*args)
@@ -176,7 +176,7 @@ def test_resume_equals_no_interruption(tmp_path: Path) -> None:
             if taken == kill_after:
                 driver, slot = rig.driver(trials=8, members=3, seeds=1), None
         rows = rig.study.rows()
-        kept = [r for batch in Results(rig.folder, SCORED).batches() for r in batch]
+        kept = [r for batch in ReportStore(rig.folder, SCORED).batches() for r in batch]
         rig.folder.close()
         return [
             (r.number, r.kind, r.parent, r.seed, r.state, r.reason, sorted(r.reports)) for r in rows

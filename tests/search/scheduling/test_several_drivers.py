@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pandas import DataFrame
 
-from search.run_folder.reports import Results
-from search.scheduling.controller import LATE, Driver
+from search.run_folder.reports import ReportStore
+from search.scheduling.controller import LATE, Controller
 from tests.fixtures.rigs import LEVELS, SCORED, Rig, filled, report
 from tests.fixtures.searches import table
 from tests.fixtures.sharing import Join, die
@@ -31,13 +31,13 @@ def another(tmp_path: Path, join: Join) -> Iterator[Another]:
         rig.folder.close()
 
 
-def look(driver: Driver) -> None:
+def look(driver: Controller) -> None:
     """Looks around now."""
     driver._poll_at = 0.0
     driver.look_around()
 
 
-def step(driver: Driver, slot: int) -> list[int]:
+def step(driver: Controller, slot: int) -> list[int]:
     """Trains the members of a slot for an epoch; returns their numbers."""
     members = sorted(driver.running[slot])
     driver.take(slot, [next_of(driver, number) for number in members])
@@ -45,14 +45,14 @@ def step(driver: Driver, slot: int) -> list[int]:
     return members
 
 
-def next_of(driver: Driver, number: int) -> Report:
+def next_of(driver: Controller, number: int) -> Report:
     epoch = driver.results.last_epoch(number) + 1
     return report(number, epoch, Stop("completed") if epoch == LEVELS[-1] else None)
 
 
 def test_two_drivers_search_together(another: Another, tmp_path: Path) -> None:
     one = another()
-    asleep = Results(one.folder, SCORED, shared=True)  # of a driver that hears of nothing
+    asleep = ReportStore(one.folder, SCORED, shared=True)  # of a driver that hears of nothing
     first = one.driver(14, seeds=2, untold=4)
     slots = [(first, filled(first)[0])]
     step(*slots[0])
@@ -110,7 +110,7 @@ def test_what_a_killed_driver_had_is_taken_over_and_ends_once(another: Another) 
     assert first.fill(slot) == []
     second.take(other, [report(n, 4, Stop("completed")) for n in members])
     assert [one.ends()[n] for n in members] == [("COMPLETE", "completed")] * len(members)
-    kept = [r for batch in Results(two.folder, SCORED).batches() for r in batch]
+    kept = [r for batch in ReportStore(two.folder, SCORED).batches() for r in batch]
     keys = [(r.number, r.epoch) for r in kept]
     assert len(set(keys)) == len(keys)
 
@@ -176,7 +176,7 @@ def test_an_idle_driver_trains_what_waits_elsewhere(another: Another) -> None:
     assert sorted(set(searched)) == sorted(set(range(14)) - set(training))
     assert first.reasons == second.reasons
     assert all(state != "RUNNING" for state, _ in one.ends().values())
-    kept = [r for batch in Results(two.folder, SCORED).batches() for r in batch]
+    kept = [r for batch in ReportStore(two.folder, SCORED).batches() for r in batch]
     assert len({(r.number, r.epoch) for r in kept}) == len(kept) == len(trained) + len(training)
 
 

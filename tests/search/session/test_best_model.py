@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from search.session.observer import Watch
+from search.session.observer import SearchObserver
 from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import MARKET, table, write_space
 from trainable import predict
@@ -143,7 +143,7 @@ def test_a_trial_that_was_resumed_with_more_epochs_is_made_again_with_these(
     write_space(tmp_path)
     fixed = ("fix.schedule/name=warmup_cosine", "fix.schedule/warmup_steps=2")
     words = (*MARKET, "space=tiny.py", "trials=1", "finalist_seeds=1", "name=done", *fixed)
-    with patch.object(Watch, "tick", interrupt_after(0)):
+    with patch.object(SearchObserver, "tick", interrupt_after(0)):
         assert search_here(*words) == 130
     assert search_here(*AGAIN, "epochs=6") == 0
     run = Path("runs/done")
@@ -180,7 +180,7 @@ def test_interrupted_it_makes_nothing_again_and_says_so(
         shown = capsys.readouterr()
         assert shown.err.count("it is made again") == 1
         assert "was not made again, since the search was interrupted: go on with" in shown.out
-        with patch.object(Watch, "tick", interrupt_after(0)):
+        with patch.object(SearchObserver, "tick", interrupt_after(0)):
             assert search_here(*AGAIN, "trials=8") == 130
         shown = capsys.readouterr()
         assert "made again" not in shown.err

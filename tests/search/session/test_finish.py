@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from search.study.study import Parting, SearchStudy
+from search.study.study import Handover, SearchStudy
 from tests.fixtures.here import search_here
 from tests.fixtures.searches import MARKET, contents, write_space
 
@@ -14,9 +14,9 @@ from tests.fixtures.searches import MARKET, contents, write_space
 def test_interrupted_while_it_waits_for_the_tables_it_says_how_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def other(study: SearchStudy, gone: object) -> Parting:
+    def other(study: SearchStudy, gone: object) -> Handover:
         os.kill(os.getpid(), signal.SIGINT)
-        return Parting(("process 3 on there",))
+        return Handover(("process 3 on there",))
 
     write_space(tmp_path)
     monkeypatch.chdir(tmp_path)

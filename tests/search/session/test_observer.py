@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from search.session.observer import ALONE_S, Watch
+from search.session.observer import ALONE_S, SearchObserver
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
 
@@ -13,7 +13,7 @@ from trainable.cli.errors import UserError
 @pytest.fixture
 def watch() -> Any:
     """Returns a watch that has just begun, as far as it matters here."""
-    made: Any = Watch.__new__(Watch)
+    made: Any = SearchObserver.__new__(SearchObserver)
     said: list[str] = []
     made.said, made.progress = said, SimpleNamespace(note=said.append)
     made.plan = SimpleNamespace(settings=SearchSettings(cpus_per_trial=2))

@@ -11,7 +11,7 @@ from search.study.coordination import heartbeat
 from search.study.coordination.leases import Leases
 from search.study.coordination.shared import SharedStudy
 from search.study.database import Database
-from search.study.study import Parting, SearchStudy
+from search.study.study import Handover, SearchStudy
 from search.study.trials import NothingLeftError
 from tests.fixtures.servers import Postgres
 from tests.fixtures.sharing import Join, die
@@ -173,35 +173,35 @@ def test_the_last_one_closes_and_nobody_joins_meanwhile(
     join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = join(), join()
-    assert first.leave() == Parting(("process 2 on here",))
-    assert second.leave() == Parting()
+    assert first.leave() == Handover(("process 2 on here",))
+    assert second.leave() == Handover()
     with pytest.raises(UserError, match=r"is being finished by process 2 on here; try again"):
         join()
-    assert first.leave() == Parting(("process 2 on here",))  # it is writing the tables
+    assert first.leave() == Handover(("process 2 on here",))  # it is writing the tables
     with monkeypatch.context() as patched:
         patched.setattr(heartbeat, "LEASE_S", -1.0)  # the first one sleeps for longer
         second.written()
     second.close()
-    assert first.leave() == Parting(written=True)
+    assert first.leave() == Handover(written=True)
     third = join()  # for more trials
-    assert third.leave() == Parting()
+    assert third.leave() == Handover()
 
 
 def test_who_waits_for_the_tables_writes_them_when_the_last_one_dies(join: Join) -> None:
     first, second, third = join(), join(), join()
-    assert first.leave() == Parting(("process 2 on here", "process 3 on here"))
+    assert first.leave() == Handover(("process 2 on here", "process 3 on here"))
     die(third)  # before it left
-    wait_until(lambda: second.leave() == Parting())
-    assert first.leave() == Parting(("process 2 on here",))
+    wait_until(lambda: second.leave() == Handover())
+    assert first.leave() == Handover(("process 2 on here",))
     die(second)  # in the middle of the tables
-    wait_until(lambda: first.leave() == Parting())
+    wait_until(lambda: first.leave() == Handover())
 
 
 def test_a_search_that_is_not_over_is_not_waited_for(join: Join) -> None:
     first, second = join(), join()
     second.ask(space)
-    assert first.leave() == Parting(("process 2 on here",), over=False)
-    assert first.leave(gone=["d2"]) == Parting(over=False)
+    assert first.leave() == Handover(("process 2 on here",), over=False)
+    assert first.leave(gone=["d2"]) == Handover(over=False)
 
 
 def test_what_waits_goes_to_who_is_idle_and_to_nobody_else(join: Join) -> None:

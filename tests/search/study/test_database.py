@@ -14,8 +14,8 @@ import pytest
 from search.monitor.progress import Progress, Snapshot
 from search.run import main
 from search.scheduling import recovery
-from search.scheduling.controller import Driver
-from search.session.observer import Watch
+from search.scheduling.controller import Controller
+from search.session.observer import SearchObserver
 from search.study.coordination import heartbeat
 from search.study.coordination.shared import SharedStudy
 from tests.fixtures.here import interrupt_after, search_here, train_here, without_ray
@@ -149,12 +149,12 @@ def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
     monkeypatch.setattr(heartbeat, "LEASE_S", 1.5)
     monkeypatch.setattr(heartbeat, "RENEW_S", 0.1)
     monkeypatch.setattr(recovery, "POLL_S", 0.1)
-    monkeypatch.setattr(Watch, "tick", Watch.show)
+    monkeypatch.setattr(SearchObserver, "tick", SearchObserver.show)
     write_space(tmp_path)
     others: list[SharedStudy] = []
     seen: list[Snapshot] = []
 
-    def begin(driver: Driver, *rest: Any) -> None:
+    def begin(driver: Controller, *rest: Any) -> None:
         for name in ("d2", "d3"):
             others.append(SharedStudy.open(server.url, "one"))
             others[-1].join(9, name, f"process {name} on there")
@@ -195,7 +195,7 @@ def test_what_the_database_or_the_folder_lost_is_said(
     write_space(tmp_path)
     again = ("name=old", f"storage={server.url}", "resume=true")
     words = (*MARKET, "space=tiny.py", "trials=3", "finalist_seeds=1", *again[:2])
-    with patch.object(Watch, "tick", interrupt_after(2)):
+    with patch.object(SearchObserver, "tick", interrupt_after(2)):
         assert search_here(*words) == 130
     shard = Path("runs/old/shards/00000001.parquet")
     shard.rename("kept")

@@ -17,7 +17,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from search.study.storage import name_of, repair_journal
-from search.study.study import SearchStudy, TrialRow
+from search.study.study import SearchStudy, TrialRecord
 from trainable.cli.errors import UserError
 
 
@@ -46,7 +46,7 @@ def drive(study: SearchStudy, trials: int) -> None:
             study.finish(asked.number, "COMPLETE", "completed", {}, -lr, {"epochs": 4})
 
 
-def bare(rows: list[TrialRow]) -> list[tuple]:
+def bare(rows: list[TrialRecord]) -> list[tuple]:
     """Returns rows without their times."""
     return [
         (row.number, row.kind, row.params, row.seed, row.state, row.reason, row.value, row.reports)
@@ -54,7 +54,7 @@ def bare(rows: list[TrialRow]) -> list[tuple]:
     ]
 
 
-def unfinished(study: SearchStudy) -> list[TrialRow]:
+def unfinished(study: SearchStudy) -> list[TrialRecord]:
     return [row for row in study.rows() if row.state == "RUNNING"]
 
 
@@ -317,7 +317,7 @@ def test_resume_with_trials_in_flight(log: Path, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[TrialRow]]:
+def journal(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[TrialRecord]]:
     path = tmp_path_factory.mktemp("journal") / "study.log"
     study = SearchStudy.create(path, "run", seed=5, startup=4)
     study.enqueue({"optimizer/lr": 1e-3}, space)
@@ -331,7 +331,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Trial
 )
 @given(data=st.data())
 def test_killed_at_any_byte(
-    journal: tuple[bytes, list[TrialRow]], log: Path, data: st.DataObject
+    journal: tuple[bytes, list[TrialRecord]], log: Path, data: st.DataObject
 ) -> None:
     text, rows = journal
     offset = data.draw(st.integers(0, len(text)))

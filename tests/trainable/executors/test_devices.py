@@ -10,12 +10,12 @@ import torch
 
 from benchmarks.step.__main__ import run_steps
 from tests.fixtures.trainings import SMALL, config, final, finish, narrow, stop_of, tickets
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.losses import LOSSES
 from trainable.optimizers import OPTIMIZERS
 from trainable.training.loop import Training
-from trainable.worker.assignment import Joining
-from trainable.worker.worker import Crew
+from trainable.worker.assignment import Assignment
+from trainable.worker.worker import Worker
 
 ON_A_GPU = pytest.param(
     "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
@@ -81,18 +81,18 @@ def test_a_crew_trains_small_and_large_and_goes_on_from_its_checkpoints(
 ) -> None:
     shapes = {0: "8-4", 1: "8-4", 2: "512-256"}
     members = [
-        Joining(n, SMALL | {"model/hidden_dims": h, "model/dropout": 0.2, "train/seed": n}, 0)
+        Assignment(n, SMALL | {"model/hidden_dims": h, "model/dropout": 0.2, "train/seed": n}, 0)
         for n, h in shapes.items()
     ]
-    first = Crew(narrow(), Place.of(tmp_path), (1, 3), device, most=4)
+    first = Worker(narrow(), FileStore.of(tmp_path), (1, 3), device, most=4)
     first.admit(members)
     reports = []
     while {r.number for r in reports} != set(shapes):
         reports += first.step(float("inf"))
     known = {n: max(r.epoch for r in reports if r.number == n) for n in shapes}
     first.save([0, 1, 2])
-    other = Crew(narrow(), Place.of(tmp_path), (1, 3), device, most=4)
-    other.admit([Joining(m.number, m.params, known[m.number]) for m in members])
+    other = Worker(narrow(), FileStore.of(tmp_path), (1, 3), device, most=4)
+    other.admit([Assignment(m.number, m.params, known[m.number]) for m in members])
     while other.live:
         reports += other.step(float("inf"))
     assert sorted((r.number, r.epoch) for r in reports) == [

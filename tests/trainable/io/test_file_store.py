@@ -7,24 +7,24 @@ import pytest
 from pyarrow import fs
 
 from trainable.cli.errors import UserError
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 
 
-def memory(tmp_path: Path) -> Place:
+def memory(tmp_path: Path) -> FileStore:
     """A file system that is not the local one, as pyarrow sees it."""
-    return Place(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "bucket/run")
+    return FileStore(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "bucket/run")
 
 
 @pytest.fixture(params=["path", "url", "other"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> FileStore:
     where = tmp_path / "bucket" / "run"
     where.mkdir(parents=True)
     if request.param == "other":
         return memory(tmp_path)
-    return Place.of(where if request.param == "path" else f"file://{where}/")
+    return FileStore.of(where if request.param == "path" else f"file://{where}/")
 
 
-def test_files_are_written_read_renamed_and_removed(place: Place, tmp_path: Path) -> None:
+def test_files_are_written_read_renamed_and_removed(place: FileStore, tmp_path: Path) -> None:
     assert place.names() == []
     place.write("b", b"two")
     place.write("a", b"one")
@@ -44,18 +44,18 @@ def test_files_are_written_read_renamed_and_removed(place: Place, tmp_path: Path
 
 
 def test_a_folder_within_is_made_when_first_written_to(tmp_path: Path) -> None:
-    trial = Place.of(tmp_path).within("trials", 7)
+    trial = FileStore.of(tmp_path).within("trials", 7)
     assert trial.names() == []
     assert not trial.has("x")
     trial.write("x", b"")
     assert (tmp_path / "trials" / "7" / "x").read_bytes() == b""
-    assert Place.of(tmp_path).within("trials").names() == []  # folders are no files
+    assert FileStore.of(tmp_path).within("trials").names() == []  # folders are no files
 
 
 def test_a_file_is_there_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Place.of(tmp_path)
+    place = FileStore.of(tmp_path)
     place.write("a", b"old")
 
     def fail(*args: object) -> None:
@@ -68,7 +68,7 @@ def test_a_file_is_there_whole_or_not_at_all(
 
 
 def test_a_place_travels_to_the_workers(tmp_path: Path) -> None:
-    place = pickle.loads(pickle.dumps(Place.of(tmp_path).within("trials")))  # noqa: S301
+    place = pickle.loads(pickle.dumps(FileStore.of(tmp_path).within("trials")))  # noqa: S301
     place.write("a", b"one")
     assert (tmp_path / "trials" / "a").read_bytes() == b"one"
 
@@ -77,7 +77,7 @@ def test_a_relative_path_is_where_the_driver_stands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    place = Place.of("runs")
+    place = FileStore.of("runs")
     monkeypatch.chdir("/")
     place.write("a", b"one")
     assert (tmp_path / "runs" / "a").exists()
@@ -86,5 +86,5 @@ def test_a_relative_path_is_where_the_driver_stands(
 @pytest.mark.parametrize("url", ["nfs://user:secret@host/x", "s3://", "file://relative"])
 def test_a_url_that_no_file_system_has(url: str) -> None:
     with pytest.raises(UserError, match="names no folder on a file system") as caught:
-        Place.of(url)
+        FileStore.of(url)
     assert "secret" not in str(caught.value)

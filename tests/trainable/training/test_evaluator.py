@@ -13,7 +13,7 @@ from tests.fixtures.trainings import config, market, tickets
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_view
-from trainable.executors.base import Engine
+from trainable.executors.base import Executor
 from trainable.metrics import scores
 from trainable.metrics.scoring import scoring
 from trainable.training import evaluator as evaluation
@@ -42,7 +42,7 @@ class Fixed:
 def evaluated(dataset: Dataset, members: list[int], loss: str = "huber") -> list[Evaluation]:
     configs: list[TrialConfig] = [config(loss__name=loss, loss__delta=1.0 + k % 3) for k in members]
     evaluator = Evaluator(dataset, make_view(dataset, configs[0].data), loss)
-    return evaluator.evaluate(cast(Engine, Fixed(members)), configs)
+    return evaluator.evaluate(cast(Executor, Fixed(members)), configs)
 
 
 def bits(result: Evaluation) -> dict[str, Any]:

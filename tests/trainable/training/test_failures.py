@@ -12,16 +12,16 @@ from benchmarks.step.__main__ import run_steps
 from tests.fixtures.trainings import config, final, market, narrow, stop_of, tickets, trained
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import View, make_view
+from trainable.data.dataset.windows import Windows, make_view
 from trainable.optimizers import OPTIMIZERS
-from trainable.training.batch_sampler import BatchOrder
+from trainable.training.batch_sampler import BatchSampler
 from trainable.training.loop import KEEP_EVERY, Training
 
 BATCH_EVIDENCE = {"step", "tensor", "value", "lr", "dates", "symbols"}
 each_executor = pytest.mark.parametrize("executor", ["cohort", "serial", "solo"])
 
 
-def broken_view(dataset: Dataset, rows: list[int]) -> View:
+def broken_view(dataset: Dataset, rows: list[int]) -> Windows:
     """The dataset as seen by the network, with NaN in these training rows."""
     view = make_view(dataset, config().data)
     view.x[view.train_rows[rows]] = torch.nan
@@ -86,7 +86,7 @@ def test_system_a4_nan_rate_is_per_epoch_and_of_all_batches(executor: str) -> No
     each = config(train__steps_per_epoch=0, train__seed=4)
     _, reports = trained([each], narrow(), view=view, executor=executor)
     assert stop_of(reports).reason == "completed"
-    order = BatchOrder(view.train_rows, 16)
+    order = BatchSampler(view.train_rows, 16)
     for turn, report in enumerate(reports):
         rows = order.rows(4, turn * batches, batches)
         failed = int((rows == view.train_rows[5]).any(1).sum())

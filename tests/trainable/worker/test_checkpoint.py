@@ -10,19 +10,19 @@ import torch
 from safetensors import safe_open
 
 from tests.fixtures.trainings import config, narrow, tickets
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.training.loop import Training
-from trainable.training.member import Saved
+from trainable.training.member import MemberState
 from trainable.worker import checkpoint
 
 
-def state(epoch: int) -> Saved:
+def state(epoch: int) -> MemberState:
     tensors = {"now.p": torch.full((3,), float(epoch)), "now.rng": torch.arange(9).byte()}
     record = {"epoch": epoch, "best_val_loss": None, "amid": {"steps": 0, "seconds": 0.0}}
-    return Saved(tensors, record, "cohort")
+    return MemberState(tensors, record, "cohort")
 
 
-def real() -> Saved:
+def real() -> MemberState:
     training = Training(tickets([config(model__dropout=0.3)]), narrow())
     training.advance()
     return training.saved(0)
@@ -30,7 +30,7 @@ def real() -> Saved:
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
     saved = real()
-    place = Place.of(tmp_path).within("new", 7)
+    place = FileStore.of(tmp_path).within("new", 7)
     name = checkpoint.write(place, saved)
     read = checkpoint.read(place, known=1)
     assert read is not None
@@ -45,19 +45,19 @@ def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
 
 
 def test_the_newest_that_is_not_ahead_of_the_driver(tmp_path: Path) -> None:
-    assert checkpoint.read(Place.of(tmp_path), known=9) is None
+    assert checkpoint.read(FileStore.of(tmp_path), known=9) is None
     for epoch in (4, 10, 12):
-        checkpoint.write(Place.of(tmp_path), state(epoch))
+        checkpoint.write(FileStore.of(tmp_path), state(epoch))
     assert len(list(tmp_path.iterdir())) == 2
     for known, expected in ((99, 12), (12, 12), (11, 10), (10, 10)):
-        read = checkpoint.read(Place.of(tmp_path), known)
+        read = checkpoint.read(FileStore.of(tmp_path), known)
         assert read is not None
         assert read.record["epoch"] == expected
-    assert checkpoint.read(Place.of(tmp_path), known=9) is None
+    assert checkpoint.read(FileStore.of(tmp_path), known=9) is None
 
 
 def test_files_with_other_names_are_not_checkpoints(tmp_path: Path) -> None:
-    place = Place.of(tmp_path)
+    place = FileStore.of(tmp_path)
     others = (
         "x",
         "",
@@ -88,41 +88,41 @@ def test_a_damaged_file_is_put_aside_and_the_one_before_is_taken(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Truncated and bit-flipped at 64 places each: never taken for whole."""
-    checkpoint.write(Place.of(tmp_path), state(2))
-    path = tmp_path / checkpoint.write(Place.of(tmp_path), state(3))
+    checkpoint.write(FileStore.of(tmp_path), state(2))
+    path = tmp_path / checkpoint.write(FileStore.of(tmp_path), state(3))
     whole = path.read_bytes()
     aside = path.with_suffix(".damaged")
     places = [len(whole) * k // 64 for k in range(64)]
     damaged = [whole[:place] for place in places] + [flipped(whole, place) for place in places]
     for content in damaged:
         path.write_bytes(content)
-        read = checkpoint.read(Place.of(tmp_path), known=3)
+        read = checkpoint.read(FileStore.of(tmp_path), known=3)
         assert read is not None
         assert read.record["epoch"] == 2
         assert aside.read_bytes() == content
     assert capfd.readouterr().err.count(f"{path.name} is damaged") == 128
     path.write_bytes(whole)
-    read = checkpoint.read(Place.of(tmp_path), known=3)
+    read = checkpoint.read(FileStore.of(tmp_path), known=3)
     assert read is not None
     assert read.record["epoch"] == 3
 
 
 def test_a_trial_whose_files_are_all_damaged_begins_anew(tmp_path: Path) -> None:
     for epoch in (2, 3):
-        (tmp_path / checkpoint.write(Place.of(tmp_path), state(epoch))).write_bytes(b"")
-    assert checkpoint.read(Place.of(tmp_path), known=3) is None
+        (tmp_path / checkpoint.write(FileStore.of(tmp_path), state(epoch))).write_bytes(b"")
+    assert checkpoint.read(FileStore.of(tmp_path), known=3) is None
     assert len(list(tmp_path.glob("*.damaged"))) == 2
 
 
 def test_system_b7_a_checkpoint_holds_tensors_and_json_only(tmp_path: Path) -> None:
-    path = tmp_path / checkpoint.write(Place.of(tmp_path), real())
+    path = tmp_path / checkpoint.write(FileStore.of(tmp_path), real())
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["asharpe"])
     assert header["record"]["epoch"] == 1
     assert b"pickle" not in path.read_bytes()
     with pytest.raises(ValueError, match="JSON compliant"):
         checkpoint.write(
-            Place.of(tmp_path), replace(real(), record=real().record | {"seconds": math.nan})
+            FileStore.of(tmp_path), replace(real(), record=real().record | {"seconds": math.nan})
         )
 
 

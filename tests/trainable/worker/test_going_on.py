@@ -13,11 +13,11 @@ from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_view
 from trainable.executors.dropout import Dropout
 from trainable.executors.rng import go_on
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.report import Report
-from trainable.training.batch_sampler import BatchOrder
+from trainable.training.batch_sampler import BatchSampler
 from trainable.training.loop import Training
-from trainable.training.member import Ticket
+from trainable.training.member import MemberStart
 from trainable.worker import checkpoint
 
 each_executor = pytest.mark.parametrize("executor", ["cohort", "serial", "solo"])
@@ -35,17 +35,17 @@ def test_system_b8_going_on_from_a_checkpoint_equals_no_interruption(
         schedule__warmup_steps=30,
         schedule__plateau_patience=1,
     )
-    whole = Training([Ticket(3, each)], narrow(), executor)
+    whole = Training([MemberStart(3, each)], narrow(), executor)
     expected = finish(whole)
 
-    first = Training([Ticket(3, each)], narrow(), executor)
+    first = Training([MemberStart(3, each)], narrow(), executor)
     reports = first.advance() + first.advance()
-    checkpoint.write(Place.of(tmp_path), first.saved(3))
+    checkpoint.write(FileStore.of(tmp_path), first.saved(3))
     finish(first)  # goes on, and must not touch what was saved
-    read = checkpoint.read(Place.of(tmp_path), known=2)
-    together = [Ticket(3, each, read)]
+    read = checkpoint.read(FileStore.of(tmp_path), known=2)
+    together = [MemberStart(3, each, read)]
     if executor == "cohort":
-        together.insert(0, Ticket(8, config_like(each, seed=9)))
+        together.insert(0, MemberStart(8, config_like(each, seed=9)))
     second = Training(together, narrow(), executor)
     reports += [report for report in finish(second) if report.number == 3]
     assert torch.equal(best(second.ended[3]), best(whole.ended[3]))
@@ -65,22 +65,22 @@ def test_system_b8_going_on_amid_an_epoch_equals_no_interruption(
         schedule__warmup_steps=10,
     )
     view = make_view(narrow(), each.data)
-    rows = BatchOrder(view.train_rows, each.train.batch_size).rows(each.train.seed, 21 + 4, 1)
+    rows = BatchSampler(view.train_rows, each.train.batch_size).rows(each.train.seed, 21 + 4, 1)
     view.x[rows[0, 0]] = torch.nan
-    whole = Training([Ticket(3, each)], narrow(), executor, view=view)
+    whole = Training([MemberStart(3, each)], narrow(), executor, view=view)
     expected = finish(whole)
     assert expected[1].values["nan_rate"]
 
     numbers = [3, 8] if executor == "cohort" else [3]
-    first = Training([Ticket(n, each) for n in numbers], narrow(), executor, view=view)
+    first = Training([MemberStart(n, each) for n in numbers], narrow(), executor, view=view)
     reports = first.advance()
     assert first.advance(steps=steps) == []
     for number in numbers:
-        checkpoint.write(Place.of(tmp_path).within(number), first.saved(number))
+        checkpoint.write(FileStore.of(tmp_path).within(number), first.saved(number))
     finish(first)
-    read = [checkpoint.read(Place.of(tmp_path).within(number), known=1) for number in numbers]
+    read = [checkpoint.read(FileStore.of(tmp_path).within(number), known=1) for number in numbers]
     assert [each.steps for each in read if each is not None] == [saved_after] * len(numbers)
-    going = [Ticket(n, each, state) for n, state in zip(numbers, read, strict=True)]
+    going = [MemberStart(n, each, state) for n, state in zip(numbers, read, strict=True)]
     second = Training(going, narrow(), executor, view=view)
     assert second.seconds > 0
     reports += finish(second)
@@ -111,13 +111,13 @@ def test_members_amid_an_epoch_go_on_with_those_after_as_many_steps_only() -> No
         training.advance(steps=steps)
         saved.append(training.saved(0))
     for others in ([saved[1]], [None]):
-        going = [Ticket(n, each, state) for n, state in enumerate([saved[0], *others])]
+        going = [MemberStart(n, each, state) for n, state in enumerate([saved[0], *others])]
         with pytest.raises(ValueError, match="same number of steps"):
             Training(going, narrow())
     training = Training(tickets([each]), narrow())
     training.advance()
     with pytest.raises(ValueError, match="by itself"):
-        training.admit([Ticket(1, each, saved[0])])
+        training.admit([MemberStart(1, each, saved[0])])
 
 
 def test_a_state_is_not_taken_by_the_other_executor_nor_between_two_points() -> None:
@@ -127,7 +127,7 @@ def test_a_state_is_not_taken_by_the_other_executor_nor_between_two_points() -> 
         training.saved(0)
     training.advance()
     with pytest.raises(ValueError, match="'solo' cannot go on as 'cohort'"):
-        Training([Ticket(0, config(), training.saved(0))], narrow(), "cohort")
+        Training([MemberStart(0, config(), training.saved(0))], narrow(), "cohort")
 
 
 @pytest.mark.parametrize(("before", "after"), [("cohort", "serial"), ("serial", "cohort")])
@@ -136,7 +136,7 @@ def test_a_large_network_goes_on_where_it_trains_otherwise(before: str, after: s
     _, whole = trained([config()], narrow(), executor=before)
     training = Training(tickets([config()]), narrow(), before)
     training.advance()
-    rest = Training([Ticket(0, config(), training.saved(0))], narrow(), after)
+    rest = Training([MemberStart(0, config(), training.saved(0))], narrow(), after)
     reports = []
     while rest.live:
         reports += rest.advance()

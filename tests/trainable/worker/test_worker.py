@@ -9,27 +9,27 @@ import pytest
 from benchmarks.step.__main__ import run_steps
 from tests.fixtures.trainings import SMALL, config, narrow, tickets, trained
 from trainable.config import from_params
-from trainable.io.file_store import Place
+from trainable.io.file_store import FileStore
 from trainable.report import Report
 from trainable.training.loop import Training
-from trainable.training.member import Ticket
+from trainable.training.member import MemberStart
 from trainable.worker import checkpoint, cohort, worker
-from trainable.worker.assignment import Joining
-from trainable.worker.worker import Crew
+from trainable.worker.assignment import Assignment
+from trainable.worker.worker import Worker
 
 LATER = time.monotonic() + 3600.0
 
 
-def member(number: int, known: int = 0, **changes: Any) -> Joining:
+def member(number: int, known: int = 0, **changes: Any) -> Assignment:
     params = SMALL | {key.replace("__", "/"): value for key, value in changes.items()}
-    return Joining(number, params | {"train/seed": number}, known)
+    return Assignment(number, params | {"train/seed": number}, known)
 
 
-def crew_of(folder: Path, rungs: tuple[int, ...] = (1, 3), most: int = 8) -> Crew:
-    return Crew(narrow(), Place.of(folder), rungs, most=most)
+def crew_of(folder: Path, rungs: tuple[int, ...] = (1, 3), most: int = 8) -> Worker:
+    return Worker(narrow(), FileStore.of(folder), rungs, most=most)
 
 
-def to_the_end(made: Crew) -> list[Report]:
+def to_the_end(made: Worker) -> list[Report]:
     reports = []
     while made.live:
         reports += made.step(LATER)
@@ -103,7 +103,7 @@ def test_after_the_verdicts_of_a_rung_only_survivors_are_saved(tmp_path: Path) -
     made.step(LATER)
     saved = [path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/checkpoint*")]
     assert saved == ["0/checkpoint-000001-000000000.safetensors"]
-    state = checkpoint.read(Place.of(tmp_path / "0"), known=1)
+    state = checkpoint.read(FileStore.of(tmp_path / "0"), known=1)
     assert state is not None
     assert state.record["epoch"] == 1
 
@@ -176,18 +176,18 @@ def test_members_join_between_two_epochs_of_a_live_cohort_of_their_shape() -> No
     first, other = config(), config(model__hidden_dims="6")
     training = Training(tickets([first]), narrow())
     with pytest.raises(ValueError, match="one shape"):
-        training.admit([Ticket(1, other)])
+        training.admit([MemberStart(1, other)])
     run_steps(training, 3)
     with pytest.raises(ValueError, match="between two epochs"):
-        training.admit([Ticket(1, first)])
+        training.admit([MemberStart(1, first)])
     training.retire([0])
     with pytest.raises(ValueError, match="those that train"):
-        training.admit([Ticket(1, first)])
+        training.admit([MemberStart(1, first)])
 
 
 def test_large_networks_are_saved_every_so_many_steps_and_go_on_from_there(tmp_path: Path) -> None:
     """A step returns for it, since nothing is saved that the driver might not know of."""
-    made = Crew(narrow(), Place.of(tmp_path), (3,), save_every=8)
+    made = Worker(narrow(), FileStore.of(tmp_path), (3,), save_every=8)
     made.admit([member(0, model__dropout=0.2)])
     assert made.step(LATER) == []
     assert list(tmp_path.iterdir()) == []

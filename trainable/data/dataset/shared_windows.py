@@ -6,12 +6,12 @@ import torch
 
 from trainable.config import DataConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import View, check_window, make_view
+from trainable.data.dataset.windows import Windows, check_window, make_view
 
 KEPT = 3  # scaled copies of the features, besides those in use
 
 
-class Views:
+class SharedWindows:
     """Makes views of a dataset and keeps the latest; a copy in use lives as long as its user.
 
     Args:
@@ -21,9 +21,9 @@ class Views:
 
     def __init__(self, dataset: Dataset, device: torch.device | str = "cpu") -> None:
         self.dataset, self.device = dataset, device
-        self._latest: dict[DataConfig, View] = {}
+        self._latest: dict[DataConfig, Windows] = {}
 
-    def of(self, config: DataConfig) -> View:
+    def of(self, config: DataConfig) -> Windows:
         """Returns the data as these settings show it; windows of all lengths share one copy."""
         check_window(config, self.dataset)
         key = replace(config, window=1)

@@ -14,7 +14,7 @@ BLOCK = 1 << 16  # rows scaled at a time
 
 
 @dataclass(frozen=True)
-class View:
+class Windows:
     """Rows of a dataset, ready for a model.
 
     Attributes:
@@ -86,7 +86,7 @@ def make_view(
     config: DataConfig,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
-) -> View:
+) -> Windows:
     """Scales and selects the features of `config`; the scaler is fitted on the training rows.
 
     The dataset's arrays are shared by all views and workers, and left as they are; the scaled
@@ -114,7 +114,7 @@ def make_view(
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
-    return View(
+    return Windows(
         x=x,
         y=y,
         known=tensor(np.isfinite(dataset.target)),

@@ -9,12 +9,12 @@ import torch
 from tests.fixtures.trainings import market
 from trainable.config import DataConfig
 from trainable.data.dataset import shared_windows
-from trainable.data.dataset.shared_windows import KEPT, Views
+from trainable.data.dataset.shared_windows import KEPT, SharedWindows
 from trainable.data.dataset.windows import make_view
 
 
 def test_windows_of_all_lengths_share_the_features() -> None:
-    made = Views(market())
+    made = SharedWindows(market())
     first, longer = made.of(DataConfig(window=1)), made.of(DataConfig(window=3))
     assert first.x is longer.x
     rows = first.train_rows[:5]
@@ -24,7 +24,7 @@ def test_windows_of_all_lengths_share_the_features() -> None:
 
 
 def test_a_window_longer_than_the_dataset_was_made_for_is_refused() -> None:
-    made = Views(market())
+    made = SharedWindows(market())
     made.of(DataConfig(window=1))
     with pytest.raises(ValueError, match="data/window=9 on a dataset made for at most 3"):
         made.of(DataConfig(window=9))
@@ -33,7 +33,7 @@ def test_a_window_longer_than_the_dataset_was_made_for_is_refused() -> None:
 def test_the_latest_views_are_kept_and_those_in_use_live(monkeypatch: pytest.MonkeyPatch) -> None:
     count = []
     monkeypatch.setattr(shared_windows, "make_view", lambda *a: (count.append(a), make_view(*a))[1])
-    made = Views(market())
+    made = SharedWindows(market())
     configs = [DataConfig(winsorise=float(10 + k)) for k in range(KEPT + 2)]
     in_use = made.of(configs[0])
     unused = weakref.ref(made.of(configs[1]).x)
