@@ -88,7 +88,7 @@ def refused(tmp_path: Path, where: str, *more: str) -> str:
 
 @pytest.fixture
 def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.backend.local_ray.Head.start", lambda self: None)
+    monkeypatch.setattr("search.backend.local_ray.LocalRay.start", lambda self: None)
 
 
 @pytest.mark.usefixtures("no_ray")

@@ -37,9 +37,11 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Says:
     """Has another process than Ray's answer."""
 
     def says(text: str) -> None:
-        (tmp_path / "search").mkdir()
+        backend = tmp_path / "search" / "backend"
+        backend.mkdir(parents=True)
         (tmp_path / "search" / "__init__.py").touch()
-        (tmp_path / "search" / "cluster.py").write_text(text)
+        (backend / "__init__.py").touch()
+        (backend / "cluster.py").write_text(text)
 
     monkeypatch.setattr(local_ray, "HOME", tmp_path)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "kept as it is")

@@ -40,8 +40,8 @@ SLOW = (
 QUICK = ("steps_per_epoch=20", "epochs=2", "rungs=1,2", "finalist_seeds=2",
          "fix.schedule/warmup_steps=5")  # fmt: skip
 # As `-m search.run`, but who is killed is missed sooner.
-SOON = ("-c", "from search import presence; presence.LEASE_S, presence.RENEW_S = 8.0, 1.0; "
-        "import runpy; runpy.run_module('search.run', run_name='__main__')")  # fmt: skip
+SOON = ("-c", "from search.study.coordination import heartbeat; "
+        "heartbeat.LEASE_S, heartbeat.RENEW_S = 8.0, 1.0; import runpy; runpy.run_module('search.run', run_name='__main__')")  # fmt: skip
 
 
 def shards(folder: Path) -> int:
@@ -68,7 +68,7 @@ def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
     tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("search.backend.local_ray.Head.start", lambda self: None)
+    monkeypatch.setattr("search.backend.local_ray.LocalRay.start", lambda self: None)
     write_space(tmp_path)
     folder, storage = tmp_path / "runs" / "far", f"storage={server.url}"
     again = ["name=far", "resume=true", storage]
@@ -97,7 +97,7 @@ def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
 def test_a_wrong_password_is_one_line_and_leaves_nothing(
     tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.backend.local_ray.Head.start", lambda self: None)
+    monkeypatch.setattr("search.backend.local_ray.LocalRay.start", lambda self: None)
     wrong = server.url.replace("hunter2", "hunter3")
     words = [*MARKET, "space=quick_test", "steps_per_epoch=20", "fix.schedule/warmup_steps=5"]
     with pytest.raises(UserError) as caught:
