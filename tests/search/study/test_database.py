@@ -41,7 +41,8 @@ QUICK = ("steps_per_epoch=20", "epochs=2", "rungs=1,2", "finalist_seeds=2",
          "fix.schedule/warmup_steps=5")  # fmt: skip
 # As `-m search.run`, but who is killed is missed sooner.
 SOON = ("-c", "from search.study.coordination import heartbeat; "
-        "heartbeat.LEASE_S, heartbeat.RENEW_S = 8.0, 1.0; import runpy; runpy.run_module('search.run', run_name='__main__')")  # fmt: skip
+        "heartbeat.LEASE_S, heartbeat.RENEW_S = 8.0, 1.0; "
+        "import runpy; runpy.run_module('search.run', run_name='__main__')")  # fmt: skip
 
 
 def shards(folder: Path) -> int:
