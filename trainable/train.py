@@ -20,7 +20,7 @@ from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_view
 from trainable.data.ingest.table import cache_if_usable
-from trainable.data.settings import DataSettings, written_out
+from trainable.data.settings import DataSettings, expand_source
 from trainable.data.sources import load_market
 from trainable.executors import EXECUTORS, executor_for
 from trainable.io.json_file import read_json
@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
     if not argv or "=" in argv[0]:
         raise UserError("name a configuration: python -m trainable.train config.json data=us20")
     config = read_config(Path(argv[0]))
-    command = parse(Command, written_out(argv[1:]))
+    command = parse(Command, expand_source(argv[1:]))
     device = chosen_device(command.device)
     if command.executor not in (names := ("auto", *EXECUTORS)):
         raise unknown("executor", command.executor, names)
