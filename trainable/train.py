@@ -18,7 +18,7 @@ from trainable.cli.options import parse
 from trainable.config import TrialConfig, from_params, validate, validate_against
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset.windows import make_windows
 from trainable.data.ingest.table import cache_if_usable
 from trainable.data.settings import DataSettings, expand_source
 from trainable.data.sources import load_market
@@ -54,7 +54,7 @@ def train(
     for config in several:
         check(config, dataset)
     tickets = [MemberStart(number, config) for number, config in enumerate(several)]
-    view = make_view(dataset, several[0].data, device, dtype)
+    view = make_windows(dataset, several[0].data, device, dtype)
     name = executor
     if executor == "auto":
         name = executor_for(several[0], view.inputs, device)
