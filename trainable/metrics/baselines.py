@@ -8,7 +8,7 @@ import numpy as np
 
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import fit_scaler
-from trainable.metrics.scores import Scores, balanced_accuracy, earn, score
+from trainable.metrics.scores import Scores, balanced_accuracy, score_weights, score
 from trainable.metrics.scoring import Scoring, scoring
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
 
 def equal_weight(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
     """Buys and holds: 1/N of every tradable symbol, long only, net of costs and not demeaned."""
-    scores = earn(on, on.tradable / on.tradable_count)
+    scores = score_weights(on, on.tradable / on.tradable_count)
     nothing = score(on, np.zeros((1, len(rows))), np.zeros((1, 1)))[0]
     values = nothing.values | scores.values
     values["sharpe_exposure"] = scores.values["sharpe"]

@@ -28,12 +28,12 @@ class Standardised:
     mean: np.ndarray
     std: np.ndarray
 
-    def opinions(self, train_std: np.ndarray) -> np.ndarray:
+    def varying(self, train_std: np.ndarray) -> np.ndarray:
         """[..., V] bool, the lines on which predictions are no constant."""
         return self.std > FLAT * (np.abs(self.mean) + train_std)
 
 
-def units(values: np.ndarray, mask: np.ndarray) -> Standardised:
+def standardise(values: np.ndarray, mask: np.ndarray) -> Standardised:
     """Measures the values of each line, [..., V, N], over the cells of `mask`, [V, N]."""
     mean, deviation, std = spread(values, mask)
     varies = std > SAME * np.abs(mean)

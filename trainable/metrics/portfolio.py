@@ -29,7 +29,7 @@ class PositionScale:
     position: np.ndarray
 
 
-def habits(train_predictions: np.ndarray) -> PositionScale:
+def position_scale(train_predictions: np.ndarray) -> PositionScale:
     """Measures members' training predictions, [K, n]; all must be finite."""
     p = np.asarray(train_predictions, dtype=np.float64)
     if p.size == 0:
@@ -78,26 +78,26 @@ def panel_exposure(p: np.ndarray) -> np.ndarray:
     return p / np.where(total > 0, total, 1.0)
 
 
-def few_weights(
-    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, habit: PositionScale
+def bounded_weights(
+    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, scale: PositionScale
 ) -> np.ndarray:
     """Weights [K, V, N] of fewer than five symbols: clipped position less its training mean, ÷ N.
 
     No position at all where the predictions are constant, in training or over the scored cells, or
     where all of these lie beyond one bound: such a constant long would earn the market's return.
     """
-    values, position = p[:, scored], _clipped(p, habit.std, habit.flat)
-    constant = values.std(axis=1) <= FLAT * (np.abs(values.mean(axis=1)) + habit.std[:, 0, 0])
+    values, position = p[:, scored], _clipped(p, scale.std, scale.flat)
+    constant = values.std(axis=1) <= FLAT * (np.abs(values.mean(axis=1)) + scale.std[:, 0, 0])
     at_bound = position[:, scored].std(axis=1) <= FLAT
-    none = habit.flat | (constant | at_bound)[:, None, None]
-    return np.where(scored & ~none, position - habit.position, 0.0) / tradable_count
+    none = scale.flat | (constant | at_bound)[:, None, None]
+    return np.where(scored & ~none, position - scale.position, 0.0) / tradable_count
 
 
-def few_exposure(
-    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, habit: PositionScale
+def bounded_exposure(
+    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, scale: PositionScale
 ) -> np.ndarray:
     """The positions of fewer than five symbols as they are, [K, V, N]; a constant is all in."""
-    return np.where(scored, _clipped(p, habit.std, habit.flat), 0.0) / tradable_count
+    return np.where(scored, _clipped(p, scale.std, scale.flat), 0.0) / tradable_count
 
 
 def hold(weights: np.ndarray, tradable: np.ndarray, horizon: int) -> np.ndarray:
@@ -120,7 +120,7 @@ def hold(weights: np.ndarray, tradable: np.ndarray, horizon: int) -> np.ndarray:
     return np.where(tradable, total / existing, 0.0)
 
 
-def traded(held: np.ndarray) -> np.ndarray:
+def turnover_of(held: np.ndarray) -> np.ndarray:
     """Σ|Δw| of each period, [..., V]; the first entry counts, from no position."""
     change = held.copy()
     change[..., 1:, :] -= held[..., :-1, :]

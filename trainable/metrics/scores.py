@@ -12,9 +12,9 @@ import numpy as np
 from trainable.metrics.information_coefficient import Standardised, mean_correlation, ranks, units
 from trainable.metrics.portfolio import (
     PositionScale,
-    few_exposure,
-    few_weights,
-    habits,
+    bounded_exposure,
+    bounded_weights,
+    position_scale,
     hold,
     panel_exposure,
     panel_weights,
@@ -32,11 +32,11 @@ from trainable.metrics.return_statistics import (
 from trainable.metrics.scoring import Scoring
 
 __all__ = [
-    "EARNED_NAMES",
+    "RETURN_METRICS",
     "SCORE_NAMES",
     "Scores",
     "balanced_accuracy",
-    "earn",
+    "score_weights",
     "max_drawdown",
     "score",
     "sharpe_and_ic",
@@ -44,7 +44,7 @@ __all__ = [
     "sharpe_se",
 ]
 
-EARNED_NAMES = (
+RETURN_METRICS = (
     "sharpe",
     "sharpe_se",
     "sharpe_clean",
@@ -52,7 +52,7 @@ EARNED_NAMES = (
     "turnover",
     "break_even_bps",
 )
-SCORE_NAMES = (*EARNED_NAMES, "sharpe_exposure", "ic", "rank_ic", "accuracy", "prediction_std")
+SCORE_NAMES = (*RETURN_METRICS, "sharpe_exposure", "ic", "rank_ic", "accuracy", "prediction_std")
 CELLS = 2**16  # predictions worked on at once: what is made of them stays in the caches
 
 
@@ -101,15 +101,15 @@ def score(scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarr
     found = [Scores(dict.fromkeys(SCORE_NAMES), None) for _ in predictions]
     for members in _blocks(scoring, predictions, train_predictions):
         p = predictions[members].astype(np.float64)
-        habit, grid = habits(train_predictions[members]), scoring.grid(p)
-        columns, net = _earned(scoring, _weights(scoring, grid, habit))
-        columns["sharpe_exposure"] = _sharpe(scoring, _exposure(scoring, grid, habit))
+        scale, grid = position_scale(train_predictions[members]), scoring.grid(p)
+        columns, net = _return_metrics(scoring, _weights(scoring, grid, scale))
+        columns["sharpe_exposure"] = _sharpe(scoring, _exposure(scoring, grid, scale))
         lines = scoring.lines(grid)
-        x = units(lines, scoring.labelled)
-        opinions = x.opinions(habit.std[..., 0])
-        columns["ic"] = _correlation(scoring, x, scoring.labels, opinions)
-        order = units(ranks(lines, scoring.labelled), scoring.labelled)
-        columns["rank_ic"] = _correlation(scoring, order, scoring.label_ranks, opinions)
+        x = standardise(lines, scoring.labelled)
+        varying = x.varying(scale.std[..., 0])
+        columns["ic"] = _correlation(scoring, x, scoring.labels, varying)
+        order = standardise(ranks(lines, scoring.labelled), scoring.labelled)
+        columns["rank_ic"] = _correlation(scoring, order, scoring.label_ranks, varying)
         columns["accuracy"] = _accuracies(p, scoring.label)
         columns["prediction_std"] = p.std(axis=1)
         for k, one in zip(members, _scores(columns, net), strict=True):
@@ -124,21 +124,21 @@ def sharpe_and_ic(
     found: list[tuple[float | None, float | None]] = [(None, None) for _ in predictions]
     for members in _blocks(scoring, predictions, train_predictions):
         grid = scoring.grid(predictions[members].astype(np.float64))
-        habit = habits(train_predictions[members])
-        sharpe = _sharpe(scoring, _weights(scoring, grid, habit))
-        x = units(scoring.lines(grid), scoring.labelled)
-        ic = _correlation(scoring, x, scoring.labels, x.opinions(habit.std[..., 0]))
+        scale = position_scale(train_predictions[members])
+        sharpe = _sharpe(scoring, _weights(scoring, grid, scale))
+        x = standardise(scoring.lines(grid), scoring.labelled)
+        ic = _correlation(scoring, x, scoring.labels, x.varying(scale.std[..., 0]))
         for k, *values in zip(members, sharpe, ic, strict=True):
             found[k] = defined(values[0]), defined(values[1])
     return found
 
 
-def earn(scoring: Scoring, weights: np.ndarray) -> Scores:
+def score_weights(scoring: Scoring, weights: np.ndarray) -> Scores:
     """What weights decided at each bar, [V, N], earn over the horizon: the return's metrics only.
 
     Net return = Σ w·r − cost_bps·1e-4·Σ|Δw|, the first entry charged.
     """
-    return _scores(*_earned(scoring, weights[None]))[0]
+    return _scores(*_return_metrics(scoring, weights[None]))[0]
 
 
 def _blocks(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Iterator[np.ndarray]:
@@ -154,16 +154,16 @@ def _blocks(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Ite
         yield members[start : start + size]
 
 
-def _weights(scoring: Scoring, p: np.ndarray, habit: PositionScale) -> np.ndarray:
+def _weights(scoring: Scoring, p: np.ndarray, scale: PositionScale) -> np.ndarray:
     if scoring.panel:
-        return panel_weights(p, scoring.scored, habit.std)
-    return few_weights(p, scoring.scored, scoring.tradable_count, habit)
+        return panel_weights(p, scoring.scored, scale.std)
+    return bounded_weights(p, scoring.scored, scoring.tradable_count, scale)
 
 
-def _exposure(scoring: Scoring, p: np.ndarray, habit: PositionScale) -> np.ndarray:
+def _exposure(scoring: Scoring, p: np.ndarray, scale: PositionScale) -> np.ndarray:
     if scoring.panel:
         return panel_exposure(p)
-    return few_exposure(p, scoring.scored, scoring.tradable_count, habit)
+    return bounded_exposure(p, scoring.scored, scoring.tradable_count, scale)
 
 
 def _sharpe(scoring: Scoring, weights: np.ndarray) -> np.ndarray:
@@ -175,13 +175,13 @@ def _sharpe(scoring: Scoring, weights: np.ndarray) -> np.ndarray:
 def _held(scoring: Scoring, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     """Returns positions [K, V, N], and each period's turnover, return and cost [K, V]."""
     held = hold(weights, scoring.tradable, scoring.horizon)
-    turnover = traded(held)
+    turnover = turnover_of(held)
     gross = (held * scoring.returns).sum(axis=-1)
     return held, turnover, gross, scoring.cost_bps * 1e-4 * turnover
 
 
-def _earned(scoring: Scoring, weights: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Returns `EARNED_NAMES`, each [K], and net returns [K, V]: NaN of whom holds nothing ever."""
+def _return_metrics(scoring: Scoring, weights: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns `RETURN_METRICS`, each [K], and net returns [K, V]: NaN of whom holds nothing ever."""
     held, turnover, gross, cost = _held(scoring, weights)
     net, annual = gross - cost, np.sqrt(scoring.periods_per_year)
     ratio = clean = period_ratios(net)
@@ -214,10 +214,10 @@ def _scores(columns: Mapping[str, np.ndarray], net: np.ndarray) -> list[Scores]:
 
 
 def _correlation(
-    scoring: Scoring, x: Standardised, y: Standardised, opinions: np.ndarray
+    scoring: Scoring, x: Standardised, y: Standardised, varying: np.ndarray
 ) -> np.ndarray:
     """IC or rank IC [K]: over the symbols of each bar, or over time when there is one symbol."""
-    return mean_correlation(x, y, opinions, scoring.label_count)
+    return mean_correlation(x, y, varying, scoring.label_count)
 
 
 def _accuracies(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
