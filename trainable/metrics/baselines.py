@@ -1,4 +1,4 @@
-"""What a network must beat: no opinion, momentum, equal weight and ridge regression."""
+"""Baselines that a network must beat: zero, momentum, equal weight and ridge regression."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import fit_scaler
-from trainable.metrics.scores import Scores, balanced_accuracy, score_weights, score
+from trainable.metrics.scores import Scores, balanced_accuracy, score, score_weights
 from trainable.metrics.scoring import Scoring, scoring
 
 if TYPE_CHECKING:
@@ -21,11 +21,11 @@ LATE_SHARE = 0.2  # last share of the training rows, on which the penalty is cho
 
 @dataclass(frozen=True)
 class Baseline:
-    """A reference that no search was needed for, measured as the trials are.
+    """A simple rule, fitted without a search and scored as the trials are.
 
     Attributes:
         name: zero, momentum, equal_weight or ridge.
-        values: the names of `metrics.SCORE_NAMES`, and `val_loss`: the mean squared error on
+        values: the names of `scores.SCORE_NAMES`, and `val_loss`: the mean squared error on
             targets divided by their training standard deviation; None where undefined.
         net_returns: [V] float64, net simple return of each scored period; None without a position.
     """
@@ -40,7 +40,7 @@ def baselines(dataset: Dataset, rows: np.ndarray | None = None) -> list[Baseline
 
     Args:
         dataset: of the search.
-        rows: rows to score, unset: the validation rows.
+        rows: rows to score; None: the validation rows.
     """
     rows = dataset.valid_rows if rows is None else rows
     on = scoring(dataset, rows)
@@ -55,14 +55,14 @@ def _outcome(scores: Scores, val_loss: float | None) -> Outcome:
 
 
 def _loss(dataset: Dataset, rows: np.ndarray, predictions: np.ndarray) -> float | None:
-    """Mean squared error on targets ÷ training std, of predictions in that unit, [m]."""
+    """Returns the mean squared error of predictions [m] on targets ÷ their training std."""
     error = dataset.target[rows] / dataset.target_scale - predictions
     error = error[np.isfinite(error)]
     return float((error.astype(np.float64) ** 2).mean()) if len(error) else None
 
 
 def zero(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
-    """No opinion: holds nothing, so its Sharpe ratio is undefined; its loss is the one to beat."""
+    """Predicts 0: it holds nothing and has no Sharpe ratio, but its loss is the one to beat."""
     predictions = np.zeros(len(rows))
     scores = score(on, predictions[None], np.zeros((1, 1)))[0]
     return _outcome(scores, _loss(dataset, rows, predictions))
@@ -71,8 +71,9 @@ def zero(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
 def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
     """Predicts each symbol's mean return over the last 60 bars (Jegadeesh and Titman 1993).
 
-    Of returns that are known at the bar's close, so it needs no price and works on ready features.
-    A symbol's first bar has none: 0. Its loss is undefined, it predicts an order and no amount.
+    It takes returns that are known at the bar's close, so it needs no prices and works on ready
+    features. A symbol's first bar has no past return: 0. It predicts an order of symbols and no
+    amounts, so its loss is undefined.
     """
     past = past_returns(dataset, MOMENTUM_BARS)
     predictions, training = (
@@ -83,8 +84,8 @@ def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
 
 
 def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
-    """Mean return of the last `bars` bars known at each bar, of those that exist, [T, N]."""
-    # The return of a decision at t ends at t + lag + 1: that is when it is known.
+    """Returns the mean of the last `bars` returns that are known at each bar, [T, N]."""
+    # The return of a decision at t ends at t + lag + 1, and is known from then on.
     known_after = dataset.lag + 1
     earned = np.zeros(dataset.forward_returns.shape)
     exists = np.zeros(dataset.forward_returns.shape)
@@ -99,7 +100,7 @@ def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
 
 
 def equal_weight(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
-    """Buys and holds: 1/N of every tradable symbol, long only, net of costs and not demeaned."""
+    """Buys and holds 1/N of every tradable symbol: long only, net of costs, not demeaned."""
     scores = score_weights(on, on.tradable / on.tradable_count)
     nothing = score(on, np.zeros((1, len(rows))), np.zeros((1, 1)))[0]
     values = nothing.values | scores.values

@@ -1,8 +1,8 @@
-"""From predictions to positions to net returns: what a prediction would have earned.
+"""From predictions to positions and turnover.
 
-Everything is float64 on a grid of [V bars, N symbols] for each of K members; `scored` [V, N] marks
-the cells with a prediction. A member's sums run over its own last axes only, so that its result
-does not depend on its neighbours.
+Arrays are float64, [K members, V bars, N symbols]; `scored` [V, N] marks the cells that have a
+prediction. Sums run over a member's own last axes only, so that its result does not depend on the
+other members.
 """
 
 from dataclasses import dataclass
@@ -10,45 +10,45 @@ from dataclasses import dataclass
 import numpy as np
 
 PANEL_SYMBOLS = 5  # from this many symbols on, weights are relative to the day's mean
-FLAT = 1e-6  # spread below FLAT × (|mean| + training std) is no opinion, hence no position
+FLAT = 1e-6  # predictions with a std below FLAT × (|mean| + training std) give no position
 
 
 @dataclass(frozen=True)
 class PositionScale:
-    """K members' predictions on the training rows: what their positions are measured against.
+    """Statistics of K members' training predictions, by which predictions become positions.
 
     Attributes:
         std: [K, 1, 1], standard deviation (ddof 0) of the training predictions.
         flat: [K, 1, 1] bool, the training predictions are constant.
-        position: [K, 1, 1], mean of the clipped positions clip(prediction ÷ std, ±1) on the
+        mean_position: [K, 1, 1], mean of the clipped positions clip(prediction ÷ std, ±1) on the
             training rows.
     """
 
     std: np.ndarray
     flat: np.ndarray
-    position: np.ndarray
+    mean_position: np.ndarray
 
 
 def position_scale(train_predictions: np.ndarray) -> PositionScale:
-    """Measures members' training predictions, [K, n]; all must be finite."""
+    """Returns the position scale of members' training predictions, [K, n], all finite."""
     p = np.asarray(train_predictions, dtype=np.float64)
     if p.size == 0:
         raise ValueError("no training predictions: positions are measured against them")
     std, mean = p.std(axis=1, keepdims=True), p.mean(axis=1, keepdims=True)
     flat = std <= FLAT * (np.abs(mean) + std)
-    position = _clipped(p, std, flat).mean(axis=1, keepdims=True)
-    return PositionScale(std[..., None], flat[..., None], position[..., None])
+    mean_position = _clipped(p, std, flat).mean(axis=1, keepdims=True)
+    return PositionScale(std[..., None], flat[..., None], mean_position[..., None])
 
 
 def _clipped(p: np.ndarray, std: np.ndarray, flat: np.ndarray) -> np.ndarray:
-    """Positions in ±1; a constant predictor is at one bound (the limit of a vanishing spread)."""
+    """Returns positions in ±1. A constant prediction is at the bound of its sign."""
     position = p / np.where(flat, 1.0, std)
     np.clip(position, -1.0, 1.0, out=position)
     return np.where(flat, np.sign(p), position) if flat.any() else position
 
 
-def spread(p: np.ndarray, scored: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns mean [..., V, 1], deviations [..., V, N] and std [..., V, 1] of each bar.
+def deviations(p: np.ndarray, scored: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns mean [..., V, 1], deviations from it [..., V, N] and std [..., V, 1] of each bar.
 
     Deviations are 0 where not scored.
     """
@@ -60,8 +60,8 @@ def spread(p: np.ndarray, scored: np.ndarray) -> tuple[np.ndarray, np.ndarray, n
 
 
 def panel_weights(p: np.ndarray, scored: np.ndarray, train_std: np.ndarray) -> np.ndarray:
-    """Dollar-neutral weights [K, V, N]: predictions minus the bar's mean, scaled to Σ|w| = 1."""
-    mean, deviation, std = spread(p, scored)
+    """Returns dollar-neutral weights [K, V, N]: predictions minus their bar's mean, Σ|w| = 1."""
+    mean, deviation, std = deviations(p, scored)
     held = std > FLAT * (np.abs(mean) + train_std)
     total = np.abs(deviation).sum(axis=-1, keepdims=True)
     weights = np.divide(deviation, np.where(held, total, 1.0), out=deviation)
@@ -69,10 +69,10 @@ def panel_weights(p: np.ndarray, scored: np.ndarray, train_std: np.ndarray) -> n
 
 
 def panel_exposure(p: np.ndarray) -> np.ndarray:
-    """The weights without demeaning, [K, V, N]: prediction ÷ Σ|prediction| of the bar.
+    """Returns weights that are not demeaned, [K, V, N]: prediction ÷ Σ|prediction| of the bar.
 
     Args:
-        p: 0 where not scored.
+        p: predictions, 0 where not scored.
     """
     total = np.abs(p).sum(axis=-1, keepdims=True)
     return p / np.where(total > 0, total, 1.0)
@@ -81,30 +81,30 @@ def panel_exposure(p: np.ndarray) -> np.ndarray:
 def bounded_weights(
     p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, scale: PositionScale
 ) -> np.ndarray:
-    """Weights [K, V, N] of fewer than five symbols: clipped position less its training mean, ÷ N.
+    """Returns weights [K, V, N] of fewer than five symbols: (position − training mean) ÷ N.
 
-    No position at all where the predictions are constant, in training or over the scored cells, or
-    where all of these lie beyond one bound: such a constant long would earn the market's return.
+    A member has no position at all if its predictions are constant in training or over the scored
+    cells, or if all its positions are at one bound: it would only earn the market's return.
     """
     values, position = p[:, scored], _clipped(p, scale.std, scale.flat)
     constant = values.std(axis=1) <= FLAT * (np.abs(values.mean(axis=1)) + scale.std[:, 0, 0])
     at_bound = position[:, scored].std(axis=1) <= FLAT
     none = scale.flat | (constant | at_bound)[:, None, None]
-    return np.where(scored & ~none, position - scale.position, 0.0) / tradable_count
+    return np.where(scored & ~none, position - scale.mean_position, 0.0) / tradable_count
 
 
 def bounded_exposure(
     p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, scale: PositionScale
 ) -> np.ndarray:
-    """The positions of fewer than five symbols as they are, [K, V, N]; a constant is all in."""
+    """Returns the positions ÷ N of fewer than five symbols, [K, V, N], not demeaned."""
     return np.where(scored, _clipped(p, scale.std, scale.flat), 0.0) / tradable_count
 
 
 def hold(weights: np.ndarray, tradable: np.ndarray, horizon: int) -> np.ndarray:
-    """Overlapping positions of horizon h: the mean of the last h periods' weights.
+    """Returns overlapping positions of horizon h: the mean of the last h periods' weights.
 
-    Jegadeesh and Titman (1993). At the start, of those that exist; a symbol without a bar has been
-    sold.
+    Jegadeesh and Titman (1993). At the start it is the mean of the periods so far. A symbol
+    without a bar has been sold.
 
     Args:
         weights: [..., V, N], decided at each bar; 0 at the bars where the last positions unwind.
@@ -121,7 +121,7 @@ def hold(weights: np.ndarray, tradable: np.ndarray, horizon: int) -> np.ndarray:
 
 
 def turnover_of(held: np.ndarray) -> np.ndarray:
-    """Σ|Δw| of each period, [..., V]; the first entry counts, from no position."""
+    """Returns Σ|Δw| of each period, [..., V]. The first entry counts, from no position."""
     change = held.copy()
     change[..., 1:, :] -= held[..., :-1, :]
     return np.abs(change, out=change).sum(axis=-1)

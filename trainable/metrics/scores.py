@@ -1,7 +1,7 @@
 """The one definition of every metric: Sharpe ratio net of costs, correlations, accuracy.
 
-Predictions made with what is known at the close of bar t earn simple returns from t+lag on. All in
-float64. What is undefined is None, never 0 and never NaN.
+A prediction is made at the close of bar t and earns simple returns from t+lag on. Everything is
+computed in float64. An undefined metric is None, never 0 and never NaN.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,21 +9,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainable.metrics.information_coefficient import Standardised, mean_correlation, ranks, units
+from trainable.metrics.information_coefficient import (
+    Standardised,
+    mean_correlation,
+    ranks,
+    standardise,
+)
 from trainable.metrics.portfolio import (
     PositionScale,
     bounded_exposure,
     bounded_weights,
-    position_scale,
     hold,
     panel_exposure,
     panel_weights,
-    traded,
+    position_scale,
+    turnover_of,
 )
 from trainable.metrics.return_statistics import (
-    defined,
     drawdowns,
     max_drawdown,
+    none_if_nan,
     period_ratios,
     sharpe_ratio,
     sharpe_se,
@@ -36,9 +41,9 @@ __all__ = [
     "SCORE_NAMES",
     "Scores",
     "balanced_accuracy",
-    "score_weights",
     "max_drawdown",
     "score",
+    "score_weights",
     "sharpe_and_ic",
     "sharpe_ratio",
     "sharpe_se",
@@ -53,11 +58,11 @@ RETURN_METRICS = (
     "break_even_bps",
 )
 SCORE_NAMES = (*RETURN_METRICS, "sharpe_exposure", "ic", "rank_ic", "accuracy", "prediction_std")
-CELLS = 2**16  # predictions worked on at once: what is made of them stays in the caches
+CELLS = 2**16  # predictions scored at a time, so that intermediate arrays stay in the cache
 
 
 def balanced_accuracy(predictions: np.ndarray, labels: np.ndarray) -> float | None:
-    """Mean of the shares of ups and of downs whose sign is predicted; 0.5 is chance.
+    """Returns the mean of the shares of ups and of downs that are predicted; 0.5 is chance.
 
     Args:
         predictions: [m]; a prediction of exactly 0 is half right.
@@ -66,7 +71,7 @@ def balanced_accuracy(predictions: np.ndarray, labels: np.ndarray) -> float | No
     Returns:
         None where there is no up or no down.
     """
-    return defined(_accuracies(np.asarray(predictions, dtype=np.float64)[None], labels)[0])
+    return none_if_nan(_accuracies(np.asarray(predictions, dtype=np.float64)[None], labels)[0])
 
 
 @dataclass(frozen=True)
@@ -87,16 +92,16 @@ class Scores:
 
 
 def score(scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarray) -> list[Scores]:
-    """Scores K members; a member's scores are the same, bit for bit, whoever is beside it.
+    """Scores K members. A member's scores are bit-identical whichever members are scored with it.
 
     Args:
         scoring: of the rows the predictions are for.
         predictions: [K, m], in the order of those rows; any scale.
-        train_predictions: [K, n], each member's on training rows: they give the scale and the mean
-            of its positions.
+        train_predictions: [K, n], predictions on training rows, from which the scale and the mean
+            of each member's positions are measured.
 
     Returns:
-        K scores. A member with a non-finite prediction has none: all None.
+        K scores; all None for a member with a non-finite prediction.
     """
     found = [Scores(dict.fromkeys(SCORE_NAMES), None) for _ in predictions]
     for members in _blocks(scoring, predictions, train_predictions):
@@ -106,10 +111,10 @@ def score(scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarr
         columns["sharpe_exposure"] = _sharpe(scoring, _exposure(scoring, grid, scale))
         lines = scoring.lines(grid)
         x = standardise(lines, scoring.labelled)
-        varying = x.varying(scale.std[..., 0])
-        columns["ic"] = _correlation(scoring, x, scoring.labels, varying)
+        not_constant = x.not_constant(scale.std[..., 0])
+        columns["ic"] = _correlation(scoring, x, scoring.labels, not_constant)
         order = standardise(ranks(lines, scoring.labelled), scoring.labelled)
-        columns["rank_ic"] = _correlation(scoring, order, scoring.label_ranks, varying)
+        columns["rank_ic"] = _correlation(scoring, order, scoring.label_ranks, not_constant)
         columns["accuracy"] = _accuracies(p, scoring.label)
         columns["prediction_std"] = p.std(axis=1)
         for k, one in zip(members, _scores(columns, net), strict=True):
@@ -120,21 +125,21 @@ def score(scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarr
 def sharpe_and_ic(
     scoring: Scoring, predictions: np.ndarray, train_predictions: np.ndarray
 ) -> list[tuple[float | None, float | None]]:
-    """Returns the `sharpe` and the `ic` of K members, as `score` does, without the others."""
+    """Returns only the `sharpe` and the `ic` of K members, the same as `score` computes."""
     found: list[tuple[float | None, float | None]] = [(None, None) for _ in predictions]
     for members in _blocks(scoring, predictions, train_predictions):
         grid = scoring.grid(predictions[members].astype(np.float64))
         scale = position_scale(train_predictions[members])
         sharpe = _sharpe(scoring, _weights(scoring, grid, scale))
         x = standardise(scoring.lines(grid), scoring.labelled)
-        ic = _correlation(scoring, x, scoring.labels, x.varying(scale.std[..., 0]))
+        ic = _correlation(scoring, x, scoring.labels, x.not_constant(scale.std[..., 0]))
         for k, *values in zip(members, sharpe, ic, strict=True):
-            found[k] = defined(values[0]), defined(values[1])
+            found[k] = none_if_nan(values[0]), none_if_nan(values[1])
     return found
 
 
 def score_weights(scoring: Scoring, weights: np.ndarray) -> Scores:
-    """What weights decided at each bar, [V, N], earn over the horizon: the return's metrics only.
+    """Scores weights decided at each bar, [V, N]: the `RETURN_METRICS` only.
 
     Net return = Σ w·r − cost_bps·1e-4·Σ|Δw|, the first entry charged.
     """
@@ -142,7 +147,7 @@ def score_weights(scoring: Scoring, weights: np.ndarray) -> Scores:
 
 
 def _blocks(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields the members whose predictions are finite, a few at a time."""
+    """Yields indices of the members whose predictions are all finite, a few at a time."""
     if predictions.ndim != 2 or predictions.shape[1] != len(scoring.label):
         raise ValueError(f"predictions {predictions.shape}, expected [K, {len(scoring.label)}]")
     if train.ndim != 2 or len(train) != len(predictions):
@@ -167,7 +172,7 @@ def _exposure(scoring: Scoring, p: np.ndarray, scale: PositionScale) -> np.ndarr
 
 
 def _sharpe(scoring: Scoring, weights: np.ndarray) -> np.ndarray:
-    """Sharpe ratios of weights, [K, V, N] → [K]."""
+    """Returns the Sharpe ratios [K] of weights [K, V, N]."""
     _, _, gross, cost = _held(scoring, weights)
     return period_ratios(gross - cost) * np.sqrt(scoring.periods_per_year)
 
@@ -180,8 +185,10 @@ def _held(scoring: Scoring, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     return held, turnover, gross, scoring.cost_bps * 1e-4 * turnover
 
 
-def _return_metrics(scoring: Scoring, weights: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Returns `RETURN_METRICS`, each [K], and net returns [K, V]: NaN of whom holds nothing ever."""
+def _return_metrics(
+    scoring: Scoring, weights: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns `RETURN_METRICS`, each [K], and net returns [K, V]; NaN without any position."""
     held, turnover, gross, cost = _held(scoring, weights)
     net, annual = gross - cost, np.sqrt(scoring.periods_per_year)
     ratio = clean = period_ratios(net)
@@ -206,7 +213,7 @@ def _scores(columns: Mapping[str, np.ndarray], net: np.ndarray) -> list[Scores]:
     rows = zip(*(column.tolist() for column in columns.values()), strict=True)
     return [
         Scores(
-            {name: defined(value) for name, value in zip(columns, row, strict=True)},
+            {name: none_if_nan(value) for name, value in zip(columns, row, strict=True)},
             None if np.isnan(line[0]) else line.copy(),
         )
         for row, line in zip(rows, net, strict=True)
@@ -214,14 +221,17 @@ def _scores(columns: Mapping[str, np.ndarray], net: np.ndarray) -> list[Scores]:
 
 
 def _correlation(
-    scoring: Scoring, x: Standardised, y: Standardised, varying: np.ndarray
+    scoring: Scoring, x: Standardised, y: Standardised, not_constant: np.ndarray
 ) -> np.ndarray:
-    """IC or rank IC [K]: over the symbols of each bar, or over time when there is one symbol."""
-    return mean_correlation(x, y, varying, scoring.label_count)
+    """Returns IC or rank IC [K]: across the symbols of each bar, or over time for one symbol."""
+    return mean_correlation(x, y, not_constant, scoring.label_count)
 
 
 def _accuracies(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """`balanced_accuracy` of [K, m], → [K]. Sums of signs are whole, hence exact in any order."""
+    """Returns the `balanced_accuracy` [K] of predictions [K, m].
+
+    Sums of signs are whole numbers, so they are exact in any order.
+    """
     side = np.stack([labels > 0, labels < 0], axis=1)
     count = side.sum(axis=0)
     if not count.all():

@@ -1,4 +1,4 @@
-"""What predictions on a fixed set of rows are scored against, prepared once for all trials."""
+"""Everything that predictions on a fixed set of rows are scored against, prepared once."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset
-from trainable.metrics.information_coefficient import Standardised, ranks, units
+from trainable.metrics.information_coefficient import Standardised, ranks, standardise
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """What predictions on a fixed set of m rows are scored against; prepared once by `scoring`.
+    """Labels and returns of a fixed set of m rows, against which their predictions are scored.
 
-    V bars: from the first to the last of the rows' bars, and the horizon − 1 after over which the
-    last positions unwind. N symbols.
+    V is the number of bars: from the first to the last bar of the rows, and the horizon − 1 bars
+    after them, over which the last positions unwind. N is the number of symbols.
 
     Attributes:
         timestamps: [V] datetime64[ns], of the decisions.
@@ -26,10 +26,11 @@ class Scoring:
         suspect: [V, N] bool, the forward return begins or ends at a bad tick.
         tradable_count: [V, 1], number of tradable symbols, at least 1.
         labelled: [V, N] bool, cells with a finite label; [1, V] for one symbol, whose correlation
-            is over time. label_count: [V], their number in each line, at least 1.
-        labels, label_ranks: the labels of these cells and their ranks.
-        panel: five or more symbols: weights are relative to the bar's mean.
-        over_time: one symbol: correlations are over time.
+            is over time.
+        label_count: [V], number of labels in each line, at least 1.
+        labels, label_ranks: the labels of these cells and their ranks, standardised.
+        panel: there are five or more symbols, so weights are relative to the bar's mean.
+        over_time: there is one symbol, so correlations are over time.
         horizon: in bars. cost_bps: per unit turned over. periods_per_year: bars a year.
     """
 
@@ -52,16 +53,16 @@ class Scoring:
     periods_per_year: float
 
     def grid(self, values: np.ndarray) -> np.ndarray:
-        """Puts one value a row, [..., m], on the [V, N] grid; 0 where there is no row."""
+        """Returns one value per row, [..., m], as [..., V, N] cells; 0 where there is no row."""
         return np.where(self.scored, values.take(self.row, axis=-1), 0.0)
 
     def lines(self, grid: np.ndarray) -> np.ndarray:
-        """Turns [..., V, N] so that correlations run along the last axis."""
+        """Returns cells [..., V, N] transposed where needed, so that lines are the last axis."""
         return grid.swapaxes(-1, -2) if self.over_time else grid
 
 
 def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
-    """Prepares the scoring of predictions on `rows` ([m] indices into the dataset's rows)."""
+    """Prepares the scoring of predictions on `rows`, [m] indices into the dataset's rows."""
     if len(rows) == 0:
         raise UserError("no rows to score: the part of the split holds no usable bar")
     time, symbol = dataset.time[rows], dataset.symbol[rows].astype(np.int64)
@@ -106,7 +107,7 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
 
 
 def _unwound(dataset: Dataset, last: int) -> int:
-    """First bar after the last positions have unwound; their returns end inside the same part."""
+    """Returns the first bar after the last positions have unwound, inside the same part."""
     split = dataset.split
     stop = len(dataset.timestamps)
     for begin, end in (split.train, split.valid, split.gate, split.test):
@@ -127,7 +128,7 @@ def _check_returns(dataset: Dataset, first: int, forward: np.ndarray, tradable: 
 
 
 def _suspect(dataset: Dataset) -> np.ndarray:
-    """[T, N] bool: the return earned by a decision at t begins or ends at a bad tick."""
+    """Returns where the return that a decision at t earns begins or ends at a bad tick, [T, N]."""
     bad = dataset.bad_ticks
     out = np.zeros_like(bad)
     for ahead in (dataset.lag, dataset.lag + 1):
