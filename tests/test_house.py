@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.conftest import LONG
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("trainable", "search", "spaces", "analysis")
 FOLDERS = (*PACKAGES, "tests", "benchmarks")
@@ -88,3 +90,8 @@ def test_nobody_elses_ray_cluster_is_stopped() -> None:
     texts = SOURCES | {str(file): file.read_text(encoding="utf-8") for file in others}
     stops = re.compile(r"\bray[\"', ]+stop\b")
     assert [name for name, text in texts.items() if stops.search(text)] == []
+
+
+def test_tests_that_start_first_are_there() -> None:
+    files = {file.stem for file in (ROOT / "tests").rglob("test_*.py")}
+    assert [name for name in LONG if f"test_{name}" not in files] == []
