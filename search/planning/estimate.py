@@ -8,7 +8,7 @@ import torch
 from search.planning.plan import Plan
 from search.scheduling.cohorts import sizes
 from trainable.config import TrialConfig, shape_key
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset.windows import make_windows
 from trainable.executors.calibration import best_size, step_seconds
 
 STEPS = 20  # measured; one more comes first, uncounted
@@ -55,7 +55,7 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         by_shape.setdefault(shape_key(config), []).append(config)
     configs = max(by_shape.values(), key=len)
     most = sizes(settings.trials, slots, settings.cohort_size).members
-    view = make_view(plan.dataset, configs[0].data)
+    view = make_windows(plan.dataset, configs[0].data)
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(settings.cpus_per_trial)))  # as the workers do
     try:
