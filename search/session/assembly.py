@@ -94,12 +94,12 @@ def open_session(
     """
     settings = plan.settings
     judge = Pruner(
-        plan.levels,
+        plan.rungs,
         plan.periods,
         plan.dataset.periods_per_year,
         reduction_factor=settings.reduction_factor,
         objective=settings.objective,
-        warmup_ends=plan.warm,
+        warmup_ends=plan.warmup_ends,
     )
     finalists = Finalists(place, plan.dataset, study, plan.epochs, hasty)
     before = study.rows()
@@ -141,7 +141,7 @@ def open_session(
         workers = WorkerSpec(
             place,
             mark_of(folder.driver),
-            plan.levels,
+            plan.rungs,
             settings.cpus_per_trial,
             gpus,
             settings.patience_s,
