@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from search.pruning.asha import rung_levels
+from search.pruning.asha import rung_epochs
 from search.pruning.flat_sharpe import FlatRule, flatness, newey_west_variance
 from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
@@ -51,11 +51,13 @@ def test_the_margin_is_annual() -> None:
 
 def judged(stamps: np.ndarray, year: float, returns: np.ndarray) -> Verdict:
     """What ends a trial that reports the same returns but for a trifle at every epoch."""
-    judge = Pruner(rung_levels(40, 1, 4), stamps, year)
+    judge = Pruner(rung_epochs(40, 1, 4), stamps, year)
     noise = np.random.default_rng(1)
     for epoch in range(1, 41):
         net = returns + 1e-5 * noise.standard_normal(len(returns))
-        values = {"sharpe": ratio(net), "val_loss": 1.0 - epoch / 1000, "ic": 0.01, "rank_ic": 0.0}
+        values: dict[str, float | None] = {
+            "sharpe": ratio(net), "val_loss": 1.0 - epoch / 1000, "ic": 0.01, "rank_ic": 0.0,
+        }  # fmt: skip
         report = Report(0, epoch, epoch, values, net_returns=net)
         verdict = judge.judge([report])[0]
         if verdict.ends:

@@ -1,6 +1,7 @@
 """A checkpoint holds all that a member's training depends on, field by field of its record."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def plateau() -> Outcome:
 def test_the_course_that_is_interrupted_here_has_all_that_can_be_lost(plateau: Outcome) -> None:
     """The rate falls twice before the best epoch, and early stopping waits six epochs after it."""
     rates = [r.values["lr"] for r in plateau.reports]
-    losses = [r.values["val_loss"] for r in plateau.reports]
+    losses: Any = [r.values["val_loss"] for r in plateau.reports]
     stop = plateau.reports[-1].stop
     assert stop is not None
     best = int(np.argmin(np.array(losses, float))) + 1

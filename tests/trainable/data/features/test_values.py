@@ -6,6 +6,7 @@ computed on its own from the bars it has.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,15 +16,17 @@ from tests.fixtures.markets import column, make_market, without
 from trainable.data.features.table import FEATURES, feature_table
 from trainable.data.market import Market
 
-Definition = Callable[[pd.DataFrame], pd.Series]
+# A column, or a whole table of them: pandas' own types cannot say which an operation returns.
+Column = Any
+Definition = Callable[[Any], Column]
 
 
-def change(bars: pd.DataFrame, n: int) -> pd.Series:
+def change(bars: Any, n: int) -> Column:
     """The simple return of the last n bars."""
     return bars["close"] / bars["close"].shift(n) - 1
 
 
-def deviation(x: pd.Series, n: int) -> pd.Series:
+def deviation(x: Column, n: int) -> Column:
     """Standard deviation of the last n values, dividing by n."""
     return x.rolling(n).apply(lambda part: np.sqrt(np.mean((part - part.mean()) ** 2)), raw=True)
 
@@ -38,12 +41,12 @@ def smoothed(x: np.ndarray, n: int, first: int, rate: float) -> np.ndarray:
     return out
 
 
-def exponential(bars: pd.DataFrame) -> pd.Series:
+def exponential(bars: Any) -> Column:
     close = bars["close"].to_numpy()
     return bars["close"] / smoothed(close, 20, 19, 2 / 21) - 1
 
 
-def strength(bars: pd.DataFrame) -> pd.Series:
+def strength(bars: Any) -> Column:
     """Wilder's RSI from averages of gains and of losses, as −1 … 1."""
     moves = np.diff(bars["close"].to_numpy(), prepend=np.nan)
     gain = smoothed(np.maximum(moves, 0.0), 14, 14, 1 / 14)
@@ -51,27 +54,27 @@ def strength(bars: pd.DataFrame) -> pd.Series:
     return pd.Series((gain - loss) / (gain + loss), bars.index)
 
 
-def macd_histogram(bars: pd.DataFrame) -> pd.Series:
+def macd_histogram(bars: Any) -> Column:
     """Both averages begin at bar 26, the signal line nine values later."""
     close = bars["close"].to_numpy()
     line = smoothed(close, 12, 25, 2 / 13) - smoothed(close, 26, 25, 2 / 27)
     return pd.Series((line - smoothed(line, 9, 33, 2 / 10)) / close, bars.index)
 
 
-def true_range(bars: pd.DataFrame) -> pd.Series:
+def true_range(bars: Any) -> Column:
     before = bars["close"].shift(1)
     parts = [bars["high"] - bars["low"], bars["high"] - before, before - bars["low"]]
     reach = pd.concat(parts, axis=1).max(axis=1).to_numpy()
     return pd.Series(smoothed(reach, 14, 14, 1 / 14), bars.index) / bars["close"]
 
 
-def surprise(bars: pd.DataFrame) -> pd.Series:
+def surprise(bars: Any) -> Column:
     """log(volume ÷ mean of the 20 bars before)."""
     return np.log(bars["volume"] / bars["volume"].rolling(20).mean().shift(1))
 
 
 def vwap(n: int) -> Definition:
-    def value(bars: pd.DataFrame) -> pd.Series:
+    def value(bars: Any) -> Column:
         typical = (bars["high"] + bars["low"] + bars["close"]) / 3
         money = (typical * bars["volume"]).rolling(n).sum()
         return bars["close"] / (money / bars["volume"].rolling(n).sum()) - 1
@@ -176,7 +179,7 @@ def expected(market: Market, name: str) -> np.ndarray:
     """The definition on each symbol's own bars, symbol by symbol as the rows of the table are."""
     parts = []
     for i in range(len(market.symbols)):
-        bars = pd.DataFrame({key: market.fields[key][:, i] for key in TRADES})
+        bars: Any = pd.DataFrame({key: market.fields[key][:, i] for key in TRADES})
         bars["timestamp"] = market.timestamps
         bars = bars[market.present[:, i]].reset_index(drop=True)
         known = bars if "volume" not in FEATURES[name].needs else bars.dropna(subset=["volume"])
