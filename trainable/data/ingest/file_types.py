@@ -1,9 +1,5 @@
-"""Which file names are tables. Kept apart, because it is light to import."""
+"""The old address of `trainable.data.file_types`; goes when `search.api` imports that one."""
 
-CSV_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz")
-PARQUET_SUFFIXES = (".parquet", ".pq")
+from trainable.data.file_types import is_table
 
-
-def is_table(name: str) -> bool:
-    """Returns whether a name is that of a CSV or Parquet file, in upper or lower case."""
-    return name.lower().endswith(CSV_SUFFIXES + PARQUET_SUFFIXES)
+__all__ = ["is_table"]
