@@ -1,6 +1,6 @@
 """Finalists are trained again with other seeds: a configuration is ranked by the mean of them."""
 
-from search.sampler.sampler import derive_seed
+from search.sampler.seeds import derive_seed
 from search.scheduling.lifecycle import TrialLifecycle
 from search.scheduling.placement import Placement
 from search.scheduling.recovery import Recovery

@@ -24,7 +24,7 @@ from search.session.best_model import FinalistModels
 from search.session.provenance import check_begun
 from search.settings.settings import SearchSettings
 from search.study.prefetch import Prefetcher
-from search.study.storage import Storage, can_be_shared, name_of, sqlite_file
+from search.study.storage import can_be_shared, name_of, sqlite_file
 from search.study.study import SearchStudy
 from search.study.trials import TrialSpec
 from trainable.config import TrialConfig, from_params
@@ -141,7 +141,7 @@ def assemble(
         spec = WorkerSpec(
             files=files,
             mark=mark_of(folder.driver),
-            rungs=plan.levels,
+            rungs=plan.rungs,
             cpus=settings.cpus_per_trial,
             gpus=gpus,
             patience_s=settings.patience_s,
@@ -171,16 +171,15 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
     """
     settings = plan.settings
     storage = settings.storage or study_file(folder)
-    kind = _kind(storage)
     if folder.resumed:
-        study = kind.open(storage, settings.run_name)
+        study = SearchStudy.open(storage, settings.run_name)
         with _driven(study, settings.trials, folder):
             yield study
         return
     file = sqlite_file(storage)
     fresh = file is not None and not file.exists()
-    study = kind.create(
-        storage, settings.run_name, settings.seed, driver=folder.driver, gone=folder.gone
+    study = SearchStudy.create(
+        storage, settings.run_name, settings.seed, driver=folder.driver, dead=folder.gone
     )
     try:
         for params in plan.enqueued:
@@ -193,14 +192,6 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
             if file is not None and fresh:
                 file.unlink(missing_ok=True)
         raise
-
-
-def _kind(storage: Storage) -> type[SearchStudy]:
-    if not can_be_shared(storage):
-        return SearchStudy
-    from search.study.coordination.shared import SharedStudy  # most searches need no database
-
-    return SharedStudy
 
 
 @contextmanager
@@ -225,12 +216,12 @@ def _capacity(
 
 def _pruner(plan: Plan) -> Pruner:
     return Pruner(
-        plan.levels,
+        plan.rungs,
         plan.periods,
         plan.dataset.periods_per_year,
         reduction_factor=plan.settings.reduction_factor,
         objective=plan.settings.objective,
-        warmup_ends=plan.warm,
+        warmup_ends=plan.warmup_ends,
     )
 
 
