@@ -25,11 +25,12 @@ from search.run_folder.lock import drivers_of
 from search.session.resume import resume_command
 from search.settings.masking import hide_arguments, no_secret_told
 from search.study.storage import name_of, open_to_read
-from search.study.trials import SEARCHED, TrialRecord, row_of
+from search.study.trials import TrialRecord, row_of
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
-from trainable.io.checksums import DamagedError, opened
+from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import read_json
+from trainable.run_format import SEARCHED
 
 USAGE = "python -m search.status runs/NAME [key=value …]"
 COLUMNS = ("number", "epoch", "val_loss", "sharpe")
@@ -93,7 +94,7 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
         )
     file = folder / "run.json"
     try:
-        run = opened(read_json(file, str(file), " does not exist"))
+        run = checked(read_json(file, str(file), " does not exist"))
     except DamagedError as error:
         raise UserError(f"{file} is damaged: {error}; restore it from a copy") from error
     rows = _rows(storage or run["settings"]["storage"] or folder / "study.log", run["name"])

@@ -19,13 +19,13 @@ from trainable.io.atomic import (
     json_text,
     make_folder,
     parquet_bytes,
+    remove_temporary,
     sync,
-    tidy,
     write_atomic,
     write_bytes,
     write_through,
 )
-from trainable.io.checksums import sealed
+from trainable.io.checksums import with_checksum
 from trainable.io.json_file import loads
 
 PROBE_BYTES = 4 * 1024 * 1024
@@ -97,8 +97,8 @@ class RunFolder:
                 gone = starters(path)
                 made += [path] if clear(path, but=file) else []
             elif not shared:  # others may be writing
-                tidy(path)
-                tidy(path / "best")
+                remove_temporary(path)
+                remove_temporary(path / "best")
             _probe(path)
         except BaseException as error:
             if lock is not None:
@@ -128,7 +128,7 @@ class RunFolder:
 
         Numpy numbers, dates and paths in it are fine.
         """
-        text = json_text(sealed(loads(json_text(value))), indent=2)
+        text = json_text(with_checksum(loads(json_text(value))), indent=2)
         write_atomic(self.path / name, f"{text}\n".encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
@@ -141,11 +141,11 @@ class RunFolder:
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Writes `table` to the file `name`, at once."""
-        write_atomic(self.path / name, parquet_bytes(table))
+        write_atomic(self.path / name, parquet_bytes(table), with_checksum=True)
 
     def write_through(self, name: str, write: Callable[[Path], None]) -> None:
         """Lets `write` fill a temporary file bit by bit, then puts it in the place of `name`."""
-        write_through(self.path / name, write)
+        write_through(self.path / name, write, with_checksum=True)
 
     def trial(self, number: int) -> Path:
         """Returns the folder of one trial (checkpoints, events, error text), made if needed."""

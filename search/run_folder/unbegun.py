@@ -9,7 +9,7 @@ from optuna.storages import BaseStorage
 
 from search.run_folder.lock import LOCK, SHARED
 from trainable.cli.errors import UserError, unknown
-from trainable.io.checksums import opened
+from trainable.io.checksums import checked
 from trainable.io.file_store import HERE
 from trainable.io.json_file import loads
 
@@ -53,7 +53,7 @@ def starters(path: Path) -> tuple[str, ...]:
 
 def _noted(path: Path) -> dict[str, Any]:
     try:
-        return opened(loads((path / NOTE).read_bytes()))
+        return checked(loads((path / NOTE).read_bytes()))
     except (OSError, ValueError):
         return {}
 

@@ -13,7 +13,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.sampler.observations import Observation
-from trainable.report import NUMERIC_FAILURES
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 LEAST = 4  # failures, and survivors, below which nothing is claimed
 RIDGE = 1e-3  # penalty on squared weights, parameters scaled to 0 … 1: lets an edge be sharp

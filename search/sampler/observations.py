@@ -7,7 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from trainable.report import NUMERIC_FAILURES
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 # Told trials that TPE sees: the best half and the newest half. What the bound changes of the true
 # Sharpe ratio of what is chosen (`benchmarks.bound`, 2,400 noisy trials, 10 seeds), 8 parameters:

@@ -13,7 +13,7 @@ from search.settings.settings import masked
 from trainable.cli.errors import UserError
 from trainable.data.dataset.splits import PARTS
 from trainable.io.atomic import json_text
-from trainable.io.checksums import opened
+from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
 # What must not change when a run is resumed: its reports and its sampler rest on it.
@@ -127,7 +127,7 @@ def resumed(folder: Path) -> list[str]:
 def _stored(file: Path) -> dict[str, Any]:
     """Reads an earlier session's `run.json`."""
     try:
-        old = opened(loads(file.read_text(encoding="utf-8")))
+        old = checked(loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); restore it to resume") from error
     needed = ("started", "resumed", "data", "split", "settings", "space")

@@ -8,7 +8,7 @@ from search.settings.masking import HIDDEN, mask
 from search.settings.settings import settings_from
 from trainable.cli.errors import UserError
 from trainable.cli.options import split
-from trainable.io.checksums import opened
+from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
 SOURCE = {"data", "data.source", "data.path"}  # one of them, so that a new one wins over an old one
@@ -64,7 +64,7 @@ def _with_those_in(
     file: Path, remedy: str, argv: Sequence[str], given: Mapping[str, str]
 ) -> list[str]:
     try:
-        stored = opened(loads(file.read_text(encoding="utf-8")))["arguments"]
+        stored = checked(loads(file.read_text(encoding="utf-8")))["arguments"]
         if stored is None:
             raise UserError(
                 f"run {given['name']!r} was started from Python: go on with "

@@ -20,9 +20,8 @@ from search.space.fixed_values import contains
 from search.study.index import TrialIndex
 from search.study.journal import OneWriterStorage
 from search.study.trials import (
-    SEARCHED,
+    ENDED,
     SEED,
-    STATES,
     TrialRecord,
     TrialSpec,
     derive_seed,
@@ -32,6 +31,7 @@ from search.study.trials import (
     told,
 )
 from trainable.cli.errors import UserError
+from trainable.run_format import SEARCHED
 
 
 class Record:
@@ -123,8 +123,8 @@ class Record:
         Returns:
             False, and nothing is changed, where the trial has ended already.
         """
-        if state not in STATES:
-            raise ValueError(f"state {state!r} is none of {', '.join(STATES)}")
+        if state not in ENDED:
+            raise ValueError(f"state {state!r} is none of {', '.join(ENDED)}")
         if state != "COMPLETE" or value is None or not math.isfinite(value):
             value = None
         outcome: dict[str, Any] = {"state": state, "reason": reason, "value": value}

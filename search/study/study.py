@@ -14,8 +14,9 @@ from search.run_folder.unbegun import dropped
 from search.sampler.sampler import STARTUP, Sampler, SpaceFunction
 from search.study.record import Record
 from search.study.storage import Storage, name_of, open_storage
-from search.study.trials import SEARCHED, TrialRecord, TrialSpec, plain
+from search.study.trials import TrialRecord, TrialSpec, plain
 from trainable.cli.errors import UserError, unknown
+from trainable.run_format import SEARCHED
 
 __all__ = ["SEARCHED", "Handover", "SearchStudy", "TrialRecord", "TrialSpec"]
 

@@ -15,7 +15,7 @@ from search.sampler.observations import Observation, lesson
 from search.sampler.parzen import Axis, Mixture
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.study.trials import derive_seed
-from trainable.report import NUMERIC_FAILURES
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 SEED = 5
 
