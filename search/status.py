@@ -22,6 +22,7 @@ from search.monitor.progress import Snapshot, duration, render
 from search.pruning.asha import RungState
 from search.run_folder import shards
 from search.run_folder.lock import drivers_of
+from search.run_folder.starting import start_in
 from search.session.resume import resume_command
 from search.settings.masking import hide_arguments, no_secret_told
 from search.study.storage import name_of, open_to_read
@@ -92,6 +93,8 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
         raise UserError(
             f"{folder} is no run folder: it has no run.json; name one such as runs/NAME"
         )
+    if start_in(folder) is not None:
+        raise UserError(f"{folder}: its search has not begun yet; look again in a minute")
     file = folder / "run.json"
     try:
         run = checked(read_json(file, str(file), " does not exist"))

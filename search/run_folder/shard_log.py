@@ -9,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from search.run_folder import shards
-from trainable.io.atomic import make_folder, remove_temporary
+from trainable.io.atomic import make_folder
 from trainable.io.checksums import MANIFEST
+from trainable.io.temporary import remove_temporary
 from trainable.report import Report
 
 

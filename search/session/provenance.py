@@ -9,6 +9,7 @@ from platform import platform, python_version
 from typing import Any
 
 from search.planning.plan import Plan
+from search.run_folder.starting import file_of_others, start_in
 from search.settings.settings import masked
 from trainable.cli.errors import UserError
 from trainable.data.dataset.splits import PARTS
@@ -78,6 +79,11 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
 
 def check_begun(folder: Path) -> None:
     """Raises UserError where a folder that is there lacks what a run begins with."""
+    if start_in(folder) is not None:
+        raise UserError(
+            f"run {folder.name!r} had not begun, and {folder} holds {file_of_others(folder)}; "
+            "choose another name"
+        )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").exists():
         raise UserError(
             f"{folder / 'run.json'} is missing, without which no run goes on; restore it, or "
@@ -113,7 +119,7 @@ def check_same(plan: Plan, folder: Path) -> None:
 def sessions(folder: Path) -> dict[str, Any]:
     """Returns when the run was started, and when each session went on with it."""
     file = folder / "run.json"
-    if not file.exists():
+    if not file.exists() or start_in(folder) is not None:
         return {"started": now(), "resumed": []}
     old = _stored(file)
     return {"started": old["started"], "resumed": [*old["resumed"], now()]}

@@ -10,8 +10,8 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 
-from search.run_folder.unbegun import dropped
 from search.sampler.sampler import STARTUP, Sampler, SpaceFunction
+from search.study.leftovers import remove_left_study
 from search.study.record import Record
 from search.study.storage import Storage, name_of, open_storage
 from search.study.trials import TrialRecord, TrialSpec, plain
@@ -83,7 +83,7 @@ class SearchStudy(Record):
         """
         backend = open_storage(storage, create=True)
         names = [study.study_name for study in backend.get_all_studies()]
-        if name in names and not dropped(cls, backend, name, gone):
+        if name in names and not remove_left_study(cls, backend, name, gone):
             raise _exists(storage, name)
         settings = {"seed": seed, "startup": startup, "driver": driver}
         try:

@@ -17,8 +17,6 @@ import pyarrow.parquet as pq
 from trainable.cli.errors import UserError
 from trainable.io.checksums import add_sum, sha256_of
 
-TEMPORARY = ".*.*.tmp"  # the names of files that are being written
-
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Writes `content` to `path`."""
@@ -53,12 +51,6 @@ def write_through(path: Path, write: Callable[[Path], None], with_checksum: bool
     finally:
         with suppress(OSError):  # what was raised before says what is wrong
             temporary.unlink(missing_ok=True)
-
-
-def remove_temporary(folder: Path) -> None:
-    """Removes the temporary files that killed processes have left in a folder."""
-    for part in folder.glob(TEMPORARY):
-        part.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
