@@ -18,6 +18,7 @@ check: lint types tests
 lint: setup-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache --no-logo
 
 types: setup-dev
 	$(BIN)/pyright

@@ -1,1 +1,14 @@
-"""Measurements that prove the figures of `benchmarks/README.md`: run them with `python -m`."""
+"""Measurements behind the figures of `benchmarks/README.md`, each run with `python -m`.
+
+search/       whole searches, against the same search as usually written with Ray Tune
+step/         optimizer steps per second of every way to train
+control/      what a search costs besides training
+chaos/        searches whose driver, workers and machines are killed
+data.py       reading, checking, features and windows of large panels
+bound.py      what it costs that TPE sees a bounded number of trials
+machine.py    what all share: processes of their own, the machine's description, the JSON file
+processes.py  time and memory of a whole program with all its processes
+memory.py     memory of this process
+gpu.py        how busy a GPU is
+results/      the JSON files that the figures come from
+"""

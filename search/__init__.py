@@ -1,4 +1,20 @@
-"""The search itself: asks, trains, prunes, records."""
+"""A search: proposes configurations, trains them, stops the weak ones, records everything.
+
+run.py       the command: reads as a table of contents of the whole search
+api.py       `launch(...)`: a search from Python
+status.py    the command that says how a run stands
+session/     one search, from its plan to its ranking; resume and interrupts
+planning/    what a search will do, checked before it starts
+backend/     where trials train: Ray Tune, clusters, GPUs, security
+monitor/     what a person sees of a search
+scheduling/  which trial trains in which slot, and what happens after each of its reports
+pruning/     the rules that stop a trial, a file for each stop reason
+run_folder/  the files of `runs/NAME/`
+study/       the durable record of every trial
+sampler/     which configuration to try next
+space/       search spaces: loaded, checked, parameters held fixed
+settings/    the settings of a search, and the masking of secrets
+"""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""Search spaces: functions of an Optuna trial that start small and scale up."""
+"""The search spaces that come with the project: start small, then scale up."""

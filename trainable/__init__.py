@@ -1,1 +1,19 @@
-"""The PyTorch training stack: from market data to reports; only trial.py knows Ray."""
+"""The training stack, from market data to reports; knows nothing of `search` and `analysis`.
+
+config.py    a trial's configuration: every field that a space may set
+report.py    what one epoch of one member's training says
+trial.py     the Ray Tune trainable: a worker (the only file here that imports Ray)
+train.py     one configuration, trained without Ray
+predict.py   a trained model as two files, and predictions from them
+worker/      what a worker process does: cohorts, checkpoints, kept models
+training/    the training loop: epochs, health checks, evaluation
+executors/   ways to run optimizer steps: one model, one after another, many as one program
+metrics/     the one definition of every metric; baselines
+models/      the networks
+losses/      the losses
+optimizers/  the optimizers
+schedules/   the learning-rate schedules
+data/        from sources to a checked market, features, labels, split and windows
+io/          files: JSON, Parquet, check sums, whole-or-not-at-all writes, file stores
+cli/         command lines: `key=value` options, exit statuses, errors for the person
+"""

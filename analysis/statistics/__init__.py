@@ -1,1 +1,1 @@
-"""What statistics says of a search's results: the luck line."""
+"""Statistics of a search's results: the luck line."""

@@ -1,1 +1,1 @@
-"""Searches whose driver, workers and machines are killed while they run."""
+"""Kills drivers, workers and machines while searches run, and checks that nothing is lost."""

@@ -1,1 +1,1 @@
-"""Whole searches, side by side with the usual program."""
+"""Whole searches, in turn with the same search as usually written with Ray Tune."""

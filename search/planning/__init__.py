@@ -1,1 +1,1 @@
-"""What a search will do, checked before it starts: the plan, its preview and its duration."""
+"""What a search will do, checked before it starts: the plan, its preview, its duration."""

@@ -1,1 +1,1 @@
-"""The rules that stop a trial. Each is a pure function; a file is named after its stop reason."""
+"""The rules that stop a trial: pure functions of its reports, a file for each stop reason."""

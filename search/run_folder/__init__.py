@@ -1,1 +1,1 @@
-"""The files of `runs/NAME/`: who writes there, every report, and the tables made of them."""
+"""The files of `runs/NAME/`: who may write there, every report, and the tables made of them."""

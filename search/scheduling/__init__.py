@@ -1,1 +1,1 @@
-"""Which trial trains in which slot, and what becomes of it."""
+"""Which trial trains in which slot, and what happens after each of its reports."""

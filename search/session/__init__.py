@@ -1,1 +1,1 @@
-"""One search from its plan to its ranking; resuming, interrupting and finishing it."""
+"""One search, from its plan to its ranking: how it starts, resumes, is interrupted and ends."""

@@ -1,1 +1,1 @@
-"""The settings of a search from the command line or from Python, and secrets hidden in them."""
+"""The settings of a search, from the command line or from Python, and the masking of secrets."""

@@ -1,1 +1,1 @@
-"""Search spaces: found by name or file, checked by sampling, parameters held fixed."""
+"""Search spaces: loaded by name or file, checked by sampling, parameters held fixed."""

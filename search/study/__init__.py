@@ -1,1 +1,4 @@
-"""The durable record of every trial, in an Optuna storage."""
+"""The study: the durable record of every trial, in an Optuna storage.
+
+What several drivers of one study need is in `coordination/`.
+"""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import split
-from trainable.data.ingest.file_types import is_table
+from trainable.data.file_types import is_table
 
 FREQUENCIES = ("day", "minute")  # of the bars of a generated market
 MIN_SYNTHETIC_BARS = 50

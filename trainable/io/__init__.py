@@ -1,1 +1,1 @@
-"""Reading and writing files: JSON, Parquet, checksums, whole-or-not-at-all writes, file stores."""
+"""Reads and writes files: JSON, Parquet, check sums, whole-or-not-at-all writes, file stores."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -150,7 +150,8 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, time: np.ndarray, reach: int) -> "Ri
     penalty = PENALTIES[-1]
     if early > 1:
         # One target a penalty: they share the one pass over the rows.
-        models = Ridge(alpha=np.array(PENALTIES) * early, solver="cholesky")
+        penalties: Any = np.array(PENALTIES) * early
+        models = Ridge(alpha=penalties, solver="cholesky")
         models.fit(x[:early], np.tile(y[:early, None], len(PENALTIES)))
         errors = ((models.predict(x[late:]) - y[late:, None]) ** 2).mean(axis=0)
         penalty = PENALTIES[int(np.argmin(errors))]

@@ -1,1 +1,1 @@
-"""What one worker process does: its cohorts, checkpoints and kept models."""
+"""What one worker process does: trains its cohorts, writes checkpoints, keeps models."""

@@ -1,1 +1,1 @@
-"""From a market to the rows, labels, split and windows that every trial trains on."""
+"""From a market to what every trial trains on: rows, labels, split, scaling and windows."""

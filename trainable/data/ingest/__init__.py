@@ -1,1 +1,1 @@
-"""From CSV and Parquet files of any common form to a grid of bars by time and symbol."""
+"""From CSV and Parquet files to a grid of bars by time and symbol."""

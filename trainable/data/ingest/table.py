@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainable.cli.errors import UserError
+from trainable.data.file_types import CSV_SUFFIXES, PARQUET_SUFFIXES
 from trainable.data.ingest.column_names import canonical, refuse_control_characters
 from trainable.data.ingest.csv_files import csv_batches, one_line
-from trainable.data.ingest.file_types import CSV_SUFFIXES, PARQUET_SUFFIXES
 from trainable.io.parquet_file import check_size
 
 _added: list[Path] = []  # cache files that this process made
