@@ -108,18 +108,20 @@ def test_models_are_kept_of_finalists_and_of_nobody_else(found: Found) -> None:
     assert kept == {int(path.parent.name) for path in found.run.glob("trials/*/config.json")}
 
 
+def test_seeds_of_finalists_are_held_to_no_rung(found: Found) -> None:
+    """Some would have been cut: they begin below the median of the searched."""
+    first = tiny.table(found.run, "epochs").query("epoch == 1").set_index("number")["sharpe"]
+    kinds = found.trials.query("kind != 'baseline'")["kind"]
+    seeds, searched = (first[kinds.index[kinds == kind]] for kind in ("seed", "search"))
+    assert (seeds < searched.median()).sum() >= 2
+    ended = found.trials.loc[seeds.index]
+    assert set(ended["state"]) == {"COMPLETE"}
+    assert set(ended["stop_reason"]) == {"completed"}
+    assert set(ended["epochs"]) == {4}
+
+
 def closes() -> pd.DataFrame:
     return tiny.wide(tiny.bars(), "close")
-
-
-def earned(predictions: pd.DataFrame, cost_bps: float) -> pd.Series:
-    """Net returns of predictions [day, symbol]: demeaned, Σ|w| = 1, every change charged."""
-    forward = closes().shift(-1) / closes() - 1
-    apart = predictions.sub(predictions.mean(axis=1), axis=0)
-    weights = apart.div(apart.abs().sum(axis=1), axis=0)
-    change = weights.diff().fillna(weights)
-    gross = (weights * forward.loc[weights.index]).sum(axis=1)
-    return gross - cost_bps * 1e-4 * change.abs().sum(axis=1)
 
 
 def test_predictions_returns_and_figures_stand_at_their_day_and_symbol(found: Found) -> None:
@@ -131,7 +133,7 @@ def test_predictions_returns_and_figures_stand_at_their_day_and_symbol(found: Fo
         wide = own.pivot(index="timestamp", columns="symbol", values="prediction")
         assert list(wide.columns) == list(tiny.SYMBOLS)
         assert wide.notna().all(axis=None)
-        net = earned(wide.astype(float), 1.0)
+        net = tiny.earned(wide.astype(float), closes().shift(-1) / closes() - 1)
         epoch = found.trials.loc[number, "ranking_epoch"]
         stored = returns[(returns["number"] == number) & (returns["epoch"] == epoch)]
         assert list(stored["timestamp"]) == list(net.index)
