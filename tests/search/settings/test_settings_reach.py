@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("settings")
     tiny.write_inputs(path)
     tiny.bars(seed=3).to_csv(path / "other.csv", index=False)
-    ready().to_csv(path / "ready.csv", index=False)
+    tiny.ready().to_csv(path / "ready.csv", index=False)
     (path / "other.py").write_text(tiny.SPACE.replace('"4"', '"6"'), encoding="utf-8")
     (path / "hand.json").write_text('[{"optimizer/lr": 0.00321}]', encoding="utf-8")
     return path
@@ -151,19 +151,6 @@ def forward(lag: int = 0, frame: pd.DataFrame | None = None) -> pd.DataFrame:
 
 def days(count: int = 240) -> pd.DatetimeIndex:
     return pd.bdate_range("2020-01-01", periods=count)
-
-
-def ready() -> pd.DataFrame:
-    """Two features, a label that they know something of, and other returns to be earned."""
-    rng = np.random.default_rng(5)
-    frame = tiny.bars()[["timestamp", "symbol"]]
-    label = 0.01 * rng.standard_normal(len(frame))
-    return frame.assign(
-        feat_a=label + 0.01 * rng.standard_normal(len(frame)),
-        feat_b=rng.standard_normal(len(frame)),
-        label=label,
-        next=0.5 * label + 0.001 * rng.standard_normal(len(frame)),
-    )
 
 
 def test_the_search_as_it_is(base: Outcome) -> None:
@@ -387,7 +374,7 @@ READY = {"data__path": "ready.csv", "data__features": "feat_*", "data__target": 
 
 
 def ready_grid(column: str) -> pd.DataFrame:
-    return tiny.wide(ready(), column)
+    return tiny.wide(tiny.ready(), column)
 
 
 @case("data.features", **(READY | {"data__features": "feat_a"}))
