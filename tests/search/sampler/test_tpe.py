@@ -84,7 +84,7 @@ def of_optuna(
         constant_liar=True,
     )
     study = optuna.create_study(sampler=tpe, direction="maximize")
-    for observation in sorted([*told, *flight], key=lambda observation: observation.number):
+    for observation in sorted([*told, *flight], key=lambda trial: trial.number):
         state = TrialState.RUNNING if observation in flight else state_for_tpe(observation)
         if state is None:
             continue
@@ -108,7 +108,7 @@ def of_optuna(
 def test_suggestions_are_those_of_optuna(
     space: SpaceFunction, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.sampler.sampler.RISK", 1.0)  # nothing is asked again
+    monkeypatch.setattr("search.sampler.sampler.MAX_RISK", 1.0)  # nothing is asked again
     sampler, told, flight = lived(space, n)
     for index in range(n, n + 5):
         suggested = sampler.ask(space, index, {}).params
