@@ -84,7 +84,7 @@ def of_optuna(
         constant_liar=True,
     )
     study = optuna.create_study(sampler=tpe, direction="maximize")
-    for observation in sorted([*told, *flight], key=lambda observation: observation.number):
+    for observation in sorted([*told, *flight], key=lambda trial: trial.number):
         state = TrialState.RUNNING if observation in flight else state_for_tpe(observation)
         if state is None:
             continue
