@@ -415,7 +415,7 @@ def _(base: Outcome, found: Outcome) -> None:
     names = ["AA", "CC", "DD", "EE", "FF"]
     assert found.json["data"]["symbols"] == names
     assert list(tiny.predictions_of(found.run, found.finalist()).columns) == names
-    earns(found, forward()[names])
+    earns(found, forward().loc[:, names])
 
 
 @case("data.holdout_symbols", data__holdout_symbols=0.1)

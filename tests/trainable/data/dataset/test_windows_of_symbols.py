@@ -19,11 +19,11 @@ def made(window: int) -> Dataset:
     """Ready features that say which symbol and which of its rows they are of."""
     frame = tiny.ready()
     day = frame.groupby("symbol").cumcount()
-    symbol = frame["symbol"].map({name: i for i, name in enumerate(tiny.SYMBOLS)})
+    symbol = frame["symbol"].map(tiny.SYMBOLS.index)
     frame = frame.assign(feat_a=100.0 * symbol, feat_b=day.astype(float))
     gone = (symbol == 5) & (day < LATE) | (symbol == 2) & (day % 40 == 7)
     settings = DataSettings(features="feat_*", target="label")
-    return build_dataset(market_from_frame(frame[~gone], settings), settings, window)
+    return build_dataset(market_from_frame(frame.loc[~gone], settings), settings, window)
 
 
 @pytest.mark.parametrize("window", [1, 2, 5, 12])
