@@ -10,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 
 from analysis.load import Run
-from search.backend.local_ray import LocalRay
+from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
 from search.run_folder.unbegun import is_unbegun
 from search.session.runner import run_search
@@ -58,11 +58,10 @@ def launch(
         if isinstance(data, pd.DataFrame):
             chosen = replace(chosen, data=replace(chosen.data, source="frame"))
             load = partial(market_from_frame, data, chosen.data)
-        with LocalRay(chosen) as head:
-            if chosen.own_ray:
-                head.start()
+        with RayTune(chosen) as trainer:
+            trainer.start()
             plan = make_plan(chosen, loaded, load)
-            return run_search(plan, None, Console(highlight=False, markup=False), head)
+            return run_search(plan, None, trainer, Console(highlight=False, markup=False))
 
 
 def _tokens(settings: dict[str, Any]) -> list[str]:

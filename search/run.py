@@ -3,12 +3,13 @@
 import gc
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from search.backend.local_ray import LocalRay
+from search.backend.base import Backend
+from search.backend.ray_tune import RayTune
 from search.session.interrupts import Interrupts
-from search.session.resume import resumes, with_stored
+from search.session.resume import resumes, storable, with_stored
 from search.settings.masking import hide_arguments, mask_tracebacks, no_secret_told
 from search.settings.settings import SearchSettings, help_for_search, settings_from
 from search.space.loading import load_space
@@ -18,7 +19,7 @@ from trainable.cli.options import asks_for_help
 INTERRUPTED = 130
 
 
-def main(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = RayTune) -> int:
     """Runs the search that the arguments describe; returns the exit status."""
     if asks_for_help(argv):
         help_for_search()
@@ -28,32 +29,36 @@ def main(argv: Sequence[str]) -> int:
         settings = settings_from(arguments)
         if resumes(argv) and not settings.resume:
             print(f"Nothing of run {settings.run_name!r} had begun: it begins now.", flush=True)
-        with LocalRay(settings) as head:
-            return _search(settings, arguments, head)
+        with backend(settings) as trainer:
+            return _search(settings, arguments, trainer)
 
 
-def _search(settings: SearchSettings, arguments: Sequence[str], head: LocalRay) -> int:
+def _search(settings: SearchSettings, arguments: Sequence[str], trainer: Backend) -> int:
     with Interrupts(at_once=True) as asked:
         space = load_space(settings.space)
-        if settings.own_ray:
-            head.start()
-        with _uncollected(), Interrupts() as meanwhile:  # an import would break
-            # Here, since these imports take as long as Ray's start, which goes on meanwhile.
+        trainer.start()  # Ray starts while the imports below go on, which take as long
+        with _no_garbage_collection(), Interrupts() as meanwhile:  # an import would break
             from rich.console import Console
 
             from search.planning.plan import make_plan
-            from search.session.runner import run_search
+            from search.session.runner import open_session, preview
 
         meanwhile.obey()
         plan = make_plan(settings, space)
     asked.obey()
-    run = run_search(plan, arguments, Console(highlight=False, markup=False), head)
-    return INTERRUPTED if run is not None and run.run["interrupted"] else 0
+    console, words = Console(highlight=False, markup=False), storable(arguments)
+    if settings.dry_run:
+        preview(plan, words, console)
+        return 0
+    with open_session(plan, words, console) as session:  # run folder, files and study
+        session.train(trainer)  # until nothing is left, or Ctrl-C
+        session.finish()  # tables, best model, ranking
+    return INTERRUPTED if session.interrupted else 0
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Imports make much and drop nothing: to look for what was dropped costs half a second."""
+def _no_garbage_collection() -> Iterator[None]:
+    """Disables garbage collection while importing, which saves half a second."""
     gc.disable()
     try:
         yield

@@ -4,12 +4,12 @@
 """
 
 import json
+import logging
 import os
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import trainable
 from search.backend import security
+from search.backend.base import Cluster
 from search.backend.grafana import take_place
-from search.backend.lifeline import Lifeline
-from search.backend.local_ray import ENVIRONMENT, LocalRay
+from search.backend.local_ray import ENVIRONMENT, Lifeline, LocalRay
 from search.backend.resources import check_told, fit
-from search.backend.silence import QUIET, hush, silent
 from search.backend.workers import WorkerSpec
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
@@ -38,33 +37,23 @@ NO_CLUSTER = (
     "no Ray cluster lets us in; start one with `RAY_AUTH_MODE=token ray start --head`, set "
     "RAY_AUTH_TOKEN to its token, or leave address out to use this machine"
 )
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A connection to Ray.
-
-    Attributes:
-        dashboard: its address, None where there is none.
-        token: the file that holds the token its pages ask for, readable by its owner only; None
-            for a cluster that we did not start.
-        metrics: the folder with what Prometheus and Grafana need; None where this machine has none.
-        gpus: how many it has.
-    """
-
-    dashboard: str | None
-    token: Path | None
-    metrics: Path | None
-    gpus: float
+# Arguments of `ray.init`.
+QUIET: dict[str, Any] = {
+    "log_to_driver": False,
+    "logging_level": logging.ERROR,
+    "configure_logging": False,
+}
 
 
 @contextmanager
-def connect(address: str | None, head: LocalRay, open_cluster: bool = False) -> Iterator[Cluster]:
+def connect(
+    address: str | None, local_ray: LocalRay, open_cluster: bool = False
+) -> Iterator[Cluster]:
     """Connects to a cluster, or to our own; afterwards our own is ending.
 
     Args:
         address: `auto`, HOST:PORT, or None for this machine.
-        head: our own Ray, which is started if it was not.
+        local_ray: our own Ray, which is started if it was not.
         open_cluster: a cluster that others may enter too will do.
 
     Raises:
@@ -73,10 +62,10 @@ def connect(address: str | None, head: LocalRay, open_cluster: bool = False) -> 
     hush()
     if address is None:
         try:
-            with _connected(head.address(), token=True) as context:
-                yield _cluster(context, head.token)
+            with _connected(local_ray.address(), token=True) as context:
+                yield _cluster(context, local_ray.token)
         finally:
-            head.end()
+            local_ray.end()
         return
     os.environ.update(ENVIRONMENT)
     where = _found(address)
@@ -96,12 +85,12 @@ def check_nodes(settings: SearchSettings, workers: WorkerSpec) -> None:
 
     Args:
         settings: of the search.
-        workers: whose place is marked.
+        workers: whose folder of trials' files is marked.
     """
-    place, mark = workers.place, workers.mark
+    files, mark = workers.files, workers.mark
 
     def sees() -> bool:
-        return place.has(mark)
+        return files.has(mark)
 
     looks: list[tuple[str, Any]] = []
     for node in ray.nodes():
@@ -110,11 +99,11 @@ def check_nodes(settings: SearchSettings, workers: WorkerSpec) -> None:
             look = ray.remote(sees).options(num_cpus=0, scheduling_strategy=there)
             looks.append((node["NodeManagerAddress"], look.remote()))
     if not looks:
-        check_told(settings, place)
+        check_told(settings, files)
     blind = [name for name, seen in looks if not _true(seen)]
     if blind:
         raise UserError(
-            f"{len(blind)} of {len(looks)} machines do not see {place} ({', '.join(blind[:3])}): "
+            f"{len(blind)} of {len(looks)} machines do not see {files} ({', '.join(blind[:3])}): "
             "checkpoints would be lost; storage_path= of a folder that all machines share, or of "
             "s3://…, works"
         )
@@ -213,6 +202,26 @@ def _metrics(context: Any) -> Path | None:
     latest = session.with_name("session_latest")  # shorter
     found = (latest if latest.resolve() == session.resolve() else session) / "metrics"
     return found if found.is_dir() else None
+
+
+def hush() -> None:
+    """Silences what Ray logs below the critical."""
+    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Silences what Ray's C++ says on standard error in a `with` block."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def hold(folder: str, cpus: int, dashboard: bool) -> None:

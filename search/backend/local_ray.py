@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from math import ceil
 from pathlib import Path
 from typing import Any, Self
@@ -25,6 +27,7 @@ ENVIRONMENT = {
     "RAY_DEDUP_LOGS": "0",
 }
 WORKER = "trainable.trial"  # what the workers import before they are needed
+OWN_END_S = 30.0  # seconds for the process of our own Ray to end by itself, once its owner is gone
 GRACE_S = 0.3  # seconds for Ray's daemons to end by themselves; nothing of theirs is wanted
 HOME = Path(__file__).parents[2]
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -157,3 +160,29 @@ class LocalRay:
             "TMPDIR": str(folder),  # Ray's dashboard leaves files behind
         }
         return found
+
+
+class Lifeline:
+    """Watches stdin, whose other end the owner holds for as long as it lives.
+
+    Args:
+        folder: removed where this process must be killed.
+
+    Attributes:
+        cut: set when the owner is gone.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.cut = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while os.read(sys.stdin.fileno(), 1):  # not `sys.stdin.read`: it locks as Python exits
+            pass
+        self.cut.set()
+        time.sleep(OWN_END_S)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+        os._exit(1)

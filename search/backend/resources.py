@@ -33,7 +33,7 @@ def fit(machine: Mapping[str, float], cpus: float, gpus: float) -> int:
     return min(fits, default=1)
 
 
-def check_told(settings: SearchSettings, place: FileStore) -> None:
+def check_told(settings: SearchSettings, files: FileStore) -> None:
     """Raises UserError unless it is said what machines that are to come have, and see."""
     nobody = f"address={settings.address}: no machine there can train yet"
     if settings.gpus_per_trial is None:
@@ -43,6 +43,6 @@ def check_told(settings: SearchSettings, place: FileStore) -> None:
         )
     if settings.storage_path is None:
         raise UserError(
-            f"{nobody}, and those that come may not see {place}; storage_path= of a folder that "
+            f"{nobody}, and those that come may not see {files}; storage_path= of a folder that "
             "all machines share, or of s3://…, works"
         )

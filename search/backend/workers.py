@@ -1,4 +1,4 @@
-"""What the workers of a search are, and where they keep what only they have."""
+"""What a worker is given, where its trials' files are, and when failing workers end a search."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from search.settings.masking import mask
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.io.file_store import HERE, FileStore, GoneError
+from trainable.io.file_store import HERE, FileStore, GoneError, NotWrittenError
 
 NO_BUCKET = "NO_SUCH_BUCKET"  # in what pyarrow says
+NOT_SEEN = "NotSeenError"  # of trainable.trial: the folder of the trials' files is not seen
+MOST_FAILURES = 8  # in a row: machines that are lost as a worker starts are fewer
 
 
 @dataclass(frozen=True)
@@ -17,16 +19,16 @@ class WorkerSpec:
     """What each worker of a search is given.
 
     Attributes:
-        place: of the trials' checkpoints and models, a folder each.
-        mark: a file there, by which a worker on another machine knows that it sees the same place.
+        files: the trials' checkpoints and models, a folder each.
+        mark: a file there, by which a worker on another machine knows that it sees the folder.
         rungs: epochs at which it returns.
         cpus: CPU cores.
         gpus: share of a GPU.
-        patience_s: without a sign of life for so long it hangs, and ends.
+        patience_s: seconds without a sign of life after which it hangs, and is ended.
         save_every: optimizer steps between two checkpoints; None: as the size of models asks.
     """
 
-    place: FileStore
+    files: FileStore
     mark: str
     rungs: tuple[int, ...]
     cpus: float
@@ -36,20 +38,20 @@ class WorkerSpec:
 
 
 def mark_of(driver: str) -> str:
-    """Returns the name of the file that marks the place of the trials while a driver runs."""
+    """Returns the name of the file that marks the trials' folder while a driver runs."""
     return f"{HERE}-{driver}"
 
 
 @contextmanager
-def open_place(
+def open_trial_files(
     settings: SearchSettings, driver: str, gone: Sequence[str] = ()
 ) -> Iterator[FileStore]:
-    """Opens the place of the trials' files, and marks it while the search runs.
+    """Opens the folder of the trials' files, and marks it while the search runs.
 
     Args:
         settings: of the search.
         driver: that opens it.
-        gone: drivers whose marks go: they were killed before their search began.
+        gone: drivers whose marks are removed: they were killed before their search began.
 
     Raises:
         UserError: nothing can be written there.
@@ -58,47 +60,51 @@ def open_place(
         run = FileStore.of(settings.folder)
     else:
         run = FileStore.of(settings.storage_path).within(settings.run_name)
-    place, name = run.within("trials"), mark_of(driver)
+    files, name = run.within("trials"), mark_of(driver)
     try:
-        _mark(place.hasty(), name)
+        _mark(files.hasty(), name)
         for dead in gone:
-            place.remove(mark_of(dead))
+            files.remove(mark_of(dead))
     except OSError as error:
         said = str(error).partition("\n")[0]
-        where = mask(settings.storage_path or str(place))
+        where = mask(settings.storage_path or str(files))
         raise UserError(f"storage_path={where}: cannot be written ({mask(said)})") from error
     try:
-        yield place
+        yield files
     finally:
         with suppress(OSError):  # the search has ended, and says how
-            place.remove(name)
-            place.prune()
+            files.remove(name)
+            files.prune()
             if settings.storage_path is not None:
                 run.prune()
 
 
 @contextmanager
-def reaching(place: FileStore) -> Iterator[None]:
-    """Turns what is raised where the place has gone meanwhile into a `UserError`."""
+def store_answers(files: FileStore) -> Iterator[None]:
+    """Turns an OSError of the `with` block into a `UserError`: the store does not answer."""
     try:
         yield
     except OSError as error:
         said = mask(str(error).partition("\n")[0])
         raise UserError(
-            f"{place}: models cannot be read or written ({said}); what was reported is kept: go "
+            f"{files}: models cannot be read or written ({said}); what was reported is kept: go "
             "on with resume=true when it is back"
         ) from error
 
 
-def clear_marks(place: FileStore, driver: str) -> None:
+def clear_marks(files: FileStore, driver: str) -> None:
     """Removes the marks of drivers that died; `driver` alone is still there."""
-    for name in place.names():
+    for name in files.names():
         if name.startswith(HERE) and name != mark_of(driver):
-            place.remove(name)
+            files.remove(name)
 
 
-def check_reached(text: str) -> None:
-    """Raises UserError where a worker failed since the store of its files does not answer."""
+def check_store_answers(text: str) -> None:
+    """Raises `UserError` where a worker failed since the store of its files does not answer.
+
+    Args:
+        text: the worker's traceback.
+    """
     last = text.strip().rpartition("\n")[2]
     if GoneError.__name__ in last:
         raise UserError(
@@ -107,11 +113,47 @@ def check_reached(text: str) -> None:
         )
 
 
-def _mark(place: FileStore, name: str) -> None:
+class StartFailures:
+    """Counts the workers that failed in a row before they trained anything."""
+
+    def __init__(self) -> None:
+        self._failed = 0
+
+    def reset(self) -> None:
+        """Notes that a worker has trained."""
+        self._failed = 0
+
+    def add(self, empty: bool, text: str) -> None:
+        """Notes that a worker has failed.
+
+        Args:
+            empty: it had no members yet.
+            text: its traceback.
+
+        Raises:
+            UserError: it does not see, or cannot write, the trials' files, or no worker can start.
+        """
+        last = text.strip().rpartition("\n")[2]
+        if NotWrittenError.__name__ in last:
+            raise UserError(last.partition(": ")[2])
+        if NOT_SEEN in last:
+            raise UserError(
+                f"{last.partition(': ')[2]}: the checkpoints of its trials would be lost; "
+                "storage_path= of a folder that all machines share, or of s3://…, works"
+            )
+        self._failed += empty
+        if self._failed >= MOST_FAILURES:
+            raise UserError(
+                f"{MOST_FAILURES} workers in a row ended before they trained anything ({last}); "
+                "mend that and go on with resume=true"
+            )
+
+
+def _mark(files: FileStore, name: str) -> None:
     try:
-        place.write(name, b"")
+        files.write(name, b"")
     except OSError as error:
         if NO_BUCKET not in str(error):
             raise
-        place.make_bucket()
-        place.write(name, b"")
+        files.make_bucket()
+        files.write(name, b"")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from search.monitor.progress import Snapshot
 from search.pruning.verdict import FAILURES
-from search.scheduling.cohorts import Capacity
+from search.scheduling.capacity import Capacity
 from search.scheduling.trial_progress import ProgressTable
 from trainable.report import WELL
 

@@ -63,7 +63,7 @@ class Events:
         self._folder = folder
         self._files: dict[int, EventFile] = {}
 
-    def write(self, report: Report, params: Mapping[str, Any]) -> None:
+    def on_report(self, report: Report, params: Mapping[str, Any]) -> None:
         """Writes one epoch to its trial's file, which begins with the trial's parameters.
 
         Raises:

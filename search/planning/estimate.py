@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from search.planning.plan import Plan
-from search.scheduling.cohorts import sizes
+from search.scheduling.capacity import capacity_of
 from trainable.config import TrialConfig, shape_key
 from trainable.data.dataset.windows import make_windows
 from trainable.executors.calibration import best_size, step_seconds
@@ -66,7 +66,7 @@ def estimate(plan: Plan, slots: int) -> Estimate:
     for config in plan.facts.configs:
         by_shape.setdefault(shape_key(config), []).append(config)
     configs = max(by_shape.values(), key=len)
-    most = sizes(settings.trials, slots, settings.cohort_size).members
+    most = capacity_of(settings.trials, slots, settings.cohort_size).members
     view = make_windows(plan.dataset, configs[0].data)
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(settings.cpus_per_trial)))  # as the workers do

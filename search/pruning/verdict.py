@@ -39,18 +39,3 @@ class Verdict:
 
 
 CONTINUE = Verdict("continue")
-
-
-@dataclass(frozen=True)
-class Instructions:
-    """Members that leave their worker.
-
-    Attributes:
-        numbers: those that the driver ended.
-        well: those of them that leave a model to keep.
-        moving: those that go on elsewhere, or later, from a checkpoint.
-    """
-
-    numbers: list[int] = field(default_factory=list)
-    well: list[int] = field(default_factory=list)
-    moving: list[int] = field(default_factory=list)

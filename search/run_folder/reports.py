@@ -28,7 +28,7 @@ class ReportStore:
     Args:
         folder: of the run.
         scored: the bars and rows that every trial is scored on.
-        predict: of a finalist, by number, ranking epoch, its loss, last epoch, that reported none.
+        predict: of a finalist that reported no predictions, by number.
         shared: whether other drivers write reports too.
 
     Raises:
@@ -39,7 +39,7 @@ class ReportStore:
         self,
         folder: RunFolder,
         scored: ScoredRows,
-        predict: Callable[[int, int, float, int], np.ndarray | None] | None = None,
+        predict: Callable[[int], np.ndarray | None] | None = None,
         shared: bool = False,
     ) -> None:
         self._folder = folder
@@ -224,7 +224,7 @@ class ReportStore:
         found = long_tables.read_predictions(path, number) if path.exists() else None
         if found is not None or self._predict is None or self._best[number][0] is None:
             return found
-        return self._predict(number, *self._best[number], self.last_epoch(number))
+        return self._predict(number)
 
     def _all_epochs(self) -> pa.Table:
         parts = [self._old_epochs(), *(shards.scalars(path) for path in self._shards.values())]

@@ -1,247 +1,315 @@
-"""The search without Ray: fills slots, takes their reports, ends trials, adds the seeds.
+"""The controller of a search: fills slots, takes in their reports, ends trials, adds seeds.
 
-What arrives is kept (results), judged (pruning) and stored (study), in this order: a report is on
-disk before anybody decides on it, and a trial's end is decided before it is told.
+Reports are stored first, then judged, then told to the study: a report is on disk before anything
+is decided on it, and a trial's end is decided before it is told.
 """
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 
-from search.monitor.tensorboard import Events
 from search.pruning.pruner import Pruner
-from search.pruning.verdict import Instructions, Verdict
+from search.pruning.verdict import Verdict
 from search.run_folder.reports import ReportStore
-from search.scheduling.cohorts import Capacity
+from search.scheduling.capacity import Capacity
+from search.scheduling.finalist_seeds import FinalistSeeds
+from search.scheduling.lifecycle import TrialLifecycle
 from search.scheduling.placement import Placement
-from search.scheduling.recovery import Keeper
+from search.scheduling.recovery import Recovery
+from search.scheduling.report_sink import ReportSink
+from search.scheduling.retries import retry_of
 from search.scheduling.trial_progress import ProgressTable
 from search.study.prefetch import Prefetcher
-from search.study.study import SearchStudy, TrialSpec
+from search.study.study import SearchStudy
+from search.study.trials import TrialSpec
 from trainable.config import TrialConfig
 from trainable.report import Report
-from trainable.worker.assignment import Assignment
+from trainable.worker.assignment import Assignment, Instructions
 
-RETRIES = 2  # of workers lost with neither report nor checkpoint between; then of each one alone
-LATE = Verdict("prune", "time_budget")
+POLL_S = 3.0  # between two looks at what other drivers do
+TIME_IS_UP = Verdict("prune", "time_budget")
 
 
-class Controller(Keeper):
-    """Runs one search to its end; `go_on` first, for what an earlier one left.
+class Controller:
+    """Runs one search to its end; `restore` comes first, for what an earlier driver left.
 
     Args:
-        study: the durable truth.
-        judge: the pruning rules.
-        results: where reports are kept.
-        events: where TensorBoard finds them.
-        asker: asks for trials in the background.
-        sizes: of slots.
+        study: the durable record.
+        pruner: the rules that stop trials.
+        reports: where reports are stored.
+        sinks: what else each new report is told to.
+        prefetcher: asks for trials in the background.
+        capacity: of the machines.
         finalist_seeds: seeds that each finished configuration is trained with.
-        n_parameters: of a trial's model, by its parameters.
+        n_parameters: of a trial's model.
         epochs: of a full training; a resumed search may have more than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
         why_alone: why a model trains without others beside it; None: it does not.
-        saved: what the newest checkpoint of a trial is called; None before there is one.
+        newest_checkpoint: name of a trial's newest checkpoint; None before there is one.
     """
 
     def __init__(
         self,
         study: SearchStudy,
-        judge: Pruner,
-        results: ReportStore,
-        events: Events,
-        asker: Prefetcher,
-        sizes: Capacity,
+        pruner: Pruner,
+        reports: ReportStore,
+        sinks: Sequence[ReportSink],
+        prefetcher: Prefetcher,
+        capacity: Capacity,
         finalist_seeds: int,
         n_parameters: Callable[[TrialSpec], int],
         epochs: int,
         deadline: float | None = None,
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
-        saved: Callable[[int], str | None] = lambda number: None,
+        newest_checkpoint: Callable[[int], str | None] = lambda number: None,
     ) -> None:
-        courses = ProgressTable()
-        seating = Placement(sizes, courses, why_alone)
-        super().__init__(
-            study, judge, results, courses, seating, finalist_seeds, n_parameters, epochs
+        self.study, self.pruner, self.reports, self.sinks = study, pruner, reports, sinks
+        self.prefetcher, self.capacity, self.deadline = prefetcher, capacity, deadline
+        self.newest_checkpoint = newest_checkpoint
+        self.progress = ProgressTable()
+        self.placement = Placement(capacity, self.progress, why_alone)
+        self.lifecycle = TrialLifecycle(study, pruner, self.progress, n_parameters)
+        self.recovery = Recovery(study, reports, self.lifecycle, self.placement, epochs)
+        self.finalist_seeds = FinalistSeeds(
+            finalist_seeds, study, self.lifecycle, self.placement, self.recovery
         )
-        self.events, self.asker, self.sizes, self.deadline = events, asker, sizes, deadline
-        self.saved = saved
-        self.moving: dict[int, list[int]] = {}  # by the slot that they leave, until they are saved
+        self._saving: dict[int, list[int]] = {}  # by slot: members that leave it with a checkpoint
         self._opened = 0
+        self._poll_at = 0.0
 
     @property
     def running(self) -> dict[int, set[int]]:
-        """The numbers that train, by slot."""
-        return self.roster.running
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing is left to train."""
-        if any(self.running.values()) or any(self.moving.values()) or self.seating.somebody_waits:
-            return False
-        over = self.asker.exhausted
-        self.asker.want(self.seating.ahead())  # raises what asking raised, or ended it just now
-        if not over or self.study.elsewhere:
-            return over and self.out_of_time
-        self.settle()
-        return not self.seating.somebody_waits
+        """The numbers of the trials that train, by slot."""
+        return self.placement.slots.running
 
     @property
     def out_of_time(self) -> bool:
         """Whether the time budget is used up."""
         return self.deadline is not None and time.monotonic() >= self.deadline
 
-    def open(self) -> int | None:
-        """Opens a slot for a worker; None where all are open, or the trials would not need it."""
-        if len(self.running) >= max(self.sizes.slots, min(self.sizes.opened, self._in_flight)):
+    def restore(self) -> None:
+        """Takes up what an earlier driver left: its reports, its running trials, its seeds."""
+        self.recovery.restore()
+        self.finalist_seeds.look_for_completed()
+        self.finalist_seeds.add()
+
+    def is_finished(self) -> bool:
+        """Says whether nothing is left to train; raises what asking for a trial raised."""
+        if any(self.running.values()) or any(self._saving.values()) or self.placement.waiting:
+            return False
+        exhausted = self.prefetcher.exhausted
+        self.prefetcher.want(self.placement.ahead())  # raises what asking raised, or ended it now
+        if not exhausted or self.study.elsewhere:
+            return exhausted and self.out_of_time
+        self._add_seeds_of_others()
+        return not self.placement.waiting
+
+    def open_slot(self) -> int | None:
+        """Opens a slot for a worker; None where all are open, or no trial would need it."""
+        in_flight = min(self.capacity.opened, self._in_flight)
+        if len(self.running) >= max(self.capacity.slots, in_flight):
             return None
         self._opened += 1
-        self.roster.open(self._opened)
+        self.placement.slots.open(self._opened)
         return self._opened
 
-    def fill(self, slot: int) -> list[Assignment]:
-        """Returns the members that a slot takes in now; none when it has enough, or none wait."""
+    def on_reports(self, slot: int, reports: Sequence[Report]) -> Instructions:
+        """Stores, judges and tells what a slot reported; returns what its worker does next."""
+        taken_over = self._remove_taken_over(slot)
+        new = self._store([r for r in reports if r.number not in taken_over])
+        ended, keep_model, moving = self._judge(slot, *new)
+        self._saving.setdefault(slot, []).extend(moving)
+        self.finalist_seeds.add()
+        stopped = {report.number for report in reports if report.stop is not None}
+        leave = [number for number in (*taken_over, *ended) if number not in stopped]
+        return Instructions(
+            leave=tuple(leave),
+            keep_model=tuple(number for number in keep_model if number in leave),
+            save=tuple(moving),
+            join=tuple(self._fill(slot)),
+        )
+
+    def on_saved(self, slot: int) -> None:
+        """Notes that a worker has followed its instructions: checkpoints are written."""
+        for number in self._saving.pop(slot, []):
+            self.placement.wait(number)
+
+    def on_worker_lost(self, slot: int, reason: str, text: str) -> list[int]:
+        """Takes back the members of a worker that failed; returns those that failed for good.
+
+        Args:
+            slot: of the worker.
+            reason: the stop reason of a trial that fails for good with it.
+            text: the worker's traceback, or what else is known.
+        """
+        self.on_saved(slot)
+        numbers = [number for number in self.placement.close(slot) if self.study.holds(number)]
+        lost = {number: self.progress[number] for number in numbers}
+        for number, progress in lost.items():
+            known = self.reports.last_epoch(number), self.newest_checkpoint(number)
+            progress.lose(known, alone=len(numbers) == 1)
+        retry = retry_of(lost, reason)
+        if retry.failed is not None:
+            last = text.strip().splitlines()[-1] if text.strip() else reason
+            self.lifecycle.finish(retry.failed, "FAIL", reason, {"error": last[:500]})
+            return numbers
+        if reason == "out_of_memory":
+            self.placement.shrink(len(numbers))
+        self.placement.split(retry.suspects)
+        for number in numbers:
+            self.placement.wait(number)
+        return []
+
+    def on_worker_closed(self, slot: int) -> None:
+        """Notes that a worker is gone whose members have all ended."""
+        self.placement.close(slot)
+
+    def on_gpu(self, slot: int, gpu: str) -> None:
+        """Notes of which GPU a slot's worker has a share."""
+        self.placement.gpus[slot] = gpu
+
+    def resize(self, capacity: Capacity) -> None:
+        """Goes on with as many and as large slots as the present machines hold."""
+        self.capacity = self.placement.capacity = capacity
+
+    def poll_other_drivers(self) -> None:
+        """Hears of other drivers, every few seconds; takes over what they left, and shares."""
+        if not self.study.shared or time.monotonic() < self._poll_at:
+            return
+        exhausted = self.prefetcher.exhausted
+        room = 0 if self.out_of_time else self.capacity.in_flight - self._in_flight
+        idle = self._is_idle and exhausted and not self.out_of_time
+        self.study.refresh()
+        self.recovery.hear(self.reports.others())
+        if self.recovery.claim(room, idle):
+            self._add_seeds_of_others()
+        self.finalist_seeds.add()
+        self.study.say_idle(idle and not self.placement.waiting)
+        self._poll_at = time.monotonic() + POLL_S
+        self._share()
+
+    def end_abandoned(self) -> None:
+        """Ends what other drivers have left and nobody will train."""
+        self.recovery.claim(sys.maxsize, idle=True)
+        self.recovery.give_up_waiting(TIME_IS_UP)
+
+    def _store(self, reports: list[Report]) -> tuple[list[Report], dict[int, Verdict]]:
+        """Stores reports; returns those that are new, and the verdicts on all."""
+        new = self.reports.add(reports)
+        self.recovery.hear(self.reports.heard())  # reports of other drivers that came before
+        return new, self.pruner.judge(reports)
+
+    def _judge(
+        self, slot: int, new: Sequence[Report], verdicts: dict[int, Verdict]
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Acts on verdicts: returns who ended, whose model is kept, and who moves elsewhere."""
+        members = self.placement.slots.members(slot)
+        if self.out_of_time:
+            live = members - {n for n, verdict in verdicts.items() if verdict.ends}
+            verdicts |= dict.fromkeys(live, TIME_IS_UP)
+        ended, keep_model, moving = [], [], []
+        with self.study.together():
+            self.progress.take(slot, new)
+            for report in new:
+                self._tell(report)
+            for number, verdict in verdicts.items():
+                if verdict.ends and number in members:
+                    self.placement.slots.remove(slot, number)
+                    self.lifecycle.end(number, verdict)
+                    ended.append(number)
+                    if verdict.action == "complete":
+                        keep_model.append(number)
+                elif (
+                    number in members and verdict.undecided and self.placement.trains_alone(number)
+                ):
+                    moving.append(number)
+        if not self.prefetcher.busy:
+            moving += self.placement.surplus(slot)
+        for number in moving:
+            self.placement.slots.remove(slot, number)
+        return ended, keep_model, moving
+
+    def _tell(self, report: Report) -> None:
+        """Tells a new report to the sinks and the study."""
+        for sink in self.sinks:
+            sink.on_report(report, self.progress[report.number].trial.params)
+        self.placement.trust(report.number)
+        value = self.pruner.objective(report.number, report.epoch)
+        self.study.report(report.number, report.epoch, value)
+
+    def _fill(self, slot: int) -> list[Assignment]:
+        """Returns the members that a slot takes in; none when it has enough, or none wait."""
         if self.out_of_time:
             self._end_waiting()
             return []
         self._receive()
         joining: list[TrialSpec] = []
-        while len(self.seating.waiting) and (found := self.seating.seat(slot)):
-            joining += [asked for asked in found if self._may_train(slot, asked.number)]
-        if not joining and not len(self.seating.waiting) and not self.asker.busy:
-            found = self.seating.seat_seeds(slot)
-            joining = [asked for asked in found if self._may_train(slot, asked.number)]
-        if not self.roster.members(slot):
-            self.seating.idle.add(slot)
-        return [Assignment(a.number, a.params, self.results.last_epoch(a.number)) for a in joining]
+        while len(self.placement.searched) and (found := self.placement.take_searched(slot)):
+            joining += [trial for trial in found if self._may_train(slot, trial.number)]
+        if not joining and not len(self.placement.searched) and not self.prefetcher.busy:
+            found = self.placement.take_seeds(slot)
+            joining = [trial for trial in found if self._may_train(slot, trial.number)]
+        if not self.placement.slots.members(slot):
+            self.placement.idle.add(slot)
+        return [
+            Assignment(trial.number, trial.params, self.reports.last_epoch(trial.number))
+            for trial in joining
+        ]
 
     def _receive(self) -> None:
-        for asked in self.asker.take(self.sizes.untold):
-            self.enter(asked)
-            self.seating.wait(asked.number)
-        self.asker.hold(self.seating.ahead())
+        """Takes the trials that were asked in the background."""
+        for trial in self.prefetcher.take(self.capacity.in_flight):
+            self.lifecycle.begin(trial)
+            self.placement.wait(trial.number)
+        self.prefetcher.hold(self.placement.ahead())
 
-    def take(self, slot: int, reports: Sequence[Report]) -> Instructions:
-        """Keeps, judges and stores what a slot reported; says which members it must let go."""
-        ended = self._let_go(slot)
-        reports = [report for report in reports if report.number not in ended]
-        new = self.results.add(reports)
-        self.hear(self.results.heard())  # what came before it
-        verdicts = self.judge.judge(reports)
-        members = self.roster.members(slot)
-        if self.out_of_time:
-            live = members - {n for n, v in verdicts.items() if v.ends}
-            verdicts |= dict.fromkeys(live, LATE)
-        well, moving = [], []
-        with self.study.together():
-            self.courses.take(slot, new)
-            for report in new:
-                self.events.write(report, self.courses[report.number].asked.params)
-                self.seating.trust(report.number)
-                value = self.judge.objective(report.number, report.epoch)
-                self.study.report(report.number, report.epoch, value)
-            for number, verdict in verdicts.items():
-                if verdict.ends and number in members:
-                    self.roster.leave(slot, number)
-                    self.end(number, verdict)
-                    ended.append(number)
-                    if verdict.action == "complete":
-                        well.append(number)
-                elif number in members and verdict.undecided and self.seating.alone(number):
-                    moving.append(number)
-        if not self.asker.busy:
-            moving += self.seating.surplus(slot)
-        for number in moving:
-            self.roster.leave(slot, number)
-        self.moving.setdefault(slot, []).extend(moving)
-        self.add_seeds()
-        return Instructions(ended, well, moving)
+    def _may_train(self, slot: int, number: int) -> bool:
+        """Says whether a trial is ours and not ended by a rung that had too few values before."""
+        verdict = self.pruner.reconsider(number)
+        ours = self.study.holds(number)
+        if ours and (verdict is None or not verdict.ends):
+            return True
+        self.placement.slots.remove(slot, number)
+        if ours and verdict is not None:
+            self.lifecycle.end(number, verdict)
+        return False
 
-    def moved(self, slot: int) -> None:
-        """Notes that the members on their way out of a slot have been saved."""
-        for number in self.moving.pop(slot, []):
-            self.seating.wait(number)
+    def _remove_taken_over(self, slot: int) -> list[int]:
+        """Removes members that another driver took over while this one slept."""
+        members = sorted(self.placement.slots.members(slot))
+        lost = [number for number in members if not self.study.holds(number)]
+        for number in lost:
+            self.placement.slots.remove(slot, number)
+        return lost
 
-    def look_around(self) -> None:
-        """Hears of other drivers, every few seconds; takes over what they leave, and shares."""
-        over = self.out_of_time
-        waits = self.seating.somebody_waits
-        idle = bool(self.seating.idle) and not waits and not over and self.asker.exhausted
-        if self.poll(0 if over else self.sizes.untold - self._in_flight, idle):
-            self._share()
+    def _add_seeds_of_others(self) -> None:
+        """Adds the seeds of trials that another driver completed just before it died."""
+        if self.study.shared:
+            self.finalist_seeds.look_for_completed()
+            self.finalist_seeds.add()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether a slot is empty and no trial waits."""
+        return bool(self.placement.idle) and not self.placement.waiting
 
     def _share(self) -> None:
         """Releases trials that would wait here while another driver is idle."""
-        alone = self.seating.idle and not self.seating.somebody_waits  # slots may take turns
-        if alone or self.out_of_time or not (drivers := self.study.idle_drivers):
+        taking_turns = self.placement.idle and not self.placement.waiting  # slots on one GPU
+        if taking_turns or self.out_of_time or not (drivers := self.study.idle_drivers):
             return
         self._receive()
-        if given := self.seating.give(drivers):
+        if given := self.placement.take_for_others(drivers):
             self.study.release(given)
 
     @property
     def _in_flight(self) -> int:
-        """The trials that train here, or wait for it."""
-        waiting = len(self.seating.waiting) + len(self.seating.seeds)
-        return waiting + sum(map(len, [*self.running.values(), *self.moving.values()]))
-
-    def _let_go(self, slot: int) -> list[int]:
-        """Takes members out that another driver has taken over, as this one slept."""
-        lost = [n for n in sorted(self.roster.members(slot)) if not self.study.holds(n)]
-        for number in lost:
-            self.roster.leave(slot, number)
-        return lost
-
-    def _may_train(self, slot: int, number: int) -> bool:
-        """Whether a trial is ours, and no rung that could not judge it yet ends it by now."""
-        verdict = self.judge.reconsider(number)
-        ours = self.study.holds(number)
-        if ours and (verdict is None or not verdict.ends):
-            return True
-        self.roster.leave(slot, number)
-        if ours and verdict is not None:
-            self.end(number, verdict)
-        return False
-
-    def stands(self, slot: int, gpu: str) -> None:
-        """Notes of which GPU a slot's worker has a share."""
-        self.seating.gpus[slot] = gpu
-
-    def closed(self, slot: int) -> None:
-        """Notes that a worker is gone whose members have all ended."""
-        self.seating.close(slot)
-
-    def resize(self, sizes: Capacity) -> None:
-        """Goes on with slots as many and as large as the machines there are now hold."""
-        self.sizes = self.seating.sizes = sizes
-
-    def lost(self, slot: int, reason: str, text: str) -> list[int]:
-        """Takes back the members of a worker that failed; returns the numbers that failed for good.
-
-        A lost worker's go on from their checkpoints elsewhere. After an error, and when workers
-        are lost again and again, they are tried half by half, until the culprit is alone and fails;
-        of lost workers only if it is lost alone again and again, since machines go at any time.
-        """
-        self.moved(slot)
-        numbers = [number for number in self.seating.close(slot) if self.study.holds(number)]
-        lost = {n: self.courses[n] for n in numbers}
-        for number, course in lost.items():
-            known = self.results.last_epoch(number), self.saved(number)
-            course.lose(known, alone=len(numbers) == 1)
-        raised = reason != "worker_lost"
-        suspects = [n for n, course in lost.items() if raised or course.losses > RETRIES]
-        if len(numbers) == 1 and (raised or lost[numbers[0]].lost_alone > RETRIES):
-            last = text.strip().splitlines()[-1] if text.strip() else reason
-            self.finish(numbers[0], "FAIL", reason, {"error": last[:500]})
-            return numbers
-        if reason == "out_of_memory":
-            self.seating.shrink(len(numbers))
-        self.seating.part(suspects)
-        for number in numbers:
-            self.seating.wait(number)
-        return []
+        """How many trials train here, or wait for it."""
+        training = sum(map(len, [*self.running.values(), *self._saving.values()]))
+        return self.placement.waiting + training
 
     def _end_waiting(self) -> None:
-        for asked in self.asker.close():
-            self.enter(asked)
-            self.seating.wait(asked.number)
-        self.give_up(LATE)
+        for trial in self.prefetcher.close():
+            self.lifecycle.begin(trial)
+            self.placement.wait(trial.number)
+        self.recovery.give_up_waiting(TIME_IS_UP)

@@ -16,7 +16,7 @@ from trainable.report import Report
 class TrialProgress:
     """One trial: what it used, and the Sharpe ratio of the epoch it would be ranked by."""
 
-    asked: TrialSpec
+    trial: TrialSpec
     cohort: int | None = None
     epochs: int = 0
     steps: int = 0
@@ -95,14 +95,14 @@ class ProgressTable:
         middle = self._ranked[(n - 1) // 2 : n // 2 + 1]
         return median(sharpe for sharpe, _ in middle) if middle else None
 
-    def add(self, asked: TrialSpec) -> None:
+    def add(self, trial: TrialSpec) -> None:
         """Begins a trial's course."""
-        self._all[asked.number] = TrialProgress(asked)
+        self._all[trial.number] = TrialProgress(trial)
 
     def children(self, number: int, kind: str) -> int:
         """Returns how many trials of a kind repeat this one."""
-        mine = (c.asked for c in self._all.values() if c.asked.parent == number)
-        return sum(asked.kind == kind for asked in mine)
+        mine = (c.trial for c in self._all.values() if c.trial.parent == number)
+        return sum(trial.kind == kind for trial in mine)
 
     def take(self, slot: int, reports: Sequence[Report]) -> None:
         """Takes in the new reports that came from a slot at once; the pace follows."""
@@ -121,7 +121,7 @@ class ProgressTable:
         course = self._all[report.number]
         before = course.sharpe
         course.count(report)
-        if course.asked.kind not in SEARCHED or course.sharpe == before:
+        if course.trial.kind not in SEARCHED or course.sharpe == before:
             return
         if before is not None:
             del self._ranked[bisect_left(self._ranked, (before, report.number))]

@@ -1,4 +1,4 @@
-"""The parts of a running search, put together: study, judge, results, asker, driver."""
+"""Puts the parts of a search together: study, pruner, reports, controller, workers."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
-from search.backend.cluster import Cluster, machines
+from search.backend.base import Backend, Cluster
 from search.backend.resources import fit, room
 from search.backend.workers import WorkerSpec, mark_of
 from search.monitor.tensorboard import Events
@@ -18,14 +18,15 @@ from search.run_folder.folder import RunFolder
 from search.run_folder.lock import dead_drivers, who_am_i
 from search.run_folder.long_tables import ScoredRows
 from search.run_folder.reports import ReportStore
-from search.scheduling.cohorts import Capacity, sizes
+from search.scheduling.capacity import Capacity, capacity_of
 from search.scheduling.controller import Controller
-from search.session.best_model import Finalists
+from search.session.best_model import FinalistModels
 from search.session.provenance import check_begun
 from search.settings.settings import SearchSettings
 from search.study.prefetch import Prefetcher
 from search.study.storage import can_be_shared, name_of, sqlite_file
-from search.study.study import SearchStudy, TrialSpec
+from search.study.study import SearchStudy
+from search.study.trials import TrialSpec
 from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
 from trainable.io.file_store import FileStore
@@ -35,19 +36,33 @@ from trainable.worker import checkpoint
 
 
 @dataclass(frozen=True)
-class Session:
-    """What one process searches with.
+class Assembly:
+    """The parts of a search in this process.
 
-    `look` says to its driver how many machines there are, and returns whether one can train.
+    Attributes:
+        settings: of the search.
+        backend: where trials train.
+        reports: every report of every trial.
+        models: of the finalists.
+        controller: decides.
+        baselines: rules scored beside the trials.
+        worker_spec: what each worker is given.
     """
 
-    study: SearchStudy
-    results: ReportStore
-    finalists: Finalists
-    driver: Controller
-    references: Sequence[Baseline]
-    workers: WorkerSpec
-    look: Callable[[], bool]
+    settings: SearchSettings
+    backend: Backend
+    reports: ReportStore
+    models: FinalistModels
+    controller: Controller
+    baselines: Sequence[Baseline]
+    worker_spec: WorkerSpec
+
+    def follow_machines(self) -> bool:
+        """Gives the controller the capacity of the present machines; says if one can train."""
+        machines = self.backend.machines()
+        gpus = self.worker_spec.gpus
+        self.controller.resize(_capacity(self.settings, machines, gpus))
+        return any(fit(machine, self.settings.cpus_per_trial, gpus) for machine in machines)
 
 
 def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFolder:
@@ -71,14 +86,14 @@ def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFol
 
 
 @contextmanager
-def open_session(
+def assemble(
     plan: Plan,
     folder: RunFolder,
     cluster: Cluster,
     study: SearchStudy,
-    place: FileStore,
-    hasty: Callable[[], bool],
-) -> Iterator[Session]:
+    files: FileStore,
+    backend: Backend,
+) -> Iterator[Assembly]:
     """Puts a search together, new or from what an earlier session left.
 
     Args:
@@ -86,74 +101,54 @@ def open_session(
         folder: of the run.
         cluster: of its workers.
         study: every trial.
-        place: of the trials' models.
-        hasty: whether the person waits for the end.
+        files: of the trials.
+        backend: where trials train.
 
     Raises:
         UserError: something stored is damaged.
     """
     settings = plan.settings
-    judge = Pruner(
-        plan.rungs,
-        plan.periods,
-        plan.dataset.periods_per_year,
-        reduction_factor=settings.reduction_factor,
-        objective=settings.objective,
-        warmup_ends=plan.warmup_ends,
-    )
-    finalists = Finalists(place, plan.dataset, study, plan.epochs, hasty)
+    models = FinalistModels(files, plan.dataset)
     before = study.rows()
-    results = ReportStore(folder, ScoredRows.of(plan.dataset), finalists.predict, study.shared)
+    reports = ReportStore(folder, ScoredRows.of(plan.dataset), models.predict, study.shared)
     where = name_of(settings.storage or study_file(folder))
-    check_coherent(before, results, study.rows(), folder.path, where)
+    check_coherent(before, reports, study.rows(), folder.path, where)
     gpus = settings.gpus_per_trial
     if gpus is None:
         gpus = 1.0 if cluster.gpus else 0.0
-
-    def size_now() -> Capacity:
-        places = room(machines(), settings.cpus_per_trial, gpus, settings.max_concurrent)
-        wanted = 0
-        if settings.address is not None:  # more machines may come, where somebody waits for them
-            wanted = settings.max_concurrent or 2 * places
-        return sizes(settings.trials, places, settings.cohort_size, wanted)
-
-    size = size_now()
+    capacity = _capacity(settings, backend.machines(), gpus)
     left = max(0, settings.trials - study.searched)
     budget = settings.time_budget_s
     device = "cuda" if gpus else "cpu"
-    with Prefetcher(study, plan.ask, left, size.untold) as asker:
-        driver = Controller(
-            study,
-            judge,
-            results,
-            Events(folder.path),
-            asker,
-            size,
-            settings.finalist_seeds,
-            _parameter_counter(plan),
-            plan.epochs,
-            None if budget is None else monotonic() + budget,
-            lambda config: why_alone(config, _inputs(plan, config), device),
-            lambda number: checkpoint.newest(place.within(number)),
+    with Prefetcher(study, plan.ask, left, capacity.in_flight) as prefetcher:
+        controller = Controller(
+            study=study,
+            pruner=_pruner(plan),
+            reports=reports,
+            sinks=[Events(folder.path)],
+            prefetcher=prefetcher,
+            capacity=capacity,
+            finalist_seeds=settings.finalist_seeds,
+            n_parameters=_parameter_counter(plan),
+            epochs=plan.epochs,
+            deadline=None if budget is None else monotonic() + budget,
+            why_alone=lambda config: why_alone(config, _inputs(plan, config), device),
+            newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
         )
-        driver.go_on()
-        asker.want(size.untold)  # not before the driver has seen which trials were there already
-        workers = WorkerSpec(
-            place,
-            mark_of(folder.driver),
-            plan.rungs,
-            settings.cpus_per_trial,
-            gpus,
-            settings.patience_s,
-            settings.checkpoint_steps,
+        controller.restore()
+        # Not before the controller has seen which trials were there already.
+        prefetcher.want(capacity.in_flight)
+        spec = WorkerSpec(
+            files=files,
+            mark=mark_of(folder.driver),
+            rungs=plan.rungs,
+            cpus=settings.cpus_per_trial,
+            gpus=gpus,
+            patience_s=settings.patience_s,
+            save_every=settings.checkpoint_steps,
         )
-
-        def look() -> bool:
-            driver.resize(size_now())
-            return any(fit(there, settings.cpus_per_trial, gpus) for there in machines())
-
         references = baselines(plan.dataset)
-        yield Session(study, results, finalists, driver, references, workers, look)
+        yield Assembly(settings, backend, reports, models, controller, references, spec)
 
 
 def study_file(folder: RunFolder) -> Path:
@@ -163,8 +158,8 @@ def study_file(folder: RunFolder) -> Path:
 
 def slots_here(settings: SearchSettings) -> int:
     """Returns how many workers this machine's cores hold at once."""
-    there = {"CPU": float(os.cpu_count() or 1)}
-    return room([there], settings.cpus_per_trial, 0.0, settings.max_concurrent)
+    here = {"CPU": float(os.cpu_count() or 1)}
+    return room([here], settings.cpus_per_trial, 0.0, settings.max_concurrent)
 
 
 @contextmanager
@@ -209,16 +204,37 @@ def _driven(study: SearchStudy, most: int, folder: RunFolder) -> Iterator[None]:
         study.close()
 
 
+def _capacity(
+    settings: SearchSettings, machines: Sequence[dict[str, float]], gpus: float
+) -> Capacity:
+    slots = room(machines, settings.cpus_per_trial, gpus, settings.max_concurrent)
+    wanted = 0
+    if settings.address is not None:  # more machines may come, where trials wait for them
+        wanted = settings.max_concurrent or 2 * slots
+    return capacity_of(settings.trials, slots, settings.cohort_size, wanted)
+
+
+def _pruner(plan: Plan) -> Pruner:
+    return Pruner(
+        plan.rungs,
+        plan.periods,
+        plan.dataset.periods_per_year,
+        reduction_factor=plan.settings.reduction_factor,
+        objective=plan.settings.objective,
+        warmup_ends=plan.warmup_ends,
+    )
+
+
 def _inputs(plan: Plan, config: TrialConfig) -> int:
-    """Returns the values of one input."""
+    """Returns the number of values of one input."""
     return config.data.window * len(plan.dataset.columns(config.data.features))
 
 
 def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
-    """Returns a function from a trial to the parameters of its model."""
+    """Returns a function from a trial to the number of parameters of its model."""
 
-    def count(asked: TrialSpec) -> int:
-        config = from_params(asked.params)
+    def count(trial: TrialSpec) -> int:
+        config = from_params(trial.params)
         return count_parameters(config.model, _inputs(plan, config))
 
     return count

@@ -1,8 +1,8 @@
-"""What is left of a search to use: `best/`, and for a generated market its fresh continuation."""
+"""The models of the finalists, the best of them in `best/`, and its score on fresh bars."""
 
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from analysis.load import Run
 from analysis.ranking import rank
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
-from search.study.study import SearchStudy
 from trainable import predict
+from trainable.cli.errors import UserError
 from trainable.data.dataset.build import evaluation_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import train_eval_rows
@@ -22,65 +22,59 @@ from trainable.io.atomic import make_folder
 from trainable.io.file_store import FileStore, writing
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
-from trainable.worker.model_files import LostError, model_of
 
 FRESH_SHARE = 0.25  # bars of the continuation, as a share of those searched on
 
 
 @dataclass(frozen=True)
-class Finalists:
-    """The models of finalists that reported no predictions.
+class FinalistModels:
+    """The models of finalists, as their workers have kept them.
 
     Attributes:
-        place: of the trials.
+        files: of the trials.
         dataset: of the search.
-        study: every trial.
-        epochs: of a full training, in this session.
-        hasty: whether the person waits for the end: then no model is trained again.
-        lost: why one has no predictions, which cannot be made any more.
     """
 
-    place: FileStore
+    files: FileStore
     dataset: Dataset
-    study: SearchStudy
-    epochs: int
-    hasty: Callable[[], bool]
-    lost: list[LostError] = field(default_factory=list)
 
-    def model(self, number: int, epoch: int, val_loss: float, last: int) -> predict.Predictor:
-        """Returns a finalist's model.
-
-        Args:
-            number: of the trial.
-            epoch: its ranking epoch.
-            val_loss: that it reported of this epoch.
-            last: the last epoch that it reported.
-
-        Raises:
-            LostError: it is gone, and cannot be made again.
-        """
-        params, place = self.study.rows()[number].params, self.place.within(number)
-        if last > params["train/epochs"]:  # it was resumed with more
-            params = {**params, "train/epochs": self.epochs}
-        return model_of(place, number, params, epoch, val_loss, last, self.dataset, self.hasty)
-
-    def predict(self, number: int, epoch: int, val_loss: float, last: int) -> np.ndarray | None:
-        """Returns the validation predictions of a finalist, by what `model` takes."""
+    def load(self, number: int) -> predict.Predictor:
+        """Returns a finalist's model; raises `UserError` where its file is damaged or gone."""
         try:
-            model = self.model(number, epoch, val_loss, last)
-        except LostError as error:
-            self.lost.append(error)
-            return None
+            return predict.load(self.files.within(number))
+        except UserError as error:
+            raise UserError(
+                f"{error}; the ranking stands and everything else has been written: restore the "
+                "file from a copy and go on with resume=true"
+            ) from error
+
+    def predict(self, number: int) -> np.ndarray | None:
+        """Returns a finalist's predictions on the validation rows; None without its model."""
+        try:
+            model = predict.load(self.files.within(number))
+        except UserError:
+            return None  # `check` says which file, once everything else is written
         return model.predict(self.dataset, self.dataset.valid_rows)
 
+    def check(self, numbers: Iterable[int]) -> None:
+        """Raises `UserError` for the first of these finalists whose model is damaged or gone."""
+        for number in numbers:
+            self.load(number)
 
-def export_best(
-    folder: RunFolder, finalists: Finalists, run: Run, last: Callable[[int], int]
-) -> int | None:
+
+def without_predictions(run: Run) -> list[int]:
+    """Returns the finalists that have a ranking epoch and no predictions in the table."""
+    trials = run.trials
+    finished = trials[(trials["state"] == "COMPLETE") & (trials["kind"] != "baseline")]
+    finished = finished[finished["ranking_epoch"].notna()]
+    return sorted(set(finished["number"]) - set(run.predictions["number"]))
+
+
+def export_best(folder: RunFolder, models: FinalistModels, run: Run) -> int | None:
     """Copies the winner's model to `best/`; returns its number, None when nobody survived.
 
     Raises:
-        LostError: its model is gone, and cannot be made again.
+        UserError: its model is damaged or gone.
     """
     ranked = rank(run).dropna(subset=["sharpe_mean"])
     best = folder.path / "best"
@@ -90,9 +84,8 @@ def export_best(
                 shutil.rmtree(best)
         return None
     number = int(ranked.iloc[0]["number"])
-    trial = run.trials.set_index("number").loc[number]
-    finalists.model(number, int(trial["ranking_epoch"]), float(trial["val_loss"]), last(number))
-    source = finalists.place.within(number)
+    models.load(number)
+    source = models.files.within(number)
     make_folder(best)
     for name in (predict.MODEL, predict.CONFIG):
         folder.write_bytes(f"best/{name}", source.read(name))

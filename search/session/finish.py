@@ -1,7 +1,6 @@
-"""The end of a search: tables, the winner, and what there is to say of them."""
+"""The end of a search: tables, the best model, and what there is to say of them."""
 
 import time
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,48 +12,49 @@ from search.monitor.summary import summary
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import dead_drivers, forget_others
-from search.run_folder.reports import ReportStore
 from search.session import provenance
-from search.session.best_model import Finalists, export_best, on_continuation, say_continuation
+from search.session.assembly import Assembly
+from search.session.best_model import (
+    export_best,
+    on_continuation,
+    say_continuation,
+    without_predictions,
+)
+from search.session.interrupts import Interrupts
 from search.study.study import Handover, SearchStudy
-from trainable.io.file_store import FileStore
-from trainable.metrics.baselines import Baseline
-from trainable.worker.model_files import LostError
+from trainable.cli.errors import UserError
 
 LOOK_S = 0.5  # between two looks whether the tables are written
 
 
-def part(
-    study: SearchStudy, folder: RunFolder, console: Console, hasty: Callable[[], bool]
+def hand_over(
+    study: SearchStudy, folder: RunFolder, console: Console, interrupts: Interrupts
 ) -> Handover:
     """Stops driving; of a search that is over, not before a driver has written the tables.
 
-    Who would write them may have died: then it is on those who wait here.
+    The driver that would write them may have died: then one of those that wait here writes them.
 
     Args:
         study: every trial.
         folder: of the run.
         console: to print to.
-        hasty: whether the person waits for the end.
+        interrupts: whether the person wants the end.
     """
-    parting = study.leave(dead_drivers(folder.path))
-    if parting.over and parting.others and not hasty():
-        names = " and ".join(parting.others)
+    handover = study.leave(dead_drivers(folder.path))
+    waiting = handover.over and handover.others and interrupts.asked is None
+    if waiting:
+        names = " and ".join(handover.others)
         console.print(Text(f"Nothing is left to train; waits for {names} to end."))
-    while parting.over and parting.others and not hasty():
+    while handover.over and handover.others and interrupts.asked is None:
         time.sleep(LOOK_S)
-        parting = study.leave(dead_drivers(folder.path))
-    return parting
+        handover = study.leave(dead_drivers(folder.path))
+    return handover
 
 
-def finish(
+def write_results(
     plan: Plan,
     folder: RunFolder,
-    place: FileStore,
-    study: SearchStudy,
-    results: ReportStore,
-    finalists: Finalists,
-    references: Sequence[Baseline],
+    parts: Assembly,
     run: dict[str, Any],
     console: Console,
     resume: str | None,
@@ -64,32 +64,31 @@ def finish(
     Args:
         plan: of the search.
         folder: of the run.
-        place: of the trials' models.
-        study: every trial.
-        results: every report.
-        finalists: whose models make what reports lack.
-        references: the baselines.
+        parts: of the search.
         run: the content of `run.json` so far.
         console: to print to.
         resume: the command that goes on with an interrupted search; None when it has ended.
 
     Raises:
-        UserError: a file cannot be written; or a finalist's model is gone, and everything else has
-            been written.
+        UserError: a file cannot be written; or a finalist's model is damaged or gone, and
+            everything else has been written.
     """
+    study, models = parts.controller.study, parts.models
     rows = study.rows()
-    results.others()  # what other drivers wrote last
-    clear_marks(place, folder.driver)
+    parts.reports.others()  # what other drivers wrote last
+    clear_marks(models.files, folder.driver)
     forget_others(folder.path, folder.driver)
     run = {**run, "ended": provenance.now(), "interrupted": resume is not None}
     run["resumed"] = provenance.resumed(folder.path)
-    results.finish(rows, references, run)
+    parts.reports.finish(rows, parts.baselines, run)
     done = load_run(folder.path)
+    lost: UserError | None = None
     number = None
     try:
-        number = export_best(folder, finalists, done, results.last_epoch)
-    except LostError as error:
-        finalists.lost.append(error)
+        number = export_best(folder, models, done)
+        models.check(without_predictions(done))
+    except UserError as error:
+        lost = error
     found = None
     if number is not None and resume is None:
         found = on_continuation(folder.path, plan)
@@ -102,22 +101,20 @@ def finish(
     console.print(summary(done, plan.epochs, resume, console.width))
     if found is not None:
         console.print(say_continuation(found))
-    if finalists.lost:
-        if not finalists.hasty():
-            raise finalists.lost[0]
-        console.print(Text(str(finalists.lost[0])), soft_wrap=True)
+    if lost is not None:
         if resume is None:
-            raise KeyboardInterrupt
+            raise lost
+        console.print(Text(str(lost)), soft_wrap=True)
     return done
 
 
-def going_on(parting: Handover, folder: RunFolder, resume: str | None) -> Text:
+def going_on(handover: Handover, folder: RunFolder, resume: str | None) -> Text:
     """Returns what a driver says that does not write the tables."""
-    if parting.written:
+    if handover.written:
         return Text(f"Ended; another driver has written the tables of {folder.path}.")
-    names = " and ".join(parting.others)
+    names = " and ".join(handover.others)
     words = f"{names} goes on, and writes the tables in the end."
-    if parting.over:
+    if handover.over:
         words = f"{names} has not written the tables yet."
     if resume is not None:
         words += f" To drive here again: {resume}"

@@ -1,105 +1,93 @@
-"""What happens between two events of a search: display, metrics, the wish to end, errors."""
+"""Watches a running search: display, metrics, the wish to end, failed workers."""
 
 import time
 from collections.abc import Sequence
 
-from search.backend.cluster import Cluster
-from search.backend.ray_metrics import Gauges
+from search.backend.base import Cluster
 from search.monitor.metrics import Figure, Moment, figures
 from search.monitor.progress import Progress, Snapshot
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
-from search.session.assembly import Session
+from search.session.assembly import Assembly
 from search.session.interrupts import Interrupted, Interrupts
 from trainable.cli.errors import UserError
 
-EVERY_S = 0.5  # between two displays
+SHOW_EVERY_S = 0.5  # between two displays
 LOOK_EVERY_S = 2.0  # between two looks at which machines a cluster has
-ALONE_S = 20.0  # without a machine that could train, until that is said
+NO_MACHINE_S = 20.0  # without a machine that could train, until that is said
 
 
 class SearchObserver:
-    """Shows the driver's state and ends the search when asked to."""
+    """Shows the controller's state, and ends the search when asked to.
+
+    Args:
+        plan: of the search.
+        parts: of the search.
+        progress: the display.
+        interrupts: whether the person wants the end.
+        cluster: of the workers.
+        folder: of the run.
+    """
 
     def __init__(
         self,
         plan: Plan,
-        session: Session,
+        parts: Assembly,
         progress: Progress,
         interrupts: Interrupts,
         cluster: Cluster,
         folder: RunFolder,
     ) -> None:
-        self.plan, self.driver, self.progress = plan, session.driver, progress
-        self.look = session.look if plan.settings.address is not None else None
-        self.interrupts, self.folder = interrupts, folder
+        self.plan, self.parts, self.controller = plan, parts, parts.controller
+        self.progress, self.interrupts, self.folder = progress, interrupts, folder
         self.dashboard = cluster.dashboard
         if cluster.dashboard:
             token = f"; its token is in {cluster.token}" if cluster.token else ""
             progress.note(f"Ray's dashboard is at {cluster.dashboard}{token}.")
             if cluster.metrics:
                 progress.note(f"What Prometheus and Grafana need is in {cluster.metrics}.")
-        self.gauges = Gauges(plan.settings.run_name, progress.note)
+        self.metrics = parts.backend.metrics(plan.settings.run_name, progress.note)
         self.begun = time.monotonic()
         self.shown = self.looked = 0.0
-        self.alone_since, self.said_alone, self.gpus = self.begun, False, session.workers.gpus
-        self.without_gpu: str | None = None  # a machine
+        self.no_machine_since, self.said_no_machine = self.begun, False
+        self.cpu_host: str | None = None  # a machine whose GPU is not used
         self.noted = 0  # reasons for training alone
-        self.done_before = self.driver.reasons.total()
+        self.done_before = self.controller.lifecycle.reasons.total()
         self.latest = self._snapshot()
 
     def tick(self) -> None:
-        """Called several times a second; raises `Interrupted` when a signal has come."""
+        """Shows the state, if it is time to; raises `Interrupted` when a signal has come."""
         if self.interrupts.asked:
             raise Interrupted(self.interrupts.asked)
         now = time.monotonic()
-        if self.look is not None and now - self.looked >= LOOK_EVERY_S:
+        growing = self.plan.settings.address is not None
+        if growing and now - self.looked >= LOOK_EVERY_S:
             self.looked = now
-            self._say_alone(self.look(), now)
-        if now - self.shown >= EVERY_S:
+            self._say_no_machine(self.parts.follow_machines(), now)
+        if now - self.shown >= SHOW_EVERY_S:
             self.show()
-        self.gauges.update(self._figures)
+        self.metrics.update(self._figures)
 
     def show(self) -> None:
         """Shows the present state."""
         self.shown = time.monotonic()
-        for why in self.driver.seating.notes[self.noted :]:
+        notes = self.controller.placement.notes
+        for why in notes[self.noted :]:
             self.progress.note(f"{why}: its trials train one at a time.")
-        self.noted = len(self.driver.seating.notes)
+        self.noted = len(notes)
         self.latest = self._snapshot()
         self.progress.update(self.latest)
 
-    def _say_alone(self, trainable: bool, now: float) -> None:
-        """Says once that no machine can train, when that has lasted.
-
-        Raises:
-            UserError: the time budget is over, and nobody is there to end the trials.
-        """
-        if trainable:
-            self.alone_since = now
-        if now - self.alone_since < ALONE_S:
-            return
-        cpus = self.plan.settings.cpus_per_trial
-        none = (
-            "no machine of the cluster holds a worker "
-            f"(cpus_per_trial={cpus:g}, gpus_per_trial={self.gpus:g})"
-        )
-        if self.driver.out_of_time:
-            raise UserError(f"time_budget_s is over and {none}; resume=true goes on when one does")
-        if not self.said_alone:
-            self.said_alone = True
-            self.progress.note(f"{none}; the search waits for one to come")
-
-    def on_cpu(self, host: str) -> None:
+    def trains_on_cpu(self, host: str) -> None:
         """Says that workers hold GPUs which their PyTorch does not see."""
-        self.without_gpu = host
+        self.cpu_host = host
         self.progress.note(
             f"PyTorch sees no GPU on {host}: workers there hold one and train on the CPU; a CUDA "
             "or ROCm build of it, or gpus_per_trial=0, works."
         )
 
-    def failed(self, numbers: Sequence[int], reason: str, text: str) -> None:
-        """Says that a worker failed; keeps the traceback of members that failed for good."""
+    def worker_failed(self, numbers: Sequence[int], reason: str, text: str) -> None:
+        """Says that a worker failed; keeps the traceback of trials that failed for good."""
         if not numbers:
             last = text.strip().rpartition("\n")[2]
             self.progress.note(
@@ -114,28 +102,51 @@ class SearchObserver:
         listed = ", ".join(map(str, numbers))
         self.progress.note(f"{reason}: trials {listed}; see trials/{numbers[0]}/error.txt")
 
+    def _say_no_machine(self, can_train: bool, now: float) -> None:
+        """Says once that no machine can train, when that has lasted.
+
+        Raises:
+            UserError: the time budget is over, and no worker is there to end the trials.
+        """
+        if can_train:
+            self.no_machine_since = now
+        if now - self.no_machine_since < NO_MACHINE_S:
+            return
+        cpus, gpus = self.plan.settings.cpus_per_trial, self.parts.worker_spec.gpus
+        none = (
+            "no machine of the cluster holds a worker "
+            f"(cpus_per_trial={cpus:g}, gpus_per_trial={gpus:g})"
+        )
+        if self.controller.out_of_time:
+            raise UserError(f"time_budget_s is over and {none}; resume=true goes on when one does")
+        if not self.said_no_machine:
+            self.said_no_machine = True
+            self.progress.note(f"{none}; the search waits for one to come")
+
     def _figures(self) -> list[Figure]:
-        driver, now = self.driver, time.monotonic()
-        return figures(Moment(now, self.latest, driver.courses, driver.running, driver.sizes))
+        controller, now = self.controller, time.monotonic()
+        moment = Moment(
+            now, self.latest, controller.progress, controller.running, controller.capacity
+        )
+        return figures(moment)
 
     def _snapshot(self) -> Snapshot:
-        driver, dataset = self.driver, self.plan.dataset
-        best = driver.courses.best
-        running = sum(len(members) for members in driver.running.values())
+        controller, dataset = self.controller, self.plan.dataset
+        best = controller.progress.best
         return Snapshot(
             name=self.plan.settings.run_name,
             total=self.plan.settings.trials,
-            reasons=dict(driver.reasons),
+            reasons=dict(controller.lifecycle.reasons),
             elapsed_s=time.monotonic() - self.begun,
-            running=running,
-            waiting=len(driver.seating.seeds),
-            elsewhere=driver.study.elsewhere,
+            running=sum(len(members) for members in controller.running.values()),
+            waiting=len(controller.placement.seeds),
+            elsewhere=controller.study.elsewhere,
             done_before=self.done_before,
             best=best[0] if best else None,
             best_number=best[1] if best else None,
             luck=self.plan.luck,
             periods=len(self.plan.periods),
             period_name="bars" if dataset.intraday else "days",
-            rungs=driver.judge.rungs,
+            rungs=controller.pruner.rungs,
             dashboard=self.dashboard,
         )

@@ -1,111 +1,173 @@
-"""One search, from its plan to its ranking."""
+"""One search in this process: it trains, then leaves its tables, ranking and best model."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 
 from analysis.load import Run
-from search.backend.cluster import check_nodes, connect
-from search.backend.local_ray import LocalRay
-from search.backend.ray_tune import tune_cohorts
-from search.backend.workers import open_place, reaching
+from search.backend.base import Backend
+from search.backend.workers import open_trial_files, store_answers
 from search.monitor.progress import Progress
 from search.planning.plan import Plan
 from search.planning.preview import show_plan
-from search.scheduling.controller import LATE
+from search.run_folder.folder import RunFolder
 from search.session import provenance
-from search.session.assembly import open_folder, open_session, open_study, slots_here
-from search.session.finish import finish, going_on, part
+from search.session.assembly import Assembly, assemble, open_folder, open_study, slots_here
+from search.session.finish import going_on, hand_over, write_results
 from search.session.interrupts import Interrupted, Interrupts
 from search.session.observer import SearchObserver
-from search.session.resume import resume_command, storable
+from search.session.resume import resume_command
+from search.study.study import SearchStudy
+from trainable.io.file_store import FileStore
 
 
-def run_search(
-    plan: Plan, arguments: Sequence[str] | None, console: Console, head: LocalRay
-) -> Run | None:
-    """Searches and leaves a run folder; None for a dry run, and where other drivers go on.
+class Session:
+    """A search whose run folder, trials' files and study are open; see `open_session`.
 
-    An interrupted search writes its tables too; its `run.json` says so. Of several drivers the last
-    one writes them.
+    Attributes:
+        plan: of the search.
+        run: the content of `run.json` so far.
+        interrupted: why the search ended before its time; None: it did not.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        words: Sequence[str] | None,
+        console: Console,
+        folder: RunFolder,
+        files: FileStore,
+        study: SearchStudy,
+        interrupts: Interrupts,
+    ) -> None:
+        self.plan = plan
+        self.run: dict[str, Any] = {}
+        self._words, self._console = words, console
+        self._folder, self._files, self._study = folder, files, study
+        self._interrupts = interrupts
+        self._parts: Assembly | None = None
+        self.interrupted: Interrupted | None = None
+
+    def train(self, backend: Backend) -> None:
+        """Trains until nothing is left, the time is over, or the person interrupts it.
+
+        Raises:
+            UserError: the back end cannot train; what was reported before is kept.
+        """
+        plan, folder = self.plan, self._folder
+        self.run = provenance.describe(plan, self._words) | provenance.sessions(folder.path)
+        with (
+            backend.connect() as cluster,
+            assemble(plan, folder, cluster, self._study, self._files, backend) as parts,
+        ):
+            self._parts = parts
+            self._interrupts.listen()  # Ray takes the signals as it connects
+            backend.check_files(parts.worker_spec)
+            # The seconds by reason are seconds of this device.
+            self.run["device"] = "gpu" if parts.worker_spec.gpus else "cpu"
+            folder.begin(self.run)
+            with Progress(self._console) as progress:
+                observer = SearchObserver(plan, parts, progress, self._interrupts, cluster, folder)
+                try:
+                    backend.run(parts.controller, plan.dataset, parts.worker_spec, observer)
+                except Interrupted as error:
+                    self.interrupted = error
+                finally:
+                    observer.show()
+            if observer.cpu_host is not None:
+                self.run["device"] = "cpu"
+            self.run["alone"] = parts.controller.placement.notes  # shapes that trained alone
+
+    def finish(self) -> Run | None:
+        """Writes tables and `best/`, and prints the summary; None where other drivers go on.
+
+        Of several drivers the last one writes them.
+
+        Raises:
+            UserError: a file cannot be written, and all that was reported before is kept.
+            Interrupted: the search was interrupted, and other drivers go on.
+        """
+        assert self._parts is not None, "`train` comes first"
+        handover = hand_over(self._study, self._folder, self._console, self._interrupts)
+        if handover.others and self._interrupts.asked is not None:  # as it waited for the tables
+            self.interrupted = self.interrupted or Interrupted(self._interrupts.asked)
+        finished_elsewhere = handover.over or handover.others or handover.written
+        if self.interrupted is None and not finished_elsewhere:
+            self._parts.controller.end_abandoned()  # by drivers whose time was out
+        settings, resume = self.plan.settings, None
+        if self.interrupted is not None:
+            resume = resume_command(settings.run_name, settings.runs_dir, self._words)
+        if handover.others or handover.written:
+            said = going_on(handover, self._folder, resume)
+            self._console.print(said, soft_wrap=True)  # a command to copy
+            if self.interrupted is not None:
+                raise self.interrupted
+            return None
+        with store_answers(self._files):
+            return write_results(
+                self.plan, self._folder, self._parts, self.run, self._console, resume
+            )
+
+
+@contextmanager
+def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> Iterator[Session]:
+    """Opens the run folder, the trials' files and the study, and prints the plan.
 
     Args:
         plan: of the search.
-        arguments: of the command line; None from Python.
+        words: of the command line, as they may be stored; None from Python.
         console: to print to.
-        head: our own Ray, which may be starting already.
 
     Raises:
-        UserError: nothing could be started, and nothing is left behind; or a file cannot be
-            written, and all that was reported before is kept.
-        Interrupted: the search was interrupted, and other drivers go on.
+        UserError: nothing could be started, and nothing is left behind.
     """
     settings = plan.settings
-    words = None if arguments is None else storable(arguments)
-    if settings.dry_run:
-        with (
-            open_folder(settings, words) as folder,
-            folder.worth_keeping(),
-        ):
-            with open_place(settings, folder.driver, folder.gone):
-                pass
-            folder.discard()  # it could have been made, that is all
-        show_plan(plan, console, slots_here(settings))
-        return None
-    interrupted = None
     with (
         open_folder(settings, words) as folder,
         folder.worth_keeping(),
-        open_place(settings, folder.driver, folder.gone) as place,
+        open_trial_files(settings, folder.driver, folder.gone) as files,
         Interrupts() as interrupts,
     ):
-
-        def hasty() -> bool:
-            return interrupted is not None or interrupts.asked is not None
-
         if folder.resumed:
             provenance.check_same(plan, folder.path)
         show_plan(plan, console)
-        run = provenance.describe(plan, words) | provenance.sessions(folder.path)
         with open_study(plan, folder) as study:
-            with (
-                connect(settings.address, head, settings.open_cluster) as cluster,
-                open_session(plan, folder, cluster, study, place, hasty) as session,
-            ):
-                interrupts.listen()
-                if settings.address is not None:
-                    check_nodes(settings, session.workers)
-                # Whose the seconds by reason are.
-                run["device"] = "gpu" if session.workers.gpus else "cpu"
-                folder.begin(run)
-                with Progress(console) as progress:
-                    watch = SearchObserver(plan, session, progress, interrupts, cluster, folder)
-                    try:
-                        tune_cohorts(session.driver, plan.dataset, session.workers, watch)
-                    except Interrupted as error:
-                        interrupted = error
-                    finally:
-                        watch.show()
-                if watch.without_gpu is not None:
-                    run["device"] = "cpu"
-                run["alone"] = session.driver.seating.notes  # why shapes trained as cohorts of one
-            parting = part(study, folder, console, hasty)
-            if parting.others and interrupts.asked is not None:  # as it waited for the tables
-                interrupted = interrupted or Interrupted(interrupts.asked)
-            if interrupted is None and not (parting.over or parting.others or parting.written):
-                session.driver.end_left(LATE)  # by drivers whose time was out
-            resume = None
-            if interrupted is not None:
-                resume = resume_command(settings.run_name, settings.runs_dir, words)
-            if parting.others or parting.written:
-                said = going_on(parting, folder, resume)
-                console.print(said, soft_wrap=True)  # a command to copy
-                if interrupted is not None:
-                    raise interrupted
-                return None
-            results, references = session.results, session.references
-            with reaching(place):
-                return finish(
-                    plan, folder, place, study, results, session.finalists, references, run,
-                    console, resume,
-                )  # fmt: skip
+            yield Session(plan, words, console, folder, files, study, interrupts)
+
+
+def run_search(
+    plan: Plan, words: Sequence[str] | None, backend: Backend, console: Console
+) -> Run | None:
+    """Trains a plan's trials and leaves a run folder.
+
+    Args:
+        plan: of the search.
+        words: of the command line, as they may be stored; None from Python.
+        backend: where trials train.
+        console: to print to.
+
+    Returns:
+        The run; None for a dry run, and where other drivers go on.
+    """
+    if plan.settings.dry_run:
+        preview(plan, words, console)
+        return None
+    with open_session(plan, words, console) as session:
+        session.train(backend)
+        return session.finish()
+
+
+def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
+    """Prints the plan with the time it is expected to take; leaves nothing behind.
+
+    Raises:
+        UserError: the run folder or the trials' files could not be made.
+    """
+    settings = plan.settings
+    with open_folder(settings, words) as folder, folder.worth_keeping():
+        with open_trial_files(settings, folder.driver, folder.gone):
+            pass
+        folder.discard()  # it could have been made, that is all
+    show_plan(plan, console, slots_here(settings))

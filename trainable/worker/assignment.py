@@ -1,4 +1,4 @@
-"""What a worker is told of a member that it takes in."""
+"""What the search tells a worker: which members leave it, and which it takes in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +11,31 @@ class Assignment:
     Attributes:
         number: of the trial.
         params: all of them by `GROUP/FIELD`.
-        known: the last epoch whose report is kept; 0 before there is one.
+        known: the last epoch whose report is stored; 0 before there is one.
     """
 
     number: int
     params: dict[str, Any]
     known: int = 0
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """What a worker does before its next step.
+
+    Attributes:
+        leave: members whose trials the search has ended.
+        keep_model: those of them whose model is kept.
+        save: members that leave with a checkpoint, to go on in another worker, or later.
+        join: members that come, each from its checkpoint where it has one.
+    """
+
+    leave: tuple[int, ...] = ()
+    keep_model: tuple[int, ...] = ()
+    save: tuple[int, ...] = ()
+    join: tuple[Assignment, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether the worker has something to do."""
+        return bool(self.leave or self.save or self.join)

@@ -1,4 +1,4 @@
-"""One cohort within a worker: its training, who joins it next, and when it is saved."""
+"""One cohort of a worker: its training, the members that join it next, and its checkpoints."""
 
 import time
 from collections.abc import Hashable
@@ -15,18 +15,19 @@ SAVE_LARGE_EVERY = 500  # optimizer steps of large models, unless set
 
 @dataclass
 class WorkerCohort:
-    """One training, who joins it at the end of its epoch, and how it stands in the queue.
+    """The members of one shape that train together in a worker.
 
     Attributes:
-        key: what its members share.
+        shape: what its members share.
+        training: of them.
         every: optimizer steps between two checkpoints; None: at rungs and by the clock only.
-        joining: who takes part from the end of its epoch on.
-        waited: turns of others since its own.
-        broken: an exception left it amid a step.
-        at_rung: it passed a rung since it was saved.
+        joining: members that join at the end of the present epoch.
+        waited: turns of other cohorts since its own.
+        broken: an exception was raised within one of its steps.
+        at_rung: it passed a rung since its last checkpoint.
     """
 
-    key: Hashable
+    shape: Hashable
     training: Training
     every: int | None
     joining: list[MemberStart] = field(default_factory=list)
@@ -38,14 +39,14 @@ class WorkerCohort:
 
     @property
     def turn(self) -> int:
-        """Who goes next: a begun epoch, then the full, and the small ones when they waited long."""
+        """The highest goes next: a begun epoch, a large cohort, a small one that waited long."""
         if not self.training.at_epoch_end():
             return 2**62
         return self.size * (self.waited + 1)
 
     @property
     def size(self) -> int:
-        """Members, those that are about to join included."""
+        """The number of members, those that are about to join included."""
         return len(self.training.live) + len(self.joining)
 
     def advance(self, until: float) -> list[Report]:
@@ -61,11 +62,11 @@ class WorkerCohort:
 
     @property
     def steps_left(self) -> int | None:
-        """How many steps may still be taken before the members are to be saved; None: any."""
+        """Steps until the next checkpoint is due; None: steps do not count."""
         return None if self.every is None else max(0, self.every - self._steps)
 
     def due(self) -> list[int]:
-        """Returns the members to save now; from then on they count as saved."""
+        """Returns the members whose checkpoints are due now, and counts them as written."""
         now = time.monotonic()
         late = now - self._saved >= SAVE_EVERY_S
         training = self.training
@@ -76,11 +77,11 @@ class WorkerCohort:
 
 
 def steps_between_checkpoints(training: Training, wanted: int | None) -> int | None:
-    """Returns after how many optimizer steps members are saved; None: the clock decides.
+    """Returns the optimizer steps between two checkpoints; None: the clock decides.
 
     Args:
         training: of the members.
-        wanted: by the person; None: often for large models, whose epochs are long.
+        wanted: by the person; None: only large models, whose epochs are long, count steps.
     """
     if wanted is not None:
         return wanted

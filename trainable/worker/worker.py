@@ -1,9 +1,9 @@
-"""All that one worker trains: cohorts of several shapes, one epoch of one of them after another."""
+"""One worker: it trains cohorts of several shapes, one epoch of one of them after another."""
 
 import math
 import sys
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NoReturn
 
 import torch
@@ -17,9 +17,11 @@ from trainable.report import WELL, Report
 from trainable.training.loop import Training
 from trainable.training.member import Member, MemberStart
 from trainable.worker import checkpoint
-from trainable.worker.assignment import Assignment
+from trainable.worker.assignment import Assignment, Instructions
 from trainable.worker.cohort import WorkerCohort, steps_between_checkpoints
-from trainable.worker.model_files import keep
+from trainable.worker.model_files import save_model
+
+CohortSize = Callable[[TrialConfig, Windows, torch.device | str, int], int]
 
 
 class Worker:
@@ -27,113 +29,122 @@ class Worker:
 
     Args:
         dataset: of the search.
-        place: of the trials' files, one folder each.
-        rungs: epochs after which somebody outside judges.
+        files: of the trials, one folder each.
+        rungs: epochs at which the search judges: `step` returns there.
         device: where the weights live.
         most: members of one cohort at most; calibration looks no further.
         save_every: optimizer steps between two checkpoints; None: as the size of the models asks.
+        cohort_size: how many members of a shape train best together; by default it is measured.
     """
 
     def __init__(
         self,
         dataset: Dataset,
-        place: FileStore,
+        files: FileStore,
         rungs: Sequence[int],
         device: torch.device | str = "cpu",
         most: int = 16,
         save_every: int | None = None,
+        cohort_size: CohortSize = best_size,
     ) -> None:
-        self.dataset, self.place, self.device = dataset, place, device
-        self.rungs, self.most = frozenset(rungs), most
-        self.save_every = save_every
-        self.views = SharedWindows(dataset, device)
-        self.sizes: dict[Hashable, int] = {}
-        self.groups: list[WorkerCohort] = []
-        self.failed: Exception | None = None  # raised by the next step
+        self.dataset, self.files, self.device = dataset, files, device
+        self.rungs, self.most, self.save_every = frozenset(rungs), most, save_every
+        self.windows = SharedWindows(dataset, device)
+        self.cohorts: list[WorkerCohort] = []
+        self._cohort_size = cohort_size
+        self._sizes: dict[Hashable, int] = {}
+        self._failed: Exception | None = None  # raised by the next step
 
     @property
     def live(self) -> list[int]:
-        """Numbers of the members still in training, those that are about to begin included."""
+        """Numbers of the members in training, those that are about to join a cohort included."""
         return [
             number
-            for group in self.groups
-            for number in [*group.training.live, *(t.number for t in group.joining)]
+            for cohort in self.cohorts
+            for number in [*cohort.training.live, *(start.number for start in cohort.joining)]
         ]
 
-    def admit(self, members: Sequence[Assignment]) -> None:
+    def follow(self, instructions: Instructions) -> None:
+        """Lets members go, with a model or a checkpoint where it says so, and takes others in."""
+        self.save(instructions.save)
+        self.remove([*instructions.leave, *instructions.save], instructions.keep_model)
+        self.add(instructions.join)
+
+    def add(self, members: Sequence[Assignment]) -> None:
         """Takes members in, each from its checkpoint if it has one."""
-        alike: dict[Hashable, list[MemberStart]] = {}
+        by_shape: dict[Hashable, list[MemberStart]] = {}
         for member in members:
             config = from_params(member.params)
-            saved = checkpoint.read(self.place.within(member.number), member.known)
-            alike.setdefault(shape_key(config), []).append(
-                MemberStart(member.number, config, saved)
-            )
-        for key, tickets in alike.items():
-            self._place(key, tickets)
+            saved = checkpoint.read(self.files.within(member.number), member.known)
+            start = MemberStart(member.number, config, saved)
+            by_shape.setdefault(shape_key(config), []).append(start)
+        for shape, starts in by_shape.items():
+            self._place(shape, starts)
 
     def save(self, numbers: Sequence[int]) -> None:
-        """Writes checkpoints of members, but of those that a stop has left between two points."""
-        for group in filter(lambda group: group.training.can_be_saved, self.groups):
-            for number in set(numbers) & set(group.training.live):
-                checkpoint.write(self.place.within(number), group.training.saved(number))
+        """Writes checkpoints of members, except where a cohort stands at a step without one."""
+        for cohort in self.cohorts:
+            if cohort.training.can_be_saved:
+                for number in set(numbers) & set(cohort.training.live):
+                    state = cohort.training.saved(number)
+                    checkpoint.write(self.files.within(number), state)
 
-    def retire(self, numbers: Sequence[int], well: Sequence[int]) -> None:
-        """Takes members out; keeps the models of those that ended well."""
+    def remove(self, numbers: Sequence[int], keep_model: Sequence[int]) -> None:
+        """Takes members out; keeps the models of those named in `keep_model`."""
         gone = set(numbers)
-        for group in self.groups:
-            training = group.training
+        for cohort in self.cohorts:
+            training = cohort.training
             training.retire(numbers)
             for number in gone & training.ended.keys():
                 member = training.ended.pop(number)
-                if number in well:
+                if number in keep_model:
                     self._save_model(member, training)
-            group.joining = [t for t in group.joining if t.number not in gone]
+            cohort.joining = [start for start in cohort.joining if start.number not in gone]
         self._drop_empty()
 
     def step(self, until: float) -> list[Report]:
-        """Trains on to a rung, a stop or checkpoints that are due, or until the clock says so.
+        """Trains until a rung, a stop, a checkpoint that is due, or until the clock says so.
 
-        Checkpoints are written as the next step begins: after the verdicts, since those whom a
-        rung ended need none, and never ahead of what the driver knows.
+        Checkpoints are written at the start of the next step: a member that a rung ended needs
+        none, and no checkpoint may be ahead of the reports that the controller has.
 
         Args:
             until: a value of `time.monotonic()`.
         """
-        if self.failed is not None:
-            self._fail(self.failed)
-        for group in self.groups:
-            self.save(group.due())
+        if self._failed is not None:
+            self._fail(self._failed)
+        for cohort in self.cohorts:
+            self.save(cohort.due())
         reports: list[Report] = []
-        while self.groups:
-            group = max(self.groups, key=lambda group: group.turn)
+        while self.cohorts:
+            cohort = max(self.cohorts, key=lambda cohort: cohort.turn)
             try:
-                new = self._turn(group, until)
+                new = self._turn(cohort, until)
             except Exception as error:  # noqa: BLE001 - is raised, after what there is to report
-                group.broken, self.failed = True, error
+                cohort.broken, self._failed = True, error
                 return reports or self._fail(error)
             reports += new
             done = any(r.stop is not None or r.epoch in self.rungs for r in new)
-            if done or group.steps_left == 0 or time.monotonic() >= until:
+            if done or cohort.steps_left == 0 or time.monotonic() >= until:
                 break
         return reports
 
-    def _turn(self, group: WorkerCohort, until: float) -> list[Report]:
-        """Trains one cohort to the end of its epoch, or to its next checkpoint, or in time."""
-        for other in self.groups:
+    def _turn(self, cohort: WorkerCohort, until: float) -> list[Report]:
+        """Trains one cohort to the end of its epoch, to its next checkpoint, or until the time."""
+        for other in self.cohorts:
             other.waited += 1
-        group.waited = 0
-        training = group.training
-        if group.joining and training.at_epoch_end():
-            training.admit(group.joining)
-            group.joining = []
+        cohort.waited = 0
+        training = cohort.training
+        if cohort.joining and training.at_epoch_end():
+            training.admit(cohort.joining)
+            cohort.joining = []
         reports: list[Report] = []
         while training.live:
-            reports += group.advance(until)
-            over = training.at_epoch_end() or group.steps_left == 0
+            reports += cohort.advance(until)
+            over = training.at_epoch_end() or cohort.steps_left == 0
             if over or time.monotonic() >= until:
                 break
-        group.at_rung |= any(report.epoch in self.rungs for report in reports)
+        cohort.at_rung |= any(report.epoch in self.rungs for report in reports)
         for report in reports:
             if report.stop is not None:
                 member = training.ended.pop(report.number)
@@ -142,55 +153,58 @@ class Worker:
         self._drop_empty()
         return reports
 
-    def _place(self, key: Hashable, tickets: list[MemberStart]) -> None:
-        """Lets members join cohorts of their kind that have room; the rest forms new ones."""
-        config = tickets[0].config
-        view = self.views.of(config.data)
-        most = self._size(key, config, view)
-        begun: dict[int, list[MemberStart]] = {}
-        for ticket in tickets:
-            begun.setdefault(ticket.saved.steps if ticket.saved else 0, []).append(ticket)
-        fresh = begun.pop(0, [])
-        for group in [group for group in self.groups if group.key == key]:
-            room = max(0, most - group.size)
-            group.joining += fresh[:room]
-            fresh = fresh[room:]
-        for alike in [fresh, *begun.values()]:  # who is amid an epoch ends it with its like
-            parts = math.ceil(len(alike) / most)
-            for part in range(parts):  # as equal as can be
-                training = Training(alike[part::parts], self.dataset, device=self.device, view=view)
+    def _place(self, shape: Hashable, starts: list[MemberStart]) -> None:
+        """Puts members into cohorts of their shape that have room; the rest forms new ones."""
+        config = starts[0].config
+        windows = self.windows.of(config.data)
+        most = self._size(shape, config, windows)
+        by_step: dict[int, list[MemberStart]] = {}
+        for start in starts:
+            by_step.setdefault(start.saved.steps if start.saved else 0, []).append(start)
+        at_epoch_end = by_step.pop(0, [])
+        for cohort in [cohort for cohort in self.cohorts if cohort.shape == shape]:
+            room = max(0, most - cohort.size)
+            cohort.joining += at_epoch_end[:room]
+            at_epoch_end = at_epoch_end[room:]
+        # Members within an epoch end it together with those that are at the same step.
+        for together in [at_epoch_end, *by_step.values()]:
+            parts = math.ceil(len(together) / most)
+            for part in range(parts):  # of equal size
+                training = Training(
+                    together[part::parts], self.dataset, device=self.device, view=windows
+                )
                 every = steps_between_checkpoints(training, self.save_every)
-                self.groups.append(WorkerCohort(key, training, every))
+                self.cohorts.append(WorkerCohort(shape, training, every))
 
-    def _size(self, key: Hashable, config: TrialConfig, view: Windows) -> int:
+    def _size(self, shape: Hashable, config: TrialConfig, windows: Windows) -> int:
         """Returns how large cohorts of a shape become: measured here, once a shape."""
-        if key not in self.sizes:
-            self.sizes[key] = best_size(config, view, self.device, self.most)
-        return self.sizes[key]
+        if shape not in self._sizes:
+            self._sizes[shape] = self._cohort_size(config, windows, self.device, self.most)
+        return self._sizes[shape]
 
     def _drop_empty(self) -> None:
-        """Lets cohorts go that have no members; who was to join one begins another."""
-        empty = [group for group in self.groups if not group.training.live]
-        self.groups = [group for group in self.groups if group.training.live]
-        for group in empty:
-            if group.joining:
-                self._place(group.key, group.joining)
+        """Drops cohorts without members; members that wait to join one form another."""
+        empty = [cohort for cohort in self.cohorts if not cohort.training.live]
+        self.cohorts = [cohort for cohort in self.cohorts if cohort.training.live]
+        for cohort in empty:
+            if cohort.joining:
+                self._place(cohort.shape, cohort.joining)
 
     def _fail(self, error: Exception) -> NoReturn:
-        """Raises an exception of a cohort, after checkpoints of those that it did not come from."""
-        for group in self.groups:
-            if group.broken:
+        """Raises the exception of a cohort, after checkpoints of the members of all others."""
+        for cohort in self.cohorts:
+            if cohort.broken:
                 continue
             try:
-                self.save([member.number for member in group.training.members if member.steps])
+                self.save([member.number for member in cohort.training.members if member.steps])
             except Exception as second:  # noqa: BLE001 - what ended the worker is what counts
                 print(f"checkpoints could not be written: {second!r}", file=sys.stderr)
         raise error
 
     def _save_model(self, member: Member, training: Training) -> None:
         if member.best_weights:
-            keep(
-                self.place.within(member.number),
+            save_model(
+                self.files.within(member.number),
                 member.number,
                 member.best_epoch,
                 member.config,

@@ -6,8 +6,8 @@ import pytest
 from ray.exceptions import RayActorError
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
-
 from search.backend.access import ControllerAccess
+
 from search.backend.ray_tune import CohortScheduler, CohortSearcher, stop_reason
 from search.pruning.verdict import Instructions
 from trainable.report import Report, Stop

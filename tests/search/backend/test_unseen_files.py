@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from ray.exceptions import NodeDiedError
+from search.backend.access import ControllerAccess
+from search.backend.starts import MOST, Starts
 
 from search.backend import cluster
-from search.backend.access import ControllerAccess
 from search.backend.ray_tune import _Watch
-from search.backend.starts import MOST, Starts
 from search.backend.workers import WorkerSpec
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError

@@ -1,0 +1,141 @@
+"""Training in this process, without Ray: for tests and benchmarks of everything else."""
+
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol, Self
+
+import torch
+
+from search.backend.base import Cluster, Observer
+from search.backend.workers import StartFailures, WorkerSpec, check_store_answers
+from search.monitor.metrics import Figure
+from search.scheduling.controller import Controller
+from trainable.data.dataset.dataset import Dataset
+from trainable.report import Report
+from trainable.worker.assignment import Instructions
+from trainable.worker.worker import Worker
+
+STEP_S = 1.0  # the longest step of a worker
+PAUSE_S = 1e-3  # while no worker has members: the next trials are asked in another thread
+
+
+class LocalWorker(Protocol):
+    """What `Local` asks of a worker."""
+
+    @property
+    def live(self) -> Sequence[int]:
+        """Numbers of the members in training."""
+        ...
+
+    def step(self, until: float) -> list[Report]:
+        """Trains on, at most until this value of `time.monotonic()`; returns the reports."""
+        ...
+
+    def follow(self, instructions: Instructions) -> None:
+        """Lets members go and takes others in."""
+        ...
+
+
+MakeWorker = Callable[[Dataset, WorkerSpec, int], LocalWorker]
+
+
+def unmeasured_worker(dataset: Dataset, spec: WorkerSpec, members: int) -> Worker:
+    """Returns a worker whose cohorts are as large as they may be: nothing depends on its speed."""
+    return Worker(
+        dataset,
+        spec.files,
+        spec.rungs,
+        most=members,
+        save_every=spec.save_every,
+        cohort_size=lambda config, windows, device, most: most,
+    )
+
+
+class Local:
+    """Trains on the CPU of this process, slot after slot.
+
+    Args:
+        cpus: that this machine pretends to have.
+        make_worker: makes a worker from the dataset, the specification and the members of a slot.
+    """
+
+    def __init__(self, cpus: float = 2.0, make_worker: MakeWorker = unmeasured_worker) -> None:
+        self.cpus, self.make_worker = cpus, make_worker
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Nothing to end."""
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def connect(self) -> AbstractContextManager[Cluster]:
+        """Returns a connection to nothing."""
+        return nullcontext(Cluster())
+
+    def machines(self) -> list[dict[str, float]]:
+        """Returns this machine."""
+        return [{"CPU": self.cpus}]
+
+    def check_files(self, spec: WorkerSpec) -> None:
+        """Nothing to check: this process sees what it writes."""
+
+    def metrics(self, run: str, note: Callable[[str], None]) -> "NoMetrics":
+        """Returns an exporter that exports nothing."""
+        return NoMetrics()
+
+    def run(
+        self, controller: Controller, dataset: Dataset, spec: WorkerSpec, observer: Observer
+    ) -> None:
+        """Trains until the controller has nothing left; see `Backend.run`."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(max(1, int(spec.cpus)))
+        try:
+            self._run(controller, dataset, spec, observer)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _run(
+        self, controller: Controller, dataset: Dataset, spec: WorkerSpec, observer: Observer
+    ) -> None:
+        workers: dict[int, LocalWorker] = {}
+        failures = StartFailures()
+
+        def failed(slot: int) -> None:
+            text = traceback.format_exc()
+            check_store_answers(text)
+            failures.add(False, text)
+            del workers[slot]
+            observer.worker_failed(controller.on_worker_lost(slot, "error", text), "error", text)
+
+        while not controller.is_finished():
+            controller.poll_other_drivers()
+            observer.tick()
+            while (slot := controller.open_slot()) is not None:
+                workers[slot] = self.make_worker(dataset, spec, controller.capacity.members)
+            for slot, worker in list(workers.items()):
+                try:
+                    reports = worker.step(time.monotonic() + STEP_S)
+                except Exception:  # noqa: BLE001 - a worker's: its trials are tried again
+                    failed(slot)
+                    continue
+                instructions = controller.on_reports(slot, reports)
+                try:
+                    worker.follow(instructions)
+                except Exception:  # noqa: BLE001
+                    failed(slot)
+                else:
+                    controller.on_saved(slot)
+            if not any(worker.live for worker in workers.values()):
+                time.sleep(PAUSE_S)
+
+
+class NoMetrics:
+    """Exports nothing."""
+
+    def update(self, figures: Callable[[], Sequence[Figure]]) -> None:
+        """Nothing."""

@@ -1,0 +1,80 @@
+"""The beginning and the end of a trial, noted in the study, the pruner and the progress alike."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from search.pruning.pruner import Pruner
+from search.pruning.verdict import Verdict
+from search.scheduling.trial_progress import ProgressTable
+from search.study.study import SearchStudy
+from search.study.trials import SEARCHED, TrialSpec
+
+
+class TrialLifecycle:
+    """Begins and ends trials.
+
+    Args:
+        study: the durable record.
+        pruner: the rules that stop trials.
+        progress: of the trials.
+        n_parameters: of a trial's model.
+
+    Attributes:
+        reasons: how often each stop reason ended a searched trial.
+        pending: verdicts of trials that are still running in the study.
+        completed: searched trials that are complete and may lack seeds.
+    """
+
+    def __init__(
+        self,
+        study: SearchStudy,
+        pruner: Pruner,
+        progress: ProgressTable,
+        n_parameters: Callable[[TrialSpec], int],
+    ) -> None:
+        self.study, self.pruner, self.progress = study, pruner, progress
+        self.n_parameters = n_parameters
+        self.reasons: Counter[str] = Counter()
+        self.pending: dict[int, Verdict] = {}
+        self.completed: set[int] = set()
+        self._ended: set[int] = set()
+
+    def begin(self, trial: TrialSpec) -> None:
+        """Begins a trial."""
+        self.progress.add(trial)
+        # Two trials of one seed may be equal, where a setting never acts; of two seeds none may.
+        self.pruner.register(trial.number, trial.seed)
+        if trial.kind not in SEARCHED:
+            self.pruner.exempt(trial.number)
+
+    def end(self, number: int, verdict: Verdict) -> None:
+        """Ends a trial by a verdict."""
+        if verdict.reason is None:
+            raise ValueError(f"trial {number} ends without a reason")
+        self.finish(number, verdict.state, verdict.reason, verdict.evidence)
+
+    def finish(self, number: int, state: str, reason: str, evidence: Mapping[str, Any]) -> None:
+        """Ends a trial for a reason; where another driver has ended it, that stands."""
+        progress = self.progress[number]
+        stop_epoch = self.pruner.epoch(number) or progress.epochs
+        facts = progress.facts(stop_epoch, self.n_parameters(progress.trial))
+        value = self.pruner.objective(number)
+        if not self.study.finish(number, state, reason, evidence, value, facts):
+            return
+        self.note_end(number, reason)
+        if state == "COMPLETE" and progress.trial.kind in SEARCHED:
+            self.completed.add(number)
+
+    def note_end(self, number: int, reason: str) -> None:
+        """Counts the end of a trial, here or at another driver, once."""
+        if number in self._ended:
+            return
+        self._ended.add(number)
+        self.pending.pop(number, None)
+        if self.progress[number].trial.kind in SEARCHED:
+            self.reasons[reason] += 1
+
+    def note_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
+        """Keeps the verdicts that end trials which the study still has as running."""
+        self.pending |= {n: v for n, v in verdicts.items() if v.ends and n not in self._ended}
