@@ -10,6 +10,7 @@ import pandas as pd
 from rich.console import Console
 
 from analysis.load import Run
+from search.backend.base import Backend
 from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
 from search.run_folder.unbegun import is_unbegun
@@ -27,6 +28,8 @@ from trainable.data.sources import market_from_frame
 def launch(
     space: str | Path | SpaceFunction = "conservative",
     data: str | Path | pd.DataFrame | None = None,
+    *,
+    backend: Callable[[SearchSettings], Backend] = RayTune,
     **settings: Any,
 ) -> Run | None:
     """Runs a search and returns its run, ready for `analysis`.
@@ -35,6 +38,7 @@ def launch(
         space: a name in spaces/, a path, or a function of an Optuna trial.
         data: a named source, a path of a CSV or Parquet file, or a long frame with the columns of
             such a file.
+        backend: where trials train, made from the settings.
         settings: those of the command line, such as `trials=64`; `data_horizon=5` stands for
             `data.horizon=5`.
 
@@ -58,7 +62,7 @@ def launch(
         if isinstance(data, pd.DataFrame):
             chosen = replace(chosen, data=replace(chosen.data, source="frame"))
             load = partial(market_from_frame, data, chosen.data)
-        with RayTune(chosen) as trainer:
+        with backend(chosen) as trainer:
             trainer.start()
             plan = make_plan(chosen, loaded, load)
             return run_search(plan, None, trainer, Console(highlight=False, markup=False))

@@ -1,8 +1,8 @@
-"""What the search itself costs: real study, sampler, judge, results and tables, no training.
+"""What the search itself costs: real study, sampler, pruner, reports and tables, no training.
 
     python -m benchmarks.control [--trials 1000,10000] [--ways here,tune] [--profile] [--out FILE]
 
-`here` trains in the driver's process, `tune` under Ray Tune with a trainable that does nothing.
+`here` trains in this process, `tune` under Ray Tune with a trainable that does nothing.
 Each measurement is a process of its own. `--profile` prints what dominates and keeps no figures.
 """
 
@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -25,24 +25,22 @@ import numpy as np
 from optuna.storages import JournalStorage
 from rich.console import Console
 
-import search.backend.ray_tune
-import search.session.assembly
 import search.session.finish
-import search.session.runner
 from analysis.load import Run
 from analysis.ranking import rank
 from benchmarks import machine, memory
 from benchmarks.control import noop
 from benchmarks.control.stopwatch import Stopwatch
-from search.backend.cluster import Cluster
-from search.backend.local_ray import LocalRay
+from search.backend.base import Backend
+from search.backend.local import Local
+from search.backend.ray_tune import RayTune
 from search.planning.plan import Plan, make_plan
 from search.pruning.pruner import Pruner
 from search.run_folder.folder import RunFolder
 from search.run_folder.reports import ReportStore
 from search.scheduling.controller import Controller
-from search.session.runner import run_search
-from search.settings.settings import settings_from
+from search.session.runner import Session, run_search
+from search.settings.settings import SearchSettings, settings_from
 from search.space.loading import load_space
 from search.study.journal import Journal
 from search.study.prefetch import Prefetcher
@@ -64,13 +62,13 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (SearchStudy, "rows", "storage"),
     *((JournalStorage, name, "storage") for name in STORING),
     (Journal, "flush", "storage"),
-    (Pruner, "judge", "judge"),
-    (ReportStore, "add", "results"),
-    (Controller, "fill", "driver"),
-    (Controller, "take", "driver"),
-    (noop.NoopCrew, "step", "training"),
-    (search.session.runner, "tune_cohorts", "loop"),
-    (search.session.runner, "finish", "tables"),
+    (Pruner, "judge", "pruner"),
+    (ReportStore, "add", "reports"),
+    (Controller, "on_reports", "controller"),
+    (noop.NoopWorker, "step", "training"),
+    (Local, "run", "loop"),
+    (RayTune, "run", "loop"),
+    (Session, "finish", "tables"),
 )
 WAYS = {"here": "in this process", "tune": "under Ray Tune"}
 
@@ -111,15 +109,16 @@ def measure(trials: int, way: str, epochs: int = noop.EPOCHS, profile: bool = Fa
     """
     watch = Stopwatch()
     with tempfile.TemporaryDirectory(prefix="asharpe-control-") as folder, ExitStack() as stack:
-        stack.enter_context(_replaced(way))
+        stack.enter_context(_without_models())
         stack.enter_context(watch.on(*TIMED))
         if profile:
             stack.enter_context(_profiled())
         plan = _plan(folder, trials, epochs)
         before = memory.resident()
         cpu, wall = time.process_time(), time.perf_counter()
-        with LocalRay(plan.settings) as head:
-            done = run_search(plan, None, Console(quiet=True), head)
+        with _backend(way, plan.settings) as backend:
+            backend.start()
+            done = run_search(plan, None, backend, Console(quiet=True))
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         assert done is not None
         rows = {"trials": len(done.trials), "epochs": len(done.epochs)}
@@ -160,26 +159,24 @@ def _plan(folder: str, trials: int, epochs: int) -> Plan:
     return make_plan(settings, space=load_space(noop.space, epochs=epochs))
 
 
+def _backend(way: str, settings: SearchSettings) -> Backend:
+    """Returns the back end of a way; neither trains anything."""
+    if way == "tune":
+        return RayTune(settings, noop.NoopTrial)
+    return Local(PLACES, noop.noop_worker)
+
+
 @contextmanager
-def _replaced(way: str) -> Iterator[None]:
-    """Replaces training, and for `here` Ray, by what does nothing."""
-    nobody = Cluster(dashboard=None, token=None, metrics=None, gpus=0.0)
-    replaced: dict[str, list[tuple[Any, str, Any]]] = {
-        "tune": [(search.backend.ray_tune, "CohortTrial", noop.NoopTrial)],
-        "here": [
-            (search.session.runner, "connect", lambda *_: nullcontext(nobody)),
-            (search.session.assembly, "machines", lambda: [{"CPU": float(PLACES)}]),
-            (search.session.runner, "tune_cohorts", noop.train_here),
-        ],
-    }
-    with ExitStack() as stack:
-        everywhere = (search.session.finish, "export_best", _rank_only)
-        for owner, name, instead in [*replaced[way], everywhere]:
-            stack.enter_context(patch.object(owner, name, instead))
+def _without_models() -> Iterator[None]:
+    """Ranks without the models of finalists, which nothing has trained."""
+    with (
+        patch.object(search.session.finish, "export_best", _rank_only),
+        patch.object(search.session.finish, "without_predictions", lambda run: []),
+    ):
         yield
 
 
-def _rank_only(folder: RunFolder, finalists: object, run: Run, *rest: object) -> None:
+def _rank_only(folder: RunFolder, models: object, run: Run) -> None:
     rank(run)  # there is no model to export, but the ranking that chooses it is made
 
 

@@ -9,22 +9,19 @@ import numpy as np
 import optuna
 from ray import tune
 
-from search.backend.base import Observer
 from search.backend.workers import WorkerSpec
-from search.scheduling.controller import Controller
 from trainable.data.dataset.dataset import Dataset
 from trainable.io.file_store import FileStore
 from trainable.metrics.scores import SCORE_NAMES
 from trainable.metrics.scoring import scoring
 from trainable.report import Report, Stop
 from trainable.trial import IDLE_S, METRIC
-from trainable.worker.assignment import Assignment
+from trainable.worker.assignment import Instructions
 
 EPOCHS = 10
 EXPLODES_ABOVE = 0.05  # learning rate
 CURVES = 64  # different series of net returns
 COMPONENTS = ("input", "body", "head")
-PAUSE_S = 5e-4
 
 
 def space(trial: optuna.Trial) -> dict[str, Any]:
@@ -40,7 +37,7 @@ def space(trial: optuna.Trial) -> dict[str, Any]:
     return {"loss/name": "huber", "schedule/name": "warmup_cosine", "train/batch_size": 32}
 
 
-class NoopCrew:
+class NoopWorker:
     """Members that report at once: a good learning rate earns more, a high one explodes.
 
     Args:
@@ -57,28 +54,30 @@ class NoopCrew:
         self._curves = rng.normal(3e-4, 0.01, (CURVES, periods))
         self._predictions = rng.normal(0.0, 0.01, rows).astype(np.float32)
 
-    def admit(self, members: Sequence[Assignment]) -> None:
-        """Takes members in."""
-        self.params |= {member.number: member.params for member in members}
-        self.epochs |= {member.number: member.known for member in members}
+    @property
+    def live(self) -> list[int]:
+        """Numbers of the members in training."""
+        return list(self.epochs)
 
-    def step(self) -> list[Report]:
-        """Returns the epochs of every member up to its next rung."""
+    def follow(self, instructions: Instructions) -> None:
+        """Lets members go and takes others in."""
+        for number in (*instructions.leave, *instructions.save):
+            self.epochs.pop(number, None)
+        self.params |= {member.number: member.params for member in instructions.join}
+        self.epochs |= {member.number: member.known for member in instructions.join}
+
+    def step(self, until: float = math.inf) -> list[Report]:
+        """Returns the epochs of every member up to its next rung, whatever the time."""
         reports: list[Report] = []
         for number in sorted(self.epochs):
-            until = next(rung for rung in self.rungs if rung > self.epochs[number])
-            for epoch in range(self.epochs[number] + 1, until + 1):
+            rung = next(rung for rung in self.rungs if rung > self.epochs[number])
+            for epoch in range(self.epochs[number] + 1, rung + 1):
                 reports.append(self._report(number, epoch))
                 self.epochs[number] = epoch
                 if reports[-1].stop is not None:
                     del self.epochs[number]
                     break
         return reports
-
-    def retire(self, numbers: Sequence[int]) -> None:
-        """Takes members out."""
-        for number in numbers:
-            self.epochs.pop(number, None)
 
     def _report(self, number: int, epoch: int) -> Report:
         params = self.params[number]
@@ -122,7 +121,7 @@ class NoopTrial(tune.Trainable):
     """`CohortTrial` for Ray Tune without any training."""
 
     def setup(
-        self, config: dict[str, Any], dataset: Dataset | None = None, place: FileStore | None = None
+        self, config: dict[str, Any], dataset: Dataset | None = None, files: FileStore | None = None
     ) -> None:
         """Begins without members."""
         assert dataset is not None
@@ -131,48 +130,24 @@ class NoopTrial(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Begins anew."""
-        self.crew = NoopCrew(new_config["rungs"], *self.lengths)
+        self.worker = NoopWorker(new_config["rungs"], *self.lengths)
         return True
 
     def step(self) -> dict[str, Any]:
         """Returns the reports up to the next rung."""
-        if not self.crew.epochs:
+        if not self.worker.live:
             time.sleep(IDLE_S)
-        reports = self.crew.step()
-        return {"reports": reports, METRIC: len(self.crew.epochs), "device": "cpu", "gpu": None}
+        reports = self.worker.step()
+        return {"reports": reports, METRIC: len(self.worker.live), "device": "cpu", "gpu": None}
 
-    def exchange(
-        self,
-        leaving: Sequence[int],
-        well: Sequence[int],
-        saved: Sequence[int],
-        joining: Sequence[Assignment],
-    ) -> None:
+    def exchange(self, instructions: Instructions) -> None:
         """Takes members out and others in."""
-        self.crew.retire([*leaving, *saved])
-        self.crew.admit(joining)
+        self.worker.follow(instructions)
 
 
-def train_here(
-    driver: Controller,
-    dataset: Dataset,
-    workers: WorkerSpec,
-    listener: Observer,
-) -> None:
-    """Does what `search.backend.ray_tune.tune_cohorts` does, in this process and without Ray."""
-    slots: dict[int, NoopCrew] = {}
-    lengths = sizes(dataset)
-    while (slot := driver.open()) is not None:
-        slots[slot] = NoopCrew(workers.rungs, *lengths)
-    while not driver.finished:
-        listener.tick()
-        if not any(driver.running.values()):
-            time.sleep(PAUSE_S)  # the next trials are being asked in another thread
-        for slot, crew in slots.items():
-            ended = driver.take(slot, crew.step())
-            crew.retire([*ended.numbers, *ended.moving])
-            driver.moved(slot)
-            crew.admit(driver.fill(slot))
+def noop_worker(dataset: Dataset, spec: WorkerSpec, members: int) -> NoopWorker:
+    """Returns a worker for the `Local` back end."""
+    return NoopWorker(spec.rungs, *sizes(dataset))
 
 
 def sizes(dataset: Dataset) -> tuple[int, int]:

@@ -46,6 +46,12 @@ class Controller:
         deadline: `time.monotonic()` at which the search ends; None: never.
         why_alone: why a model trains without others beside it; None: it does not.
         newest_checkpoint: name of a trial's newest checkpoint; None before there is one.
+
+    Attributes:
+        progress: of the trials.
+        placement: who waits, and who trains where.
+        lifecycle: how trials begin and end.
+        poll_at: `time.monotonic()` of the next look at other drivers.
     """
 
     def __init__(
@@ -75,7 +81,7 @@ class Controller:
         )
         self._saving: dict[int, list[int]] = {}  # by slot: members that leave it with a checkpoint
         self._opened = 0
-        self._poll_at = 0.0
+        self.poll_at = 0.0
 
     @property
     def running(self) -> dict[int, set[int]]:
@@ -174,7 +180,7 @@ class Controller:
 
     def poll_other_drivers(self) -> None:
         """Hears of other drivers, every few seconds; takes over what they left, and shares."""
-        if not self.study.shared or time.monotonic() < self._poll_at:
+        if not self.study.shared or time.monotonic() < self.poll_at:
             return
         exhausted = self.prefetcher.exhausted
         room = 0 if self.out_of_time else self.capacity.in_flight - self._in_flight
@@ -185,7 +191,7 @@ class Controller:
             self._add_seeds_of_others()
         self.finalist_seeds.add()
         self.study.say_idle(idle and not self.placement.waiting)
-        self._poll_at = time.monotonic() + POLL_S
+        self.poll_at = time.monotonic() + POLL_S
         self._share()
 
     def end_abandoned(self) -> None:

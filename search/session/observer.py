@@ -49,7 +49,8 @@ class SearchObserver:
         self.metrics = parts.backend.metrics(plan.settings.run_name, progress.note)
         self.begun = time.monotonic()
         self.shown = self.looked = 0.0
-        self.no_machine_since, self.said_no_machine = self.begun, False
+        cpus, gpus = plan.settings.cpus_per_trial, parts.worker_spec.gpus
+        self.machines = MachineWatch(cpus, gpus, self.begun)
         self.cpu_host: str | None = None  # a machine whose GPU is not used
         self.noted = 0  # reasons for training alone
         self.done_before = self.controller.lifecycle.reasons.total()
@@ -63,7 +64,9 @@ class SearchObserver:
         growing = self.plan.settings.address is not None
         if growing and now - self.looked >= LOOK_EVERY_S:
             self.looked = now
-            self._say_no_machine(self.parts.follow_machines(), now)
+            can_train = self.parts.follow_machines()
+            if note := self.machines.look(can_train, self.controller.out_of_time, now):
+                self.progress.note(note)
         if now - self.shown >= SHOW_EVERY_S:
             self.show()
         self.metrics.update(self._figures)
@@ -102,27 +105,6 @@ class SearchObserver:
         listed = ", ".join(map(str, numbers))
         self.progress.note(f"{reason}: trials {listed}; see trials/{numbers[0]}/error.txt")
 
-    def _say_no_machine(self, can_train: bool, now: float) -> None:
-        """Says once that no machine can train, when that has lasted.
-
-        Raises:
-            UserError: the time budget is over, and no worker is there to end the trials.
-        """
-        if can_train:
-            self.no_machine_since = now
-        if now - self.no_machine_since < NO_MACHINE_S:
-            return
-        cpus, gpus = self.plan.settings.cpus_per_trial, self.parts.worker_spec.gpus
-        none = (
-            "no machine of the cluster holds a worker "
-            f"(cpus_per_trial={cpus:g}, gpus_per_trial={gpus:g})"
-        )
-        if self.controller.out_of_time:
-            raise UserError(f"time_budget_s is over and {none}; resume=true goes on when one does")
-        if not self.said_no_machine:
-            self.said_no_machine = True
-            self.progress.note(f"{none}; the search waits for one to come")
-
     def _figures(self) -> list[Figure]:
         controller, now = self.controller, time.monotonic()
         moment = Moment(
@@ -150,3 +132,44 @@ class SearchObserver:
             rungs=controller.pruner.rungs,
             dashboard=self.dashboard,
         )
+
+
+class MachineWatch:
+    """Notices that no machine of a cluster can train.
+
+    Args:
+        cpus: of a worker.
+        gpus: of a worker.
+        now: value of `time.monotonic()`.
+    """
+
+    def __init__(self, cpus: float, gpus: float, now: float) -> None:
+        self._none = (
+            "no machine of the cluster holds a worker "
+            f"(cpus_per_trial={cpus:g}, gpus_per_trial={gpus:g})"
+        )
+        self._since, self._said = now, False
+
+    def look(self, can_train: bool, out_of_time: bool, now: float) -> str | None:
+        """Returns what to say: once, when no machine could train for a while; else None.
+
+        Args:
+            can_train: whether a machine can train.
+            out_of_time: whether the time budget of the search is over.
+            now: value of `time.monotonic()`.
+
+        Raises:
+            UserError: the time budget is over, and no worker is there to end the trials.
+        """
+        if can_train:
+            self._since = now
+        if now - self._since < NO_MACHINE_S:
+            return None
+        if out_of_time:
+            raise UserError(
+                f"time_budget_s is over and {self._none}; resume=true goes on when one does"
+            )
+        if self._said:
+            return None
+        self._said = True
+        return f"{self._none}; the search waits for one to come"

@@ -14,7 +14,7 @@ from benchmarks.control import noop
 from benchmarks.control.stopwatch import Stopwatch
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
-from trainable.worker.assignment import Assignment
+from trainable.worker.assignment import Assignment, Instructions
 
 
 def burn(seconds: float) -> None:
@@ -75,19 +75,19 @@ def test_noop_members_report_to_the_rung_and_explode_at_high_rates() -> None:
         Assignment(n, {**params, "optimizer/lr": rate}, known)
         for n, rate, known in [(0, 1e-3, 0), (1, 0.2, 0), (2, 1e-3, 1)]
     ]
-    crew = noop.NoopCrew((1, 4, 10), periods=5, rows=7)
-    crew.admit(members)
-    first = crew.step()
+    worker = noop.NoopWorker((1, 4, 10), periods=5, rows=7)
+    worker.follow(Instructions(join=tuple(members)))
+    first = worker.step()
     assert [(r.number, r.epoch) for r in first] == [(0, 1), (1, 1), (2, 2), (2, 3), (2, 4)]
     assert [r.number for r in first if r.stop is not None] == [1]
     assert first[1].stop is not None
     assert first[1].stop.reason == "nan_explosion"
-    crew.retire([0])
-    last = crew.step()
+    worker.follow(Instructions(leave=(0,)))
+    last = worker.step()
     assert [(r.number, r.epoch) for r in last] == [(2, epoch) for epoch in range(5, 11)]
     assert last[-1].predictions is not None
     assert last[-1].predictions.shape == (7,)
-    assert not crew.epochs
+    assert not worker.live
 
 
 def test_control_measures_a_whole_search(tmp_path: Path) -> None:

@@ -159,8 +159,8 @@ def test_a_cluster_that_hangs_as_it_starts_ends_after_its_owner(tmp_path: Path) 
     (tmp_path / "ray").mkdir()
     program = (
         "import sys, time\n"
-        "import search.backend.lifeline as lifeline, search.backend.cluster as cluster\n"
-        "lifeline.GRACE_S = 0.2\n"
+        "import search.backend.local_ray as local_ray, search.backend.cluster as cluster\n"
+        "local_ray.OWN_END_S = 0.2\n"
         "def hang(**settings): print('hangs', flush=True); time.sleep(600)\n"
         "cluster.ray.init = hang\n"
         "cluster.hold(sys.argv[1], 1, False)\n"

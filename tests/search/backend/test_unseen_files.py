@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 from ray.exceptions import NodeDiedError
-from search.backend.access import ControllerAccess
-from search.backend.starts import MOST, Starts
 
 from search.backend import cluster
-from search.backend.ray_tune import _Watch
-from search.backend.workers import WorkerSpec
+from search.backend.tune_adapters import ControllerAccess, SlotCallback
+from search.backend.workers import MOST_FAILURES, StartFailures, WorkerSpec
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
 from trainable.io.file_store import HERE, FileStore
@@ -57,8 +55,8 @@ class Task:
         self.ray.asked.append(self.node)
         if self.node in self.ray.gone:
             return None
-        _mark, place = (cell.cell_contents for cell in self.function.__closure__)
-        place.at = self.ray.disks / self.node
+        files, _mark = (cell.cell_contents for cell in self.function.__closure__)
+        files.at = self.ray.disks / self.node
         return self.function()
 
 
@@ -138,10 +136,10 @@ def test_a_machine_that_goes_as_it_is_asked_does_not_count(machines: Ray) -> Non
 
 
 def test_a_worker_that_comes_later_and_does_not_see_it_says_so(tmp_path: Path) -> None:
-    place = FileStore.of(tmp_path / "runs" / "a" / "trials")
+    files = FileStore.of(tmp_path / "runs" / "a" / "trials")
     worker = CohortTrial.__new__(CohortTrial)
     with pytest.raises(NotSeenError, match=r"does not see /.*/runs/a/trials$"):
-        worker.setup({"threads": 1, "mark": HERE}, dataset=object(), place=place)  # type: ignore[arg-type]
+        worker.setup({"threads": 1, "mark": HERE}, dataset=object(), files=files)  # type: ignore[arg-type]
 
 
 class Trial:
@@ -155,39 +153,40 @@ class Trial:
         return ValueError()
 
 
-class Driver:
+class Controller:
     def __init__(self) -> None:
         self.running: dict[int, set[int]] = {1: set()}
 
-    def lost(self, slot: int, reason: str, text: str) -> list[int]:
+    def on_worker_lost(self, slot: int, reason: str, text: str) -> list[int]:
         return []
 
 
 def test_it_ends_the_search_with_one_line(tmp_path: Path) -> None:
     error_file = tmp_path / "error.txt"
-    access = ControllerAccess(Driver())  # type: ignore[arg-type]
     told: list[str] = []
-    listener: Any = SimpleNamespace(failed=lambda numbers, reason, text: told.append(text))
-    watch = _Watch(access, tmp_path, listener)
+    observer: Any = SimpleNamespace(worker_failed=lambda numbers, reason, text: told.append(text))
+    controller: Any = Controller()
+    access = ControllerAccess(controller, observer)
+    callback = SlotCallback(access, tmp_path)
     line = "trainable.trial.NotSeenError: host9 does not see /mnt/runs/a/trials\n"
     error_file.write_text(f"Traceback (most recent call last):\n  …\n{line}", encoding="utf-8")
     trial: Any = Trial(error_file)
     with pytest.raises(UserError, match=r"^host9 does not see /mnt/runs/a/trials: the checkpoints"):
-        watch.on_trial_error(0, [trial], trial)
+        callback.on_trial_error(0, [trial], trial)
     assert isinstance(access.error, UserError)  # Tune rewrites what it is told
     error_file.write_text("Traceback …\nValueError: NotSeen\n", encoding="utf-8")
-    watch.on_trial_error(0, [trial], trial)
+    callback.on_trial_error(0, [trial], trial)
     assert told == ["Traceback …\nValueError: NotSeen\n"]
 
 
 def test_workers_that_cannot_start_end_the_search_and_those_that_fail_later_do_not() -> None:
-    starts = Starts()
-    for _ in range(3 * MOST):
-        starts.failed(empty=False, text="ValueError: 3")  # its trials are tried half by half
-    for _ in range(MOST - 1):
-        starts.failed(empty=True, text="RuntimeEnvSetupError: 3")
-    starts.well()
-    for _ in range(MOST - 1):
-        starts.failed(empty=True, text="Traceback\nRuntimeEnvSetupError: 3\n")
+    failures = StartFailures()
+    for _ in range(3 * MOST_FAILURES):
+        failures.add(empty=False, text="ValueError: 3")  # its trials are tried half by half
+    for _ in range(MOST_FAILURES - 1):
+        failures.add(empty=True, text="RuntimeEnvSetupError: 3")
+    failures.reset()
+    for _ in range(MOST_FAILURES - 1):
+        failures.add(empty=True, text="Traceback\nRuntimeEnvSetupError: 3\n")
     with pytest.raises(UserError, match=r"8 workers in a row .* \(RuntimeEnvSetupError: 3\); mend"):
-        starts.failed(empty=True, text="Traceback\nRuntimeEnvSetupError: 3\n")
+        failures.add(empty=True, text="Traceback\nRuntimeEnvSetupError: 3\n")

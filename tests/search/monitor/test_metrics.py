@@ -15,10 +15,10 @@ from trainable.report import Stop
 ROOT = Path(__file__).parents[3]
 
 
-def told(driver: Controller, now: float, **more: Any) -> dict[str, float]:
+def told(driver: Controller, now: float, total: int = 8, **more: Any) -> dict[str, float]:
     """The figures by name, those by reason as `name/STATE/reason`."""
-    shown = Snapshot("run", total=8, reasons=driver.reasons, **more)
-    moment = Moment(now, shown, driver.courses, driver.running, driver.sizes)
+    shown = Snapshot("run", total, reasons=driver.lifecycle.reasons, **more)
+    moment = Moment(now, shown, driver.progress, driver.running, driver.capacity)
     return {"/".join([f.name, *f.tags.values()]): f.value for f in figures(moment)}
 
 
@@ -36,18 +36,18 @@ def test_before_anything_was_reported(rig: Rig) -> None:
 
 
 def test_in_the_middle_of_a_search(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    driver = rig.driver(trials=8, slots=3, members=4)
+    driver = rig.driver(trials=4, slots=3, members=4)
     slot, members = filled(driver)
-    other = driver.open()
+    other = driver.open_slot()
     assert other is not None
     assert members == [0, 1, 2, 3]
     monkeypatch.setattr("time.monotonic", lambda: 100.0)
-    driver.take(slot, [report(n, 1, nan_rate=0.5 if n == 0 else 0.0) for n in range(4)])
-    driver.take(slot, [report(0, 2, Stop("nan_explosion", {}), nan_rate=1.0)])
-    found = told(driver, 104.0, luck=1.25, waiting=3)
+    driver.on_reports(slot, [report(n, 1, nan_rate=0.5 if n == 0 else 0.0) for n in range(4)])
+    driver.on_reports(slot, [report(0, 2, Stop("nan_explosion", {}), nan_rate=1.0)])
+    found = told(driver, 104.0, total=4, luck=1.25, waiting=3)
     assert found == {
         "asharpe_trials/PRUNED/nan_explosion": 1.0,
-        "asharpe_trials_wanted": 8.0,
+        "asharpe_trials_wanted": 4.0,
         "asharpe_running": 3.0,
         "asharpe_seeds_waiting": 3.0,
         "asharpe_sharpe_best": 3.1,
@@ -66,24 +66,23 @@ def test_in_the_middle_of_a_search(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_trial_of_another_kind_is_neither_best_nor_in_the_median(rig: Rig) -> None:
     driver = rig.driver(trials=1, seeds=2)
     slot, _ = filled(driver)
-    driver.take(slot, [report(0, 4, Stop("completed"))])
-    driver.fill(slot)
+    driver.on_reports(slot, [report(0, 4, Stop("completed"))])
     assert driver.running[slot] == {1}
-    driver.take(slot, [report(1, 1)])
-    assert driver.courses.best == (0.4, 0)
-    assert driver.courses.median == 0.4
+    driver.on_reports(slot, [report(1, 1)])
+    assert driver.progress.best == (0.4, 0)
+    assert driver.progress.median == 0.4
 
 
 def test_best_and_median_follow_the_epoch_that_a_trial_would_be_ranked_by(rig: Rig) -> None:
     driver = rig.driver(trials=3)
     slot, _ = filled(driver)
     sharpes = {0: 1.0, 1: 2.0, 2: 3.0}
-    driver.take(slot, [report(n, 1, sharpe=s, val_loss=0.5) for n, s in sharpes.items()])
-    assert (driver.courses.best, driver.courses.median) == ((3.0, 2), 2.0)
-    driver.take(slot, [report(2, 2, sharpe=-1.0, val_loss=0.4)])
-    assert (driver.courses.best, driver.courses.median) == ((2.0, 1), 1.0)
-    driver.take(slot, [report(1, 2, sharpe=9.0, val_loss=0.6)])
-    assert driver.courses.best == (2.0, 1)
+    driver.on_reports(slot, [report(n, 1, sharpe=s, val_loss=0.5) for n, s in sharpes.items()])
+    assert (driver.progress.best, driver.progress.median) == ((3.0, 2), 2.0)
+    driver.on_reports(slot, [report(2, 2, sharpe=-1.0, val_loss=0.4)])
+    assert (driver.progress.best, driver.progress.median) == ((2.0, 1), 1.0)
+    driver.on_reports(slot, [report(1, 2, sharpe=9.0, val_loss=0.6)])
+    assert driver.progress.best == (2.0, 1)
 
 
 def test_states_are_those_of_the_table_of_stop_reasons() -> None:

@@ -13,13 +13,14 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from search import launch
+from search.backend.local import Local
 from search.run_folder import folder
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import LOCK, drivers_of
 from search.run_folder.unbegun import NOTE, is_unbegun, starters
 from search.session.observer import SearchObserver
 from search.study.study import SearchStudy
-from tests.fixtures.here import interrupt_after, search_here, without_ray
+from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import MARKET, check_whole, contents, table, write_space
 from trainable.cli.errors import UserError
 from trainable.io.file_store import FileStore
@@ -141,8 +142,10 @@ def test_from_python_it_begins_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert search_here(*RESUME) == 2
     assert "was started from Python" in capsys.readouterr().err
     made = {"data_synthetic": {"bars": 400, "symbols": 6}, "trials": 2, "finalist_seeds": 1}
-    with without_ray(), AT_ONCE:
-        run = launch("tiny.py", "synthetic", name="x", resume=True, **made)
+    with AT_ONCE:
+        run = launch(
+            "tiny.py", "synthetic", backend=lambda _: Local(), name="x", resume=True, **made
+        )
     assert run is not None
     assert BEGUN in capsys.readouterr().out
     assert not Path("runs/x", NOTE).exists()

@@ -8,8 +8,8 @@ import pytest
 
 from search.pruning.verdict import Verdict
 from search.run_folder.reports import ReportStore
-from search.study.study import TrialSpec
-from tests.fixtures.rigs import SCORED, Rig, filled, finish_all, report
+from search.study.trials import TrialSpec
+from tests.fixtures.rigs import SCORED, Rig, filled, finish_all, joined, report
 from trainable.cli.errors import UserError
 from trainable.report import Stop
 
@@ -23,8 +23,8 @@ def test_a_search_ends_every_trial_with_its_facts(rig: Rig) -> None:
         "stop_epoch": 4, "epochs": 4, "steps": 40, "seconds": 2.0, "n_parameters": 7, "cohort": 1,
     }  # fmt: skip
     assert row.value == pytest.approx(2.3)  # the mean of the last three reports
-    assert driver.courses.best == (3.4, 3)
-    assert driver.reasons == {"completed": 4}
+    assert driver.progress.best == (3.4, 3)
+    assert driver.lifecycle.reasons == {"completed": 4}
 
 
 def test_a_report_is_kept_then_judged_then_stored(
@@ -42,13 +42,13 @@ def test_a_report_is_kept_then_judged_then_stored(
 
         monkeypatch.setattr(owner, name, noted)
 
+    slot, _ = filled(driver)
     for owner, name in [
-        (driver.results, "add"), (driver.judge, "judge"), (driver.study, "report"),
+        (driver.reports, "add"), (driver.pruner, "judge"), (driver.study, "report"),
         (driver.study, "finish"),
     ]:  # fmt: skip
         spy(owner, name)
-    slot, _ = filled(driver)
-    driver.take(slot, [report(0, 1, Stop("collapsed", {"spread": 0.0}))])
+    driver.on_reports(slot, [report(0, 1, Stop("collapsed", {"spread": 0.0}))])
     assert order == ["add", "judge", "report", "finish"]
 
 
@@ -56,22 +56,25 @@ def test_repeated_reports_change_nothing(rig: Rig) -> None:
     driver = rig.driver(trials=2, seeds=1)
     slot, _ = filled(driver)
     first = [report(0, 1), report(1, 1, Stop("nan_explosion", {"step": 3}))]
-    assert driver.take(slot, first).numbers == [1]
+    assert driver.on_reports(slot, first).leave == ()  # 1 has stopped by itself
+    assert driver.running[slot] == {0}
+    assert rig.ends() == {0: ("RUNNING", None), 1: ("PRUNED", "nan_explosion")}
     before = rig.study.rows()
     again = [report(0, 1, sharpe=9.0), report(1, 1), report(1, 2)]
-    assert driver.take(slot, again).numbers == []
+    assert driver.on_reports(slot, again).leave == ()
+    assert driver.running[slot] == {0}
     assert rig.study.rows() == before
-    assert driver.courses[0].seconds == 0.5
-    assert driver.results.last_epoch(0) == 1
-    assert driver.reasons == {"nan_explosion": 1}
+    assert driver.progress[0].seconds == 0.5
+    assert driver.reports.last_epoch(0) == 1
+    assert driver.lifecycle.reasons == {"nan_explosion": 1}
 
 
 def test_numeric_failures_say_why(rig: Rig) -> None:
     driver = rig.driver(trials=2, seeds=1)
     slot, _ = filled(driver)
     evidence = {"step": 3, "tensor": "loss", "value": "nan", "lr": 0.1}
-    ended = driver.take(slot, [report(1, 1, Stop("nan_explosion", evidence)), report(0, 1)])
-    assert (ended.numbers, ended.well) == ([1], [])
+    told = driver.on_reports(slot, [report(1, 1, Stop("nan_explosion", evidence)), report(0, 1)])
+    assert (told.leave, told.keep_model) == ((), ())  # 1 has stopped by itself
     row = rig.study.rows()[1]
     assert (row.state, row.reason, row.evidence) == ("PRUNED", "nan_explosion", evidence)
     assert driver.running[slot] == {0}
@@ -81,20 +84,20 @@ def test_losers_of_a_rung_leave_and_others_take_their_places(rig: Rig) -> None:
     driver = rig.driver(trials=16, members=8)
     slot, numbers = filled(driver)
     assert numbers == list(range(8))
-    ended = driver.take(slot, [report(n, 1) for n in numbers])
+    told = driver.on_reports(slot, [report(n, 1) for n in numbers])
     pruned = {n for n, end in rig.ends().items() if end == ("PRUNED", "asha_rung")}
-    assert set(ended.numbers) == pruned
+    assert set(told.leave) == pruned
     survivors = set(numbers) - pruned
     assert 0 < len(survivors) <= 4
     assert max(survivors) == 7  # the best of all
-    joined = {asked.number for asked in driver.fill(slot)}
-    assert joined == set(range(8, 8 + len(pruned)))  # as many as places are free
-    assert driver.running[slot] == survivors | joined
-    assert len({driver.courses[n].cohort for n in survivors | joined}) == 1
-    reports = [report(n, 2) for n in survivors] + [report(n, 1, sharpe=-float(n)) for n in joined]
-    driver.take(slot, reports)
+    others = set(joined(told))
+    assert others == set(range(8, 8 + len(pruned)))  # as many as places are free
+    assert driver.running[slot] == survivors | others
+    assert len({driver.progress[n].cohort for n in survivors | others}) == 1
+    reports = [report(n, 2) for n in survivors] + [report(n, 1, sharpe=-float(n)) for n in others]
+    driver.on_reports(slot, reports)
     assert survivors <= driver.running[slot]  # epoch 2 is no rung
-    assert not joined & driver.running[slot]
+    assert not others & driver.running[slot]
 
 
 def test_seeds_are_added_once_for_each_finished_configuration(rig: Rig) -> None:
@@ -110,7 +113,7 @@ def test_seeds_are_added_once_for_each_finished_configuration(rig: Rig) -> None:
         parent = rows[row.parent or 0]
         assert row.params == {**parent.params, "train/seed": row.seed}
     again = rig.driver(trials=2, seeds=3)
-    assert again.finished
+    assert again.is_finished()
     assert len(rig.study.rows()) == 6
 
 
@@ -128,14 +131,14 @@ def test_resume_adds_only_the_seeds_that_are_missing(
 
     monkeypatch.setattr(rig.study, "add", killed)
     with pytest.raises(SystemExit):
-        driver.take(slot, [report(0, 4, Stop("completed"))])
+        driver.on_reports(slot, [report(0, 4, Stop("completed"))])
     monkeypatch.undo()
     assert len(rig.study.rows()) == 2
     resumed = rig.driver(trials=1, seeds=3)
     first = rig.study.rows()[1]
     assert [row.parent for row in rig.study.rows()] == [None, 0, 0]
-    assert len(resumed.seating.seeds) == 2
-    assert resumed.reasons == {"completed": 1}
+    assert len(resumed.placement.seeds) == 2
+    assert resumed.lifecycle.reasons == {"completed": 1}
     finish_all(resumed)
     assert rig.study.rows()[1].seed == first.seed
     assert rig.ends() == dict.fromkeys(range(3), ("COMPLETE", "completed"))
@@ -144,9 +147,9 @@ def test_resume_adds_only_the_seeds_that_are_missing(
 def test_what_was_kept_but_not_stored_is_stored_at_resume(rig: Rig) -> None:
     driver = rig.driver(trials=3, seeds=1)
     slot, _ = filled(driver)
-    driver.take(slot, [report(n, 1) for n in range(3)])
+    driver.on_reports(slot, [report(n, 1) for n in range(3)])
     # Killed right after the next reports were on disk.
-    driver.results.add([report(0, 2), report(1, 2, Stop("nan_explosion", {"step": 15}))])
+    driver.reports.add([report(0, 2), report(1, 2, Stop("nan_explosion", {"step": 15}))])
     resumed = rig.driver(trials=3, seeds=1)
     rows = rig.study.rows()
     assert (rows[1].state, rows[1].reason) == ("PRUNED", "nan_explosion")
@@ -163,15 +166,14 @@ def test_resume_equals_no_interruption(tmp_path: Path) -> None:
         rig = Rig(tmp_path / name)
         driver = rig.driver(trials=8, members=3, seeds=1)
         taken, slot = 0, None
-        while not driver.finished:
+        while not driver.is_finished():
             if slot is None:
                 slot, _ = filled(driver)
             reports = []
             for number in sorted(driver.running[slot]):
-                epoch = driver.results.last_epoch(number) + 1
+                epoch = driver.reports.last_epoch(number) + 1
                 reports.append(report(number, epoch, Stop("completed") if epoch == 4 else None))
-            driver.take(slot, reports)
-            driver.fill(slot)
+            driver.on_reports(slot, reports)
             taken += 1
             if taken == kill_after:
                 driver, slot = rig.driver(trials=8, members=3, seeds=1), None
@@ -188,42 +190,43 @@ def test_resume_equals_no_interruption(tmp_path: Path) -> None:
 
 
 def test_out_of_time_everything_ends(rig: Rig) -> None:
-    driver = rig.driver(trials=12, members=4, untold=6)
+    driver = rig.driver(trials=18, members=4, in_flight=6)
     slot, numbers = filled(driver)
-    driver.take(slot, [report(n, 1) for n in numbers])
+    driver.on_reports(slot, [report(n, 1) for n in numbers])
     driver.deadline = 0.0
-    assert not driver.finished
-    ended = driver.take(slot, [report(n, 2) for n in numbers[:1]])
-    assert set(ended.numbers) == set(numbers)
-    assert driver.fill(slot) == []
-    assert driver.finished
-    assert rig.ends() == dict.fromkeys(range(6), ("PRUNED", "time_budget"))
+    assert not driver.is_finished()
+    told = driver.on_reports(slot, [report(n, 2) for n in numbers[:1]])
+    assert set(told.leave) == set(numbers)
+    assert joined(told) == []
+    assert driver.is_finished()
+    # Six were asked at each filling before; nothing is asked after.
+    assert rig.ends() == dict.fromkeys(range(12), ("PRUNED", "time_budget"))
 
 
 def test_out_of_time_a_finished_trial_is_complete_and_its_seeds_end(rig: Rig) -> None:
     driver = rig.driver(trials=1)
     slot, _ = filled(driver)
     driver.deadline = 0.0
-    driver.take(slot, [report(0, 4, Stop("completed"))])
-    assert driver.fill(slot) == []
+    told = driver.on_reports(slot, [report(0, 4, Stop("completed"))])
+    assert joined(told) == []
     late = ("PRUNED", "time_budget")
     assert rig.ends() == {0: ("COMPLETE", "completed"), 1: late, 2: late}
-    assert driver.finished
+    assert driver.is_finished()
 
 
 def test_an_end_without_a_reason_is_an_error(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     driver = rig.driver(trials=1)
     slot, _ = filled(driver)
-    monkeypatch.setattr(driver.judge, "judge", lambda reports: {0: Verdict("prune")})
+    monkeypatch.setattr(driver.pruner, "judge", lambda reports: {0: Verdict("prune")})
     with pytest.raises(ValueError, match="trial 0 ends without a reason"):
-        driver.take(slot, [report(0, 1)])
+        driver.on_reports(slot, [report(0, 1)])
     assert rig.ends() == {0: ("RUNNING", None)}
 
 
 def test_a_step_without_reports_is_no_event(rig: Rig) -> None:
     driver = rig.driver(trials=2)
     slot, numbers = filled(driver)
-    assert driver.take(slot, []).numbers == []
+    assert driver.on_reports(slot, []).leave == ()
     assert driver.running[slot] == set(numbers)
 
 
@@ -231,6 +234,6 @@ def test_what_asking_raised_ends_the_search_even_when_nothing_runs(rig: Rig) -> 
     driver = rig.driver(trials=1, seeds=1)
     rig.asker.error = UserError("mine.py:3: no")
     slot, _ = filled(driver)
-    driver.take(slot, [report(0, 4, Stop("completed"))])
+    driver.on_reports(slot, [report(0, 4, Stop("completed"))])
     with pytest.raises(UserError, match=r"mine\.py:3"):
-        _ = driver.finished
+        driver.is_finished()

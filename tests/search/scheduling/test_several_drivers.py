@@ -8,8 +8,8 @@ import pytest
 from pandas import DataFrame
 
 from search.run_folder.reports import ReportStore
-from search.scheduling.controller import LATE, Controller
-from tests.fixtures.rigs import LEVELS, SCORED, Rig, filled, report
+from search.scheduling.controller import Controller
+from tests.fixtures.rigs import LEVELS, SCORED, Rig, filled, joined, report
 from tests.fixtures.searches import table
 from tests.fixtures.sharing import Join, die
 from trainable.report import Report, Stop
@@ -33,51 +33,50 @@ def another(tmp_path: Path, join: Join) -> Iterator[Another]:
 
 def look(driver: Controller) -> None:
     """Looks around now."""
-    driver._poll_at = 0.0
-    driver.look_around()
+    driver.poll_at = 0.0
+    driver.poll_other_drivers()
 
 
 def step(driver: Controller, slot: int) -> list[int]:
     """Trains the members of a slot for an epoch; returns their numbers."""
     members = sorted(driver.running[slot])
-    driver.take(slot, [next_of(driver, number) for number in members])
-    driver.fill(slot)
+    driver.on_reports(slot, [next_of(driver, number) for number in members])
     return members
 
 
 def next_of(driver: Controller, number: int) -> Report:
-    epoch = driver.results.last_epoch(number) + 1
+    epoch = driver.reports.last_epoch(number) + 1
     return report(number, epoch, Stop("completed") if epoch == LEVELS[-1] else None)
 
 
 def test_two_drivers_search_together(another: Another, tmp_path: Path) -> None:
     one = another()
     asleep = ReportStore(one.folder, SCORED, shared=True)  # of a driver that hears of nothing
-    first = one.driver(14, seeds=2, untold=4)
+    first = one.driver(14, seeds=2, in_flight=4)
     slots = [(first, filled(first)[0])]
     step(*slots[0])
-    second = another().driver(14, seeds=2, untold=4)
-    assert first.judge.rungs == second.judge.rungs
+    second = another().driver(14, seeds=2, in_flight=4)
+    assert first.pruner.rungs == second.pruner.rungs
     slots.append((second, filled(second)[0]))
     trained: dict[int, set[int]] = {0: set(), 1: set()}
     for who in cycle((0, 1)):
         trained[who] |= set(step(*slots[who]))
         look(slots[who][0])
-        if all(driver.finished for driver, _ in slots):
+        if all(driver.is_finished() for driver, _ in slots):
             break
     assert trained[0]
     assert trained[1]
     assert not trained[0] & trained[1]
-    assert first.judge.rungs == second.judge.rungs
-    assert first.reasons == second.reasons
-    assert first.reasons.total() == 14
-    assert first.courses.best == second.courses.best
+    assert first.pruner.rungs == second.pruner.rungs
+    assert first.lifecycle.reasons == second.lifecycle.reasons
+    assert first.lifecycle.reasons.total() == 14
+    assert first.progress.best == second.progress.best
     rows = one.study.rows()
     assert sum(row.kind == "search" for row in rows) == 14
     complete = [row.number for row in rows if row.state == "COMPLETE" and row.kind == "search"]
     assert sorted(row.parent or 0 for row in rows if row.kind == "seed") == complete
     tables = []
-    for results in (second.results, first.results, asleep):  # two do not know of the end
+    for results in (second.reports, first.reports, asleep):  # two do not know of the end
         results.others()
         results.finish(rows, [], {})
         assert not (tmp_path / "run" / "shards").exists()
@@ -94,21 +93,21 @@ def test_what_a_killed_driver_had_is_taken_over_and_ends_once(another: Another) 
     one, two = another(), another()
     first = one.driver(14, seeds=1)
     slot, members = filled(first)
-    first.take(slot, [report(n, 1) for n in members])
+    first.on_reports(slot, [report(n, 1) for n in members])
     second = two.driver(14, seeds=1)
     look(second)
-    assert not second.seating.somebody_waits  # it is held
+    assert not second.placement.waiting  # it is held
     die(one.study)
     other, _ = filled(second)
     while not set(members) <= second.running[other]:
         look(second)
-        second.fill(other)
-    assert [second.results.last_epoch(n) for n in members] == [1] * len(members)
-    second.take(other, [report(n, 2) for n in members])
+        second.on_reports(other, [])
+    assert [second.reports.last_epoch(n) for n in members] == [1] * len(members)
+    second.on_reports(other, [report(n, 2) for n in members])
     # The first one only slept: what it says now changes nothing.
-    assert first.take(slot, [report(n, 2) for n in members]).numbers == members
-    assert first.fill(slot) == []
-    second.take(other, [report(n, 4, Stop("completed")) for n in members])
+    late = first.on_reports(slot, [report(n, 2) for n in members])
+    assert (late.leave, late.join) == (tuple(members), ())
+    second.on_reports(other, [report(n, 4, Stop("completed")) for n in members])
     assert [one.ends()[n] for n in members] == [("COMPLETE", "completed")] * len(members)
     kept = [r for batch in ReportStore(two.folder, SCORED).batches() for r in batch]
     keys = [(r.number, r.epoch) for r in kept]
@@ -122,7 +121,7 @@ def test_a_verdict_that_a_killed_driver_did_not_tell_is_told(
     first = one.driver(14, seeds=2)
     slot, members = filled(first)
     monkeypatch.setattr(one.study, "finish", lambda *args: False)  # killed before it
-    first.take(slot, [report(n, 4, Stop("completed")) for n in members])
+    first.on_reports(slot, [report(n, 4, Stop("completed")) for n in members])
     die(one.study)
     second = two.driver(14, seeds=2)
     while any(two.ends()[number] == ("RUNNING", None) for number in members):
@@ -136,10 +135,10 @@ def test_seeds_are_added_once_whoever_does_it(another: Another) -> None:
     one, two = another(), another()
     first, second = one.driver(14, seeds=3), two.driver(14, seeds=3)
     slot, (number, *_) = filled(first)
-    first.take(slot, [report(number, 4, Stop("completed"))])
+    first.on_reports(slot, [report(number, 4, Stop("completed"))])
     look(second)
-    second._due.add(number)
-    second.add_seeds()
+    second.lifecycle.completed.add(number)
+    second.finalist_seeds.add()
     assert [row.parent for row in one.study.rows() if row.kind == "seed"] == [number] * 2
 
 
@@ -147,34 +146,32 @@ def test_an_idle_driver_trains_what_waits_elsewhere(another: Another) -> None:
     one, two = another(), another()
     first = one.driver(14, seeds=1, members=3)
     slot, training = filled(first)
-    first.take(slot, [report(n, 1) for n in training])
-    first.fill(slot)
-    assert (len(training), len(first.seating.waiting)) == (3, 11)
+    first.on_reports(slot, [report(n, 1) for n in training])
+    assert (len(training), len(first.placement.searched)) == (3, 11)
     second = two.driver(14, seeds=1, members=3)
     other, nobody = filled(second)
     assert nobody == []
     look(second)  # says that it is idle
     look(first)
-    assert len(first.seating.waiting) == 5
+    assert len(first.placement.searched) == 5
     look(first)  # again, before the other one looked
-    assert len(first.seating.waiting) == 5
+    assert len(first.placement.searched) == 5
     look(second)
-    joined = [joining.number for joining in second.fill(other)]
-    assert len(joined) == 3
-    assert len(second.seating.waiting) == 3
+    assert len(joined(second.on_reports(other, []))) == 3
+    assert len(second.placement.searched) == 3
     look(first)
     look(second)
-    assert len(first.seating.waiting) == 5  # nobody is idle
+    assert len(first.placement.searched) == 5  # nobody is idle
     slots = ((first, slot), (second, other))
     trained: list[int] = []
-    while not all(driver.finished for driver, _ in slots):
+    while not all(driver.is_finished() for driver, _ in slots):
         for driver, where in slots:
             trained += step(driver, where)
             look(driver)
-            driver.fill(where)
+            driver.on_reports(where, [])
     searched = [n for n in trained if n not in training]
     assert sorted(set(searched)) == sorted(set(range(14)) - set(training))
-    assert first.reasons == second.reasons
+    assert first.lifecycle.reasons == second.lifecycle.reasons
     assert all(state != "RUNNING" for state, _ in one.ends().values())
     kept = [r for batch in ReportStore(two.folder, SCORED).batches() for r in batch]
     assert len({(r.number, r.epoch) for r in kept}) == len(kept) == len(trained) + len(training)
@@ -185,14 +182,14 @@ def test_slots_that_take_turns_on_one_gpu_share_what_waits(another: Another) -> 
     one.large = True
     first = one.driver(14, seeds=1, slots=2)
     for _ in range(2):
-        slot = first.open()
+        slot = first.open_slot()
         assert slot is not None
-        first.stands(slot, "gpu")
-        first.fill(slot)
-    assert first.seating.idle
+        first.on_gpu(slot, "gpu")
+        first.on_reports(slot, [])
+    assert first.placement.idle
     two.study.say_idle(True)
     look(first)
-    assert len(first.seating.waiting) == 6
+    assert len(first.placement.searched) == 6
     assert one.study.elsewhere == 7
 
 
@@ -202,20 +199,20 @@ def test_out_of_time_a_driver_leaves_what_waits_and_what_it_lost_to_others(
     one, two = another(), another()
     first = one.driver(14, seeds=1, members=3)
     slot, training = filled(first)
-    second = two.driver(14, seeds=1, untold=4)
+    second = two.driver(14, seeds=1, in_flight=4)
     die(one.study)  # it sleeps
-    while not second.seating.somebody_waits:
+    while not second.placement.waiting:
         look(second)
     first.deadline = 0.0
-    assert first.take(slot, [report(n, 1) for n in training]).numbers == training
-    assert first.fill(slot) == []
-    assert first.finished
+    late = first.on_reports(slot, [report(n, 1) for n in training])
+    assert (late.leave, late.join) == (tuple(training), ())
+    assert first.is_finished()
     assert set(one.ends().values()) == {("RUNNING", None)}
     assert [two.study.holds(number) for number in range(14)] == [True] * 4 + [False] * 10
     one.study.close()
     second.deadline = 0.0
     assert filled(second)[1] == []
-    second.end_left(LATE)  # as nobody else would
+    second.end_abandoned()  # as nobody else would
     assert set(two.ends().values()) == {("PRUNED", "time_budget")}
 
 
@@ -227,12 +224,12 @@ def test_seeds_of_a_driver_that_died_before_it_added_them_are_trained(
     for driver, rig in ((second, two), (first, one)):
         rig.asker.budget = 1
         slot, members = filled(driver)
-        monkeypatch.setattr(driver, "add_seeds", lambda: None)
-        driver.take(slot, [report(n, 4, Stop("completed")) for n in members])
+        monkeypatch.setattr(driver.finalist_seeds, "add", lambda: None)
+        driver.on_reports(slot, [report(n, 4, Stop("completed")) for n in members])
         rig.asker.budget = 0
     die(two.study)
     monkeypatch.undo()
     first.study.refresh()
     assert not first.study.elsewhere
-    assert not first.finished
+    assert not first.is_finished()
     assert sorted(row.parent or 0 for row in one.study.rows() if row.kind == "seed") == [0, 1]

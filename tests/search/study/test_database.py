@@ -11,14 +11,16 @@ from unittest.mock import patch
 import psycopg
 import pytest
 
+from search.backend.local import Local
 from search.monitor.progress import Progress, Snapshot
 from search.run import main
-from search.scheduling import recovery
+from search.scheduling import controller
 from search.scheduling.controller import Controller
 from search.session.observer import SearchObserver
+from search.space.loading import load_space
 from search.study.coordination import heartbeat
 from search.study.study import SearchStudy
-from tests.fixtures.here import interrupt_after, search_here, train_here, without_ray
+from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import (
     MARKET,
     Search,
@@ -149,19 +151,22 @@ def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(heartbeat, "LEASE_S", 1.5)
     monkeypatch.setattr(heartbeat, "RENEW_S", 0.1)
-    monkeypatch.setattr(recovery, "POLL_S", 0.1)
+    monkeypatch.setattr(controller, "POLL_S", 0.1)
     monkeypatch.setattr(SearchObserver, "tick", SearchObserver.show)
     write_space(tmp_path)
     others: list[SearchStudy] = []
     seen: list[Snapshot] = []
 
-    def begin(driver: Controller, *rest: Any) -> None:
-        for name in ("d2", "d3"):
-            others.append(SearchStudy.open(server.url, "one"))
-            others[-1].join(9, name, f"process {name} on there")
-        others[0].ask(driver.asker._space)  # the ninth
-        driver.study.refresh()
-        train_here(driver, *rest)
+    class Joined(Local):
+        """Two further drivers join before anything trains."""
+
+        def run(self, controller: Controller, *rest: Any) -> None:
+            for name in ("d2", "d3"):
+                others.append(SearchStudy.open(server.url, "one"))
+                others[-1].join(9, name, f"process {name} on there")
+            others[0].ask(load_space("tiny.py").function)  # the ninth
+            controller.study.refresh()
+            super().run(controller, *rest)
 
     def update(self: Progress, snapshot: Snapshot) -> None:
         seen.append(snapshot)
@@ -173,9 +178,7 @@ def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
         "search.session.finish.time", SimpleNamespace(sleep=lambda s: die(others[1]))
     )
     words = ["space=tiny.py", "name=one", "trials=8", f"storage={server.url}", *QUICK]
-    with without_ray():
-        monkeypatch.setattr("search.session.runner.tune_cohorts", begin)
-        assert main([*MARKET, *words]) == 0
+    assert main([*MARKET, *words], lambda settings: Joined()) == 0
     for study in others:
         study.close()
     check_whole(tmp_path / "runs" / "one", searched=9)

@@ -85,14 +85,14 @@ def test_a_crew_trains_small_and_large_and_goes_on_from_its_checkpoints(
         for n, h in shapes.items()
     ]
     first = Worker(narrow(), FileStore.of(tmp_path), (1, 3), device, most=4)
-    first.admit(members)
+    first.add(members)
     reports = []
     while {r.number for r in reports} != set(shapes):
         reports += first.step(float("inf"))
     known = {n: max(r.epoch for r in reports if r.number == n) for n in shapes}
     first.save([0, 1, 2])
     other = Worker(narrow(), FileStore.of(tmp_path), (1, 3), device, most=4)
-    other.admit([Assignment(m.number, m.params, known[m.number]) for m in members])
+    other.add([Assignment(m.number, m.params, known[m.number]) for m in members])
     while other.live:
         reports += other.step(float("inf"))
     assert sorted((r.number, r.epoch) for r in reports) == [

@@ -13,7 +13,7 @@ from trainable.io.file_store import FileStore
 from trainable.report import Report
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
-from trainable.worker import checkpoint, cohort, worker
+from trainable.worker import checkpoint, cohort
 from trainable.worker.assignment import Assignment
 from trainable.worker.worker import Worker
 
@@ -25,7 +25,7 @@ def member(number: int, known: int = 0, **changes: Any) -> Assignment:
     return Assignment(number, params | {"train/seed": number}, known)
 
 
-def crew_of(folder: Path, rungs: tuple[int, ...] = (1, 3), most: int = 8) -> Worker:
+def worker_of(folder: Path, rungs: tuple[int, ...] = (1, 3), most: int = 8) -> Worker:
     return Worker(narrow(), FileStore.of(folder), rungs, most=most)
 
 
@@ -41,10 +41,10 @@ def losses(reports: list[Report], number: int) -> list[float | None]:
 
 
 def test_who_joins_trains_as_if_alone_and_so_do_those_who_were_there(tmp_path: Path) -> None:
-    made = crew_of(tmp_path)
-    made.admit([member(0, model__dropout=0.2), member(1)])
+    made = worker_of(tmp_path)
+    made.add([member(0, model__dropout=0.2), member(1)])
     reports = made.step(LATER)
-    made.admit([member(2, model__dropout=0.3), member(3, model__hidden_dims="6")])
+    made.add([member(2, model__dropout=0.3), member(3, model__hidden_dims="6")])
     assert made.live == [0, 1, 2, 3]
     reports += to_the_end(made)
     for each in [member(0, model__dropout=0.2), member(2, model__dropout=0.3), member(1)]:
@@ -56,9 +56,9 @@ def test_who_joins_trains_as_if_alone_and_so_do_those_who_were_there(tmp_path: P
 def test_one_step_is_one_epoch_of_the_fullest_cohort_and_small_ones_do_not_starve(
     tmp_path: Path,
 ) -> None:
-    made = crew_of(tmp_path, rungs=(1, 2, 3, 4))
-    made.admit([member(n, train__epochs=4) for n in range(3)])
-    made.admit([member(9, model__hidden_dims="6", train__epochs=4)])
+    made = worker_of(tmp_path, rungs=(1, 2, 3, 4))
+    made.add([member(n, train__epochs=4) for n in range(3)])
+    made.add([member(9, model__hidden_dims="6", train__epochs=4)])
     turns = [{report.number for report in made.step(LATER)} for _ in range(8)]
     assert turns[:2] == [{0, 1, 2}, {0, 1, 2}]
     assert turns[2] == {9} or turns[3] == {9}
@@ -67,38 +67,36 @@ def test_one_step_is_one_epoch_of_the_fullest_cohort_and_small_ones_do_not_starv
 
 
 def test_a_step_returns_at_a_rung_and_not_before(tmp_path: Path) -> None:
-    made = crew_of(tmp_path, rungs=(2, 3))
-    made.admit([member(0), member(1)])
+    made = worker_of(tmp_path, rungs=(2, 3))
+    made.add([member(0), member(1)])
     assert [(r.number, r.epoch) for r in made.step(LATER)] == [(0, 1), (1, 1), (0, 2), (1, 2)]
 
 
 def test_a_begun_epoch_goes_on_before_anything_else(tmp_path: Path) -> None:
-    made = crew_of(tmp_path)
-    made.admit([member(0)])
+    made = worker_of(tmp_path)
+    made.add([member(0)])
     assert made.step(time.monotonic()) == []  # amid the first epoch
-    made.admit([member(1), *(member(n, model__hidden_dims="6") for n in range(2, 7))])
+    made.add([member(1), *(member(n, model__hidden_dims="6") for n in range(2, 7))])
     assert {report.number for report in made.step(LATER)} == {0}
     assert {report.number for report in made.step(LATER)} == set(range(2, 7))
 
 
-def test_cohorts_are_as_large_as_calibration_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker, "best_size", lambda config, view, device, most: 3)
-    made = crew_of(tmp_path)
-    made.admit([member(n) for n in range(4)])
-    assert [cohort.training.live for cohort in made.groups] == [[0, 2], [1, 3]]
-    made.admit([member(n) for n in range(4, 9)])
-    assert sorted(cohort.size for cohort in made.groups) == [3, 3, 3]
+def test_cohorts_are_as_large_as_calibration_says(tmp_path: Path) -> None:
+    files = FileStore.of(tmp_path)
+    made = Worker(narrow(), files, (1, 3), cohort_size=lambda config, windows, device, most: 3)
+    made.add([member(n) for n in range(4)])
+    assert [cohort.training.live for cohort in made.cohorts] == [[0, 2], [1, 3]]
+    made.add([member(n) for n in range(4, 9)])
+    assert sorted(cohort.size for cohort in made.cohorts) == [3, 3, 3]
     to_the_end(made)
 
 
 def test_after_the_verdicts_of_a_rung_only_survivors_are_saved(tmp_path: Path) -> None:
-    made = crew_of(tmp_path, rungs=(1, 3))
-    made.admit([member(0), member(1)])
+    made = worker_of(tmp_path, rungs=(1, 3))
+    made.add([member(0), member(1)])
     made.step(LATER)
     assert not list(tmp_path.glob("*/checkpoint*"))
-    made.retire([1], [])
+    made.remove([1], [])
     assert made.live == [0]
     made.step(LATER)
     saved = [path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("*/checkpoint*")]
@@ -115,11 +113,11 @@ def test_between_rungs_members_are_saved_now_and_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, every: float, saved: list[str]
 ) -> None:
     monkeypatch.setattr(cohort, "SAVE_EVERY_S", every)
-    made = crew_of(tmp_path, rungs=(3,))
-    made.admit([member(0)])
+    made = worker_of(tmp_path, rungs=(3,))
+    made.add([member(0)])
     for _ in range(2):
         made.step(time.monotonic())
-        while not made.groups[0].training.at_epoch_end():
+        while not made.cohorts[0].training.at_epoch_end():
             made.step(time.monotonic())
     made.step(LATER)
     found = sorted(path.stem for path in tmp_path.glob("0/checkpoint*"))
@@ -127,43 +125,43 @@ def test_between_rungs_members_are_saved_now_and_then(
 
 
 def test_a_lost_member_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    made = crew_of(tmp_path)
-    made.admit([member(0, model__dropout=0.2), member(1)])
+    made = worker_of(tmp_path)
+    made.add([member(0, model__dropout=0.2), member(1)])
     first = made.step(LATER)
     made.step(time.monotonic())  # saves, and dies amid the second epoch
-    again = crew_of(tmp_path)
-    again.admit([member(0, known=1, model__dropout=0.2)])
+    again = worker_of(tmp_path)
+    again.add([member(0, known=1, model__dropout=0.2)])
     rest = to_the_end(again)
     _, alone = trained([from_params(member(0, model__dropout=0.2).params)], narrow())
     assert losses([*first, *rest], 0) == losses(alone, 0)
 
 
 def test_who_leaves_to_go_on_later_is_saved_first(tmp_path: Path) -> None:
-    made = crew_of(tmp_path)
-    made.admit([member(0), member(1)])
+    made = worker_of(tmp_path)
+    made.add([member(0), member(1)])
     first = made.step(LATER)
     made.save([0])
-    made.retire([0], [])
-    made.admit([member(0, known=1)])  # later, after its neighbour perhaps
+    made.remove([0], [])
+    made.add([member(0, known=1)])  # later, after its neighbour perhaps
     assert losses([*first, *to_the_end(made)], 0) == losses(trained_alone(0), 0)
 
 
 def test_models_are_kept_of_those_that_end_well(tmp_path: Path) -> None:
-    made = crew_of(tmp_path)
-    made.admit([member(0), member(1), member(2)])
+    made = worker_of(tmp_path)
+    made.add([member(0), member(1), member(2)])
     made.step(LATER)
-    made.retire([1, 2], [2])
+    made.remove([1, 2], [2])
     to_the_end(made)
     kept = sorted(path.parent.name for path in tmp_path.glob("*/model.safetensors"))
     assert kept == ["0", "2"]
 
 
 def test_who_was_to_join_a_cohort_that_died_out_begins_another(tmp_path: Path) -> None:
-    made = crew_of(tmp_path)
-    made.admit([member(0)])
+    made = worker_of(tmp_path)
+    made.add([member(0)])
     made.step(time.monotonic())
-    made.admit([member(1)])
-    made.retire([0], [])
+    made.add([member(1)])
+    made.remove([0], [])
     assert made.live == [1]
     assert losses(to_the_end(made), 1) == losses(trained_alone(1), 0)
 
@@ -188,17 +186,17 @@ def test_members_join_between_two_epochs_of_a_live_cohort_of_their_shape() -> No
 def test_large_networks_are_saved_every_so_many_steps_and_go_on_from_there(tmp_path: Path) -> None:
     """A step returns for it, since nothing is saved that the driver might not know of."""
     made = Worker(narrow(), FileStore.of(tmp_path), (3,), save_every=8)
-    made.admit([member(0, model__dropout=0.2)])
+    made.add([member(0, model__dropout=0.2)])
     assert made.step(LATER) == []
     assert list(tmp_path.iterdir()) == []
     assert made.step(LATER) == []
     assert [path.stem for path in (tmp_path / "0").iterdir()] == ["checkpoint-000000-000000008"]
     made.step(LATER)
-    again = crew_of(tmp_path, rungs=(3,))
-    again.admit([member(0, model__dropout=0.2), member(1)])
-    assert [cohort.training.taken for cohort in again.groups] == [0, 0]
+    again = worker_of(tmp_path, rungs=(3,))
+    again.add([member(0, model__dropout=0.2), member(1)])
+    assert [cohort.training.taken for cohort in again.cohorts] == [0, 0]
     assert sorted(again.live) == [0, 1]
-    assert again.groups[0].training.i + again.groups[1].training.i == 16
+    assert again.cohorts[0].training.i + again.cohorts[1].training.i == 16
     reports = to_the_end(again)
     _, alone = trained([from_params(member(0, model__dropout=0.2).params)], narrow())
     assert losses(reports, 0) == losses(alone, 0)
@@ -209,9 +207,9 @@ def test_large_networks_are_saved_every_so_many_steps_and_go_on_from_there(tmp_p
 def test_how_often_models_are_saved_follows_from_their_size(
     tmp_path: Path, hidden: str, every: int | None
 ) -> None:
-    made = crew_of(tmp_path)
-    made.admit([member(0, model__hidden_dims=hidden)])
-    assert made.groups[0].every == every
+    made = worker_of(tmp_path)
+    made.add([member(0, model__hidden_dims=hidden)])
+    assert made.cohorts[0].every == every
 
 
 def broken(*args: Any) -> Any:
@@ -220,9 +218,9 @@ def broken(*args: Any) -> Any:
 
 def test_an_exception_in_one_cohort_leaves_checkpoints_of_the_others(tmp_path: Path) -> None:
     """And what was reported before it is not lost: it is raised by the next step."""
-    made = crew_of(tmp_path, rungs=(3,))
-    made.admit([member(0), member(1), member(2, model__hidden_dims="6")])
-    culprit = next(cohort for cohort in made.groups if cohort.training.live == [2])
+    made = worker_of(tmp_path, rungs=(3,))
+    made.add([member(0), member(1), member(2, model__hidden_dims="6")])
+    culprit = next(cohort for cohort in made.cohorts if cohort.training.live == [2])
     culprit.training.engine.step = broken  # type: ignore[method-assign]
     reports = made.step(LATER)
     assert {report.number for report in reports} == {0, 1}
@@ -235,9 +233,9 @@ def test_an_exception_in_one_cohort_leaves_checkpoints_of_the_others(tmp_path: P
 
 
 def test_an_exception_at_once_is_raised_at_once(tmp_path: Path) -> None:
-    made = crew_of(tmp_path)
-    made.admit([member(0)])
-    made.groups[0].training.engine.step = broken  # type: ignore[method-assign]
+    made = worker_of(tmp_path)
+    made.add([member(0)])
+    made.cohorts[0].training.engine.step = broken  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="a defect"):
         made.step(LATER)
 
@@ -245,9 +243,9 @@ def test_an_exception_at_once_is_raised_at_once(tmp_path: Path) -> None:
 def test_checkpoints_that_cannot_be_written_do_not_hide_what_ended_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    made = crew_of(tmp_path, rungs=(3,))
-    made.admit([member(0), member(2, model__hidden_dims="6")])
-    made.groups[1].training.engine.step = broken  # type: ignore[method-assign]
+    made = worker_of(tmp_path, rungs=(3,))
+    made.add([member(0), member(2, model__hidden_dims="6")])
+    made.cohorts[1].training.engine.step = broken  # type: ignore[method-assign]
     made.step(LATER)
     monkeypatch.setattr(checkpoint, "write", lambda *args: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(RuntimeError, match="a defect"):
