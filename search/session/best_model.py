@@ -64,9 +64,8 @@ class FinalistModels:
 
 def without_predictions(run: Run) -> list[int]:
     """Returns the finalists that have a ranking epoch and no predictions in the table."""
-    trials = run.trials
-    finished = trials[(trials["state"] == "COMPLETE") & (trials["kind"] != "baseline")]
-    finished = finished[finished["ranking_epoch"].notna()]
+    finished = run.trials.query("state == 'COMPLETE' and kind != 'baseline'")
+    finished = finished.dropna(subset=["ranking_epoch"])
     return sorted(set(finished["number"]) - set(run.predictions["number"]))
 
 

@@ -12,7 +12,7 @@ from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportAttribut
 
 from analysis.load import Run
 from search import launch
-from search.backend.local_ray import LocalRay
+from search.backend.local import Local
 from search.planning.plan import make_plan
 from search.session.runner import run_search
 from search.settings.settings import settings_from
@@ -198,8 +198,7 @@ def test_dry_run_trains_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.M
     write_space(tmp_path)
     plan = make_plan(settings_from([*MARKET, "space=tiny.py", "trials=16", "dry_run=true"]))
     console = Console(record=True, width=120)
-    with LocalRay(plan.settings) as head:
-        assert run_search(plan, [], console, head) is None
+    assert run_search(plan, [], Local(), console) is None
     said = console.export_text()
     for part in (
         "16 trials of at most 4 epochs, rungs 1, 4",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from search.backend.workers import check_reached, reaching
+from search.backend.workers import check_store_answers, store_answers
 from search.run import main
 from search.session.observer import SearchObserver
 from tests.fixtures.here import search_here
@@ -173,8 +173,8 @@ def test_a_store_that_goes_away_ends_the_search_and_no_trial(store: ObjectStore)
             use()
         said = traceback.format_exception(caught.value)
         with pytest.raises(UserError, match=r"storage_path does not answer .*go on with resume"):
-            check_reached("".join(said))
-    check_reached("")
-    check_reached("Traceback …\nOSError: [Errno 28] No space left on device\n")
-    with pytest.raises(UserError, match="models cannot be read or written"), reaching(place):
+            check_store_answers("".join(said))
+    check_store_answers("")
+    check_store_answers("Traceback …\nOSError: [Errno 28] No space left on device\n")
+    with pytest.raises(UserError, match="models cannot be read or written"), store_answers(place):
         place.names()

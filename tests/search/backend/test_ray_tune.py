@@ -26,7 +26,7 @@ class Controller:
         self.taken: list[Report] = []
         self.saved: list[int] = []
         self.gpus: dict[int, str] = {}
-        self.join = (Assignment(3, {"optimizer/lr": 0.1}, 4),)
+        self.join: tuple[Assignment, ...] = (Assignment(3, {"optimizer/lr": 0.1}, 4),)
 
     def is_finished(self) -> bool:
         return self.finished
@@ -83,7 +83,8 @@ class Observer:
 
 
 def access(controller: Any, observer: Any = None) -> ControllerAccess:
-    return ControllerAccess(controller, observer or Observer())
+    told: Any = observer or Observer()
+    return ControllerAccess(controller, told)
 
 
 def result(reports: list[Report], gpu: str | None = None) -> dict[str, Any]:

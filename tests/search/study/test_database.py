@@ -5,13 +5,15 @@ import signal
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 
 import psycopg
 import pytest
 
+from search.backend.base import Observer
 from search.backend.local import Local
+from search.backend.workers import WorkerSpec
 from search.monitor.progress import Progress, Snapshot
 from search.run import main
 from search.scheduling import controller
@@ -34,6 +36,7 @@ from tests.fixtures.searches import (
 from tests.fixtures.servers import Postgres
 from tests.fixtures.sharing import die
 from trainable.cli.errors import UserError
+from trainable.data.dataset.dataset import Dataset
 
 SLOW = (
     "steps_per_epoch=800", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
@@ -160,13 +163,19 @@ def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
     class Joined(Local):
         """Two further drivers join before anything trains."""
 
-        def run(self, controller: Controller, *rest: Any) -> None:
+        def run(
+            self,
+            controller: Controller,
+            dataset: Dataset,
+            spec: WorkerSpec,
+            observer: Observer,
+        ) -> None:
             for name in ("d2", "d3"):
                 others.append(SearchStudy.open(server.url, "one"))
                 others[-1].join(9, name, f"process {name} on there")
-            others[0].ask(load_space("tiny.py").function)  # the ninth
+            others[0].ask(cast(Any, load_space("tiny.py").function))  # the ninth
             controller.study.refresh()
-            super().run(controller, *rest)
+            super().run(controller, dataset, spec, observer)
 
     def update(self: Progress, snapshot: Snapshot) -> None:
         seen.append(snapshot)
