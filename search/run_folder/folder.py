@@ -228,10 +228,8 @@ def _check_free(path: Path) -> None:
             f"run {path.name!r} exists; add resume=true to go on, or choose another name"
         )
     if not can_begin(path):
-        raise UserError(
-            f"{path} is no run folder: it holds {file_of_others(path) or 'files of somebody else'}; "
-            "choose another name"
-        )
+        found = file_of_others(path) or "files of somebody else"
+        raise UserError(f"{path} is no run folder: it holds {found}; choose another name")
 
 
 def _fault(error: OSError) -> str:
