@@ -66,7 +66,7 @@ class Run:
     @property
     def searched(self) -> pd.DataFrame:
         """The rows of searched configurations: kinds search and enqueued."""
-        return self.trials[self.trials["kind"].isin(SEARCHED)]
+        return self.trials.query("kind in @kinds", local_dict={"kinds": SEARCHED})
 
     @cached_property
     def periods(self) -> int:

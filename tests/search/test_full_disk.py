@@ -19,7 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.chaos.checks import NOTHING, look, lost
 from search.monitor.tensorboard import EventFile
-from search.run_folder import folder, lock, long_tables
+from search.run_folder import folder, lock, shards
 from search.session.observer import SearchObserver
 from search.study.journal import Journal
 from search.study.study import SearchStudy
@@ -42,7 +42,8 @@ SITES: dict[str, tuple[Any, str]] = {
     "touch": (Path, "touch"),
     "event": (EventFile, "_append"),
     "journal": (JournalFileBackend, "append_logs"),
-    "seal": (long_tables, "seal_file"),
+    "sum": (atomic, "add_sum"),
+    "sum of a shard": (shards, "add_sum"),
     "put": (FileStore, "_put"),
     "rename": (FileStore, "rename"),
     "remove": (FileStore, "remove"),
