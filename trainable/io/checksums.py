@@ -77,8 +77,11 @@ def add_sum(path: Path, digest: str, durable: bool) -> None:
     Raises:
         OSError: it cannot be written.
     """
-    line = f"{digest}  {path.name}\n".encode()
-    manifest = os.open(path.with_name(MANIFEST), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    _append(path.with_name(MANIFEST), f"{digest}  {path.name}\n".encode(), durable)
+
+
+def _append(path: Path, line: bytes, durable: bool) -> None:
+    manifest = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         size = os.fstat(manifest).st_size
         if size and os.pread(manifest, 1, size - 1) != b"\n":  # a kill or a full disk tore a line
