@@ -60,7 +60,7 @@ def open_place(
         run = FileStore.of(settings.storage_path).within(settings.run_name)
     place, name = run.within("trials"), mark_of(driver)
     try:
-        _mark(place.hasty(), name)
+        _mark(place.with_few_tries(), name)
         for dead in gone:
             place.remove(mark_of(dead))
     except OSError as error:

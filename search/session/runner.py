@@ -45,7 +45,7 @@ def run_search(
     if settings.dry_run:
         with (
             open_folder(settings, words) as folder,
-            folder.worth_keeping(),
+            folder.discard_on_error(),
         ):
             with open_place(settings, folder.driver, folder.gone):
                 pass
@@ -55,7 +55,7 @@ def run_search(
     interrupted = None
     with (
         open_folder(settings, words) as folder,
-        folder.worth_keeping(),
+        folder.discard_on_error(),
         open_place(settings, folder.driver, folder.gone) as place,
         Interrupts() as interrupts,
     ):
