@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trainable.cli.errors import UserError
-from trainable.io.checksums import DamagedError, check_parquet, opened
+from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import loads
-from trainable.io.parquet_file import check_size
+from trainable.io.parquet_file import read_table
+from trainable.run_format import SEARCHED
 
-SEARCHED = ("search", "enqueued")
 TRIAL_COLUMNS = (
     "number", "kind", "parent", "state", "stop_reason", "stop_epoch", "epochs", "sharpe",
     "sharpe_se", "val_loss", "ic", "rank_ic", "turnover", "break_even_bps",
@@ -67,7 +66,7 @@ class Run:
     @property
     def searched(self) -> pd.DataFrame:
         """The rows of searched configurations: kinds search and enqueued."""
-        return self.trials.query("kind in @SEARCHED")
+        return self.trials.query("kind in @kinds", local_dict={"kinds": SEARCHED})
 
     @cached_property
     def periods(self) -> int:
@@ -120,7 +119,7 @@ def load_run(path: str | Path) -> Run:
     if not run_file.is_file():
         raise UserError(f"{folder} is no run folder: run.json is missing")
     try:
-        run = opened(loads(run_file.read_text(encoding="utf-8")))
+        run = checked(loads(run_file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"{run_file} cannot be read: {error}; restore it from a copy") from error
     trials = _numeric(folder / "trials.parquet", _table(folder / "trials.parquet", TRIAL_COLUMNS))
@@ -150,13 +149,10 @@ def _table(file: Path, columns: tuple[str, ...]) -> pd.DataFrame:
             f"start it again with name={file.parent.name} resume=true"
         )
     try:
-        check_parquet(file)
         # Without pandas' metadata every null is NaN or None, whoever wrote the table.
-        with pq.ParquetFile(file) as parquet:
-            check_size(parquet)
-            frame = parquet.read().to_pandas(ignore_metadata=True)
-    except (OSError, DamagedError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        frame = read_table(file).to_pandas(ignore_metadata=True)
+    except (DamagedError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0]
         raise UserError(f"{file} is no readable Parquet file: {reason}") from error
     missing = [column for column in columns if column not in frame]
     if missing:

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from trainable.stop_reasons import KEEPS_MODEL, NUMERIC_FAILURES
+
 # Okabe and Ito's palette ("Color universal design", 2008): told apart by the colour-blind.
 BLUE, SKY, GREEN, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#F0E442"
 ORANGE, RED, PINK, BLACK, GREY = "#E69F00", "#D55E00", "#CC79A7", "#222222", "#8A8A8A"
@@ -21,14 +23,10 @@ OUTCOMES = {
     "other": GREY,
 }
 _OUTCOME_OF = {
-    "completed": "finished",
-    "converged": "finished",
+    **dict.fromkeys(KEEPS_MODEL, "finished"),
     "asha_rung": "pruned at a rung",
     "flat_sharpe": "pruned as flat",
-    "nan_explosion": "numeric failure",
-    "collapsed": "numeric failure",
-    "frozen_metric": "numeric failure",
-    "lr_stalled": "numeric failure",
+    **dict.fromkeys(NUMERIC_FAILURES, "numeric failure"),
 }
 REASONS = {
     "asha_rung": ORANGE,

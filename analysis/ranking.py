@@ -9,11 +9,12 @@ import pandas as pd
 
 from analysis.load import Run
 from analysis.statistics.luck_line import luck_line, luck_sentence, luck_verdict
-from trainable.report import NUMERIC_FAILURES
+from trainable.run_format import STATES
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 Row = Mapping[str, Any]
 
-METRICS = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
+SHOWN = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
 COLUMNS = {
     "rank": "Int64",
     "number": "int64",
@@ -23,11 +24,10 @@ COLUMNS = {
     "sharpe_seeds": "int64",
     "sharpe_sd": "float64",
     "failed_seeds": "int64",
-    **dict.fromkeys(METRICS, "float64"),
+    **dict.fromkeys(SHOWN, "float64"),
     "epochs": "int64",
     "above_luck": "boolean",
 }
-_STATES = {"COMPLETE": 0, "PRUNED": 1, "FAIL": 2, "RUNNING": 3}
 
 
 def rank(run: Run) -> pd.DataFrame:
@@ -80,7 +80,7 @@ def _record(first: Row, seeds: Sequence[Row], line: float | None) -> dict[str, A
         "sharpe_seeds": len(values),
         "sharpe_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "failed_seeds": failed,
-        **{metric: first[metric] for metric in METRICS},
+        **{metric: first[metric] for metric in SHOWN},
         "epochs": 0 if isnan(first["epochs"]) else first["epochs"],
         "above_luck": None if mean is None or line is None else mean > line,
     }
@@ -92,7 +92,7 @@ def _key(record: Row) -> tuple[float, ...]:
     value = record["sharpe_mean"] if finished else record["sharpe"]
     value = float("nan") if value is None else float(value)
     return (
-        _STATES[record["state"]],
+        STATES.index(record["state"]),
         0 if finished else -record["epochs"],
         isnan(value),
         record["failed_seeds"] > 0,
@@ -102,11 +102,11 @@ def _key(record: Row) -> tuple[float, ...]:
 
 
 def baselines(run: Run) -> pd.DataFrame:
-    """Returns the baselines, the best first: `name`, `number`, `METRICS`."""
+    """Returns the baselines, the best first: `name`, `number`, `SHOWN`."""
     rows = run.trials.query("kind == 'baseline'").to_dict("records")
     records = [{"name": row["params.model/name"], **row} for row in rows]
     records.sort(key=lambda row: (isnan(row["sharpe"]), -row["sharpe"]))
-    return pd.DataFrame(records, columns=["name", "number", *METRICS])
+    return pd.DataFrame(records, columns=["name", "number", *SHOWN])
 
 
 def luck(run: Run) -> float | None:

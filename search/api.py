@@ -13,7 +13,7 @@ from analysis.load import Run
 from search.backend.base import Backend
 from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
-from search.run_folder.unbegun import is_unbegun
+from search.run_folder.starting import can_begin
 from search.session.runner import run_search
 from search.settings.masking import no_secret_told
 from search.settings.settings import SearchSettings, settings_from
@@ -55,7 +55,7 @@ def launch(
         epochs = settings.get("epochs")
         loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
         chosen = settings_from([f"space={loaded.name}", *tokens])
-        if chosen.resume and chosen.folder.is_dir() and is_unbegun(chosen.folder):
+        if chosen.resume and chosen.folder.is_dir() and can_begin(chosen.folder):
             print(f"Nothing of run {chosen.run_name!r} had begun: it begins now.", flush=True)
             chosen = replace(chosen, resume=False)
         load: Callable[[], Market] | None = None

@@ -22,14 +22,16 @@ from search.monitor.progress import Snapshot, duration, render
 from search.pruning.asha import RungState
 from search.run_folder import shards
 from search.run_folder.lock import drivers_of
+from search.run_folder.starting import start_in
 from search.session.resume import resume_command
 from search.settings.masking import hide_arguments, no_secret_told
 from search.study.storage import name_of, open_to_read
-from search.study.trials import SEARCHED, TrialRecord, row_of
+from search.study.trials import TrialRecord, row_of
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
-from trainable.io.checksums import DamagedError, opened
+from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import read_json
+from trainable.run_format import SEARCHED
 
 USAGE = "python -m search.status runs/NAME [key=value …]"
 COLUMNS = ("number", "epoch", "val_loss", "sharpe")
@@ -91,9 +93,11 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
         raise UserError(
             f"{folder} is no run folder: it has no run.json; name one such as runs/NAME"
         )
+    if start_in(folder) is not None:
+        raise UserError(f"{folder}: its search has not begun yet; look again in a minute")
     file = folder / "run.json"
     try:
-        run = opened(read_json(file, str(file), " does not exist"))
+        run = checked(read_json(file, str(file), " does not exist"))
     except DamagedError as error:
         raise UserError(f"{file} is damaged: {error}; restore it from a copy") from error
     rows = _rows(storage or run["settings"]["storage"] or folder / "study.log", run["name"])

@@ -18,7 +18,7 @@ from trainable.config import TrialConfig, from_params, to_params
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import Scaler
 from trainable.data.dataset.windows import Windows
-from trainable.io.checksums import DamagedError, crc32, opened, sealed
+from trainable.io.checksums import DamagedError, checked, crc32, with_checksum
 from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
 from trainable.models import build_model
@@ -99,7 +99,7 @@ def save(
     }
     tensors = {n: t.detach().float().cpu().contiguous() for n, t in weights.items()}
     model = tensors_as_bytes(tensors)
-    text = json.dumps(sealed({**content, SUM: crc32(model)}), indent=2, allow_nan=False)
+    text = json.dumps(with_checksum({**content, SUM: crc32(model)}), indent=2, allow_nan=False)
     with writing(place):
         place.write(MODEL, model)
         place.write(CONFIG, f"{text}\n".encode())
@@ -117,7 +117,7 @@ def load(where: Path | FileStore) -> Predictor:
             raise UserError(f"{where}/{name} does not exist; name a folder such as best/")
     name = CONFIG
     try:
-        content = opened(loads(place.read(CONFIG)))
+        content = checked(loads(place.read(CONFIG)))
         name = MODEL
         stored = place.read(MODEL)
         if content.get(SUM, crc32(stored)) != crc32(stored):

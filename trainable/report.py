@@ -5,9 +5,6 @@ from typing import Any
 
 import numpy as np
 
-NUMERIC_FAILURES = ("nan_explosion", "collapsed", "frozen_metric", "lr_stalled")
-WELL = ("completed", "converged")  # ends after which the model is worth keeping
-
 
 @dataclass(frozen=True)
 class Stop:

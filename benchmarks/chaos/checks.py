@@ -13,21 +13,20 @@ from search.pruning.pruner import Pruner
 from search.pruning.verdict import CONTINUE, Verdict
 from search.run_folder import shards
 from search.study.storage import open_to_read
-from search.study.trials import SEARCHED, TrialRecord, row_of
+from search.study.trials import TrialRecord, row_of
 from trainable.report import Report
+from trainable.run_format import SEARCHED
+from trainable.stop_reasons import STOP_REASONS
 
 Key = tuple[int, int]  # number, epoch
 VALUES = ("steps", "train_loss", "val_loss", "sharpe")
 CHECKPOINTS = "checkpoint-*.safetensors"
-BY_RULES = (
-    "completed",
-    "converged",
-    "asha_rung",
-    "flat_sharpe",
-    "frozen_metric",
-    "nan_explosion",
-    "collapsed",
-)
+# Reasons that follow from the reports alone: no machine failed, and no clock decided.
+BY_RULES = [
+    name
+    for name, reason in STOP_REASONS.items()
+    if reason.state in ("COMPLETE", "PRUNED") and name != "time_budget"
+]
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def open_trial_files(
         run = FileStore.of(settings.storage_path).within(settings.run_name)
     files, name = run.within("trials"), mark_of(driver)
     try:
-        _mark(files.hasty(), name)
+        _mark(files.with_few_tries(), name)
         for dead in gone:
             files.remove(mark_of(dead))
     except OSError as error:

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from search.monitor.progress import Snapshot
-from search.pruning.verdict import FAILURES
 from search.scheduling.capacity import Capacity
 from search.scheduling.trial_progress import ProgressTable
-from trainable.report import WELL
+from trainable.stop_reasons import STOP_REASONS
 
 RUN = "run"  # the tag that every metric has
 METRICS = {
@@ -88,6 +87,4 @@ def figures(moment: Moment) -> list[Figure]:
 
 def state_of(reason: str) -> str:
     """Returns the state of a trial that ended for this reason."""
-    if reason in WELL:
-        return "COMPLETE"
-    return "FAIL" if reason in FAILURES else "PRUNED"
+    return STOP_REASONS[reason].state

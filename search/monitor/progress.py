@@ -12,10 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from search.pruning.asha import RungState
-from search.pruning.verdict import FAILURES
-from trainable.report import NUMERIC_FAILURES, WELL
+from trainable.stop_reasons import INFRASTRUCTURE, KEEPS_MODEL, NUMERIC_FAILURES
 
-BAD = (*NUMERIC_FAILURES, *FAILURES)
+BAD = (*NUMERIC_FAILURES, *INFRASTRUCTURE)
 
 
 @dataclass(frozen=True)
@@ -192,7 +191,7 @@ def _reasons(reasons: Mapping[str, int]) -> Text:
     text = Text()
     for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
         if count:
-            style = "green" if reason in WELL else "red" if reason in BAD else ""
+            style = "green" if reason in KEEPS_MODEL else "red" if reason in BAD else ""
             text.append(", " if text else "").append(f"{reason} {count}", style)
     return text
 

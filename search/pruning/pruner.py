@@ -18,7 +18,8 @@ from search.pruning.frozen_metric import Fingerprints
 from search.pruning.history import DailyReturns, History
 from search.pruning.verdict import CONTINUE, Action, Verdict
 from trainable.cli.errors import look_up
-from trainable.report import NUMERIC_FAILURES, Report, Stop
+from trainable.report import Report, Stop
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 
 @dataclass

@@ -5,7 +5,6 @@ from typing import Any, Literal
 
 Action = Literal["continue", "complete", "prune"]
 STATES = {"complete": "COMPLETE", "prune": "PRUNED"}
-FAILURES = ("out_of_memory", "error", "hung", "worker_lost")  # of workers: state FAIL
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The run folder as a place: created once, driven by one process at a time, written atomically."""
+"""The run folder: made by one start, locked by who drives the run, its files written whole."""
 
 import errno
 import os
@@ -13,24 +13,33 @@ import pandas as pd
 import pyarrow as pa
 
 from search.run_folder.lock import LOCK, SHARED, check_alone, release, take_lock
-from search.run_folder.unbegun import NOTE, clear, foreign, is_unbegun, missing, starters
+from search.run_folder.starting import (
+    RECORD,
+    STUDY,
+    Start,
+    can_begin,
+    file_of_others,
+    no_run,
+    remove_killed_start,
+    start_in,
+)
 from trainable.cli.errors import UserError
 from trainable.io.atomic import (
     json_text,
     make_folder,
     parquet_bytes,
     sync,
-    tidy,
     write_atomic,
     write_bytes,
     write_through,
 )
-from trainable.io.checksums import sealed
+from trainable.io.checksums import with_checksum
 from trainable.io.json_file import loads
+from trainable.io.temporary import remove_temporary
 
 PROBE_BYTES = 4 * 1024 * 1024
-# What a run is worth: reports in shards, or tables made of them.
-KEEPSAKES = ("shards/*.parquet", "*.parquet", "run.json", "best/*", "trials/*/*")
+# Files that are results, besides the `run.json` of a run that has begun.
+RESULTS = ("shards/*.parquet", "*.parquet", "best/*", "trials/*/*")
 
 
 class RunFolder:
@@ -41,7 +50,7 @@ class RunFolder:
         name: the run's name.
         resumed: it was there before.
         driver: a name for this process as a driver of the run, which no other ever has.
-        gone: drivers that were killed before anything had begun here.
+        gone: drivers that were killed before the search began here.
     """
 
     def __init__(
@@ -67,7 +76,7 @@ class RunFolder:
     ) -> Self:
         """Makes the folder of a new run, or opens that of an old one to go on.
 
-        A new run takes the place of one that a killed driver left before anything had begun.
+        A new run takes the place of one whose driver was killed before the search began.
 
         Args:
             runs_dir: where run folders are.
@@ -82,7 +91,7 @@ class RunFolder:
         runs_dir = Path(runs_dir)
         path = runs_dir / name
         if resume and not (path.is_dir() and any(path.iterdir())):
-            raise missing(runs_dir, name)
+            raise no_run(runs_dir, name)
         if not resume:
             _check_free(path)
         made: list[Path] = []
@@ -94,11 +103,12 @@ class RunFolder:
             if not resume:
                 _check_free(path)  # it may have begun until we had the lock
                 check_alone(path, file)
-                gone = starters(path)
-                made += [path] if clear(path, but=file) else []
+                killed = start_in(path)
+                gone = killed.drivers if killed is not None else ()
+                made += [path] if remove_killed_start(path, but=file) else []
             elif not shared:  # others may be writing
-                tidy(path)
-                tidy(path / "best")
+                remove_temporary(path)
+                remove_temporary(path / "best")
             _probe(path)
         except BaseException as error:
             if lock is not None:
@@ -109,26 +119,27 @@ class RunFolder:
             raise
         return cls(path, resume, made, (file, lock), driver, gone)
 
-    def note(self, words: Sequence[str] | None, study: Path | None = None) -> None:
-        """Keeps the words of this start until `run.json` has them; None: it is from Python.
+    def start(self, words: Sequence[str] | None, database: Path | None = None) -> None:
+        """Writes the first `run.json`, of a run that starts: the next start may take its place.
 
-        And what is this run's own: its drivers, and a file `study` of SQLite in the folder.
+        Args:
+            words: of the command line, without secrets; None from Python.
+            database: the SQLite file of the study, where it has one.
         """
-        name = study.name if study and study.parent.resolve() == self.path.resolve() else None
-        known = {"arguments": words, "drivers": [*self.gone, self.driver], "study": name}
-        self.write_json(NOTE, known)
+        here = database is not None and database.parent.resolve() == self.path.resolve()
+        study = database.name if database is not None and here else STUDY
+        self.write_json(RECORD, Start(words, [*self.gone, self.driver], study).record())
 
     def begin(self, run: Mapping[str, object]) -> None:
-        """Writes `run.json`: from now on there is something to resume."""
-        self.write_json("run.json", run)
-        (self.path / NOTE).unlink(missing_ok=True)
+        """Writes `run.json` of a run that is running: from now on there is something to resume."""
+        self.write_json(RECORD, {**run, "state": "running"})
 
     def write_json(self, name: str, value: Mapping[str, object]) -> None:
         """Writes an object to the file `name`, at once, with its check sum.
 
         Numpy numbers, dates and paths in it are fine.
         """
-        text = json_text(sealed(loads(json_text(value))), indent=2)
+        text = json_text(with_checksum(loads(json_text(value))), indent=2)
         write_atomic(self.path / name, f"{text}\n".encode())
 
     def write_bytes(self, name: str, content: bytes) -> None:
@@ -141,11 +152,11 @@ class RunFolder:
 
     def write_table(self, name: str, table: pa.Table) -> None:
         """Writes `table` to the file `name`, at once."""
-        write_atomic(self.path / name, parquet_bytes(table))
+        write_atomic(self.path / name, parquet_bytes(table), with_checksum=True)
 
     def write_through(self, name: str, write: Callable[[Path], None]) -> None:
         """Lets `write` fill a temporary file bit by bit, then puts it in the place of `name`."""
-        write_through(self.path / name, write)
+        write_through(self.path / name, write, with_checksum=True)
 
     def trial(self, number: int) -> Path:
         """Returns the folder of one trial (checkpoints, events, error text), made if needed."""
@@ -161,25 +172,29 @@ class RunFolder:
     def discard(self) -> bool:
         """Removes the folder if this process made it and it holds no results; says whether.
 
-        The note stays where drivers are gone: whatever they have made may still be there.
+        `run.json` stays where drivers are gone: whatever they have made may still be there.
         """
         if self.resumed or self.holds_results:
             self.close()
             return False
-        kept = {NOTE} if self.gone else set[str]()
-        for file in self.path.iterdir():  # our lock comes last: a kill leaves what we can know
-            if file.is_dir():
+        record, lock = self.path / RECORD, self._lock and self._lock[0]
+        # They come last: by them the next start knows what a kill leaves here.
+        for file in [file for file in self.path.iterdir() if file not in (record, lock)]:
+            if file.is_dir() and not file.is_symlink():
                 shutil.rmtree(file)
-            elif file.name not in kept and (self._lock is None or file != self._lock[0]):
+            else:
                 file.unlink()
+        if not self.gone:
+            record.unlink(missing_ok=True)
         self.close()
-        if not kept:
-            self.path.rmdir()
+        if self.gone:
+            return False
+        self.path.rmdir()
         _unmake(self._made)
-        return not kept
+        return True
 
     @contextmanager
-    def worth_keeping(self) -> Iterator[None]:
+    def discard_on_error(self) -> Iterator[None]:
         """Removes the folder when the block raises before it holds a result."""
         try:
             yield
@@ -201,7 +216,9 @@ class RunFolder:
 
 
 def _holds_results(path: Path) -> bool:
-    return any(next(path.glob(pattern), None) for pattern in KEEPSAKES)
+    if (path / RECORD).exists() and start_in(path) is None:
+        return True  # it has begun, or its record is damaged
+    return any(next(path.glob(pattern), None) for pattern in RESULTS)
 
 
 def _check_free(path: Path) -> None:
@@ -210,11 +227,9 @@ def _check_free(path: Path) -> None:
         raise UserError(
             f"run {path.name!r} exists; add resume=true to go on, or choose another name"
         )
-    if not is_unbegun(path):
-        raise UserError(
-            f"{path} is no run folder: it holds {foreign(path) or 'files of somebody else'}; "
-            "choose another name"
-        )
+    if not can_begin(path):
+        found = file_of_others(path) or "files of somebody else"
+        raise UserError(f"{path} is no run folder: it holds {found}; choose another name")
 
 
 def _fault(error: OSError) -> str:

@@ -1,6 +1,7 @@
 """Who drives a run: one driver at a time, or several of a shared study, each with its own lock."""
 
 import fcntl
+import json
 import os
 import socket
 from collections.abc import Mapping
@@ -10,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from trainable.cli.errors import UserError
-from trainable.io.atomic import json_text
 from trainable.io.json_file import loads
 
 LOCK = "driver.lock"
@@ -49,7 +49,7 @@ def _hold(lock: int, file: Path) -> bool:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         os.ftruncate(lock, 0)
-        os.pwrite(lock, json_text({"pid": os.getpid(), "host": host, "since": now}).encode(), 0)
+        os.pwrite(lock, json.dumps({"pid": os.getpid(), "host": host, "since": now}).encode(), 0)
     except OSError:
         file.unlink(missing_ok=True)
         raise

@@ -1,7 +1,6 @@
 """The long tables of a run folder: returns and predictions by timestamp, from shards and before."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -9,34 +8,19 @@ from typing import Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from search.run_folder import shards
 from trainable.data.dataset.dataset import Dataset
 from trainable.io.atomic import parquet_writer
-from trainable.io.checksums import seal_file
 from trainable.metrics.scoring import scoring
 from trainable.report import Report
+from trainable.run_format import PREDICTION_COLUMNS, RETURN_COLUMNS
 
 Key = tuple[int, int]  # number, epoch
 Curves = Mapping[Key, np.ndarray]
 
-RETURNS = pa.schema(
-    {
-        "number": pa.int64(),
-        "epoch": pa.int64(),
-        "timestamp": pa.timestamp("ns"),
-        "net_return": pa.float64(),
-    }
-)
-PREDICTIONS = pa.schema(
-    {
-        "number": pa.int64(),
-        "timestamp": pa.timestamp("ns"),
-        "symbol": pa.string(),
-        "prediction": pa.float32(),
-    }
-)
+RETURNS = pa.schema([(n, pa.type_for_alias(kind)) for n, kind in RETURN_COLUMNS.items()])
+PREDICTIONS = pa.schema([(n, pa.type_for_alias(kind)) for n, kind in PREDICTION_COLUMNS.items()])
 CHUNK = 1_000_000  # values merged at a time: about 32 MB of long rows, a few times over
 
 
@@ -92,7 +76,7 @@ def write_returns(
         fetch: reads the returns of some of the keys: no more are held than fit in memory.
         scored: where the timestamps come from.
     """
-    with _writer(path, RETURNS) as writer:
+    with parquet_writer(path, RETURNS) as writer:
         for chunk in _chunks(sorted(keys), len(scored.periods)):
             curves = fetch(chunk)
             present = [key for key in chunk if key in curves]
@@ -116,7 +100,7 @@ def write_predictions(
     scored: ScoredRows,
 ) -> None:
     """Writes the predictions of the trials `numbers`, in their order, read one by one."""
-    with _writer(path, PREDICTIONS) as writer:
+    with parquet_writer(path, PREDICTIONS) as writer:
         for number in numbers:
             values = fetch(number)
             if values is None:
@@ -158,14 +142,6 @@ def read_predictions(path: Path, number: int) -> np.ndarray | None:
 def with_returns(reports: Sequence[Report], curves: Curves) -> list[Report]:
     """Returns the reports with the net returns known of them."""
     return [replace(r, net_returns=curves.get((r.number, r.epoch))) for r in reports]
-
-
-@contextmanager
-def _writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
-    """Writes a Parquet file bit by bit; afterwards it has its check sum."""
-    with parquet_writer(path, schema) as writer:
-        yield writer
-    seal_file(path)
 
 
 def _chunks(keys: list[Key], periods: int) -> Iterator[list[Key]]:

@@ -136,7 +136,7 @@ class ReportStore:
     ) -> pd.DataFrame:
         """Writes the tables and `run.json`; may be called again after more reports.
 
-        `counts` (by state, reason and kind) and `seconds_by_reason` are added to `run`.
+        `counts` (by state, reason and kind), `seconds_by_reason` and `state` are added to `run`.
 
         Args:
             rows: every trial of the study.
@@ -169,6 +169,7 @@ class ReportStore:
         self._folder.write_parquet("trials.parquet", frame)
         seconds = trials_table.seconds_by_reason(records)
         counted = {"counts": trials_table.counts(rows), "seconds_by_reason": seconds}
+        counted["state"] = "interrupted" if run.get("interrupted") else "ended"
         self._folder.write_json("run.json", dict(run) | counted)
         if all(row.state != "RUNNING" for row in rows):
             self._log.remove()

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from search.run_folder import shards
 from trainable.io.atomic import make_folder
+from trainable.io.checksums import MANIFEST
+from trainable.io.temporary import remove_temporary
 from trainable.report import Report
 
 
@@ -31,7 +33,7 @@ class ShardLog:
         self.paths = {int(p.stem): p for p in sorted(self._path.glob("[0-9]*.parquet"))}
         self.next = 1 + max(self.paths, default=0)
         if driver is None:
-            self._tidy()
+            remove_temporary(self._path)
 
     def append(self, reports: Sequence[Report]) -> int | None:
         """Writes reports that arrived together; returns their number, None where it was taken."""
@@ -63,7 +65,9 @@ class ShardLog:
         for path in self.paths.values():  # oldest first: what is left is the end of the story
             path.unlink(missing_ok=True)
         self.paths.clear()
-        self._tidy()
+        remove_temporary(self._path)
+        if not any(self._path.glob("[0-9]*.parquet")):
+            (self._path / MANIFEST).unlink(missing_ok=True)
         with suppress(FileNotFoundError):  # another driver does the same
             if not any(self._path.iterdir()):
                 self._path.rmdir()
@@ -74,7 +78,3 @@ class ShardLog:
 
     def _path_of(self, number: int) -> Path:
         return self._path / f"{number:08d}.parquet"
-
-    def _tidy(self) -> None:
-        for path in self._path.glob(".*.tmp"):  # a kill in the middle of a write
-            path.unlink(missing_ok=True)

@@ -1,5 +1,13 @@
-"""Reports on disk: a small Parquet file for each batch that arrives, so that none is ever lost."""
+"""Reports on disk: a small Parquet file for each batch that arrives, so that none is ever lost.
 
+The checksum of a shard is a line in `shards/SHA256SUMS`, appended after the shard is there and
+without a wait for the disk: another fsync would cost as much as the shard. A kill or a power cut
+may lose the newest lines; such a shard is taken as it is. Since a line comes after its shard, there
+is none for a shard that another driver wrote, or that a killed one never wrote. The sum cannot be
+in the name of the shard: the name alone decides which of several drivers writes it.
+"""
+
+import hashlib
 import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -7,13 +15,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from trainable.cli.errors import UserError
-from trainable.io.atomic import json_text, parquet_bytes, write_atomic, write_new
-from trainable.io.checksums import DamagedError, check_parquet
+from trainable.io.atomic import json_text, not_written, parquet_bytes, write_atomic, write_new
+from trainable.io.checksums import MANIFEST, DamagedError, add_sum
 from trainable.io.json_file import loads
-from trainable.io.parquet_file import check_size
+from trainable.io.parquet_file import read_table
 from trainable.report import Report, Stop
 
 FIXED = {
@@ -28,13 +35,12 @@ FIXED = {
 }
 ARRAYS = {"net_returns": pa.list_(pa.float64()), "predictions": pa.list_(pa.float32())}
 EMPTY = pa.schema(FIXED).empty_table()
-LARGE = 100_000  # rows from which threads pay; starting them costs more than reading a shard
 
 
 def read(
     path: Path, columns: Collection[str] | None = None, without: Collection[str] = ()
 ) -> pa.Table:
-    """Reads a Parquet file of the run, its check sum verified.
+    """Reads a Parquet file of the run, its checksum verified.
 
     Args:
         path: the file.
@@ -45,16 +51,10 @@ def read(
         UserError: it is damaged; the message names it.
     """
     try:
-        check_parquet(path)
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            check_size(file)
-            wanted = file.schema_arrow.names if columns is None else columns
-            names = [name for name in wanted if name not in without]
-            return file.read(columns=names, use_threads=file.metadata.num_rows > LARGE)
-    except (OSError, DamagedError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+        return read_table(path, columns, without)
+    except DamagedError as error:
         raise UserError(
-            f"{path} is damaged ({reason}); restore it from a copy, or remove it to do without "
+            f"{path} is damaged ({error}); restore it from a copy, or remove it to do without "
             "what it holds"
         ) from error
 
@@ -101,9 +101,15 @@ def write(path: Path, batch: int, reports: Sequence[Report], writer: str | None 
     columns += [pa.array([r.values.get(name) for r in reports], pa.float64()) for name in names]
     columns += [_lists([getattr(r, n) for r in reports], kind) for n, kind in ARRAYS.items()]
     table = pa.Table.from_arrays(columns, names=[*fixed, *names, *ARRAYS])
-    if writer is not None:
-        return write_new(path, _file(table), writer)
-    write_atomic(path, _file(table))
+    content = _file(table)
+    if writer is None:
+        write_atomic(path, content)
+    elif not write_new(path, content, writer):
+        return False
+    try:
+        add_sum(path, hashlib.sha256(content).hexdigest(), durable=False)
+    except OSError as error:
+        raise not_written(path.with_name(MANIFEST), error) from error
     return True
 
 

@@ -10,34 +10,12 @@ import pandas as pd
 import pyarrow as pa
 
 from trainable.io.atomic import json_text
+from trainable.run_format import EPOCH_COLUMNS, METRICS, STATES, TRIAL_COLUMNS
 
-METRICS = (
-    "sharpe", "sharpe_se", "sharpe_exposure", "val_loss", "skill", "accuracy", "ic", "rank_ic",
-    "max_drawdown", "turnover", "break_even_bps", "sharpe_clean",
-)  # fmt: skip
-TRIAL_COLUMNS = {
-    "number": "int64", "kind": "str", "parent": "Int64", "state": "str", "stop_reason": "str",
-    "stop_epoch": "Int64", "stop_evidence": "str", "epochs": "Int64", "steps": "Int64",
-    "sharpe": "Float64", "sharpe_se": "Float64", "sharpe_exposure": "Float64",
-    "best_sharpe": "Float64", "best_epoch": "Int64", "val_loss": "Float64",
-    "first_val_loss": "Float64", "skill": "Float64", "accuracy": "Float64", "ic": "Float64",
-    "rank_ic": "Float64", "max_drawdown": "Float64", "turnover": "Float64",
-    "break_even_bps": "Float64", "nan_rate": "Float64", "n_parameters": "Int64",
-    "seconds": "Float64", "seed": "Int64", "cohort": None, "ranking_epoch": "Int64",
-    "sharpe_clean": "Float64", "started": "datetime64[us, UTC]", "ended": "datetime64[us, UTC]",
-}  # fmt: skip
-"""Columns of `trials.parquet` in their order, with their types; None: as the values are."""
-
-EPOCH_COLUMNS = (
-    "number", "epoch", "steps", "train_loss", "val_loss", "sharpe", "train_sharpe", "ic",
-    "train_ic", "rank_ic", "accuracy", "lr", "grad_norm", "nan_rate", "prediction_std",
-    "steps_per_s", "tokens_per_s",
-)  # fmt: skip
 BOOK_KEEPING = ("seconds", "batch", "stop_reason", "stop_evidence", "predicted")
 RECORDED = ("epoch", "steps", "seconds", "nan_rate", *METRICS)
 """What `trial_record` reads of an epoch."""
 FACTS = ("stop_epoch", "epochs", "steps", "seconds", "n_parameters", "cohort")
-STATES = ("COMPLETE", "PRUNED", "FAIL", "RUNNING")
 
 
 class Row(Protocol):

@@ -13,7 +13,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.sampler.observations import Observation
-from trainable.report import NUMERIC_FAILURES
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 MIN_PER_CLASS = 4  # failures, and survivors, that the regression needs
 RIDGE = 1e-3  # penalty on squared weights, parameters scaled to 0 … 1: small, for a sharp edge

@@ -7,7 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from trainable.report import NUMERIC_FAILURES
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 # TPE learns from at most about so many told trials: the best half and the newest half. What the
 # limit changes of the true Sharpe ratio of the chosen trial (`benchmarks.bound`, 2,400 noisy

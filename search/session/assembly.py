@@ -80,8 +80,8 @@ def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFol
     shared = can_be_shared(settings.storage)
     folder = RunFolder.create(settings.runs_dir, settings.run_name, settings.resume, shared)
     if not (folder.resumed or settings.dry_run):
-        with folder.worth_keeping():
-            folder.note(words, sqlite_file(settings.storage))
+        with folder.discard_on_error():
+            folder.start(words, sqlite_file(settings.storage))
     return folder
 
 

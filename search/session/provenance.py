@@ -9,11 +9,12 @@ from platform import platform, python_version
 from typing import Any
 
 from search.planning.plan import Plan
+from search.run_folder.starting import file_of_others, start_in
 from search.settings.settings import masked
 from trainable.cli.errors import UserError
 from trainable.data.dataset.splits import PARTS
 from trainable.io.atomic import json_text
-from trainable.io.checksums import opened
+from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
 # What must not change when a run is resumed: its reports and its sampler rest on it.
@@ -78,6 +79,11 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
 
 def check_begun(folder: Path) -> None:
     """Raises UserError where a folder that is there lacks what a run begins with."""
+    if start_in(folder) is not None:
+        raise UserError(
+            f"run {folder.name!r} had not begun, and {folder} holds {file_of_others(folder)}; "
+            "choose another name"
+        )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "run.json").exists():
         raise UserError(
             f"{folder / 'run.json'} is missing, without which no run goes on; restore it, or "
@@ -113,7 +119,7 @@ def check_same(plan: Plan, folder: Path) -> None:
 def sessions(folder: Path) -> dict[str, Any]:
     """Returns when the run was started, and when each session went on with it."""
     file = folder / "run.json"
-    if not file.exists():
+    if not file.exists() or start_in(folder) is not None:
         return {"started": now(), "resumed": []}
     old = _stored(file)
     return {"started": old["started"], "resumed": [*old["resumed"], now()]}
@@ -127,7 +133,7 @@ def resumed(folder: Path) -> list[str]:
 def _stored(file: Path) -> dict[str, Any]:
     """Reads an earlier session's `run.json`."""
     try:
-        old = opened(loads(file.read_text(encoding="utf-8")))
+        old = checked(loads(file.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); restore it to resume") from error
     needed = ("started", "resumed", "data", "split", "settings", "space")

@@ -4,11 +4,12 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from search.run_folder.starting import can_begin, no_run, start_in
 from search.settings.masking import HIDDEN, mask
 from search.settings.settings import settings_from
 from trainable.cli.errors import UserError
 from trainable.cli.options import split
-from trainable.io.checksums import opened
+from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
 SOURCE = {"data", "data.source", "data.path"}  # one of them, so that a new one wins over an old one
@@ -32,21 +33,16 @@ def with_stored(argv: Sequence[str]) -> list[str]:
     if not resumes(argv) or "name" not in given:
         return list(argv)
     folder = Path(given.get("runs_dir", "runs")) / given["name"]
-    if (folder / "run.json").is_file():
-        return _with_those_in(folder / "run.json", "restore it to resume this run", argv, given)
-    from search.run_folder.unbegun import (  # pyarrow: Ray could be starting already
-        NOTE,
-        is_unbegun,
-        missing,
-    )
-
-    if not is_unbegun(folder):
+    record = folder / "run.json"
+    if record.is_file() and start_in(folder) is None:
+        return _with_those_in(record, "restore it to resume this run", argv, given)
+    if not can_begin(folder):
         return list(argv)
-    if (folder / NOTE).is_file():
-        argv = _with_those_in(folder / NOTE, f"remove {folder}, and start anew", argv, given)
+    if record.is_file():
+        argv = _with_those_in(record, f"remove {folder}, and start anew", argv, given)
     elif not folder.is_dir():  # a misspelt name, or folder of runs: a start makes that first
         settings_from(argv)  # unless more is wrong
-        raise missing(folder.parent, folder.name)
+        raise no_run(folder.parent, folder.name)
     elif "space" not in given:
         raise UserError(
             f"run {given['name']!r} was stopped before anything had begun, and before its settings "
@@ -64,7 +60,7 @@ def _with_those_in(
     file: Path, remedy: str, argv: Sequence[str], given: Mapping[str, str]
 ) -> list[str]:
     try:
-        stored = opened(loads(file.read_text(encoding="utf-8")))["arguments"]
+        stored = checked(loads(file.read_text(encoding="utf-8")))["arguments"]
         if stored is None:
             raise UserError(
                 f"run {given['name']!r} was started from Python: go on with "

@@ -126,7 +126,7 @@ def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> I
     settings = plan.settings
     with (
         open_folder(settings, words) as folder,
-        folder.worth_keeping(),
+        folder.discard_on_error(),
         open_trial_files(settings, folder.driver, folder.gone) as files,
         Interrupts() as interrupts,
     ):
@@ -166,7 +166,7 @@ def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
         UserError: the run folder or the trials' files could not be made.
     """
     settings = plan.settings
-    with open_folder(settings, words) as folder, folder.worth_keeping():
+    with open_folder(settings, words) as folder, folder.discard_on_error():
         with open_trial_files(settings, folder.driver, folder.gone):
             pass
         folder.discard()  # it could have been made, that is all

@@ -9,8 +9,9 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.sampler.observations import Observation
-from search.study.trials import OWNER, SEARCHED
+from search.study.trials import OWNER
 from trainable.cli.errors import UserError
+from trainable.run_format import SEARCHED
 
 
 @dataclass

@@ -26,10 +26,9 @@ from search.study.index import TrialIndex
 from search.study.journal import OneWriterStorage
 from search.study.storage import Storage, can_be_shared, name_of, open_storage
 from search.study.trials import (
+    ENDED,
     OWNER,
-    SEARCHED,
     SEED,
-    STATES,
     NothingLeftError,
     TrialRecord,
     TrialSpec,
@@ -39,6 +38,7 @@ from search.study.trials import (
     row_of,
 )
 from trainable.cli.errors import UserError, unknown
+from trainable.run_format import SEARCHED
 
 __all__ = ["SEARCHED", "Handover", "SearchStudy", "TrialRecord", "TrialSpec"]
 
@@ -300,8 +300,8 @@ class SearchStudy:
         Returns:
             False, and nothing is changed, where the trial has ended already.
         """
-        if state not in STATES:
-            raise ValueError(f"state {state!r} is none of {', '.join(STATES)}")
+        if state not in ENDED:
+            raise ValueError(f"state {state!r} is none of {', '.join(ENDED)}")
         if state != "COMPLETE" or value is None or not math.isfinite(value):
             value = None
         outcome: dict[str, Any] = {"state": state, "reason": reason, "value": value}

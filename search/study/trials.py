@@ -10,15 +10,12 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from trainable.cli.errors import UserError
+from trainable.run_format import STATES
 
-SEARCHED = ("search", "enqueued")  # the kinds that `trials` counts and the sampler learns from
 SEED = "train/seed"
 OWNER = "owner"  # attribute of a running trial of a shared study: the driver that trains it
-STATES = {  # of an ended trial; only a COMPLETE trial with a value is COMPLETE to Optuna, too
-    "COMPLETE": TrialState.COMPLETE,
-    "PRUNED": TrialState.PRUNED,
-    "FAIL": TrialState.FAIL,
-}
+# Of ended trials; only a COMPLETE trial with a value is COMPLETE to Optuna, too.
+ENDED = {state: TrialState[state] for state in STATES if state != "RUNNING"}
 
 
 class NothingLeftError(Exception):
@@ -90,7 +87,7 @@ def optuna_end(
         return (TrialState.FAIL, None) if value is None else (TrialState.COMPLETE, [value])
     if state == "PRUNED" and reports:
         return TrialState.PRUNED, [reports[max(reports)]]
-    return STATES[state], None
+    return ENDED[state], None
 
 
 def row_of(trial: FrozenTrial) -> TrialRecord:

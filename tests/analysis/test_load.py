@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from analysis.load import load_run, newest_run
-from search.run_folder.trials_table import EPOCH_COLUMNS, TRIAL_COLUMNS
 from tests.fixtures.runs import make_run
 from trainable.cli.errors import UserError
+from trainable.run_format import EPOCH_COLUMNS, TRIAL_COLUMNS
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from analysis.load import load_run
 from analysis.plot_style import OUTCOMES, REASONS, outcome, spread
 from analysis.plots import PLOTS, equity_curves, sharpe_sorted
 from tests.fixtures.runs import make_run
-from trainable.report import NUMERIC_FAILURES
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 RUNS: dict[str, dict[str, Any]] = {
     "usual": {"trials": 24},

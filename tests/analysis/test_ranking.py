@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.load import Run, load_run
-from analysis.ranking import METRICS, baselines, luck, rank, stop_reasons, summary_sentences
+from analysis.ranking import SHOWN, baselines, luck, rank, stop_reasons, summary_sentences
 from analysis.statistics.luck_line import luck_line
 from tests.fixtures.runs import make_run
 
@@ -21,7 +21,7 @@ def row(
 ) -> dict[str, Any]:
     """One row of `trials.parquet`, as `load_run` gives it."""
     nan = float("nan")
-    return dict.fromkeys(METRICS, nan) | {
+    return dict.fromkeys(SHOWN, nan) | {
         "number": number, "kind": kind, "parent": nan if parent is None else float(parent),
         "state": state, "stop_reason": reason, "epochs": float(epochs), "sharpe_se": 0.4,
         "sharpe": nan if sharpe is None else sharpe, "params.optimizer/lr": number * 1e-3,

@@ -32,6 +32,7 @@ from tests.fixtures.searches import MARKET, table, write_space
 from trainable import predict
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
+from trainable.io.checksums import MANIFEST
 
 PLACES = 64
 NEWLINE = b"\n"
@@ -176,6 +177,14 @@ def test_damaged_reports_are_refused_by_who_resumes(home: Home) -> None:
     folder = home.copy("done")
     for name in ("epochs.parquet", "returns.parquet"):
         assert refused(folder / name, lambda: read_results(home, folder), every=8) > 0.95
+
+
+@pytest.mark.parametrize("name", ["trials", "returns"])
+def test_a_damaged_list_of_sums_is_named_or_without_harm(home: Home, name: str) -> None:
+    folder = home.copy("done")
+    assert refused(folder / MANIFEST, lambda: text(getattr(load_run(folder), name))) < 0.9
+    folder = home.copy("cut")
+    refused(folder / "shards" / MANIFEST, lambda: read_results(home, folder), every=8)
 
 
 @pytest.mark.parametrize("lost", ["shards/00000002.parquet", "shards/00000005.parquet"])

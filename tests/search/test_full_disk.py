@@ -19,14 +19,14 @@ from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.chaos.checks import NOTHING, look, lost
 from search.monitor.tensorboard import EventFile
-from search.run_folder import folder, lock, long_tables
+from search.run_folder import folder, lock
 from search.session.observer import SearchObserver
 from search.study.journal import Journal
 from search.study.study import SearchStudy
 from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import LIGHT, MARKET, check_whole, started, write_space
 from trainable.cli.errors import UserError
-from trainable.io import atomic
+from trainable.io import atomic, checksums
 from trainable.io.file_store import FileStore
 
 WORDS = (
@@ -42,7 +42,7 @@ SITES: dict[str, tuple[Any, str]] = {
     "touch": (Path, "touch"),
     "event": (EventFile, "_append"),
     "journal": (JournalFileBackend, "append_logs"),
-    "seal": (long_tables, "seal_file"),
+    "sum": (checksums, "_append"),
     "put": (FileStore, "_put"),
     "rename": (FileStore, "rename"),
     "remove": (FileStore, "remove"),

@@ -115,7 +115,7 @@ def test_a_store_that_leads_nowhere_is_not_waited_for(monkeypatch: pytest.Monkey
     url = "s3://KEY:SECRET@b/f?scheme=http&endpoint_override=192.0.2.77:80"
     begun = time.monotonic()
     with pytest.raises(OSError, match="NETWORK_CONNECTION"):
-        FileStore.of(url).hasty().write("x", b"")
+        FileStore.of(url).with_few_tries().write("x", b"")
     assert time.monotonic() - begun < 10
 
 
@@ -166,7 +166,9 @@ def test_a_search_whose_store_goes_away_midway_goes_on_when_it_is_back(
 
 
 def test_a_store_that_goes_away_ends_the_search_and_no_trial(store: ObjectStore) -> None:
-    place = FileStore.of(ObjectStore(free_port(), store.key, store.secret).url("b/f")).hasty()
+    place = FileStore.of(
+        ObjectStore(free_port(), store.key, store.secret).url("b/f")
+    ).with_few_tries()
     uses = (lambda: place.write("a", b""), lambda: place.read("a"), place.names)
     for use in uses:
         with pytest.raises(GoneError) as caught:

@@ -13,7 +13,7 @@ from trainable import predict
 from trainable.cli.errors import UserError
 from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
-from trainable.io.checksums import opened
+from trainable.io.checksums import checked
 from trainable.io.file_store import FileStore
 
 
@@ -98,7 +98,7 @@ def test_damaged_files_are_the_persons_error(
 @pytest.mark.parametrize("key", ["facts", "scaler", "params"])
 def test_a_lacking_part_and_another_shape_are_the_persons_error(tmp_path: Path, key: str) -> None:
     kept(tmp_path)
-    content = opened(json.loads((tmp_path / "config.json").read_text()))
+    content = checked(json.loads((tmp_path / "config.json").read_text()))
     lacking = {name: value for name, value in content.items() if name != key}
     (tmp_path / "config.json").write_text(json.dumps(lacking))
     with pytest.raises(UserError, match="not of a trained model"):

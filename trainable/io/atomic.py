@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainable.cli.errors import UserError
-from trainable.io.checksums import BLANK, MARK, seal_parquet
+from trainable.io.checksums import add_sum, sha256_of
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -24,10 +24,15 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
         file.write(content)
 
 
-def write_through(path: Path, write: Callable[[Path], None]) -> None:
+def write_through(path: Path, write: Callable[[Path], None], with_checksum: bool = False) -> None:
     """Lets `write` fill a temporary file beside `path`, then replaces `path` by it at once.
 
     A reader, or a kill at any moment, sees the old file or the new one.
+
+    Args:
+        path: to replace.
+        write: fills the file whose path it is given.
+        with_checksum: whether the manifest beside `path` gets its sum.
 
     Raises:
         UserError: it cannot be written (disk full, no permission); the old file is untouched.
@@ -37,6 +42,8 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
     try:
         write(temporary)
         sync(temporary)
+        if with_checksum:
+            add_sum(path, sha256_of(temporary), durable=True)
         temporary.replace(path)
         sync(path.parent)
     except OSError as error:
@@ -44,12 +51,6 @@ def write_through(path: Path, write: Callable[[Path], None]) -> None:
     finally:
         with suppress(OSError):  # what was raised before says what is wrong
             temporary.unlink(missing_ok=True)
-
-
-def tidy(folder: Path) -> None:
-    """Removes what `write_through` has left in a folder where its process was killed."""
-    for part in folder.glob(".*.*.tmp"):
-        part.unlink(missing_ok=True)
 
 
 def make_folder(path: Path) -> None:
@@ -93,13 +94,13 @@ def not_written(path: Path, error: OSError) -> UserError:
     )
 
 
-def write_atomic(path: Path, content: bytes | memoryview) -> None:
+def write_atomic(path: Path, content: bytes | memoryview, with_checksum: bool = False) -> None:
     """Replaces `path` by `content` at once; see `write_through`."""
-    write_through(path, lambda temporary: write_bytes(temporary, content))
+    write_through(path, lambda temporary: write_bytes(temporary, content), with_checksum)
 
 
 def parquet_bytes(table: pa.Table, **how: Any) -> memoryview:
-    """Returns `table` as a Parquet file with its check sum.
+    """Returns `table` as a Parquet file.
 
     Args:
         table: what it holds.
@@ -108,18 +109,14 @@ def parquet_bytes(table: pa.Table, **how: Any) -> memoryview:
     sink = pa.BufferOutputStream()
     with parquet_writer(sink, table.schema, **how) as writer:
         writer.write_table(table)
-    content = bytearray(sink.getvalue())
-    seal_parquet(content)
-    return memoryview(content)
+    return memoryview(sink.getvalue())
 
 
 def parquet_writer(where: Any, schema: pa.Schema, **how: Any) -> pq.ParquetWriter:
-    """Returns a writer of a Parquet file that is to be sealed when it is whole."""
-    writer = pq.ParquetWriter(
+    """Returns a writer of a Parquet file whose pages have checksums."""
+    return pq.ParquetWriter(
         where, schema, **{"compression": "zstd", "write_page_checksum": True} | how
     )
-    writer.add_key_value_metadata({MARK: BLANK})
-    return writer
 
 
 def json_text(value: object, indent: int | None = None) -> str:

@@ -13,7 +13,7 @@ from trainable.cli.errors import UserError
 
 HERE = ".here"  # begins the name of the file that marks the place of a search that runs
 CONNECT_S, ANSWER_S = 3.0, 20.0  # an object store that is silent for longer is asked again
-TRIES, HASTY_TRIES = 8, 2  # a store may be busy for some seconds; a wrong address stays wrong
+TRIES, FIRST_TRIES = 8, 2  # a store may be busy for some seconds; a wrong address stays wrong
 
 
 class GoneError(OSError):
@@ -58,9 +58,9 @@ class FileStore:
         self.__dict__.update(state)
         self._system = _with_tries(self._system, TRIES)
 
-    def hasty(self) -> Self:
-        """Returns this folder as it is opened first: who is not there is not waited for."""
-        return type(self)(_with_tries(self._system, HASTY_TRIES), self._path)
+    def with_few_tries(self) -> Self:
+        """Returns this folder for a first look: a store that does not answer is soon given up."""
+        return type(self)(_with_tries(self._system, FIRST_TRIES), self._path)
 
     def make_bucket(self) -> None:
         """Makes the bucket of an object store; raises OSError where its URL does not allow that."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from trainable.config import TrialConfig, shape_key
-from trainable.report import WELL, Report, Stop
+from trainable.report import Report, Stop
 from trainable.schedules import Plateau
+from trainable.stop_reasons import KEEPS_MODEL
 from trainable.training.health import Epoch
 
 # Plain numbers of a member that are saved as they are.
@@ -119,7 +120,7 @@ class Member:
         stop: Stop | None,
     ) -> Report:
         """Returns the report of the epoch that ended, or of the one that the member stopped in."""
-        ended_well = stop is not None and stop.reason in WELL
+        ended_well = stop is not None and stop.reason in KEEPS_MODEL
         return Report(
             number=self.number,
             epoch=self.epoch if at_epoch_end else self.epoch + 1,

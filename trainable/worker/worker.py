@@ -13,7 +13,8 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import SharedWindows, Windows
 from trainable.executors.calibration import best_size
 from trainable.io.file_store import FileStore
-from trainable.report import WELL, Report
+from trainable.report import Report
+from trainable.stop_reasons import KEEPS_MODEL
 from trainable.training.loop import Training
 from trainable.training.member import Member, MemberStart
 from trainable.worker import checkpoint
@@ -148,7 +149,7 @@ class Worker:
         for report in reports:
             if report.stop is not None:
                 member = training.ended.pop(report.number)
-                if report.stop.reason in WELL:
+                if report.stop.reason in KEEPS_MODEL:
                     self._save_model(member, training)
         self._drop_empty()
         return reports

@@ -8,7 +8,8 @@ import pytest
 from search.pruning.verdict import Verdict
 from tests.fixtures.curves import make_pruner, report
 from trainable.cli.errors import UserError
-from trainable.report import NUMERIC_FAILURES, Stop
+from trainable.report import Stop
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 # The objective
 

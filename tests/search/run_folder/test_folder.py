@@ -18,7 +18,7 @@ from search.run_folder import folder, lock
 from search.run_folder.folder import RunFolder
 from trainable.cli.errors import UserError
 from trainable.io import atomic
-from trainable.io.checksums import opened
+from trainable.io.checksums import checked
 
 
 def kept(path: Path) -> None:
@@ -164,7 +164,7 @@ def test_json_is_strict_and_knows_our_types(tmp_path: Path):
                 "p": Part(Path("data/é")),
             },
         )
-        assert opened(json.loads((run.path / "run.json").read_text())) == {
+        assert checked(json.loads((run.path / "run.json").read_text())) == {
             "n": 3,
             "x": 0.5,
             "a": [0, 1],

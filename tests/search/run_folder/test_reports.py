@@ -21,9 +21,9 @@ from search.run_folder import long_tables, shards
 from search.run_folder.folder import RunFolder
 from search.run_folder.long_tables import ScoredRows
 from search.run_folder.reports import ReportStore
-from search.run_folder.trials_table import EPOCH_COLUMNS, TRIAL_COLUMNS
 from trainable.cli.errors import UserError
 from trainable.report import Report, Stop
+from trainable.run_format import EPOCH_COLUMNS, TRIAL_COLUMNS
 
 DAYS = np.arange("2020-01-01", "2020-01-06", dtype="datetime64[D]").astype("datetime64[ns]")
 SCORED = ScoredRows(DAYS, np.repeat(DAYS, 2), np.array(["A", "B"] * 5, dtype=object))
@@ -127,7 +127,7 @@ def test_each_call_is_one_shard_and_reads_back_bit_by_bit_in_order(tmp_path: Pat
     ]
     for batch in batches:
         assert results.add(batch) == batch
-    assert len(list((folder.path / "shards").iterdir())) == 3
+    assert len(list((folder.path / "shards").glob("[0-9]*"))) == 3
     folder.close()
     _, again = opened(tmp_path, resume=True)
     read_back = list(again.batches())

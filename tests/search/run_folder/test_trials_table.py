@@ -6,8 +6,6 @@ import pandas as pd
 import pytest
 
 from search.run_folder.trials_table import (
-    METRICS,
-    TRIAL_COLUMNS,
     baseline_record,
     counts,
     ranking_epoch,
@@ -16,6 +14,7 @@ from search.run_folder.trials_table import (
     trials_frame,
 )
 from tests.search.run_folder.test_reports import Rule, Trial
+from trainable.run_format import METRICS, TRIAL_COLUMNS
 
 
 def epoch(number: int, loss: float | None, sharpe: float | None, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from search.sampler.observations import Observation, state_for_tpe
 from search.sampler.parzen import Dimension, ParzenEstimator
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.sampler.seeds import derive_seed
-from trainable.report import NUMERIC_FAILURES
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 SEED = 5
 

@@ -15,7 +15,8 @@ from trainable.cli.errors import UserError
 from trainable.data.file_types import CSV_SUFFIXES, PARQUET_SUFFIXES
 from trainable.data.ingest.column_names import canonical, refuse_control_characters
 from trainable.data.ingest.csv_files import csv_batches, one_line
-from trainable.io.parquet_file import check_size
+from trainable.io.checksums import DamagedError
+from trainable.io.parquet_file import open_parquet
 
 _added: list[Path] = []  # cache files that this process made
 CACHE_FORMAT = "1"  # part of a cache file's name: raise it when the conversion changes
@@ -140,9 +141,8 @@ def _names(names: list[str], file: str) -> tuple[dict[str, str], dict[str, str]]
 
 def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
     try:
-        parquet = pq.ParquetFile(path, page_checksum_verification=True)
-        check_size(parquet)
-    except (pa.ArrowException, OSError) as error:
+        parquet = open_parquet(path)
+    except DamagedError as error:
         raise UserError(f"{file}: damaged or truncated Parquet file: {one_line(error)}") from error
     physical, columns = _names(parquet.schema_arrow.names, file)
     if not parquet.metadata.num_rows:

@@ -17,7 +17,7 @@ from search.backend.local import Local
 from search.run_folder import folder
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import LOCK, drivers_of
-from search.run_folder.unbegun import NOTE, is_unbegun, starters
+from search.run_folder.starting import RECORD, can_begin, start_in
 from search.session.observer import SearchObserver
 from search.study.study import SearchStudy
 from tests.fixtures.here import interrupt_after, search_here
@@ -47,7 +47,7 @@ def copied(run: Path, to: Path) -> Iterator[None]:
     """Copies a run folder as a kill would leave it, before and after whatever writes there."""
 
     def copy() -> None:
-        if run.is_dir() and not (run / "run.json").exists():
+        if run.is_dir() and can_begin(run):
             gone_soon = shutil.ignore_patterns("study.log.lock*")  # another thread asks
             left = shutil.copytree(run, to / f"{len(contents(to)):03d}", ignore=gone_soon)
             if (left / "study.log").exists():
@@ -99,11 +99,11 @@ def test_after_a_kill_at_any_moment_before_the_beginning_resume_begins(
     asked = table(Path("runs/x"), "trials").query("kind != 'baseline'")
     lefts = distinct(here / "left")
     assert len(lefts) >= 8
-    assert {name for left in lefts for name in contents(left)} >= {LOCK, NOTE, "study.log"}
+    assert {name for left in lefts for name in contents(left)} >= {LOCK, RECORD, "study.log"}
     for left in lefts:
         run = put(left)
-        assert is_unbegun(run)
-        words = RESUME if (left / NOTE).exists() else (*WORDS, "resume=true")
+        assert can_begin(run)
+        words = RESUME if (left / RECORD).exists() else (*WORDS, "resume=true")
         with AT_ONCE:
             assert search_here(*words) == 130, contents(left)
         shown = capsys.readouterr()
@@ -114,7 +114,8 @@ def test_after_a_kill_at_any_moment_before_the_beginning_resume_begins(
         for column in ("params.optimizer/lr", "kind"):
             assert again[column].tolist()[:both] == asked[column].tolist()[:both]
         assert not [file for file in run.rglob(".*")]
-        assert not {LOCK, NOTE} & set(contents(run))
+        assert LOCK not in contents(run)
+        assert json.loads((run / RECORD).read_text())["state"] == "interrupted"
     put(lefts[-1])
     assert search_here(*WORDS) == 0  # as a new one
     check_whole(Path("runs/x"), searched=3)
@@ -135,7 +136,7 @@ def test_without_a_folder_nothing_is_resumed(capsys: pytest.CaptureFixture[str])
 
 
 def test_from_python_it_begins_too(capsys: pytest.CaptureFixture[str]) -> None:
-    RunFolder.create("runs", "x").note(None)  # whose lock is let go of with the object
+    RunFolder.create("runs", "x").start(None)  # whose lock is let go of with the object
     owner = {"pid": 2**22 + 1, "host": socket.gethostname()}
     Path("runs/x", LOCK).unlink()
     Path("runs/x", LOCK).write_text(json.dumps(owner))
@@ -148,12 +149,12 @@ def test_from_python_it_begins_too(capsys: pytest.CaptureFixture[str]) -> None:
         )
     assert run is not None
     assert BEGUN in capsys.readouterr().out
-    assert not Path("runs/x", NOTE).exists()
+    assert run.run["state"] == "interrupted"
 
 
 @pytest.mark.parametrize(
     "files",
-    [["prices.csv"], [LOCK, "prices.csv"], [NOTE, "trials/mine.csv"], [LOCK, "trials/0/a"],
+    [["prices.csv"], [LOCK, "prices.csv"], [RECORD, "trials/mine.csv"], [LOCK, "trials/0/a"],
      ["study.log"], ["driver-mine.lock"], [LOCK, "shards/notes.txt"]],
 )  # fmt: skip
 @pytest.mark.parametrize("words", [WORDS, (*WORDS, "resume=true"), RESUME])
@@ -163,7 +164,7 @@ def test_a_folder_with_files_of_somebody_else_is_left_alone(
     for name in files:
         file = Path("runs/x", name)
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text("{}")
+        file.write_text(json.dumps({"state": "starting", "arguments": [], "drivers": []}))
     before = {path: path.stat().st_mtime_ns for path in Path("runs").rglob("*")}
     assert search_here(*words) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -176,7 +177,7 @@ def test_a_folder_with_files_of_somebody_else_is_left_alone(
 @pytest.mark.parametrize("other", [False, True])
 def test_a_driver_that_is_just_starting_is_left_alone(shared: bool, other: bool) -> None:
     with RunFolder.create("runs", "x", shared=shared) as starting:
-        starting.note(["space=tiny.py"])
+        starting.start(["space=tiny.py"])
         before = contents(starting.path)
         said = r"driven by process \d+ on .*; wait for its end"
         if shared and other:
@@ -189,7 +190,7 @@ def test_a_driver_that_is_just_starting_is_left_alone(shared: bool, other: bool)
     far.write_text(json.dumps({"pid": 1, "host": "elsewhere"}))
     with pytest.raises(UserError, match=r"by process 1 on elsewhere; .*remove runs/x/driv"):
         RunFolder.create("runs", "x", shared=other)
-    assert contents(far.parent) == sorted([NOTE, far.name])
+    assert contents(far.parent) == sorted([RECORD, far.name])
 
 
 def test_a_folder_is_removed_with_its_lock_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +198,7 @@ def test_a_folder_is_removed_with_its_lock_at_last(monkeypatch: pytest.MonkeyPat
         raise SystemExit(str(path))
 
     run = RunFolder.create("runs", "x")
-    run.note([])
+    run.start([])
     run.trial(0)
     monkeypatch.setattr(shutil, "rmtree", killed)
     with pytest.raises(SystemExit):
@@ -228,15 +229,17 @@ def test_a_search_with_its_study_in_a_database_begins_again(
     for _ in range(2):  # a mistake, or a kill, of who would go on: nothing is forgotten
         with patch.object(SearchStudy, "create", side_effect=wrong):
             assert search_here(*RESUME) == 2
-        assert contents(run) == [NOTE]
+        assert contents(run) == [RECORD]
     assert search_here(*RESUME, "trials=9", "dry_run=true") == 0
-    assert [len(starters(run)), starters(run)[0]] == [3, str(error.value)]
+    start = start_in(run)
+    assert start is not None
+    assert [len(start.drivers), start.drivers[0]] == [3, str(error.value)]
     capsys.readouterr()
     with AT_ONCE:
         assert search_here(*RESUME) == 130
     assert BEGUN in capsys.readouterr().out
     assert not left.exists()
-    assert contents(run).count(NOTE) == 0
+    assert start_in(run) is None
     assert json.loads((run / "run.json").read_text())["settings"]["trials"] == 3
 
 
