@@ -5,7 +5,7 @@ from search.scheduling.lifecycle import TrialLifecycle
 from search.scheduling.placement import Placement
 from search.scheduling.recovery import Recovery
 from search.study.study import SearchStudy
-from search.study.trials import SEARCHED
+from trainable.run_format import SEARCHED
 
 
 class FinalistSeeds:

@@ -8,7 +8,8 @@ from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
 from search.scheduling.trial_progress import ProgressTable
 from search.study.study import SearchStudy
-from search.study.trials import SEARCHED, TrialSpec
+from search.study.trials import TrialSpec
+from trainable.run_format import SEARCHED
 
 
 class TrialLifecycle:

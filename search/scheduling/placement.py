@@ -9,8 +9,9 @@ from search.scheduling.cohorts import CohortKey, members_to_take
 from search.scheduling.queue import WaitingQueue
 from search.scheduling.slots import Slots
 from search.scheduling.trial_progress import ProgressTable
-from search.study.trials import SEARCHED, TrialSpec
+from search.study.trials import TrialSpec
 from trainable.config import TrialConfig, from_params, shape_key
+from trainable.run_format import SEARCHED
 
 
 class Placement:

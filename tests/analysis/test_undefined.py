@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.load import Run
-from analysis.ranking import METRICS, baselines, rank, summary_sentences
+from analysis.ranking import SHOWN, baselines, rank, summary_sentences
 
 NAN = float("nan")
 SHARPES = [-2.0, None, -0.5, 1.0, None, 0.3]  # by number
@@ -19,7 +19,7 @@ ORDER = [3, 5, 2, 0, 1, 4]
 
 def row(number: int, sharpe: float | None, **more: Any) -> dict[str, Any]:
     """One row of `trials.parquet`, as it is loaded."""
-    return dict.fromkeys(METRICS, NAN) | {
+    return dict.fromkeys(SHOWN, NAN) | {
         "number": number, "kind": "search", "parent": NAN, "state": "COMPLETE",
         "stop_reason": "completed", "epochs": 9.0, "sharpe_se": 0.4,
         "sharpe": NAN if sharpe is None else sharpe, "params.model/name": "mlp",
