@@ -1,4 +1,4 @@
-"""A search to kill: started as a person does, in a folder of its own, and checked after each kill."""
+"""A search to kill: started as a person does, in its own folder, and checked after each kill."""
 
 import os
 import shutil
@@ -112,7 +112,7 @@ class ChaosSearch:
 
     @contextmanager
     def session(self, env: Mapping[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-        """Starts or resumes it; at the end its process has ended and its folder has been checked."""
+        """Starts or resumes it; on leaving, its process has ended and its folder is checked."""
         words = self._next()
         self.sessions += 1
         tmp = Path(tempfile.mkdtemp(prefix="asharpe", dir="/tmp"))  # short: sockets have long names
