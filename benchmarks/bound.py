@@ -1,4 +1,4 @@
-"""What it costs that TPE sees a bounded number of told trials (`search/sampler/observations.py`).
+"""What it costs that TPE learns from so few told trials (`search/sampler/observations.py`).
 
     python -m benchmarks.bound [--bounds 250,500,1000] [--parameters 8,12] [--searches 10]
 
@@ -89,7 +89,7 @@ def chosen(parameters: int, trials: int, bound: int, after: int, seed: int) -> f
     Args:
         parameters: searched, all from 0 to 1.
         trials: of the search.
-        bound: told trials that TPE sees.
+        bound: told trials that TPE learns from.
         after: only trials asked after so many are chosen from.
         seed: of the search, its optimum and its noise.
     """
@@ -106,7 +106,7 @@ def chosen(parameters: int, trials: int, bound: int, after: int, seed: int) -> f
 
     rung: list[float] = []
     best = -np.inf, np.nan
-    flying: deque[Observation] = deque()
+    in_flight: deque[Observation] = deque()
     with (
         patch.object(observations, "TOLD_LIMIT", bound),
         patch.object(observations, "TOLD_STEP", max(1, bound // 4)),
@@ -115,25 +115,25 @@ def chosen(parameters: int, trials: int, bound: int, after: int, seed: int) -> f
         for number in range(trials + IN_FLIGHT):
             if number < trials:
                 made = sampler.ask(space, number, {})
-                flying.append(Observation(number, made.params, made.distributions))
-                sampler.add(flying[-1])
+                in_flight.append(Observation(number, made.params, made.distributions))
+                sampler.add(in_flight[-1])
             if number < IN_FLIGHT:
                 continue
-            seen = flying.popleft()
-            point = np.array([seen.params[name] for name in names])
+            trial = in_flight.popleft()
+            point = np.array([trial.params[name] for name in names])
             truth = BEST - float(weights @ (point - optimum) ** 2)
-            noise = np.random.default_rng((seed, seen.number)).standard_normal(2)
+            noise = np.random.default_rng((seed, trial.number)).standard_normal(2)
             first, last = truth + noise * list(NOISE.values())
             rung.append(first)
-            seen.reports[1] = first
+            trial.reports[1] = first
             if first >= np.quantile(rung, 1 - PASSING):
-                seen.state, seen.reason, seen.value = "COMPLETE", "completed", last
-                seen.reports[10] = last
-                if seen.number >= after:
+                trial.state, trial.reason, trial.value = "COMPLETE", "completed", last
+                trial.reports[10] = last
+                if trial.number >= after:
                     best = max(best, (last, truth))
             else:
-                seen.state, seen.reason = "PRUNED", "asha_rung"
-            sampler.tell(seen)
+                trial.state, trial.reason = "PRUNED", "asha_rung"
+            sampler.tell(trial)
     return best[1]
 
 

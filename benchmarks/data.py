@@ -30,7 +30,7 @@ from benchmarks import machine, memory
 from trainable.cli.commands import status_of
 from trainable.config import DataConfig
 from trainable.data.dataset.build import build_dataset
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset.windows import make_windows
 from trainable.data.ingest.panel import read_panel
 from trainable.data.ingest.table import open_table
 from trainable.data.quality.quality import checked
@@ -143,12 +143,12 @@ def measure(path: Path, window: int = 20) -> dict[str, Any]:
     dataset = timed("dataset", build_dataset, market, settings, window)
     del market  # the driver of a search keeps it; the workers, which make views, never have it
     tensor = dataset.features.nbytes
-    view = timed("view", make_view, dataset, DataConfig(window=window))
+    view = timed("view", make_windows, dataset, DataConfig(window=window))
     chosen = torch.from_numpy(np.random.default_rng(0).choice(dataset.train_rows, GATHERED))
 
     def gather() -> None:
         for part in chosen.split(BATCH):
-            view.windows(part)
+            view.at(part)
 
     timed("windows", gather, items=GATHERED)
     ready = [stage for stage in stages if stage.name in DATASET]

@@ -18,7 +18,7 @@ from search.settings.masking import no_secret_told
 from search.settings.settings import SearchSettings, settings_from
 from search.space.loading import SpaceFunction, load_space
 from trainable.cli.errors import unknown
-from trainable.data.ingest.names import is_table
+from trainable.data.file_types import is_table
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame

@@ -18,9 +18,9 @@ from trainable.cli.options import parse
 from trainable.config import TrialConfig, from_params, validate, validate_against
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset.windows import make_windows
 from trainable.data.ingest.table import cache_if_usable
-from trainable.data.settings import DataSettings, written_out
+from trainable.data.settings import DataSettings, expand_source
 from trainable.data.sources import load_market
 from trainable.executors import EXECUTORS, executor_for
 from trainable.io.json_file import read_json
@@ -54,7 +54,7 @@ def train(
     for config in several:
         check(config, dataset)
     tickets = [MemberStart(number, config) for number, config in enumerate(several)]
-    view = make_view(dataset, several[0].data, device, dtype)
+    view = make_windows(dataset, several[0].data, device, dtype)
     name = executor
     if executor == "auto":
         name = executor_for(several[0], view.inputs, device)
@@ -97,7 +97,7 @@ def main(argv: Sequence[str]) -> int:
     if not argv or "=" in argv[0]:
         raise UserError("name a configuration: python -m trainable.train config.json data=us20")
     config = read_config(Path(argv[0]))
-    command = parse(Command, written_out(argv[1:]))
+    command = parse(Command, expand_source(argv[1:]))
     device = chosen_device(command.device)
     if command.executor not in (names := ("auto", *EXECUTORS)):
         raise unknown("executor", command.executor, names)

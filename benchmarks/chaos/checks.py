@@ -157,9 +157,9 @@ def judged(
         batches: all its reports, as they had arrived.
     """
     judge = Pruner(
-        plan.levels, plan.periods, plan.dataset.periods_per_year,
+        plan.rungs, plan.periods, plan.dataset.periods_per_year,
         reduction_factor=plan.settings.reduction_factor, objective=plan.settings.objective,
-        warmup_ends=plan.warm,
+        warmup_ends=plan.warmup_ends,
     )  # fmt: skip
     for row in rows:
         judge.register(row.number, row.seed)

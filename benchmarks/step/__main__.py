@@ -27,7 +27,7 @@ from trainable.cli.errors import UserError
 from trainable.config import TrialConfig, from_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import Windows, make_view
+from trainable.data.dataset.windows import Windows, make_windows
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 from trainable.executors.calibration import best_size
@@ -126,7 +126,7 @@ def measure(
         repeats: measurements of each way; the ways take turns, so that a slow spell hits all.
         device: `cpu` or `cuda`.
     """
-    view = make_view(dataset, shape.config(0).data, device)
+    view = make_windows(dataset, shape.config(0).data, device)
     ways: dict[tuple[str, int], Steps] = {
         ("DataLoader + autograd", 1): usual(shape.config(0), view, from_loader),
         ("tensors + autograd", 1): usual(shape.config(0), view, by_index),
@@ -161,7 +161,7 @@ def measure(
 def pick(shape: Shape, dataset: Dataset, members: Sequence[int], device: str) -> int:
     """Returns the cohort size that calibration finds best, up to the largest measured."""
     config = shape.config(0)
-    return best_size(config, make_view(dataset, config.data, device), device, max(members))
+    return best_size(config, make_windows(dataset, config.data, device), device, max(members))
 
 
 def generated(dates: int) -> Dataset:

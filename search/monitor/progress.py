@@ -214,7 +214,7 @@ def _best(snapshot: Snapshot) -> Text:
 
 def _rungs(rungs: tuple[RungState, ...]) -> str:
     return ", ".join(
-        f"epoch {rung.level}: {rung.count}"
+        f"epoch {rung.epoch}: {rung.count}"
         + (f" (cutoff {rung.cutoff:.2f})" if rung.cutoff is not None else "")
         for rung in rungs
     )

@@ -1,4 +1,4 @@
-"""Everything a search needs, checked before anything is written or started."""
+"""Checks everything that a search needs, before anything is written or started."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import optuna
 import torch
 
 from analysis.statistics.luck_line import luck_line
-from search.pruning.asha import first_rung, rung_levels
+from search.pruning.asha import first_rung, rung_epochs
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.settings.settings import SearchSettings
 from search.space.loading import call
@@ -33,15 +33,18 @@ class Plan:
     """A search that can be started.
 
     Attributes:
-        settings: checked, with a name.
-        space: as loaded. facts: what sampling it showed, with the epochs and steps of the search.
-        ask: the space as the study asks it: parameters held fixed, epochs set.
-        market: as loaded. dataset: built of it.
-        epochs: of a full training. levels: epochs of the rungs. warm: the first epoch that ends
-            after the longest warm-up.
-        periods: [V] datetime64[ns], that every trial is scored on.
+        settings: of the search, checked, with a name.
+        space: the search space, as loaded.
+        facts: what samples of the space showed, with the epochs and steps of this search.
+        ask: the space as a function that the study asks: fixed parameters and epochs are set.
+        market: the market data, as loaded.
+        dataset: built from the market.
+        epochs: length of a full training.
+        rungs: epochs at which trials are judged.
+        warmup_ends: first epoch that ends after the longest warm-up.
+        periods: [V] datetime64[ns], the validation periods on which every trial is scored.
         luck: the luck line of all trials, annual Sharpe ratio.
-        enqueued: the trials by hand, which the space takes; none when a run is resumed.
+        enqueued: the first trials, chosen by hand; none when a run is resumed.
     """
 
     settings: SearchSettings
@@ -51,8 +54,8 @@ class Plan:
     market: Market
     dataset: Dataset
     epochs: int
-    levels: tuple[int, ...]
-    warm: int
+    rungs: tuple[int, ...]
+    warmup_ends: int
     periods: np.ndarray
     luck: float
     enqueued: tuple[dict[str, Any], ...] = ()
@@ -64,44 +67,43 @@ def make_plan(
     space: Space | None = None,
     load: Callable[[], Market] | None = None,
 ) -> Plan:
-    """Checks the space, loads the data, builds the dataset, holds one against the other.
+    """Checks the space, loads the data, builds the dataset and checks that they fit together.
 
     Args:
         settings: checked.
-        space: given as a function; unset: the one that the settings name.
-        load: loads the market; unset: the one that the settings name.
+        space: the search space; None: load the one that the settings name.
+        load: a function that loads the market; None: load the one that the settings name.
 
     Raises:
-        UserError: whatever cannot work.
+        UserError: the search cannot work.
     """
     _check_machine(settings)
     space = space or load_space(settings.space)
     epochs = settings.epochs or space.epochs
     facts = check_space(space, settings.fix, seed=settings.seed)
     _check_objective(settings, facts)
-    ask = _asking(space, settings, epochs)
-    enqueued = _enqueued(settings, ask)
+    ask = _with_epochs(space, settings, epochs)
+    enqueued = _first_trials(settings, ask)
     market = load() if load is not None else load_market(settings.data)
     dataset = build_dataset(market, settings.data, max_window=facts.max_window)
     rows = len(dataset.train_rows)
-    full = tuple(_full(config, epochs, settings.steps_per_epoch) for config in facts.configs)
-    facts = replace(facts, configs=full)
-    for config in full:
+    configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
+    facts = replace(facts, configs=configs)
+    for config in configs:
         check(config, dataset)
-    smallest = min([rows, *(config.train.batches(rows) for config in full)])
-    warm = first_rung(facts.max_warmup, smallest)
-    levels = rung_levels(epochs, warm, settings.reduction_factor, settings.rungs)
+    fewest_steps = min([rows, *(config.train.batches(rows) for config in configs)])
+    warmup_ends = first_rung(facts.max_warmup, fewest_steps)
     periods = scoring(dataset, dataset.valid_rows).timestamps
     return Plan(
         settings=settings,
         space=space,
         facts=facts,
-        ask=_checking(ask, dataset),
+        ask=_checked(ask, dataset),
         market=market,
         dataset=dataset,
         epochs=epochs,
-        levels=levels,
-        warm=warm,
+        rungs=rung_epochs(epochs, warmup_ends, settings.reduction_factor, settings.rungs),
+        warmup_ends=warmup_ends,
         periods=periods,
         luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
         enqueued=tuple(enqueued),
@@ -109,7 +111,7 @@ def make_plan(
 
 
 def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
-    """Raises where the objective would compare losses of different kinds."""
+    """Raises `UserError` if the objective would compare losses of different kinds."""
     searched = [key for key in facts.distributions if key.startswith("loss/")]
     if settings.objective == "val_loss" and searched:
         raise UserError(
@@ -119,23 +121,27 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
 
 
 def _check_machine(settings: SearchSettings) -> None:
-    """Raises where a worker could never be placed here; a cluster may grow."""
+    """Raises `UserError` if this machine is too small for one worker; a cluster may grow."""
     if settings.address is not None:
         return
     cores, gpus = os.cpu_count() or 1, torch.cuda.device_count()
-    for key, wanted, there, what in (
+    for key, wanted, available, what in (
         ("cpus_per_trial", settings.cpus_per_trial, cores, "CPU cores"),
         ("gpus_per_trial", settings.gpus_per_trial or 0.0, gpus, "GPUs"),
     ):
-        if wanted > there:
+        if wanted > available:
             raise UserError(
-                f"{key}={wanted:g}: this machine has {there} {what}; {key}={there} works, or "
-                "address=HOST:PORT of a larger cluster"
+                f"{key}={wanted:g}: this machine has {available} {what}; {key}={available} works, "
+                "or address=HOST:PORT of a larger cluster"
             )
 
 
 def read_enqueued(path: str) -> list[dict[str, Any]]:
-    """Reads the trials chosen by hand: a JSON list of objects of `GROUP/FIELD` names."""
+    """Reads the trials chosen by hand from a JSON list of objects with `GROUP/FIELD` names.
+
+    Raises:
+        UserError: the file cannot be read, or a trial has an unknown name or a wrong value.
+    """
     content = read_json(Path(path), f"enqueue={path}", ": there is no such file")
     trials = content if isinstance(content, list) else [content]
     if not trials or not all(isinstance(trial, dict) for trial in trials):
@@ -150,7 +156,7 @@ def read_enqueued(path: str) -> list[dict[str, Any]]:
     return trials
 
 
-def _enqueued(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str, Any]]:
+def _first_trials(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str, Any]]:
     if settings.enqueue is None or settings.resume:  # a resumed study has them already
         return []
     trials = read_enqueued(settings.enqueue)
@@ -167,7 +173,8 @@ def _enqueued(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str, An
     return trials
 
 
-def _asking(space: Space, settings: SearchSettings, epochs: int) -> SpaceFunction:
+def _with_epochs(space: Space, settings: SearchSettings, epochs: int) -> SpaceFunction:
+    """Returns the space's function with fixed parameters and the epochs of this search."""
     function = fixed(space.function, settings.fix)
 
     def ask(trial: optuna.Trial) -> dict[str, Any]:
@@ -180,19 +187,19 @@ def _asking(space: Space, settings: SearchSettings, epochs: int) -> SpaceFunctio
     return ask
 
 
-def _checking(ask: SpaceFunction, dataset: Dataset) -> SpaceFunction:
-    """Returns the space's asking with each configuration held against the data.
+def _checked(ask: SpaceFunction, dataset: Dataset) -> SpaceFunction:
+    """Returns a space function that also checks each configuration against the data.
 
-    The samples before the launch may not have shown a rare branch.
+    The samples before the launch may have missed a rare branch of the space.
     """
 
-    def checked(trial: optuna.Trial) -> dict[str, Any]:
+    def ask_and_check(trial: optuna.Trial) -> dict[str, Any]:
         constants = ask(trial)
         check(from_params({**trial.params, **constants}), dataset)
         return constants
 
-    return checked
+    return ask_and_check
 
 
-def _full(config: TrialConfig, epochs: int, steps: int) -> TrialConfig:
+def _full_length(config: TrialConfig, epochs: int, steps: int) -> TrialConfig:
     return replace(config, train=replace(config.train, epochs=epochs, steps_per_epoch=steps))

@@ -1,13 +1,13 @@
-"""What a search says before it starts: data, split, steps, rungs and the luck line."""
+"""Prints what a search will do before it starts: data, split, steps, rungs, luck line."""
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from analysis.statistics.luck_line import luck_sentence
-from search.monitor.progress import duration
 from search.planning.estimate import estimate
 from search.planning.plan import Plan
+from trainable.cli.text import duration
 from trainable.config import TrainConfig
 from trainable.data.dataset.splits import PARTS
 
@@ -15,7 +15,7 @@ NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "se
 
 
 def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
-    """Prints the plan; with `slots` also the time it is expected to take on so many workers."""
+    """Prints the plan; with `slots`, the number of workers, also the expected time."""
     settings, dataset = plan.settings, plan.dataset
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
@@ -26,7 +26,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     table.add_row(
         "space",
         f"{plan.space.name}: {plan.facts.n_searched} parameters, {settings.trials} trials of at "
-        f"most {plan.epochs} epochs, rungs {', '.join(map(str, plan.levels))}",
+        f"most {plan.epochs} epochs, rungs {', '.join(map(str, plan.rungs))}",
     )
     table.add_row(
         "data",
@@ -51,10 +51,10 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     )
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
-        guess = estimate(plan, slots)
+        expected = estimate(plan, slots)
         console.print(
-            f"Expected: {guess.epochs:,.0f} epochs, {guess.steps:,.0f} steps of "
-            f"{guess.step_us:,.0f} µs each: about {duration(guess.seconds)} on {slots} "
+            f"Expected: {expected.epochs:,.0f} epochs, {expected.steps:,.0f} steps of "
+            f"{expected.step_us:,.0f} µs each: about {duration(expected.seconds)} on {slots} "
             f"worker{'s' if slots > 1 else ''}."
         )
 

@@ -1,16 +1,20 @@
-"""Has a trial's Sharpe ratio stopped improving? A test on paired returns, not a look at the curve.
+"""Has a trial's Sharpe ratio stopped improving? A test on paired returns decides, not the curve.
 
-A Sharpe ratio is too uncertain to be looked at: on five years of days its standard error is 0.45.
-But two epochs of one training hold nearly the same positions, so their *difference* is known ten
-times better; only where even the optimistic end of that difference is small is a trial flat.
+A single Sharpe ratio is very uncertain: on five years of days its standard error is 0.45. But two
+epochs of one training hold nearly the same positions, so their *difference* is known ten times
+better. A trial is flat only if even the upper confidence bound of that difference is small.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
+
+from search.pruning.history import Epoch, mean_of_finite
+from search.pruning.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -18,19 +22,20 @@ class FlatRule:
     """When a trial counts as flat.
 
     Attributes:
-        window: epochs over which an improvement is measured. A fifth of the training by default:
-            what gains less than `margin` in a fifth gains less than four margins in the rest.
+        window: epochs over which the improvement is measured. By default a fifth of the training:
+            a trial that gains less than `margin` in a fifth gains less than four margins in the
+            rest.
         margin: improvement over the window that would matter, in annual Sharpe.
         confidence: level of the one-sided upper bound of the improvement.
         ic_margin: rise of the information coefficient over the window that counts as none; 0.002
             is 0.1 annual Sharpe for ten symbols a day (IC × √(symbols × days a year)).
         loss_margin: fall of the validation loss, relative, that counts as none where it is the
             objective; 5e-4 is the gain of an IC of 0.022.
-        smoothing: epochs averaged at either end, as in the objective: the jitter of single epochs
+        smoothing: epochs averaged at either end, as in the objective. The jitter of single epochs
             would only widen the bound.
-        streak: epochs in a row that must say flat. The rule looks at every epoch, so that a single
-            look would make its error many times that of one test.
-        minimum_days: fewer days than this never make a verdict: the error itself is not known.
+        streak: number of epochs in a row that must be flat. The rule tests at every epoch; if one
+            test were enough, its total error would be many times that of one test.
+        minimum_days: with fewer days there is no verdict, since the error itself is not known.
     """
 
     window: int = 10
@@ -48,12 +53,12 @@ class FlatRule:
 
     @property
     def epochs(self) -> int:
-        """Epochs of returns that must be at hand for one verdict."""
+        """Number of epochs of returns that one test needs."""
         return self.window + self.smoothing
 
 
 def default_rule(epochs: int) -> FlatRule:
-    """Returns the rule for trainings of so many epochs."""
+    """Returns the rule for a training of `epochs` epochs."""
     return FlatRule(window=max(5, epochs // 5))
 
 
@@ -72,18 +77,18 @@ def flatness(
     periods_per_year: float,
     rule: FlatRule,
 ) -> Flatness:
-    """Tests whether returns now have no better a Sharpe ratio than before, by more than the margin.
+    """Tests whether the Sharpe ratio has improved by less than the margin.
 
     Args:
         before: [T] net simple returns at the window's start, one per period, decimal.
         now: [T] the same periods at the window's end.
-        ic_change: information coefficient now minus before; None where undefined, then not flat.
-        periods_per_year: periods (of the returns given) in a year.
+        ic_change: information coefficient now minus before; None if undefined, then not flat.
+        periods_per_year: number of periods (of the returns given) in a year.
         rule: margin, confidence and the other limits.
 
     Returns:
-        Flat where the upper confidence bound of the Sharpe ratio's improvement is below the margin
-        and the IC does not rise. Never flat where a Sharpe ratio is undefined or days are few.
+        Flat if the upper confidence bound of the Sharpe ratio's improvement is below the margin
+        and the IC does not rise. Never flat if a Sharpe ratio is undefined or there are few days.
     """
     if before.shape != now.shape or now.ndim != 1:
         raise ValueError(f"returns must be paired, [T]: {before.shape} before, {now.shape} now")
@@ -99,12 +104,93 @@ def flatness(
     return Flatness(upper < rule.margin and ic_change <= rule.ic_margin, evidence)
 
 
+def plateau(
+    epochs: Sequence[Epoch], objective: str, days_per_year: float, rule: FlatRule
+) -> dict[str, Any] | None:
+    """Returns the figures if Sharpe, IC and objective are flat over the newest window.
+
+    Args:
+        epochs: of one trial, the newest last.
+        objective: `sharpe`, `rank_ic` or `val_loss`.
+        days_per_year: number of days in a year, to annualise.
+        rule: window, margin, confidence and the other limits.
+
+    Returns:
+        The evidence; None if the trial is not flat, or if a report at either end of the window is
+        missing or has no position.
+    """
+    epochs = epochs[-rule.epochs :]
+    if len(epochs) < rule.epochs or epochs[-1].epoch - epochs[0].epoch != rule.epochs - 1:
+        return None
+    first, last = epochs[: rule.smoothing], epochs[-rule.smoothing :]
+    before, now = _mean_returns(first), _mean_returns(last)
+    if before is None or now is None or not _objective_is_flat(objective, first, last, rule):
+        return None
+    result = flatness(before, now, _change("ic", first, last), days_per_year, rule)
+    return {"window": rule.window, **result.evidence} if result.flat else None
+
+
+def flat_verdict(
+    figures: Mapping[str, Any],
+    sharpe: float | None,
+    value: float | None,
+    median_epoch: int | None,
+    median: float | None,
+) -> Verdict:
+    """Decides what becomes of a flat trial: `converged` if it is good, else `flat_sharpe`.
+
+    Args:
+        figures: the evidence that it is flat.
+        sharpe: mean of its last three annual Sharpe ratios.
+        value: its objective, higher is better.
+        median_epoch: epoch of the highest rung that other trials have reached; None: there is none.
+        median: median of their values at that rung. With no other trial at any rung there is no
+            median that a good trial could miss.
+    """
+    evidence = {**figures, "sharpe": sharpe, "value": value}
+    evidence |= {"median": median, "median_level": median_epoch}
+    positive = sharpe is not None and sharpe > 0
+    if positive and value is not None and (median is None or value > median):
+        return Verdict("complete", "converged", evidence)
+    return Verdict("prune", "flat_sharpe", evidence)
+
+
+def _objective_is_flat(
+    objective: str, first: Sequence[Epoch], last: Sequence[Epoch], rule: FlatRule
+) -> bool:
+    """Returns whether an objective other than the Sharpe has stopped improving, too."""
+    if objective == "sharpe":
+        return True
+    change = _change(objective, first, last)
+    if change is None:
+        return False
+    if objective == "rank_ic":
+        return change <= rule.ic_margin
+    loss = mean_of_finite(e.values["val_loss"] for e in first)
+    return loss is not None and -change <= rule.loss_margin * abs(loss)
+
+
+def _mean_returns(epochs: Sequence[Epoch]) -> np.ndarray | None:
+    """Returns [days] float64, the mean over epochs; None if one of them has no position."""
+    returns = [e.returns for e in epochs if e.returns is not None]
+    return np.stack(returns).mean(axis=0, dtype=np.float64) if len(returns) == len(epochs) else None
+
+
+def _change(metric: str, first: Sequence[Epoch], last: Sequence[Epoch]) -> float | None:
+    """Returns the mean of a metric at the end minus at the start; None if any report lacks it."""
+    before, now = ([e.values[metric] for e in end] for end in (first, last))
+    if None in before or None in now:
+        return None
+    start, end = mean_of_finite(before), mean_of_finite(now)
+    return None if start is None or end is None else end - start
+
+
 def sharpe_difference(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
     """Returns the difference of two paired Sharpe ratios, now minus before, and its standard error.
 
     Per period, not annualised. Delta method (Jobson & Korkie 1981) with an error robust to
     heteroscedasticity and autocorrelation (Ledoit & Wolf 2008, section 3.1): the long-run variance
-    of the difference of the two ratios' influence values. None where a ratio is undefined.
+    of the difference of the two ratios' influence values. None if a ratio is undefined.
     """
     parts = [_influence(np.asarray(returns, dtype=np.float64)) for returns in (before, now)]
     if parts[0] is None or parts[1] is None:

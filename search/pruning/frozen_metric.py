@@ -1,51 +1,55 @@
-"""Bit-identical metrics are a defect (an old number reported again), never a plateau."""
+"""Two different trials with bit-identical metrics are a defect: one reports the other's numbers.
+
+A trial whose own metrics repeat is stopped by its worker (`trainable.training.health`).
+"""
 
 import hashlib
 import struct
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Hashable
 
+from search.pruning.verdict import Verdict
 from trainable.report import Report
 
-FROZEN_EPOCHS = 3
 
+def fingerprint(report: Report) -> bytes | None:
+    """Returns a hash of an evaluation: its epoch, validation loss, Sharpe and net returns.
 
-def frozen_in_time(
-    history: Sequence[tuple[int, float | None, float | None]],
-) -> dict[str, Any] | None:
-    """Returns evidence where the last three epochs of one trial agree in every bit of two metrics.
-
-    Args:
-        history: (epoch, validation loss, Sharpe) of one trial, the newest last. Both must be
-            defined and the same: None is not a value that can be frozen.
+    None if the loss or the Sharpe is undefined, or if there is no position: many trials may share
+    such an evaluation.
     """
-    recent = history[-FROZEN_EPOCHS:]
-    _, val_loss, sharpe = recent[-1]
-    same = all(entry[1:] == (val_loss, sharpe) for entry in recent)
-    if len(recent) < FROZEN_EPOCHS or not same or val_loss is None or sharpe is None:
+    val_loss, sharpe = report.values.get("val_loss"), report.values.get("sharpe")
+    if val_loss is None or sharpe is None or report.net_returns is None:
         return None
-    return {"epochs": [entry[0] for entry in recent], "val_loss": val_loss, "sharpe": sharpe}
+    numbers = struct.pack("<qdd", report.epoch, val_loss, sharpe)
+    digest = hashlib.blake2b(numbers, digest_size=16)
+    digest.update(report.net_returns.tobytes())
+    return digest.digest()
+
+
+def frozen_verdict(report: Report, same_as: int) -> Verdict:
+    """Returns the verdict on a trial that repeats an evaluation of trial `same_as`."""
+    val_loss, sharpe = report.values["val_loss"], report.values["sharpe"]
+    evidence = {"same_as": same_as, "epoch": report.epoch, "val_loss": val_loss, "sharpe": sharpe}
+    return Verdict("prune", "frozen_metric", evidence)
 
 
 class Fingerprints:
-    """Remembers every evaluation's fingerprint, to find two different trials with the same one."""
+    """Remembers the fingerprint of every evaluation, and which trial was first to have it."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, tuple[int, Hashable]] = {}
+        self._first: dict[bytes, tuple[int, Hashable]] = {}
 
-    def twin(self, report: Report, config: Hashable) -> dict[str, Any] | None:
-        """Returns evidence where another trial of another configuration had the same evaluation.
+    def check(self, report: Report, config: Hashable) -> Verdict | None:
+        """Returns a verdict if another trial of another configuration had the same evaluation.
 
-        The same means: at the same epoch, all bits of validation loss, Sharpe and every net return.
-        The first one seen is remembered; an undefined metric or no position makes no fingerprint.
+        Args:
+            report: of the trial.
+            config: what the trial trains; two trials with an equal one may have equal metrics.
         """
-        val_loss, sharpe = report.values.get("val_loss"), report.values.get("sharpe")
-        if val_loss is None or sharpe is None or report.net_returns is None:
+        key = fingerprint(report)
+        if key is None:
             return None
-        numbers = struct.pack("<qdd", report.epoch, val_loss, sharpe)
-        digest = hashlib.blake2b(numbers, digest_size=16)
-        digest.update(report.net_returns.tobytes())
-        number, other = self._seen.setdefault(digest.digest(), (report.number, config))
+        number, other = self._first.setdefault(key, (report.number, config))
         if number == report.number or other == config:
             return None
-        return {"same_as": number, "epoch": report.epoch, "val_loss": val_loss, "sharpe": sharpe}
+        return frozen_verdict(report, number)

@@ -1,7 +1,8 @@
-"""The rules that stop trials, in one place: reports in, verdicts with evidence out.
+"""Applies the rules that stop trials: reports go in, verdicts with evidence come out.
 
-Order of the rules at an epoch: a numeric failure that the worker found, frozen metrics, the
-worker's own end, the rung, the flat Sharpe. Nothing here knows Ray, Optuna or torch.
+The rules of an epoch in their order: a numeric failure that the worker found, metrics equal to
+another trial's, the worker's own stop, the rung, the flat Sharpe. No rule needs Ray, Optuna or
+torch.
 """
 
 from collections import defaultdict
@@ -12,30 +13,42 @@ from itertools import groupby
 import numpy as np
 
 from search.pruning.asha import Rungs, RungState
-from search.pruning.flat_sharpe import FlatRule, default_rule
-from search.pruning.frozen_metric import Fingerprints, frozen_in_time
-from search.pruning.history import Days, History
+from search.pruning.flat_sharpe import FlatRule, default_rule, flat_verdict, plateau
+from search.pruning.frozen_metric import Fingerprints
+from search.pruning.history import DailyReturns, History
 from search.pruning.verdict import CONTINUE, Action, Verdict
 from trainable.cli.errors import look_up
 from trainable.report import NUMERIC_FAILURES, Report, Stop
 
 
 @dataclass
-class _Member:
-    """What the rules know of one trial."""
+class _Trial:
+    """What the rules know of one trial.
+
+    Attributes:
+        config: what it trains; two trials with an equal one may have equal metrics.
+        history: its newest epochs.
+        exempt: neither rungs nor the flat rule judge it.
+        epoch: the newest one.
+        rung: epoch of the latest rung it was judged at; 0 before the first.
+        flat_epochs: how many epochs in a row, up to the newest, were flat.
+        objectives: by epoch; higher is better.
+        verdicts: by epoch.
+        final: the verdict that ended it; None while it continues.
+    """
 
     config: Hashable
     history: History
     exempt: bool = False
     epoch: int = 0
-    level: int = 0
-    streak: int = 0
+    rung: int = 0
+    flat_epochs: int = 0
     objectives: dict[int, float | None] = field(default_factory=dict)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     final: Verdict | None = None
 
-    def note(self, verdict: Verdict) -> None:
-        """Keeps the verdict of this epoch; one that ends the trial frees its returns."""
+    def record(self, verdict: Verdict) -> None:
+        """Records the verdict of the newest epoch; one that ends the trial frees its returns."""
         self.verdicts[self.epoch] = verdict
         if verdict.ends:
             self.final = verdict
@@ -43,18 +56,19 @@ class _Member:
 
 
 class Pruner:
-    """Judges every member of every cohort on its own; the state of all rules of one search.
+    """Judges every trial of one search on its own, also those that train in one cohort.
 
     Args:
-        levels: epochs of the rungs, the last epoch included (`search.pruning.asha.rung_levels`).
+        rungs: their epochs, the last epoch included (`search.pruning.asha.rung_epochs`).
         timestamps: [V] datetime64, the validation periods that `Report.net_returns` belong to.
-        periods_per_year: such periods in a year.
-        reduction_factor: about one in so many passes a rung.
-        minimum: other values a rung needs before it cuts anyone; `reduction_factor` by default.
+        periods_per_year: number of such periods in a year.
+        reduction_factor: about one in this many passes a rung.
+        minimum: number of other values that a rung needs before it cuts a trial; by default
+            `reduction_factor`.
         objective: `sharpe`, `rank_ic` (higher is better) or `val_loss` (lower is better).
         flat: the rule for a flat Sharpe; by default with a window of a fifth of the training.
-        warmup_ends: first epoch after the longest warm-up; the first rung by default. Nobody is
-            called flat before a whole window from it on.
+        warmup_ends: first epoch after the longest warm-up; by default the first rung. No trial is
+            called flat before a whole window has passed since then.
 
     Raises:
         UserError: the objective is unknown.
@@ -62,7 +76,7 @@ class Pruner:
 
     def __init__(
         self,
-        levels: Sequence[int],
+        rungs: Sequence[int],
         timestamps: np.ndarray,
         periods_per_year: float,
         *,
@@ -74,168 +88,168 @@ class Pruner:
     ) -> None:
         self._sign = look_up(OBJECTIVES, objective, "objective")
         self._objective = objective
-        self.levels = tuple(levels)
-        self._rungs = Rungs(levels, reduction_factor, minimum)
-        self._flat = default_rule(levels[-1]) if flat is None else flat
-        self._warmup_ends = levels[0] if warmup_ends is None else warmup_ends
-        self._days = Days(timestamps, periods_per_year)
-        self._members: dict[int, _Member] = {}
+        self._rungs = Rungs(rungs, reduction_factor, minimum)
+        self._flat = default_rule(rungs[-1]) if flat is None else flat
+        self._warmup_ends = rungs[0] if warmup_ends is None else warmup_ends
+        self._daily = DailyReturns(timestamps, periods_per_year)
+        self._trials: dict[int, _Trial] = {}
         self._fingerprints = Fingerprints()
 
     def register(self, number: int, config: Hashable) -> None:
-        """Says what a trial trains, before its first report.
+        """Tells what a trial trains; call it before the trial's first report.
 
-        Two trials with an equal `config` may have equal metrics; two with different ones may not:
-        parameters and seed belong to it. A trial that is not registered equals no other.
+        Two trials with an equal `config` may have equal metrics, two with different ones may not.
+        So the parameters and the seed belong to it. A trial that is not registered equals no other.
         """
-        self._member(number).config = config
+        self._trial(number).config = config
 
     def exempt(self, number: int) -> None:
-        """Takes a trial (of kind `seed`) out of rungs and flat rule; a defect still ends it."""
-        self._member(number).exempt = True
+        """Frees a trial (of kind `seed`) from rungs and flat rule; a defect still ends it."""
+        self._trial(number).exempt = True
 
     def judge(self, batch: Sequence[Report]) -> dict[int, Verdict]:
-        """Judges reports that arrived together: one or more epochs of one or more members.
+        """Judges reports that arrived together: one or more epochs of one or more trials.
 
-        Idempotent by (number, epoch): a report that was seen changes nothing and gets the verdict
-        it got; a member that has ended keeps its last verdict whatever it still reports. A member's
-        epochs arrive in order, so an epoch before its newest is a repeated one.
+        A report that was judged before, by (number, epoch), changes nothing and gets the same
+        verdict again. A trial that has ended keeps its last verdict, whatever it still reports.
+        The epochs of a trial arrive in order, so an epoch before its newest one is a repeated one.
 
         Returns:
-            One verdict a member of the batch: the one that ends it, or `continue`, with the figures
-            of the rung where the batch holds one.
+            One verdict for each trial of the batch: the one that ends it, or `continue`, with the
+            figures of the rung if the batch holds one.
         """
         ordered = sorted(batch, key=lambda report: (report.epoch, report.number))
         for _, same_epoch in groupby(ordered, key=lambda report: report.epoch):
-            self._judge_epoch([report for report in same_epoch if self._take(report)])
+            self._judge_epoch([report for report in same_epoch if self._add(report)])
         verdicts: dict[int, Verdict] = {}
         for report in ordered:
-            member = self._members[report.number]
-            verdict = member.final or member.verdicts.get(report.epoch)
+            trial = self._trials[report.number]
+            verdict = trial.final or trial.verdicts.get(report.epoch)
             if verdict is not None or report.number not in verdicts:
                 verdicts[report.number] = verdict or CONTINUE
         return verdicts
 
     def reconsider(self, number: int) -> Verdict | None:
-        """Judges a trial again whose rung had too few values; None if it still has, or had not."""
-        member = self._members.get(number)
-        if member is None or not member.verdicts.get(member.epoch, CONTINUE).undecided:
+        """Judges a trial again whose rung had too few values.
+
+        Returns:
+            Its new verdict; None if the rung still has too few values, or had enough before.
+        """
+        trial = self._trials.get(number)
+        if trial is None or not trial.verdicts.get(trial.epoch, CONTINUE).undecided:
             return None
-        verdict = self._rungs.reconsider(member.level, number)
+        verdict = self._rungs.reconsider(trial.rung, number)
         if verdict is not None:
-            member.note(verdict)
+            trial.record(verdict)
         return verdict
 
     def restore(self, batches: Iterable[Sequence[Report]]) -> dict[int, Verdict]:
-        """Rebuilds the state from recorded reports, in the batches in which they had arrived.
+        """Rebuilds the state from recorded reports, in the batches in which they arrived.
 
-        Register and exempt first. Decisions afterwards equal those of a search never interrupted.
+        Register and exempt trials first. Later decisions equal those of a search that was never
+        interrupted.
 
         Returns:
-            The last verdict of every member reported: one that ends a trial which the study still
-            holds as running was lost with the driver and is to be told now.
+            The last verdict of every trial reported. If it ends a trial that the study still has as
+            running, the search died before it told the study: tell it now.
         """
         seen: set[int] = set()
         for batch in batches:
             seen |= self.judge(batch).keys()
-        return {number: self._members[number].final or CONTINUE for number in sorted(seen)}
+        return {number: self._trials[number].final or CONTINUE for number in sorted(seen)}
 
     def objective(self, number: int, epoch: int | None = None) -> float | None:
-        """Returns what the rungs and the sampler see of a trial: higher is better.
+        """Returns the objective of a trial as rungs and sampler see it: higher is better.
 
-        The mean of the last three reports of the objective up to `epoch` (the newest by default),
-        negated for `val_loss`; None where it is undefined or was never reported.
+        The mean of the last three reports up to `epoch` (by default the newest), negated for
+        `val_loss`; None if it is undefined or was never reported.
         """
-        member = self._members.get(number)
-        if member is None:
+        trial = self._trials.get(number)
+        if trial is None:
             return None
-        return member.objectives.get(member.epoch if epoch is None else epoch)
+        return trial.objectives.get(trial.epoch if epoch is None else epoch)
 
     def epoch(self, number: int) -> int:
-        """Returns the newest epoch judged of a trial, the one it ended at if it did; 0 before."""
-        member = self._members.get(number)
-        return 0 if member is None else member.epoch
+        """Returns the newest epoch judged of a trial, or the one it ended at; 0 before any."""
+        trial = self._trials.get(number)
+        return 0 if trial is None else trial.epoch
 
     @property
     def rungs(self) -> tuple[RungState, ...]:
-        """Level, counts and cutoff of each rung."""
+        """Epoch, count and cutoff of each rung."""
         return self._rungs.states()
 
-    def _member(self, number: int) -> _Member:
-        if number not in self._members:
-            self._members[number] = _Member(("trial", number), History(self._flat))
-        return self._members[number]
+    def _trial(self, number: int) -> _Trial:
+        if number not in self._trials:
+            self._trials[number] = _Trial(("trial", number), History(self._flat.epochs))
+        return self._trials[number]
 
-    def _take(self, report: Report) -> bool:
-        """Takes a report into its member's history; says whether it is new and the member lives."""
-        member = self._member(report.number)
-        if member.final is not None:
+    def _add(self, report: Report) -> bool:
+        """Adds a report to its trial; returns whether it is to be judged now."""
+        trial = self._trial(report.number)
+        if trial.final is not None:
             return False
-        if report.epoch <= member.epoch:
-            if report.stop is not None:  # a retried member may end at an epoch it had reported
-                member.note(_stopped(report.stop))
+        if report.epoch <= trial.epoch:
+            if report.stop is not None:  # a retried trial may end at an epoch it reported before
+                trial.record(_stopped(report.stop))
             return False
-        member.epoch = report.epoch
-        member.history.add(report, None if member.exempt else self._days.returns(report))
-        mean = member.history.mean(self._objective)
-        member.objectives[report.epoch] = None if mean is None else self._sign * mean
+        trial.epoch = report.epoch
+        trial.history.add(report, None if trial.exempt else self._daily.of(report))
+        mean = trial.history.mean(self._objective)
+        trial.objectives[report.epoch] = None if mean is None else self._sign * mean
         return True
 
     def _judge_epoch(self, reports: Sequence[Report]) -> None:
         """Applies all rules to new reports of one epoch."""
         arrivals: defaultdict[int, dict[int, float | None]] = defaultdict(dict)
         for report in reports:
-            number, member = report.number, self._members[report.number]
-            level = self._rungs.reached(report.epoch)
-            arrives = not member.exempt and level is not None and level > member.level
-            defect = self._defect(report, member)
+            number, trial = report.number, self._trials[report.number]
+            rung = self._rungs.reached(report.epoch)
+            arrives = not trial.exempt and rung is not None and rung > trial.rung
+            defect = self._defect(report, trial)
             if defect is not None:
                 self._rungs.withdraw(number)
-                member.note(defect)
+                trial.record(defect)
             elif report.stop is not None:
-                if arrives and level is not None:
-                    self._rungs.enter(level, {number: member.objectives[report.epoch]})
-                member.note(_stopped(report.stop))
-            elif arrives and level is not None:
-                member.level = level
-                arrivals[level][number] = member.objectives[report.epoch]
-            elif level == self._rungs.levels[-1]:
-                member.note(Verdict("complete", "completed"))
-        for level, values in arrivals.items():
-            for number, verdict in self._rungs.judge(level, values).items():
-                self._members[number].note(verdict)
+                if arrives and rung is not None:
+                    self._rungs.enter(rung, {number: trial.objectives[report.epoch]})
+                trial.record(_stopped(report.stop))
+            elif arrives and rung is not None:
+                trial.rung = rung
+                arrivals[rung][number] = trial.objectives[report.epoch]
+            elif rung == self._rungs.epochs[-1]:
+                trial.record(Verdict("complete", "completed"))
+        for rung, values in arrivals.items():
+            for number, verdict in self._rungs.judge(rung, values).items():
+                self._trials[number].record(verdict)
         for report in reports:
-            member = self._members[report.number]
-            if member.final is None and not member.exempt:
-                self._judge_flat(report.number, member)
+            trial = self._trials[report.number]
+            if trial.final is None and not trial.exempt:
+                self._judge_flat(report.number, trial)
 
-    def _defect(self, report: Report, member: _Member) -> Verdict | None:
-        twin = self._fingerprints.twin(report, member.config)
+    def _defect(self, report: Report, trial: _Trial) -> Verdict | None:
+        repeated = self._fingerprints.check(report, trial.config)
         if report.stop is not None and report.stop.reason in NUMERIC_FAILURES:
             return _stopped(report.stop)
-        evidence = frozen_in_time(member.history.losses()) or twin
-        return None if evidence is None else Verdict("prune", "frozen_metric", evidence)
+        return repeated
 
-    def _judge_flat(self, number: int, member: _Member) -> None:
-        # The whole window: while the rate still rises hardly anything moves.
-        warm = member.epoch - self._flat.epochs + 1 >= self._warmup_ends
-        figures = member.history.flat(self._objective, self._days.per_year) if warm else None
-        member.streak = 0 if figures is None else member.streak + 1
-        if figures is None or member.streak < self._flat.streak:
+    def _judge_flat(self, number: int, trial: _Trial) -> None:
+        # While the learning rate still rises hardly anything moves: a whole window must follow.
+        warm = trial.epoch - self._flat.epochs + 1 >= self._warmup_ends
+        figures = None
+        if warm:
+            epochs = trial.history.epochs
+            figures = plateau(epochs, self._objective, self._daily.per_year, self._flat)
+        trial.flat_epochs = 0 if figures is None else trial.flat_epochs + 1
+        if figures is None or trial.flat_epochs < self._flat.streak:
             return
-        sharpe, value = member.history.mean("sharpe"), member.objectives[member.epoch]
-        level, median = self._rungs.last_median(without=number)
-        figures |= {"sharpe": sharpe, "value": value, "median": median, "median_level": level}
-        positive = sharpe is not None and sharpe > 0
-        # With no other trial on any rung there is no median that a good one could miss.
-        if positive and value is not None and (median is None or value > median):
-            member.note(Verdict("complete", "converged", figures))
-        else:
-            member.note(Verdict("prune", "flat_sharpe", figures))
+        median = self._rungs.last_median(without=number)
+        sharpe, value = trial.history.mean("sharpe"), trial.objectives[trial.epoch]
+        trial.record(flat_verdict(figures, sharpe, value, *median))
 
 
 def _stopped(stop: Stop) -> Verdict:
-    """Returns the worker's own stop as a verdict, reason and evidence unchanged."""
+    """Returns the worker's own stop as a verdict, with its reason and evidence."""
     if stop.reason not in STOPS:
         raise ValueError(f"a worker cannot stop a member for {stop.reason!r}")
     return Verdict(STOPS[stop.reason], stop.reason, stop.evidence)

@@ -1,8 +1,8 @@
-"""How likely a suggestion is to blow up: a logistic regression on what was told so far.
+"""How likely a suggestion is to fail numerically: a logistic regression on the told trials.
 
 TPE ranks a numeric failure last, but its wide kernels still reach a few steps past the edge of what
-trains. What makes training explode (learning rate, clip, depth) acts in one direction, which is
-what a logistic regression finds from few trials.
+trains. What makes training explode (learning rate, clip, depth) acts in one direction, and a
+logistic regression finds a direction from few trials.
 """
 
 import math
@@ -15,52 +15,58 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from search.sampler.observations import Observation
 from trainable.report import NUMERIC_FAILURES
 
-LEAST = 4  # failures, and survivors, below which nothing is claimed
-RIDGE = 1e-3  # penalty on squared weights, parameters scaled to 0 … 1: lets an edge be sharp
+MIN_PER_CLASS = 4  # failures, and survivors, that the regression needs
+RIDGE = 1e-3  # penalty on squared weights, parameters scaled to 0 … 1: small, for a sharp edge
 
 
 class Feasibility:
     """Estimates the probability of a numeric failure from the parameters.
 
-    Trials stopped before failures show (by a rung, say) might have failed later and are left out:
-    survivors are those that reported after the epoch by which half of the failures had stopped.
+    Survivors are the trials that reported after the epoch by which half of the failures had
+    stopped. A trial stopped earlier, by a rung for example, might still have failed: it counts as
+    neither.
 
     Args:
         told: the trials to learn from.
+
+    Attributes:
+        fitted: whether there were enough failures and survivors.
     """
 
     def __init__(self, told: Sequence[Observation]) -> None:
-        failed = [seen for seen in told if seen.reason in NUMERIC_FAILURES]
-        self.known = len(failed) >= LEAST
-        if not self.known:
+        failed = [trial for trial in told if trial.reason in NUMERIC_FAILURES]
+        self.fitted = len(failed) >= MIN_PER_CLASS
+        if not self.fitted:
             return
-        last = sorted(max(seen.reports, default=0) for seen in failed)
-        shown = last[len(last) // 2]
+        last_epochs = sorted(max(trial.reports, default=0) for trial in failed)
+        half_failed_by = last_epochs[len(last_epochs) // 2]
         survived = [
-            seen
-            for seen in told
-            if seen.reason not in NUMERIC_FAILURES and max(seen.reports, default=0) > shown
+            trial
+            for trial in told
+            if trial.reason not in NUMERIC_FAILURES
+            and max(trial.reports, default=0) > half_failed_by
         ]
-        self.known = len(survived) >= LEAST
-        if not self.known:
+        self.fitted = len(survived) >= MIN_PER_CLASS
+        if not self.fitted:
             return
         self._spaces: dict[str, BaseDistribution] = {}
-        for seen in [*failed, *survived]:
-            self._spaces.update(seen.distributions)
-        X = self._features([seen.params for seen in [*failed, *survived]])
+        for trial in [*failed, *survived]:
+            self._spaces.update(trial.distributions)
+        X = self._features([trial.params for trial in [*failed, *survived]])
         y = np.array([1.0] * len(failed) + [0.0] * len(survived))
-        self._weights = _logistic(X, y)
+        self._weights = _fit_logistic(X, y)
 
-    def failure(self, params: Mapping[str, Any]) -> float:
-        """Returns the probability that training with `params` fails; 0 while little is known."""
-        if not self.known:
+    def failure_probability(self, params: Mapping[str, Any]) -> float:
+        """Returns the probability that training with `params` fails; 0 where nothing is fitted."""
+        if not self.fitted:
             return 0.0
         return float(_sigmoid(self._features([params]) @ self._weights)[0])
 
     def _features(self, params: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Returns [N, F]: 1, then each parameter centred: numbers within ±½ of their (log) range.
+        """Returns [N, F]: a column of ones, then the columns of each parameter.
 
-        A number that is missing stands in the middle; of a choice that is missing none is made.
+        A number is one column, its position in its (log) range, −½ … ½; a missing number is 0.
+        A choice is one column of 0 or 1 for each of its values; a missing choice is 0 in all.
         """
         columns: list[Any] = [np.ones(len(params))]
         for name in sorted(self._spaces):
@@ -69,14 +75,14 @@ class Feasibility:
             if isinstance(space, CategoricalDistribution):
                 columns += [[value == choice for value in values] for choice in space.choices]
             else:
-                columns.append(_places(values, space))
+                columns.append(_centred(values, space))
         return np.array(columns, dtype=float).T
 
 
 _MISSING = object()  # None may be a choice
 
 
-def _places(values: Sequence[Any], space: Any) -> np.ndarray:
+def _centred(values: Sequence[Any], space: Any) -> np.ndarray:
     low, high = float(space.low), float(space.high)
     if high <= low:
         return np.zeros(len(values))
@@ -90,11 +96,11 @@ def _sigmoid(z: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-np.clip(z, -30.0, 30.0)))
 
 
-def _logistic(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Returns weights [F] by Newton's method on the penalised likelihood; the first is free.
+def _fit_logistic(X: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Returns the weights [F] of a ridge logistic regression, fitted by Newton's method.
 
     Args:
-        X: [N, F] features, the first column 1.
+        X: [N, F] features, the first column 1; its weight is hardly penalised.
         y: [N] 0 or 1.
     """
     penalty = np.full(X.shape[1], RIDGE)

@@ -1,4 +1,4 @@
-"""What the end of a trial teaches a sampler, and which of many trials it should see."""
+"""What the sampler knows of a trial, and which of many ended trials it learns from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,27 +9,27 @@ from optuna.trial import TrialState
 
 from trainable.report import NUMERIC_FAILURES
 
-# Told trials that TPE sees: the best half and the newest half. What the bound changes of the true
-# Sharpe ratio of what is chosen (`benchmarks.bound`, 2,400 noisy trials, 10 seeds), 8 parameters:
-# +0.08 ± 0.05 at 1,000, −0.02 ± 0.06 at 500, −0.01 ± 0.05 at 250; 12 parameters: −0.10 ± 0.09,
-# −0.07 ± 0.06, −0.13 ± 0.06.
+# TPE learns from at most about so many told trials: the best half and the newest half. What the
+# limit changes of the true Sharpe ratio of the chosen trial (`benchmarks.bound`, 2,400 noisy
+# trials, 10 seeds), 8 parameters: +0.08 ± 0.05 at 1,000, −0.02 ± 0.06 at 500, −0.01 ± 0.05 at 250;
+# 12 parameters: −0.10 ± 0.09, −0.07 ± 0.06, −0.13 ± 0.06.
 TOLD_LIMIT = 1000
-TOLD_STEP = 250  # the view is trimmed once in so many
+TOLD_STEP = 250  # the selection is made again after so many more told trials
 
 Rank = tuple[int, int, float, int]
 
 
 @dataclass
 class Observation:
-    """A searched trial as far as the sampler is concerned.
+    """A searched trial as the sampler knows it.
 
     Attributes:
-        number: of the durable trial.
-        params: what was suggested, without constants.
-        distributions: from what, by the same names.
+        number: of the trial.
+        params: the suggested values, without constants.
+        distributions: of the suggested values, by the same names.
         reports: the objective by epoch, finite values only.
-        state: COMPLETE, PRUNED or FAIL; None while in flight.
-        reason: the stop reason.
+        state: COMPLETE, PRUNED or FAIL; None while the trial is in flight.
+        reason: the stop reason; None while the trial is in flight.
         value: the objective at the end of a COMPLETE trial; None where undefined.
     """
 
@@ -42,52 +42,55 @@ class Observation:
     value: float | None = None
 
 
-def lesson(seen: Observation) -> TrialState | None:
-    """Returns what a finished trial is to TPE; None when it teaches nothing.
+def state_for_tpe(ended: Observation) -> TrialState | None:
+    """Returns the state that TPE treats an ended trial as; None where TPE must ignore the trial.
 
-    A numeric failure is PRUNED (with a constraint). An infrastructure failure, a trial out of time
+    A numeric failure is PRUNED (and ranked last). An infrastructure failure, a trial out of time
     before its first report, and one that completed with an undefined objective say nothing about
     their parameters.
     """
-    if seen.reason in NUMERIC_FAILURES:
+    if ended.reason in NUMERIC_FAILURES:
         return TrialState.PRUNED
-    if seen.state == "COMPLETE":
-        return TrialState.COMPLETE if seen.value is not None else None
-    if seen.state == "PRUNED" and (seen.reports or seen.reason != "time_budget"):
+    if ended.state == "COMPLETE":
+        return TrialState.COMPLETE if ended.value is not None else None
+    if ended.state == "PRUNED" and (ended.reports or ended.reason != "time_budget"):
         return TrialState.PRUNED
     return None
 
 
-def view_of(told: Sequence[Observation]) -> list[Observation]:
-    """Returns the told trials that TPE sees: all of few, the best and the newest of many.
+def select_told(told: Sequence[Observation]) -> list[Observation]:
+    """Returns the told trials that TPE learns from: all of few, the best and newest of many.
 
     Args:
-        told: all that teach, in the order in which they ended.
+        told: all trials that TPE does not ignore, in the order in which they ended.
 
     Returns:
-        At most `TOLD_LIMIT + TOLD_STEP - 1` of them: of those told before the last cut the best
-        and the newest `TOLD_LIMIT / 2` each, and all that were told since.
+        At most `TOLD_LIMIT + TOLD_STEP - 1` trials: the best and the newest `TOLD_LIMIT / 2` of
+        those told before the selection was last made, and all trials told since.
     """
     if len(told) < TOLD_LIMIT:
         return list(told)
-    cut = len(told) - (len(told) - TOLD_LIMIT) % TOLD_STEP
-    newest = told[cut - TOLD_LIMIT // 2 : cut]
-    older = sorted(told[: cut - TOLD_LIMIT // 2], key=rank)
-    return [*older[: TOLD_LIMIT // 2], *newest, *told[cut:]]
+    made_at = len(told) - (len(told) - TOLD_LIMIT) % TOLD_STEP
+    newest = told[made_at - TOLD_LIMIT // 2 : made_at]
+    older = sorted(told[: made_at - TOLD_LIMIT // 2], key=rank)
+    return [*older[: TOLD_LIMIT // 2], *newest, *told[made_at:]]
 
 
-def is_cut(told: int) -> bool:
-    """Returns whether the view is cut anew when so many were told."""
-    return told >= TOLD_LIMIT and (told - TOLD_LIMIT) % TOLD_STEP == 0
+def is_selection_due(n_told: int) -> bool:
+    """Says whether the selection is made again when so many trials were told."""
+    return n_told >= TOLD_LIMIT and (n_told - TOLD_LIMIT) % TOLD_STEP == 0
 
 
-def rank(seen: Observation) -> Rank:
-    """Orders as TPE does: complete by value, pruned by last epoch and value, numeric failures."""
-    if seen.reason in NUMERIC_FAILURES:
-        return 2, 0, 0.0, seen.number
-    if seen.value is not None:
-        return 0, 0, -seen.value, seen.number
-    if not seen.reports:
-        return 1, 0, 0.0, seen.number
-    epoch = max(seen.reports)
-    return 1, -epoch, -seen.reports[epoch], seen.number
+def rank(ended: Observation) -> Rank:
+    """Returns a sort key that orders trials as TPE does, the best first.
+
+    Complete trials by value, then pruned ones by last epoch and value, then numeric failures.
+    """
+    if ended.reason in NUMERIC_FAILURES:
+        return 2, 0, 0.0, ended.number
+    if ended.value is not None:
+        return 0, 0, -ended.value, ended.number
+    if not ended.reports:
+        return 1, 0, 0.0, ended.number
+    epoch = max(ended.reports)
+    return 1, -epoch, -ended.reports[epoch], ended.number

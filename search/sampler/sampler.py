@@ -1,7 +1,7 @@
-"""What TPE sees of a search: a view of what was told, rebuilt at will from the durable study.
+"""Suggests configurations by TPE, from what the durable study knows.
 
-A suggestion depends only on the search's seed, how many were asked before, what was told and what
-is in flight; so a search that was killed and resumed suggests what an unbroken one would have.
+A suggestion depends only on the seed of the search, how many trials were asked before, which were
+told and which are in flight. So a killed and resumed search suggests what an unbroken one would.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,22 +13,33 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 
 from search.sampler.feasibility import Feasibility
-from search.sampler.observations import Observation, is_cut, lesson, view_of
-from search.sampler.tpe import Memory, Tpe
-from search.space.fixed_values import FixedValues, check_used
-from search.study.trials import derive_seed
+from search.sampler.fixed_values import FixedValues, check_used
+from search.sampler.observations import (
+    Observation,
+    is_selection_due,
+    select_told,
+    state_for_tpe,
+)
+from search.sampler.seeds import derive_seed
+from search.sampler.tpe import ObservationTable, Tpe
 from trainable.cli.errors import UserError
 
 SpaceFunction = Callable[[optuna.Trial], dict[str, Any]]
 
 STARTUP = 16  # random trials before TPE begins
-RISK = 0.3  # probability of a numeric failure above which TPE is asked again
-TRIES = 12  # how often at most: where everything fails, the least likely to fail is taken
+MAX_RISK = 0.3  # probability of a numeric failure above which TPE is asked again
+MAX_TRIES = 12  # suggestions at most; if all are too risky, the least risky one is taken
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One call of a space: what it suggested, from what, and the constants it returned."""
+    """What one call of a space yielded.
+
+    Attributes:
+        params: the suggested values.
+        distributions: of the suggested values, by the same names.
+        constants: what the space returned.
+    """
 
     params: dict[str, Any]
     distributions: dict[str, BaseDistribution]
@@ -48,42 +59,41 @@ class Sampler:
     def __init__(self, seed: int, startup: int = STARTUP) -> None:
         self._seed = seed
         self._startup = startup
-        self._told: list[Observation] = []  # what teaches, in the order of its end
+        self._told: list[Observation] = []  # those TPE does not ignore, in the order they ended
         self._running: dict[int, Observation] = {}
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # slow: once, not for each suggestion
         self._build()
 
     def load(self, told: Sequence[Observation], running: Iterable[Observation]) -> None:
-        """Replaces everything: `told` in the order in which trials ended, and those in flight."""
-        self._told = [seen for seen in told if lesson(seen) is not None]
-        self._running = {seen.number: seen for seen in running}
+        """Replaces all trials: `told` in the order in which they ended, and those in flight."""
+        self._told = [ended for ended in told if state_for_tpe(ended) is not None]
+        self._running = {observation.number: observation for observation in running}
         self._build()
 
     def ask(self, space: SpaceFunction, index: int, fixed: Mapping[str, Any]) -> Suggestion:
-        """Calls `space` with a trial that samples by TPE, again if that is likely to blow up.
+        """Calls `space` with a trial that samples by TPE, again where failure is likely.
 
-        The trial leaves no trace here, whether or not the space raises: `add` enters it.
+        The sampler does not change, whether or not the space raises; `add` enters the trial.
 
         Args:
             space: suggests from its trial and returns constants.
             index: how many searched trials were asked before in this search.
-            fixed: values given by hand.
+            fixed: values that a person gave, by parameter name; such a trial is not asked again.
 
         Raises:
-            UserError: a value by hand that is not of this space.
+            UserError: the space does not take a fixed value, or returns no dict.
         """
         if self._feasibility is None:
-            self._feasibility = Feasibility(self._view)
+            self._feasibility = Feasibility(self._selected)
         tries: list[tuple[float, Suggestion]] = []
-        while not tries or (min(tries, key=_risk)[0] > RISK and len(tries) < TRIES):
+        while not tries or (min(tries, key=_risk)[0] > MAX_RISK and len(tries) < MAX_TRIES):
             suggestion = self._call(space, fixed, derive_seed(self._seed, 0, index, len(tries)))
-            # By hand is as the person wants it.
-            risk = 0.0 if fixed else self._feasibility.failure(suggestion.params)
+            risk = 0.0 if fixed else self._feasibility.failure_probability(suggestion.params)
             tries.append((risk, suggestion))
         return min(tries, key=_risk)[1]
 
     def _call(self, space: SpaceFunction, fixed: Mapping[str, Any], seed: int) -> Suggestion:
-        tpe = Tpe(self._memory, self._shared or {}, self._startup, seed)
+        tpe = Tpe(self._table, self._common or {}, self._startup, seed)
         study = _study(FixedValues(tpe, fixed) if fixed else tpe)
         constants = space(study.ask())
         if not isinstance(constants, dict):
@@ -94,44 +104,47 @@ class Sampler:
         check_used(fixed, suggested.params, constants)
         return Suggestion(suggested.params, suggested.distributions, constants)
 
-    def add(self, seen: Observation) -> None:
-        """Enters a trial in flight: TPE keeps later suggestions away from it."""
-        self._running[seen.number] = seen
-        self._memory.enter(seen, told=False)
+    def add(self, observation: Observation) -> None:
+        """Adds a trial in flight: TPE keeps later suggestions away from it."""
+        self._running[observation.number] = observation
+        self._table.add(observation, told=False)
 
-    def tell(self, seen: Observation) -> None:
+    def tell(self, ended: Observation) -> None:
         """Tells the end of a trial that was in flight."""
-        del self._running[seen.number]
-        if lesson(seen) is None:
-            self._memory.forget(seen.number)
+        del self._running[ended.number]
+        if state_for_tpe(ended) is None:
+            self._table.forget(ended.number)
             return
-        self._told.append(seen)
+        self._told.append(ended)
         self._feasibility = None
-        if is_cut(len(self._told)):
+        if is_selection_due(len(self._told)):
             self._build()
             return
-        self._view.append(seen)
-        self._share(seen)
-        self._memory.tell(seen)
+        self._selected.append(ended)
+        self._narrow_common(ended)
+        self._table.tell(ended)
 
     def _build(self) -> None:
-        self._view = view_of(self._told)
-        self._feasibility: Feasibility | None = None  # of the view, when it is first needed
-        self._shared: dict[str, BaseDistribution] | None = None  # what all of the view have
-        for seen in self._view:
-            self._share(seen)
-        self._memory = Memory()
+        """Selects the told trials to learn from, and computes from them what suggestions need."""
+        self._selected = select_told(self._told)
+        self._feasibility: Feasibility | None = None  # of the selected, made when first needed
+        self._common: dict[str, BaseDistribution] | None = None  # what all selected trials have
+        for ended in self._selected:
+            self._narrow_common(ended)
+        self._table = ObservationTable()
         # In the order of asking: TPE weighs its trials by their numbers, the newest most.
-        for seen in sorted([*self._view, *self._running.values()], key=lambda seen: seen.number):
-            self._memory.enter(seen, told=seen.number not in self._running)
+        trials = sorted([*self._selected, *self._running.values()], key=lambda trial: trial.number)
+        for trial in trials:
+            self._table.add(trial, told=trial.number not in self._running)
 
-    def _share(self, seen: Observation) -> None:
-        if self._shared is None:
-            self._shared = dict(sorted(seen.distributions.items()))
-        has = seen.distributions
-        self._shared = {
+    def _narrow_common(self, ended: Observation) -> None:
+        """Removes the parameters that a trial lacks, or has from another distribution."""
+        if self._common is None:
+            self._common = dict(sorted(ended.distributions.items()))
+        has = ended.distributions
+        self._common = {
             name: space
-            for name, space in self._shared.items()
+            for name, space in self._common.items()
             if has.get(name) is space or has.get(name) == space
         }
 

@@ -1,6 +1,7 @@
 """TPE over arrays: suggests what Optuna's sampler would, at a tenth of its cost at 1,000 trials.
 
-Optuna's looks through all trials, in Python, for every suggestion; here a trial is entered once.
+Optuna's sampler reads all trials, in Python, for every suggestion; here each trial is added to the
+arrays once.
 """
 
 import bisect
@@ -15,122 +16,129 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from search.sampler.observations import Observation, Rank, rank
-from search.sampler.parzen import Axis, Mixture
+from search.sampler.parzen import Dimension, ParzenEstimator
 
-CANDIDATES = 24  # drawn among the good, of which the best is suggested
-GOOD = 25  # of all told trials a tenth is good, but no more than so many
+CANDIDATES = 24  # drawn from the good trials' density; the best of them is suggested
+MAX_GOOD = 25  # a tenth of the told trials is good, but no more than so many
 
 Space = dict[str, BaseDistribution]
 
 
-class Memory:
-    """The trials that TPE sees, told and in flight, entered in the order of asking."""
+class ObservationTable:
+    """The trials that TPE learns from, told and in flight: a row each, in the order of asking."""
 
     def __init__(self) -> None:
-        self._seen: list[Observation] = []  # by place
-        self._places: dict[int, int] = {}  # by number
-        self._there = np.zeros(0, dtype=bool)  # whether what was entered is still to be seen
-        self._ranks: list[tuple[Rank, int]] = []  # of the told, the best first, and their places
+        self._observations: list[Observation] = []  # by row
+        self._rows: dict[int, int] = {}  # by number of the trial
+        self._used = np.zeros(0, dtype=bool)  # by row; False after `forget`, and for spare rows
+        self._ranked: list[tuple[Rank, int]] = []  # the told, the best first, with their rows
         self._columns: dict[tuple[str, BaseDistribution], np.ndarray] = {}
-        self._mixtures: dict[tuple[Any, ...], tuple[Mixture, Mixture]] = {}
+        self._estimators: dict[tuple[Any, ...], tuple[ParzenEstimator, ParzenEstimator]] = {}
 
     @property
-    def told(self) -> int:
+    def n_told(self) -> int:
         """How many told trials there are."""
-        return len(self._ranks)
+        return len(self._ranked)
 
-    def enter(self, seen: Observation, *, told: bool) -> None:
-        """Enters a trial that was told, or one in flight, which counts as bad."""
-        place = self._places[seen.number] = len(self._seen)
-        self._seen.append(seen)
-        if place == len(self._there):
+    def add(self, observation: Observation, *, told: bool) -> None:
+        """Adds a trial that was told, or one in flight, which counts as bad."""
+        row = self._rows[observation.number] = len(self._observations)
+        self._observations.append(observation)
+        if row == len(self._used):
             self._grow()
-        self._there[place] = True
+        self._used[row] = True
         for (name, space), column in self._columns.items():
-            column[place] = _number(seen, name, space)
-        self._mixtures.clear()
+            column[row] = _internal_value(observation, name, space)
+        self._estimators.clear()
         if told:
-            self.tell(seen)
+            self.tell(observation)
 
-    def tell(self, seen: Observation) -> None:
-        """Ranks a trial that was entered in flight."""
-        bisect.insort(self._ranks, (rank(seen), self._places[seen.number]))
-        self._mixtures.clear()
+    def tell(self, observation: Observation) -> None:
+        """Ranks a trial that was added in flight and has ended."""
+        bisect.insort(self._ranked, (rank(observation), self._rows[observation.number]))
+        self._estimators.clear()
 
     def forget(self, number: int) -> None:
-        """Takes out a trial in flight that teaches nothing."""
-        self._there[self._places.pop(number)] = False
-        self._mixtures.clear()
+        """Removes a trial in flight that TPE must ignore."""
+        self._used[self._rows.pop(number)] = False
+        self._estimators.clear()
 
-    def mixtures(self, space: Space) -> tuple[Mixture, Mixture]:
-        """Returns the good and the bad as kernels over `space`, of the trials that have all of it.
+    def estimators(self, space: Space) -> tuple[ParzenEstimator, ParzenEstimator]:
+        """Returns the densities of good and of bad trials over `space`.
 
-        They are kept until a trial is entered or told.
+        Only trials that have all parameters of `space` count. The result is kept until a trial is
+        added, told or forgotten.
         """
         key = tuple(space.items())
-        if key not in self._mixtures:
-            axes = [Axis(distribution) for distribution in space.values()]
-            columns = [self._column(*item)[: len(self._seen)] for item in space.items()]
-            whole = self._there[: len(self._seen)].copy()
+        if key not in self._estimators:
+            dimensions = [Dimension(distribution) for distribution in space.values()]
+            columns = [self._column(*item)[: len(self._observations)] for item in space.items()]
+            complete = self._used[: len(self._observations)].copy()
             for column in columns:
-                whole &= ~np.isnan(column)
-            n = min(math.ceil(0.1 * self.told), GOOD)
-            good = np.zeros(len(whole), dtype=bool)
-            good[[place for _, place in self._ranks[:n]]] = True
-            below, above = (
-                Mixture(axes, [column[part] for column in columns])
-                for part in (whole & good, whole & ~good)
+                complete &= ~np.isnan(column)
+            n_good = min(math.ceil(0.1 * self.n_told), MAX_GOOD)
+            good = np.zeros(len(complete), dtype=bool)
+            good[[row for _, row in self._ranked[:n_good]]] = True
+            of_good, of_bad = (
+                ParzenEstimator(dimensions, [column[part] for column in columns])
+                for part in (complete & good, complete & ~good)
             )
-            self._mixtures[key] = below, above
-        return self._mixtures[key]
+            self._estimators[key] = of_good, of_bad
+        return self._estimators[key]
 
     def _column(self, name: str, space: BaseDistribution) -> np.ndarray:
         if (name, space) not in self._columns:
-            column = np.full(len(self._there), np.nan)
-            column[: len(self._seen)] = [_number(seen, name, space) for seen in self._seen]
+            column = np.full(len(self._used), np.nan)
+            column[: len(self._observations)] = [
+                _internal_value(observation, name, space) for observation in self._observations
+            ]
             self._columns[name, space] = column
         return self._columns[name, space]
 
     def _grow(self) -> None:
-        more = max(64, len(self._there))
-        self._there = np.append(self._there, np.zeros(more, dtype=bool))
+        more = max(64, len(self._used))
+        self._used = np.append(self._used, np.zeros(more, dtype=bool))
         for key, column in self._columns.items():
             self._columns[key] = np.append(column, np.full(more, np.nan))
 
 
 class Tpe(BaseSampler):
-    """One suggestion by TPE.
+    """TPE for one suggestion.
 
-    Parameters that every told trial has are sampled jointly, a conditional one on its own. (To
-    model groups of conditional ones jointly would make suggestions depend on the order of telling,
-    which a resumed search could not reproduce.) Trials in flight count as bad, or a batch asked at
-    once would be one point many times.
+    Parameters that all told trials have are sampled jointly, each other one on its own. (Sampling
+    groups of conditional parameters jointly would make suggestions depend on the order of telling,
+    which a resumed search could not reproduce.) Trials in flight count as bad; otherwise a batch
+    asked at once would be one point many times.
 
     Args:
-        memory: what it learns from.
-        shared: the parameters that all told trials have, by name, sorted.
-        startup: told trials before which suggestions are random.
+        table: the trials to learn from.
+        common: the parameters that all told trials have, by name, sorted.
+        startup: number of told trials before which suggestions are random.
         seed: of this suggestion.
     """
 
     def __init__(
-        self, memory: Memory, shared: Mapping[str, BaseDistribution], startup: int, seed: int
+        self,
+        table: ObservationTable,
+        common: Mapping[str, BaseDistribution],
+        startup: int,
+        seed: int,
     ) -> None:
-        self._memory = memory
-        self._shared = shared
-        self._learns = memory.told >= startup
+        self._table = table
+        self._common = common
+        self._is_random = table.n_told < startup
         self._rng = np.random.RandomState(seed)
         self._random = RandomSampler(seed)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> Space:
-        """Returns what is sampled jointly: what every trial has, with more than one value."""
-        return {name: space for name, space in self._shared.items() if not space.single()}
+        """Returns what is sampled jointly: what all trials have, with more than one value."""
+        return {name: space for name, space in self._common.items() if not space.single()}
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: Space
     ) -> dict[str, Any]:
         """Returns values of all of `search_space`; none while suggestions are random."""
-        return self._sample(search_space) if search_space and self._learns else {}
+        return {} if self._is_random or not search_space else self._sample(search_space)
 
     def sample_independent(
         self,
@@ -140,12 +148,12 @@ class Tpe(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Returns a value of one parameter."""
-        if self._learns:
-            return self._sample({param_name: param_distribution})[param_name]
-        return self._random.sample_independent(study, trial, param_name, param_distribution)
+        if self._is_random:
+            return self._random.sample_independent(study, trial, param_name, param_distribution)
+        return self._sample({param_name: param_distribution})[param_name]
 
     def _sample(self, space: Space) -> dict[str, Any]:
-        good, bad = self._memory.mixtures(space)
+        good, bad = self._table.estimators(space)
         drawn = good.sample(self._rng, CANDIDATES)
         best = drawn[np.argmax(good.log_density(drawn) - bad.log_density(drawn))]
         return {
@@ -154,9 +162,9 @@ class Tpe(BaseSampler):
         }
 
 
-def _number(seen: Observation, name: str, space: BaseDistribution) -> float:
+def _internal_value(observation: Observation, name: str, space: BaseDistribution) -> float:
     """Returns a trial's value of a parameter as a number; NaN where it has none in this space."""
     try:
-        return space.to_internal_repr(seen.params[name])
+        return space.to_internal_repr(observation.params[name])
     except (KeyError, ValueError):
         return math.nan

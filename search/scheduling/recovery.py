@@ -12,7 +12,7 @@ from typing import Any
 from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
 from search.run_folder.reports import ReportStore
-from search.sampler.sampler import derive_seed
+from search.sampler.seeds import derive_seed
 from search.scheduling.placement import Placement
 from search.scheduling.trial_progress import ProgressTable
 from search.study.study import SEARCHED, SearchStudy, TrialRecord, TrialSpec

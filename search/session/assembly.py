@@ -24,7 +24,7 @@ from search.session.best_model import Finalists
 from search.session.provenance import check_begun
 from search.settings.settings import SearchSettings
 from search.study.prefetch import Prefetcher
-from search.study.storage import Storage, can_be_shared, name_of, sqlite_file
+from search.study.storage import can_be_shared, name_of, sqlite_file
 from search.study.study import SearchStudy, TrialSpec
 from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
@@ -94,12 +94,12 @@ def open_session(
     """
     settings = plan.settings
     judge = Pruner(
-        plan.levels,
+        plan.rungs,
         plan.periods,
         plan.dataset.periods_per_year,
         reduction_factor=settings.reduction_factor,
         objective=settings.objective,
-        warmup_ends=plan.warm,
+        warmup_ends=plan.warmup_ends,
     )
     finalists = Finalists(place, plan.dataset, study, plan.epochs, hasty)
     before = study.rows()
@@ -141,7 +141,7 @@ def open_session(
         workers = WorkerSpec(
             place,
             mark_of(folder.driver),
-            plan.levels,
+            plan.rungs,
             settings.cpus_per_trial,
             gpus,
             settings.patience_s,
@@ -176,16 +176,15 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
     """
     settings = plan.settings
     storage = settings.storage or study_file(folder)
-    kind = _kind(storage)
     if folder.resumed:
-        study = kind.open(storage, settings.run_name)
+        study = SearchStudy.open(storage, settings.run_name)
         with _driven(study, settings.trials, folder):
             yield study
         return
     file = sqlite_file(storage)
     fresh = file is not None and not file.exists()
-    study = kind.create(
-        storage, settings.run_name, settings.seed, driver=folder.driver, gone=folder.gone
+    study = SearchStudy.create(
+        storage, settings.run_name, settings.seed, driver=folder.driver, dead=folder.gone
     )
     try:
         for params in plan.enqueued:
@@ -198,14 +197,6 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
             if file is not None and fresh:
                 file.unlink(missing_ok=True)
         raise
-
-
-def _kind(storage: Storage) -> type[SearchStudy]:
-    if not can_be_shared(storage):
-        return SearchStudy
-    from search.study.coordination.shared import SharedStudy  # most searches need no database
-
-    return SharedStudy
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from search.study.study import SearchStudy
 from trainable import predict
 from trainable.data.dataset.build import evaluation_dataset
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import seen_rows
+from trainable.data.dataset.windows import train_eval_rows
 from trainable.data.synthetic.market import continuation, reachable
 from trainable.io.atomic import make_folder
 from trainable.io.file_store import FileStore, writing
@@ -118,7 +118,7 @@ def on_continuation(folder: Path, plan: Plan) -> dict[str, Any] | None:
     )
     searched = [fresh.market.symbols.index(name) for name in plan.dataset.symbols]
     rows = dataset.valid_rows[np.isin(dataset.symbol[dataset.valid_rows], searched)]
-    habits = predictor.predict(plan.dataset, seen_rows(plan.dataset))
+    habits = predictor.predict(plan.dataset, train_eval_rows(plan.dataset))
     (scores,) = score(scoring(dataset, rows), predictor.predict(dataset, rows)[None], habits[None])
     best = reachable(fresh.market, dataset, rows)
     return {

@@ -67,7 +67,7 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
         "data_quality": dataset.quality,
         "split": {part: [f"{date:.19}" for date in dataset.dates(part)] for part in PARTS},
         "epochs": plan.epochs,
-        "rungs": list(plan.levels),
+        "rungs": list(plan.rungs),
         "luck_line": plan.luck,
         "seeds": {"search": settings.seed, "finalists": settings.finalist_seeds},
         "versions": {name: version(name) for name in PACKAGES}

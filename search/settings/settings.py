@@ -13,8 +13,7 @@ from search.settings import masking
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import Setting, parse, print_help
 from trainable.config import from_text
-from trainable.data.ingest.names import is_table
-from trainable.data.settings import DataSettings, written_out
+from trainable.data.settings import DataSettings, check_data_settings, expand_source
 
 OBJECTIVES = ("sharpe", "rank_ic", "val_loss")
 # Set by the search alone, since its rungs are epochs: neither a space nor `fix` may set them.
@@ -98,7 +97,7 @@ def settings_from(argv: Sequence[str], now: datetime | None = None) -> SearchSet
     Raises:
         UserError: with the key, the value and what would work.
     """
-    tokens = written_out(argv)
+    tokens = expand_source(argv)
     for key in NEVER_EMPTY:
         if f"{key}=" in argv:
             # An unset shell variable must not quietly become the default.
@@ -108,7 +107,6 @@ def settings_from(argv: Sequence[str], now: datetime | None = None) -> SearchSet
 
 def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettings:
     """Returns the settings with a name; raises `UserError` for a value that cannot work."""
-    data = settings.data
     _at_least("trials", settings.trials, 1, 64)
     _require(
         settings.trials <= MOST_TRIALS, "trials", settings.trials, f"at most {MOST_TRIALS}", 64
@@ -124,23 +122,11 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
     _at_least("checkpoint_steps", settings.checkpoint_steps, 1, 500)
     _at_least("cpus_per_trial", settings.cpus_per_trial, 0, 1)
     _at_least("gpus_per_trial", settings.gpus_per_trial, 0, 0.25)
-    _at_least("data.horizon", data.horizon, 1, 1)
-    _at_least("data.lag", data.lag, 0, 0)
-    _at_least("data.cost_bps", data.cost_bps, 0, 1.0)
-    _at_least("data.synthetic.symbols", data.synthetic.symbols, 1, 20)
-    _at_least("data.synthetic.bars", data.synthetic.bars, 1, 8000)
-    _at_least("data.synthetic.bad_ticks", data.synthetic.bad_ticks, 0, 0)
     _above_zero("time_budget_s", settings.time_budget_s, 3600)
     _above_zero("patience_s", settings.patience_s, 600)
-    _above_zero("data.periods_per_year", data.periods_per_year, 252)
-    _require(0 < data.fraction <= 1, "data.fraction", data.fraction, "above 0 and at most 1", 0.8)
-    held, signal = data.holdout_symbols, data.synthetic.signal
-    _require(0 <= held < 1, "data.holdout_symbols", held, "at least 0 and below 1", 0.2)
-    _require(0 <= signal < 1, "data.synthetic.signal", signal, "at least 0 and below 1", 0.15)
+    check_data_settings(settings.data)
     if settings.objective not in OBJECTIVES:
         raise unknown("objective", settings.objective, OBJECTIVES)
-    if is_table(data.source):
-        raise UserError(f"data={data.source} names no source; a file is data.path={data.source}")
     if settings.storage is not None and "://" not in settings.storage:
         raise UserError(
             f"storage={settings.storage} must be a URL; sqlite:///study.db or "

@@ -1,4 +1,4 @@
-"""A trial as it is asked for, and as the durable study stores it."""
+"""A trial as it is to be trained, and as the durable study stores it."""
 
 import json
 import math
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
 from trainable.cli.errors import UserError
@@ -15,7 +14,7 @@ from trainable.cli.errors import UserError
 SEARCHED = ("search", "enqueued")  # the kinds that `trials` counts and the sampler learns from
 SEED = "train/seed"
 OWNER = "owner"  # attribute of a running trial of a shared study: the driver that trains it
-STATES = {
+STATES = {  # of an ended trial; only a COMPLETE trial with a value is COMPLETE to Optuna, too
     "COMPLETE": TrialState.COMPLETE,
     "PRUNED": TrialState.PRUNED,
     "FAIL": TrialState.FAIL,
@@ -23,7 +22,7 @@ STATES = {
 
 
 class NothingLeftError(Exception):
-    """All trials of the search have been asked, by one driver or another."""
+    """All trials of the search have been asked, by this driver or by others."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class TrialSpec:
     """A trial to train.
 
     Attributes:
-        number: of its row, dense from 0.
+        number: of the trial; trials are numbered from 0 without gaps.
         params: all of them by `GROUP/FIELD`, constants included; `train/seed` is `seed`.
         kind: search, enqueued, seed, placebo or regret.
         seed: of its weights, batches and dropout.
@@ -50,14 +49,14 @@ class TrialRecord:
     """A trial as the durable study has it.
 
     Attributes:
-        number: dense from 0.
+        number: of the trial; trials are numbered from 0 without gaps.
         kind: search, enqueued, seed, placebo or regret.
         parent: the trial that this one repeats.
         params: all of them by `GROUP/FIELD`, constants included.
         seed: of its weights, batches and dropout.
         state: RUNNING, COMPLETE, PRUNED or FAIL.
         reason: the stop reason; None while RUNNING.
-        evidence: what the reason was found by.
+        evidence: the values on which the reason rests.
         value: the objective of a COMPLETE trial; None where undefined.
         reports: the objective by epoch; an undefined one is missing.
         facts: stop_epoch, epochs, steps, seconds, n_parameters, cohort …
@@ -80,10 +79,13 @@ class TrialRecord:
     ended: datetime | None
 
 
-def told(
+def optuna_end(
     state: str, value: float | None, reports: Mapping[int, float]
 ) -> tuple[TrialState, list[float] | None]:
-    """Returns what Optuna is told: its COMPLETE has a value, its PRUNED the last report."""
+    """Returns the state and the values that Optuna stores for an ended trial.
+
+    Its COMPLETE needs a value; its PRUNED has the last report as its value.
+    """
     if state == "COMPLETE":
         return (TrialState.FAIL, None) if value is None else (TrialState.COMPLETE, [value])
     if state == "PRUNED" and reports:
@@ -92,7 +94,7 @@ def told(
 
 
 def row_of(trial: FrozenTrial) -> TrialRecord:
-    """Returns the row of a stored trial."""
+    """Returns the record of a stored trial."""
     attrs = trial.user_attrs
     outcome = attrs["outcome"] if trial.state.is_finished() else {}
     assert trial.datetime_start is not None
@@ -113,8 +115,8 @@ def row_of(trial: FrozenTrial) -> TrialRecord:
     )
 
 
-def plain(value: dict[str, Any]) -> dict[str, Any]:
-    """Returns a copy as JSON gives it back.
+def as_json(value: dict[str, Any]) -> dict[str, Any]:
+    """Returns a copy as it is when read back from JSON.
 
     Raises:
         ValueError, TypeError: JSON has no such value: a NaN, an infinity, an array.
@@ -122,8 +124,8 @@ def plain(value: dict[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(value, allow_nan=False))
 
 
-def scalars(constants: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns a copy of constants; raises `UserError` where one is not a finite scalar."""
+def check_constants(constants: Mapping[str, Any]) -> None:
+    """Raises `UserError` where a constant is not a finite scalar."""
     for name, value in constants.items():
         if not isinstance(value, str | bool | int | float | None):
             raise UserError(
@@ -132,9 +134,3 @@ def scalars(constants: Mapping[str, Any]) -> dict[str, Any]:
             )
         if isinstance(value, float) and not math.isfinite(value):
             raise UserError(f"{name}={value}: a constant must be finite")
-    return dict(constants)
-
-
-def derive_seed(*entropy: int) -> int:
-    """Returns a 31-bit seed that is well mixed from the given whole numbers, 0 or above."""
-    return int(np.random.SeedSequence(entropy).generate_state(1)[0] & 0x7FFFFFFF)

@@ -76,7 +76,7 @@ def test_a_run_in_the_middle_is_told_as_its_own_display_would(folder: RunFolder)
     assert shown.reasons == {"completed": 1, "asha_rung": 1}
     assert shown.elapsed_s == 3600
     assert (shown.luck, shown.periods, shown.period_name) == (1.25, len(DAYS), "days")
-    assert [(rung.level, rung.count) for rung in shown.rungs] == [(1, 4), (4, 1)]
+    assert [(rung.epoch, rung.count) for rung in shown.rungs] == [(1, 4), (4, 1)]
     # Trial 0 at epoch 1, where its loss was lowest before 0.5 · 2; the seed is no rival.
     first = leading(found).to_dict("records")
     assert [(row["number"], row["epochs"], row["epoch"]) for row in first] == [

@@ -12,7 +12,7 @@ from tests.fixtures.trainings import config, market, trained
 from trainable import predict
 from trainable.cli.errors import UserError
 from trainable.config import TrialConfig
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset.windows import make_windows
 from trainable.io.checksums import opened
 from trainable.io.file_store import FileStore
 
@@ -26,7 +26,7 @@ def kept(folder: Path) -> tuple[TrialConfig, np.ndarray]:
     """A small trained model in `folder`, and its predictions on the validation rows."""
     each = config(data__window=3, data__features="price+volume", model__dropout=0.2)
     members, reports = trained([each], market())
-    view = make_view(market(), each.data)
+    view = make_windows(market(), each.data)
     predict.save(FileStore.of(folder), each, members[0].best_weights, view, {"number": 4})
     predictions = reports[-1].predictions
     assert predictions is not None
@@ -121,6 +121,6 @@ def test_a_batch_split_over_blocks_is_the_same(
 def test_weights_of_float64_are_stored_as_float32(tmp_path: Path) -> None:
     each = config(train__epochs=1)
     members, _ = trained([each], market(), dtype=torch.float64)
-    view = make_view(market(), each.data)
+    view = make_windows(market(), each.data)
     predict.save(FileStore.of(tmp_path), each, members[0].best_weights, view, {})
     assert all(p.dtype == torch.float32 for p in predict.load(tmp_path).model.parameters())

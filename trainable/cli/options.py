@@ -1,7 +1,7 @@
-"""What a command line says, as a frozen dataclass: `key=value` tokens, typed by the field alone.
+"""Reads `key=value` tokens of a command line into a frozen dataclass.
 
-OmegaConf converts numbers and truth values; text is taken literally, so that commas, `=`, quotes
-and `${…}` mean nothing special in it. The comment behind a field is its line in `--help`.
+The type of a field alone decides how its value is read. Text is taken literally: commas, `=`,
+quotes and `${…}` mean nothing special in it. `--help` shows the comment behind a field.
 """
 
 import ast
@@ -16,18 +16,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from omegaconf import DictConfig
-from omegaconf.errors import ValidationError
-
 from trainable.cli.errors import UserError, unknown
 
 C = TypeVar("C")
 
 EXPECTED = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+TRUTH = {"true": True, "false": False}
 
 
 class Kind(NamedTuple):
-    """What a field takes: one `base` (int, float, bool, str), many of them, or KEY → text."""
+    """What a field takes: one value of type `base`, many such values, or a mapping KEY → text.
+
+    `base` is int, float, bool or str; an `optional` field also takes `null` or nothing.
+    """
 
     base: type
     many: bool = False
@@ -50,17 +51,17 @@ class Setting(NamedTuple):
 
 
 def parse(cls: type[C], argv: Sequence[str], prefix: str = "") -> C:
-    """Returns the frozen dataclass that the tokens describe; every other field has its default.
+    """Returns the dataclass that the tokens describe. A field without a token keeps its default.
 
     Args:
         cls: a dataclass of int, float, bool, str, their tuples, `| None`, `dict[str, str]` and
             further such dataclasses.
         argv: tokens `key=value`, split at the first `=`; a nested field is `group.field`.
-        prefix: what every key begins with, such as `data.`.
+        prefix: the start of every key, such as `data.`.
 
     Raises:
-        UserError: for an unknown key, a value of the wrong type, a key given twice, or a token
-            that is no `key=value`.
+        UserError: an unknown key, a value of the wrong type, a key given twice, a needed key that
+            is missing, or a token that is not `key=value`.
     """
     prefix = f"{prefix.rstrip('.')}." if prefix else ""
     kinds = _kinds(cls, prefix)
@@ -85,7 +86,7 @@ def parse(cls: type[C], argv: Sequence[str], prefix: str = "") -> C:
 
 
 def split(token: str) -> tuple[str, str]:
-    """Returns key and value of a `key=value` token; raises `UserError` where it is none."""
+    """Returns key and value of a `key=value` token; raises `UserError` for any other token."""
     key, equals, text = token.partition("=")
     bare = key.lstrip("+~-")
     if bare != key:
@@ -101,7 +102,7 @@ def split(token: str) -> tuple[str, str]:
 
 
 def convert(kind: Kind, text: str, key: str) -> Any:
-    """Returns `text` as the field's type; raises `UserError` naming `key` where it is not one."""
+    """Returns `text` as a value of this kind; raises `UserError` with the key where it is not."""
     if kind.optional and text in ("", "null"):
         return None
     if kind.many:
@@ -109,16 +110,10 @@ def convert(kind: Kind, text: str, key: str) -> Any:
         return tuple(convert(one, part.strip(), key) for part in text.split(",")) if text else ()
     if kind.base is str:
         return text
-    wrong = UserError(f"{key}={text}: expected {EXPECTED[kind.base]}")
-    # OmegaConf would read these as references and as "missing", and 1 or yes as true.
-    if "${" in text or "???" in text:
-        raise wrong
-    if kind.base is bool and text.lower() not in ("true", "false"):
-        raise wrong
     try:
-        value = DictConfig({key: text.strip()}, element_type=kind.base)[key]
-    except ValidationError:
-        raise wrong from None
+        value = TRUTH[text.lower()] if kind.base is bool else kind.base(text.strip())
+    except (KeyError, ValueError):
+        raise UserError(f"{key}={text}: expected {EXPECTED[kind.base]}") from None
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{key}={text}: expected a finite number")
     return value
@@ -160,7 +155,7 @@ def asks_for_help(argv: Sequence[str]) -> bool:
 
 
 def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting] = ()) -> None:
-    """Prints the usage line and every key with meaning, type and default; `notes` come first."""
+    """Prints the usage line, then `notes`, then every key with its meaning, type and default."""
     rows = [*notes, *describe(cls, prefix)]
     width = min(max(len(row.key) for row in rows) + 2, 34)
     columns = max(60, min(shutil.get_terminal_size().columns, 110))
@@ -186,7 +181,7 @@ def _kinds(cls: type, prefix: str) -> dict[str, Kind]:
 
 
 def _mapping_of(key: str, kinds: Mapping[str, Kind]) -> str | None:
-    """Returns the dict-like field that `key` is an entry of."""
+    """Returns the mapping field that `key` belongs to, or None."""
     for name, kind in kinds.items():
         if kind.mapping and (key == name or key.startswith(f"{name}.")):
             return name

@@ -1,10 +1,15 @@
-"""What a person can say about the data: the `data.*` keys of every command."""
+"""The `data.*` settings of every command, and the checks of their values."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from trainable.cli.errors import UserError
+from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import split
+from trainable.data.file_types import is_table
+
+FREQUENCIES = ("day", "minute")  # of the bars of a generated market
+MIN_SYNTHETIC_BARS = 50
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,37 @@ class DataSettings:
     synthetic: SyntheticSettings = field(default_factory=SyntheticSettings)
 
 
-def written_out(tokens: Sequence[str]) -> list[str]:
-    """Returns the tokens of a command line with `data=NAME` as `data.source=NAME`.
+def check_data_settings(settings: DataSettings) -> None:
+    """Raises `UserError` for a value that is out of its range, whatever the data hold."""
+    _require(settings.horizon >= 1, "horizon", settings.horizon, "at least 1", 1)
+    _require(settings.lag is None or settings.lag >= 0, "lag", settings.lag, "at least 0", 0)
+    _require(settings.cost_bps >= 0, "cost_bps", settings.cost_bps, "at least 0", 1.0)
+    years = settings.periods_per_year
+    _require(years is None or years > 0, "periods_per_year", years, "above 0", 252)
+    part, held = settings.fraction, settings.holdout_symbols
+    _require(0 < part <= 1, "fraction", part, "above 0 and at most 1", 0.8)
+    _require(0 <= held < 1, "holdout_symbols", held, "at least 0 and below 1", 0.2)
+    if is_table(settings.source):
+        name = settings.source
+        raise UserError(f"data={name} names no source; a file is data.path={name}")
+    check_synthetic_settings(settings.synthetic)
+
+
+def check_synthetic_settings(settings: SyntheticSettings) -> None:
+    """Raises `UserError` for a value that no market can be generated with."""
+    signal, bars = settings.signal, settings.bars
+    _require(0 <= signal < 1, "synthetic.signal", signal, "at least 0 and below 1", 0.15)
+    _require(settings.symbols >= 1, "synthetic.symbols", settings.symbols, "at least 1", 20)
+    enough = f"at least {MIN_SYNTHETIC_BARS}"
+    _require(bars >= MIN_SYNTHETIC_BARS, "synthetic.bars", bars, enough, 8000)
+    if settings.frequency not in FREQUENCIES:
+        raise unknown("frequency", settings.frequency, FREQUENCIES)
+    _require(settings.seed >= 0, "synthetic.seed", settings.seed, "at least 0", 0)
+    _require(settings.bad_ticks >= 0, "synthetic.bad_ticks", settings.bad_ticks, "at least 0", 0)
+
+
+def expand_source(tokens: Sequence[str]) -> list[str]:
+    """Returns the tokens of a command line with `data=NAME` replaced by `data.source=NAME`.
 
     Raises:
         UserError: they name two sources.
@@ -57,3 +91,9 @@ def written_out(tokens: Sequence[str]) -> list[str]:
     if {"data", "data.source"} <= keys:
         raise UserError("data= and data.source= are the same key: keep one of them")
     return [f"data.source={text}" if key == "data" else f"{key}={text}" for key, text in pairs]
+
+
+def _require(good: bool, key: str, value: float | None, wanted: str, works: float) -> None:
+    # From Python, a value may be NaN or infinite although the command line refuses both.
+    if not good or (isinstance(value, float) and not math.isfinite(value)):
+        raise UserError(f"data.{key}={value} must be {wanted}; data.{key}={works} works")

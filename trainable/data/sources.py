@@ -15,7 +15,7 @@ from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import open_table, table_of
 from trainable.data.market import Market
 from trainable.data.quality.quality import checked, described
-from trainable.data.settings import DataSettings
+from trainable.data.settings import DataSettings, check_data_settings
 
 
 def load_market(settings: DataSettings) -> Market:
@@ -28,7 +28,7 @@ def load_market(settings: DataSettings) -> Market:
     Raises:
         UserError: an unknown source or symbol, a setting out of range, or data that cannot be used.
     """
-    _check_settings(settings)
+    check_data_settings(settings)
     if settings.path is not None:
         return _market_of_file(settings)
     if settings.features is not None or settings.target is not None:
@@ -49,7 +49,7 @@ def market_from_frame(frame: pd.DataFrame, settings: DataSettings, name: str = "
     Raises:
         UserError: data that cannot be used.
     """
-    _check_settings(settings)
+    check_data_settings(settings)
     if any(index is not None for index in frame.index.names) or isinstance(
         frame.index, pd.DatetimeIndex
     ):
@@ -73,19 +73,6 @@ def _market_of_file(settings: DataSettings) -> Market:
     assert settings.path is not None
     panel = read_panel(open_table(settings.path), settings)
     return checked(panel, settings, Path(settings.path).name)
-
-
-def _check_settings(settings: DataSettings) -> None:
-    if not 0 < settings.fraction <= 1:
-        raise UserError(f"data.fraction={settings.fraction:g} must be above 0 and at most 1")
-    if not 0 <= settings.holdout_symbols < 1:
-        raise UserError(
-            f"data.holdout_symbols={settings.holdout_symbols:g} must be from 0 to below 1"
-        )
-    if settings.horizon < 1:
-        raise UserError(f"data.horizon={settings.horizon} must be 1 or more bars")
-    if settings.periods_per_year is not None and not 0 < settings.periods_per_year < np.inf:
-        raise UserError(f"data.periods_per_year={settings.periods_per_year:g} must be positive")
 
 
 def _us20(settings: DataSettings) -> Market:

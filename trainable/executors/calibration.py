@@ -59,7 +59,7 @@ def step_seconds(
     times = []
     for i in range(steps + 1):
         begun = time.perf_counter()
-        x = engine.prepare(view.windows(rows[i]))
+        x = engine.prepare(view.at(rows[i]))
         engine.step(i, x, view.targets(rows[i]), None)  # waits for its losses
         times.append(time.perf_counter() - begun)
     return statistics.median(times[1:]) / len(configs)

@@ -59,9 +59,7 @@ class EpochPlan:
         if i not in self._gathered:
             cells = self.rows[i].numel() * view.inputs
             rows = self.rows[i : i + max(1, min(GATHERED, CELLS // cells))]
-            pairs = zip(
-                prepare(view.windows(rows)).unbind(), view.targets(rows).unbind(), strict=True
-            )
+            pairs = zip(prepare(view.at(rows)).unbind(), view.targets(rows).unbind(), strict=True)
             self._gathered = dict(enumerate(pairs, start=i))
         return self._gathered[i]
 

@@ -64,7 +64,7 @@ class Evaluator:
         self.view = view
         self.loss = look_up(LOSSES, loss, "loss")
         self.valid = scoring(dataset, view.valid_rows.cpu().numpy())
-        self.seen = scoring(dataset, view.seen_rows.cpu().numpy())
+        self.seen = scoring(dataset, view.train_eval_rows.cpu().numpy())
         self.few = not dataset.panel
         self.y = view.y[view.valid_rows].double()
         self.known = view.known[view.valid_rows]
@@ -73,7 +73,7 @@ class Evaluator:
     def evaluate(self, engine: Executor, configs: Sequence[TrialConfig]) -> list[Evaluation]:
         """Returns the evaluation of each member of the engine."""
         valid = self._predict(engine, self.view.valid_rows)
-        seen = self._predict(engine, self.view.seen_rows)
+        seen = self._predict(engine, self.view.train_eval_rows)
         deltas = [config.loss.delta for config in configs]
         losses, zeros = self._losses(valid, deltas), [self._zero_loss(delta) for delta in deltas]
         valid_np, seen_np = valid.cpu().numpy(), seen.cpu().numpy()
@@ -110,7 +110,7 @@ class Evaluator:
         # on where it lies, so that the last rows are filled up with one of them.
         size = max(ROWS, LAUNCHED // self.view.inputs) if rows.is_cuda else ROWS
         full = torch.cat([rows, rows[-1:].expand(-len(rows) % ALIGNED)])
-        parts = [engine.predict(self.view.windows(part)) for part in full.split(size)]
+        parts = [engine.predict(self.view.at(part)) for part in full.split(size)]
         return torch.cat(parts, dim=1)[:, : len(rows)]
 
     def _losses(self, predictions: Tensor, deltas: Sequence[float]) -> list[float]:

@@ -8,7 +8,7 @@ import torch
 
 from trainable.cli.errors import look_up
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import Windows, make_view
+from trainable.data.dataset.windows import Windows, make_windows
 from trainable.executors import EXECUTORS, executor_for, state_form
 from trainable.executors.base import Executor, cause, keep_good
 from trainable.report import Report, Stop
@@ -57,7 +57,7 @@ class Training:
         first = tickets[0].config
         check_shape(tickets, first)
         self.dataset, self.device = dataset, torch.device(device)
-        self.view = view or make_view(dataset, first.data, device, dtype)
+        self.view = view or make_windows(dataset, first.data, device, dtype)
         self.executor = executor
         if executor == "auto":
             self.executor = executor_for(first, self.view.inputs, device)

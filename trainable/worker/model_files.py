@@ -11,7 +11,7 @@ from trainable import predict
 from trainable.cli.errors import UserError
 from trainable.config import TrialConfig, from_params
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import Windows, make_view
+from trainable.data.dataset.windows import Windows, make_windows
 from trainable.executors import state_form
 from trainable.io.file_store import FileStore
 from trainable.training.loop import Training
@@ -95,7 +95,7 @@ def model_of(
     config = from_params(params)
     saved = checkpoint.read(place, known=last)
     if saved is not None and saved.best_weights and saved.record["best_epoch"] == epoch:
-        view = make_view(dataset, config.data, "cpu")
+        view = make_windows(dataset, config.data, "cpu")
         keep(place, number, epoch, config, saved.best_weights, view, dataset)
         return predict.load(place)
     if hasty():

@@ -10,8 +10,7 @@ import torch
 
 from trainable.config import TrialConfig, from_params, shape_key
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.shared_windows import SharedWindows
-from trainable.data.dataset.windows import Windows
+from trainable.data.dataset.windows import SharedWindows, Windows
 from trainable.executors.calibration import best_size
 from trainable.io.file_store import FileStore
 from trainable.report import WELL, Report

@@ -1,4 +1,4 @@
-"""A driver of a shared search is there as long as a thread of it renews its leases."""
+"""The heartbeat of a driver: a thread that renews its leases, so that the others know it lives."""
 
 import threading
 import time
@@ -7,47 +7,48 @@ from contextlib import suppress
 from search.study.coordination.leases import Leases
 from trainable.cli.errors import UserError
 
-LEASE_S = 60.0  # without a renewal for so long a driver counts as gone
+LEASE_S = 60.0  # a driver that has not renewed its leases for so long counts as dead
 RENEW_S = 10.0
 
 
 class Heartbeat:
-    """The leases of one driver, renewed in the background.
+    """Takes the leases of one driver and renews them in the background.
 
     Args:
         leases: of the study.
 
     Attributes:
-        driver: a name that no other driver ever has; empty before `begin` and after `end`.
-        who: process and host, in words.
-        lapsed: whether they were renewed too late since somebody has looked what was lost.
+        driver: a name that no other driver ever has; empty before `begin`.
+        who: its process and host, in words.
+        lapsed: whether the leases were renewed too late, so that others may have taken trials
+            over; stays True until somebody has looked and sets it to False.
     """
 
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
         self.driver = self.who = ""
         self.lapsed = False
-        self._until = 0.0
-        self._over = threading.Event()
+        self._expires_at = 0.0
+        self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
-    def sure(self) -> bool:
-        """Whether no other driver can have taken this one for gone."""
-        return not self.lapsed and _now() < self._until
+    def alive(self) -> bool:
+        """Whether no other driver can have taken this one for dead."""
+        return not self.lapsed and _now() < self._expires_at
 
     def begin(self, driver: str, who: str) -> None:
-        """Begins to renew what is taken from now on."""
+        """Begins to renew the leases that are taken from now on."""
         self.driver, self.who = driver, who
-        self._over.clear()
+        self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        """Gives everything up; does nothing where there is nothing."""
+        """Gives up all leases; does nothing where it has not begun."""
         if self._thread is None:
             return
-        self._over.set()
+        self._stop.set()
         self._thread.join()
         self._thread = None
         with suppress(UserError):  # without the database they expire
@@ -58,26 +59,26 @@ class Heartbeat:
 
         Args:
             name: of the lease.
-            seconds: that it lasts without a renewal; None: as long as this driver's own.
+            seconds: how long it lasts without a renewal; None: `LEASE_S`.
         """
         return self._leases.take(name, self.driver, self.who, seconds or LEASE_S)
 
     def drop(self, name: str) -> None:
-        """Gives one lease up."""
+        """Gives up one lease."""
         self._leases.drop(self.driver, name)
 
     def renew(self) -> None:
-        """Renews all leases."""
+        """Renews all leases of this driver."""
         begun = _now()
-        self.lapsed |= begun >= self._until
+        self.lapsed |= begun >= self._expires_at
         self._leases.renew(self.driver, LEASE_S)
-        self._until = begun + LEASE_S
+        self._expires_at = begun + LEASE_S
 
     def _run(self) -> None:
-        while not self._over.wait(RENEW_S):
+        while not self._stop.wait(RENEW_S):
             try:
                 self.renew()
-            except UserError:  # the database is away: who needs it now says so
+            except UserError:  # the database is away: whoever needs it next reports that
                 continue
 
 

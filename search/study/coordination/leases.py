@@ -1,7 +1,7 @@
-"""Leases of a shared search, in its database and by its clock: who drives, and whose turn it is.
+"""Leases in the database of a study: which drivers are alive, and which of them has the turn.
 
-One small table beside Optuna's. The clocks of the drivers' machines need not agree, since only the
-database compares times.
+They are one small table beside Optuna's. The clocks of the drivers' machines need not agree, since
+only the database compares times.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ TABLE = sa.Table(
     sa.Column("who", sa.String(300), nullable=False),
     sa.Column("expires", sa.Double, nullable=False),
 )
-# Not the time at which the transaction began, which a wait for a row may have left behind.
+# Not now(): that is when the transaction began, and it may have waited for a row since.
 NOW = sa.literal_column("extract(epoch from clock_timestamp())", sa.Double)
 
 
@@ -51,18 +51,18 @@ class Leases:
 
     def __init__(self, database: Database, study_id: int) -> None:
         self._database = database
-        self._here = TABLE.c.study_id == study_id
+        self._of_study = TABLE.c.study_id == study_id
         self._study_id = study_id
         with database.answering():
             TABLE.create(database.engine, checkfirst=True)
 
     def take(self, name: str, owner: str, who: str, seconds: float) -> bool:
         """Takes a lease that is free, expired or the owner's already; says whether it did."""
-        fresh = {"owner": owner, "who": who, "expires": NOW + seconds}
-        row = insert(TABLE).values(study_id=self._study_id, name=name, **fresh)
+        values = {"owner": owner, "who": who, "expires": NOW + seconds}
+        row = insert(TABLE).values(study_id=self._study_id, name=name, **values)
         taken = row.on_conflict_do_update(
             index_elements=[TABLE.c.study_id, TABLE.c.name],
-            set_=fresh,
+            set_=values,
             where=(TABLE.c.owner == owner) | (TABLE.c.expires < NOW),
         ).returning(TABLE.c.owner)
         with self._connected() as connection:
@@ -70,29 +70,29 @@ class Leases:
 
     def renew(self, owner: str, seconds: float) -> None:
         """Renews all leases of an owner, also those that have expired and nobody took."""
-        renewed = sa.update(TABLE).where(self._here, TABLE.c.owner == owner)
+        renewed = sa.update(TABLE).where(self._of_study, TABLE.c.owner == owner)
         with self._connected() as connection:
             connection.execute(renewed.values(expires=NOW + seconds))
 
     def drop(self, owner: str, name: str | None = None) -> None:
         """Gives up one lease of an owner, or all."""
-        gone = sa.delete(TABLE).where(self._here, TABLE.c.owner == owner)
+        dropped = sa.delete(TABLE).where(self._of_study, TABLE.c.owner == owner)
         if name is not None:
-            gone = gone.where(TABLE.c.name == name)
+            dropped = dropped.where(TABLE.c.name == name)
         with self._connected() as connection:
-            connection.execute(gone)
+            connection.execute(dropped)
 
     def held(self) -> dict[str, Lease]:
         """Returns the leases that have not expired, by name."""
-        known = sa.select(TABLE.c.name, TABLE.c.owner, TABLE.c.who)
+        leases = sa.select(TABLE.c.name, TABLE.c.owner, TABLE.c.who)
         with self._connected() as connection:
-            rows = connection.execute(known.where(self._here, TABLE.c.expires >= NOW)).all()
+            rows = connection.execute(leases.where(self._of_study, TABLE.c.expires >= NOW)).all()
         return {row.name: Lease(row.owner, row.who) for row in rows}
 
     def clear(self) -> None:
-        """Forgets all leases of the study."""
+        """Deletes all leases of the study."""
         with self._connected() as connection:
-            connection.execute(sa.delete(TABLE).where(self._here))
+            connection.execute(sa.delete(TABLE).where(self._of_study))
 
     @contextmanager
     def _connected(self) -> Iterator[sa.Connection]:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.pruning.asha import Rungs, first_rung, mean_of_finite, rung_levels
+from search.pruning.asha import Rungs, first_rung, rung_epochs
+from search.pruning.history import mean_of_finite
 from trainable.cli.errors import UserError
 
 values = st.one_of(st.none(), st.floats(-1e6, 1e6))
@@ -21,20 +22,20 @@ def test_first_rung_is_the_first_epoch_that_ends_after_the_warm_up() -> None:
 
 
 def test_rungs_stand_at_powers_of_the_factor_and_at_the_last_epoch() -> None:
-    assert rung_levels(50, 1, 4) == (1, 4, 16, 50)
-    assert rung_levels(16, 1, 4) == (1, 4, 16)
-    assert rung_levels(50, 3, 4) == (3, 12, 48, 50)
-    assert rung_levels(100, 2, 3) == (2, 6, 18, 54, 100)
+    assert rung_epochs(50, 1, 4) == (1, 4, 16, 50)
+    assert rung_epochs(16, 1, 4) == (1, 4, 16)
+    assert rung_epochs(50, 3, 4) == (3, 12, 48, 50)
+    assert rung_epochs(100, 2, 3) == (2, 6, 18, 54, 100)
 
 
 def test_warm_up_longer_than_the_training_leaves_the_last_rung_only() -> None:
-    assert rung_levels(5, 9, 4) == (5,)
-    assert rung_levels(1, 1, 4) == (1,)
+    assert rung_epochs(5, 9, 4) == (5,)
+    assert rung_epochs(1, 1, 4) == (1,)
 
 
 def test_rungs_by_hand_get_the_last_epoch() -> None:
-    assert rung_levels(10, 1, 4, (1, 4, 10)) == (1, 4, 10)
-    assert rung_levels(50, 1, 4, (5, 20)) == (5, 20, 50)
+    assert rung_epochs(10, 1, 4, (1, 4, 10)) == (1, 4, 10)
+    assert rung_epochs(50, 1, 4, (5, 20)) == (5, 20, 50)
 
 
 @pytest.mark.parametrize(
@@ -49,12 +50,12 @@ def test_rungs_by_hand_get_the_last_epoch() -> None:
 )
 def test_bad_rungs_by_hand_are_the_persons_error(given_rungs, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        rung_levels(10, 1, 4, given_rungs)
+        rung_epochs(10, 1, 4, given_rungs)
 
 
 def test_a_reduction_factor_of_one_is_the_persons_error() -> None:
     with pytest.raises(UserError, match="reduction_factor=1"):
-        rung_levels(10, 1, 1)
+        rung_epochs(10, 1, 1)
 
 
 def test_values_that_arrive_together_are_judged_against_all_others() -> None:
@@ -150,11 +151,11 @@ def test_the_best_of_a_batch_is_never_cut_and_order_does_not_matter(batch, facto
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(1, 200), st.integers(1, 30), st.integers(2, 8))
-def test_levels_increase_and_end_at_the_last_epoch(epochs, first, factor) -> None:
-    levels = rung_levels(epochs, first, factor)
-    assert levels[-1] == epochs
-    assert all(b > a for a, b in pairwise(levels))
-    assert rung_levels(epochs, first, factor, levels) == levels
+def test_rungs_increase_and_end_at_the_last_epoch(epochs, first, factor) -> None:
+    rungs = rung_epochs(epochs, first, factor)
+    assert rungs[-1] == epochs
+    assert all(b > a for a, b in pairwise(rungs))
+    assert rung_epochs(epochs, first, factor, rungs) == rungs
 
 
 def test_who_came_when_there_were_too_few_is_judged_when_there_are_enough() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ray.tune.schedulers import ASHAScheduler
 
-from search.pruning.asha import Rungs, rung_levels
+from search.pruning.asha import Rungs, rung_epochs
 from search.pruning.pruner import Pruner
 from trainable.report import Report
 
@@ -52,8 +52,8 @@ def test_one_by_one_with_minimum_one_decides_as_ray(seed: int) -> None:
     if seed % 3 == 0:
         curves = curves.round(0)  # ties, zeros and negative zeros
     curves = curves * 10.0 ** rng.integers(-3, 4)
-    levels = rung_levels(epochs, first, factor)
-    rungs, ray = Rungs(levels, factor, minimum=1), Ray(epochs, first, factor)
+    at = rung_epochs(epochs, first, factor)
+    rungs, ray = Rungs(at, factor, minimum=1), Ray(epochs, first, factor)
     done, epoch_of, pruned = set(), dict.fromkeys(range(trials), 0), 0
     for number in random_order(rng, trials, epochs):
         if number in done:
@@ -61,7 +61,7 @@ def test_one_by_one_with_minimum_one_decides_as_ray(seed: int) -> None:
         epoch_of[number] += 1
         epoch, value = epoch_of[number], float(curves[number, epoch_of[number] - 1])
         ends = False
-        if epoch in levels:
+        if epoch in at:
             verdict = rungs.judge(epoch, {number: value})[number]
             ends = verdict.ends
             pruned += verdict.action == "prune"
@@ -77,7 +77,7 @@ def test_the_judge_decides_as_ray_on_the_mean_of_three_reports(objective: str, m
     rng = np.random.default_rng(7)
     trials, epochs = 300, 16
     curves = rng.standard_normal((trials, epochs))
-    judge = Pruner(rung_levels(epochs, 1, 4), DAYS, 252.0, minimum=1, objective=objective)
+    pruner = Pruner(rung_epochs(epochs, 1, 4), DAYS, 252.0, minimum=1, objective=objective)
     ray = Ray(epochs, 1, 4, mode)
     done, epoch_of = set(), dict.fromkeys(range(trials), 0)
     for number in map(int, random_order(rng, trials, epochs)):
@@ -86,7 +86,7 @@ def test_the_judge_decides_as_ray_on_the_mean_of_three_reports(objective: str, m
         epoch_of[number] += 1
         epoch = epoch_of[number]
         report = Report(number, epoch, epoch, {objective: float(curves[number, epoch - 1])})
-        ends = judge.judge([report])[number].ends
+        ends = pruner.judge([report])[number].ends
         smoothed = sum(float(v) for v in curves[number, max(epoch - 3, 0) : epoch]) / min(epoch, 3)
         assert ray.stops(number, epoch, smoothed) == ends, (number, epoch)
         if ends:

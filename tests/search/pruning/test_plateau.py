@@ -1,4 +1,4 @@
-"""The judge on flat and rising curves: who is called flat, when, and what becomes of it."""
+"""The pruner on flat and rising curves: who is called flat, when, and what becomes of it."""
 
 import json
 import math
@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 
 from search.pruning.pruner import Pruner
-from tests.fixtures.curves import DAYS, YEAR, V, curve, ending, judge_for, report
+from tests.fixtures.curves import DAYS, YEAR, V, curve, ending, make_pruner, report
 
 
-def filled(judge: Pruner, levels: Sequence[int], value: float) -> Pruner:
+def filled(pruner: Pruner, epochs: Sequence[int], value: float) -> Pruner:
     """Puts three other trials of one value on some rungs."""
     for number in range(100, 103):
-        judge.judge([report(number, e, value) for e in range(1, max(levels) + 1)])
-    return judge
+        pruner.judge([report(number, e, value) for e in range(1, max(epochs) + 1)])
+    return pruner
 
 
 def rises(sharpes: Sequence[float]) -> str | None:
-    return ending(judge_for(50), curve(0, sharpes))[1].reason
+    return ending(make_pruner(50), curve(0, sharpes))[1].reason
 
 
 def test_a_constant_curve_with_noise_is_called_flat_soon_after_the_window() -> None:
     """Window 10, smoothing 3, streak 3: epoch 15 at the earliest."""
-    epochs = [ending(judge_for(50), curve(0, [0.8] * 50, seed))[0] for seed in range(20)]
+    epochs = [ending(make_pruner(50), curve(0, [0.8] * 50, seed))[0] for seed in range(20)]
     assert min(epochs) == 15
     assert float(np.median(epochs)) <= 17
     assert max(epochs) <= 25
@@ -33,40 +33,40 @@ def test_a_constant_curve_with_noise_is_called_flat_soon_after_the_window() -> N
 def test_a_curve_that_still_improves_is_almost_never_called_flat() -> None:
     """0.3 annual Sharpe per window of ten epochs, from below zero, over the whole training."""
     sharpes = [float(s) for s in np.linspace(-0.5, 1.0, 50)]
-    reasons = [ending(judge_for(50), curve(0, sharpes, seed))[1].reason for seed in range(40)]
+    reasons = [ending(make_pruner(50), curve(0, sharpes, seed))[1].reason for seed in range(40)]
     assert reasons.count("completed") >= 39
 
 
 def test_a_late_riser_is_not_called_flat_before_its_plateau() -> None:
     sharpes = [1.2 * (1 - math.exp(-e / 8)) for e in range(50)]
     for seed in range(10):
-        epoch, _ = ending(judge_for(50), curve(0, sharpes, seed))
+        epoch, _ = ending(make_pruner(50), curve(0, sharpes, seed))
         assert sharpes[-1] - sharpes[epoch - 1] < 0.1, seed
 
 
 def test_flat_and_not_positive_is_pruned_with_its_figures() -> None:
-    judge = judge_for(50)
-    epoch, verdict = ending(judge, curve(0, [-0.4] * 50))
+    pruner = make_pruner(50)
+    epoch, verdict = ending(pruner, curve(0, [-0.4] * 50))
     assert (verdict.action, verdict.reason) == ("prune", "flat_sharpe")
     evidence = verdict.evidence
     assert evidence["upper_bound"] < evidence["margin"] == 0.1
     assert (evidence["window"], evidence["days"]) == (10, V)
-    assert evidence["sharpe"] == evidence["value"] == judge.objective(0, epoch)
+    assert evidence["sharpe"] == evidence["value"] == pruner.objective(0, epoch)
     assert evidence["sharpe"] < 0
     assert evidence["median"] is None
     json.dumps(evidence, allow_nan=False)
 
 
 def test_flat_at_a_positive_sharpe_above_the_last_rungs_median_has_converged() -> None:
-    judge = filled(judge_for(50), [16], value=0.5)
-    _, verdict = ending(judge, curve(0, [0.8] * 50))
+    pruner = filled(make_pruner(50), [16], value=0.5)
+    _, verdict = ending(pruner, curve(0, [0.8] * 50))
     assert (verdict.action, verdict.reason) == ("complete", "converged")
     assert (verdict.evidence["median"], verdict.evidence["median_level"]) == (0.5, 16)
 
 
 def test_flat_at_a_positive_sharpe_below_the_last_rungs_median_is_pruned() -> None:
-    judge = filled(judge_for(50), [50], value=1.5)
-    _, verdict = ending(judge, curve(0, [0.8] * 50))
+    pruner = filled(make_pruner(50), [50], value=1.5)
+    _, verdict = ending(pruner, curve(0, [0.8] * 50))
     assert (verdict.action, verdict.reason) == ("prune", "flat_sharpe")
     assert verdict.evidence["median_level"] == 50
 
@@ -76,35 +76,35 @@ def test_flat_and_alone_on_all_rungs_has_converged_when_positive() -> None:
 
 
 def test_no_flat_verdict_before_the_warm_up_has_ended() -> None:
-    judge = judge_for(50, warmup_ends=30)
+    pruner = make_pruner(50, warmup_ends=30)
     assert (
-        ending(judge, curve(0, [-0.4] * 50))[0] == 44
+        ending(pruner, curve(0, [-0.4] * 50))[0] == 44
     )  # a window of 13 epochs from it on, three times in a row
 
 
 def test_no_flat_verdict_while_the_ic_rises() -> None:
-    judge = judge_for(50)
+    pruner = make_pruner(50)
     reports = curve(0, [-0.4] * 50)
     rising = [
         report(0, r.epoch, r.values["sharpe"], net_returns=r.net_returns, ic=0.001 * r.epoch)
         for r in reports
     ]
-    assert ending(judge, rising)[1].reason == "completed"
+    assert ending(pruner, rising)[1].reason == "completed"
 
 
 def test_no_flat_verdict_without_position_at_either_end_of_the_window() -> None:
     reports = curve(0, [-0.4] * 50)
-    assert ending(judge_for(50), reports)[0] == 15
+    assert ending(make_pruner(50), reports)[0] == 15
     reports[12] = report(0, 13, None)
-    assert ending(judge_for(50), reports)[0] == 18
+    assert ending(make_pruner(50), reports)[0] == 18
     always = [report(0, epoch, None) for epoch in range(1, 51)]
-    assert ending(judge_for(50), always)[1].reason == "completed"
+    assert ending(make_pruner(50), always)[1].reason == "completed"
 
 
 def test_no_flat_verdict_on_the_validation_loss_while_it_falls() -> None:
-    falling = judge_for(50, objective="val_loss")
+    falling = make_pruner(50, objective="val_loss")
     assert ending(falling, curve(0, [-0.4] * 50))[1].reason == "completed"
-    still = judge_for(50, objective="val_loss")
+    still = make_pruner(50, objective="val_loss")
     reports = [
         report(
             0, r.epoch, r.values["sharpe"], net_returns=r.net_returns, val_loss=1 + r.epoch * 1e-9
@@ -115,9 +115,9 @@ def test_no_flat_verdict_on_the_validation_loss_while_it_falls() -> None:
 
 
 def test_an_exempt_seed_member_is_never_called_flat() -> None:
-    judge = judge_for(50)
-    judge.exempt(0)
-    assert ending(judge, curve(0, [-0.4] * 50))[1].reason == "completed"
+    pruner = make_pruner(50)
+    pruner.exempt(0)
+    assert ending(pruner, curve(0, [-0.4] * 50))[1].reason == "completed"
 
 
 def test_intraday_returns_are_judged_by_days() -> None:
@@ -127,17 +127,17 @@ def test_intraday_returns_are_judged_by_days() -> None:
     ).ravel()
     rng = np.random.default_rng(0)
     base = rng.standard_normal(len(stamps))
-    judge = Pruner((1, 50), stamps, YEAR * bars)
+    pruner = Pruner((1, 50), stamps, YEAR * bars)
     reports = []
     for epoch in range(1, 51):
         returns = 1e-3 * (base + 0.03 * rng.standard_normal(len(stamps)))
         sharpe = float(returns.mean() / returns.std() * math.sqrt(YEAR * bars))
         reports.append(report(0, epoch, sharpe, net_returns=returns))
-    epoch, verdict = ending(judge, reports)
+    epoch, verdict = ending(pruner, reports)
     assert epoch < 25
     assert verdict.evidence["days"] == V
 
 
 def test_returns_of_another_length_are_a_defect() -> None:
     with pytest.raises(ValueError, match="trial 3: 5 returns for"):
-        judge_for().judge([report(3, 1, 1.0, net_returns=np.zeros(5))])
+        make_pruner().judge([report(3, 1, 1.0, net_returns=np.zeros(5))])

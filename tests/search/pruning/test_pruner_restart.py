@@ -1,16 +1,18 @@
-"""The judge after a kill, on repeated reports, and what it keeps in memory."""
+"""The pruner after a kill, on repeated reports, and what it keeps in memory."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from search.pruning.flat_sharpe import FlatRule
 from search.pruning.pruner import Pruner
-from tests.fixtures.curves import DAYS, YEAR, V, curve, judge_for, report
+from tests.fixtures.curves import DAYS, YEAR, V, curve, make_pruner, report
 from trainable.report import Report, Stop
 
 
 def campaign(seed: int) -> list[list[Report]]:
-    """Returns batches of cohorts of four whose members improve, explode, freeze or stay flat."""
+    """Returns batches of cohorts of four: trials improve, explode, repeat another or stay flat."""
     rng = np.random.default_rng(seed)
     batches: list[list[Report]] = []
     for cohort in range(6):
@@ -20,8 +22,8 @@ def campaign(seed: int) -> list[list[Report]]:
             reports = curve(number, [start + gain * e / 20 for e in range(20)], seed)
             if number % 5 == 4:
                 reports[7] = report(number, 8, None, stop=Stop("nan_explosion", {"step": 701}))
-            if number % 7 == 6:
-                reports[:3] = [report(number, e, 3.0, val_loss=0.5) for e in (1, 2, 3)]
+            if number % 7 == 6 and curves:
+                reports[0] = replace(curves[-1][0], number=number)
             curves.append(reports)
         for first in range(0, 20, 4):
             batches.append([r for reports in curves for r in reports[first : first + 4]])
@@ -31,9 +33,9 @@ def campaign(seed: int) -> list[list[Report]]:
 
 
 def fresh(minimum: int = 3) -> Pruner:
-    judge = Pruner((2, 8, 20), DAYS, YEAR, minimum=minimum, flat=FlatRule(window=5))
-    judge.exempt(11)
-    return judge
+    pruner = Pruner((2, 8, 20), DAYS, YEAR, minimum=minimum, flat=FlatRule(window=5))
+    pruner.exempt(11)
+    return pruner
 
 
 def test_the_campaign_of_these_tests_shows_every_kind_of_end() -> None:
@@ -48,14 +50,14 @@ def test_a_killed_search_restored_decides_as_one_never_killed(seed: int) -> None
     whole = fresh()
     expected = [whole.judge(batch) for batch in batches]
     for cut in (1, 9, 17, 26):
-        judge = fresh()
-        lost = judge.restore(batches[:cut])
+        pruner = fresh()
+        lost = pruner.restore(batches[:cut])
         seen = {n for verdicts in expected[:cut] for n in verdicts}
         ended = {n: v for verdicts in expected[:cut] for n, v in verdicts.items() if v.ends}
         assert {n: v for n, v in lost.items() if v.ends} == ended
         assert lost.keys() == seen
-        assert [judge.judge(batch) for batch in batches[cut:]] == expected[cut:]
-        assert judge.rungs == whole.rungs
+        assert [pruner.judge(batch) for batch in batches[cut:]] == expected[cut:]
+        assert pruner.rungs == whole.rungs
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -76,24 +78,24 @@ def test_repeated_reports_change_nothing_and_get_the_same_verdict(seed: int) -> 
 
 
 def test_a_member_that_has_ended_keeps_its_verdict_whatever_it_reports() -> None:
-    judge = judge_for()
-    ended = judge.judge([report(n, 1, float(n)) for n in range(8)])[0]
-    assert judge.judge([report(0, 2, 99.0)])[0] == ended
-    assert judge.objective(0) == 0.0
+    pruner = make_pruner()
+    ended = pruner.judge([report(n, 1, float(n)) for n in range(8)])[0]
+    assert pruner.judge([report(0, 2, 99.0)])[0] == ended
+    assert pruner.objective(0) == 0.0
 
 
 def test_returns_are_kept_only_over_the_window_and_only_while_a_trial_lives() -> None:
-    judge = judge_for(50)
+    pruner = make_pruner(50)
     reports = curve(0, [float(s) for s in np.linspace(-0.5, 4.0, 50)])
     held = []
     for each in reports:
-        judge.judge([each])
-        history = judge._members[0].history
+        pruner.judge([each])
+        history = pruner._trials[0].history
         held.append(sum(e.returns.nbytes for e in history._epochs if e.returns is not None))
     assert max(held) == 13 * V * 4
     assert held[-1] == 0
 
 
 def test_an_empty_batch_is_nothing() -> None:
-    assert judge_for().judge([]) == {}
-    assert judge_for().restore([]) == {}
+    assert make_pruner().judge([]) == {}
+    assert make_pruner().restore([]) == {}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import optuna
 import pytest
 from optuna.storages.journal import JournalFileBackend
 
@@ -202,20 +201,6 @@ def test_a_folder_is_removed_with_its_lock_at_last(monkeypatch: pytest.MonkeyPat
         run.discard()
     assert LOCK in contents(run.path)
     run.close()
-
-
-def test_a_study_in_a_database_is_replaced_only_where_the_killed_driver_made_it() -> None:
-    url = "sqlite:///all.db"
-    SearchStudy.create(url, "x", 1, driver="dead")
-    for gone in ([], ["another"]):
-        with pytest.raises(UserError, match="study 'x' exists"):
-            SearchStudy.create(url, "x", 2, driver="new", gone=gone)
-    assert SearchStudy.create(url, "x", 2, driver="new", gone=["another", "dead"]).seed == 2
-    optuna.create_study(storage=url, study_name="unsigned")  # killed while it was made
-    SearchStudy.create(url, "unsigned", 3, driver="new", gone=["another", "dead"])
-    optuna.create_study(storage=url, study_name="theirs").set_user_attr("mine", 1)
-    with pytest.raises(UserError, match="study 'theirs' exists"):
-        SearchStudy.create(url, "theirs", 3, driver="new", gone=["another", "dead"])
 
 
 def test_a_search_with_its_study_in_a_database_begins_again(

@@ -30,25 +30,25 @@ def test_feasibility_finds_the_edge_of_what_trains() -> None:
         for i, lr in enumerate(rates)
     ]
     edge = Feasibility(trials)
-    assert edge.failure({"optimizer/lr": 1.0, "model/dims": "a"}) > 0.95
-    assert edge.failure({"optimizer/lr": 1e-4, "model/dims": "b"}) < 0.05
+    assert edge.failure_probability({"optimizer/lr": 1.0, "model/dims": "a"}) > 0.95
+    assert edge.failure_probability({"optimizer/lr": 1e-4, "model/dims": "b"}) < 0.05
     # A conditional parameter may be missing.
-    assert edge.failure({"optimizer/lr": 1.0}) > 0.95
+    assert edge.failure_probability({"optimizer/lr": 1.0}) > 0.95
 
 
 def test_feasibility_leaves_out_trials_stopped_before_failures_show() -> None:
     failed = [at(i, 1.0, reason="nan_explosion", reports={1: 0.9}) for i in range(5)]
     cut = [at(5 + i, 1.0, reports={1: 0.5}) for i in range(50)]
     lasted = [at(55 + i, 1e-4, reports={1: 0.9, 4: 0.9}) for i in range(5)]
-    assert Feasibility([*failed, *cut, *lasted]).failure({"optimizer/lr": 1.0}) > 0.9
+    assert Feasibility([*failed, *cut, *lasted]).failure_probability({"optimizer/lr": 1.0}) > 0.9
 
 
 def test_feasibility_claims_nothing_from_little() -> None:
     always = [at(i, 1.0, reason="nan_explosion") for i in range(50)]
     for told_so_far in ([], always, always[:3]):
         edge = Feasibility(told_so_far)
-        assert not edge.known
-        assert edge.failure({"optimizer/lr": 1.0}) == 0.0
+        assert not edge.fitted
+        assert edge.failure_probability({"optimizer/lr": 1.0}) == 0.0
 
 
 def test_feasibility_gives_the_base_rate_where_failures_have_no_cause() -> None:
@@ -58,8 +58,11 @@ def test_feasibility_gives_the_base_rate_where_failures_have_no_cause() -> None:
         for i in range(400)
     ]
     trials = [
-        seen if seen.reason == "collapsed" else replace(seen, reports={1: 0.0}) for seen in trials
+        trial if trial.reason == "collapsed" else replace(trial, reports={1: 0.0})
+        for trial in trials
     ]
     edge = Feasibility(trials)
     for lr in (1e-5, 1e-2, 10.0):
-        assert edge.failure({"optimizer/lr": lr, "model/dims": "a"}) == pytest.approx(0.2, abs=0.1)
+        assert edge.failure_probability({"optimizer/lr": lr, "model/dims": "a"}) == pytest.approx(
+            0.2, abs=0.1
+        )

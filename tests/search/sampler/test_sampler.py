@@ -1,4 +1,4 @@
-"""What TPE learns: to stay away from explosions, from a bounded view, the same after a resume."""
+"""What TPE learns: to avoid explosions, from a bounded selection, the same after a resume."""
 
 import math
 from collections import Counter
@@ -12,11 +12,11 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from search.sampler.fixed_values import check_used, contains, describe
 from search.sampler.observations import Observation
 from search.sampler.sampler import Sampler
-from search.space.fixed_values import check_used, contains, describe
+from search.sampler.seeds import derive_seed
 from search.study.study import SearchStudy
-from search.study.trials import derive_seed
 from trainable.cli.errors import UserError
 
 RUNGS = (1, 4, 16)
@@ -26,8 +26,8 @@ LOOKS = 0.9  # rung-1 value of what explodes later: above the median, about 0.6
 
 
 def learnt(sampler: Sampler) -> list[int]:
-    """Returns the told trials that TPE sees."""
-    return sorted(seen.number for seen in sampler._view)
+    """Returns the told trials that TPE learns from."""
+    return sorted(observation.number for observation in sampler._selected)
 
 
 def space(trial: optuna.Trial) -> dict:
@@ -52,37 +52,39 @@ def explosions(seed: int, batch: int, slots: int, late: bool) -> np.ndarray:
     exploding: list[bool] = []
     flight: list[tuple[Observation, int]] = []
 
-    def end(seen: Observation, state: str, reason: str, value: float | None = None) -> None:
-        seen.state, seen.reason, seen.value = state, reason, value
-        sampler.tell(seen)
+    def end(observation: Observation, state: str, reason: str, value: float | None = None) -> None:
+        observation.state, observation.reason, observation.value = state, reason, value
+        sampler.tell(observation)
 
     while len(exploding) < 128 or flight:
         if len(exploding) < 128 and slots - len(flight) >= batch:
             for _ in range(batch):
                 suggestion = sampler.ask(space, len(exploding), {})
-                seen = Observation(len(exploding), suggestion.params, suggestion.distributions)
-                sampler.add(seen)
-                flight.append((seen, 0))
-                exploding.append(seen.params["optimizer/lr"] > BORDER)
+                observation = Observation(
+                    len(exploding), suggestion.params, suggestion.distributions
+                )
+                sampler.add(observation)
+                flight.append((observation, 0))
+                exploding.append(observation.params["optimizer/lr"] > BORDER)
         arrived: list[tuple[Observation, int]] = []
-        for seen, stage in flight:
-            explodes = exploding[seen.number]
+        for observation, stage in flight:
+            explodes = exploding[observation.number]
             if explodes and (stage > 0 or not late):
-                end(seen, "PRUNED", "nan_explosion")
+                end(observation, "PRUNED", "nan_explosion")
                 continue
-            value = (LOOKS if explodes else sharpe(seen.params)) + rng.normal(0.0, 0.3)
-            seen.reports[RUNGS[stage]] = value
+            value = (LOOKS if explodes else sharpe(observation.params)) + rng.normal(0.0, 0.3)
+            observation.reports[RUNGS[stage]] = value
             rungs[RUNGS[stage]].append(value)
-            arrived.append((seen, stage))
+            arrived.append((observation, stage))
         flight = []
-        for seen, stage in arrived:
-            value = seen.reports[RUNGS[stage]]
+        for observation, stage in arrived:
+            value = observation.reports[RUNGS[stage]]
             if stage == len(RUNGS) - 1:
-                end(seen, "COMPLETE", "completed", value)
+                end(observation, "COMPLETE", "completed", value)
             elif value < np.quantile(rungs[RUNGS[stage]], 0.75):
-                end(seen, "PRUNED", "asha_rung")
+                end(observation, "PRUNED", "asha_rung")
             else:
-                flight.append((seen, stage + 1))
+                flight.append((observation, stage + 1))
     return np.array(exploding)
 
 
@@ -101,18 +103,18 @@ def test_a_loaded_sampler_suggests_what_a_live_one_does() -> None:
     flight: list[Observation] = []
     for index in range(60):
         suggestion = live.ask(space, index, {})
-        seen = Observation(index, suggestion.params, suggestion.distributions)
-        live.add(seen)
-        flight.append(seen)
+        observation = Observation(index, suggestion.params, suggestion.distributions)
+        live.add(observation)
+        flight.append(observation)
         if len(flight) == 8:
-            for seen in [flight.pop(int(rng.integers(len(flight)))) for _ in range(5)]:
-                seen.reports = {1: float(rng.normal()), 4: float(rng.normal())}
+            for observation in [flight.pop(int(rng.integers(len(flight)))) for _ in range(5)]:
+                observation.reports = {1: float(rng.normal()), 4: float(rng.normal())}
                 kind = int(rng.integers(4))
-                seen.state = ("COMPLETE", "PRUNED", "PRUNED", "FAIL")[kind]
-                seen.reason = ("completed", "asha_rung", "nan_explosion", "error")[kind]
-                seen.value = seen.reports[4] if kind == 0 else None
-                live.tell(seen)
-                ended.append(seen)
+                observation.state = ("COMPLETE", "PRUNED", "PRUNED", "FAIL")[kind]
+                observation.reason = ("completed", "asha_rung", "nan_explosion", "error")[kind]
+                observation.value = observation.reports[4] if kind == 0 else None
+                live.tell(observation)
+                ended.append(observation)
     resumed = Sampler(7)
     resumed.load(ended, flight)
     assert learnt(resumed) == learnt(live)
@@ -121,18 +123,24 @@ def test_a_loaded_sampler_suggests_what_a_live_one_does() -> None:
     assert Sampler(7).ask(space, 60, {}).params != live.ask(space, 60, {}).params
 
 
-def test_loading_after_a_cut_equals_living_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loading_after_a_new_selection_equals_living_through_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("search.sampler.observations.TOLD_LIMIT", 24)
     monkeypatch.setattr("search.sampler.observations.TOLD_STEP", 8)
     live = Sampler(1)
     ended: list[Observation] = []
     for index in range(45):
         suggestion = live.ask(space, index, {})
-        seen = Observation(index, suggestion.params, suggestion.distributions)
-        live.add(seen)
-        seen.state, seen.reason, seen.value = "COMPLETE", "completed", sharpe(seen.params)
-        live.tell(seen)
-        ended.append(seen)
+        observation = Observation(index, suggestion.params, suggestion.distributions)
+        live.add(observation)
+        observation.state, observation.reason, observation.value = (
+            "COMPLETE",
+            "completed",
+            sharpe(observation.params),
+        )
+        live.tell(observation)
+        ended.append(observation)
     resumed = Sampler(1)
     resumed.load(ended, [])
     assert len(learnt(live)) == 24 + (45 - 24) % 8
@@ -155,7 +163,7 @@ def test_a_raising_space_leaves_nothing_in_flight() -> None:
         sampler.ask(lambda trial: None, 5, {})  # pyright: ignore[reportArgumentType]
 
 
-def test_values_by_hand_hold_and_the_rest_is_sampled() -> None:
+def test_fixed_values_hold_and_the_rest_is_sampled() -> None:
     suggestion = Sampler(0).ask(space, 0, {"optimizer/lr": 0.5, "x0": 1})
     assert suggestion.params["optimizer/lr"] == 0.5
     assert suggestion.params["x0"] == 1
@@ -166,18 +174,22 @@ def test_values_by_hand_hold_and_the_rest_is_sampled() -> None:
         Sampler(0).ask(space, 0, {"optimizer/lrr": 0.5})
 
 
-def test_values_by_hand_after_startup() -> None:
+def test_fixed_values_after_startup() -> None:
     sampler = Sampler(0, startup=2)
     for index in range(4):
         suggestion = sampler.ask(space, index, {})
-        seen = Observation(index, suggestion.params, suggestion.distributions)
-        sampler.add(seen)
-        seen.state, seen.reason, seen.value = "COMPLETE", "completed", float(index)
-        sampler.tell(seen)
+        observation = Observation(index, suggestion.params, suggestion.distributions)
+        sampler.add(observation)
+        observation.state, observation.reason, observation.value = (
+            "COMPLETE",
+            "completed",
+            float(index),
+        )
+        sampler.tell(observation)
     assert sampler.ask(space, 4, {"x3": 0.25}).params["x3"] == 0.25
 
 
-def test_a_constant_may_be_given_by_hand_as_it_is() -> None:
+def test_a_constant_may_be_fixed_at_its_own_value() -> None:
     check_used({"model/name": "mlp"}, {}, {"model/name": "mlp"})
     with pytest.raises(UserError, match="the space holds it at 'mlp'"):
         check_used({"model/name": "graph"}, {"model/name": "graph"}, {"model/name": "mlp"})
@@ -207,7 +219,7 @@ def test_seeds_are_mixed_and_stable() -> None:
 
 
 def test_more_than_a_thousand_trials_may_end_in_batches() -> None:
-    """The view is cut anew while others of the batch are still to be told."""
+    """The selection is made again while others of the batch are still to be told."""
     study = SearchStudy.create(None, "many", seed=0)
     for _ in range(66):
         batch = [

@@ -11,10 +11,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
 
-from search.sampler.observations import Observation, lesson
-from search.sampler.parzen import Axis, Mixture
+from search.sampler.observations import Observation, state_for_tpe
+from search.sampler.parzen import Dimension, ParzenEstimator
 from search.sampler.sampler import Sampler, SpaceFunction
-from search.study.trials import derive_seed
+from search.sampler.seeds import derive_seed
 from trainable.report import NUMERIC_FAILURES
 
 SEED = 5
@@ -53,19 +53,21 @@ def lived(space: SpaceFunction, n: int) -> tuple[Sampler, list[Observation], lis
     for index in range(n):
         trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(index)).ask()
         space(trial)
-        seen = Observation(index, dict(trial.params), dict(trial.distributions))
-        sampler.add(seen)
-        flight.append(seen)
+        observation = Observation(index, dict(trial.params), dict(trial.distributions))
+        sampler.add(observation)
+        flight.append(observation)
         if len(flight) < 9:
             continue
-        seen = flight.pop(int(rng.integers(9)))
-        seen.reports = {epoch: float(rng.normal()) for epoch in (1, 4, 10)[: rng.integers(4)]}
+        observation = flight.pop(int(rng.integers(9)))
+        observation.reports = {
+            epoch: float(rng.normal()) for epoch in (1, 4, 10)[: rng.integers(4)]
+        }
         kind = int(rng.integers(4))
-        seen.state = ("COMPLETE", "PRUNED", "PRUNED", "FAIL")[kind]
-        seen.reason = ("completed", "asha_rung", "nan_explosion", "error")[kind]
-        seen.value = float(np.round(rng.normal(), 1)) if kind == 0 else None  # ties, too
-        sampler.tell(seen)
-        told.append(seen)
+        observation.state = ("COMPLETE", "PRUNED", "PRUNED", "FAIL")[kind]
+        observation.reason = ("completed", "asha_rung", "nan_explosion", "error")[kind]
+        observation.value = float(np.round(rng.normal(), 1)) if kind == 0 else None  # ties, too
+        sampler.tell(observation)
+        told.append(observation)
     return sampler, told, flight
 
 
@@ -82,18 +84,18 @@ def of_optuna(
         constant_liar=True,
     )
     study = optuna.create_study(sampler=tpe, direction="maximize")
-    for seen in sorted([*told, *flight], key=lambda seen: seen.number):
-        state = TrialState.RUNNING if seen in flight else lesson(seen)
+    for observation in sorted([*told, *flight], key=lambda observation: observation.number):
+        state = TrialState.RUNNING if observation in flight else state_for_tpe(observation)
         if state is None:
             continue
         study.add_trial(
             create_trial(
                 state=state,
-                value=seen.value if state is TrialState.COMPLETE else None,
-                params=seen.params,
-                distributions=seen.distributions,
-                intermediate_values=dict(seen.reports),
-                constraints={"numeric": 1.0} if seen.reason in NUMERIC_FAILURES else {},
+                value=observation.value if state is TrialState.COMPLETE else None,
+                params=observation.params,
+                distributions=observation.distributions,
+                intermediate_values=dict(observation.reports),
+                constraints={"numeric": 1.0} if observation.reason in NUMERIC_FAILURES else {},
             )
         )
     trial = study.ask()
@@ -106,7 +108,7 @@ def of_optuna(
 def test_suggestions_are_those_of_optuna(
     space: SpaceFunction, n: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.sampler.sampler.RISK", 1.0)  # nothing is asked again
+    monkeypatch.setattr("search.sampler.sampler.MAX_RISK", 1.0)  # nothing is asked again
     sampler, told, flight = lived(space, n)
     for index in range(n, n + 5):
         suggested = sampler.ask(space, index, {}).params
@@ -120,25 +122,25 @@ def test_suggestions_are_those_of_optuna(
 def test_a_mixture_is_a_density() -> None:
     rng = np.random.default_rng(0)
     spaces = [FloatDistribution(1e-3, 1.0, log=True), CategoricalDistribution("abc")]
-    axes = [Axis(space) for space in spaces]
+    dimensions = [Dimension(space) for space in spaces]
     columns = [10.0 ** rng.uniform(-3, 0, 200), rng.integers(3, size=200).astype(float)]
-    mixture = Mixture(axes, columns)
+    density = ParzenEstimator(dimensions, columns)
     grid = 10.0 ** (-3 + 3 * (np.arange(2000) + 0.5) / 2000)
     total = sum(
-        np.exp(mixture.log_density(np.stack([grid, np.full(2000, float(choice))], axis=1))).mean()
+        np.exp(density.log_density(np.stack([grid, np.full(2000, float(choice))], axis=1))).mean()
         for choice in range(3)
     )
     assert total == pytest.approx(1.0, abs=1e-4)
-    drawn = mixture.sample(np.random.RandomState(0), 5000)
+    drawn = density.sample(np.random.RandomState(0), 5000)
     assert np.mean(np.log10(drawn[:, 0])) == pytest.approx(np.mean(np.log10(columns[0])), abs=0.1)
     assert drawn[:, 0].min() >= 1e-3
     assert drawn[:, 0].max() <= 1.0
 
 
 def test_the_cells_of_a_grid_share_all_of_the_mass() -> None:
-    axis = Axis(IntDistribution(1, 6))
-    mixture = Mixture([axis], [np.array([1.0, 1.0, 2.0, 6.0])])
-    chances = np.exp(mixture.log_density(np.arange(1.0, 7.0)[:, None]))
+    dimension = Dimension(IntDistribution(1, 6))
+    density = ParzenEstimator([dimension], [np.array([1.0, 1.0, 2.0, 6.0])])
+    chances = np.exp(density.log_density(np.arange(1.0, 7.0)[:, None]))
     assert math.fsum(chances) == pytest.approx(1.0)
     assert chances.argmax() == 0
 
@@ -149,9 +151,13 @@ def test_values_from_another_range_stand_at_the_end() -> None:
     for number, high in enumerate((90, 80, 3, 2)):
         space = IntDistribution(1, high)
         sampler.add(Observation(number, {"n": high}, {"n": space}))
-        seen = sampler._running[number]
-        seen.state, seen.reason, seen.value = "COMPLETE", "completed", float(high)
-        sampler.tell(seen)
+        observation = sampler._running[number]
+        observation.state, observation.reason, observation.value = (
+            "COMPLETE",
+            "completed",
+            float(high),
+        )
+        sampler.tell(observation)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for index in range(20):

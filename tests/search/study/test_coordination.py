@@ -9,12 +9,11 @@ import pytest
 
 from search.study.coordination import heartbeat
 from search.study.coordination.leases import Leases
-from search.study.coordination.shared import SharedStudy
 from search.study.database import Database
 from search.study.study import Handover, SearchStudy
 from search.study.trials import NothingLeftError
 from tests.fixtures.servers import Postgres
-from tests.fixtures.sharing import Join, die
+from tests.fixtures.sharing import Join, coordination_of, die
 from tests.search.study.test_study import learnt, space
 from trainable.cli.errors import UserError
 
@@ -69,7 +68,7 @@ def test_two_drivers_ask_what_one_would(join: Join) -> None:
 def test_together_they_ask_no_more_than_there_may_be(join: Join) -> None:
     drivers, asked = [join(most=20) for _ in range(3)], []
 
-    def work(study: SharedStudy) -> None:
+    def work(study: SearchStudy) -> None:
         while True:
             try:
                 asked.append(study.ask(space))
@@ -117,9 +116,9 @@ def test_a_driver_that_slept_notices_what_it_lost(join: Join) -> None:
     second.refresh()
     die(first)
     wait_until(lambda: second.claim(2) == [lost, ended])
-    first._presence.renew()  # its thread wakes before the rest
+    coordination_of(first)._heartbeat.renew()  # its thread wakes before the rest
     assert not first.holds(lost)
-    assert first._presence.sure
+    assert coordination_of(first)._heartbeat.alive
     assert second.finish(ended, "PRUNED", "asha_rung")
     assert not first.finish(ended, "COMPLETE", "completed", value=9.0)
     assert not first.report(ended, 1, 9.0)
@@ -132,7 +131,7 @@ def test_a_driver_that_slept_notices_what_it_lost(join: Join) -> None:
 def test_one_that_comes_back_in_time_keeps_all(join: Join) -> None:
     first, second = join(), join()
     number = first.ask(space).number
-    first._presence._until = 0.0  # it slept, and does not know for how long
+    coordination_of(first)._heartbeat._expires_at = 0.0  # it slept, and does not know for how long
     assert first.holds(number)
     assert second.claim(9) == []
 
@@ -142,7 +141,7 @@ def test_who_was_killed_in_its_turn_holds_nobody_up_for_long(
 ) -> None:
     monkeypatch.setattr("search.study.coordination.shared.TURN_S", 0.5)
     first, second = join(), join()
-    assert first._presence.take("turn", 0.5)
+    assert coordination_of(first)._heartbeat.take("turn", 0.5)
     die(first)
     assert second.ask(space).number == 0
 
@@ -155,7 +154,9 @@ def test_one_that_slept_in_its_turn_gets_the_next_number(
 
     def late(*args: Any, **words: Any) -> int:
         monkeypatch.undo()
-        monkeypatch.setattr(second._presence, "take", lambda *a: True)  # since our turn expired
+        monkeypatch.setattr(
+            coordination_of(second)._heartbeat, "take", lambda *a: True
+        )  # since our turn expired
         second.ask(space)
         return plain(*args, **words)
 
@@ -201,7 +202,7 @@ def test_a_search_that_is_not_over_is_not_waited_for(join: Join) -> None:
     first, second = join(), join()
     second.ask(space)
     assert first.leave() == Handover(("process 2 on here",), over=False)
-    assert first.leave(gone=["d2"]) == Handover(over=False)
+    assert first.leave(dead=["d2"]) == Handover(over=False)
 
 
 def test_what_waits_goes_to_who_is_idle_and_to_nobody_else(join: Join) -> None:
@@ -248,7 +249,7 @@ def test_what_is_known_to_be_dead_is_not_waited_for(
     die(first)
     second = join()
     assert second.claim(9) == []
-    third = join(gone=["d1"])
+    third = join(dead=["d1"])
     assert third.claim(9) == [number]
 
 

@@ -17,7 +17,7 @@ from search.scheduling import recovery
 from search.scheduling.controller import Controller
 from search.session.observer import SearchObserver
 from search.study.coordination import heartbeat
-from search.study.coordination.shared import SharedStudy
+from search.study.study import SearchStudy
 from tests.fixtures.here import interrupt_after, search_here, train_here, without_ray
 from tests.fixtures.searches import (
     MARKET,
@@ -152,12 +152,12 @@ def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
     monkeypatch.setattr(recovery, "POLL_S", 0.1)
     monkeypatch.setattr(SearchObserver, "tick", SearchObserver.show)
     write_space(tmp_path)
-    others: list[SharedStudy] = []
+    others: list[SearchStudy] = []
     seen: list[Snapshot] = []
 
     def begin(driver: Controller, *rest: Any) -> None:
         for name in ("d2", "d3"):
-            others.append(SharedStudy.open(server.url, "one"))
+            others.append(SearchStudy.open(server.url, "one"))
             others[-1].join(9, name, f"process {name} on there")
         others[0].ask(driver.asker._space)  # the ninth
         driver.study.refresh()
@@ -204,8 +204,8 @@ def test_what_the_database_or_the_folder_lost_is_said(
     assert search_here(*again) == 2
     assert "neither shards/ nor epochs.parquet holds epoch 1" in capsys.readouterr().err
     Path("kept").rename(shard)
-    SharedStudy.open(server.url, "old").remove()
-    SharedStudy.create(server.url, "old", seed=0).close()  # from a copy of the first minute
+    SearchStudy.open(server.url, "old").remove()
+    SearchStudy.create(server.url, "old", seed=0).close()  # from a copy of the first minute
     assert search_here(*again) == 2
     assert "lacks trial 0" in capsys.readouterr().err
 

@@ -17,7 +17,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from search.study.storage import name_of, repair_journal
-from search.study.study import SearchStudy, TrialRecord
+from search.study.study import Handover, SearchStudy, TrialRecord
+from search.study.trials import NothingLeftError
 from trainable.cli.errors import UserError
 
 
@@ -63,12 +64,12 @@ def counts(study: SearchStudy) -> Counter[tuple[str, str | None]]:
 
 
 def queued(study: SearchStudy) -> int:
-    return len(study._ledger.queue)
+    return len(study._index.queue)
 
 
 def learnt(study: SearchStudy) -> list[int]:
-    """Returns the told trials that TPE sees."""
-    return sorted(seen.number for seen in study._sampler._view)
+    """Returns the told trials that TPE learns from."""
+    return sorted(told.number for told in study._sampler._selected)
 
 
 @pytest.fixture
@@ -422,3 +423,44 @@ def test_threads_share_a_study(log: Path) -> None:
     rows = SearchStudy.open(log, "run").rows()
     assert [row.number for row in rows] == list(range(24))
     assert counts(study) == {("COMPLETE", "completed"): 24}
+
+
+def test_a_study_is_replaced_only_where_a_dead_driver_made_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'all.db'}"
+    SearchStudy.create(url, "x", 1, driver="dead")
+    for dead in ([], ["another"]):
+        with pytest.raises(UserError, match="study 'x' exists"):
+            SearchStudy.create(url, "x", 2, driver="new", dead=dead)
+    assert SearchStudy.create(url, "x", 2, driver="new", dead=["another", "dead"]).seed == 2
+    optuna.create_study(storage=url, study_name="unsigned")  # killed while it was made
+    SearchStudy.create(url, "unsigned", 3, driver="new", dead=["another", "dead"])
+    optuna.create_study(storage=url, study_name="theirs").set_user_attr("mine", 1)
+    with pytest.raises(UserError, match="study 'theirs' exists"):
+        SearchStudy.create(url, "theirs", 3, driver="new", dead=["another", "dead"])
+
+
+def test_a_driver_alone_coordinates_with_nobody() -> None:
+    study = SearchStudy.create(None, "run", seed=0)
+    study.join(2, "d1", "process 1 on here")
+    asked = study.ask(space)
+    with study.turn(), study.together():
+        study.add(asked.number, "seed", asked.params, seed=1)
+    study.refresh()
+    study.say_idle(True)
+    study.release([asked.number])
+    assert not study.shared
+    assert (study.elsewhere, study.others, study.idle_drivers, study.untold) == (0, 0, 0, 1)
+    assert (study.news(), study.claim(9, idle=True)) == ([], [])
+    assert study.holds(asked.number)
+    assert "owner" not in study._storage.get_all_trials(0)[0].user_attrs
+    assert study.leave() == Handover()
+    study.written()
+    study.close()
+
+
+def test_no_more_trials_are_asked_than_a_driver_joined_for() -> None:
+    study = SearchStudy.create(None, "run", seed=0)
+    study.join(1, "d1", "process 1 on here")
+    study.ask(space)
+    with pytest.raises(NothingLeftError):
+        study.ask(space)

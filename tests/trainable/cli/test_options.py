@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.cli.options import asks_for_help, describe, parse, print_help, split
+from trainable.cli.options import Kind, asks_for_help, convert, describe, parse, print_help, split
 from trainable.data.settings import DataSettings
 
 
@@ -126,6 +126,47 @@ def test_what_cannot_be_read_is_said_in_one_line(token, message):
         outer(token)
     assert message in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+SPELLINGS = [
+    "", "5", " 5", "5 ", "\n5\n", "\t", "+5", "-0", "--5", "007", "1_000", "1__0", "_1", "0x10",
+    "0b1", "1.0", ".5", "5.", "1_0.5", "1e3", "1e1_0", "1e", "1e999", "1e-400", "1,5", "1 0",
+    "1j", "\xbd", "\xb2", "\u0661", "\uff15", "\u0661.\u0665", "\u22125", "\xa05", "\x1c5",
+    "5\x00", "inf", "-inf", "Infinity", "nan", "nan(1)", "null", "None", "true", "True", "TRUE",
+    "tRuE", "false", "FALSE", " true", "false ", "yes", "on", "off", "1", "0", "${x}", "5${x}",
+    "???", "~", "*", "&a", "!!int 5", "5 # c", "'5'", "[1]", "{a: 1}", "\\${x}", "9" * 5000,
+]  # fmt: skip
+READ = {
+    int: {
+        "5": 5, " 5": 5, "5 ": 5, "\n5\n": 5, "+5": 5, "-0": 0, "007": 7, "1_000": 1000,
+        "\u0661": 1, "\uff15": 5, "\xa05": 5, "\x1c5": 5, "1": 1, "0": 0,
+    },
+    float: {
+        "5": 5.0, " 5": 5.0, "5 ": 5.0, "\n5\n": 5.0, "+5": 5.0, "-0": 0.0, "007": 7.0,
+        "1_000": 1000.0, "\u0661": 1.0, "\uff15": 5.0, "\xa05": 5.0, "\x1c5": 5.0, "1": 1.0,
+        "0": 0.0, "1.0": 1.0, ".5": 0.5, "5.": 5.0, "1_0.5": 10.5, "1e3": 1000.0,
+        "1e1_0": 10000000000.0, "1e-400": 0.0, "\u0661.\u0665": 1.5,
+    },
+    bool: {
+        "true": True, "True": True, "TRUE": True, "tRuE": True, "false": False, "FALSE": False,
+    },
+}  # fmt: skip
+NOT_FINITE = {"inf", "-inf", "Infinity", "nan", "1e999", "9" * 5000}
+
+
+@pytest.mark.parametrize("base", list(READ))
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_which_spellings_of_a_value_are_read(base, text):
+    if text in READ[base]:
+        value = convert(Kind(base), text, "key")
+        assert (type(value), value) == (base, READ[base][text])
+        return
+    with pytest.raises(UserError) as raised:
+        convert(Kind(base), text, "key")
+    expected = {int: "a whole number", float: "a number", bool: "true or false"}[base]
+    if base is float and text in NOT_FINITE:
+        expected = "a finite number"
+    assert str(raised.value) == f"key={text}: expected {expected}"
 
 
 def test_an_entry_given_twice_is_refused():

@@ -7,7 +7,7 @@ import pytest
 from tests.fixtures.trainings import config, narrow
 from trainable import executors
 from trainable.config import TrialConfig
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset.windows import make_windows
 from trainable.executors import calibration, executor_for, why_alone
 from trainable.executors.calibration import best_size, step_seconds
 
@@ -42,19 +42,19 @@ def test_sizes_double_while_that_saves_time(
         monkeypatch,
         {1: 1.0, 2: 0.9, 4: 0.5, 6: 0.45, 8: 0.4, 16: 0.39, 20: 0.4, 32: 0.1, 64: 0.11, 100: 0.1},
     )
-    view = make_view(narrow(), config().data)
+    view = make_windows(narrow(), config().data)
     assert best_size(config(), view, "cpu", most) == best
     assert found == asked
 
 
 def test_a_step_is_timed_on_the_rows_of_training() -> None:
-    view = make_view(narrow(), config().data)
+    view = make_windows(narrow(), config().data)
     assert 0 < step_seconds([config(train__seed=k) for k in range(3)], view, "cpu") < 1
 
 
 def test_what_gains_nothing_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = measured(monkeypatch, {})
-    view = make_view(narrow(), config().data)
+    view = make_windows(narrow(), config().data)
     large = config(model__hidden_dims="512-256")
     assert executor_for(large, view.inputs, "cpu") == "serial"
     assert executor_for(large, view.inputs, "cuda") == "cohort"

@@ -38,7 +38,7 @@ def test_dropout_draws_from_its_own_generator() -> None:
 def test_dropout_is_off_in_predictions() -> None:
     training = solo(config(model__dropout=0.5))
     run_steps(training, 2)
-    x = training.view.windows(training.view.valid_rows)
+    x = training.view.at(training.view.valid_rows)
     assert torch.equal(training.engine.predict(x), training.engine.predict(x))
     assert training.engine.predict(x).shape == (1, len(x))
 

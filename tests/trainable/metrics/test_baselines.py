@@ -10,8 +10,14 @@ from sklearn.linear_model import Ridge
 
 from tests.fixtures.panels import panel
 from trainable.data.dataset.dataset import Dataset
-from trainable.metrics.baselines import BASELINES, Baseline, baselines, past_returns
-from trainable.metrics.regression import STRENGTHS, ridge
+from trainable.metrics.baselines import (
+    BASELINES,
+    PENALTIES,
+    Baseline,
+    baselines,
+    fit_ridge,
+    past_returns,
+)
 from trainable.metrics.scores import SCORE_NAMES, sharpe_ratio
 
 
@@ -140,29 +146,32 @@ def test_ridge_takes_a_missing_feature_as_average() -> None:
     assert made.values["sharpe"] is not None
 
 
-def test_ridge_is_that_of_scikit_learn() -> None:
+def test_ridge_solves_the_penalised_normal_equations() -> None:
     rng = np.random.default_rng(0)
     x, time = rng.normal(1.0, 2.0, (5000, 4)).astype(np.float32), np.arange(5000) // 5
     y = x @ [0.1, -0.05, 0.0, 0.02] + rng.normal(size=5000)
-    model = ridge(x, y, time, reach=1)
-    oracle = Ridge(alpha=model.strength * len(x)).fit(x.astype(float), y)
-    assert model.coefficients == pytest.approx(oracle.coef_, rel=1e-6)
-    assert model.intercept == pytest.approx(oracle.intercept_, rel=1e-6)
+    model = fit_ridge(x, y, time, reach=1)
+    wide = x.astype(np.float64)
+    centred = wide - wide.mean(axis=0)
+    penalised = centred.T @ centred + model.alpha * np.eye(4)
+    coefficients = np.linalg.solve(penalised, centred.T @ (y - y.mean()))
+    assert model.coef_ == pytest.approx(coefficients, rel=1e-10)
+    assert model.intercept_ == pytest.approx(y.mean() - wide.mean(axis=0) @ coefficients, rel=1e-9)
 
 
-def test_the_strength_is_the_best_on_the_late_rows_of_a_fit_on_the_early_ones() -> None:
+def test_the_penalty_is_the_best_on_the_late_rows_of_a_fit_on_the_early_ones() -> None:
     rng = np.random.default_rng(1)
     x, time = rng.normal(size=(500, 30)), np.arange(500)
     y = 0.1 * x[:, 0] + rng.normal(size=500)
     early, late = slice(0, 400 - 5), slice(400, 500)
     errors = [
         ((Ridge(alpha=s * 395).fit(x[early], y[early]).predict(x[late]) - y[late]) ** 2).mean()
-        for s in STRENGTHS
+        for s in PENALTIES
     ]
-    chosen = ridge(x, y, time, reach=5).strength
-    assert chosen == STRENGTHS[int(np.argmin(errors))]
-    assert STRENGTHS[0] < chosen < STRENGTHS[-1]
+    chosen = fit_ridge(x, y, time, reach=5).alpha / len(x)
+    assert chosen == pytest.approx(PENALTIES[int(np.argmin(errors))])
+    assert PENALTIES[0] < chosen < PENALTIES[-1]
     # Labels that reach into the late rows take no part in the choice.
     purged = y.copy()
     purged[395:400] += 1e6
-    assert ridge(x, purged, time, reach=5).strength == chosen
+    assert fit_ridge(x, purged, time, reach=5).alpha / len(x) == chosen

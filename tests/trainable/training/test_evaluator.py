@@ -12,7 +12,7 @@ from benchmarks.step.__main__ import run_steps
 from tests.fixtures.trainings import config, market, tickets
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset.windows import make_windows
 from trainable.executors.base import Executor
 from trainable.metrics import scores
 from trainable.metrics.scoring import scoring
@@ -41,7 +41,7 @@ class Fixed:
 
 def evaluated(dataset: Dataset, members: list[int], loss: str = "huber") -> list[Evaluation]:
     configs: list[TrialConfig] = [config(loss__name=loss, loss__delta=1.0 + k % 3) for k in members]
-    evaluator = Evaluator(dataset, make_view(dataset, configs[0].data), loss)
+    evaluator = Evaluator(dataset, make_windows(dataset, configs[0].data), loss)
     return evaluator.evaluate(cast(Executor, Fixed(members)), configs)
 
 
@@ -92,7 +92,7 @@ def test_networks_are_evaluated_alike_in_any_company() -> None:
 
 def test_a_lone_members_loss_is_the_same_with_threads() -> None:
     dataset = market(6, 600)
-    evaluator = Evaluator(dataset, make_view(dataset, config().data), "mse")
+    evaluator = Evaluator(dataset, make_windows(dataset, config().data), "mse")
     draw = torch.Generator().manual_seed(0)
     p = torch.randn(3, 100_000, generator=draw)
     evaluator.y = torch.randn(100_000, generator=draw).double()

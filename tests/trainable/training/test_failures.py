@@ -12,7 +12,7 @@ from benchmarks.step.__main__ import run_steps
 from tests.fixtures.trainings import config, final, market, narrow, stop_of, tickets, trained
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import Windows, make_view
+from trainable.data.dataset.windows import Windows, make_windows
 from trainable.optimizers import OPTIMIZERS
 from trainable.training.batch_sampler import BatchSampler
 from trainable.training.loop import KEEP_EVERY, Training
@@ -23,7 +23,7 @@ each_executor = pytest.mark.parametrize("executor", ["cohort", "serial", "solo"]
 
 def broken_view(dataset: Dataset, rows: list[int]) -> Windows:
     """The dataset as seen by the network, with NaN in these training rows."""
-    view = make_view(dataset, config().data)
+    view = make_windows(dataset, config().data)
     view.x[view.train_rows[rows]] = torch.nan
     return view
 
@@ -101,7 +101,7 @@ def test_system_a5_a_skipped_step_loses_no_later_batch(executor: str) -> None:
     first = Training(tickets([each]), narrow(), executor)
     first._begin_epoch()
     bad = first.steps.rows[KEEP_EVERY, 0, 0]
-    view = make_view(narrow(), each.data)
+    view = make_windows(narrow(), each.data)
     view.x[bad] = torch.nan
     with_bad = Training(tickets([each]), narrow(), executor, view=view)
     run_steps(with_bad, KEEP_EVERY + 4)
@@ -189,7 +189,7 @@ def test_evidence_names_the_weights_that_broke() -> None:
 @pytest.mark.parametrize("share", [0.0, 0.02])
 def test_a_constant_prediction_stops_at_once(share: float) -> None:
     """Features that say nothing, or a dead network: exact constants on the validation rows."""
-    view = make_view(narrow(), config().data)
+    view = make_windows(narrow(), config().data)
     view.x[view.valid_rows] = share
     _, reports = trained([config()], narrow(), view=view)
     stop = stop_of(reports)

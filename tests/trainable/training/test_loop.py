@@ -152,7 +152,7 @@ def test_changing_all_prices_after_a_date_changes_no_prediction_before_it() -> N
         one.advance()
         two.advance()
         assert torch.equal(final(one, 0), final(two, 0))
-        p, q = (t.engine.predict(t.view.windows(t.view.valid_rows)) for t in (one, two))
+        p, q = (t.engine.predict(t.view.at(t.view.valid_rows)) for t in (one, two))
         assert torch.equal(p[:, before], q[:, before])
         assert not torch.equal(p[:, ~before], q[:, ~before])
 

@@ -10,7 +10,7 @@ import torch
 from benchmarks.step.__main__ import run_steps
 from tests.fixtures.trainings import best, config, finish, narrow, tickets, trained
 from trainable.config import TrialConfig
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset.windows import make_windows
 from trainable.executors.dropout import Dropout
 from trainable.executors.rng import go_on
 from trainable.io.file_store import FileStore
@@ -64,7 +64,7 @@ def test_system_b8_going_on_amid_an_epoch_equals_no_interruption(
         schedule__name="warmup_cosine",
         schedule__warmup_steps=10,
     )
-    view = make_view(narrow(), each.data)
+    view = make_windows(narrow(), each.data)
     rows = BatchSampler(view.train_rows, each.train.batch_size).rows(each.train.seed, 21 + 4, 1)
     view.x[rows[0, 0]] = torch.nan
     whole = Training([MemberStart(3, each)], narrow(), executor, view=view)

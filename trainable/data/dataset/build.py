@@ -16,7 +16,7 @@ from trainable.data.features.screen import screen
 from trainable.data.features.table import FeatureTable, feature_table
 from trainable.data.gather import by_symbol, columns_on, release_memory
 from trainable.data.market import Market
-from trainable.data.settings import DataSettings
+from trainable.data.settings import DataSettings, check_data_settings
 
 MIN_TRAIN_ROWS = 200
 MIN_VALID_BARS = 20
@@ -38,6 +38,7 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     Raises:
         UserError: settings that do not fit the data, too few rows, or a feature that is the label.
     """
+    check_data_settings(settings)
     release_memory()  # of reading and checking
     horizon, lag = label_interval(settings, market.intraday)
     split = split_by_date(market.timestamps, settings)
@@ -92,6 +93,7 @@ def evaluation_dataset(
     Raises:
         UserError: a feature that this market cannot have, or no row to score.
     """
+    check_data_settings(settings)
     interval = label_interval(settings, market.intraday)
     end = len(market.timestamps)
     split = Split((0, first), (first, end), (end, end), (end, end))
@@ -116,11 +118,6 @@ def _assemble(
     """Returns the dataset without its rows chosen."""
     if max_window < 1:
         raise UserError(f"data/window must be at least 1 bar, not {max_window}")
-    if settings.cost_bps < 0:
-        raise UserError(f"data.cost_bps must be at least 0, not {settings.cost_bps}")
-    years = settings.periods_per_year
-    if years is not None and not years > 0:
-        raise UserError(f"data.periods_per_year must be above 0, not {years}")
     horizon, lag = interval
     targets = make_targets(market, horizon, lag)
     everything = len(kept) == len(table.names)
@@ -143,7 +140,7 @@ def _assemble(
         horizon=horizon,
         lag=lag,
         cost_bps=settings.cost_bps,
-        periods_per_year=market.periods_per_year if years is None else years,
+        periods_per_year=settings.periods_per_year or market.periods_per_year,
         intraday=market.intraday,
         max_window=max_window,
         name=market.name,

@@ -30,17 +30,8 @@ class Targets:
 
 
 def label_interval(settings: DataSettings, intraday: bool) -> tuple[int, int]:
-    """Returns horizon and lag in bars, the lag resolved to 0 for daily bars and 1 for intraday.
-
-    Raises:
-        UserError: horizon below 1 or lag below 0.
-    """
-    if settings.horizon < 1:
-        raise UserError(f"data.horizon must be at least 1 bar, not {settings.horizon}")
-    lag = int(intraday) if settings.lag is None else settings.lag
-    if lag < 0:
-        raise UserError(f"data.lag must be at least 0 bars, not {lag}: below is the past")
-    return settings.horizon, lag
+    """Returns horizon and lag in bars. An unset lag is 0 for daily and 1 for intraday bars."""
+    return settings.horizon, int(intraday) if settings.lag is None else settings.lag
 
 
 def sessions(timestamps: np.ndarray) -> np.ndarray:

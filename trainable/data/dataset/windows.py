@@ -1,6 +1,6 @@
-"""What the networks of one cohort see of a dataset: scaled features on their device, by row."""
+"""A dataset as the networks of one cohort train on it: scaled features on a device, by row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -10,12 +10,13 @@ from trainable.config import DataConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import Scaler, fit_scaler
 
-BLOCK = 1 << 16  # rows scaled at a time
+BLOCK_ROWS = 1 << 16  # rows scaled at a time
+MAX_SHARED = 3  # scaled copies of the features that are kept besides those in use
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Rows of a dataset, ready for a model.
+    """The rows of a dataset, ready for a model.
 
     Attributes:
         x: [R, F] scaled features; 0, the centre, where a value is missing.
@@ -23,9 +24,10 @@ class Windows:
         known: [R] bool, where the target is defined.
         train_rows: [n] int64, rows to learn from.
         valid_rows: [m] int64, rows that are scored.
-        seen_rows: [s] int64, training rows on which training is measured: the last bars of the
-            training part, as many as are validated; all of them for fewer than five symbols, whose
-            positions need the training statistics.
+        train_eval_rows: [s] int64, training rows on which the training metrics are computed. With
+            five or more symbols these are the last bars of the training part, as many as there are
+            validation bars. With fewer symbols they are all training rows, because positions need
+            the training statistics.
         window: rows of one input.
         target_scale: training standard deviation of the target, decimal return.
         scaler: fitted on the training rows.
@@ -37,7 +39,7 @@ class Windows:
     known: Tensor
     train_rows: Tensor
     valid_rows: Tensor
-    seen_rows: Tensor
+    train_eval_rows: Tensor
     window: int
     target_scale: float
     scaler: Scaler
@@ -45,13 +47,14 @@ class Windows:
 
     @property
     def inputs(self) -> int:
-        """Values of one input: window × features."""
+        """Number of values in one input: window × features."""
         return self.window * self.x.shape[1]
 
-    def windows(self, rows: Tensor) -> Tensor:
-        """Returns the inputs [..., W, F] that end at `rows` [...]; windows never cross symbols.
+    def at(self, rows: Tensor) -> Tensor:
+        """Returns the inputs [..., W, F] that end at `rows` [...].
 
-        A symbol's rows are contiguous, and every row asked for has at least W of them.
+        A symbol's rows are contiguous. The caller asks only for rows with at least W rows of their
+        symbol up to and including themselves, so that no window crosses into another symbol.
         """
         rows = rows.unsqueeze(-1)
         if self.window > 1:
@@ -63,25 +66,35 @@ class Windows:
         return self.y.index_select(0, rows.flatten()).view(rows.shape)
 
 
-def seen_rows(dataset: Dataset) -> np.ndarray:
-    """Returns the training rows [s] on which a model's training Sharpe and spread are measured."""
-    rows = dataset.train_rows
-    if dataset.panel:
-        first = dataset.split.train[1] - (dataset.split.valid[1] - dataset.split.valid[0])
-        rows = rows[dataset.time[rows] >= first]
-    return rows[np.lexsort((dataset.symbol[rows], dataset.time[rows]))]
+class SharedWindows:
+    """Makes the windows of one worker's cohorts, and keeps the most recently used ones.
+
+    Windows that differ in their length only share one copy of the features. A copy that is in use
+    lives as long as its user, also after it was dropped here.
+
+    Args:
+        dataset: of the search.
+        device: where the tensors are.
+    """
+
+    def __init__(self, dataset: Dataset, device: torch.device | str = "cpu") -> None:
+        self.dataset, self.device = dataset, device
+        self._recent: dict[DataConfig, Windows] = {}  # the most recently used is last
+
+    def of(self, config: DataConfig) -> Windows:
+        """Returns the windows of these settings."""
+        check_window(config, self.dataset)
+        key = replace(config, window=1)
+        windows = self._recent.pop(key, None)
+        if windows is None:
+            while len(self._recent) >= MAX_SHARED:
+                del self._recent[next(iter(self._recent))]
+            windows = make_windows(self.dataset, key, self.device)
+        self._recent[key] = windows
+        return replace(windows, window=config.window)
 
 
-def check_window(config: DataConfig, dataset: Dataset) -> None:
-    """Raises ValueError where windows would be longer than the dataset was made for."""
-    if config.window > dataset.max_window:
-        raise ValueError(
-            f"data/window={config.window} on a dataset made for at most {dataset.max_window}: "
-            "its first rows would reach into the symbol before"
-        )
-
-
-def make_view(
+def make_windows(
     dataset: Dataset,
     config: DataConfig,
     device: torch.device | str = "cpu",
@@ -89,8 +102,8 @@ def make_view(
 ) -> Windows:
     """Scales and selects the features of `config`; the scaler is fitted on the training rows.
 
-    The dataset's arrays are shared by all views and workers, and left as they are; the scaled
-    features are written block by block, so that no further copy of them is ever made.
+    The dataset's arrays are shared by all workers and are not changed. The scaled features are
+    written block by block, so that no second copy of them is ever made.
     """
     check_window(config, dataset)
     columns = dataset.columns(config.features)
@@ -104,8 +117,8 @@ def make_view(
     scale = dataset.target_scale
     x = torch.empty((len(dataset.features), len(columns)), dtype=dtype, device=device)
     y = torch.empty(len(dataset.target), dtype=dtype, device=device)
-    for begin in range(0, len(x), BLOCK):
-        rows = slice(begin, begin + BLOCK)
+    for begin in range(0, len(x), BLOCK_ROWS):
+        rows = slice(begin, begin + BLOCK_ROWS)
         scaled = scaler.transform(dataset.features[rows].take(columns, axis=1))
         x[rows] = torch.from_numpy(np.nan_to_num(scaled, copy=False, nan=0.0))
         target = dataset.target[rows].astype(np.float64)
@@ -120,9 +133,27 @@ def make_view(
         known=tensor(np.isfinite(dataset.target)),
         train_rows=tensor(dataset.train_rows.copy()),
         valid_rows=tensor(dataset.valid_rows.copy()),
-        seen_rows=tensor(seen_rows(dataset)),
+        train_eval_rows=tensor(train_eval_rows(dataset)),
         window=config.window,
         target_scale=scale,
         scaler=scaler,
         names=tuple(dataset.feature_names[i] for i in columns),
     )
+
+
+def train_eval_rows(dataset: Dataset) -> np.ndarray:
+    """Returns the training rows [s] on which a model's training metrics are computed."""
+    rows = dataset.train_rows
+    if dataset.panel:
+        first = dataset.split.train[1] - (dataset.split.valid[1] - dataset.split.valid[0])
+        rows = rows[dataset.time[rows] >= first]
+    return rows[np.lexsort((dataset.symbol[rows], dataset.time[rows]))]
+
+
+def check_window(config: DataConfig, dataset: Dataset) -> None:
+    """Raises ValueError where windows would be longer than the dataset was made for."""
+    if config.window > dataset.max_window:
+        raise ValueError(
+            f"data/window={config.window} on a dataset made for at most {dataset.max_window}: "
+            "its first rows would reach into the symbol before"
+        )

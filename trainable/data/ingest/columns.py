@@ -12,8 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError, unknown
-from trainable.data.ingest.csv_files import FIELD_NAMES, TIME_NAMES, canonical, to_numbers
-from trainable.data.ingest.names import refuse_controls
+from trainable.data.ingest.column_names import (
+    FIELD_NAMES,
+    TIME_NAMES,
+    canonical,
+    refuse_control_characters,
+)
+from trainable.data.ingest.csv_files import to_numbers
 from trainable.data.ingest.table import Table
 from trainable.data.ingest.timestamps import Where
 from trainable.data.settings import DataSettings
@@ -76,7 +81,7 @@ def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.nd
             "bar needs its symbol"
         )
     for text in written:
-        refuse_controls(text, table.file, "a symbol")
+        refuse_control_characters(text, table.file, "a symbol")
     names, position = np.unique(np.array(written), return_inverse=True)
     return tuple(str(n) for n in names), position[codes]
 

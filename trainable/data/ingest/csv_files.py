@@ -14,14 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from trainable.cli.errors import UserError
+from trainable.data.ingest.column_names import FIELD_NAMES, SYMBOL_NAMES, TIME_NAMES, canonical
 
 BLOCK = 8 << 20  # bytes of CSV in memory at a time
 HEAD = 1 << 20  # bytes in which the header is looked for
 EMPTY_CELLS = ["", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT"]
-
-TIME_NAMES = ("timestamp", "datetime", "date", "time")
-SYMBOL_NAMES = ("symbol", "ticker")
-FIELD_NAMES = ("open", "high", "low", "close", "adj_close", "volume")
 
 
 def csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
@@ -166,8 +163,3 @@ def to_numbers(
 def one_line(error: BaseException) -> str:
     """An error's message in one line of at most 200 characters."""
     return " ".join(str(error).split())[:200]
-
-
-def canonical(name: str) -> str:
-    """A column's name whatever its case, surrounding spaces and way to separate words."""
-    return "_".join(name.strip().lower().split())

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.data.ingest.column_names import SYMBOL_NAMES
 from trainable.data.ingest.columns import (
     Columns,
     choose_columns,
@@ -14,7 +15,6 @@ from trainable.data.ingest.columns import (
     time_cells,
     time_column,
 )
-from trainable.data.ingest.csv_files import SYMBOL_NAMES
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
 from trainable.data.ingest.timestamps import Times, Where, parse_times, show_time

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainable.cli.errors import UserError
-from trainable.data.ingest.csv_files import canonical, csv_batches, one_line
-from trainable.data.ingest.names import CSV_SUFFIXES, PARQUET_SUFFIXES, refuse_controls
+from trainable.data.file_types import CSV_SUFFIXES, PARQUET_SUFFIXES
+from trainable.data.ingest.column_names import canonical, refuse_control_characters
+from trainable.data.ingest.csv_files import csv_batches, one_line
 from trainable.io.parquet_file import check_size
 
 _added: list[Path] = []  # cache files that this process made
@@ -132,7 +133,7 @@ def _names(names: list[str], file: str) -> tuple[dict[str, str], dict[str, str]]
             continue
         if key in physical:
             raise UserError(f"{file}: two columns are called {name.strip()!r}; rename one")
-        refuse_controls(name, file, "the name of a column")
+        refuse_control_characters(name, file, "the name of a column")
         physical[key] = name
     return physical, {key: name.strip() for key, name in physical.items()}
 

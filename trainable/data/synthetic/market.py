@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainable.cli.errors import UserError, look_up
+from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.market import Market
-from trainable.data.settings import SyntheticSettings
+from trainable.data.settings import SyntheticSettings, check_synthetic_settings
 from trainable.data.synthetic.process import HISTORY, LAG, VOLATILITY, Draws, draw
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
@@ -23,7 +23,6 @@ SESSION = 390  # minute bars of a trading day
 PERIODS_PER_YEAR = {"day": 252.0, "minute": 252.0 * SESSION}
 FIRST_DAY = np.datetime64("1990-01-02", "D")
 LAST_DAY = np.datetime64("2262-01-01", "D")  # timestamps in nanoseconds end soon after
-FEWEST_BARS = 50
 
 TICK_SPACING = 5  # bars between two possible bad ticks of a symbol, so that each one can revert
 TICK_SIZE = (25.0, 40.0)  # in typical volatilities; 15 robust deviations are about 12 of these
@@ -86,17 +85,9 @@ def reachable(market: Market, dataset: Dataset, rows: np.ndarray) -> dict[str, f
 
 
 def _check(settings: SyntheticSettings) -> None:
-    look_up(LAG, settings.frequency, "frequency")
-    if not -1.0 < settings.signal < 1.0:
-        raise UserError(f"data.synthetic.signal={settings.signal}: a correlation, between -1 and 1")
-    if settings.seed < 0:
-        raise UserError(f"data.synthetic.seed={settings.seed}: at least 0")
-    if settings.symbols < 1:
-        raise UserError(f"data.synthetic.symbols={settings.symbols}: at least 1")
-    if settings.bars < FEWEST_BARS:
-        raise UserError(f"data.synthetic.bars={settings.bars}: at least {FEWEST_BARS}")
+    check_synthetic_settings(settings)
     places = _tick_slots(settings) * settings.symbols
-    if not 0 <= settings.bad_ticks <= places:
+    if settings.bad_ticks > places:
         raise UserError(
             f"data.synthetic.bad_ticks={settings.bad_ticks}: between 0 and {places} on "
             f"{settings.bars} bars of {settings.symbols} symbols"

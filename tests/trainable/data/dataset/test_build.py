@@ -203,10 +203,10 @@ def test_too_few_rows_are_refused_with_figures() -> None:
 @pytest.mark.parametrize(
     ("settings", "window", "message"),
     [
-        (DataSettings(horizon=0), 1, r"data\.horizon must be at least 1"),
-        (DataSettings(lag=-2), 1, r"data\.lag must be at least 0"),
-        (DataSettings(cost_bps=-1.0), 1, r"data\.cost_bps must be at least 0"),
-        (DataSettings(periods_per_year=0.0), 1, r"data\.periods_per_year must be above 0"),
+        (DataSettings(horizon=0), 1, r"data\.horizon=0 must be at least 1"),
+        (DataSettings(lag=-2), 1, r"data\.lag=-2 must be at least 0"),
+        (DataSettings(cost_bps=-1.0), 1, r"data\.cost_bps=-1\.0 must be at least 0"),
+        (DataSettings(periods_per_year=0.0), 1, r"data\.periods_per_year=0\.0 must be above 0"),
         (DataSettings(valid_from="2050-01-01"), 1, r"data\.valid_from=2050-01-01 is outside"),
         (SETTINGS, 0, r"data/window must be at least 1"),
     ],

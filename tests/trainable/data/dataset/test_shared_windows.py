@@ -1,4 +1,4 @@
-"""The views of a worker: made once, shared by windows, and not kept for ever."""
+"""The windows of a worker's cohorts: made once, shared by length, and not kept for ever."""
 
 import gc
 import weakref
@@ -8,9 +8,8 @@ import torch
 
 from tests.fixtures.trainings import market
 from trainable.config import DataConfig
-from trainable.data.dataset import shared_windows
-from trainable.data.dataset.shared_windows import KEPT, SharedWindows
-from trainable.data.dataset.windows import make_view
+from trainable.data.dataset import windows as module
+from trainable.data.dataset.windows import MAX_SHARED, SharedWindows, make_windows
 
 
 def test_windows_of_all_lengths_share_the_features() -> None:
@@ -18,9 +17,9 @@ def test_windows_of_all_lengths_share_the_features() -> None:
     first, longer = made.of(DataConfig(window=1)), made.of(DataConfig(window=3))
     assert first.x is longer.x
     rows = first.train_rows[:5]
-    for window, view in ((1, first), (3, longer)):
-        alone = make_view(market(), DataConfig(window=window))
-        assert torch.equal(view.windows(rows), alone.windows(rows))
+    for window, one in ((1, first), (3, longer)):
+        alone = make_windows(market(), DataConfig(window=window))
+        assert torch.equal(one.at(rows), alone.at(rows))
 
 
 def test_a_window_longer_than_the_dataset_was_made_for_is_refused() -> None:
@@ -30,11 +29,11 @@ def test_a_window_longer_than_the_dataset_was_made_for_is_refused() -> None:
         made.of(DataConfig(window=9))
 
 
-def test_the_latest_views_are_kept_and_those_in_use_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_latest_windows_are_kept_and_those_in_use_live(monkeypatch: pytest.MonkeyPatch) -> None:
     count = []
-    monkeypatch.setattr(shared_windows, "make_view", lambda *a: (count.append(a), make_view(*a))[1])
+    monkeypatch.setattr(module, "make_windows", lambda *a: (count.append(a), make_windows(*a))[1])
     made = SharedWindows(market())
-    configs = [DataConfig(winsorise=float(10 + k)) for k in range(KEPT + 2)]
+    configs = [DataConfig(winsorise=float(10 + k)) for k in range(MAX_SHARED + 2)]
     in_use = made.of(configs[0])
     unused = weakref.ref(made.of(configs[1]).x)
     for config in configs:

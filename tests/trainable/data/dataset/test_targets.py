@@ -103,11 +103,7 @@ def test_system_b6_gaps_are_not_back_filled() -> None:
     assert np.isfinite(found.target[60:95]).all()
 
 
-def test_lag_follows_the_bars_and_bad_intervals_are_refused() -> None:
+def test_the_default_lag_follows_the_bars() -> None:
     assert label_interval(DataSettings(), intraday=False) == (1, 0)
     assert label_interval(DataSettings(), intraday=True) == (1, 1)
     assert label_interval(DataSettings(horizon=5, lag=2), intraday=True) == (5, 2)
-    with pytest.raises(UserError, match=r"data\.horizon must be at least 1 bar, not 0"):
-        label_interval(DataSettings(horizon=0), intraday=False)
-    with pytest.raises(UserError, match=r"data\.lag must be at least 0 bars, not -1"):
-        label_interval(DataSettings(lag=-1), intraday=False)

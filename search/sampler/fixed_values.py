@@ -1,4 +1,9 @@
-"""Trials given by hand: values that a space must suggest, checked where the space asks for them."""
+"""Fixed values: what a person gives for some parameters of a trial; the sampler chooses the rest.
+
+Optuna's own `PartialFixedSampler` does not serve here: a number outside of its range is only a
+warning there and is used, text for a number is a bare ValueError, True passes as 1, and the class
+itself warns that it is experimental.
+"""
 
 import math
 from collections.abc import Mapping
@@ -18,10 +23,10 @@ from trainable.cli.errors import UserError, unknown
 
 
 class FixedValues(BaseSampler):
-    """Suggests the values given by hand and leaves all others to another sampler.
+    """Suggests fixed values and leaves all other parameters to another sampler.
 
     Args:
-        others: samples what is not given.
+        others: samples the parameters that are not fixed.
         fixed: values by parameter name.
     """
 
@@ -32,14 +37,14 @@ class FixedValues(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Returns the space that is sampled jointly, without what is given by hand."""
+        """Returns the parameters that the other sampler samples jointly, without the fixed ones."""
         space = self._others.infer_relative_search_space(study, trial)
         return {name: value for name, value in space.items() if name not in self._fixed}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Samples jointly what is not given by hand."""
+        """Returns the other sampler's values of `search_space`."""
         return self._others.sample_relative(study, trial, search_space)
 
     def sample_independent(
@@ -49,10 +54,10 @@ class FixedValues(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Returns the value given by hand, or another sampler's.
+        """Returns the fixed value of a parameter, or else the other sampler's.
 
         Raises:
-            UserError: the value by hand is outside of the distribution.
+            UserError: the fixed value is outside of the distribution.
         """
         if param_name not in self._fixed:
             return self._others.sample_independent(study, trial, param_name, param_distribution)
@@ -68,19 +73,25 @@ class FixedValues(BaseSampler):
 def check_used(
     fixed: Mapping[str, Any], suggested: Mapping[str, Any], constants: Mapping[str, Any]
 ) -> None:
-    """Raises `UserError` unless the space took every value by hand as it was given."""
-    taken = {**suggested, **constants}
+    """Raises `UserError` unless the trial has every fixed value as it was given.
+
+    Args:
+        fixed: values by parameter name.
+        suggested: what the space suggested.
+        constants: what the space returned; a constant wins over a suggestion of the same name.
+    """
+    params = {**suggested, **constants}
     for name, value in fixed.items():
-        if name not in taken:
-            raise unknown("parameter", name, taken)
-        if taken[name] != value:
+        if name not in params:
+            raise unknown("parameter", name, params)
+        if params[name] != value:
             raise UserError(
-                f"{name}={value!r} cannot be: the space holds it at {taken[name]!r}; leave it out"
+                f"{name}={value!r} cannot be: the space holds it at {params[name]!r}; leave it out"
             )
 
 
 def contains(distribution: BaseDistribution, value: Any) -> bool:
-    """Returns whether a value, of the right type too, can be drawn from a distribution."""
+    """Says whether a distribution can yield a value, of the same type too."""
     if isinstance(distribution, CategoricalDistribution):
         return any(
             type(choice) is type(value) and choice == value for choice in distribution.choices
@@ -97,7 +108,7 @@ def contains(distribution: BaseDistribution, value: Any) -> bool:
 
 
 def describe(distribution: BaseDistribution) -> str:
-    """Returns what can be drawn from a distribution, in words."""
+    """Returns in words which values a distribution can yield."""
     if isinstance(distribution, CategoricalDistribution):
         return "one of " + ", ".join(repr(choice) for choice in distribution.choices)
     assert isinstance(distribution, FloatDistribution | IntDistribution)
