@@ -1,6 +1,6 @@
-"""python -m benchmarks.chaos: searches whose driver, workers and machines are killed as they run.
+"""python -m benchmarks.chaos: searches whose drivers, workers and machines are killed.
 
-After every death the run folder is held against what it was before; exit status 1 says what broke.
+After every kill the run folder is compared with what it was before. Exit status 1: something broke.
 """
 
 import argparse
@@ -18,20 +18,20 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.chaos.nodes import Machines
-from benchmarks.chaos.searches import INTERVAL, STEPS, Hurt
+from benchmarks.chaos.searches import INTERVAL, STEPS, ChaosSearch
 from benchmarks.processes import command_of, family
 from trainable.cli.commands import status_of
 
-DRIVER_S = (0.2, 7.0)  # seconds after its start, or its first report, until a driver is killed
-WORKER_S = (0.3, 2.0)  # between two looks for workers to kill
-MACHINE_S = (1.0, 4.0)  # between a machine that got work and the next that is taken away
-WORK_S = 30.0  # in which a new machine must get work
-SWEEP_S = 90.0  # in which Ray's agents notice that their cluster is gone
+DRIVER_S = (0.2, 7.0)  # seconds from its start, or its first report, until a driver is killed
+WORKER_S = (0.3, 2.0)  # seconds between two searches for workers to kill
+MACHINE_S = (1.0, 4.0)  # seconds from the work of a new machine to the next removal
+WORK_S = 30.0  # seconds in which a new machine must get work
+SWEEP_S = 90.0  # seconds in which Ray's agents notice that their cluster is gone
 WORKER = "ray::ResourceTrainable"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Hurts searches; prints and stores what came of it. Returns 1 where anything broke."""
+    """Kills processes of searches; prints and stores the result. Returns 1 where anything broke."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--drivers", type=int, default=100, help="drivers to kill")
     parser.add_argument("--workers", type=int, default=200, help="worker processes to kill")
@@ -42,14 +42,14 @@ def main(argv: Sequence[str]) -> int:
     args = parser.parse_args(argv)
     record = machine.Record(args.out, "benchmarks.chaos", argv)
     found: dict[str, dict[str, Any]] = {}
-    for fault, count, hurt in (
+    for fault, count, kill in (
         ("drivers", args.drivers, kill_drivers),
         ("workers", args.workers, kill_workers),
         ("nodes", args.nodes, remove_nodes),
     ):
         if count > 0:
             with tempfile.TemporaryDirectory(prefix="asharpe-chaos-") as folder:
-                found[fault] = _figures(hurt, count, Path(folder), args.trials, args.seed)
+                found[fault] = _figures(kill, count, Path(folder), args.trials, args.seed)
             print(line(fault, found[fault]), flush=True)
             for what in found[fault]["broken"]:
                 print(f"  {what}", flush=True)
@@ -58,10 +58,12 @@ def main(argv: Sequence[str]) -> int:
     return int(any(figures["broken"] for figures in found.values()))
 
 
-def kill_drivers(count: int, searches: Iterator[Hurt], chance: random.Random) -> Iterator[Hurt]:
+def kill_drivers(
+    count: int, searches: Iterator[ChaosSearch], chance: random.Random
+) -> Iterator[ChaosSearch]:
     """Kills the driver of a search at random moments and resumes it, until it ends by itself.
 
-    Yields the search once a death.
+    Yields the search after each kill.
     """
     while count > 0:
         search = next(searches)
@@ -80,8 +82,10 @@ def kill_drivers(count: int, searches: Iterator[Hurt], chance: random.Random) ->
                 yield search
 
 
-def kill_workers(count: int, searches: Iterator[Hurt], chance: random.Random) -> Iterator[Hurt]:
-    """Kills one worker of a search after another, or several; yields the search once a death."""
+def kill_workers(
+    count: int, searches: Iterator[ChaosSearch], chance: random.Random
+) -> Iterator[ChaosSearch]:
+    """Kills workers of a search, one or several at once; yields it after each kill."""
     while count > 0:
         search = next(searches)
         with search.session() as process:
@@ -90,21 +94,23 @@ def kill_workers(count: int, searches: Iterator[Hurt], chance: random.Random) ->
                 for pid in chance.sample(alive := workers(process.pid), min(len(alive), count)):
                     if _killed(pid):
                         count -= 1
-                        search.glance()
+                        search.check_now()
                         yield search
                     if chance.random() < 0.5:  # one of them, or all at once
                         break
 
 
-def remove_nodes(count: int, searches: Iterator[Hurt], chance: random.Random) -> Iterator[Hurt]:
-    """Takes away one machine after another, with its folder, and adds a new one each time.
+def remove_nodes(
+    count: int, searches: Iterator[ChaosSearch], chance: random.Random
+) -> Iterator[ChaosSearch]:
+    """Removes one machine after another, with its folder, and adds a new one each time.
 
-    Yields the search once for each machine that went.
+    Yields the search after each removal.
     """
     with Machines(2) as machines:
         while count > 0:
             search = next(searches)
-            search.more = [f"address={machines.address}"]
+            search.extra = [f"address={machines.address}"]
             with search.session(machines.environment) as process:
                 while process.poll() is None and count > 0:
                     _at_work(process, machines, search)
@@ -112,7 +118,7 @@ def remove_nodes(count: int, searches: Iterator[Hurt], chance: random.Random) ->
                     if process.poll() is None:
                         machines.replace(chance.randrange(len(machines)))
                         count -= 1
-                        search.glance()
+                        search.check_now()
                         yield search
 
 
@@ -134,27 +140,29 @@ def line(fault: str, figures: dict[str, Any]) -> str:
 
 
 def _figures(
-    hurt: Callable[[int, Iterator[Hurt], random.Random], Iterator[Hurt]],
+    kill: Callable[[int, Iterator[ChaosSearch], random.Random], Iterator[ChaosSearch]],
     count: int,
     folder: Path,
     trials: int,
     seed: int,
 ) -> dict[str, Any]:
-    searches: list[Hurt] = []
+    searches: list[ChaosSearch] = []
 
-    def more() -> Iterator[Hurt]:
+    def more() -> Iterator[ChaosSearch]:
         while True:
             turn = len(searches)
-            searches.append(Hurt(folder / str(turn), trials, seed + turn))
+            searches.append(ChaosSearch(folder / str(turn), trials, seed + turn))
             yield searches[-1]
 
     begun = time.monotonic()
-    faults = sum(1 for _ in hurt(count, more(), random.Random(seed)))
+    faults = sum(1 for _ in kill(count, more(), random.Random(seed)))
     deadline = time.monotonic() + SWEEP_S
-    while not all([search.sweep() for search in searches]) and time.monotonic() < deadline:
+    while (
+        not all([search.remove_leftovers() for search in searches]) and time.monotonic() < deadline
+    ):
         time.sleep(0.5)
     for search in searches:
-        search.check_left()
+        search.check_leftovers()
     rows = [row for search in searches for row in search.seen.rows]
     return {
         "faults": faults,
@@ -165,8 +173,8 @@ def _figures(
         "trials": len(rows),
         "epochs": sum(len(search.seen.epochs) for search in searches),
         "ends": dict(Counter(row.reason or "unfinished" for row in rows).most_common()),
-        "steps_again": max(search.behind for search in searches),
-        "steps_between_checkpoints": max(search.apart for search in searches),
+        "steps_again": max(search.steps_again for search in searches),
+        "steps_between_checkpoints": max(search.steps_apart for search in searches),
         "longest_wait_for_work_s": round(
             max((w for s in searches for w in s.waits), default=0.0), 1
         ),
@@ -174,8 +182,8 @@ def _figures(
     }
 
 
-def _at_work(process: "subprocess.Popen[bytes]", machines: Machines, search: Hurt) -> None:
-    """Waits until every machine trains, which each must soon after it has come."""
+def _at_work(process: "subprocess.Popen[bytes]", machines: Machines, search: ChaosSearch) -> None:
+    """Waits until every machine trains; a machine that gets no work in time is an error."""
     begun = time.monotonic()
     while process.poll() is None:
         idle = [name for name, root in machines.roots().items() if not workers(root)]

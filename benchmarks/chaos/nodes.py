@@ -1,4 +1,4 @@
-"""A cluster of several machines on this one, that come and go while a search runs on them."""
+"""A cluster of several machines, simulated on this one; a machine can be replaced at any time."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 from search.backend.local_ray import ENVIRONMENT
 
-# Deaths are noticed within seconds; by default it takes up to a minute.
+# Ray notices a lost machine within seconds; by default it takes up to a minute.
 HEALTH = {
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "500",
@@ -26,7 +26,7 @@ class Machines:
         count: of machines.
 
     Attributes:
-        environment: what a search needs to be let in.
+        environment: what a search needs to be admitted.
     """
 
     def __init__(self, count: int) -> None:
@@ -47,12 +47,14 @@ class Machines:
         return str(self._cluster.address)
 
     def __enter__(self) -> Self:
-        """Starts all."""
+        """Starts the cluster."""
         self._patch = patch.dict(os.environ, self.environment)
         self._patch.start()
-        from ray.cluster_utils import Cluster  # reads at its import how to authenticate
+        from ray.cluster_utils import Cluster  # reads the environment when it is imported
 
-        with patch("ray._private.utils.write_ray_address"):  # nobody else's `auto`
+        with patch(
+            "ray._private.utils.write_ray_address"
+        ):  # another search with address=auto must not find it
             head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": str(self._folder)}
             self._cluster = Cluster(initialize_head=True, head_node_args=head)
         for _ in range(self._count):
@@ -60,13 +62,13 @@ class Machines:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends all."""
+        """Ends the cluster."""
         self._cluster.shutdown()
         self._patch.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def replace(self, which: int) -> None:
-        """Takes a machine away at once, with all that it has on its disk, and adds a new one."""
+        """Removes a machine at once, with all its files, and adds a new one."""
         node, folder = self._nodes.pop(which)
         self._cluster.remove_node(node, allow_graceful=False)
         shutil.rmtree(folder)

@@ -1,4 +1,4 @@
-"""Searches that are to be hurt: started as a person does, each in a folder of its own."""
+"""A search to kill: started as a person does, in its own folder, and checked after each kill."""
 
 import os
 import shutil
@@ -39,7 +39,7 @@ def space(trial):
     trial.suggest_float("optimizer/lr", 1e-4, 3e-1, log=True)
     return {"model/name": "mlp", "train/batch_size": 32}
 '''
-NAME = "hurt"
+NAME = "chaos"
 STEPS, INTERVAL, SEEDS = 400, 304, 2  # of an epoch, between two checkpoints, of a finalist
 LATE = 8  # steps that a checkpoint may be late: members can be saved at every eighth
 SETTINGS = (
@@ -47,42 +47,42 @@ SETTINGS = (
     f"steps_per_epoch={STEPS}", f"checkpoint_steps={INTERVAL}", f"finalist_seeds={SEEDS}",
     "rungs=1,4,16", f"name={NAME}",
 )  # fmt: skip
-LOOK_S = 0.02  # between two looks for new reports
-PATIENCE_S = 900.0  # in which a session ends by itself
+LOOK_S = 0.02  # seconds between two looks for new reports
+PATIENCE_S = 900.0  # seconds in which a session ends by itself
 
 
 @dataclass
-class Hurt:
-    """One search and what befell it.
+class ChaosSearch:
+    """One search, killed and resumed until it ends.
 
     Attributes:
-        folder: where it is started; made.
+        folder: where it is started; it is created.
         trials: configurations.
         seed: of the search.
-        more: further words of its command line.
-        broken: what was not as it must be.
-        behind: most reported steps that a restart had to do again.
-        apart: most steps between two checkpoints of a trial, all that a death can cost.
+        extra: further arguments of its command line.
+        broken: every condition that did not hold.
+        steps_again: most reported steps that a restart had to train again.
+        steps_apart: most steps between two checkpoints of a trial: all that a kill can cost.
         begun_anew: sessions that were killed before anything had begun.
-        sessions: times that it was started.
-        waits: seconds until every machine had work, each time that one had come.
-        ended: whether it has come to its end.
-        seen: its run folder as it was last looked at.
+        sessions: how often it was started.
+        waits: seconds until every machine had work, after each new machine.
+        ended: whether it has ended by itself.
+        seen: its run folder as last read.
     """
 
     folder: Path
     trials: int
     seed: int
-    more: Sequence[str] = ("dashboard=false",)
+    extra: Sequence[str] = ("dashboard=false",)
     broken: list[str] = field(default_factory=list)
-    behind: int = 0
-    apart: int = 0
+    steps_again: int = 0
+    steps_apart: int = 0
     begun_anew: int = 0
     sessions: int = 0
     waits: list[float] = field(default_factory=list)
     ended: bool = False
     seen: Seen = NOTHING
-    _left: list[Path] = field(default_factory=list)
+    _folders: list[Path] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Writes the space."""
@@ -92,31 +92,31 @@ class Hurt:
 
     @property
     def run(self) -> Path:
-        """Its run folder."""
+        """The run folder."""
         return self.folder / "runs" / NAME
 
     @property
     def kept(self) -> Path:
-        """Where its reports stay, which the search itself merges and removes."""
+        """Holds a second link to every file of reports: the search merges and removes its own."""
         return self.folder / "kept"
 
     @property
     def words(self) -> list[str]:
-        """What it is started with."""
-        return [*SETTINGS, f"trials={self.trials}", f"seed={self.seed}", *self.more]
+        """The arguments that start it."""
+        return [*SETTINGS, f"trials={self.trials}", f"seed={self.seed}", *self.extra]
 
     @property
     def reports(self) -> int:
-        """How many times reports have come."""
+        """How many files of reports it has written."""
         return len(list(self.kept.iterdir()))
 
     @contextmanager
     def session(self, env: Mapping[str, str] | None = None) -> Iterator["subprocess.Popen[bytes]"]:
-        """Starts it or goes on; afterwards its process is over and its folder has been checked."""
+        """Starts or resumes it; on leaving, its process has ended and its folder is checked."""
         words = self._next()
         self.sessions += 1
         tmp = Path(tempfile.mkdtemp(prefix="asharpe", dir="/tmp"))  # short: sockets have long names
-        self._left.append(tmp)
+        self._folders.append(tmp)
         with (
             (self.folder / "log").open("ab") as log,
             self._keeping(),
@@ -145,30 +145,30 @@ class Hurt:
                 f"session {self.sessions} ended with status {process.returncode}: {said}"
             )
         self.ended = process.returncode == 0
-        self.sweep()
+        self.remove_leftovers()
         if self.run.exists():
             self._check(look(self.run))
 
-    def sweep(self) -> bool:
-        """Says whether nothing is left of its sessions: the Ray of one that was killed ends itself.
+    def remove_leftovers(self) -> bool:
+        """Says whether nothing is left of its sessions: the Ray of a killed one ends by itself.
 
-        Only the scratch folder of Tune stays, which such a session cannot remove.
+        Only the temporary folder of Ray Tune stays, which a killed session cannot remove.
         """
-        for tmp in self._left:
+        for tmp in self._folders:
             if all(left.name.startswith("asharpe-tune-") for left in tmp.iterdir()):
                 shutil.rmtree(tmp)
-        self._left = [tmp for tmp in self._left if tmp.exists()]
-        return not self._left
+        self._folders = [tmp for tmp in self._folders if tmp.exists()]
+        return not self._folders
 
-    def check_left(self) -> None:
-        """Notes what should be gone by now, and removes it."""
-        for tmp in self._left:
+    def check_leftovers(self) -> None:
+        """Notes as broken what killed sessions have left, and removes it."""
+        for tmp in self._folders:
             names = ", ".join(left.name for left in tmp.iterdir())
             self.broken.append(f"a killed session left {tmp}: {names}")
             shutil.rmtree(tmp, ignore_errors=True)
 
-    def glance(self) -> None:
-        """Looks at the run folder as it is now, while its search goes on."""
+    def check_now(self) -> None:
+        """Checks the run folder while the search runs."""
         try:
             now = look(self.run)
         except (UserError, FileNotFoundError):  # its reports are being merged
@@ -176,11 +176,11 @@ class Hurt:
         self._check(now)
 
     def _next(self) -> list[str]:
-        """Returns the words that start it, and go on with what there is."""
+        """Returns the arguments that start or resume it."""
         if not self.sessions:
             return self.words
         if (self.run / "run.json").exists():
-            return [f"name={NAME}", "resume=true", *self.more]
+            return [f"name={NAME}", "resume=true", *self.extra]
         self.begun_anew += 1
         if self.seen.epochs:
             self.broken.append("run.json is gone")
@@ -191,10 +191,10 @@ class Hurt:
         where = f"in session {self.sessions}: "
         self.broken += [where + what for what in lost(self.seen, now)]
         again = behind(now, STEPS)
-        self.behind = max([self.behind, *again.values()])
-        self.apart = max(self.apart, apart(now, STEPS))
-        if self.apart > INTERVAL + LATE:
-            self.broken.append(f"{where}checkpoints are {self.apart} steps apart")
+        self.steps_again = max([self.steps_again, *again.values()])
+        self.steps_apart = max(self.steps_apart, apart(now, STEPS))
+        if self.steps_apart > INTERVAL + LATE:
+            self.broken.append(f"{where}checkpoints are {self.steps_apart} steps apart")
         self.broken += [
             f"{where}trial {number} has to train {steps} steps again"
             for number, steps in again.items()
@@ -206,7 +206,7 @@ class Hurt:
         self.seen = now
 
     def _judged(self, now: Seen) -> list[str]:
-        """Holds the ends of trials against a judge who sees the same reports without a break."""
+        """Compares the ends of trials with those that an uninterrupted pruner decides."""
         plan = make_plan(settings_from([w.replace("space.py", str(self.folder / "space.py"))
                                         for w in self.words]))  # fmt: skip
         files = sorted(self.kept.glob("*.parquet"))
@@ -219,7 +219,7 @@ class Hurt:
 
     @contextmanager
     def _keeping(self) -> Iterator[None]:
-        """Gives each file of reports a second name, for what is to be checked in the end."""
+        """Gives each file of reports a second link, which is checked at the end."""
         over = threading.Event()
 
         def keep() -> None:

@@ -1,4 +1,4 @@
-"""What the benchmark of faults would notice: its checks on runs with a part missing or another."""
+"""What the benchmark of kills would notice: its checks on runs with a part missing or another."""
 
 import os
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from benchmarks.chaos.checks import (
     lost,
     unfinished,
 )
-from benchmarks.chaos.searches import SETTINGS, Hurt
+from benchmarks.chaos.searches import SETTINGS, ChaosSearch
 from search.planning.plan import make_plan
 from search.run_folder import shards
 from search.session.observer import SearchObserver
@@ -89,10 +89,10 @@ def test_what_has_ended_must_be_whole() -> None:
 
 
 @pytest.fixture(scope="module")
-def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurt]:
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosSearch]:
     """A real search in the middle."""
-    before, path = Path.cwd(), tmp_path_factory.mktemp("hurt") / "0"
-    search = Hurt(path, trials=8, seed=3)
+    before, path = Path.cwd(), tmp_path_factory.mktemp("chaos") / "0"
+    search = ChaosSearch(path, trials=8, seed=3)
     os.chdir(path)
     with patch.object(SearchObserver, "tick", interrupt_after(3)):
         assert search_here(*WORDS) == 130
@@ -100,14 +100,14 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hurt]:
     os.chdir(before)
 
 
-def test_a_real_run_is_seen_and_judged_as_the_search_did(interrupted: Hurt) -> None:
+def test_a_real_run_is_seen_and_judged_as_the_search_did(interrupted: ChaosSearch) -> None:
     now = look(interrupted.run)
     assert len(now.rows) >= 8
     assert now.epochs
     assert now.repeated == []
     assert any(row.state != "RUNNING" for row in now.rows)
     assert lost(NOTHING, now) == lost(now, look(interrupted.run)) == []
-    plan = make_plan(settings_from([*interrupted.more, *WORDS]))
+    plan = make_plan(settings_from([*interrupted.extra, *WORDS]))
     tables = [shards.read(file) for file in sorted(interrupted.run.glob("shards/*.parquet"))]
     batches = [shards.to_reports(table) for table in tables]
     assert judged(plan, now.rows, batches) == []
@@ -117,13 +117,13 @@ def test_a_real_run_is_seen_and_judged_as_the_search_did(interrupted: Hurt) -> N
     assert said.startswith(f"trial {first.number} is PRUNED for asha_rung")
 
 
-def test_what_breaks_is_said(interrupted: Hurt, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_breaks_is_said(interrupted: ChaosSearch, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.chaos.searches.STEPS", 16)
-    interrupted.glance()
+    interrupted.check_now()
     assert interrupted.broken == []
     for file in (*interrupted.run.glob("*.parquet"), *interrupted.run.glob("shards/*.parquet")):
         file.unlink()
-    interrupted.glance()
+    interrupted.check_now()
     assert "in session 0: trial 0, epoch 1 is missing" in interrupted.broken
     figures = {
         "faults": 3, "searches": 1, "sessions": 4, "seconds": 9.0, "trials": 8, "steps_again": 0,
