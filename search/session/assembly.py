@@ -30,7 +30,7 @@ from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
 from trainable.io.file_store import FileStore
 from trainable.metrics.baselines import Baseline, baselines
-from trainable.models import count_parameters
+from trainable.models import InputShape, count_parameters
 from trainable.worker import checkpoint
 
 
@@ -133,7 +133,7 @@ def open_session(
             _parameter_counter(plan),
             plan.epochs,
             None if budget is None else monotonic() + budget,
-            lambda config: why_alone(config, _inputs(plan, config), device),
+            lambda config: why_alone(config, _input_shape(plan, config), device),
             lambda number: checkpoint.newest(place.within(number)),
         )
         driver.go_on()
@@ -209,9 +209,9 @@ def _driven(study: SearchStudy, most: int, folder: RunFolder) -> Iterator[None]:
         study.close()
 
 
-def _inputs(plan: Plan, config: TrialConfig) -> int:
-    """Returns the values of one input."""
-    return config.data.window * len(plan.dataset.columns(config.data.features))
+def _input_shape(plan: Plan, config: TrialConfig) -> InputShape:
+    """Returns the shape of one input."""
+    return InputShape(config.data.window, len(plan.dataset.columns(config.data.features)))
 
 
 def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
@@ -219,6 +219,6 @@ def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
 
     def count(asked: TrialSpec) -> int:
         config = from_params(asked.params)
-        return count_parameters(config.model, _inputs(plan, config))
+        return count_parameters(config.model, _input_shape(plan, config))
 
     return count

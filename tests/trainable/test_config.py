@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trainable.names import known_names
+from trainable.ranges import RANGES, check_divisible, hidden_dims
 
 from trainable.cli.errors import UserError
 from trainable.config import (
@@ -20,8 +22,6 @@ from trainable.config import (
     validate_against,
     warmup_steps,
 )
-from trainable.names import known_names
-from trainable.ranges import RANGES, check_divisible, hidden_dims
 
 NAMES = {"model/name": ["mlp"], "loss/name": ["mse", "adaptive_huber"]}
 

@@ -103,8 +103,8 @@ def model_of(
     if not there:
         print(f"{place}/{predict.MODEL} is gone; it is made again", file=sys.stderr)
     training = Training([MemberStart(number, config)], dataset)
-    if saved is not None and saved.executor == state_form(training.executor):
-        training = Training([MemberStart(number, config, saved)], dataset, view=training.view)
+    if saved is not None and saved.executor == state_form(training.executor_name):
+        training = Training([MemberStart(number, config, saved)], dataset, windows=training.windows)
     member = _trained(training, last, hasty)
     if hasty() and member.epoch < last:
         raise _unmade(place)
@@ -116,7 +116,7 @@ def model_of(
             f"{epoch} with {val_loss:.6g}; restore the file from a copy and go on with "
             "resume=true; everything else has been written"
         )
-    keep(place, number, epoch, config, member.best_weights, training.view, dataset)
+    keep(place, number, epoch, config, member.best_weights, training.windows, dataset)
     return predict.load(place)
 
 

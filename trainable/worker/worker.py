@@ -125,7 +125,7 @@ class Worker:
         group.waited = 0
         training = group.training
         if group.joining and training.at_epoch_end():
-            training.admit(group.joining)
+            training.add(group.joining)
             group.joining = []
         reports: list[Report] = []
         while training.live:
@@ -158,7 +158,9 @@ class Worker:
         for alike in [fresh, *begun.values()]:  # who is amid an epoch ends it with its like
             parts = math.ceil(len(alike) / most)
             for part in range(parts):  # as equal as can be
-                training = Training(alike[part::parts], self.dataset, device=self.device, view=view)
+                training = Training(
+                    alike[part::parts], self.dataset, device=self.device, windows=view
+                )
                 every = steps_between_checkpoints(training, self.save_every)
                 self.groups.append(WorkerCohort(key, training, every))
 
@@ -195,6 +197,6 @@ class Worker:
                 member.best_epoch,
                 member.config,
                 member.best_weights,
-                training.view,
+                training.windows,
                 self.dataset,
             )
