@@ -1,7 +1,7 @@
 """A trial's configuration, as `GROUP/FIELD` names and as an object; frozen, checked beforehand.
 
-The groups `model`, `optimizer`, `schedule` and `loss` are tables: `GROUP/name` chooses an entry, and
-the entry's own configuration class has the other fields. A field is written once, in its class.
+The groups `model`, `optimizer`, `schedule` and `loss` are tables: `GROUP/name` chooses an entry,
+and the entry's own configuration class has the other fields. A field is written once, in its class.
 """
 
 import sys

@@ -27,7 +27,7 @@ from trainable.training.member import (
     partial_epochs,
 )
 
-SNAPSHOT_EVERY = 8  # steps: a member that fails after each restore fails in a tenth of them
+SNAPSHOT_EVERY = 8  # steps; a member that fails after each restore fails in more than a tenth
 
 
 class Training:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.fixtures.markets import make_market
-from tests.fixtures.trainings import best, config, final, narrow, stop_of, tickets, trained
+from tests.fixtures.trainings import best, config, final, narrow, starts, stop_of, trained
 from tests.trainable.data.dataset.test_build import altered_from
 from trainable import executors
 from trainable.data.dataset.build import build_dataset
@@ -67,7 +67,7 @@ def test_weights_of_the_ranking_epoch_are_kept() -> None:
     members, _ = trained([each], narrow())
     epoch = members[0].best_epoch
     assert 1 <= epoch < 12
-    again = Training(tickets([each]), narrow())
+    again = Training(starts([each]), narrow())
     for _ in range(epoch):
         again.advance()
     assert torch.equal(best(members[0]), final(again, 0))
@@ -90,7 +90,7 @@ def test_early_stopping_converges() -> None:
 def test_advance_returns_in_time_and_loses_nothing() -> None:
     configs = [config(train__seed=k, model__dropout=0.2) for k in range(3)]
     whole, expected = trained(configs, narrow())
-    pieces = Training(tickets(configs), narrow())
+    pieces = Training(starts(configs), narrow())
     reports: list[Report] = []
     calls = 0
     while pieces.live:
@@ -114,13 +114,13 @@ def test_the_plateau_waits_for_the_warm_up() -> None:
         train__epochs=8,
         optimizer__weight_decay=0.0,
     )
-    training = Training(tickets([each]), narrow())
+    training = Training(starts([each]), narrow())
     for _ in range(4):
         training.advance()
     assert training.members[0].plateau.bad == 0
     assert not training.members[0].history[-1].warm
     constant = replace(each, schedule=replace(each.schedule, name="constant"))
-    training = Training(tickets([constant]), narrow())
+    training = Training(starts([constant]), narrow())
     training.advance()
     assert training.members[0].history[-1].warm, "a constant rate has no warm-up"
 
@@ -128,7 +128,7 @@ def test_the_plateau_waits_for_the_warm_up() -> None:
 def test_time_is_shared_by_the_members_that_took_it() -> None:
     each = config(train__steps_per_epoch=60)
     wild = replace(each, optimizer=replace(each.optimizer, lr=1e30))
-    training = Training(tickets([wild, each, each]), narrow())
+    training = Training(starts([wild, each, each]), narrow())
     begun = time.monotonic()
     reports = [report for _ in range(2) for report in training.advance()]
     spent = time.monotonic() - begun
@@ -147,12 +147,12 @@ def test_changing_all_prices_after_a_date_changes_no_prediction_before_it() -> N
     before = torch.from_numpy(a.time[a.valid_rows] < date)
     assert 0 < before.float().mean() < 1
     each = config(data__window=4, model__dropout=0.2, train__epochs=4)
-    one, two = (Training(tickets([each]), dataset) for dataset in (a, b))
+    one, two = (Training(starts([each]), dataset) for dataset in (a, b))
     for _ in range(3):
         one.advance()
         two.advance()
         assert torch.equal(final(one, 0), final(two, 0))
-        p, q = (t.engine.predict(t.view.at(t.view.valid_rows)) for t in (one, two))
+        p, q = (t.executor.predict(t.windows.at(t.windows.valid_rows)) for t in (one, two))
         assert torch.equal(p[:, before], q[:, before])
         assert not torch.equal(p[:, ~before], q[:, ~before])
 
@@ -182,4 +182,4 @@ def test_a_model_without_a_batched_form_is_trained_one_by_one(
     monkeypatch.setattr(executors, "BATCHED", {})
     configs = [config(train__seed=k) for k in range(2)]
     assert len(list(train(configs, narrow()))) == 6
-    assert Training(tickets(configs[:1]), narrow()).executor == "solo"
+    assert Training(starts(configs[:1]), narrow()).executor_name == "solo"
