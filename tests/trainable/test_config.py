@@ -19,8 +19,10 @@ from trainable.config import (
     to_params,
 )
 from trainable.hyperparameter import check_divisible, hyperparameter
+from trainable.losses.huber import HuberConfig
 from trainable.losses.squared import MseConfig
 from trainable.models.mlp import hidden_dims
+from trainable.optimizers.sgd import SgdConfig
 from trainable.validation import validate, validate_against
 
 
@@ -242,7 +244,7 @@ def test_a_parameter_of_another_entry_is_taken_and_has_no_effect():
     validate(config)
     chosen = from_params({**OTHERS, "optimizer/name": "sgd", "loss/name": "huber"})
     assert chosen.unused == (("schedule/factor", 0.25),)
-    assert (chosen.optimizer.momentum, chosen.loss.delta) == (0.5, 3.0)
+    assert (chosen.optimizer, chosen.loss) == (SgdConfig(momentum=0.5), HuberConfig(delta=3.0))
 
 
 @pytest.mark.parametrize("key", ["optimizer/momentum", "schedule/factor"])

@@ -52,7 +52,7 @@ def test_system_a_parameter_counts(dims: str, count: int) -> None:
 
 
 def test_parameters_are_counted_per_member() -> None:
-    one, other = (MlpConfig("8-4", dropout) for dropout in (0.0, 0.3))
+    one, other = (MlpConfig(hidden_dims="8-4", dropout=dropout) for dropout in (0.0, 0.3))
     count = 3 * 2 + (3 + 1 + 2) * 8 + (8 + 1 + 2) * 4 + 5
     assert (
         count_parameters(one, InputShape(1, 3))

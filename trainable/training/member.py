@@ -217,5 +217,7 @@ def partial_epochs(starts: Iterable[MemberStart]) -> list[PartialEpoch]:
     found = [None if start.saved is None else start.saved.partial_epoch() for start in starts]
     partial = [each for each in found if each is not None]
     if partial and (len(partial) < len(found) or len({each.steps for each in partial}) > 1):
-        raise ValueError("members within an epoch continue together only after the same steps")
+        raise ValueError(
+            "members within an epoch go on together only after the same number of steps"
+        )
     return partial

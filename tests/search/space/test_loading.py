@@ -7,7 +7,6 @@ from search.space.validation import check_space, load_space
 from trainable.cli.errors import UserError
 
 
-
 def write(tmp_path: Path, text: str) -> str:
     path = tmp_path / "mine.py"
     path.write_text(text, encoding="utf-8")

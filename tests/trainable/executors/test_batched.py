@@ -1,6 +1,5 @@
 """A cohort equals its members trained one by one, whoever the neighbours are."""
 
-from dataclasses import replace
 from itertools import cycle, islice, product
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import best, config, final, finish, narrow, starts, trained
+from tests.fixtures.trainings import best, changed, config, final, finish, narrow, starts, trained
 from trainable.config import TrialConfig
 from trainable.executors.base import StepResult
 from trainable.losses import LOSSES
@@ -59,7 +58,7 @@ def test_cohort_and_one_by_one_agree_to_1e_9_after_300_steps(
     k = (case + case // 4) % 4  # each case trains one of the four alone, by the case's schedule
     mixed = zip(configs, islice(cycle([*SCHEDULES]), 4), strict=True)
     configs = [
-        each if i == k else replace(each, schedule=replace(each.schedule, name=name))
+        each if i == k else changed(each, schedule__name=name)
         for i, (each, name) in enumerate(mixed)
     ]
     check_against_one_by_one(configs, k)
@@ -83,8 +82,7 @@ def test_members_with_and_without_a_dead_zone_agree_with_one_by_one_in_every_sha
     )
     zones = [0.004, 0.0, 0.008, 0.0]
     configs = [
-        replace(each, loss=replace(each.loss, dead_zone=zone))
-        for each, zone in zip(configs, zones, strict=True)
+        changed(each, loss__dead_zone=zone) for each, zone in zip(configs, zones, strict=True)
     ]
     check_against_one_by_one(configs, (case + norm + 2 * (window == 3)) % 4)
 

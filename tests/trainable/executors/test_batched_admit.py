@@ -12,6 +12,7 @@ from tests.fixtures.trainings import config
 from trainable.config import TrialConfig
 from trainable.executors.batched import BatchedExecutor
 from trainable.executors.solo import SoloExecutor
+from trainable.models import InputShape
 from trainable.optimizers import OPTIMIZERS
 
 INPUTS, BATCH, STEPS = 6, 13, 20  # steps of a plan
@@ -47,7 +48,7 @@ def dropping(count: int, **shared: Any) -> list[TrialConfig]:
 
 
 def executor_of(configs: list[TrialConfig], dtype: torch.dtype = torch.float32) -> BatchedExecutor:
-    return BatchedExecutor(configs, INPUTS, CPU, dtype)
+    return BatchedExecutor(configs, InputShape(1, INPUTS), CPU, dtype)
 
 
 def epoch(executor: Any, configs: list[TrialConfig], ages: list[int], dtype: Any = None) -> None:
@@ -124,7 +125,7 @@ def test_state_of_one_taken_in_can_be_loaded_and_leaves_the_others_last_good_wei
     executor = executor_of(configs[:1])
     epoch(executor, configs[:1], [0])
     good = executor.snapshots[0][0].clone()
-    assert not torch.equal(executor.p[0], good)  # four steps on from the latest `keep`
+    assert not torch.equal(executor.p[0], good)  # four steps on from the latest snapshot
     executor.add(configs[1:])
     executor.load(2, saved)
     assert torch.equal(executor.snapshots[0][0], good)
@@ -159,7 +160,7 @@ def test_one_taken_in_late_agrees_with_autograd_in_float64(optimizer: str) -> No
     executor.add(configs[2:])
     epoch(executor, configs, [1, 1, 0], wide)
     for k, ages in ((0, 2), (2, 1)):
-        alone = SoloExecutor([configs[k]], INPUTS, CPU, wide)
+        alone = SoloExecutor([configs[k]], InputShape(1, INPUTS), CPU, wide)
         for age in range(ages):
             epoch(alone, [configs[k]], [age], wide)
         for name, weight in alone.weights(0).items():

@@ -101,11 +101,13 @@ def test_slope_of_every_loss_is_a_members_own_wherever_it_lies() -> None:
     """Vectorised loops take other instructions for what is left at the end of a tensor."""
     generator = torch.Generator().manual_seed(1)
     prediction, target = torch.randn(2, 64, 13, generator=generator)
-    delta = torch.ones(64, 1)
+    columns = {"delta": torch.ones(64, 1)}
     for name, loss in LOSSES.items():
-        everyone = loss.both(prediction, target, delta)
+        everyone = loss.of_batch(prediction, target, None, columns, training=True)
         for k in range(63):
-            pair = loss.both(prediction[k : k + 2], target[k : k + 2], delta[:2])
+            two = slice(k, k + 2)
+            few = {name: column[:2] for name, column in columns.items()}
+            pair = loss.of_batch(prediction[two], target[two], None, few, training=True)
             for one, all_of_them in zip(pair, everyone, strict=True):
                 assert torch.equal(one, all_of_them[k : k + 2]), name
 

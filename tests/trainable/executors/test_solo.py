@@ -10,6 +10,7 @@ from tests.fixtures.trainings import config, final, narrow, starts
 from trainable.config import TrialConfig
 from trainable.executors.base import component
 from trainable.executors.solo import SoloExecutor
+from trainable.models import InputShape
 from trainable.optimizers import OPTIMIZERS
 from trainable.training.loop import Training
 
@@ -81,7 +82,7 @@ def test_a_roll_back_before_the_first_good_step_is_the_start() -> None:
 
 def test_it_trains_one_member_only() -> None:
     with pytest.raises(ValueError, match="expected 1"):
-        SoloExecutor([config(), config()], 3, torch.device("cpu"), torch.float32)
+        SoloExecutor([config(), config()], InputShape(1, 3), torch.device("cpu"), torch.float32)
 
 
 def test_components_of_parameters() -> None:

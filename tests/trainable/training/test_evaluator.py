@@ -14,6 +14,7 @@ from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_windows
 from trainable.executors.base import Executor
+from trainable.losses.squared import MseConfig
 from trainable.metrics import scores
 from trainable.metrics.scoring import scoring
 from trainable.training import evaluator as evaluation
@@ -100,8 +101,9 @@ def test_a_lone_members_loss_is_the_same_with_threads() -> None:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        together = evaluator._loss(p, [1.0] * 3)
-        assert [evaluator._loss(p[k : k + 1], [1.0])[0] for k in range(3)] == together
+        mse = MseConfig()
+        together = evaluator._loss(p, [mse] * 3)
+        assert [evaluator._loss(p[k : k + 1], [mse])[0] for k in range(3)] == together
     finally:
         torch.set_num_threads(threads)
 

@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import config, final, market, narrow, starts, stop_of, trained
+from tests.fixtures.trainings import (
+    changed,
+    config,
+    final,
+    market,
+    narrow,
+    starts,
+    stop_of,
+    trained,
+)
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows, make_windows
@@ -235,7 +244,7 @@ def test_a_learning_rate_lowered_to_nothing_has_stalled() -> None:
 
 def test_measuring_steps_survives_members_that_explode() -> None:
     each = config(train__steps_per_epoch=60)
-    wild = replace(each, optimizer=replace(each.optimizer, lr=1e30))
+    wild = changed(each, optimizer__lr=1e30)
     training = Training(starts([wild, wild]), narrow())
     run_steps(training, 15)
     run_steps(training, 60)

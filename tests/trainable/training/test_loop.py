@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from tests.fixtures.markets import make_market
-from tests.fixtures.trainings import best, config, final, narrow, starts, stop_of, trained
+from tests.fixtures.trainings import best, changed, config, final, narrow, starts, stop_of, trained
 from tests.trainable.data.dataset.test_build import altered_from
-from trainable import executors
 from trainable.data.dataset.build import build_dataset
 from trainable.data.settings import DataSettings
 from trainable.report import Report
@@ -119,7 +118,7 @@ def test_the_plateau_waits_for_the_warm_up() -> None:
         training.advance()
     assert training.members[0].plateau.bad == 0
     assert not training.members[0].history[-1].warm
-    constant = replace(each, schedule=replace(each.schedule, name="constant"))
+    constant = changed(each, schedule__name="constant")
     training = Training(starts([constant]), narrow())
     training.advance()
     assert training.members[0].history[-1].warm, "a constant rate has no warm-up"
@@ -127,7 +126,7 @@ def test_the_plateau_waits_for_the_warm_up() -> None:
 
 def test_time_is_shared_by_the_members_that_took_it() -> None:
     each = config(train__steps_per_epoch=60)
-    wild = replace(each, optimizer=replace(each.optimizer, lr=1e30))
+    wild = changed(each, optimizer__lr=1e30)
     training = Training(starts([wild, each, each]), narrow())
     begun = time.monotonic()
     reports = [report for _ in range(2) for report in training.advance()]
@@ -179,7 +178,7 @@ def test_few_symbols_are_measured_on_all_training_rows_and_may_sit_at_a_bound() 
 def test_a_model_without_a_batched_form_is_trained_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(executors, "BATCHED", {})
+    monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], batched=None))
     configs = [config(train__seed=k) for k in range(2)]
     assert len(list(train(configs, narrow()))) == 6
     assert Training(starts(configs[:1]), narrow()).executor_name == "solo"
