@@ -114,7 +114,7 @@ class Training:
         if not (self.members and self.at_epoch_end()):
             raise ValueError("members join between two epochs of those that train")
         if any(start.saved is not None and start.saved.steps for start in starts):
-            raise ValueError("a member saved within an epoch continues alone to its end")
+            raise ValueError("a member saved within an epoch continues by itself to its end")
         check_shape(starts, self.members[0].config)
         self.executor.add([start.config for start in starts])
         self._add_members(starts)
