@@ -1,81 +1,82 @@
-"""A trial's configuration: what a search space may set; frozen, documented, checked beforehand."""
+"""A trial's configuration, as `GROUP/FIELD` names and as an object; frozen, checked beforehand.
 
-import math
+The groups `model`, `optimizer`, `schedule` and `loss` are tables: `GROUP/name` chooses an entry,
+and the entry's own configuration class has the other fields. A field is written once, in its class.
+"""
+
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral
-from typing import Any, get_type_hints
+from typing import Any, Protocol
 
 import numpy as np
 
-from trainable.cli.errors import UserError, unknown
-from trainable.cli.options import Kind, convert, kind_of
-from trainable.ranges import check_value
+from trainable.cli.errors import UserError, look_up, unknown
+from trainable.cli.options import convert
+from trainable.hyperparameter import Hyperparameter, hyperparameter, hyperparameters
+from trainable.losses import LOSSES, LossConfig
+from trainable.losses.huber import AdaptiveHuberConfig
+from trainable.models import MODELS, ModelConfig
+from trainable.models.mlp import MlpConfig
+from trainable.optimizers import OPTIMIZERS, OptimizerConfig
+from trainable.optimizers.adamw import AdamwConfig
+from trainable.schedules import SCHEDULES, ScheduleConfig
+from trainable.schedules.warmup import WarmupConfig
+
+FEATURE_GROUPS = ("price", "volume", "volatility", "calendar", "extra", "ready")
 
 
-@dataclass(frozen=True)
-class ModelConfig:
-    """The network."""
-
-    name: str = "mlp"
-    hidden_dims: str = "64-32-16"  # widths of the hidden layers, joined by "-"
-    dropout: float = 0.3  # share of activations dropped after each hidden layer, 0 … 0.9
-    norm: bool = True  # LayerNorm at the input and after each linear layer
-
-
-@dataclass(frozen=True)
-class OptimizerConfig:
-    """The optimizer."""
-
-    name: str = "adamw"
-    lr: float = 5e-5  # peak learning rate
-    weight_decay: float = 1e-3  # decoupled (sgd: coupled, as torch does)
-    clip: float = 5.0  # limit of the gradient's L2 norm, per model
-    beta1: float = 0.9
-    beta2: float = 0.999
-    momentum: float = 0.9  # sgd
-
-
-@dataclass(frozen=True)
-class ScheduleConfig:
-    """The learning rate over optimizer steps."""
-
-    name: str = "warmup"
-    warmup_steps: int = 0  # linear rise from 0 to lr
-    floor: float = 0.05  # cosine: share of lr at the end; plateau: smallest share
-    factor: float = 0.5  # plateau: share kept at each reduction
-    plateau_patience: int = 5  # plateau: epochs without a better validation loss
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """The training loss, on targets divided by their training standard deviation."""
-
-    name: str = "adaptive_huber"
-    delta: float = 1.0  # huber: where it turns linear; adaptive_huber: its smallest value
-    dead_zone: float = 0.0  # |return| up to this (decimal) is left out of the training loss
+def _check_features(key: str, value: str) -> None:
+    """Raises `UserError` unless the text names feature groups, each once."""
+    if value == "all":
+        return
+    parts = value.split("+")
+    for part in parts:
+        if part not in FEATURE_GROUPS:
+            raise unknown(f"feature group in {key}={value}:", part, ("all", *FEATURE_GROUPS))
+    if len(set(parts)) < len(parts):
+        raise UserError(f"{key}={value} names a group twice; name each once")
 
 
 @dataclass(frozen=True)
 class DataConfig:
     """What the network sees of the dataset."""
 
-    window: int = 1  # rows of the symbol up to and with the present one
-    features: str = "all"  # groups joined by "+": price+volume+volatility+calendar
-    winsorise: float = 1.0  # percent cut at either end of each feature before scaling, 0 … 25
-    scaler: str = "robust"  # robust (median, interquartile range) or standard (mean, deviation)
+    window: int = hyperparameter(1, "rows of the symbol up to and with the present one", low=1)
+    features: str = hyperparameter(
+        "all",
+        'groups joined by "+": price+volume+volatility+calendar',
+        check=_check_features,
+    )
+    winsorise: float = hyperparameter(
+        1.0, "percent cut at either end of each feature before scaling", low=0, high=25
+    )
+    scaler: str = hyperparameter(
+        "robust",
+        "robust (median, interquartile range) or standard (mean, deviation)",
+        choices=("robust", "standard"),
+    )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The course of training."""
+    """How long and in what batches the network trains."""
 
-    batch_size: int = 32
-    patience: int = 25  # epochs without a better validation loss before stopping; 0: never
-    seed: int = 0
-    epochs: int = 50
-    steps_per_epoch: int = 0  # 0: one pass over the training rows
+    batch_size: int = hyperparameter(32, "training rows of an optimizer step", low=2)
+    patience: int = hyperparameter(
+        25,
+        "epochs without a better validation loss before stopping; 0: never",
+        low=0,
+        per_member=True,
+    )
+    seed: int = hyperparameter(
+        0, "of first weights, batches and dropout", low=0, high=2**63 - 1, per_member=True
+    )
+    epochs: int = hyperparameter(50, "evaluations of a trial that is never stopped", low=1)
+    steps_per_epoch: int = hyperparameter(
+        0, "optimizer steps; 0: one pass over the training rows", low=0
+    )
 
     def batches(self, rows: int) -> int:
         """Optimizer steps of an epoch on so many training rows."""
@@ -84,28 +85,69 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """Everything that makes one trial; written and read as `GROUP/FIELD` names."""
+    """Everything that makes one trial.
 
-    model: ModelConfig = field(default_factory=ModelConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
+    Attributes:
+        model: of the entry of `MODELS` that its `name` says; likewise the next three.
+        optimizer: of `OPTIMIZERS`.
+        schedule: of `SCHEDULES`.
+        loss: of `LOSSES`.
+        data: what the network sees.
+        train: how it trains.
+        unused: parameters of other entries of these tables, by `GROUP/FIELD`. They have no effect:
+            a space may suggest `optimizer/momentum` whatever the optimizer.
+    """
+
+    model: ModelConfig = field(default_factory=MlpConfig)
+    optimizer: OptimizerConfig = field(default_factory=AdamwConfig)
+    schedule: ScheduleConfig = field(default_factory=WarmupConfig)
+    loss: LossConfig = field(default_factory=AdaptiveHuberConfig)
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    unused: tuple[tuple[str, Any], ...] = ()
 
 
-GROUPS: dict[str, type] = get_type_hints(TrialConfig)
-FIELDS: dict[str, Kind] = {
-    f"{group}/{spec.name}": kind_of(get_type_hints(cls)[spec.name])
-    for group, cls in GROUPS.items()
-    for spec in fields(cls)
+class _Entry(Protocol):
+    @property
+    def config(self) -> type: ...
+
+
+TABLES: dict[str, Mapping[str, _Entry]] = {
+    "model": MODELS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "loss": LOSSES,
 }
+GROUPS = (*TABLES, "data", "train")
+
+
+def _classes(group: str) -> list[type]:
+    """Returns the configuration classes of a group: one for each entry of a table."""
+    if group in TABLES:
+        return [entry.config for entry in TABLES[group].values()]
+    return [type(getattr(TrialConfig(), group))]
+
+
+def fields_of(classes: Mapping[str, list[type]]) -> dict[str, Hyperparameter]:
+    """Returns the fields of all classes of each group, as `GROUP/FIELD`.
+
+    Raises:
+        TypeError: two classes of a group disagree on the values of a field, or on whether the
+            members of a cohort may differ in it: a name in a space means one thing.
+    """
+    found: dict[str, Hyperparameter] = {}
+    for group, several in classes.items():
+        for cls in several:
+            for name, known in hyperparameters(cls).items():
+                if known != found.setdefault(f"{group}/{name}", known):
+                    raise TypeError(f"{cls.__name__}.{name} is another {group}/{name} than before")
+    return found
+
+
+FIELDS = fields_of({group: _classes(group) for group in GROUPS})
 # What may differ between the members of one cohort; everything else is its shape.
-PER_MEMBER = frozenset(
-    ["model/dropout", "loss/delta", "loss/dead_zone", "train/patience", "train/seed"]
-    + [f"optimizer/{name}" for name in ("lr", "weight_decay", "clip", "beta1", "beta2", "momentum")]
-    + [f"schedule/{spec.name}" for spec in fields(ScheduleConfig)]
-)
+PER_MEMBER = frozenset(key for key, known in FIELDS.items() if known.per_member)
+DEFAULT = TrialConfig()
 
 
 def from_params(params: Mapping[str, object]) -> TrialConfig:
@@ -114,105 +156,58 @@ def from_params(params: Mapping[str, object]) -> TrialConfig:
     Raises:
         UserError: for an unknown name ("did you mean") or a value of the wrong type.
     """
-    parts: dict[str, dict[str, object]] = {group: {} for group in GROUPS}
+    given: dict[str, dict[str, object]] = {group: {} for group in GROUPS}
     for key, value in params.items():
         typed = _typed(key, value)
         group, name = key.split("/")
-        parts[group][name] = typed
-    return TrialConfig(**{group: cls(**parts[group]) for group, cls in GROUPS.items()})
+        given[group][name] = typed
+    parts, unused = {}, []
+    for group, values in given.items():
+        cls: Any = type(getattr(DEFAULT, group))
+        if group in TABLES and "name" in values:
+            key = f"{group}/name"
+            cls = look_up(TABLES[group], str(values.pop("name")), key).config
+        own = {spec.name for spec in fields(cls)}
+        parts[group] = cls(**{name: value for name, value in values.items() if name in own})
+        unused += [(f"{group}/{name}", v) for name, v in values.items() if name not in own]
+    return TrialConfig(**parts, unused=tuple(sorted(unused)))
 
 
 def to_params(config: TrialConfig) -> dict[str, Any]:
-    """Returns every field as `GROUP/FIELD`; `from_params` makes the same configuration of it."""
-    return {key: _value(config, key) for key in FIELDS}
+    """Returns the values as `GROUP/FIELD`; `from_params` makes the same configuration of them."""
+    own = {
+        f"{group}/{spec.name}": getattr(part, spec.name)
+        for group in GROUPS
+        for part in [getattr(config, group)]
+        for spec in fields(part)
+    }
+    return {**own, **dict(config.unused)}
 
 
 def from_text(key: str, text: str) -> object:
     """Returns what was typed for parameter `key`, as its field's type (`fix.KEY=VALUE`)."""
     if key not in FIELDS:
         raise unknown("parameter", key, FIELDS)
-    return convert(FIELDS[key], text, f"fix.{key}")
-
-
-def validate(config: TrialConfig, names: Mapping[str, Iterable[str]]) -> None:
-    """Raises `UserError` for a value out of its range or a name that does not exist.
-
-    Args:
-        config: the configuration.
-        names: the allowed names by key (`model/name`, …), see `trainable.names.known_names`.
-    """
-    for key, value in to_params(config).items():
-        check_value(key, value)
-    for key, allowed in names.items():
-        if _value(config, key) not in set(allowed):
-            raise unknown(key, str(_value(config, key)), allowed)
-
-
-def validate_against(
-    config: TrialConfig,
-    rows: int,
-    window_limit: int,
-    steps_per_epoch: int,
-    groups: Iterable[str] | None = None,
-) -> None:
-    """Raises `UserError` where the configuration does not fit the data.
-
-    Args:
-        config: a valid configuration.
-        rows: training rows.
-        window_limit: the largest window that the data allow, in rows of one symbol.
-        steps_per_epoch: optimizer steps of one epoch, resolved (not 0).
-        groups: the feature groups that the data have; unset: not checked.
-    """
-    window, batch = config.data.window, config.train.batch_size
-    if window > window_limit:
-        raise UserError(
-            f"data/window={window} is longer than the data allow; "
-            f"fix.data/window={window_limit} or less works"
-        )
-    if batch > rows:
-        raise UserError(
-            f"train/batch_size={batch} is more than the {rows} training rows; "
-            f"fix.train/batch_size={max(2, min(32, rows // 2))} works, or more data"
-        )
-    warmup, steps = warmup_steps(config), config.train.epochs * steps_per_epoch
-    if 2 * warmup > steps:
-        epochs = math.ceil(2 * warmup / steps_per_epoch)
-        raise UserError(
-            f"schedule/warmup_steps={warmup} is more than half of all {steps} steps "
-            f"({config.train.epochs} epochs of {steps_per_epoch}); "
-            f"fix.schedule/warmup_steps={steps // 2} or epochs={epochs} works"
-        )
-    if groups is not None and config.data.features != "all":
-        available = set(groups)
-        for part in config.data.features.split("+"):
-            if part not in available:
-                raise UserError(
-                    f"data/features={config.data.features}: the data have no {part} features; "
-                    f"fix.data/features={'+'.join(sorted(available))} works"
-                )
+    return convert(FIELDS[key].kind, text, f"fix.{key}")
 
 
 def shape_key(config: TrialConfig) -> tuple[tuple[str, Any], ...]:
     """Returns what the members of one cohort share: every field that may not differ by member."""
-    return tuple((key, value) for key, value in to_params(config).items() if key not in PER_MEMBER)
-
-
-def warmup_steps(config: TrialConfig) -> int:
-    """Returns the optimizer steps before the peak learning rate: none on a constant schedule."""
-    return 0 if config.schedule.name == "constant" else config.schedule.warmup_steps
-
-
-def _value(config: TrialConfig, key: str) -> Any:
-    group, name = key.split("/")
-    return getattr(getattr(config, group), name)
+    unused = dict(config.unused)
+    return tuple(
+        (key, value)
+        for key, value in to_params(config).items()
+        if key not in PER_MEMBER and key not in unused
+    )
 
 
 def _typed(key: str, value: object) -> object:
+    """Returns a value as its field's type; raises `UserError` where it is of another."""
     if key not in FIELDS:
         raise unknown("parameter", str(key), FIELDS)
-    base = FIELDS[key].base
-    wrong = UserError(f"{key}={value!r}: expected {FIELDS[key].words()}")
+    kind = FIELDS[key].kind
+    base = kind.base
+    wrong = UserError(f"{key}={value!r}: expected {kind.words()}")
     if base is bool or isinstance(value, bool):
         if base is not bool or not isinstance(value, bool):
             raise wrong

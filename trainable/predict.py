@@ -21,7 +21,7 @@ from trainable.data.dataset.windows import Windows
 from trainable.io.checksums import DamagedError, checked, crc32, with_checksum
 from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
-from trainable.models import build_model
+from trainable.models import InputShape, build_model
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 SUM = "model_crc32"  # in the configuration: of the other file
@@ -125,9 +125,9 @@ def load(where: Path | FileStore) -> Predictor:
         weights = load_tensors(stored)
         config = from_params(content["params"])
         scaler = Scaler.from_dict(content["scaler"])
-        inputs = config.data.window * len(scaler.names)
-        _check_shapes(config, inputs, weights)
-        model = build_model(config.model, inputs, 0)
+        shape = InputShape(config.data.window, len(scaler.names))
+        _check_shapes(config, shape, weights)
+        model = build_model(config.model, shape, 0)
         model.load_state_dict(weights)
         facts = content["facts"]
     except GoneError:
@@ -141,11 +141,9 @@ def load(where: Path | FileStore) -> Predictor:
     return Predictor(model.eval(), config, scaler, facts)
 
 
-def _check_shapes(config: TrialConfig, inputs: int, weights: Mapping[str, Tensor]) -> None:
+def _check_shapes(config: TrialConfig, shape: InputShape, weights: Mapping[str, Tensor]) -> None:
     """Raises ValueError where the weights are of another model, before it takes any memory."""
     with torch.device("meta"):
-        expected = build_model(config.model, inputs, 0).state_dict()
+        expected = build_model(config.model, shape, 0).state_dict()
     if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in expected.items()}:
-        raise ValueError(
-            f"the weights are not those of model/hidden_dims={config.model.hidden_dims[:40]}"
-        )
+        raise ValueError(f"the weights are not those of {str(config.model)[:60]}")

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import parse
-from trainable.config import TrialConfig, from_params, validate, validate_against
+from trainable.config import TrialConfig, from_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_windows
@@ -24,10 +23,10 @@ from trainable.data.settings import DataSettings, expand_source
 from trainable.data.sources import load_market
 from trainable.executors import EXECUTORS, executor_for
 from trainable.io.json_file import read_json
-from trainable.names import known_names
 from trainable.report import Report
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
+from trainable.validation import check, validate
 
 
 def train(
@@ -53,33 +52,16 @@ def train(
     several = [configs] if isinstance(configs, TrialConfig) else list(configs)
     for config in several:
         check(config, dataset)
-    tickets = [MemberStart(number, config) for number, config in enumerate(several)]
-    view = make_windows(dataset, several[0].data, device, dtype)
+    starts = [MemberStart(number, config) for number, config in enumerate(several)]
+    windows = make_windows(dataset, several[0].data, device, dtype)
     name = executor
     if executor == "auto":
-        name = executor_for(several[0], view.inputs, device)
-    groups = [[ticket] for ticket in tickets] if name == "solo" else [tickets]
-    for group in groups:
-        training = Training(group, dataset, name, device, dtype, view)
+        name = executor_for(several[0], windows.shape, device)
+    cohorts = [[start] for start in starts] if name == "solo" else [starts]
+    for cohort in cohorts:
+        training = Training(cohort, dataset, name, device, dtype, windows)
         while training.live:
             yield from training.advance()
-
-
-def check(config: TrialConfig, dataset: Dataset) -> None:
-    """Raises UserError unless this configuration can be trained on this dataset."""
-    validate(config, known_names())
-    rows = len(dataset.train_rows)
-    steps = config.train.batches(rows)
-    validate_against(config, rows=rows, window_limit=dataset.max_window, steps_per_epoch=steps)
-    dataset.columns(config.data.features)
-    if zone := config.loss.dead_zone:
-        moves = np.abs(dataset.target[dataset.train_rows])
-        left = int((moves > zone).sum())
-        if left < config.train.batch_size:
-            raise UserError(
-                f"loss/dead_zone={zone:g} leaves {left} of the {rows} training rows to learn "
-                f"from; fix.loss/dead_zone={np.median(moves) / 2:.2g} works"
-            )
 
 
 @dataclass(frozen=True)
@@ -103,7 +85,7 @@ def main(argv: Sequence[str]) -> int:
         raise unknown("executor", command.executor, names)
     if command.epochs:
         config = replace(config, train=replace(config.train, epochs=command.epochs))
-    validate(config, known_names())
+    validate(config)
     with cache_if_usable():
         market = load_market(command.data)
         dataset = build_dataset(market, command.data, max_window=config.data.window)

@@ -31,7 +31,7 @@ from trainable.data.dataset.windows import Windows, make_windows
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 from trainable.executors.calibration import best_size
-from trainable.ranges import hidden_dims
+from trainable.models.mlp import hidden_dims
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
 
@@ -126,15 +126,15 @@ def measure(
         repeats: measurements of each way; the ways take turns, so that a slow spell hits all.
         device: `cpu` or `cuda`.
     """
-    view = make_windows(dataset, shape.config(0).data, device)
+    windows = make_windows(dataset, shape.config(0).data, device)
     ways: dict[tuple[str, int], Steps] = {
-        ("DataLoader + autograd", 1): usual(shape.config(0), view, from_loader),
-        ("tensors + autograd", 1): usual(shape.config(0), view, by_index),
-        ("solo", 1): _ours(shape, dataset, view, 1, "solo", device),
-        ("serial", 1): _ours(shape, dataset, view, 1, "serial", device),
+        ("DataLoader + autograd", 1): usual(shape.config(0), windows, from_loader),
+        ("tensors + autograd", 1): usual(shape.config(0), windows, by_index),
+        ("solo", 1): _ours(shape, dataset, windows, 1, "solo", device),
+        ("serial", 1): _ours(shape, dataset, windows, 1, "serial", device),
     }
     for k in members:
-        ways["cohort", k] = _ours(shape, dataset, view, k, "cohort", device)
+        ways["cohort", k] = _ours(shape, dataset, windows, k, "cohort", device)
     speeds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
     for steps in ways.values():
         steps(WARM_UP)
@@ -204,10 +204,10 @@ def _speed(steps: Steps, seconds: float, device: str) -> float:
 
 
 def _ours(
-    shape: Shape, dataset: Dataset, view: Windows, members: int, executor: str, device: str
+    shape: Shape, dataset: Dataset, windows: Windows, members: int, executor: str, device: str
 ) -> Steps:
-    tickets = [MemberStart(seed, shape.config(seed)) for seed in range(members)]
-    training = Training(tickets, dataset, executor, device, view=view)
+    starts = [MemberStart(seed, shape.config(seed)) for seed in range(members)]
+    training = Training(starts, dataset, executor, device, windows=windows)
     return lambda steps: run_steps(training, steps) * members
 
 

@@ -14,20 +14,20 @@ from trainable.models import build_model
 Batches = Callable[[Windows, int], Iterator[Sequence[Tensor]]]
 
 
-def usual(config: TrialConfig, view: Windows, batches: Batches) -> Callable[[int], int]:
+def usual(config: TrialConfig, windows: Windows, batches: Batches) -> Callable[[int], int]:
     """Returns a function that trains one network by so many steps, and says how many it did.
 
     Autograd, AdamW, clipping and a scheduler, as tutorials and the peer have them.
 
     Args:
         config: of the network.
-        view: the rows; the network goes to their device.
+        windows: the rows; the network goes to their device.
         batches: `from_loader` or `by_index`.
     """
-    model = build_model(config.model, view.inputs, config.train.seed).to(view.x.device)
+    model = build_model(config.model, windows.shape, config.train.seed).to(windows.x.device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.optimizer.lr)
     warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, 1.0, config.schedule.warmup_steps)
-    stream = batches(view, config.train.batch_size)
+    stream = batches(windows, config.train.batch_size)
     model.train()
 
     def steps(n: int) -> int:
@@ -43,17 +43,19 @@ def usual(config: TrialConfig, view: Windows, batches: Batches) -> Callable[[int
     return steps
 
 
-def from_loader(view: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
+def from_loader(windows: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
     """Yields batches of a shuffling DataLoader, pass after pass."""
-    rows = view.train_rows
-    loader = DataLoader(TensorDataset(view.x[rows], view.y[rows]), batch, True, drop_last=True)
+    rows = windows.train_rows
+    loader = DataLoader(
+        TensorDataset(windows.x[rows], windows.y[rows]), batch, True, drop_last=True
+    )
     for _ in count():
         yield from loader
 
 
-def by_index(view: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
+def by_index(windows: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
     """Yields shuffled batches by index from the tensors, pass after pass."""
-    x, y = view.x[view.train_rows], view.y[view.train_rows]
+    x, y = windows.x[windows.train_rows], windows.y[windows.train_rows]
     for _ in count():
         order = torch.randperm(len(x), device=x.device)
         for i in range(0, len(x) - batch + 1, batch):

@@ -25,7 +25,7 @@ from trainable.data.market import Market
 from trainable.data.sources import load_market
 from trainable.io.json_file import read_json
 from trainable.metrics.scoring import scoring
-from trainable.train import check
+from trainable.validation import check
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from trainable.config import TrialConfig, from_params
 from trainable.executors import why_alone
 from trainable.io.file_store import FileStore
 from trainable.metrics.baselines import Baseline, baselines
-from trainable.models import count_parameters
+from trainable.models import InputShape, count_parameters
 from trainable.worker import checkpoint
 
 
@@ -132,7 +132,7 @@ def assemble(
             n_parameters=_parameter_counter(plan),
             epochs=plan.epochs,
             deadline=None if budget is None else monotonic() + budget,
-            why_alone=lambda config: why_alone(config, _inputs(plan, config), device),
+            why_alone=lambda config: why_alone(config, _input_shape(plan, config), device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
         )
         controller.restore()
@@ -225,9 +225,9 @@ def _pruner(plan: Plan) -> Pruner:
     )
 
 
-def _inputs(plan: Plan, config: TrialConfig) -> int:
-    """Returns the number of values of one input."""
-    return config.data.window * len(plan.dataset.columns(config.data.features))
+def _input_shape(plan: Plan, config: TrialConfig) -> InputShape:
+    """Returns the shape of one input."""
+    return InputShape(config.data.window, len(plan.dataset.columns(config.data.features)))
 
 
 def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
@@ -235,6 +235,6 @@ def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
 
     def count(trial: TrialSpec) -> int:
         config = from_params(trial.params)
-        return count_parameters(config.model, _inputs(plan, config))
+        return count_parameters(config.model, _input_shape(plan, config))
 
     return count

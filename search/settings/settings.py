@@ -12,7 +12,6 @@ from typing import Any
 from search.settings import masking
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import Setting, parse, print_help
-from trainable.config import from_text
 from trainable.data.settings import DataSettings, check_data_settings, expand_source
 
 OBJECTIVES = ("sharpe", "rank_ic", "val_loss")
@@ -146,7 +145,6 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
             f"cohort={settings.cohort} must be auto or a number above 0; cohort=32 works"
         )
     for key, text in settings.fix.items():
-        from_text(key, text)
         if key in RESERVED:
             raise UserError(f"fix.{key} is set by the search; {RESERVED[key]}={text} works")
     return replace(settings, name=_checked_name(settings, now))

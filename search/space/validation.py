@@ -12,17 +12,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from search.settings.settings import RESERVED
 from search.space.loading import Space, SpaceFunction, call, load_space
 from trainable.cli.errors import UserError
-from trainable.config import (
-    TrialConfig,
-    from_params,
-    from_text,
-    shape_key,
-    to_params,
-    validate,
-    warmup_steps,
-)
-from trainable.names import known_names
-from trainable.ranges import check_value
+from trainable.config import TrialConfig, from_params, from_text, shape_key, to_params
+from trainable.validation import check_value, validate
 
 __all__ = ["Space", "SpaceFacts", "SpaceFunction", "check_space", "fixed", "load_space"]
 
@@ -75,11 +66,7 @@ def fixed(function: SpaceFunction, fix: Mapping[str, str]) -> Callable[[Trial], 
 
 
 def check_space(
-    space: Space,
-    fix: Mapping[str, str],
-    samples: int = 200,
-    seed: int = 0,
-    names: Mapping[str, Any] | None = None,
+    space: Space, fix: Mapping[str, str], samples: int = 200, seed: int = 0
 ) -> SpaceFacts:
     """Samples the space in memory and returns what it can ask for.
 
@@ -88,7 +75,6 @@ def check_space(
         fix: parameters held fixed.
         samples: random configurations to draw; conditional parameters need a good many.
         seed: of the draws.
-        names: allowed names by key, as for `validate`; unset: those of the tables.
 
     Raises:
         UserError: for the first configuration that cannot be trained, with its parameters, and for
@@ -103,14 +89,14 @@ def check_space(
         trial = study.ask()
         constants = call(space, function, trial)
         params = {**trial.params, **constants}
-        config = _checked(space, params, names)
+        config = _checked(space, params)
         searched = {k: d for k, d in trial.distributions.items() if k not in constants}
         for key in searched.keys() - distributions.keys():
             _check_edges(space, key, searched[key])
         distributions |= searched
         windows.append(_largest("data/window", searched, config.data.window))
-        if warmup_steps(config):
-            warmups.append(_largest("schedule/warmup_steps", searched, warmup_steps(config)))
+        if warmup := config.schedule.warmup_steps:
+            warmups.append(_largest("schedule/warmup_steps", searched, warmup))
         configs.append(config)
     return SpaceFacts(
         distributions=dict(sorted(distributions.items())),
@@ -156,9 +142,7 @@ def _quiet_study(seed: int) -> optuna.Study:
         optuna.logging.set_verbosity(before)
 
 
-def _checked(
-    space: Space, params: dict[str, object], names: Mapping[str, Any] | None
-) -> TrialConfig:
+def _checked(space: Space, params: dict[str, object]) -> TrialConfig:
     """Returns the configuration of one sample, or raises with the sample's parameters."""
     where = space.path or space.name
     try:
@@ -166,7 +150,7 @@ def _checked(
             if key in params:
                 raise UserError(f"{key} is set by the search; use EPOCHS or {instead}=")
         config = from_params(params)
-        validate(config, known_names() if names is None else names)
+        validate(config)
     except UserError as error:
         listed = ", ".join(f"{key}={value}" for key, value in params.items())
         raise UserError(f"{where}: {error} (sampled: {listed})") from error

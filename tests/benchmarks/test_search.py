@@ -14,7 +14,7 @@ from benchmarks.search.sides import Work
 from search.settings.settings import settings_from
 from search.space.validation import check_space, load_space
 from trainable.cli.errors import UserError
-from trainable.config import from_params
+from trainable.config import from_params, to_params
 
 
 def table(folder: Path, dates: int = 60, symbols: int = 5) -> Path:
@@ -41,7 +41,7 @@ def test_spaces_are_the_peers(hidden: str | None, batch: int, tmp_path: Path) ->
     assert settings.folder == tmp_path / "run"
     facts = check_space(load_space(settings.space), settings.fix, samples=30)
     assert facts.batch_sizes == (batch,)
-    widths = {config.model.hidden_dims for config in facts.configs}
+    widths = {to_params(config)["model/hidden_dims"] for config in facts.configs}
     assert widths == ({hidden} if hidden else {"32-16", "64-32", "64-32-16"})
     searched = {"dropout", "lr", "weight_decay", "clip"} | (set() if hidden else {"hidden_dims"})
     assert {name.split("/")[1] for name in facts.distributions} == searched
@@ -53,7 +53,7 @@ def test_wide_space_names_known_parameters() -> None:
     constants = space.function(trial)
     config = from_params({**trial.params, **constants})
     assert config.loss.name == "mse"
-    assert config.optimizer.momentum == 0
+    assert to_params(config)["optimizer/momentum"] == 0
     wide = {"dropout", "lr", "weight_decay", "clip", "hidden_dims", "norm", "name"}
     assert {name.split("/")[1] for name in trial.params} == wide
 

@@ -8,7 +8,8 @@ import pytest
 from search.space.loading import HOME, names
 from search.space.validation import check_space, load_space
 from trainable.cli.options import Kind, convert
-from trainable.config import from_params, to_params, validate_against
+from trainable.config import from_params, to_params
+from trainable.validation import validate_against
 
 
 @pytest.fixture(scope="module", params=names())

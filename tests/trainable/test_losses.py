@@ -7,10 +7,26 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from trainable.losses import LOSSES, mean_loss, mean_loss_and_slope, training_delta
+from trainable.losses import LOSSES, Loss
+from trainable.losses.huber import HuberConfig, follow_batch
+from trainable.losses.squared import MseConfig
 
 K, B = 4, 9
 each_loss = pytest.mark.parametrize("name", LOSSES)
+
+
+def mean_loss_and_slope(
+    loss: Loss, p: Tensor, y: Tensor, mask: Tensor | None, delta: Tensor, training: bool = False
+) -> tuple[Tensor, Tensor]:
+    return loss.of_batch(p, y, mask, {"delta": delta}, training)
+
+
+def mean_loss(loss: Loss, p: Tensor, y: Tensor, mask: Tensor | None, delta: Tensor) -> Tensor:
+    return mean_loss_and_slope(loss, p, y, mask, delta)[0]
+
+
+def adapted(residual: Tensor, mask: Tensor | None, smallest: Tensor) -> Tensor:
+    return follow_batch(residual, torch.zeros_like(residual), mask, {"delta": smallest})["delta"]
 
 
 def batch(seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -59,9 +75,10 @@ def test_rows_left_out_count_for_nothing(name: str) -> None:
 def test_a_batch_without_a_kept_row_moves_nothing(name: str) -> None:
     p, y, _, delta = batch()
     none = torch.zeros(K, B, dtype=torch.bool)
-    delta = training_delta(LOSSES[name], p - y, none, delta)
-    assert (mean_loss(LOSSES[name], p, y, none, delta) == 0).all()
-    assert (mean_loss_and_slope(LOSSES[name], p, y, none, delta)[1] == 0).all()
+    for training in (True, False):
+        loss, slope = mean_loss_and_slope(LOSSES[name], p, y, none, delta, training)
+        assert (loss == 0).all()
+        assert (slope == 0).all()
 
 
 @each_loss
@@ -99,11 +116,27 @@ def test_values_are_those_of_torch() -> None:
 def test_adaptive_delta_is_twice_the_median_residual_but_at_least_the_given() -> None:
     residual = torch.tensor([[1.0, -2.0, 3.0, -40.0, 5.0], [0.1, 0.1, -0.1, 0.2, 0.3]])
     smallest = torch.tensor([[0.5], [0.5]])
-    adaptive, fixed = LOSSES["adaptive_huber"], LOSSES["huber"]
-    assert training_delta(adaptive, residual, None, smallest).tolist() == [[6.0], [0.5]]
+    assert adapted(residual, None, smallest).tolist() == [[6.0], [0.5]]
     keep = torch.tensor([[True, True, True, False, False], [False] * 5])
-    assert training_delta(adaptive, residual, keep, smallest).tolist() == [[4.0], [0.5]]
-    assert training_delta(fixed, residual, keep, smallest) is smallest
+    assert adapted(residual, keep, smallest).tolist() == [[4.0], [0.5]]
+
+
+@each_loss
+def test_delta_follows_the_batch_in_training_of_the_adaptive_loss_alone(name: str) -> None:
+    p, y, keep, delta = batch()
+    loss = LOSSES[name]
+    trained = mean_loss_and_slope(loss, p, y, keep, delta, training=True)
+    follows = follow_batch(p, y, keep, {"delta": delta})["delta"]
+    used = follows if name == "adaptive_huber" else delta
+    assert all(map(torch.equal, trained, mean_loss_and_slope(loss, p, y, keep, used)))
+    assert not torch.equal(follows, delta)
+
+
+def test_columns_are_those_of_each_member() -> None:
+    configs = [HuberConfig(delta=0.5), HuberConfig(delta=2.0, dead_zone=0.1)]
+    found = LOSSES["huber"].columns_of(configs, torch.device("cpu"), torch.float64)
+    assert {name: column.tolist() for name, column in found.items()} == {"delta": [[0.5], [2.0]]}
+    assert LOSSES["mse"].columns_of([MseConfig()], torch.device("cpu"), torch.float64) == {}
 
 
 def test_bce_does_not_overflow() -> None:

@@ -1,16 +1,17 @@
 """Every model of the table: shapes, initial weights, and its batched form against autograd."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from trainable import models
 from trainable.cli.errors import UserError
-from trainable.config import ModelConfig
-from trainable.models import BATCHED, MODELS, build_model, count_parameters
+from trainable.config import from_params
+from trainable.models import MODELS, InputShape, build_model, count_parameters
+from trainable.models.mlp import MlpConfig
 
 SYSTEM_A = [
     ("512-256-128-64", 180_117),
@@ -18,54 +19,67 @@ SYSTEM_A = [
     ("64-32-16", 3_573),
     ("32-16", 1_013),
 ]
+BATCHED: dict[str, Any] = {name: model.batched for name, model in MODELS.items() if model.batched}
 FORMS = [
     (name, norm, dims) for name in BATCHED for norm in (True, False) for dims in ("5", "7-4-3")
 ]
 K, B, INPUTS = 3, 6, 8
+SHAPE = InputShape(1, INPUTS)
 
 
-def stack(name: str, config: ModelConfig) -> tuple[list[nn.Module], dict[str, Tensor]]:
+def config_of(name: str, **values: Any) -> Any:
+    """A model's configuration."""
+    return MODELS[name].config(**values)
+
+
+def stack(name: str, config: Any) -> tuple[list[nn.Module], dict[str, Tensor]]:
     """K float64 models away from their initial weights, and the same as batched parts."""
-    models = [build_model(config, INPUTS, seed).double() for seed in range(K)]
+    models = [build_model(config, SHAPE, seed).double() for seed in range(K)]
     draw = torch.Generator().manual_seed(9)
     for model in models:
         for p in model.parameters():
             p.data += 0.3 * torch.randn(p.shape, generator=draw, dtype=torch.float64)
     flat = torch.stack([torch.cat([p.detach().flatten() for p in m.parameters()]) for m in models])
-    return models, BATCHED[name](config, INPUTS).views(flat)
+    return models, BATCHED[name](config, SHAPE).views(flat)
 
 
 @pytest.mark.parametrize(("dims", "count"), SYSTEM_A)
 def test_system_a_parameter_counts(dims: str, count: int) -> None:
-    config = ModelConfig(hidden_dims=dims)
-    assert sum(p.numel() for p in build_model(config, 10, 0).parameters()) == count
-    assert BATCHED["mlp"](config, 10).size == count
-    assert count_parameters(config, 10) == count
+    config = MlpConfig(hidden_dims=dims)
+    assert sum(p.numel() for p in build_model(config, InputShape(1, 10), 0).parameters()) == count
+    assert BATCHED["mlp"](config, InputShape(2, 5)).size == count
+    assert count_parameters(config, InputShape(2, 5)) == count
 
 
 def test_parameters_are_counted_per_member() -> None:
-    one, other = (ModelConfig("mlp", "8-4", dropout) for dropout in (0.0, 0.3))
+    one, other = (MlpConfig(hidden_dims="8-4", dropout=dropout) for dropout in (0.0, 0.3))
     count = 3 * 2 + (3 + 1 + 2) * 8 + (8 + 1 + 2) * 4 + 5
-    assert count_parameters(one, 3) == count_parameters(other, 3) == count
+    assert (
+        count_parameters(one, InputShape(1, 3))
+        == count_parameters(other, InputShape(1, 3))
+        == count
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("norm", [True, False])
-@pytest.mark.parametrize(("inputs", "batched"), [(11, BATCHED), (12, {})])
+@pytest.mark.parametrize(("inputs", "batched"), [(11, True), (12, False)])
 def test_parameters_are_counted_without_a_draw(
-    name: str, norm: bool, inputs: int, batched: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    name: str, norm: bool, inputs: int, batched: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "BATCHED", batched)
-    config, before = ModelConfig(name, "7-4", norm=norm), torch.random.get_rng_state()
-    built = build_model(config, inputs, 0)
-    assert count_parameters(config, inputs) == sum(p.numel() for p in built.parameters())
+    if not batched:
+        monkeypatch.setitem(MODELS, name, replace(MODELS[name], batched=None))
+    shape = InputShape(inputs, 1)
+    config, before = config_of(name, hidden_dims="7-4", norm=norm), torch.random.get_rng_state()
+    built = build_model(config, shape, 0)
+    assert count_parameters(config, shape) == sum(p.numel() for p in built.parameters())
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("rows", [1, 5])
 def test_a_model_maps_windows_to_one_raw_number_each(name: str, rows: int) -> None:
-    model = build_model(ModelConfig(name=name), 12, 0).eval()
+    model = build_model(config_of(name), InputShape(3, 4), 0).eval()
     x = 50 * torch.randn(rows, 3, 4, generator=torch.Generator().manual_seed(0))
     y = model(x)
     assert y.shape == (rows,)
@@ -73,11 +87,11 @@ def test_a_model_maps_windows_to_one_raw_number_each(name: str, rows: int) -> No
 
 
 def test_system_b2_a_last_batch_of_one_keeps_its_dimension() -> None:
-    assert build_model(ModelConfig(), 4, 0)(torch.zeros(1, 1, 4)).shape == (1,)
+    assert build_model(MlpConfig(), InputShape(1, 4), 0)(torch.zeros(1, 1, 4)).shape == (1,)
 
 
 def test_system_a2_output_is_raw_and_of_both_signs() -> None:
-    model = build_model(ModelConfig(hidden_dims="16", dropout=0.0), 4, 0)
+    model = build_model(MlpConfig(hidden_dims="16", dropout=0.0), InputShape(1, 4), 0)
     y = model(torch.randn(200, 1, 4, generator=torch.Generator().manual_seed(0)))
     assert (y < 0).any()
     assert (y > 0).any()
@@ -86,20 +100,20 @@ def test_system_a2_output_is_raw_and_of_both_signs() -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_initial_weights_are_those_of_the_seed_alone(name: str) -> None:
-    config = ModelConfig(name=name)
+    config = config_of(name)
     torch.manual_seed(1)
-    a = build_model(config, 10, 7)
+    a = build_model(config, InputShape(1, 10), 7)
     drawn = torch.rand(1)
     torch.manual_seed(1)
     assert torch.rand(1) == drawn, "building a model must not draw from the global generator"
-    b, c = build_model(config, 10, 7), build_model(config, 10, 8)
+    b, c = build_model(config, InputShape(1, 10), 7), build_model(config, InputShape(1, 10), 8)
     pairs = list(zip(a.parameters(), b.parameters(), c.parameters(), strict=True))
     assert all(torch.equal(p, q) for p, q, _ in pairs)
     assert any(not torch.equal(p, r) for p, _, r in pairs)
 
 
 def test_mlp_begins_with_xavier_at_half_gain_and_zero_biases() -> None:
-    for layer in build_model(ModelConfig(hidden_dims="256-128"), 10, 0).modules():
+    for layer in build_model(MlpConfig(hidden_dims="256-128"), InputShape(1, 10), 0).modules():
         if isinstance(layer, nn.Linear):
             bound = 0.5 * math.sqrt(6 / sum(layer.weight.shape))
             assert 0.8 * bound < layer.weight.abs().max() <= bound
@@ -110,15 +124,30 @@ def test_mlp_begins_with_xavier_at_half_gain_and_zero_biases() -> None:
             assert (layer.bias == 0).all()
 
 
+class Misspelt:
+    """A configuration that no table knows."""
+
+    name, dropout = "mpl", 0.0
+
+
+def test_more_than_one_horizon_is_refused() -> None:
+    shape = InputShape(1, 4, horizons=2)
+    for build in (MODELS["mlp"].build, BATCHED["mlp"]):
+        with pytest.raises(ValueError, match="mlp predicts one horizon, not 2"):
+            build(MlpConfig(), shape)
+
+
 def test_unknown_model_is_the_persons_error() -> None:
     with pytest.raises(UserError, match="did you mean 'mlp'"):
-        build_model(ModelConfig(name="mpl"), 4, 0)
+        from_params({"model/name": "mpl"})
+    with pytest.raises(UserError, match="did you mean 'mlp'"):
+        build_model(Misspelt(), SHAPE, 0)
 
 
 @pytest.mark.parametrize(("name", "norm", "dims"), FORMS)
 def test_batched_parts_are_the_modules_parameters(name: str, norm: bool, dims: str) -> None:
-    config = ModelConfig(name=name, norm=norm, hidden_dims=dims)
-    batched, model = BATCHED[name](config, INPUTS), build_model(config, INPUTS, 0)
+    config = config_of(name, norm=norm, hidden_dims=dims)
+    batched, model = BATCHED[name](config, SHAPE), build_model(config, SHAPE, 0)
     shapes = {n: tuple(p.shape) for n, p in model.named_parameters()}
     assert list(batched.shapes.items()) == list(shapes.items())
     assert list(shapes) == list(model.state_dict())
@@ -127,9 +156,9 @@ def test_batched_parts_are_the_modules_parameters(name: str, norm: bool, dims: s
 
 @pytest.mark.parametrize(("name", "norm", "dims"), FORMS)
 def test_batched_forward_and_backward_are_autograds(name: str, norm: bool, dims: str) -> None:
-    config = ModelConfig(name=name, norm=norm, hidden_dims=dims, dropout=0.0)
+    config = config_of(name, norm=norm, hidden_dims=dims, dropout=0.0)
     models, parts = stack(name, config)
-    batched = BATCHED[name](config, INPUTS)
+    batched = BATCHED[name](config, SHAPE)
     draw = torch.Generator().manual_seed(1)
     x = torch.randn(K, B, 1, INPUTS, generator=draw, dtype=torch.float64)
     slope = torch.randn(K, B, generator=draw, dtype=torch.float64)
@@ -147,9 +176,9 @@ def test_batched_forward_and_backward_are_autograds(name: str, norm: bool, dims:
 
 @pytest.mark.parametrize(("name", "norm", "dims"), FORMS)
 def test_batched_backward_with_dropout_is_autograds(name: str, norm: bool, dims: str) -> None:
-    config = ModelConfig(name=name, norm=norm, hidden_dims=dims)
+    config = config_of(name, norm=norm, hidden_dims=dims)
     _, parts = stack(name, config)
-    batched = BATCHED[name](config, INPUTS)
+    batched = BATCHED[name](config, SHAPE)
     draw = torch.Generator().manual_seed(2)
     x = torch.randn(K, B, INPUTS, generator=draw, dtype=torch.float64)
     slope = torch.randn(K, B, generator=draw, dtype=torch.float64)
@@ -169,9 +198,9 @@ def test_batched_backward_with_dropout_is_autograds(name: str, norm: bool, dims:
 
 @pytest.mark.parametrize("name", BATCHED)
 def test_a_nan_in_one_member_never_touches_another(name: str) -> None:
-    config = ModelConfig(name=name, hidden_dims="7-4")
+    config = config_of(name, hidden_dims="7-4")
     _, parts = stack(name, config)
-    batched = BATCHED[name](config, INPUTS)
+    batched = BATCHED[name](config, SHAPE)
     x = torch.randn(K, B, INPUTS, generator=torch.Generator().manual_seed(3)).double()
     results = []
     for _ in range(2):

@@ -1,21 +1,32 @@
 """Every optimizer of the table: its batched form against torch's own, member by member."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from trainable.config import OptimizerConfig
+from trainable.config import from_params
 from trainable.optimizers import OPTIMIZERS
 
-CONFIGS = [
-    OptimizerConfig(lr=1e-2, weight_decay=0.0, momentum=0.9),
-    OptimizerConfig(lr=3e-3, weight_decay=0.1, beta1=0.5, beta2=0.9, momentum=0.0),
-    OptimizerConfig(lr=3e-2, weight_decay=0.01, beta1=0.95, beta2=0.99, momentum=0.5),
+VALUES = [
+    {"lr": 1e-2, "weight_decay": 0.0, "momentum": 0.9},
+    {"lr": 3e-3, "weight_decay": 0.1, "beta1": 0.5, "beta2": 0.9, "momentum": 0.0},
+    {"lr": 3e-2, "weight_decay": 0.01, "beta1": 0.95, "beta2": 0.99, "momentum": 0.5},
 ]
 STEPS, P = 300, 7
 WAVE = 0.5 + 0.5 * np.cos(np.linspace(0, 3, STEPS))  # so that the rate differs at every step
+
+
+def configs_of(name: str) -> list[Any]:
+    """Three configurations of an optimizer."""
+    return [
+        from_params(
+            {"optimizer/name": name} | {f"optimizer/{key}": value for key, value in each.items()}
+        ).optimizer
+        for each in VALUES
+    ]
 
 
 def gradient(p: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -25,20 +36,21 @@ def gradient(p: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_batched_form_is_the_optimizer_of_one(name: str) -> None:
-    optimizer, k = OPTIMIZERS[name], len(CONFIGS)
+    optimizer, configs = OPTIMIZERS[name], configs_of(name)
+    k = len(configs)
     draw = torch.Generator().manual_seed(0)
     start = torch.randn(k, P, generator=draw, dtype=torch.float64)
     noise = torch.randn(STEPS, k, P, generator=draw, dtype=torch.float64)
-    lr = WAVE[:, None] * np.array([config.lr for config in CONFIGS])
+    lr = WAVE[:, None] * np.array([config.lr for config in configs])
     applied = np.broadcast_to(np.arange(1.0, STEPS + 1)[:, None], lr.shape)
     plan = {
         key: torch.tensor(table).unsqueeze(2)
-        for key, table in optimizer.plan(CONFIGS, lr, applied).items()
+        for key, table in optimizer.plan(configs, lr, applied).items()
     }
 
     p, slots = start.clone(), [torch.zeros_like(start) for _ in range(optimizer.slots)]
     ones = [row.clone().requires_grad_() for row in start]
-    built = [optimizer.build([p], config) for p, config in zip(ones, CONFIGS, strict=True)]
+    built = [optimizer.build([p], config) for p, config in zip(ones, configs, strict=True)]
     for i in range(STEPS):
         optimizer.update(p, gradient(p, noise[i]), slots, {n: t[i] for n, t in plan.items()})
         for j, (one, torchs) in enumerate(zip(ones, built, strict=True)):
@@ -53,10 +65,10 @@ def test_batched_form_is_the_optimizer_of_one(name: str) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_member_that_skipped_steps_goes_on_where_it_was(name: str) -> None:
     """Bias correction counts the updates that were applied, not the steps that were taken."""
-    optimizer = OPTIMIZERS[name]
+    optimizer, configs = OPTIMIZERS[name], configs_of(name)
     lr = np.full((6, 2), 1e-2)
-    late = optimizer.plan(CONFIGS[:2], lr, np.arange(5.0, 11)[:, None] - np.array([0, 4]))
-    fresh = optimizer.plan(CONFIGS[:2], lr, np.arange(1.0, 7)[:, None] - np.array([0, 0]))
+    late = optimizer.plan(configs[:2], lr, np.arange(5.0, 11)[:, None] - np.array([0, 4]))
+    fresh = optimizer.plan(configs[:2], lr, np.arange(1.0, 7)[:, None] - np.array([0, 0]))
     for key, table in late.items():
         np.testing.assert_array_equal(table[:, 1], fresh[key][:, 1])
 
@@ -64,7 +76,7 @@ def test_a_member_that_skipped_steps_goes_on_where_it_was(name: str) -> None:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_nan_gradient_stays_with_its_member(name: str) -> None:
     optimizer = OPTIMIZERS[name]
-    same = [replace(CONFIGS[0], weight_decay=0.1)] * 2
+    same = [replace(configs_of(name)[0], weight_decay=0.1)] * 2
     plan = optimizer.plan(same, np.full((1, 2), 0.1), np.ones((1, 2)))
     factors = {key: torch.tensor(table[0]).unsqueeze(1) for key, table in plan.items()}
     p, slots = (
@@ -81,7 +93,7 @@ def test_a_nan_gradient_stays_with_its_member(name: str) -> None:
 
 def test_adamw_is_torchs_plain_one_too() -> None:
     """The built one is fused; the plain loop of torch is another implementation."""
-    config = CONFIGS[1]
+    config = configs_of("adamw")[1]
     start = torch.linspace(-1, 1, P, dtype=torch.float64)
     a, b = (start.clone().requires_grad_() for _ in range(2))
     fused = OPTIMIZERS["adamw"].build([a], config)

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fixtures.trainings import config
-from trainable.config import ScheduleConfig
-from trainable.schedules import SCHEDULES, Plateau
+from trainable.config import from_params
+from trainable.schedules import SCHEDULES
+from trainable.schedules.plateau import Plateau, PlateauConfig
 from trainable.training.epoch_plan import learning_rates
 from trainable.training.member import Member
 
@@ -16,7 +17,9 @@ WARM = [name for name in SCHEDULES if name != "constant"]
 
 
 def shares(name: str, total: int, **fields: float) -> np.ndarray:
-    return SCHEDULES[name](ScheduleConfig(name=name, **fields), np.arange(1, total + 1), total)  # type: ignore[arg-type]
+    params = {f"schedule/{key}": value for key, value in fields.items()}
+    chosen = from_params({"schedule/name": name, **params}).schedule
+    return SCHEDULES[name].share(chosen, np.arange(1, total + 1), total)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
@@ -69,7 +72,7 @@ def test_plateau_is_torchs(losses: list[float], patience: int) -> None:
     oracle = torch.optim.lr_scheduler.ReduceLROnPlateau(
         sgd, factor=0.5, patience=patience, min_lr=0.05, eps=0
     )
-    plateau = Plateau(ScheduleConfig(plateau_patience=patience, factor=0.5, floor=0.05))
+    plateau = Plateau(PlateauConfig(plateau_patience=patience, factor=0.5, floor=0.05))
     for loss in losses:
         oracle.step(loss)
         plateau.after_epoch(loss)
@@ -81,3 +84,10 @@ def test_plateau_lowers_the_members_rates() -> None:
     for loss in (1.0, 1.0, 1.0):
         member.plateau.after_epoch(loss)
     assert learning_rates(member, 2).tolist() == [0.0005, 0.0005]
+
+
+def test_other_schedules_do_not_look_at_the_loss() -> None:
+    member = Member(0, config(schedule__name="warmup", schedule__plateau_patience=1))
+    for loss in (1.0, 1.0, 1.0):
+        member.plateau.after_epoch(loss)
+    assert learning_rates(member, 2).tolist() == [0.001, 0.001]

@@ -6,48 +6,47 @@ import torch
 
 from trainable.config import TrialConfig
 from trainable.executors.base import Executor
-from trainable.executors.batched import CohortEngine
-from trainable.executors.sequential import SerialEngine
-from trainable.executors.solo import SoloEngine
-from trainable.models import BATCHED, count_parameters
+from trainable.executors.batched import BatchedExecutor
+from trainable.executors.sequential import SequentialExecutor
+from trainable.executors.solo import SoloExecutor
+from trainable.models import MODELS, InputShape, count_parameters
 
 EXECUTORS: dict[str, Callable[..., Executor]] = {
-    "cohort": CohortEngine,
-    "serial": SerialEngine,
-    "solo": SoloEngine,
+    "cohort": BatchedExecutor,
+    "serial": SequentialExecutor,
+    "solo": SoloExecutor,
 }
 LARGE = 2**17  # parameters from which a CPU gains nothing from batching
 
 
-def executor_for(config: TrialConfig, inputs: int, device: torch.device | str) -> str:
+def executor_for(config: TrialConfig, shape: InputShape, device: torch.device | str) -> str:
     """Returns `solo` for models without a batched form, `serial` for large ones, else `cohort`.
 
     Args:
         config: of any member.
-        inputs: values of one input.
+        shape: of an input.
         device: where it trains.
     """
-    if config.model.name not in BATCHED:
+    if MODELS[config.model.name].batched is None:
         return "solo"
     on_cpu = torch.device(device).type == "cpu"
-    return "serial" if on_cpu and is_large(config, inputs) else "cohort"
+    return "serial" if on_cpu and is_large(config, shape) else "cohort"
 
 
-def is_large(config: TrialConfig, inputs: int) -> bool:
-    """Says whether a model is so large that its steps take long."""
-    return count_parameters(config.model, inputs) >= LARGE
+def is_large(config: TrialConfig, shape: InputShape) -> bool:
+    """Returns whether a model is so large that batching gains nothing on a CPU."""
+    return count_parameters(config.model, shape) >= LARGE
 
 
 def state_form(executor: str) -> str:
-    """Returns the form of an executor's states: `cohort` and `serial` go on from each other's."""
+    """Returns the form of an executor's states: `cohort` and `serial` read each other's."""
     return "cohort" if executor == "serial" else executor
 
 
-def why_alone(config: TrialConfig, inputs: int, device: torch.device | str) -> str | None:
+def why_alone(config: TrialConfig, shape: InputShape, device: torch.device | str) -> str | None:
     """Returns why a configuration trains as a cohort of one; None where it does not."""
-    model = config.model
     return {
         "cohort": None,
-        "serial": f"{model.name} {model.hidden_dims} is too large to gain from a cohort on a CPU",
-        "solo": f"{model.name} has no batched form",
-    }[executor_for(config, inputs, device)]
+        "serial": f"{config.model} is too large to gain from a cohort on a CPU",
+        "solo": f"{config.model.name} has no batched form",
+    }[executor_for(config, shape, device)]

@@ -1,4 +1,7 @@
-"""What the course of training asks of an executor: `cohort.py`, `serial.py`, `solo.py` answer."""
+"""What training asks of an executor, which takes the optimizer steps of K members.
+
+`batched.py`, `sequential.py` and `solo.py` hold the three there are.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,12 +21,79 @@ class StepResult:
     Attributes:
         loss: [K].
         norm: [K], L2 norm of the gradient before clipping.
-        failed: members whose loss or gradient was not finite; their weights must be rolled back.
+        failed: members whose loss or gradient was not finite; their weights must be restored.
     """
 
     loss: Tensor
     norm: Tensor
     failed: list[int]
+
+
+class Executor(Protocol):
+    """K members that take optimizer steps together; k counts from 0 in the present order."""
+
+    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+        """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken."""
+        ...
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Returns inputs [..., K, B, W, F] as `step` takes them; all that needs no weight."""
+        ...
+
+    def step(self, i: int, x: Tensor, y: Tensor, mask: Tensor | None) -> StepResult:
+        """Takes step i of the plan.
+
+        Args:
+            i: from 0.
+            x: prepared inputs [K, B, …].
+            y: targets [K, B].
+            mask: [K, B] bool, the rows that count in the loss; None: all of them.
+        """
+        ...
+
+    def finite(self) -> list[str | None]:
+        """Returns for each member the first parameter that is not finite, or None."""
+        ...
+
+    def snapshot(self) -> None:
+        """Copies all weights and optimizer states, for `restore`."""
+        ...
+
+    def restore(self, members: Sequence[int]) -> None:
+        """Sets these members back to the latest `snapshot`."""
+        ...
+
+    def bad_gradient(self, member: int) -> str:
+        """Names the first component whose latest gradient is not finite."""
+        ...
+
+    def component_norms(self) -> list[dict[str, float]]:
+        """Returns the L2 norms of each member's latest gradient by component, before clipping."""
+        ...
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Maps x [m, W, F] to predictions [K, m], without dropout."""
+        ...
+
+    def weights(self, member: int) -> dict[str, Tensor]:
+        """Returns a copy of a member's parameters by name."""
+        ...
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Returns all that `load` needs for a member to continue exactly."""
+        ...
+
+    def load(self, member: int, state: dict[str, Tensor]) -> None:
+        """Sets a member to what `state` returned."""
+        ...
+
+    def add(self, configs: Sequence[TrialConfig]) -> None:
+        """Adds members behind those there; only between two plans."""
+        ...
+
+    def compact(self, keep: Sequence[int]) -> None:
+        """Keeps only these members, in this order."""
+        ...
 
 
 def component(name: str) -> str:
@@ -47,82 +117,25 @@ def norms(parts: Mapping[str, Tensor]) -> list[dict[str, float]]:
     return [dict(zip(found, each, strict=True)) for each in zip(*found.values(), strict=True)]
 
 
-def cause(engine: "Executor", k: int, result: StepResult) -> tuple[str, str]:
+def cause(executor: Executor, k: int, result: StepResult) -> tuple[str, str]:
     """Returns what was not finite in member k's failed step: the tensor and its value."""
     loss = float(result.loss[k])
     if math.isfinite(loss):
-        return f"gradient {engine.bad_gradient(k)}", str(float(result.norm[k]))
+        return f"gradient {executor.bad_gradient(k)}", str(float(result.norm[k]))
     return "loss", str(loss)
 
 
-def keep_good(engine: "Executor") -> dict[int, tuple[str, str]]:
-    """Remembers the weights as good, after rolling back those that are not: these it returns.
+def snapshot_if_finite(executor: Executor) -> dict[int, tuple[str, str]]:
+    """Restores the members whose weights are not finite, then takes a snapshot of all.
 
-    Everyone's are remembered, so that nobody's last good weights depend on a neighbour.
+    All at once, so that no member's snapshot depends on a neighbour.
+
+    Returns:
+        For each restored member, what was not finite: the tensor and its value.
     """
-    found = enumerate(engine.finite())
+    found = enumerate(executor.finite())
     broken = {k: (f"weights {name}", "not finite") for k, name in found if name}
     if broken:
-        engine.roll_back(list(broken))
-    engine.keep()
+        executor.restore(list(broken))
+    executor.snapshot()
     return broken
-
-
-class Executor(Protocol):
-    """K members that take optimizer steps together; k counts from 0 in the present order."""
-
-    def plan(self, lr: np.ndarray, done: int = 0) -> None:
-        """Takes the learning rates [S, K] of a plan's steps, of which `done` are taken already."""
-        ...
-
-    def prepare(self, x: Tensor) -> Tensor:
-        """Returns inputs [..., K, B, W, F] as `step` takes them: what no weight has a part in."""
-        ...
-
-    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
-        """Step i of the plan on prepared x [K, B, …], y [K, B], keep [K, B] (rows in the loss)."""
-        ...
-
-    def finite(self) -> list[str | None]:
-        """Returns for each member the first parameter that is not finite, or None."""
-        ...
-
-    def keep(self) -> None:
-        """Remembers the present weights and optimizer states as good."""
-        ...
-
-    def roll_back(self, members: Sequence[int]) -> None:
-        """Returns these members to the state of the latest `keep`."""
-        ...
-
-    def bad_gradient(self, member: int) -> str:
-        """Names the first component whose latest gradient is not finite."""
-        ...
-
-    def component_norms(self) -> list[dict[str, float]]:
-        """Returns the L2 norms of each member's latest gradient by component, before clipping."""
-        ...
-
-    def predict(self, x: Tensor) -> Tensor:
-        """Maps x [m, W, F] to predictions [K, m], without dropout."""
-        ...
-
-    def weights(self, member: int) -> dict[str, Tensor]:
-        """Returns a copy of a member's parameters by name."""
-        ...
-
-    def state(self, member: int) -> dict[str, Tensor]:
-        """Returns all that `load` needs to go on as if nothing had happened."""
-        ...
-
-    def load(self, member: int, state: dict[str, Tensor]) -> None:
-        """Takes back what `state` returned."""
-        ...
-
-    def admit(self, configs: Sequence[TrialConfig]) -> None:
-        """Takes further members in, behind those there; only between two plans."""
-        ...
-
-    def compact(self, keep: Sequence[int]) -> None:
-        """Goes on with these members only, in this order."""
-        ...

@@ -1,7 +1,7 @@
 """The executor of many models of one shape: one program on [K, …] tensors.
 
 A member's arithmetic and random numbers are its own, so that its result does not depend on its
-neighbours; a lone member is padded to two, because a batch of one takes other kernels.
+neighbours. A lone member is padded to two, because torch takes other kernels for a batch of one.
 """
 
 import math
@@ -15,46 +15,50 @@ from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
 from trainable.executors.base import StepResult, component, norms
 from trainable.executors.dropout import Dropout
-from trainable.executors.rng import go_on
-from trainable.losses import LOSSES, mean_loss_and_slope, training_delta
-from trainable.models import BATCHED, build_model
-from trainable.models.batched.layers import whole
+from trainable.executors.rng import set_state
+from trainable.losses import LOSSES
+from trainable.models import MODELS, InputShape, build_model
+from trainable.models.batched.layers import padded_size
 from trainable.optimizers import OPTIMIZERS
 
 
-class CohortEngine:
-    """K members of one shape; internally at least two, the last a copy of the only one.
+class BatchedExecutor:
+    """K members of one shape.
 
-    Without `padded` a single one is alone, and its result another's than in a cohort.
+    A lone member has a copy of itself beside it. Without `padded` it has none, and its results
+    differ from those in a cohort in their last bits.
     """
 
     def __init__(
         self,
         configs: Sequence[TrialConfig],
-        inputs: int,
+        shape: InputShape,
         device: torch.device,
         dtype: torch.dtype,
         padded: bool = True,
     ) -> None:
         self.least = 2 if padded else 1
         first = configs[0]
-        self.model = look_up(BATCHED, first.model.name, "model")(first.model, inputs)
+        batched = look_up(MODELS, first.model.name, "model").batched
+        if batched is None:
+            raise ValueError(f"{first.model.name} has no batched form")
+        self.model = batched(first.model, shape)
         self.loss = look_up(LOSSES, first.loss.name, "loss")
         self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
         self.device, self.dtype = device, dtype
-        self.inputs = inputs
+        self.shape = shape
         self.dropout = Dropout(self.model.widths, device, dtype, self.least)
         self.configs: list[TrialConfig] = []
-        none = torch.zeros(0, whole(self.model.size), device=device, dtype=dtype)
+        none = torch.zeros(0, padded_size(self.model.size), device=device, dtype=dtype)
         self.p, self.grads = none, none
         self.slots = [none] * self.optimizer.slots
-        self.kept = [none] * (1 + self.optimizer.slots)
-        self.skipped = self.kept_applied = np.zeros(0)
+        self.snapshots = [none] * (1 + self.optimizer.slots)
+        self.skipped = self.snapshot_applied = np.zeros(0)
         self.taken = 0
-        self.admit(configs)
+        self.add(configs)
 
     def plan(self, lr: np.ndarray, done: int = 0) -> None:
-        """Takes the learning rates [S, K] of a plan's steps, of which `done` are taken already."""
+        """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken."""
         self.lr = lr
         self.offset = self.taken - done
         self._factors()
@@ -65,18 +69,15 @@ class CohortEngine:
         return self.model.prepare(x.flatten(-2))
 
     @torch.inference_mode()
-    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
-        """Step i of the plan on prepared x [K, B, D], y [K, B], keep [K, B]."""
+    def step(self, i: int, x: Tensor, y: Tensor, mask: Tensor | None) -> StepResult:
+        """Takes step i of the plan on prepared x [K, B, D], y [K, B], mask [K, B]."""
         members = len(self.configs)
         if members < self.least:
             x, y = (t.expand(2, *t.shape[1:]) for t in (x, y))
-            keep = None if keep is None else keep.expand(2, *keep.shape[1:])
+            mask = None if mask is None else mask.expand(2, *mask.shape[1:])
         dropped = self.dropout.factors(i, x.shape[1])
         prediction = self.model.forward(self.layers, x, dropped, tape=True)
-        delta = self.delta
-        if self.loss.adaptive:
-            delta = training_delta(self.loss, prediction - y, keep, delta)
-        loss, slope = mean_loss_and_slope(self.loss, prediction, y, keep, delta)
+        loss, slope = self.loss.of_batch(prediction, y, mask, self.columns, training=True)
         self.model.backward(self.layers, self.grads, slope)
         norm = torch.linalg.vector_norm(self.grads, dim=1)
         share = torch.div(self.clip, norm.unsqueeze(1) + self.tiny).clamp_(max=1.0)
@@ -93,7 +94,7 @@ class CohortEngine:
     def finite(self) -> list[str | None]:
         """Returns for each member the first parameter that is not finite, or None."""
         members = len(self.configs)
-        if math.isfinite(float(self.p.sum())):  # finite numbers may overflow: then each is asked
+        if math.isfinite(float(self.p.sum())):  # a sum may overflow: then look at each
             return [None] * members
         bad: list[str | None] = []
         for k in range(members):
@@ -101,19 +102,19 @@ class CohortEngine:
             bad.append(names[0] if names else None)
         return bad
 
-    def keep(self) -> None:
-        """Remembers the present weights and optimizer states as good."""
-        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+    def snapshot(self) -> None:
+        """Copies all weights and optimizer states, for `restore`."""
+        for tensor, good in zip((self.p, *self.slots), self.snapshots, strict=True):
             good.copy_(tensor)
-        self.kept_applied = self.taken - self.skipped
+        self.snapshot_applied = self.taken - self.skipped
 
-    def roll_back(self, members: Sequence[int]) -> None:
-        """Returns these members to the state of the latest `keep`."""
+    def restore(self, members: Sequence[int]) -> None:
+        """Sets these members back to the latest `snapshot`."""
         rows = self._rows(members)
-        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+        for tensor, good in zip((self.p, *self.slots), self.snapshots, strict=True):
             tensor[rows] = good[rows]
         for k in members:
-            self.skipped[k] = self.taken - self.kept_applied[k]
+            self.skipped[k] = self.taken - self.snapshot_applied[k]
             for name, table in self._table([k]).items():
                 self.factors[name][:, self._rows([k])] = table
 
@@ -140,62 +141,64 @@ class CohortEngine:
         return {name: part[member].clone() for name, part in self.parts.items()}
 
     def state(self, member: int) -> dict[str, Tensor]:
-        """Returns all that `load` needs to go on as if nothing had happened."""
+        """Returns all that `load` needs for a member to continue exactly."""
         applied = self.taken - int(self.skipped[member])
         state = {"p": self.p[member].clone(), "applied": torch.tensor(applied)}
         state |= {f"slot.{i}": slot[member].clone() for i, slot in enumerate(self.slots)}
-        return {**state, "rng": self.dropout.draws[member].get_state()}
+        return {**state, "rng": self.dropout.generators[member].get_state()}
 
     def load(self, member: int, state: dict[str, Tensor]) -> None:
-        """Takes back what `state` returned."""
+        """Sets a member to what `state` returned."""
         rows = self._rows([member])
         self.p[rows] = state["p"].to(self.device)
         for i, slot in enumerate(self.slots):
             slot[rows] = state[f"slot.{i}"].to(self.device)
         self.skipped[member] = self.taken - int(state["applied"])
-        go_on(self.dropout.draws[member], state["rng"])
-        for tensor, good in zip((self.p, *self.slots), self.kept, strict=True):
+        set_state(self.dropout.generators[member], state["rng"])
+        for tensor, good in zip((self.p, *self.slots), self.snapshots, strict=True):
             good[rows] = tensor[rows]
-        self.kept_applied[member] = int(state["applied"])
+        self.snapshot_applied[member] = int(state["applied"])
 
     def compact(self, keep: Sequence[int]) -> None:
-        """Goes on with these members only, in this order."""
+        """Keeps only these members, in this order."""
         rows = list(keep)
-        kept = [good[rows] for good in self.kept]
+        snapshots = [good[rows] for good in self.snapshots]
         self.dropout.compact(rows)
         self.configs = [self.configs[k] for k in rows]
-        self.skipped, self.kept_applied = self.skipped[rows], self.kept_applied[rows]
-        self._members(self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows], kept)
+        self.skipped, self.snapshot_applied = self.skipped[rows], self.snapshot_applied[rows]
+        self._members(
+            self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows], snapshots
+        )
         self.lr = self.lr[:, rows]
         all_rows = rows * self.least if len(rows) < self.least else rows
         self.factors = {name: table[:, all_rows] for name, table in self.factors.items()}
         self.by_step = {}
 
-    def admit(self, configs: Sequence[TrialConfig]) -> None:
-        """Takes further members in, behind those there; only between two plans."""
+    def add(self, configs: Sequence[TrialConfig]) -> None:
+        """Adds members behind those there; only between two plans."""
         starts = []
         for config in configs:
-            model = build_model(config.model, self.inputs, config.train.seed)
+            model = build_model(config.model, self.shape, config.train.seed)
             starts.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
         p = torch.zeros(len(starts), self.p.shape[1], device=self.device, dtype=self.dtype)
         p[:, : self.model.size] = torch.stack(starts)
         none = torch.zeros_like(p)
         before = len(self.configs)
         slots = [torch.cat([slot[:before], none]) for slot in self.slots]
-        kept = [
+        snapshots = [
             torch.cat([good[:before], new])
-            for good, new in zip(self.kept, (p, *[none] * len(slots)), strict=True)
+            for good, new in zip(self.snapshots, (p, *[none] * len(slots)), strict=True)
         ]
-        self.dropout.admit(configs)
+        self.dropout.add(configs)
         self.configs = [*self.configs, *configs]
         self.skipped = np.append(self.skipped, np.full(len(configs), self.taken))
-        self.kept_applied = np.append(self.kept_applied, np.zeros(len(configs)))
+        self.snapshot_applied = np.append(self.snapshot_applied, np.zeros(len(configs)))
         grads = torch.cat([self.grads[:before], none])
-        self._members(torch.cat([self.p[:before], p]), slots, grads, kept)
+        self._members(torch.cat([self.p[:before], p]), slots, grads, snapshots)
         self.plan(np.zeros((0, len(self.configs))))
 
     def _update(self, i: int) -> None:
-        """Lets the optimizer take step i with the clipped gradients."""
+        """Updates the weights with the clipped gradients of step i."""
         if len(self.p) == 1 and self.optimizer.single is not None and self.p.device.type == "cpu":
             applied = max(1, self.taken + 1 - int(self.skipped[0]))
             slots = [slot[0] for slot in self.slots]
@@ -208,14 +211,16 @@ class CohortEngine:
         self.optimizer.update(self.p, self.clipped, self.slots, factors)
 
     def _rows(self, members: Sequence[int]) -> list[int]:
-        """The rows of the tensors that these members fill: a lone one fills both."""
+        """Returns the rows of these members in the tensors; a lone member has both."""
         return list(range(self.least)) if len(self.configs) < self.least else list(members)
 
-    def _members(self, p: Tensor, slots: list[Tensor], grads: Tensor, kept: list[Tensor]) -> None:
-        """Lays out the tensors of `configs`' members, each [members, P and a few zeros]."""
+    def _members(
+        self, p: Tensor, slots: list[Tensor], grads: Tensor, snapshots: list[Tensor]
+    ) -> None:
+        """Lays out the tensors of all members, each [members, P and a few zeros]."""
         rows = [0] * self.least if len(p) < self.least else list(range(len(p)))
-        self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *slots, *kept))
-        self.slots, self.kept = rest[: len(slots)], rest[len(slots) :]
+        self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *slots, *snapshots))
+        self.slots, self.snapshots = rest[: len(slots)], rest[len(slots) :]
         self.clipped = torch.empty_like(self.grads)
         self.parts, self.grad_parts = self.model.views(self.p), self.model.views(self.grads)
         self.layers = self.model.layers(self.parts)
@@ -226,7 +231,8 @@ class CohortEngine:
 
         self.clip = column([c.optimizer.clip for c in self.configs])
         self.tiny = column([1e-6] * len(self.configs))
-        self.delta = column([c.loss.delta for c in self.configs])
+        losses = [self.configs[k].loss for k in rows]
+        self.columns = self.loss.columns_of(losses, self.device, self.dtype)
 
     def _factors(self) -> None:
         """Makes the optimizer's factors of the planned steps, each [S, rows, 1]."""
@@ -236,10 +242,12 @@ class CohortEngine:
             name: table.expand(-1, len(rows), -1).contiguous()
             for name, table in self._table(members).items()
         }
-        self.by_step: dict[str, tuple[Tensor, ...]] = {}  # their views, when first needed
+        self.by_step: dict[
+            str, tuple[Tensor, ...]
+        ] = {}  # views of them by step, made when first needed
 
     def _table(self, members: list[int]) -> dict[str, Tensor]:
-        """The factors of some members, each [S, members, 1]."""
+        """Returns the optimizer's factors of some members, each [S, members, 1]."""
         steps = np.arange(1, len(self.lr) + 1)[:, None] + self.offset
         applied = np.maximum(1, steps - self.skipped[members])
         configs = [self.configs[k].optimizer for k in members]

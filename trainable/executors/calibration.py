@@ -18,24 +18,24 @@ STEPS = 5  # timed of each size; one more comes first
 GAIN = 0.97  # a cohort twice the size must cost a member less than this share of a step
 
 
-def best_size(config: TrialConfig, view: Windows, device: torch.device | str, most: int) -> int:
+def best_size(config: TrialConfig, windows: Windows, device: torch.device | str, most: int) -> int:
     """Returns the cohort size at which a member's step takes least time.
 
-    Sizes are doubled while that saves time: a small network gains from every further member; of a
-    large one, a few fill the processor and its caches. One size that gains nothing may have been
-    disturbed by other work, two in a row have not.
+    Sizes are doubled while that saves time. A small network gains from every further member; a few
+    large ones fill the processor and its caches. Other work may disturb the measurement of one
+    size, so only two in a row that gain nothing end it.
 
     Args:
         config: any member of the shape.
-        view: that it trains on.
+        windows: that it trains on.
         device: where it trains.
         most: the largest size wanted.
     """
-    if executor_for(config, view.inputs, device) != "cohort":
+    if executor_for(config, windows.shape, device) != "cohort":
         return 1
     best, least, size, lost = 1, math.inf, min(2, most), 0
     while size <= most and lost < 2:
-        seconds = step_seconds([config] * size, view, device)
+        seconds = step_seconds([config] * size, windows, device)
         if seconds > least * GAIN:
             lost += 1
         else:
@@ -45,21 +45,21 @@ def best_size(config: TrialConfig, view: Windows, device: torch.device | str, mo
 
 
 def step_seconds(
-    configs: Sequence[TrialConfig], view: Windows, device: torch.device | str, steps: int = STEPS
+    configs: Sequence[TrialConfig], windows: Windows, device: torch.device | str, steps: int = STEPS
 ) -> float:
     """Returns the seconds of one optimizer step of one member, the median of `steps` tries."""
     first = configs[0]
-    executor = executor_for(first, view.inputs, device)
-    engine: Executor = look_up(EXECUTORS, executor, "executor")(
-        configs, view.inputs, torch.device(device), view.x.dtype
+    name = executor_for(first, windows.shape, device)
+    executor: Executor = look_up(EXECUTORS, name, "executor")(
+        configs, windows.shape, torch.device(device), windows.x.dtype
     )
-    engine.plan(np.zeros((steps + 1, len(configs))))
-    draw = torch.randint(len(view.train_rows), (steps + 1, len(configs), first.train.batch_size))
-    rows = view.train_rows[draw.to(view.train_rows.device)]
+    executor.plan(np.zeros((steps + 1, len(configs))))
+    draw = torch.randint(len(windows.train_rows), (steps + 1, len(configs), first.train.batch_size))
+    rows = windows.train_rows[draw.to(windows.train_rows.device)]
     times = []
     for i in range(steps + 1):
         begun = time.perf_counter()
-        x = engine.prepare(view.at(rows[i]))
-        engine.step(i, x, view.targets(rows[i]), None)  # waits for its losses
+        x = executor.prepare(windows.at(rows[i]))
+        executor.step(i, x, windows.targets(rows[i]), None)  # waits for its losses
         times.append(time.perf_counter() - begun)
     return statistics.median(times[1:]) / len(configs)

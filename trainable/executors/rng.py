@@ -8,32 +8,33 @@ import torch
 from torch import Tensor
 
 
-def draws(seed: int, device: torch.device) -> torch.Generator:
+def generator_of(seed: int, device: torch.device) -> torch.Generator:
     """Returns a member's generator."""
     return torch.Generator(device).manual_seed(seed)
 
 
-def go_on(draw: torch.Generator, state: Tensor) -> None:
-    """Takes a generator's state back; that of another kind of device seeds it anew."""
-    if state.numel() == draw.get_state().numel():
-        draw.set_state(state)
+def set_state(generator: torch.Generator, state: Tensor) -> None:
+    """Sets a generator to a saved state; one of another kind of device gives it a new seed."""
+    if state.numel() == generator.get_state().numel():
+        generator.set_state(state)
     else:
         digest = hashlib.sha256(state.numpy().tobytes()).digest()
-        draw.manual_seed(int.from_bytes(digest[:8], "little"))
+        generator.manual_seed(int.from_bytes(digest[:8], "little"))
 
 
 @contextmanager
-def drawing(draw: torch.Generator) -> Iterator[None]:
-    """Lets layers, that know torch's own generator only, draw from a member's instead."""
-    own = torch.default_generator
-    if draw.device.type == "cuda":
-        index = draw.device.index
+def drawing_from(generator: torch.Generator) -> Iterator[None]:
+    """Makes torch's default generator, which layers draw from, a member's for a while."""
+    default = torch.default_generator
+    if generator.device.type == "cuda":
+        index = generator.device.index
         torch.cuda.init()
-        own = torch.cuda.default_generators[torch.cuda.current_device() if index is None else index]
-    before = own.get_state()
-    own.set_state(draw.get_state())
+        index = torch.cuda.current_device() if index is None else index
+        default = torch.cuda.default_generators[index]
+    before = default.get_state()
+    default.set_state(generator.get_state())
     try:
         yield
-        draw.set_state(own.get_state())
+        generator.set_state(default.get_state())
     finally:
-        own.set_state(before)
+        default.set_state(before)

@@ -1,7 +1,7 @@
-"""The executor of large networks on a CPU: a cohort whose members take each step one by one.
+"""The executor of large networks on a CPU: its members take each step one after another.
 
-Their matrix products fill a core anyway; what counts is that one network's weights stay in its
-cache during a step.
+The matrix products of one network fill a core already, and its weights stay in the core's cache
+during a step.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,26 @@ from torch import Tensor
 
 from trainable.config import TrialConfig
 from trainable.executors.base import StepResult
-from trainable.executors.batched import CohortEngine
+from trainable.executors.batched import BatchedExecutor
+from trainable.models import InputShape
 
 
-class SerialEngine:
-    """K members of one shape, each its own cohort of one."""
+class SequentialExecutor:
+    """K members of one shape, each with an executor of its own."""
 
     def __init__(
-        self, configs: Sequence[TrialConfig], inputs: int, device: torch.device, dtype: torch.dtype
+        self,
+        configs: Sequence[TrialConfig],
+        shape: InputShape,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
-        self._like = inputs, device, dtype
-        self.members: list[CohortEngine] = []
-        self.admit(configs)
+        self._like = shape, device, dtype
+        self.members: list[BatchedExecutor] = []
+        self.add(configs)
 
     def plan(self, lr: np.ndarray, done: int = 0) -> None:
-        """Takes the learning rates [S, K] of a plan's steps, of which `done` are taken already."""
+        """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken."""
         for k, member in enumerate(self.members):
             member.plan(lr[:, [k]], done)
 
@@ -34,13 +39,13 @@ class SerialEngine:
         """Returns inputs [..., K, B, W, F] as `step` takes them."""
         return self.members[0].prepare(x)
 
-    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
-        """Step i of the plan on prepared x [K, B, D], y [K, B], keep [K, B]."""
+    def step(self, i: int, x: Tensor, y: Tensor, mask: Tensor | None) -> StepResult:
+        """Takes step i of the plan on prepared x [K, B, D], y [K, B], mask [K, B]."""
         results = []
         for k, member in enumerate(self.members):
-            mine = slice(k, k + 1)
-            kept = None if keep is None else keep[mine]
-            results.append(member.step(i, x[mine], y[mine], kept))
+            own = slice(k, k + 1)
+            counts = None if mask is None else mask[own]
+            results.append(member.step(i, x[own], y[own], counts))
         return StepResult(
             torch.cat([result.loss for result in results]),
             torch.cat([result.norm for result in results]),
@@ -51,15 +56,15 @@ class SerialEngine:
         """Returns for each member the first parameter that is not finite, or None."""
         return [member.finite()[0] for member in self.members]
 
-    def keep(self) -> None:
-        """Remembers the present weights and optimizer states as good."""
+    def snapshot(self) -> None:
+        """Copies all weights and optimizer states, for `restore`."""
         for member in self.members:
-            member.keep()
+            member.snapshot()
 
-    def roll_back(self, members: Sequence[int]) -> None:
-        """Returns these members to the state of the latest `keep`."""
+    def restore(self, members: Sequence[int]) -> None:
+        """Sets these members back to the latest `snapshot`."""
         for k in members:
-            self.members[k].roll_back([0])
+            self.members[k].restore([0])
 
     def bad_gradient(self, member: int) -> str:
         """Names the first component whose latest gradient is not finite."""
@@ -78,19 +83,19 @@ class SerialEngine:
         return self.members[member].weights(0)
 
     def state(self, member: int) -> dict[str, Tensor]:
-        """Returns all that `load` needs to go on as if nothing had happened."""
+        """Returns all that `load` needs for a member to continue exactly."""
         return self.members[member].state(0)
 
     def load(self, member: int, state: dict[str, Tensor]) -> None:
-        """Takes back what `state` returned."""
+        """Sets a member to what `state` returned."""
         self.members[member].load(0, state)
 
     def compact(self, keep: Sequence[int]) -> None:
-        """Goes on with these members only, in this order."""
+        """Keeps only these members, in this order."""
         self.members = [self.members[k] for k in keep]
 
-    def admit(self, configs: Sequence[TrialConfig]) -> None:
-        """Takes further members in, behind those there; only between two plans."""
-        inputs, device, dtype = self._like
+    def add(self, configs: Sequence[TrialConfig]) -> None:
+        """Adds members behind those there; only between two plans."""
+        shape, device, dtype = self._like
         for config in configs:
-            self.members.append(CohortEngine([config], inputs, device, dtype, padded=False))
+            self.members.append(BatchedExecutor([config], shape, device, dtype, padded=False))

@@ -1,6 +1,6 @@
 """The executor of one model: an nn.Module, autograd and a torch optimizer, as one usually trains.
 
-It is the reference for `cohort.py` and serves models and settings that have no batched form.
+It is the reference for `batched.py`, and trains models that have no batched form.
 """
 
 from collections.abc import Sequence
@@ -12,50 +12,54 @@ from torch import Tensor
 from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
 from trainable.executors.base import StepResult, component
-from trainable.executors.rng import drawing, draws, go_on
-from trainable.losses import LOSSES, mean_loss, training_delta
-from trainable.models import build_model
+from trainable.executors.rng import drawing_from, generator_of, set_state
+from trainable.losses import LOSSES
+from trainable.models import InputShape, build_model
 from trainable.optimizers import OPTIMIZERS
 
 
-class SoloEngine:
+class SoloExecutor:
     """One member; K = 1 in all shapes."""
 
     def __init__(
-        self, configs: Sequence[TrialConfig], inputs: int, device: torch.device, dtype: torch.dtype
+        self,
+        configs: Sequence[TrialConfig],
+        shape: InputShape,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
         (self.config,) = configs
         config = self.config
-        self.model = build_model(config.model, inputs, config.train.seed).to(device, dtype)
+        self.model = build_model(config.model, shape, config.train.seed).to(device, dtype)
         self.optimizer = look_up(OPTIMIZERS, config.optimizer.name, "optimizer").build(
             self.model.parameters(), config.optimizer
         )
         self.loss = look_up(LOSSES, config.loss.name, "loss")
-        self.delta = torch.tensor([config.loss.delta], device=device, dtype=dtype)
+        columns = self.loss.columns_of([config.loss], device, dtype)
+        self.columns = {name: each[0] for name, each in columns.items()}
         self.device = device
-        self.draw = draws(config.train.seed, device)
+        self.generator = generator_of(config.train.seed, device)
         self._lr = np.zeros((0, 1))
-        self._kept = self._state()
+        self._snapshot = self._state()
 
     def plan(self, lr: np.ndarray, done: int = 0) -> None:
-        """Takes the learning rates [S, 1] of a plan's steps, of which `done` are taken already."""
+        """Sets the learning rates [S, 1] of an epoch's S steps, the first `done` already taken."""
         self._lr = lr
 
     def prepare(self, x: Tensor) -> Tensor:
-        """Returns inputs [..., 1, B, W, F] as they are: the model takes them so."""
+        """Returns inputs [..., 1, B, W, F] as they are."""
         return x
 
-    def step(self, i: int, x: Tensor, y: Tensor, keep: Tensor | None) -> StepResult:
-        """One optimizer step on x [1, B, W, F], y [1, B], keep [1, B]."""
+    def step(self, i: int, x: Tensor, y: Tensor, mask: Tensor | None) -> StepResult:
+        """Takes step i of the plan on x [1, B, W, F], y [1, B], mask [1, B]."""
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = float(self._lr[i, 0])
         self.optimizer.zero_grad(set_to_none=True)
-        with drawing(self.draw):
+        with drawing_from(self.generator):
             prediction = self.model(x[0])
-        kept = None if keep is None else keep[0]
-        delta = training_delta(self.loss, prediction - y[0], kept, self.delta)
-        loss = mean_loss(self.loss, prediction, y[0], kept, delta)
+        counts = None if mask is None else mask[0]
+        loss, _ = self.loss.of_batch(prediction, y[0], counts, self.columns, training=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip)
         ok = bool(torch.isfinite(loss) & torch.isfinite(norm))
@@ -70,13 +74,13 @@ class SoloEngine:
                 return [name]
         return [None]
 
-    def keep(self) -> None:
-        """Remembers the present weights and optimizer state as good."""
-        self._kept = self._state()
+    def snapshot(self) -> None:
+        """Copies the weights and the optimizer state, for `restore`."""
+        self._snapshot = self._state()
 
-    def roll_back(self, members: Sequence[int]) -> None:
-        """Returns to the state of the latest `keep`."""
-        self._restore(self._kept)
+    def restore(self, members: Sequence[int]) -> None:
+        """Sets the member back to the latest `snapshot`."""
+        self._set(self._snapshot)
 
     def bad_gradient(self, member: int) -> str:
         """Names the first component whose gradient is not finite."""
@@ -105,21 +109,21 @@ class SoloEngine:
         return {name: p.detach().clone() for name, p in self.model.state_dict().items()}
 
     def state(self, member: int) -> dict[str, Tensor]:
-        """Returns all that `load` needs to go on as if nothing had happened."""
-        return {**self._state(), "rng": self.draw.get_state()}
+        """Returns all that `load` needs for the member to continue exactly."""
+        return {**self._state(), "rng": self.generator.get_state()}
 
     def load(self, member: int, state: dict[str, Tensor]) -> None:
-        """Takes back what `state` returned."""
-        self._restore({name: tensor for name, tensor in state.items() if name != "rng"})
-        go_on(self.draw, state["rng"])
-        self.keep()
+        """Sets the member to what `state` returned."""
+        self._set({name: tensor for name, tensor in state.items() if name != "rng"})
+        set_state(self.generator, state["rng"])
+        self.snapshot()
 
-    def admit(self, configs: Sequence[TrialConfig]) -> None:
-        """Raises ValueError: nobody joins a lone member."""
+    def add(self, configs: Sequence[TrialConfig]) -> None:
+        """Raises ValueError: this executor has one member."""
         raise ValueError("nobody joins a lone member")
 
     def compact(self, keep: Sequence[int]) -> None:
-        """Nothing to do: a lone member either trains or the training has ended."""
+        """Does nothing: there is one member while training goes on."""
 
     def _state(self) -> dict[str, Tensor]:
         state = {f"weights.{n}": t.detach().clone() for n, t in self.model.state_dict().items()}
@@ -128,7 +132,7 @@ class SoloEngine:
                 state[f"optimizer.{i}.{key}"] = torch.as_tensor(value).detach().clone()
         return state
 
-    def _restore(self, state: dict[str, Tensor]) -> None:
+    def _set(self, state: dict[str, Tensor]) -> None:
         self.model.load_state_dict(
             {n.removeprefix("weights."): t for n, t in state.items() if n.startswith("weights.")}
         )

@@ -1,48 +1,43 @@
-"""The table of models, and of those that many members can share as one program."""
+"""The table of models, each with its configuration and, where it has one, its batched form."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from trainable.cli.errors import look_up
-from trainable.config import ModelConfig
+from trainable.hyperparameter import hyperparameters
+from trainable.models.base import InputShape, Model, ModelConfig
 from trainable.models.batched.mlp import BatchedMlp
-from trainable.models.mlp import Mlp
+from trainable.models.mlp import Mlp, MlpConfig
 
-MODELS: dict[str, Callable[[ModelConfig, int], nn.Module]] = {"mlp": Mlp}
+__all__ = ["MODELS", "InputShape", "Model", "ModelConfig", "build_model", "count_parameters"]
 
-BATCHED: dict[str, Callable[[ModelConfig, int], Any]] = {"mlp": BatchedMlp}
+MODELS: dict[str, Model] = {"mlp": Model(MlpConfig, Mlp, BatchedMlp)}
 
 
-def build_model(config: ModelConfig, inputs: int, seed: int) -> nn.Module:
-    """Returns the model with the initial weights of `seed`, whatever was drawn before.
-
-    Args:
-        config: of the model.
-        inputs: values a window has (rows × features).
-        seed: of the initial weights.
-    """
+def build_model(config: ModelConfig, shape: InputShape, seed: int) -> nn.Module:
+    """Returns the model with the initial weights of `seed`, whatever was drawn before."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return look_up(MODELS, config.name, "model")(config, inputs)
+        return look_up(MODELS, config.name, "model").build(config, shape)
 
 
-def count_parameters(config: ModelConfig, inputs: int) -> int:
-    """Returns how many parameters the model has, worked out once a shape.
-
-    Args:
-        config: of the model.
-        inputs: values a window has (rows × features).
-    """
-    return _count(replace(config, dropout=0.0), inputs)  # which has no parameters
+def count_parameters(config: ModelConfig, shape: InputShape) -> int:
+    """Returns how many parameters the model has, counted once for all members of a cohort."""
+    per_member = {
+        name: known.default
+        for name, known in hyperparameters(type(config)).items()
+        if known.per_member
+    }
+    return _count(replace(cast(Any, config), **per_member), shape)
 
 
 @cache
-def _count(config: ModelConfig, inputs: int) -> int:
-    if config.name in BATCHED:
-        return BATCHED[config.name](config, inputs).size
-    return sum(parameter.numel() for parameter in build_model(config, inputs, 0).parameters())
+def _count(config: ModelConfig, shape: InputShape) -> int:
+    entry = look_up(MODELS, config.name, "model")
+    if entry.batched is not None:
+        return entry.batched(config, shape).size
+    return sum(parameter.numel() for parameter in build_model(config, shape, 0).parameters())

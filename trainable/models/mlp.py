@@ -1,11 +1,52 @@
 """The multi-layer perceptron of small market models: normalised, ReLU, dropout, one raw output."""
 
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 
-from trainable.config import ModelConfig
-from trainable.ranges import hidden_dims
+from trainable.cli.errors import UserError
+from trainable.hyperparameter import entry_name, hyperparameter
+from trainable.models.base import InputShape
 
 XAVIER_GAIN = 0.5
+
+
+def hidden_dims(text: str) -> tuple[int, ...]:
+    """Returns the widths that "64-32-16" stands for."""
+    parts = text.split("-")
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise UserError(
+            f"model/hidden_dims={text!r} must be widths above 0 joined by '-'; 64-32-16 works"
+        )
+    return tuple(int(part) for part in parts)
+
+
+@dataclass(frozen=True)
+class MlpConfig:
+    """The perceptron's size and regularisation."""
+
+    name: str = entry_name("mlp")
+    hidden_dims: str = hyperparameter(
+        "64-32-16",
+        'widths of the hidden layers, joined by "-"',
+        check=lambda key, value: hidden_dims(value),
+    )
+    dropout: float = hyperparameter(
+        0.3,
+        "share of activations dropped after each hidden layer",
+        low=0,
+        high=0.9,
+        per_member=True,
+    )
+    norm: bool = hyperparameter(True, "LayerNorm at the input and after each linear layer")
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.hidden_dims}"
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of the hidden layers."""
+        return hidden_dims(self.hidden_dims)
 
 
 class Mlp(nn.Module):
@@ -15,11 +56,12 @@ class Mlp(nn.Module):
     loss.
     """
 
-    def __init__(self, config: ModelConfig, inputs: int) -> None:
+    def __init__(self, config: MlpConfig, shape: InputShape) -> None:
         super().__init__()
-        self.input_norm = nn.LayerNorm(inputs) if config.norm else nn.Identity()
-        width, layers = inputs, []
-        for hidden in hidden_dims(config.hidden_dims):
+        check_one_horizon(config, shape)
+        self.input_norm = nn.LayerNorm(shape.size) if config.norm else nn.Identity()
+        width, layers = shape.size, []
+        for hidden in config.widths:
             layers.append(
                 nn.ModuleDict(
                     {
@@ -44,3 +86,9 @@ class Mlp(nn.Module):
             assert isinstance(layer, nn.ModuleDict)
             x = layer["dropout"](layer["norm"](layer["linear"](x)).relu())
         return self.head(x).squeeze(-1)
+
+
+def check_one_horizon(config: MlpConfig, shape: InputShape) -> None:
+    """Raises ValueError where more than one prediction a row is wanted."""
+    if shape.horizons != 1:
+        raise ValueError(f"{config.name} predicts one horizon, not {shape.horizons}")

@@ -1,4 +1,4 @@
-"""The end of one member's epoch: what it measured, what its health says, whether it stops."""
+"""The end of one member's epoch: its metrics, its health, and whether it stops."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainable.config import warmup_steps
 from trainable.data.dataset.dataset import Dataset
 from trainable.report import Stop
 from trainable.training import health
@@ -19,7 +18,7 @@ SHOWN = 5  # symbols of a failed batch that its evidence names
 
 
 def loss_is_lowest(member: Member, result: Evaluation) -> bool:
-    """Whether this epoch has the member's lowest validation loss: the one it is ranked by."""
+    """Returns whether this epoch's validation loss is the member's lowest so far."""
     best = member.best_val_loss
     return result.val_loss is not None and (best is None or result.val_loss < best)
 
@@ -31,14 +30,14 @@ def finish_epoch(
     components: Mapping[str, float],
     dataset: Dataset,
 ) -> tuple[dict[str, float | None], Stop | None]:
-    """Takes an epoch into the member's record; returns its metrics and why it stops, if it does.
+    """Records an epoch of the member; returns its metrics, and why it stops, if it does.
 
     Args:
         member: after the epoch's last step.
         result: its evaluation.
-        steps: its share of the epoch's steps.
+        steps: its part of the epoch's plan.
         components: L2 norm of the last gradient by component.
-        dataset: that the batches' rows are of.
+        dataset: that the rows of the batches are of.
     """
     member.epoch += 1
     config = member.config
@@ -46,7 +45,7 @@ def finish_epoch(
     facts = health.Epoch(
         epoch=member.epoch,
         step=member.steps,
-        warm=member.steps >= warmup_steps(config),
+        warm=member.steps >= config.schedule.warmup_steps,
         last=last,
         spread=result.spread,
         constant=result.constant,
@@ -100,13 +99,15 @@ def take_failure(
     """
     member.failed += 1
     member.in_a_row += 1
-    dates, symbols = seen_in(*batch)
+    dates, symbols = dates_and_symbols(*batch)
     failure = health.Failure(member.steps, tensor, value, lr, dates, symbols)
     return health.too_many_failures(member.failed, member.in_a_row, batches, failure)
 
 
-def seen_in(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, str], tuple[str, ...]]:
-    """Returns first and last date of some rows, and up to five of their symbols."""
+def dates_and_symbols(
+    dataset: Dataset, rows: np.ndarray
+) -> tuple[tuple[str, str], tuple[str, ...]]:
+    """Returns the first and the last date of some rows, and up to five of their symbols."""
     stamps = dataset.timestamps[dataset.time[rows]]
     first, last = (str(stamp.astype("datetime64[s]")) for stamp in (stamps.min(), stamps.max()))
     symbols = np.unique(dataset.symbol[rows])[:SHOWN]
@@ -114,12 +115,12 @@ def seen_in(dataset: Dataset, rows: np.ndarray) -> tuple[tuple[str, str], tuple[
 
 
 def _worst_batch(member: Member, steps: MemberSteps, dataset: Dataset) -> dict[str, Any]:
-    """Evidence of a divergence: the batch of the epoch with the highest loss, if any was finite."""
+    """Returns evidence of a divergence: the batch with the highest finite loss, if there is one."""
     losses = steps.losses.nan_to_num(nan=-torch.inf)
     i = int(losses.argmax())
     if not bool(torch.isfinite(losses[i])):
         return {}
-    dates, symbols = seen_in(dataset, steps.rows[i].cpu().numpy())
+    dates, symbols = dates_and_symbols(dataset, steps.rows[i].cpu().numpy())
     step = member.steps - len(losses) + i + 1
     return {"step": step, "dates": list(dates), "symbols": list(symbols)}
 

@@ -12,14 +12,14 @@ from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows
 from trainable.executors.base import Executor
-from trainable.losses import LOSSES, mean_loss
+from trainable.losses import LOSSES, LossConfig
 from trainable.metrics.scores import score, sharpe_and_ic
 from trainable.metrics.scoring import scoring
 from trainable.models.batched.layers import ALIGNED
 
-ROWS = 256  # predicted at once: many members' activations still fit into the caches
-LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call costs its launch
-CELLS = 2**16  # predictions whose loss is worked out at once
+ROWS = 256  # predicted at once, so that the activations of many members fit into the caches
+LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call is dear
+CELLS = 2**16  # predictions whose loss is computed at once
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,12 @@ class Evaluation:
 
 
 def keep_freed_memory() -> None:
-    """Makes glibc keep what is freed, up to 64 MB, for the next tensor of this process.
+    """Makes glibc keep freed memory, up to 64 MB, for the next tensor of this process.
 
-    It returns large blocks to the system, and getting them again page by page takes longer than
-    predicting with small networks; blocks up to the largest one freed so far, 32 MB at most, are
-    spared (mallopt(3), M_MMAP_THRESHOLD). This one is never touched, so it costs no memory.
+    glibc returns large blocks to the system, and getting them back page by page takes longer than
+    predicting with small networks. It keeps blocks up to the largest one freed so far, at most
+    32 MB (mallopt(3), M_MMAP_THRESHOLD); so one such block is freed here. Nothing is written to
+    it, so it costs no memory.
     """
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
@@ -59,23 +60,23 @@ def keep_freed_memory() -> None:
 class Evaluator:
     """Evaluates the members of a cohort; what they share is prepared once."""
 
-    def __init__(self, dataset: Dataset, view: Windows, loss: str) -> None:
+    def __init__(self, dataset: Dataset, windows: Windows, loss: str) -> None:
         keep_freed_memory()
-        self.view = view
+        self.windows = windows
         self.loss = look_up(LOSSES, loss, "loss")
-        self.valid = scoring(dataset, view.valid_rows.cpu().numpy())
-        self.seen = scoring(dataset, view.train_eval_rows.cpu().numpy())
+        self.valid = scoring(dataset, windows.valid_rows.cpu().numpy())
+        self.seen = scoring(dataset, windows.train_eval_rows.cpu().numpy())
         self.few = not dataset.panel
-        self.y = view.y[view.valid_rows].double()
-        self.known = view.known[view.valid_rows]
-        self.zeros: dict[float, float] = {}
+        self.y = windows.y[windows.valid_rows].double()
+        self.known = windows.known[windows.valid_rows]
+        self.zero_losses: dict[LossConfig, float] = {}
 
-    def evaluate(self, engine: Executor, configs: Sequence[TrialConfig]) -> list[Evaluation]:
-        """Returns the evaluation of each member of the engine."""
-        valid = self._predict(engine, self.view.valid_rows)
-        seen = self._predict(engine, self.view.train_eval_rows)
-        deltas = [config.loss.delta for config in configs]
-        losses, zeros = self._losses(valid, deltas), [self._zero_loss(delta) for delta in deltas]
+    def evaluate(self, executor: Executor, configs: Sequence[TrialConfig]) -> list[Evaluation]:
+        """Returns the evaluation of each member of the executor."""
+        valid = self._predict(executor, self.windows.valid_rows)
+        seen = self._predict(executor, self.windows.train_eval_rows)
+        settings = [config.loss for config in configs]
+        losses, zeros = self._losses(valid, settings), [self._zero_loss(each) for each in settings]
         valid_np, seen_np = valid.cpu().numpy(), seen.cpu().numpy()
         scored = score(self.valid, valid_np, seen_np)
         trained = sharpe_and_ic(self.seen, seen_np, seen_np)
@@ -105,34 +106,38 @@ class Evaluator:
             )
         return results
 
-    def _predict(self, engine: Executor, rows: Tensor) -> Tensor:
-        # The same for every cohort size: a product's last bits depend on how many rows it has, and
-        # on where it lies, so that the last rows are filled up with one of them.
-        size = max(ROWS, LAUNCHED // self.view.inputs) if rows.is_cuda else ROWS
+    def _predict(self, executor: Executor, rows: Tensor) -> Tensor:
+        # The same for every cohort size: the last bits of a product depend on its number of rows
+        # and on its address, so the last part is padded with copies of a row.
+        size = max(ROWS, LAUNCHED // self.windows.shape.size) if rows.is_cuda else ROWS
         full = torch.cat([rows, rows[-1:].expand(-len(rows) % ALIGNED)])
-        parts = [engine.predict(self.view.at(part)) for part in full.split(size)]
+        parts = [executor.predict(self.windows.at(part)) for part in full.split(size)]
         return torch.cat(parts, dim=1)[:, : len(rows)]
 
-    def _losses(self, predictions: Tensor, deltas: Sequence[float]) -> list[float]:
+    def _losses(self, predictions: Tensor, settings: Sequence[LossConfig]) -> list[float]:
+        """Returns the loss of each member's predictions [K, m]."""
         size = max(1, CELLS // len(self.y))
         found: list[float] = []
-        for start in range(0, len(deltas), size):
+        for start in range(0, len(settings), size):
             part = slice(start, start + size)
-            found += self._loss(predictions[part], deltas[part])
+            found += self._loss(predictions[part], settings[part])
         return found
 
-    def _zero_loss(self, delta: float) -> float:
-        if delta not in self.zeros:
-            (self.zeros[delta],) = self._loss(torch.zeros_like(self.y)[None], [delta])
-        return self.zeros[delta]
+    def _zero_loss(self, config: LossConfig) -> float:
+        """Returns the loss of predicting nothing."""
+        if config not in self.zero_losses:
+            (loss,) = self._loss(torch.zeros_like(self.y)[None], [config])
+            self.zero_losses[config] = loss
+        return self.zero_losses[config]
 
-    def _loss(self, predictions: Tensor, deltas: Sequence[float]) -> list[float]:
-        # Two or more: threads share the sum of a lone one, in another order.
+    def _loss(self, predictions: Tensor, settings: Sequence[LossConfig]) -> list[float]:
+        # Two rows or more: the threads of torch share the sum of a single one, in another order.
         shape = max(2, len(predictions)), len(self.y)
         p = predictions.double().expand(shape)
         y, known = self.y.expand(shape), self.known.expand(shape)
-        delta = torch.tensor(deltas, dtype=p.dtype, device=p.device).unsqueeze(1)
-        return mean_loss(self.loss, p, y, known, delta)[: len(predictions)].tolist()
+        columns = self.loss.columns_of(settings, p.device, p.dtype)
+        loss, _ = self.loss.of_batch(p, y, known, columns, training=False)
+        return loss[: len(predictions)].tolist()
 
     def _bound(self, p: np.ndarray, seen: np.ndarray) -> float:
         if not self.few:

@@ -1,4 +1,4 @@
-"""The course of training: epochs of steps, their health, their evaluation; for all executors."""
+"""The training loop: epochs of optimizer steps, health checks, evaluations; for all executors."""
 
 import time
 from collections.abc import Sequence
@@ -10,70 +10,74 @@ from trainable.cli.errors import look_up
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows, make_windows
 from trainable.executors import EXECUTORS, executor_for, state_form
-from trainable.executors.base import Executor, cause, keep_good
+from trainable.executors.base import Executor, cause, snapshot_if_finite
+from trainable.models import MODELS
 from trainable.report import Report, Stop
 from trainable.training import health
-from trainable.training.batch_sampler import BatchSampler
+from trainable.training.batch_sampler import BATCH_SAMPLERS
 from trainable.training.epoch_end import finish_epoch, loss_is_lowest, take_failure
-from trainable.training.epoch_plan import dead_zone, plan_steps
+from trainable.training.epoch_plan import EpochPlan, dead_zone, plan_epoch
 from trainable.training.evaluator import Evaluator
 from trainable.training.member import (
     Member,
     MemberStart,
     MemberState,
     PartialEpoch,
-    amid_epoch,
     check_shape,
+    partial_epochs,
 )
 
-KEEP_EVERY = 8  # steps; failing right after every roll-back is then more than a tenth of all steps
+SNAPSHOT_EVERY = 8  # steps; a member that fails after each restore fails in more than a tenth
 
 
 class Training:
     """Trains members of one shape until each has ended.
 
     Args:
-        tickets: the members; all of one shape.
+        starts: the members; all of one shape.
         dataset: of the search.
         executor: `cohort`, `serial`, `solo` (one member only) or `auto`.
-        device: where the view and the weights live.
+        device: where the windows and the weights are.
         dtype: of the weights and the features.
-        view: of the dataset, when there is one for this shape's `data` group already.
+        windows: of the dataset with this shape's `data` settings; None: they are made.
 
     Attributes:
-        taken: optimizer steps so far, here.
-        ended: members that stopped or retired, by number; the caller may take them out.
+        executor_name: its entry in `EXECUTORS`.
+        i: steps taken of the present epoch; 0 between two epochs.
+        taken: optimizer steps of this object so far.
+        ended: members that stopped or retired, by number; the caller may remove them.
     """
 
     def __init__(
         self,
-        tickets: Sequence[MemberStart],
+        starts: Sequence[MemberStart],
         dataset: Dataset,
         executor: str = "auto",
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
-        view: Windows | None = None,
+        windows: Windows | None = None,
     ) -> None:
-        first = tickets[0].config
-        check_shape(tickets, first)
+        first = starts[0].config
+        check_shape(starts, first)
         self.dataset, self.device = dataset, torch.device(device)
-        self.view = view or make_windows(dataset, first.data, device, dtype)
-        self.executor = executor
+        self.windows = windows or make_windows(dataset, first.data, device, dtype)
+        self.executor_name = executor
         if executor == "auto":
-            self.executor = executor_for(first, self.view.inputs, device)
-        self.engine: Executor = look_up(EXECUTORS, self.executor, "executor")(
-            [ticket.config for ticket in tickets], self.view.inputs, self.device, dtype
+            self.executor_name = executor_for(first, self.windows.shape, device)
+        self.executor: Executor = look_up(EXECUTORS, self.executor_name, "executor")(
+            [start.config for start in starts], self.windows.shape, self.device, dtype
         )
-        self.evaluator = Evaluator(dataset, self.view, first.loss.name)
+        self.evaluator = Evaluator(dataset, self.windows, first.loss.name)
         self.members: list[Member] = []
-        self._enter(tickets)
+        self._add_members(starts)
         self.batch = first.train.batch_size
-        self.order = BatchSampler(self.view.train_rows, self.batch)
-        self.batches = first.train.batches(len(self.view.train_rows))
+        batches = BATCH_SAMPLERS[MODELS[first.model.name].batches]
+        self.sampler = batches(self.windows, self.batch)
+        self.batches = first.train.batches(len(self.windows.train_rows))
         self.i = self.taken = 0
         self.seconds, self.begun = 0.0, time.monotonic()
         self.ended: dict[int, Member] = {}
-        self._go_on(tickets)
+        self._continue_epoch(starts)
 
     @property
     def live(self) -> list[int]:
@@ -81,14 +85,14 @@ class Training:
         return [member.number for member in self.members]
 
     def advance(self, until: float | None = None, steps: int | None = None) -> list[Report]:
-        """Trains to the end of the epoch, or to the first health stop, or until told to stop.
+        """Trains to the end of the epoch, to the first member that stops, or until told to pause.
 
         Args:
-            until: a value of `time.monotonic()` to stop at, as soon as the members can be saved.
-            steps: after which to stop, as soon as the members can be saved.
+            until: a value of `time.monotonic()` to pause at, as soon as the members can be saved.
+            steps: after which to pause, as soon as the members can be saved.
 
         Returns:
-            The reports of members whose epoch (or training) ended; none when it stopped before.
+            The reports of members whose epoch or training ended; none after a pause.
         """
         if not self.members:
             return []
@@ -105,18 +109,18 @@ class Training:
                 return []
         return self._end_epoch()
 
-    def admit(self, tickets: Sequence[MemberStart]) -> None:
-        """Takes further members in, of whatever age; only between two epochs of a live cohort."""
+    def add(self, starts: Sequence[MemberStart]) -> None:
+        """Adds members, new or saved between two epochs; only between two epochs of those here."""
         if not (self.members and self.at_epoch_end()):
             raise ValueError("members join between two epochs of those that train")
-        if any(ticket.saved is not None and ticket.saved.steps for ticket in tickets):
-            raise ValueError("who was saved amid an epoch goes on by itself to its end")
-        check_shape(tickets, self.members[0].config)
-        self.engine.admit([ticket.config for ticket in tickets])
-        self._enter(tickets)
+        if any(start.saved is not None and start.saved.steps for start in starts):
+            raise ValueError("a member saved within an epoch continues by itself to its end")
+        check_shape(starts, self.members[0].config)
+        self.executor.add([start.config for start in starts])
+        self._add_members(starts)
 
     def retire(self, numbers: Sequence[int]) -> None:
-        """Takes members out; unknown and retired numbers are ignored."""
+        """Removes members; unknown and retired numbers are ignored."""
         gone = set(numbers)
         self._keep_only([k for k, member in enumerate(self.members) if member.number not in gone])
 
@@ -126,61 +130,63 @@ class Training:
             raise ValueError(f"member {number} cannot be saved after step {self.i} of an epoch")
         k = self.live.index(number)
         share = self.seconds / len(self.members)
-        amid = PartialEpoch(self.i, share, *self.steps.left(k, self.i)) if self.i else None
-        return self.members[k].saved(self.engine.state(k), state_form(self.executor), amid)
+        partial = PartialEpoch(self.i, share, *self.plan.results(k, self.i)) if self.i else None
+        return self.members[k].saved(
+            self.executor.state(k), state_form(self.executor_name), partial
+        )
 
     @property
     def can_be_saved(self) -> bool:
-        """Whether members stand where they can go on from as if nothing had happened."""
-        return self.i % KEEP_EVERY == 0 and self.i < self.batches
+        """Whether members can be saved now and continue exactly from there."""
+        return self.i % SNAPSHOT_EVERY == 0 and self.i < self.batches
 
     def at_epoch_end(self) -> bool:
-        """Whether members stand between two epochs."""
+        """Whether all are between two epochs."""
         return self.i == 0
 
-    def _enter(self, tickets: Sequence[MemberStart]) -> None:
-        """Takes members in whom the engine has already, and their saved states."""
+    def _add_members(self, starts: Sequence[MemberStart]) -> None:
+        """Adds members that the executor has already, and loads their saved states."""
         first = len(self.members)
-        self.members += [Member(ticket.number, ticket.config) for ticket in tickets]
-        self.zone = dead_zone(self.members, self.view)
-        for k, ticket in enumerate(tickets, start=first):
-            if ticket.saved is not None:
-                state = self.members[k].restore(ticket.saved, state_form(self.executor))
-                self.engine.load(k, state)
+        self.members += [Member(start.number, start.config) for start in starts]
+        self.zone = dead_zone(self.members, self.windows)
+        for k, start in enumerate(starts, start=first):
+            if start.saved is not None:
+                state = self.members[k].restore(start.saved, state_form(self.executor_name))
+                self.executor.load(k, state)
 
-    def _go_on(self, tickets: Sequence[MemberStart]) -> None:
-        """Goes on amid an epoch if that is where the members were saved."""
-        amid = amid_epoch(tickets)
-        if not amid:
+    def _continue_epoch(self, starts: Sequence[MemberStart]) -> None:
+        """Continues an epoch if the members were saved within one."""
+        partial = partial_epochs(starts)
+        if not partial:
             return
-        self._begin_epoch(amid[0].steps)
-        self.i = amid[0].steps
-        for k, each in enumerate(amid):
+        self._begin_epoch(partial[0].steps)
+        self.i = partial[0].steps
+        for k, each in enumerate(partial):
             self.seconds += each.seconds
-            self.steps.take_back(k, each.losses, each.norms)
+            self.plan.set_results(k, each.losses, each.norms)
 
     def _begin_epoch(self, done: int = 0) -> None:
-        self.steps = plan_steps(self.members, self.order, self.batches, self.device)
-        self.engine.plan(self.steps.lr, done)
+        self.plan: EpochPlan = plan_epoch(self.members, self.sampler, self.batches, self.device)
+        self.executor.plan(self.plan.lr, done)
         self.seconds = 0.0
         for member in self.members if not done else []:
             member.failed = 0
 
     def _step(self) -> list[Report]:
-        """One optimizer step; returns the last reports of members that it stopped."""
+        """Takes one optimizer step; returns the last reports of members that it stopped."""
         i = self.i
-        x, y = self.steps.batch(i, self.view, self.engine.prepare)
-        keep = None if self.zone is None else y.abs() > self.zone
-        result = self.engine.step(i, x, y, keep)
-        self.steps.losses[i].copy_(result.loss)
-        self.steps.norms[i].copy_(result.norm)
+        x, y = self.plan.batch(i, self.windows, self.executor.prepare)
+        mask = None if self.zone is None else y.abs() > self.zone
+        result = self.executor.step(i, x, y, mask)
+        self.plan.losses[i].copy_(result.loss)
+        self.plan.norms[i].copy_(result.norm)
         self.i += 1
         self.taken += 1
-        broken = {k: cause(self.engine, k, result) for k in result.failed}
+        broken = {k: cause(self.executor, k, result) for k in result.failed}
         if broken:
-            self.engine.roll_back(list(broken))
-        if self.i % KEEP_EVERY == 0 or self.i == self.batches:
-            broken |= keep_good(self.engine)
+            self.executor.restore(list(broken))
+        if self.i % SNAPSHOT_EVERY == 0 or self.i == self.batches:
+            broken |= snapshot_if_finite(self.executor)
         for k, member in enumerate(self.members):
             member.steps += 1
             if k not in broken:
@@ -192,9 +198,9 @@ class Training:
         reports, stopped = [], []
         for k, (tensor, value) in broken.items():
             member = self.members[k]
-            self.steps.losses[i, k] = self.steps.norms[i, k] = torch.nan
-            lr = float(self.steps.lr[i, k])
-            batch = self.dataset, self.steps.rows[i, k].cpu().numpy()
+            self.plan.losses[i, k] = self.plan.norms[i, k] = torch.nan
+            lr = float(self.plan.lr[i, k])
+            batch = self.dataset, self.plan.rows[i, k].cpu().numpy()
             stop = take_failure(member, tensor, value, lr, batch, self.batches)
             if stop is not None:
                 stopped.append(k)
@@ -206,24 +212,24 @@ class Training:
         return reports
 
     def _clock(self) -> None:
-        """Adds the time since it was last read to the epoch's seconds."""
+        """Adds the time since the last call to the epoch's seconds."""
         now = time.monotonic()
         self.seconds += now - self.begun
         self.begun = now
 
     def _end_epoch(self) -> list[Report]:
-        norms = self.engine.component_norms()
-        results = self.evaluator.evaluate(self.engine, [m.config for m in self.members])
+        norms = self.executor.component_norms()
+        results = self.evaluator.evaluate(self.executor, [m.config for m in self.members])
         self.i = 0
         self._clock()
         reports, done = [], []
         speed = self.batches * len(self.members) / max(self.seconds, 1e-9)
-        rates = {"steps_per_s": speed, "tokens_per_s": speed * self.batch * self.view.window}
+        rates = {"steps_per_s": speed, "tokens_per_s": speed * self.batch * self.windows.window}
         for k, (member, result) in enumerate(zip(self.members, results, strict=True)):
             if loss_is_lowest(member, result):
-                member.best_weights = self.engine.weights(k)
+                member.best_weights = self.executor.weights(k)
                 member.best_predictions = result.predictions
-            values, stop = finish_epoch(member, result, self.steps.of(k), norms[k], self.dataset)
+            values, stop = finish_epoch(member, result, self.plan.of(k), norms[k], self.dataset)
             reports.append(self._report(k, values | rates, result.net_returns, stop))
             if stop is not None:
                 done.append(k)
@@ -245,13 +251,13 @@ class Training:
         if len(keep) == len(self.members):
             return
         if self.i:
-            self.seconds *= len(keep) / len(self.members)  # the others take theirs with them
+            self.seconds *= len(keep) / len(self.members)  # the others keep their share
         self.ended |= {m.number: m for k, m in enumerate(self.members) if k not in keep}
         self.members = [self.members[k] for k in keep]
         if not keep:
             return
-        self.engine.compact(keep)
+        self.executor.compact(keep)
         if self.zone is not None:
             self.zone = self.zone[keep]
         if self.i:
-            self.steps.only(keep)
+            self.plan.compact(keep)

@@ -1,4 +1,4 @@
-"""What the course of training remembers of one member, and how it is saved."""
+"""What training knows of one member, and how that is saved."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainable.config import TrialConfig, shape_key
 from trainable.report import Report, Stop
-from trainable.schedules import Plateau
+from trainable.schedules.plateau import Plateau, PlateauConfig
 from trainable.stop_reasons import KEEPS_MODEL
 from trainable.training.health import Epoch
 
@@ -18,16 +18,17 @@ from trainable.training.health import Epoch
 COUNTS = (
     "epoch", "steps", "first_val_loss", "best_val_loss", "best_epoch", "failed", "in_a_row",
 )  # fmt: skip
+PARTIAL = "amid"  # the key of a partial epoch in the record of a saved member
 
 
 @dataclass(frozen=True)
 class MemberStart:
-    """A member to train: its trial's number, its configuration and where it goes on from.
+    """A member to train, and from where.
 
     Attributes:
         number: of the trial.
         config: of the trial.
-        saved: what `Training.saved` returned, to go on from there; None to begin.
+        saved: what `Training.saved` returned, to continue from; None to start anew.
     """
 
     number: int
@@ -36,12 +37,13 @@ class MemberStart:
 
 
 class PartialEpoch(NamedTuple):
-    """How far a member has come in an epoch that has not ended.
+    """The part of an epoch that a member has trained.
 
     Attributes:
-        steps: taken of it, S.
-        seconds: that they took, its share.
-        losses: [S]. norms: [S]; as in `EpochSteps`.
+        steps: of the epoch, S.
+        seconds: the member's share of the time.
+        losses: [S], as in `EpochPlan`.
+        norms: [S], as in `EpochPlan`.
     """
 
     steps: int
@@ -52,13 +54,13 @@ class PartialEpoch(NamedTuple):
 
 @dataclass(frozen=True)
 class MemberState:
-    """A member between two epochs, or amid one.
+    """A member's saved state, between two epochs or within one.
 
     Attributes:
-        tensors: the engine's state (`now.*`), the weights of the ranking epoch (`best.*`), and what
-            the steps of an epoch have left that has not ended (`epoch.*`).
+        tensors: the executor's state (`now.*`), the weights of the ranking epoch (`best.*`), and
+            the losses and norms of an epoch that has not ended (`epoch.*`).
         record: the plain numbers of `Member`.
-        executor: the form of the state, by the executor that wrote it.
+        executor: the form of the state, see `executors.state_form`.
     """
 
     tensors: dict[str, Tensor]
@@ -73,15 +75,15 @@ class MemberState:
     @property
     def steps(self) -> int:
         """Steps taken of the epoch that has not ended; 0 between two epochs."""
-        return self.record["amid"]["steps"]
+        return self.record[PARTIAL]["steps"]
 
-    def amid(self) -> PartialEpoch | None:
-        """Returns how far the member has come in an epoch; None between two epochs."""
+    def partial_epoch(self) -> PartialEpoch | None:
+        """Returns the part of an epoch that was trained; None between two epochs."""
         if not self.steps:
             return None
         left = _within("epoch.", self.tensors)
         return PartialEpoch(
-            self.steps, self.record["amid"]["seconds"], left["losses"], left["norms"]
+            self.steps, self.record[PARTIAL]["seconds"], left["losses"], left["norms"]
         )
 
     @property
@@ -92,7 +94,23 @@ class MemberState:
 
 @dataclass
 class Member:
-    """One member's course so far."""
+    """One member and its training so far.
+
+    Attributes:
+        number: of its trial.
+        config: of its trial.
+        epoch: epochs that have ended.
+        steps: optimizer steps, skipped ones included.
+        first_val_loss: of the first epoch that had a finite one.
+        best_val_loss: the lowest so far.
+        best_epoch: the epoch that it is of, by which the member is ranked.
+        failed: batches of the present epoch that failed.
+        in_a_row: batches that failed since the last good one.
+        history: what the health rules look at, the last three epochs.
+        plateau: lowers the learning rate, if the schedule does so.
+        best_weights: of the ranking epoch.
+        best_predictions: [R_valid], of the ranking epoch.
+    """
 
     number: int
     config: TrialConfig
@@ -109,7 +127,8 @@ class Member:
     best_predictions: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        self.plateau = Plateau(self.config.schedule)
+        schedule = self.config.schedule
+        self.plateau = Plateau(schedule if isinstance(schedule, PlateauConfig) else None)
 
     def report(
         self,
@@ -133,24 +152,24 @@ class Member:
         )
 
     def saved(
-        self, state: Mapping[str, Tensor], executor: str, amid: PartialEpoch | None = None
+        self, state: Mapping[str, Tensor], executor: str, partial: PartialEpoch | None = None
     ) -> MemberState:
-        """Returns the member with its executor's state, to go on from."""
+        """Returns the member with its executor's state, to continue from."""
         tensors = {f"now.{name}": tensor for name, tensor in state.items()}
         tensors |= {f"best.{name}": tensor for name, tensor in self.best_weights.items()}
         if self.best_predictions is not None:
             tensors["best_predictions"] = torch.from_numpy(self.best_predictions)
         begun = {"steps": 0, "seconds": 0.0}
-        if amid is not None:
-            begun = {"steps": amid.steps, "seconds": amid.seconds}
-            tensors |= {"epoch.losses": amid.losses, "epoch.norms": amid.norms}
-        return MemberState(tensors, self._record() | {"amid": begun}, executor)
+        if partial is not None:
+            begun = {"steps": partial.steps, "seconds": partial.seconds}
+            tensors |= {"epoch.losses": partial.losses, "epoch.norms": partial.norms}
+        return MemberState(tensors, self._record() | {PARTIAL: begun}, executor)
 
     def restore(self, saved: MemberState, executor: str) -> dict[str, Tensor]:
-        """Takes back what `saved` returned; returns the executor's state.
+        """Sets the member to a saved state; returns the executor's part of it.
 
         Raises:
-            ValueError: the state is another executor's.
+            ValueError: an executor of another form wrote it.
         """
         if saved.executor != executor:
             raise ValueError(f"a state of {saved.executor!r} cannot go on as {executor!r}")
@@ -184,20 +203,22 @@ def _within(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
-def check_shape(tickets: Iterable[MemberStart], like: TrialConfig) -> None:
-    """Raises ValueError where somebody is of another shape than `like`."""
-    if any(shape_key(ticket.config) != shape_key(like) for ticket in tickets):
+def check_shape(starts: Iterable[MemberStart], like: TrialConfig) -> None:
+    """Raises ValueError where a member has another shape than `like`."""
+    if any(shape_key(start.config) != shape_key(like) for start in starts):
         raise ValueError("the members of a cohort must be of one shape")
 
 
-def amid_epoch(tickets: Iterable[MemberStart]) -> list[PartialEpoch]:
-    """Returns how far each member has come in its epoch; none where they stand between two.
+def partial_epochs(starts: Iterable[MemberStart]) -> list[PartialEpoch]:
+    """Returns the part of an epoch that each member has trained; none between two epochs.
 
     Raises:
         ValueError: they stand at different steps.
     """
-    found = [None if ticket.saved is None else ticket.saved.amid() for ticket in tickets]
-    amid = [each for each in found if each is not None]
-    if amid and (len(amid) < len(found) or len({each.steps for each in amid}) > 1):
-        raise ValueError("members amid an epoch go on together only after the same number of steps")
-    return amid
+    found = [None if start.saved is None else start.saved.partial_epoch() for start in starts]
+    partial = [each for each in found if each is not None]
+    if partial and (len(partial) < len(found) or len({each.steps for each in partial}) > 1):
+        raise ValueError(
+            "members within an epoch go on together only after the same number of steps"
+        )
+    return partial

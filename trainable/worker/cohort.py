@@ -85,5 +85,5 @@ def steps_between_checkpoints(training: Training, wanted: int | None) -> int | N
     """
     if wanted is not None:
         return wanted
-    config, inputs = training.members[0].config, training.view.inputs
-    return SAVE_LARGE_EVERY if is_large(config, inputs) else None
+    config, shape = training.members[0].config, training.windows.shape
+    return SAVE_LARGE_EVERY if is_large(config, shape) else None

@@ -137,7 +137,7 @@ class Worker:
         cohort.waited = 0
         training = cohort.training
         if cohort.joining and training.at_epoch_end():
-            training.admit(cohort.joining)
+            training.add(cohort.joining)
             cohort.joining = []
         reports: list[Report] = []
         while training.live:
@@ -172,7 +172,7 @@ class Worker:
             parts = math.ceil(len(together) / most)
             for part in range(parts):  # of equal size
                 training = Training(
-                    together[part::parts], self.dataset, device=self.device, view=windows
+                    together[part::parts], self.dataset, device=self.device, windows=windows
                 )
                 every = steps_between_checkpoints(training, self.save_every)
                 self.cohorts.append(WorkerCohort(shape, training, every))
@@ -210,6 +210,6 @@ class Worker:
                 member.best_epoch,
                 member.config,
                 member.best_weights,
-                training.view,
+                training.windows,
                 self.dataset,
             )

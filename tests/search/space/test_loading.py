@@ -6,8 +6,6 @@ from optuna import Trial
 from search.space.validation import check_space, load_space
 from trainable.cli.errors import UserError
 
-NAMES = {"model/name": ["mlp"]}
-
 
 def write(tmp_path: Path, text: str) -> str:
     path = tmp_path / "mine.py"
@@ -51,7 +49,7 @@ def test_a_function_without_source_and_a_callable_object_work():
         def __call__(self, trial: Trial) -> dict:
             return small(trial)
 
-    assert check_space(load_space(Callable()), {}, 5, names=NAMES).n_searched == 1
+    assert check_space(load_space(Callable()), {}, 5).n_searched == 1
 
 
 def test_loading_leaves_nothing_beside_the_file(tmp_path):

@@ -9,8 +9,6 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from search.space.validation import check_space, fixed, load_space
 from trainable.cli.errors import UserError
 
-NAMES = {"model/name": ["mlp"]}
-
 
 def write(tmp_path: Path, text: str) -> str:
     path = tmp_path / "mine.py"
@@ -51,7 +49,7 @@ def test_a_space_that_fails_reports_its_own_line(tmp_path, body, message):
         f"def helper():\n    return {{}}['x']\nEPOCHS = 3\ndef space(trial):\n    {body}\n",
     )
     with pytest.raises(UserError) as raised:
-        check_space(load_space(path), {}, 5, names=NAMES)
+        check_space(load_space(path), {}, 5)
     assert str(raised.value).startswith(message.format(path=path))
     assert "\n" not in str(raised.value)
 
@@ -59,7 +57,7 @@ def test_a_space_that_fails_reports_its_own_line(tmp_path, body, message):
 def test_a_space_that_takes_no_trial(tmp_path):
     path = write(tmp_path, "EPOCHS = 3\ndef space():\n    return {}\n")
     with pytest.raises(UserError, match=r"mine\.py:2: TypeError: "):
-        check_space(load_space(path), {}, 5, names=NAMES)
+        check_space(load_space(path), {}, 5)
 
 
 def test_a_function_that_fails_reports_its_file():
@@ -67,7 +65,7 @@ def test_a_function_that_fails_reports_its_file():
         raise RuntimeError("two\nlines")
 
     with pytest.raises(UserError, match=r"test_validation\.py:\d+: RuntimeError: two lines"):
-        check_space(load_space(failing), {}, 5, names=NAMES)
+        check_space(load_space(failing), {}, 5)
 
 
 def test_the_first_bad_sample_is_shown_with_its_parameters():
@@ -76,7 +74,7 @@ def test_the_first_bad_sample_is_shown_with_its_parameters():
         return {"optimizer/clip": -1.0} if rate > 0.8 else {}
 
     with pytest.raises(UserError) as raised:
-        check_space(load_space(rarely), {}, 200, names=NAMES)
+        check_space(load_space(rarely), {}, 200)
     text = str(raised.value)
     assert "rarely: optimizer/clip=-1.0 must be above 0" in text
     assert "(sampled: model/dropout=0.8" in text
@@ -88,7 +86,7 @@ def test_the_ends_of_a_range_are_checked_although_no_sample_meets_them():
         return {}
 
     with pytest.raises(UserError, match=r"edge: model/dropout=0\.900001 must be"):
-        check_space(load_space(edge), {}, 1, names=NAMES)
+        check_space(load_space(edge), {}, 1)
 
 
 def conditional(trial: Trial) -> dict:
@@ -101,7 +99,7 @@ def conditional(trial: Trial) -> dict:
 
 
 def test_facts_of_a_conditional_space():
-    facts = check_space(load_space(conditional), {}, 40, names=NAMES)
+    facts = check_space(load_space(conditional), {}, 40)
     assert set(facts.distributions) == {
         "data/window", "train/batch_size", "schedule/name", "schedule/warmup_steps", "optimizer/lr"
     }  # fmt: skip
@@ -114,20 +112,20 @@ def test_facts_of_a_conditional_space():
 
 
 def test_facts_are_the_same_for_the_same_seed():
-    first, second = (check_space(load_space(conditional), {}, 20, 3, NAMES) for _ in range(2))
+    first, second = (check_space(load_space(conditional), {}, 20, 3) for _ in range(2))
     assert first == second
 
 
 def test_fixed_parameters_are_not_searched_and_bound_the_facts():
     fix = {"data/window": "5", "schedule/name": "warmup", "optimizer/clip": "2.5"}
-    facts = check_space(load_space(conditional), fix, 20, names=NAMES)
+    facts = check_space(load_space(conditional), fix, 20)
     assert set(facts.distributions) == {
         "train/batch_size", "schedule/warmup_steps", "optimizer/lr"
     }  # fmt: skip
     assert facts.max_window == 5
     assert {config.optimizer.clip for config in facts.configs} == {2.5}
     fix["schedule/name"] = "constant"
-    assert check_space(load_space(conditional), fix, 20, names=NAMES).max_warmup == 0
+    assert check_space(load_space(conditional), fix, 20).max_warmup == 0
 
 
 def test_constants_win_over_suggestions_of_the_same_name():
@@ -135,7 +133,7 @@ def test_constants_win_over_suggestions_of_the_same_name():
         trial.suggest_int("data/window", 1, 60)
         return {"data/window": 10}
 
-    facts = check_space(load_space(overruled), {}, 10, names=NAMES)
+    facts = check_space(load_space(overruled), {}, 10)
     assert (facts.max_window, facts.n_searched) == (10, 0)
 
 
@@ -159,17 +157,19 @@ def test_a_fixed_value_reaches_the_space_and_is_never_suggested():
 def test_fix_of_an_unknown_parameter():
     with pytest.raises(UserError, match="did you mean 'optimizer/lr'"):
         fixed(small, {"optimizer/lrr": "1"})
+    with pytest.raises(UserError, match=r"fix\.optimizer/lr=fast: expected a number"):
+        check_space(load_space(small), {"optimizer/lr": "fast"})
 
 
 def test_sampling_is_silent_and_leaves_optunas_verbosity(capfd):
     before = optuna.logging.get_verbosity()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_space(load_space(small), {}, 3, names=NAMES)
+        check_space(load_space(small), {}, 3)
     assert optuna.logging.get_verbosity() == before
     assert capfd.readouterr() == ("", "")
 
 
 def test_choices_are_kept():
-    facts = check_space(load_space(conditional), {}, 10, names=NAMES)
+    facts = check_space(load_space(conditional), {}, 10)
     assert facts.distributions["train/batch_size"] == CategoricalDistribution([16, 32])

@@ -1,6 +1,5 @@
 """A cohort equals its members trained one by one, whoever the neighbours are."""
 
-from dataclasses import replace
 from itertools import cycle, islice, product
 from typing import Any
 
@@ -9,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import best, config, final, finish, narrow, tickets, trained
+from tests.fixtures.trainings import best, changed, config, final, finish, narrow, starts, trained
 from trainable.config import TrialConfig
 from trainable.executors.base import StepResult
 from trainable.losses import LOSSES
@@ -59,7 +58,7 @@ def test_cohort_and_one_by_one_agree_to_1e_9_after_300_steps(
     k = (case + case // 4) % 4  # each case trains one of the four alone, by the case's schedule
     mixed = zip(configs, islice(cycle([*SCHEDULES]), 4), strict=True)
     configs = [
-        each if i == k else replace(each, schedule=replace(each.schedule, name=name))
+        each if i == k else changed(each, schedule__name=name)
         for i, (each, name) in enumerate(mixed)
     ]
     check_against_one_by_one(configs, k)
@@ -83,8 +82,7 @@ def test_members_with_and_without_a_dead_zone_agree_with_one_by_one_in_every_sha
     )
     zones = [0.004, 0.0, 0.008, 0.0]
     configs = [
-        replace(each, loss=replace(each.loss, dead_zone=zone))
-        for each, zone in zip(configs, zones, strict=True)
+        changed(each, loss__dead_zone=zone) for each, zone in zip(configs, zones, strict=True)
     ]
     check_against_one_by_one(configs, (case + norm + 2 * (window == 3)) % 4)
 
@@ -92,12 +90,12 @@ def test_members_with_and_without_a_dead_zone_agree_with_one_by_one_in_every_sha
 def check_against_one_by_one(configs: list[TrialConfig], k: int) -> None:
     """Trains all as a cohort and the k-th alone, 300 steps, both in float64."""
     options: dict[str, Any] = {"dtype": torch.float64}
-    together = Training(tickets(configs), narrow(), "cohort", **options)
+    together = Training(starts(configs), narrow(), "cohort", **options)
     for _ in range(2):
         together.advance()
     run_steps(together, 100)
     for executor in ("serial", "solo"):
-        alone = Training(tickets([configs[k]]), narrow(), executor, **options)
+        alone = Training(starts([configs[k]]), narrow(), executor, **options)
         for _ in range(2):
             alone.advance()
         run_steps(alone, 100)
@@ -146,7 +144,7 @@ def test_a_targets_zero_counts_without_a_dead_zone_whatever_the_neighbours_have(
 def test_members_that_retire_do_not_change_the_others(between: bool) -> None:
     configs = dropping(5)
     alone, reports = trained([configs[3]], narrow())
-    cohort = Training(tickets(configs), narrow())
+    cohort = Training(starts(configs), narrow())
     found = cohort.advance()
     cohort.retire([0, 99])
     if not between:
@@ -167,39 +165,39 @@ def test_members_that_retire_do_not_change_the_others(between: bool) -> None:
 def test_a_nan_in_one_member_never_touches_another(when: int) -> None:
     configs = dropping(3)
     alone, reports = trained([configs[1]], narrow())
-    cohort = Training(tickets(configs), narrow())
+    cohort = Training(starts(configs), narrow())
     run_steps(cohort, when)
-    cohort.engine.parts[FIRST][0] = torch.nan  # type: ignore[attr-defined]
-    cohort.engine.parts[FIRST][2] = torch.inf  # type: ignore[attr-defined]
+    cohort.executor.parts[FIRST][0] = torch.nan  # type: ignore[attr-defined]
+    cohort.executor.parts[FIRST][2] = torch.inf  # type: ignore[attr-defined]
     found = finish(cohort)
     assert torch.equal(best(cohort.ended[1]), best(alone[0]))
     assert told(found, 1) == told(reports, 0)
 
 
 def test_large_finite_weights_are_finite_though_their_sum_is_not() -> None:
-    engine: Any = Training(tickets(dropping(2)), narrow()).engine
-    engine.p[:] = 3e38
-    assert engine.finite() == [None, None]
-    engine.parts[FIRST][1] = torch.inf
-    assert engine.finite() == [None, FIRST]
+    executor: Any = Training(starts(dropping(2)), narrow()).executor
+    executor.p[:] = 3e38
+    assert executor.finite() == [None, None]
+    executor.parts[FIRST][1] = torch.inf
+    assert executor.finite() == [None, FIRST]
 
 
 def test_last_good_weights_do_not_depend_on_a_neighbours_nan() -> None:
     """A neighbour whose weights break must not keep the others' last good weights from moving."""
 
     def run(neighbour: bool) -> torch.Tensor:
-        cohort = Training(tickets(dropping(2, train__steps_per_epoch=100)), narrow())
-        step = cohort.engine.step
+        cohort = Training(starts(dropping(2, train__steps_per_epoch=100)), narrow())
+        step = cohort.executor.step
 
         def breaking(i: int, *batch: Any) -> StepResult:
             result = step(i, *batch)
             if i == 15 and neighbour:
-                cohort.engine.parts[FIRST][0] = torch.nan  # type: ignore[attr-defined]
+                cohort.executor.parts[FIRST][0] = torch.nan  # type: ignore[attr-defined]
             if i == 17:
-                cohort.engine.parts[FIRST][1] = torch.nan  # type: ignore[attr-defined]
+                cohort.executor.parts[FIRST][1] = torch.nan  # type: ignore[attr-defined]
             return result
 
-        cohort.engine.step = breaking  # type: ignore[method-assign]
+        cohort.executor.step = breaking  # type: ignore[method-assign]
         run_steps(cohort, 19)
         return final(cohort, 1)
 
@@ -210,7 +208,7 @@ def test_last_good_weights_do_not_depend_on_a_neighbours_nan() -> None:
 def test_a_stop_at_the_epochs_last_step_leaves_the_survivors_gradient_norms() -> None:
     configs = dropping(2)
     _, reports = trained([configs[1]], narrow())
-    cohort = Training(tickets(configs), narrow())
+    cohort = Training(starts(configs), narrow())
     run_steps(cohort, 20)
     cohort.retire([0])
     (report,) = cohort.advance()
@@ -221,8 +219,8 @@ def test_a_stop_at_the_epochs_last_step_leaves_the_survivors_gradient_norms() ->
 def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
     shares = [0.0, 0.25, 0.9]
     configs = [config(model__dropout=share, model__hidden_dims="64") for share in shares]
-    engine = Training(tickets(configs), narrow()).engine
-    dropout = engine.dropout  # type: ignore[attr-defined]
+    executor = Training(starts(configs), narrow()).executor
+    dropout = executor.dropout  # type: ignore[attr-defined]
     draws = [dropout.factors(i, 500)[0].clone() for i in range(3)]
     for draw in draws:
         assert (draw == 0).float().mean((1, 2)).tolist() == pytest.approx(shares, abs=0.01)
@@ -232,17 +230,17 @@ def test_dropout_drops_its_share_and_keeps_the_mean() -> None:
 
 def test_members_of_two_shapes_are_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="one shape"):
-        Training(tickets([config(), config(train__batch_size=32)]), narrow())
+        Training(starts([config(), config(train__batch_size=32)]), narrow())
 
 
 def test_factors_of_a_member_rolled_back_are_those_of_its_own_count() -> None:
     """Only its columns are made anew; they equal the whole table made anew."""
-    cohort = Training(tickets(various(train__steps_per_epoch=30)), narrow())
+    cohort = Training(starts(various(train__steps_per_epoch=30)), narrow())
     run_steps(cohort, 11)
-    engine: Any = cohort.engine
-    engine.roll_back([2])
-    made = {name: table.clone() for name, table in engine.factors.items()}
-    engine._factors()
-    assert engine.skipped.tolist() == [0, 0, 3, 0]
-    for name, table in engine.factors.items():
+    executor: Any = cohort.executor
+    executor.restore([2])
+    made = {name: table.clone() for name, table in executor.factors.items()}
+    executor._factors()
+    assert executor.skipped.tolist() == [0, 0, 3, 0]
+    for name, table in executor.factors.items():
         np.testing.assert_array_equal(made[name].numpy(), table.numpy())

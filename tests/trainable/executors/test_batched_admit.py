@@ -10,8 +10,9 @@ from torch import Tensor
 
 from tests.fixtures.trainings import config
 from trainable.config import TrialConfig
-from trainable.executors.batched import CohortEngine
-from trainable.executors.solo import SoloEngine
+from trainable.executors.batched import BatchedExecutor
+from trainable.executors.solo import SoloExecutor
+from trainable.models import InputShape
 from trainable.optimizers import OPTIMIZERS
 
 INPUTS, BATCH, STEPS = 6, 13, 20  # steps of a plan
@@ -46,14 +47,14 @@ def dropping(count: int, **shared: Any) -> list[TrialConfig]:
     ]
 
 
-def engine_of(configs: list[TrialConfig], dtype: torch.dtype = torch.float32) -> CohortEngine:
-    return CohortEngine(configs, INPUTS, CPU, dtype)
+def executor_of(configs: list[TrialConfig], dtype: torch.dtype = torch.float32) -> BatchedExecutor:
+    return BatchedExecutor(configs, InputShape(1, INPUTS), CPU, dtype)
 
 
-def epoch(engine: Any, configs: list[TrialConfig], ages: list[int], dtype: Any = None) -> None:
+def epoch(executor: Any, configs: list[TrialConfig], ages: list[int], dtype: Any = None) -> None:
     """One plan of steps; a member's batches and rates follow from its seed and its age."""
     lr = np.array([c.optimizer.lr / (1 + age) for c, age in zip(configs, ages, strict=True)])
-    engine.plan(np.linspace(1, 0.5, STEPS)[:, None] * lr)
+    executor.plan(np.linspace(1, 0.5, STEPS)[:, None] * lr)
     batches = [
         torch.randn(
             STEPS,
@@ -67,9 +68,9 @@ def epoch(engine: Any, configs: list[TrialConfig], ages: list[int], dtype: Any =
     for i in range(STEPS):
         now = torch.stack([batch[i] for batch in batches])
         x = now[..., None, :INPUTS].contiguous()  # as a view's windows are
-        engine.step(i, engine.prepare(x), now[..., INPUTS], None)
+        executor.step(i, executor.prepare(x), now[..., INPUTS], None)
         if i % 8 == 7:
-            engine.keep()
+            executor.snapshot()
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
@@ -83,84 +84,84 @@ def test_members_taken_in_late_end_as_if_trained_alone_from_the_start(
 ) -> None:
     fields = {"optimizer__name": optimizer, "loss__name": loss, "model__norm": norm}
     configs = dropping(first + late, **fields)
-    engine = engine_of(configs[:first])
-    epoch(engine, configs[:first], [0] * first)
-    engine.admit(configs[first:])
+    executor = executor_of(configs[:first])
+    epoch(executor, configs[:first], [0] * first)
+    executor.add(configs[first:])
     for age in (0, 1):
-        epoch(engine, configs, [age + 1] * first + [age] * late)
+        epoch(executor, configs, [age + 1] * first + [age] * late)
     for k, each in enumerate(configs):
-        alone = engine_of([each])
+        alone = executor_of([each])
         for age in range(3 if k < first else 2):
             epoch(alone, [each], [age])
-        assert same(engine.state(k), alone.state(0))
+        assert same(executor.state(k), alone.state(0))
 
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_taking_members_in_leaves_those_there_as_they_are(count: int) -> None:
     configs = dropping(count + 2)
-    engine = engine_of(configs[:count])
-    epoch(engine, configs[:count], [0] * count)
-    kept = [tensor[:count].clone() for tensor in engine.kept]
-    states = [engine.state(k) for k in range(count)]
-    norms = engine.component_norms()
-    engine.admit(configs[count:])
-    assert all(same(engine.state(k), state) for k, state in enumerate(states))
-    assert all(torch.equal(a[:count], b) for a, b in zip(engine.kept, kept, strict=True))
-    assert engine.component_norms()[:count] == norms
-    fresh = engine_of([configs[-1]])
-    assert same(engine.state(count + 1), fresh.state(0))
-    engine.p[:] = torch.nan
-    engine.roll_back([count + 1])
-    assert same(engine.state(count + 1), fresh.state(0))
+    executor = executor_of(configs[:count])
+    epoch(executor, configs[:count], [0] * count)
+    kept = [tensor[:count].clone() for tensor in executor.snapshots]
+    states = [executor.state(k) for k in range(count)]
+    norms = executor.component_norms()
+    executor.add(configs[count:])
+    assert all(same(executor.state(k), state) for k, state in enumerate(states))
+    assert all(torch.equal(a[:count], b) for a, b in zip(executor.snapshots, kept, strict=True))
+    assert executor.component_norms()[:count] == norms
+    fresh = executor_of([configs[-1]])
+    assert same(executor.state(count + 1), fresh.state(0))
+    executor.p[:] = torch.nan
+    executor.restore([count + 1])
+    assert same(executor.state(count + 1), fresh.state(0))
 
 
 def test_state_of_one_taken_in_can_be_loaded_and_leaves_the_others_last_good_weights() -> None:
     configs = dropping(3)
-    trained = engine_of([configs[2]])
+    trained = executor_of([configs[2]])
     epoch(trained, [configs[2]], [0])
     saved = trained.state(0)
     epoch(trained, [configs[2]], [1])
 
-    engine = engine_of(configs[:1])
-    epoch(engine, configs[:1], [0])
-    good = engine.kept[0][0].clone()
-    assert not torch.equal(engine.p[0], good)  # four steps on from the latest `keep`
-    engine.admit(configs[1:])
-    engine.load(2, saved)
-    assert torch.equal(engine.kept[0][0], good)
-    engine.p[2] = torch.nan
-    engine.roll_back([2])
-    assert same(engine.state(2), saved)
-    epoch(engine, configs, [1, 0, 1])
-    assert same(engine.state(2), trained.state(0))
+    executor = executor_of(configs[:1])
+    epoch(executor, configs[:1], [0])
+    good = executor.snapshots[0][0].clone()
+    assert not torch.equal(executor.p[0], good)  # four steps on from the latest snapshot
+    executor.add(configs[1:])
+    executor.load(2, saved)
+    assert torch.equal(executor.snapshots[0][0], good)
+    executor.p[2] = torch.nan
+    executor.restore([2])
+    assert same(executor.state(2), saved)
+    epoch(executor, configs, [1, 0, 1])
+    assert same(executor.state(2), trained.state(0))
 
 
 def test_members_leave_and_others_take_their_places() -> None:
     configs = dropping(5)
-    engine = engine_of(configs[:3])
-    epoch(engine, configs[:3], [0] * 3)
-    engine.compact([1])
-    engine.admit(configs[3:])
-    engine.compact([0, 2])
-    epoch(engine, [configs[1], configs[4]], [1, 0])
+    executor = executor_of(configs[:3])
+    epoch(executor, configs[:3], [0] * 3)
+    executor.compact([1])
+    executor.add(configs[3:])
+    executor.compact([0, 2])
+    epoch(executor, [configs[1], configs[4]], [1, 0])
     for place, (k, ages) in enumerate(((1, 2), (4, 1))):
-        alone = engine_of([configs[k]])
+        alone = executor_of([configs[k]])
         for age in range(ages):
             epoch(alone, [configs[k]], [age])
-        assert same(engine.state(place), alone.state(0))
+        assert same(executor.state(place), alone.state(0))
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_one_taken_in_late_agrees_with_autograd_in_float64(optimizer: str) -> None:
     configs = members(3, optimizer__name=optimizer)
     wide = torch.float64
-    engine = engine_of(configs[:2], wide)
-    epoch(engine, configs[:2], [0, 0], wide)
-    engine.admit(configs[2:])
-    epoch(engine, configs, [1, 1, 0], wide)
+    executor = executor_of(configs[:2], wide)
+    epoch(executor, configs[:2], [0, 0], wide)
+    executor.add(configs[2:])
+    epoch(executor, configs, [1, 1, 0], wide)
     for k, ages in ((0, 2), (2, 1)):
-        alone = SoloEngine([configs[k]], INPUTS, CPU, wide)
+        alone = SoloExecutor([configs[k]], InputShape(1, INPUTS), CPU, wide)
         for age in range(ages):
             epoch(alone, [configs[k]], [age], wide)
         for name, weight in alone.weights(0).items():
-            assert (engine.weights(k)[name] - weight).abs().max() < 1e-9
+            assert (executor.weights(k)[name] - weight).abs().max() < 1e-9

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import best, config, finish, market, narrow, tickets, trained
+from tests.fixtures.trainings import best, config, finish, market, narrow, starts, trained
 from tests.trainable.executors.test_batched import dropping, told
 from trainable.config import TrialConfig
 from trainable.losses import LOSSES
@@ -64,7 +64,7 @@ def members(count: int, dead_zones: bool, **shared: Any) -> list[TrialConfig]:
 
 def results(configs: list[TrialConfig]) -> list[tuple[Tensor, list[Any]]]:
     """Each member's weights and all that it reported, less how fast it was."""
-    training = Training(tickets(configs), narrow(), "cohort")
+    training = Training(starts(configs), narrow(), "cohort")
     told: list[list[Any]] = [[] for _ in configs]
     for report in finish(training):
         values = {n: v for n, v in report.values.items() if not n.endswith("_per_s")}
@@ -101,11 +101,13 @@ def test_slope_of_every_loss_is_a_members_own_wherever_it_lies() -> None:
     """Vectorised loops take other instructions for what is left at the end of a tensor."""
     generator = torch.Generator().manual_seed(1)
     prediction, target = torch.randn(2, 64, 13, generator=generator)
-    delta = torch.ones(64, 1)
+    columns = {"delta": torch.ones(64, 1)}
     for name, loss in LOSSES.items():
-        everyone = loss.both(prediction, target, delta)
+        everyone = loss.of_batch(prediction, target, None, columns, training=True)
         for k in range(63):
-            pair = loss.both(prediction[k : k + 2], target[k : k + 2], delta[:2])
+            two = slice(k, k + 2)
+            few = {name: column[:2] for name, column in columns.items()}
+            pair = loss.of_batch(prediction[two], target[two], None, few, training=True)
             for one, all_of_them in zip(pair, everyone, strict=True):
                 assert torch.equal(one, all_of_them[k : k + 2]), name
 
@@ -114,11 +116,11 @@ def test_a_sum_that_overflowed_below_zero_is_zero_whether_or_not_a_neighbour_dro
     configs = [config(model__norm=False, model__dropout=share) for share in (0.0, 0.5)]
     losses = []
     for cohort in (configs, configs[:1]):
-        training = Training(tickets(cohort), narrow(), "cohort")
-        training.engine.parts["hidden.0.linear.bias"][0, 0] = -torch.inf  # type: ignore[attr-defined]
-        training.engine.parts["hidden.0.linear.bias"][-1, 0] = -torch.inf  # type: ignore[attr-defined]
+        training = Training(starts(cohort), narrow(), "cohort")
+        training.executor.parts["hidden.0.linear.bias"][0, 0] = -torch.inf  # type: ignore[attr-defined]
+        training.executor.parts["hidden.0.linear.bias"][-1, 0] = -torch.inf  # type: ignore[attr-defined]
         run_steps(training, 1)
-        losses.append(float(training.steps.losses[0, 0]))
+        losses.append(float(training.plan.losses[0, 0]))
     assert losses[0] == losses[1]
     assert torch.isfinite(torch.tensor(losses)).all()
 
@@ -127,7 +129,7 @@ def test_a_sum_that_overflowed_below_zero_is_zero_whether_or_not_a_neighbour_dro
 def test_float32_result_is_bit_identical_for_every_cohort_size(dims: str) -> None:
     configs = dropping(16, model__hidden_dims=dims, train__batch_size=32)
     _, everyone = trained(configs, market())
-    full = Training(tickets(configs), market())
+    full = Training(starts(configs), market())
     finish(full)
     for k in (1, 2, 3, 5, 8, 11):
         members, reports = trained(configs[:k], market())
@@ -155,15 +157,15 @@ def test_rows_predicted_at_once_do_not_depend_on_the_cohorts_size(
     monkeypatch.setattr(evaluator, "ROWS", 290)
     blocks: list[list[int]] = []
     for configs in (dropping(1), dropping(16)):
-        training = Training(tickets(configs), narrow())
-        predict = training.engine.predict
+        training = Training(starts(configs), narrow())
+        predict = training.executor.predict
         sizes: list[int] = []
 
         def counting(x: torch.Tensor, predict: Any = predict, sizes: Any = sizes) -> torch.Tensor:
             sizes.append(len(x))
             return predict(x)
 
-        training.engine.predict = counting  # type: ignore[method-assign]
+        training.executor.predict = counting  # type: ignore[method-assign]
         training.advance()
         blocks.append(sizes)
     assert blocks[0] == blocks[1]

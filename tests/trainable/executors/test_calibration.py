@@ -1,15 +1,16 @@
 """How large a cohort is made: as measured, as large as pays, and no larger than wanted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from tests.fixtures.trainings import config, narrow
-from trainable import executors
 from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
 from trainable.executors import calibration, executor_for, why_alone
 from trainable.executors.calibration import best_size, step_seconds
+from trainable.models import MODELS
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> list[int]:
@@ -56,13 +57,13 @@ def test_what_gains_nothing_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> 
     asked = measured(monkeypatch, {})
     view = make_windows(narrow(), config().data)
     large = config(model__hidden_dims="512-256")
-    assert executor_for(large, view.inputs, "cpu") == "serial"
-    assert executor_for(large, view.inputs, "cuda") == "cohort"
-    assert why_alone(config(), view.inputs, "cpu") is None
-    assert "mlp 512-256 is too large" in (why_alone(large, view.inputs, "cpu") or "")
+    assert executor_for(large, view.shape, "cpu") == "serial"
+    assert executor_for(large, view.shape, "cuda") == "cohort"
+    assert why_alone(config(), view.shape, "cpu") is None
+    assert "mlp 512-256 is too large" in (why_alone(large, view.shape, "cpu") or "")
     assert best_size(large, view, "cpu", 64) == 1
-    monkeypatch.setattr(executors, "BATCHED", {})
-    assert executor_for(config(), view.inputs, "cpu") == "solo"
-    assert why_alone(config(), view.inputs, "cpu") == "mlp has no batched form"
+    monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], batched=None))
+    assert executor_for(config(), view.shape, "cpu") == "solo"
+    assert why_alone(config(), view.shape, "cpu") == "mlp has no batched form"
     assert best_size(config(), view, "cpu", 64) == 1
     assert asked == []

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import SMALL, config, final, finish, narrow, stop_of, tickets
+from tests.fixtures.trainings import SMALL, config, final, finish, narrow, starts, stop_of
 from trainable.io.file_store import FileStore
 from trainable.losses import LOSSES
 from trainable.optimizers import OPTIMIZERS
@@ -35,10 +35,10 @@ def test_cohort_and_one_by_one_agree_to_1e_9(optimizer: str, loss: str, device: 
         for k in (2, 3, 4)
     ]  # fmt: skip
     options = {"device": device, "dtype": torch.float64}
-    together = Training(tickets(configs), narrow(), "cohort", **options)
+    together = Training(starts(configs), narrow(), "cohort", **options)
     run_steps(together, 60)
     for k, each in enumerate(configs):
-        alone = Training(tickets([each]), narrow(), "solo", **options)
+        alone = Training(starts([each]), narrow(), "solo", **options)
         run_steps(alone, 60)
         assert (final(together, k) - final(alone, 0)).abs().max() < 1e-9
 
@@ -46,15 +46,15 @@ def test_cohort_and_one_by_one_agree_to_1e_9(optimizer: str, loss: str, device: 
 @each_device
 def test_dropout_of_a_lone_model_draws_from_its_own_generator_and_goes_on(device: str) -> None:
     each = config(model__dropout=0.3)
-    whole = Training(tickets([each]), narrow(), "solo", device)
+    whole = Training(starts([each]), narrow(), "solo", device)
     run_steps(whole, 20)
-    half = Training(tickets([each]), narrow(), "solo", device)
+    half = Training(starts([each]), narrow(), "solo", device)
     run_steps(half, 11)
     torch.manual_seed(3)  # of all devices
-    other = Training(tickets([each]), narrow(), "solo", device)
+    other = Training(starts([each]), narrow(), "solo", device)
     run_steps(other, 0)
     other.i = 11
-    other.engine.load(0, half.engine.state(0))
+    other.executor.load(0, half.executor.state(0))
     run_steps(other, 9)
     assert torch.equal(final(other, 0), final(whole, 0))
 
@@ -67,8 +67,8 @@ def test_an_explosion_stays_with_its_member(device: str) -> None:
     calm = config(
         optimizer__name="sgd", optimizer__lr=1e-3, optimizer__clip=1e12, model__norm=False
     )
-    pair = finish(Training(tickets([calm, wild]), narrow(), "cohort", device))
-    twins = finish(Training(tickets([calm, calm]), narrow(), "cohort", device))
+    pair = finish(Training(starts([calm, wild]), narrow(), "cohort", device))
+    twins = finish(Training(starts([calm, calm]), narrow(), "cohort", device))
     assert stop_of(pair, 1).reason == "nan_explosion"
     assert stop_of(pair, 0).reason == "completed"
     losses = [[r.values["val_loss"] for r in reports if r.number == 0] for reports in (pair, twins)]

@@ -6,16 +6,17 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import config, final, narrow, tickets
+from tests.fixtures.trainings import config, final, narrow, starts
 from trainable.config import TrialConfig
 from trainable.executors.base import component
-from trainable.executors.solo import SoloEngine
+from trainable.executors.solo import SoloExecutor
+from trainable.models import InputShape
 from trainable.optimizers import OPTIMIZERS
 from trainable.training.loop import Training
 
 
 def solo(each: TrialConfig) -> Training:
-    return Training(tickets([each]), narrow(), "solo")
+    return Training(starts([each]), narrow(), "solo")
 
 
 def test_dropout_draws_from_its_own_generator() -> None:
@@ -38,9 +39,9 @@ def test_dropout_draws_from_its_own_generator() -> None:
 def test_dropout_is_off_in_predictions() -> None:
     training = solo(config(model__dropout=0.5))
     run_steps(training, 2)
-    x = training.view.at(training.view.valid_rows)
-    assert torch.equal(training.engine.predict(x), training.engine.predict(x))
-    assert training.engine.predict(x).shape == (1, len(x))
+    x = training.windows.at(training.windows.valid_rows)
+    assert torch.equal(training.executor.predict(x), training.executor.predict(x))
+    assert training.executor.predict(x).shape == (1, len(x))
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -53,7 +54,7 @@ def test_state_goes_on_where_it_was(name: str) -> None:
     other = solo(config(optimizer__name=name, model__dropout=0.3, optimizer__lr=1e-3))
     run_steps(other, 0)
     other.i = 11
-    other.engine.load(0, half.engine.state(0))
+    other.executor.load(0, half.executor.state(0))
     run_steps(other, 9)
     assert torch.equal(final(other, 0), final(whole, 0))
 
@@ -62,11 +63,11 @@ def test_state_goes_on_where_it_was(name: str) -> None:
 def test_a_roll_back_takes_the_optimizers_state_back_too(name: str) -> None:
     training = solo(config(optimizer__name=name))
     run_steps(training, 8)
-    engine: Any = training.engine
-    good = engine.state(0)
+    executor: Any = training.executor
+    good = executor.state(0)
     run_steps(training, 5)
-    engine.roll_back([0])
-    state = engine.state(0)
+    executor.restore([0])
+    state = executor.state(0)
     assert set(state) == set(good)
     assert all(torch.equal(state[key], good[key]) for key in good if key != "rng")
 
@@ -75,13 +76,13 @@ def test_a_roll_back_before_the_first_good_step_is_the_start() -> None:
     training = solo(config())
     start = final(training, 0)
     run_steps(training, 3)
-    training.engine.roll_back([0])
+    training.executor.restore([0])
     assert torch.equal(final(training, 0), start)
 
 
 def test_it_trains_one_member_only() -> None:
     with pytest.raises(ValueError, match="expected 1"):
-        SoloEngine([config(), config()], 3, torch.device("cpu"), torch.float32)
+        SoloExecutor([config(), config()], InputShape(1, 3), torch.device("cpu"), torch.float32)
 
 
 def test_components_of_parameters() -> None:
@@ -92,10 +93,10 @@ def test_components_of_parameters() -> None:
 
 def test_norms_by_component_make_up_the_whole() -> None:
     for executor in ("solo", "cohort"):
-        training = Training(tickets([config()]), narrow(), executor)
+        training = Training(starts([config()]), narrow(), executor)
         run_steps(training, 5)
-        (norms,) = training.engine.component_norms()
+        (norms,) = training.executor.component_norms()
         assert set(norms) == {"input_norm", "hidden.0", "hidden.1", "head"}
         whole = sum(norm**2 for norm in norms.values()) ** 0.5
         assert whole <= config().optimizer.clip
-        assert whole == pytest.approx(float(training.steps.norms[4, 0]), rel=1e-5)
+        assert whole == pytest.approx(float(training.plan.norms[4, 0]), rel=1e-5)

@@ -4,10 +4,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainable.training.batch_sampler import BatchSampler
+from trainable.training.batch_sampler import RowSampler
 
 ROWS = torch.arange(100, 153)
-ORDER = BatchSampler(ROWS, 8)
+ORDER = RowSampler(ROWS, 8)
 
 
 def test_a_pass_shows_each_row_at_most_once_and_drops_what_is_left() -> None:
@@ -21,7 +21,7 @@ def test_a_pass_shows_each_row_at_most_once_and_drops_what_is_left() -> None:
 
 
 def test_system_b2_no_batch_of_one_is_left_at_the_end_of_a_pass() -> None:
-    assert BatchSampler(torch.arange(33), 8).rows(0, 0, 9).shape == (9, 8)
+    assert RowSampler(torch.arange(33), 8).rows(0, 0, 9).shape == (9, 8)
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import config, market, tickets
+from tests.fixtures.trainings import config, market, starts
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_windows
 from trainable.executors.base import Executor
+from trainable.losses.squared import MseConfig
 from trainable.metrics import scores
 from trainable.metrics.scoring import scoring
 from trainable.training import evaluator as evaluation
@@ -25,7 +26,7 @@ CONSTANT, BROKEN, TIED = 3, 5, 7  # members that predict one number, NaN, few nu
 
 
 class Fixed:
-    """An engine whose members are fixed functions, computed number by number."""
+    """An executor whose members are fixed functions, computed number by number."""
 
     def __init__(self, members: list[int]) -> None:
         self.members = members
@@ -80,9 +81,9 @@ def test_networks_are_evaluated_alike_in_any_company() -> None:
     configs = [config(train__seed=k, model__hidden_dims="16-8") for k in range(9)]
 
     def run(members: list[int]) -> list[dict[str, Any]]:
-        training = Training(tickets([configs[k] for k in members]), market())
+        training = Training(starts([configs[k] for k in members]), market())
         run_steps(training, 3)
-        found = training.evaluator.evaluate(training.engine, [configs[k] for k in members])
+        found = training.evaluator.evaluate(training.executor, [configs[k] for k in members])
         return [bits(r) for r in found]
 
     together = run(list(range(9)))
@@ -100,8 +101,9 @@ def test_a_lone_members_loss_is_the_same_with_threads() -> None:
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        together = evaluator._loss(p, [1.0] * 3)
-        assert [evaluator._loss(p[k : k + 1], [1.0])[0] for k in range(3)] == together
+        mse = MseConfig()
+        together = evaluator._loss(p, [mse] * 3)
+        assert [evaluator._loss(p[k : k + 1], [mse])[0] for k in range(3)] == together
     finally:
         torch.set_num_threads(threads)
 

@@ -9,13 +9,22 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import config, final, market, narrow, stop_of, tickets, trained
+from tests.fixtures.trainings import (
+    changed,
+    config,
+    final,
+    market,
+    narrow,
+    starts,
+    stop_of,
+    trained,
+)
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows, make_windows
 from trainable.optimizers import OPTIMIZERS
-from trainable.training.batch_sampler import BatchSampler
-from trainable.training.loop import KEEP_EVERY, Training
+from trainable.training.batch_sampler import RowSampler
+from trainable.training.loop import SNAPSHOT_EVERY, Training
 
 BATCH_EVIDENCE = {"step", "tensor", "value", "lr", "dates", "symbols"}
 each_executor = pytest.mark.parametrize("executor", ["cohort", "serial", "solo"])
@@ -64,7 +73,9 @@ def test_system_a1_explosions_stop_within_the_first_epoch_with_evidence(
 @each_executor
 def test_system_a1_nan_batches_do_not_rise_while_the_run_goes_on(executor: str) -> None:
     view = broken_view(narrow(), list(range(0, 1000, 20)))  # 57 % of the batches of 16
-    _, reports = trained([config(train__steps_per_epoch=0)], narrow(), view=view, executor=executor)
+    _, reports = trained(
+        [config(train__steps_per_epoch=0)], narrow(), windows=view, executor=executor
+    )
     stop = stop_of(reports)
     assert stop.reason == "nan_explosion"
     assert len(reports) == 1
@@ -84,9 +95,9 @@ def test_system_a4_nan_rate_is_per_epoch_and_of_all_batches(executor: str) -> No
     view = broken_view(narrow(), [5])
     batches = len(view.train_rows) // 16
     each = config(train__steps_per_epoch=0, train__seed=4)
-    _, reports = trained([each], narrow(), view=view, executor=executor)
+    _, reports = trained([each], narrow(), windows=view, executor=executor)
     assert stop_of(reports).reason == "completed"
-    order = BatchSampler(view.train_rows, 16)
+    order = RowSampler(view.train_rows, 16)
     for turn, report in enumerate(reports):
         rows = order.rows(4, turn * batches, batches)
         failed = int((rows == view.train_rows[5]).any(1).sum())
@@ -98,31 +109,31 @@ def test_system_a4_nan_rate_is_per_epoch_and_of_all_batches(executor: str) -> No
 def test_system_a5_a_skipped_step_loses_no_later_batch(executor: str) -> None:
     """The batch after a good one kept fails; what follows equals training without it."""
     each = config(train__steps_per_epoch=40, optimizer__name="sgd")
-    first = Training(tickets([each]), narrow(), executor)
+    first = Training(starts([each]), narrow(), executor)
     first._begin_epoch()
-    bad = first.steps.rows[KEEP_EVERY, 0, 0]
+    bad = first.plan.rows[SNAPSHOT_EVERY, 0, 0]
     view = make_windows(narrow(), each.data)
     view.x[bad] = torch.nan
-    with_bad = Training(tickets([each]), narrow(), executor, view=view)
-    run_steps(with_bad, KEEP_EVERY + 4)
-    without = Training(tickets([each]), narrow(), executor)
-    run_steps(without, KEEP_EVERY)
+    with_bad = Training(starts([each]), narrow(), executor, windows=view)
+    run_steps(with_bad, SNAPSHOT_EVERY + 4)
+    without = Training(starts([each]), narrow(), executor)
+    run_steps(without, SNAPSHOT_EVERY)
     without.i += 1
     run_steps(without, 3)
     assert torch.equal(final(with_bad, 0), final(without, 0))
     assert with_bad.members[0].failed == 1
     assert with_bad.members[0].in_a_row == 0
-    assert with_bad.members[0].steps == KEEP_EVERY + 4
-    losses = with_bad.steps.losses[: KEEP_EVERY + 4, 0]
-    assert losses.isnan().nonzero().flatten().tolist() == [KEEP_EVERY]
+    assert with_bad.members[0].steps == SNAPSHOT_EVERY + 4
+    losses = with_bad.plan.losses[: SNAPSHOT_EVERY + 4, 0]
+    assert losses.isnan().nonzero().flatten().tolist() == [SNAPSHOT_EVERY]
 
 
 @each_executor
 @pytest.mark.parametrize("after", [1, 5, 7])
 def test_system_a6_weights_are_rolled_back_to_the_last_good_ones(executor: str, after: int) -> None:
     each = config(train__steps_per_epoch=40)
-    training = Training(tickets([each]), narrow(), executor)
-    run_steps(training, KEEP_EVERY)
+    training = Training(starts([each]), narrow(), executor)
+    run_steps(training, SNAPSHOT_EVERY)
     good = final(training, 0)
     run_steps(training, after)
     assert not torch.equal(final(training, 0), good)
@@ -137,13 +148,13 @@ def test_system_a6_weights_are_rolled_back_to_the_last_good_ones(executor: str, 
 
 def spoil(training: Training) -> None:
     """Makes the weights of the first member infinite."""
-    engine: Any = training.engine
+    executor: Any = training.executor
     if training.executor != "solo":
-        engine = engine.members[0] if training.executor == "serial" else engine
-        engine.p[0] = torch.inf
+        executor = executor.members[0] if training.executor_name == "serial" else executor
+        executor.p[0] = torch.inf
         return
     with torch.no_grad():
-        for parameter in engine.model.parameters():
+        for parameter in executor.model.parameters():
             parameter.fill_(torch.inf)
 
 
@@ -152,16 +163,16 @@ def test_weights_broken_by_the_epochs_last_step_are_rolled_back_before_it_is_jud
     executor: str,
 ) -> None:
     each = config(train__steps_per_epoch=20)
-    training = Training(tickets([each]), narrow(), executor)
+    training = Training(starts([each]), narrow(), executor)
     run_steps(training, 19)
-    step = training.engine.step
+    step = training.executor.step
 
     def last_step(*args: Any) -> Any:
         result = step(*args)
         spoil(training)
         return result
 
-    training.engine.step = last_step  # type: ignore[method-assign]
+    training.executor.step = last_step  # type: ignore[method-assign]
     (report,) = training.advance()
     assert report.stop is None
     assert report.values["val_loss"] is not None
@@ -170,16 +181,16 @@ def test_weights_broken_by_the_epochs_last_step_are_rolled_back_before_it_is_jud
 
 def test_evidence_names_the_weights_that_broke() -> None:
     each = config(train__steps_per_epoch=8)
-    training = Training(tickets([each]), narrow())
-    step = training.engine.step
+    training = Training(starts([each]), narrow())
+    step = training.executor.step
 
     def last_step(i: int, *args: Any) -> Any:
         result = step(i, *args)
         if i == 7:
-            training.engine.parts["hidden.1.linear.bias"][0] = torch.inf  # type: ignore[attr-defined]
+            training.executor.parts["hidden.1.linear.bias"][0] = torch.inf  # type: ignore[attr-defined]
         return result
 
-    training.engine.step = last_step  # type: ignore[method-assign]
+    training.executor.step = last_step  # type: ignore[method-assign]
     (report,) = training.advance()
     assert report.stop is not None
     assert report.stop.evidence["tensor"] == "weights hidden.1.linear.bias"
@@ -191,7 +202,7 @@ def test_a_constant_prediction_stops_at_once(share: float) -> None:
     """Features that say nothing, or a dead network: exact constants on the validation rows."""
     view = make_windows(narrow(), config().data)
     view.x[view.valid_rows] = share
-    _, reports = trained([config()], narrow(), view=view)
+    _, reports = trained([config()], narrow(), windows=view)
     stop = stop_of(reports)
     assert stop.reason == "collapsed"
     assert len(reports) == 1
@@ -233,8 +244,8 @@ def test_a_learning_rate_lowered_to_nothing_has_stalled() -> None:
 
 def test_measuring_steps_survives_members_that_explode() -> None:
     each = config(train__steps_per_epoch=60)
-    wild = replace(each, optimizer=replace(each.optimizer, lr=1e30))
-    training = Training(tickets([wild, wild]), narrow())
+    wild = changed(each, optimizer__lr=1e30)
+    training = Training(starts([wild, wild]), narrow())
     run_steps(training, 15)
     run_steps(training, 60)
     assert training.live == []

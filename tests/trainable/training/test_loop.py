@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from tests.fixtures.markets import make_market
-from tests.fixtures.trainings import best, config, final, narrow, stop_of, tickets, trained
+from tests.fixtures.trainings import best, changed, config, final, narrow, starts, stop_of, trained
 from tests.trainable.data.dataset.test_build import altered_from
-from trainable import executors
 from trainable.data.dataset.build import build_dataset
 from trainable.data.settings import DataSettings
+from trainable.models import MODELS
 from trainable.report import Report
 from trainable.train import train
 from trainable.training.loop import Training
@@ -67,7 +67,7 @@ def test_weights_of_the_ranking_epoch_are_kept() -> None:
     members, _ = trained([each], narrow())
     epoch = members[0].best_epoch
     assert 1 <= epoch < 12
-    again = Training(tickets([each]), narrow())
+    again = Training(starts([each]), narrow())
     for _ in range(epoch):
         again.advance()
     assert torch.equal(best(members[0]), final(again, 0))
@@ -90,7 +90,7 @@ def test_early_stopping_converges() -> None:
 def test_advance_returns_in_time_and_loses_nothing() -> None:
     configs = [config(train__seed=k, model__dropout=0.2) for k in range(3)]
     whole, expected = trained(configs, narrow())
-    pieces = Training(tickets(configs), narrow())
+    pieces = Training(starts(configs), narrow())
     reports: list[Report] = []
     calls = 0
     while pieces.live:
@@ -114,21 +114,21 @@ def test_the_plateau_waits_for_the_warm_up() -> None:
         train__epochs=8,
         optimizer__weight_decay=0.0,
     )
-    training = Training(tickets([each]), narrow())
+    training = Training(starts([each]), narrow())
     for _ in range(4):
         training.advance()
     assert training.members[0].plateau.bad == 0
     assert not training.members[0].history[-1].warm
-    constant = replace(each, schedule=replace(each.schedule, name="constant"))
-    training = Training(tickets([constant]), narrow())
+    constant = changed(each, schedule__name="constant")
+    training = Training(starts([constant]), narrow())
     training.advance()
     assert training.members[0].history[-1].warm, "a constant rate has no warm-up"
 
 
 def test_time_is_shared_by_the_members_that_took_it() -> None:
     each = config(train__steps_per_epoch=60)
-    wild = replace(each, optimizer=replace(each.optimizer, lr=1e30))
-    training = Training(tickets([wild, each, each]), narrow())
+    wild = changed(each, optimizer__lr=1e30)
+    training = Training(starts([wild, each, each]), narrow())
     begun = time.monotonic()
     reports = [report for _ in range(2) for report in training.advance()]
     spent = time.monotonic() - begun
@@ -147,12 +147,12 @@ def test_changing_all_prices_after_a_date_changes_no_prediction_before_it() -> N
     before = torch.from_numpy(a.time[a.valid_rows] < date)
     assert 0 < before.float().mean() < 1
     each = config(data__window=4, model__dropout=0.2, train__epochs=4)
-    one, two = (Training(tickets([each]), dataset) for dataset in (a, b))
+    one, two = (Training(starts([each]), dataset) for dataset in (a, b))
     for _ in range(3):
         one.advance()
         two.advance()
         assert torch.equal(final(one, 0), final(two, 0))
-        p, q = (t.engine.predict(t.view.at(t.view.valid_rows)) for t in (one, two))
+        p, q = (t.executor.predict(t.windows.at(t.windows.valid_rows)) for t in (one, two))
         assert torch.equal(p[:, before], q[:, before])
         assert not torch.equal(p[:, ~before], q[:, ~before])
 
@@ -179,7 +179,7 @@ def test_few_symbols_are_measured_on_all_training_rows_and_may_sit_at_a_bound() 
 def test_a_model_without_a_batched_form_is_trained_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(executors, "BATCHED", {})
+    monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], batched=None))
     configs = [config(train__seed=k) for k in range(2)]
     assert len(list(train(configs, narrow()))) == 6
-    assert Training(tickets(configs[:1]), narrow()).executor == "solo"
+    assert Training(starts(configs[:1]), narrow()).executor_name == "solo"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tests.fixtures.trainings import config, narrow, tickets
+from tests.fixtures.trainings import config, narrow, starts
 from trainable.io.file_store import FileStore
 from trainable.training.loop import Training
 from trainable.training.member import MemberState
@@ -23,7 +23,7 @@ def state(epoch: int) -> MemberState:
 
 
 def real() -> MemberState:
-    training = Training(tickets([config(model__dropout=0.3)]), narrow())
+    training = Training(starts([config(model__dropout=0.3)]), narrow())
     training.advance()
     return training.saved(0)
 

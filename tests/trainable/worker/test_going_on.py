@@ -8,14 +8,14 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import best, config, finish, narrow, tickets, trained
+from tests.fixtures.trainings import best, config, finish, narrow, starts, trained
 from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
 from trainable.executors.dropout import Dropout
-from trainable.executors.rng import go_on
+from trainable.executors.rng import set_state
 from trainable.io.file_store import FileStore
 from trainable.report import Report
-from trainable.training.batch_sampler import BatchSampler
+from trainable.training.batch_sampler import RowSampler
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
 from trainable.worker import checkpoint
@@ -65,14 +65,14 @@ def test_system_b8_going_on_amid_an_epoch_equals_no_interruption(
         schedule__warmup_steps=10,
     )
     view = make_windows(narrow(), each.data)
-    rows = BatchSampler(view.train_rows, each.train.batch_size).rows(each.train.seed, 21 + 4, 1)
+    rows = RowSampler(view.train_rows, each.train.batch_size).rows(each.train.seed, 21 + 4, 1)
     view.x[rows[0, 0]] = torch.nan
-    whole = Training([MemberStart(3, each)], narrow(), executor, view=view)
+    whole = Training([MemberStart(3, each)], narrow(), executor, windows=view)
     expected = finish(whole)
     assert expected[1].values["nan_rate"]
 
     numbers = [3, 8] if executor == "cohort" else [3]
-    first = Training([MemberStart(n, each) for n in numbers], narrow(), executor, view=view)
+    first = Training([MemberStart(n, each) for n in numbers], narrow(), executor, windows=view)
     reports = first.advance()
     assert first.advance(steps=steps) == []
     for number in numbers:
@@ -81,7 +81,7 @@ def test_system_b8_going_on_amid_an_epoch_equals_no_interruption(
     read = [checkpoint.read(FileStore.of(tmp_path).within(number), known=1) for number in numbers]
     assert [each.steps for each in read if each is not None] == [saved_after] * len(numbers)
     going = [MemberStart(n, each, state) for n, state in zip(numbers, read, strict=True)]
-    second = Training(going, narrow(), executor, view=view)
+    second = Training(going, narrow(), executor, windows=view)
     assert second.seconds > 0
     reports += finish(second)
     assert torch.equal(best(second.ended[3]), best(whole.ended[3]))
@@ -107,21 +107,21 @@ def test_members_amid_an_epoch_go_on_with_those_after_as_many_steps_only() -> No
     each = config()
     saved = []
     for steps in (8, 16):
-        training = Training(tickets([each]), narrow())
+        training = Training(starts([each]), narrow())
         training.advance(steps=steps)
         saved.append(training.saved(0))
     for others in ([saved[1]], [None]):
         going = [MemberStart(n, each, state) for n, state in enumerate([saved[0], *others])]
         with pytest.raises(ValueError, match="same number of steps"):
             Training(going, narrow())
-    training = Training(tickets([each]), narrow())
+    training = Training(starts([each]), narrow())
     training.advance()
     with pytest.raises(ValueError, match="by itself"):
-        training.admit([MemberStart(1, each, saved[0])])
+        training.add([MemberStart(1, each, saved[0])])
 
 
 def test_a_state_is_not_taken_by_the_other_executor_nor_between_two_points() -> None:
-    training = Training(tickets([config()]), narrow(), "solo")
+    training = Training(starts([config()]), narrow(), "solo")
     run_steps(training, 3)
     with pytest.raises(ValueError, match="after step 3"):
         training.saved(0)
@@ -134,7 +134,7 @@ def test_a_state_is_not_taken_by_the_other_executor_nor_between_two_points() -> 
 def test_a_large_network_goes_on_where_it_trains_otherwise(before: str, after: str) -> None:
     """A GPU trains it in a cohort, a CPU alone: a search may be resumed on either."""
     _, whole = trained([config()], narrow(), executor=before)
-    training = Training(tickets([config()]), narrow(), before)
+    training = Training(starts([config()]), narrow(), before)
     training.advance()
     rest = Training([MemberStart(0, config(), training.saved(0))], narrow(), after)
     reports = []
@@ -150,9 +150,9 @@ def test_dropout_goes_on_from_another_devices_generator() -> None:
     drawn = []
     for steps in (10, 10, 20):
         dropout = Dropout([8], torch.device("cpu"), torch.float32)
-        dropout.admit([config(model__dropout=0.3)])
+        dropout.add([config(model__dropout=0.3)])
         on_gpu = torch.full((16,), steps, dtype=torch.uint8)
-        go_on(dropout.draws[0], on_gpu)
+        set_state(dropout.generators[0], on_gpu)
         factors = dropout.factors(0, 4)
         assert factors is not None
         drawn.append(factors[0].clone())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks.step.__main__ import run_steps
-from tests.fixtures.trainings import SMALL, config, narrow, tickets, trained
+from tests.fixtures.trainings import SMALL, config, narrow, starts, trained
 from trainable.config import from_params
 from trainable.io.file_store import FileStore
 from trainable.report import Report
@@ -172,15 +172,15 @@ def trained_alone(number: int) -> list[Report]:
 
 def test_members_join_between_two_epochs_of_a_live_cohort_of_their_shape() -> None:
     first, other = config(), config(model__hidden_dims="6")
-    training = Training(tickets([first]), narrow())
+    training = Training(starts([first]), narrow())
     with pytest.raises(ValueError, match="one shape"):
-        training.admit([MemberStart(1, other)])
+        training.add([MemberStart(1, other)])
     run_steps(training, 3)
     with pytest.raises(ValueError, match="between two epochs"):
-        training.admit([MemberStart(1, first)])
+        training.add([MemberStart(1, first)])
     training.retire([0])
     with pytest.raises(ValueError, match="those that train"):
-        training.admit([MemberStart(1, first)])
+        training.add([MemberStart(1, first)])
 
 
 def test_large_networks_are_saved_every_so_many_steps_and_go_on_from_there(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_an_exception_in_one_cohort_leaves_checkpoints_of_the_others(tmp_path: P
     made = worker_of(tmp_path, rungs=(3,))
     made.add([member(0), member(1), member(2, model__hidden_dims="6")])
     culprit = next(cohort for cohort in made.cohorts if cohort.training.live == [2])
-    culprit.training.engine.step = broken  # type: ignore[method-assign]
+    culprit.training.executor.step = broken  # type: ignore[method-assign]
     reports = made.step(LATER)
     assert {report.number for report in reports} == {0, 1}
     assert len(reports) >= 2
@@ -235,7 +235,7 @@ def test_an_exception_in_one_cohort_leaves_checkpoints_of_the_others(tmp_path: P
 def test_an_exception_at_once_is_raised_at_once(tmp_path: Path) -> None:
     made = worker_of(tmp_path)
     made.add([member(0)])
-    made.cohorts[0].training.engine.step = broken  # type: ignore[method-assign]
+    made.cohorts[0].training.executor.step = broken  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="a defect"):
         made.step(LATER)
 
@@ -245,7 +245,7 @@ def test_checkpoints_that_cannot_be_written_do_not_hide_what_ended_the_worker(
 ) -> None:
     made = worker_of(tmp_path, rungs=(3,))
     made.add([member(0), member(2, model__hidden_dims="6")])
-    made.cohorts[1].training.engine.step = broken  # type: ignore[method-assign]
+    made.cohorts[1].training.executor.step = broken  # type: ignore[method-assign]
     made.step(LATER)
     monkeypatch.setattr(checkpoint, "write", lambda *args: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(RuntimeError, match="a defect"):

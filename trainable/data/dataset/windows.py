@@ -9,6 +9,7 @@ from torch import Tensor
 from trainable.config import DataConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import Scaler, fit_scaler
+from trainable.models import InputShape
 
 BLOCK_ROWS = 1 << 16  # rows scaled at a time
 MAX_SHARED = 3  # scaled copies of the features that are kept besides those in use
@@ -46,9 +47,9 @@ class Windows:
     names: tuple[str, ...]
 
     @property
-    def inputs(self) -> int:
-        """Number of values in one input: window × features."""
-        return self.window * self.x.shape[1]
+    def shape(self) -> InputShape:
+        """The shape of one input."""
+        return InputShape(self.window, self.x.shape[1])
 
     def at(self, rows: Tensor) -> Tensor:
         """Returns the inputs [..., W, F] that end at `rows` [...].

@@ -1,7 +1,7 @@
-"""The layers of K perceptrons: views of their parameters, and places for what a step writes.
+"""The layers of K perceptrons: views of their parameters, and buffers for what a step writes.
 
-A step of small networks costs what its operations cost to start, so views are made once; and asking
-the system for memory anew takes longer than filling it, so that what a step writes has its place.
+A step of small networks costs what its operations cost to start, so views are made once. Allocating
+memory takes longer than filling it, so a step writes into buffers that are allocated once.
 """
 
 from collections.abc import Sequence
@@ -10,29 +10,29 @@ from typing import NamedTuple
 
 from torch import Size, Tensor
 
-ALIGNED = 16  # numbers; members that begin on a border of so many lie alike in memory
+ALIGNED = 16  # numbers; a member that begins at a multiple of this is aligned
 
 
-def whole(count: int) -> int:
+def padded_size(count: int) -> int:
     """Returns the next multiple of `ALIGNED`."""
     return -(-count // ALIGNED) * ALIGNED
 
 
-def alike(x: Tensor) -> Tensor:
-    """Returns x [K, …] with members that lie alike in memory: a copy where they do not.
+def aligned(x: Tensor) -> Tensor:
+    """Returns x [K, …] with aligned members: a copy where they are not.
 
-    The order in which a product of few rows or columns is summed depends on where it lies.
+    The order in which a product of few rows or columns is summed depends on its address.
     """
     if x.stride(0) % ALIGNED == 0 and x.storage_offset() % ALIGNED == 0:
         return x
-    return empty_alike(x, x.shape).copy_(x)
+    return empty_aligned(x, x.shape).copy_(x)
 
 
-def empty_alike(like: Tensor, shape: Sequence[int]) -> Tensor:
-    """Returns an empty tensor [K, …] whose members lie alike in memory."""
+def empty_aligned(like: Tensor, shape: Sequence[int]) -> Tensor:
+    """Returns an empty tensor [K, …] with aligned members."""
     members, *rest = shape
     size = Size(rest).numel()
-    return like.new_empty(members, whole(size))[:, :size].unflatten(1, rest)
+    return like.new_empty(members, padded_size(size))[:, :size].unflatten(1, rest)
 
 
 class Affine(NamedTuple):
@@ -46,7 +46,7 @@ class Layer(NamedTuple):
     """Views of the parameters of a linear layer and its LayerNorm."""
 
     weight: Tensor  # [K, outputs, inputs]
-    turned: Tensor  # [K, inputs, outputs]
+    transposed: Tensor  # [K, inputs, outputs]
     bias: Tensor  # [K, 1, outputs]
     norm: Affine | None
 
@@ -76,7 +76,7 @@ class Layers:
         return cls(affine("input_norm"), hidden, layer("head", None))
 
 
-class Outs(NamedTuple):
+class Outputs(NamedTuple):
     """Where a hidden layer's forward writes its values [K, B, outputs]; None: to new memory."""
 
     linear: Tensor | None = None
@@ -85,13 +85,13 @@ class Outs(NamedTuple):
     gate: Tensor | None = None
 
 
-class Places:
-    """Where a step writes what belongs to one linear layer and its LayerNorm.
+class Buffers:
+    """What a step writes of one linear layer and its LayerNorm.
 
     Attributes:
-        outs: values of the forward.
-        slopes: [2, K, B, outputs], the derivative by what the layer hands to its activation, and
-            that times the normalised rows.
+        outputs: values of the forward.
+        slopes: [2, K, B, outputs], the derivative by the input of the activation, and that times
+            the normalised rows.
         zero: [K, B, 1], for `denormalise`.
         gradients: flat, in the order of the parameters.
     """
@@ -100,13 +100,13 @@ class Places:
         like, members = layer.weight, len(layer.weight)
         outputs, inputs = layer.weight.shape[1:]
         rows = Size((members, batch, outputs))
-        self.outs = Outs(*(empty_alike(like, rows) for _ in Outs._fields))
+        self.outputs = Outputs(*(empty_aligned(like, rows) for _ in Outputs._fields))
         size = batch * outputs
-        both = like.new_empty(2, members, whole(size))[:, :, :size]
+        both = like.new_empty(2, members, padded_size(size))[:, :, :size]
         self.slopes = both.unflatten(2, (batch, outputs))
         self.slope, self.times_normed = self.slopes
         self.zero = like.new_zeros(members, batch, 1)
-        self.by_weight = empty_alike(like, (members, outputs, inputs))
+        self.by_weight = empty_aligned(like, (members, outputs, inputs))
         self.by_bias = like.new_empty(members, outputs)
         self.by_affine = like.new_empty(2, members, outputs)
         shift, scale = self.by_affine

@@ -10,12 +10,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from trainable.config import ModelConfig
-from trainable.models.batched.layers import Affine, Layer, Layers, Outs, Places, alike
+from trainable.models.base import InputShape
+from trainable.models.batched.layers import Affine, Buffers, Layer, Layers, Outputs, aligned
 from trainable.models.batched.norm import Normed, denormalise, normalise
-from trainable.ranges import hidden_dims
+from trainable.models.mlp import MlpConfig, check_one_horizon
 
-NOWHERE = Outs()
+NEW_MEMORY = Outputs()
 
 
 class Taped(NamedTuple):
@@ -31,13 +31,15 @@ class BatchedMlp:
     """Forward and backward of K `Mlp`s on [K, B, …] batches.
 
     Every member's arithmetic is its own: a NaN in one never touches another. Products with a single
-    row or column are multiplied and summed: what `bmm` takes for them sums in an order that depends
-    on where in memory a member lies, so on how many there are.
+    row or column are multiplied and summed by hand: `bmm` would sum them in an order that depends
+    on a member's address, and so on how many members there are.
     """
 
-    def __init__(self, config: ModelConfig, inputs: int) -> None:
+    def __init__(self, config: MlpConfig, shape: InputShape) -> None:
+        check_one_horizon(config, shape)
+        inputs = shape.size
         self.norm = config.norm
-        self.widths = hidden_dims(config.hidden_dims)
+        self.widths = config.widths
         self.shapes: dict[str, tuple[int, ...]] = {}
         if self.norm:
             self.shapes |= {"input_norm.weight": (inputs,), "input_norm.bias": (inputs,)}
@@ -50,7 +52,7 @@ class BatchedMlp:
                 self.shapes[f"hidden.{i}.norm.bias"] = (width,)
             before = width
         self.shapes |= {"head.weight": (1, before), "head.bias": (1,)}
-        self._places: list[Places] = []
+        self._buffers: list[Buffers] = []
         self._tape: list[Taped] = []
         self._spare = torch.empty(0)
 
@@ -62,9 +64,9 @@ class BatchedMlp:
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Returns the named parts of `flat` [K, P] as views [K, …]."""
         parts, start = {}, 0
-        for name, shape in self.shapes.items():
-            size = torch.Size(shape).numel()
-            parts[name] = flat[:, start : start + size].unflatten(1, shape)
+        for name, sizes in self.shapes.items():
+            size = torch.Size(sizes).numel()
+            parts[name] = flat[:, start : start + size].unflatten(1, sizes)
             start += size
         return parts
 
@@ -80,7 +82,7 @@ class BatchedMlp:
         self,
         layers: Layers,
         x: Tensor,
-        keep: Sequence[Tensor] | None = None,
+        dropout: Sequence[Tensor] | None = None,
         tape: bool = False,
     ) -> Tensor:
         """Maps x [K, B, D] to predictions [K, B].
@@ -88,30 +90,30 @@ class BatchedMlp:
         Args:
             layers: of the members.
             x: prepared inputs, windows flattened.
-            keep: factors of dropout (0 or 1/(1−p)), [K, B, width] a hidden layer; None: no dropout.
-            tape: remember what `backward` needs, until the next time.
+            dropout: factors 0 or 1/(1−p), [K, B, width] of each hidden layer; None: no dropout.
+            tape: keep what `backward` needs, until the next forward with `tape`.
         """
-        outs = [NOWHERE] * len(self.widths)
+        outs = [NEW_MEMORY] * len(self.widths)
         if tape:
-            self._find_places(layers, x)
-            outs = [place.outs for place in self._places]
+            self._find_buffers(layers, x)
+            outs = [buffer.outputs for buffer in self._buffers]
         saved: list[Taped] = []
-        x = alike(x)
+        x = aligned(x)
         for i, layer in enumerate(layers.hidden):
             inputs, out, normed, gate = x, outs[i], None, None
-            weight, bias = layer.turned, layer.bias
+            weight, bias = layer.transposed, layer.bias
             if i == 0 and layers.inputs is not None:
                 weight, bias = _folded(layers.inputs, layer)
             x = torch.baddbmm(bias, x, weight, out=out.linear)
             if layer.norm is not None:
                 normed = normalise(x, centred=out.linear, rows=out.normed)
                 x = torch.addcmul(layer.norm.shift, normed.rows, layer.norm.scale, out=out.active)
-            if keep is None:
+            if dropout is None:
                 x = torch.clamp_min(x, 0, out=out.active)
             else:
                 if layer.norm is None:  # a sum that overflowed is −∞, and −∞ · 0 no number
                     x.clamp_min_(0)
-                gate = _opened(keep[i], x, out.gate)
+                gate = _opened(dropout[i], x, out.gate)
                 x = torch.mul(x, gate, out=out.active)
             saved.append(Taped(inputs, normed, x, gate))
         if tape:
@@ -126,36 +128,36 @@ class BatchedMlp:
             flat: [K, P or more], overwritten, with zeros beyond P.
             slope: [K, B], derivative of each member's loss by its predictions.
         """
-        *places, head = self._places
-        torch.mul(self._tape[-1].active, slope.unsqueeze(2), out=places[-1].times_normed)
-        torch.sum(places[-1].times_normed, 1, keepdim=True, out=head.by_weight)
+        *buffers, head = self._buffers
+        torch.mul(self._tape[-1].active, slope.unsqueeze(2), out=buffers[-1].times_normed)
+        torch.sum(buffers[-1].times_normed, 1, keepdim=True, out=head.by_weight)
         torch.sum(slope, 1, keepdim=True, out=head.by_bias)
-        d = torch.mul(slope.unsqueeze(2), layers.head.weight, out=places[-1].slope)
-        for i in reversed(range(len(places))):
-            layer, taped, place = layers.hidden[i], self._tape[i], places[i]
+        d = torch.mul(slope.unsqueeze(2), layers.head.weight, out=buffers[-1].slope)
+        for i in reversed(range(len(buffers))):
+            layer, taped, buffer = layers.hidden[i], self._tape[i], buffers[i]
             d = _opened(d, taped.active, d) if taped.gate is None else d.mul_(taped.gate)
             if layer.norm is not None and taped.normed is not None:
-                torch.mul(d, taped.normed.rows, out=place.times_normed)
-                torch.sum(place.slopes, 2, out=place.by_affine)
-                d = denormalise(d.mul_(layer.norm.scale), taped.normed, place.zero)
-            torch.bmm(d.transpose(1, 2), taped.inputs, out=place.by_weight)
-            torch.sum(d, 1, out=place.by_bias)
+                torch.mul(d, taped.normed.rows, out=buffer.times_normed)
+                torch.sum(buffer.slopes, 2, out=buffer.by_affine)
+                d = denormalise(d.mul_(layer.norm.scale), taped.normed, buffer.zero)
+            torch.bmm(d.transpose(1, 2), taped.inputs, out=buffer.by_weight)
+            torch.sum(d, 1, out=buffer.by_bias)
             if i:
-                d = torch.bmm(d, layer.weight, out=places[i - 1].slope)
-        gradients = [gradient for place in self._places for gradient in place.gradients]
+                d = torch.bmm(d, layer.weight, out=buffers[i - 1].slope)
+        gradients = [gradient for buffer in self._buffers for gradient in buffer.gradients]
         if layers.inputs is not None:
-            gradients = _unfold(layers.inputs, layers.hidden[0], places[0]) + gradients
+            gradients = _unfold(layers.inputs, layers.hidden[0], buffers[0]) + gradients
         beyond = flat.shape[1] - self.size
         if self._spare.shape != (len(flat), beyond):
             self._spare = flat.new_zeros(len(flat), beyond)
         # One copy at the end: products written into strided views go member by member.
         torch.cat([*gradients, self._spare], dim=1, out=flat)
 
-    def _find_places(self, layers: Layers, x: Tensor) -> None:
-        """Keeps the places of the latest step if they are of these members' size."""
+    def _find_buffers(self, layers: Layers, x: Tensor) -> None:
+        """Allocates buffers unless those of the latest step have the right size."""
         members, batch = x.shape[:2]
-        if not self._places or self._places[0].slope.shape[:2] != (members, batch):
-            self._places = [Places(batch, layer) for layer in (*layers.hidden, layers.head)]
+        if not self._buffers or self._buffers[0].slope.shape[:2] != (members, batch):
+            self._buffers = [Buffers(batch, layer) for layer in (*layers.hidden, layers.head)]
 
 
 def _opened(d: Tensor, x: Tensor, out: Tensor | None) -> Tensor:
@@ -166,7 +168,7 @@ def _opened(d: Tensor, x: Tensor, out: Tensor | None) -> Tensor:
 
 
 def _folded(affine: Affine, layer: Layer) -> tuple[Tensor, Tensor]:
-    """Returns the weight (turned) and the bias that take normalised inputs as they are.
+    """Returns the weight (transposed) and the bias that take normalised inputs as they are.
 
     With W(s·x + t) + b = (W·s)x + (Wt + b) the gradient by the inputs is never needed.
     """
@@ -175,9 +177,9 @@ def _folded(affine: Affine, layer: Layer) -> tuple[Tensor, Tensor]:
     return weight.transpose(1, 2), bias
 
 
-def _unfold(affine: Affine, layer: Layer, place: Places) -> list[Tensor]:
+def _unfold(affine: Affine, layer: Layer, buffer: Buffers) -> list[Tensor]:
     """Makes the gradient by the folded weight that by the weight; returns those by the affine."""
-    by_scale = torch.mul(place.by_weight, layer.weight).sum(1)
-    by_shift = torch.mul(place.by_bias.unsqueeze(2), layer.weight).sum(1)
-    place.by_weight.mul_(affine.scale).addcmul_(place.by_bias.unsqueeze(2), affine.shift)
+    by_scale = torch.mul(buffer.by_weight, layer.weight).sum(1)
+    by_shift = torch.mul(buffer.by_bias.unsqueeze(2), layer.weight).sum(1)
+    buffer.by_weight.mul_(affine.scale).addcmul_(buffer.by_bias.unsqueeze(2), affine.shift)
     return [by_scale, by_shift]

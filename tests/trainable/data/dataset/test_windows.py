@@ -16,6 +16,7 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import fit_scaler
 from trainable.data.dataset.windows import make_windows, train_eval_rows
 from trainable.data.settings import DataSettings
+from trainable.models import InputShape
 
 
 def test_windows_end_at_their_row_and_never_cross_symbols() -> None:
@@ -30,7 +31,7 @@ def test_windows_end_at_their_row_and_never_cross_symbols() -> None:
             np.testing.assert_array_equal(dataset.symbol[ahead], dataset.symbol[row])
             np.testing.assert_array_equal(dataset.time[ahead], dataset.time[row] - back)
     assert made.at(made.train_rows[:6].view(2, 3)).shape == (2, 3, 3, len(made.names))
-    assert made.inputs == 3 * len(made.names)
+    assert made.shape == InputShape(3, len(made.names))
 
 
 def test_targets_are_in_units_of_their_training_deviation() -> None:

@@ -1,0 +1,127 @@
+"""What a field of a configuration says about itself: its meaning, its values, and who may differ.
+
+A configuration is a frozen dataclass whose fields are made by `hyperparameter`. Names, types,
+ranges, error messages and the shape of a cohort follow from these fields; nothing is written twice.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, get_type_hints
+
+from trainable.cli.errors import UserError, unknown
+from trainable.cli.options import Kind, kind_of
+
+Check = Callable[[str, Any], object]  # (key, value); raises UserError
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One `GROUP/FIELD`.
+
+    Attributes:
+        kind: its type.
+        meaning: for the person, in a few words.
+        default: its value where nobody sets it.
+        per_member: members of one cohort may differ in it; otherwise it is part of their shape.
+        low: the smallest number allowed.
+        above: a number that is just too small; instead of `low`.
+        high: the largest number allowed.
+        works: a value that an error message may offer.
+        choices: all values allowed; empty: any.
+        check: further rules of its own.
+    """
+
+    kind: Kind
+    meaning: str = field(compare=False)
+    default: Any = field(compare=False)
+    per_member: bool
+    low: float | None
+    above: float | None
+    high: float | None
+    works: str = field(compare=False)
+    choices: tuple[str, ...]
+    check: Check | None
+
+    def check_value(self, key: str, value: Any) -> None:
+        """Raises `UserError` unless the value, of the right type, is allowed; `key` names it."""
+        if self.choices and value not in self.choices:
+            raise unknown(key, str(value), self.choices)
+        if self.check is not None:
+            self.check(key, value)
+        if (
+            (self.low is not None and value < self.low)
+            or (self.above is not None and value <= self.above)
+            or (self.high is not None and value > self.high)
+        ):
+            raise UserError(f"{key}={value} must be {self.range}; fix.{key}={self.works} works")
+
+    @property
+    def range(self) -> str:
+        """The numbers allowed, in words; empty where there is no limit."""
+        words = [
+            f"{what} {limit:g}"
+            for what, limit in (
+                ("at least", self.low),
+                ("above", self.above),
+                ("at most", self.high),
+            )
+            if limit is not None
+        ]
+        return " and ".join(words)
+
+
+def hyperparameter(
+    default: Any,
+    meaning: str,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    high: float | None = None,
+    works: str | None = None,
+    choices: tuple[str, ...] = (),
+    check: Check | None = None,
+    per_member: bool = False,
+    settable: bool = True,
+) -> Any:
+    """Returns a field of a configuration; see `Hyperparameter` for the arguments."""
+    described = {
+        "meaning": meaning,
+        "per_member": per_member,
+        "low": low,
+        "above": above,
+        "high": high,
+        "works": str(default) if works is None else works,
+        "choices": choices,
+        "check": check,
+    }
+    return field(default=default, init=settable, metadata=described)
+
+
+def entry_name(name: str, *, per_member: bool = False) -> Any:
+    """Returns the field `name` of a configuration that belongs to one entry of a table.
+
+    It cannot be set: another entry's configuration is another class.
+    """
+    return hyperparameter(name, "entry of the table", per_member=per_member, settable=False)
+
+
+def hyperparameters(cls: Any) -> dict[str, Hyperparameter]:
+    """Returns the fields of a configuration class by name."""
+    hints = get_type_hints(cls)
+    return {
+        spec.name: Hyperparameter(
+            kind=kind_of(hints[spec.name]), default=spec.default, **spec.metadata
+        )
+        for spec in fields(cls)
+    }
+
+
+def check_divisible(key: str, whole: int, by: str, parts: int) -> None:
+    """Raises `UserError` unless `whole` is a multiple of `parts`, offering the nearest that are."""
+    if parts < 1 or whole % parts:
+        works = [n for n in range(1, whole + 1) if whole % n == 0]
+        close = sorted(sorted(works, key=lambda n: abs(n - parts))[:2])
+        raise UserError(
+            f"{key}={whole} is not divisible by {by}={parts}; "
+            f"{' or '.join(f'fix.{by}={n}' for n in close)} works"
+        )

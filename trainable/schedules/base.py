@@ -1,0 +1,52 @@
+"""What a learning-rate schedule is: a share of the peak rate, counted in optimizer steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from trainable.hyperparameter import hyperparameter
+
+
+class ScheduleConfig(Protocol):
+    """What the configuration of every schedule has."""
+
+    @property
+    def name(self) -> str:
+        """Its entry in the table."""
+        ...
+
+    @property
+    def warmup_steps(self) -> int:
+        """Optimizer steps before the peak rate is reached; nobody is judged before."""
+        ...
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """An entry of the table of schedules.
+
+    Attributes:
+        config: the class of its configuration.
+        share: (config, steps [S] counted from 1, steps of the whole training) → shares [S] of the
+            peak rate.
+    """
+
+    config: type[ScheduleConfig]
+    share: Callable[[Any, np.ndarray, int], np.ndarray]
+
+
+def warmup_steps_field() -> Any:
+    """Returns the field of schedules that begin with a warm-up."""
+    return hyperparameter(0, "linear rise from 0 to lr, in steps", low=0, per_member=True)
+
+
+def floor_field(meaning: str) -> Any:
+    """Returns the field of schedules that lower the rate, but not below a share of its peak."""
+    return hyperparameter(0.05, meaning, low=0, high=1, per_member=True)
+
+
+def rise(config: ScheduleConfig, step: np.ndarray) -> np.ndarray:
+    """Linear warm-up: the first step already moves, step `warmup_steps` reaches the peak."""
+    return np.minimum(1.0, step / max(1, config.warmup_steps))
