@@ -105,8 +105,8 @@ class Local:
         workers: dict[int, LocalWorker] = {}
         failures = StartFailures()
 
-        def failed(slot: int) -> None:
-            text = traceback.format_exc()
+        def failed(slot: int, error: Exception) -> None:
+            text = "".join(traceback.format_exception(error))
             check_store_answers(text)
             failures.add(False, text)
             del workers[slot]
@@ -120,14 +120,14 @@ class Local:
             for slot, worker in list(workers.items()):
                 try:
                     reports = worker.step(time.monotonic() + STEP_S)
-                except Exception:  # noqa: BLE001 - a worker's: its trials are tried again
-                    failed(slot)
+                except Exception as error:  # noqa: BLE001 - a worker's: its trials are tried again
+                    failed(slot, error)
                     continue
                 instructions = controller.on_reports(slot, reports)
                 try:
                     worker.follow(instructions)
-                except Exception:  # noqa: BLE001
-                    failed(slot)
+                except Exception as error:  # noqa: BLE001
+                    failed(slot, error)
                 else:
                     controller.on_saved(slot)
             if not any(worker.live for worker in workers.values()):
