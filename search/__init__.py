@@ -3,6 +3,7 @@
 run.py       the command: reads as a table of contents of the whole search
 api.py       `launch(...)`: a search from Python
 status.py    the command that says how a run stands
+grafana.py   the command that puts our dashboard beside those of a Ray that runs already
 session/     one search, from its plan to its ranking; resume and interrupts
 planning/    what a search will do, checked before it starts
 backend/     where trials train: Ray Tune, clusters, GPUs, security

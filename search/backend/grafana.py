@@ -1,22 +1,20 @@
 """Our dashboard in Ray's: where it would show one for Ray Data, which a search does not use.
 
 The Metrics view of Ray's dashboard embeds two dashboards of Grafana, `Core` and `Ray Data`, each by
-its uid; there is no place for a third. `python -m search.backend.grafana FOLDER` does it for a
+its uid; there is no place for a third. `python -m search.grafana FOLDER` does it for a
 cluster that runs already; FOLDER is its `metrics`, such as /tmp/ray/session_latest/metrics.
 """
 
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.io.json_file import loads
 
 DASHBOARD = Path(__file__).with_name("grafana.json")
 PLACE = Path("grafana", "dashboards", "data_grafana_dashboard.json")
-USAGE = "usage: python -m search.backend.grafana /tmp/ray/session_latest/metrics"
+USAGE = "usage: python -m search.grafana /tmp/ray/session_latest/metrics"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -52,7 +50,3 @@ def take_place(metrics: Path) -> None:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file} cannot be replaced: {error!r}") from error
-
-
-if __name__ == "__main__":
-    sys.exit(status_of(lambda: main(sys.argv[1:])))

@@ -14,7 +14,7 @@ from search.settings.settings import SearchSettings
 # Ray and torch take seconds to import: they are imported where they are needed, while our own Ray
 # starts.
 if TYPE_CHECKING:
-    from search.backend.ray_metrics import Gauges
+    from search.backend.ray_metrics import RayMetrics
     from search.backend.workers import WorkerSpec
     from search.scheduling.controller import Controller
     from trainable.data.dataset.dataset import Dataset
@@ -77,11 +77,11 @@ class RayTune:
         if self.settings.address is not None:
             check_nodes(self.settings, spec)
 
-    def metrics(self, run: str, note: Callable[[str], None]) -> "Gauges":
+    def metrics(self, run: str, note: Callable[[str], None]) -> "RayMetrics":
         """Returns the exporter of a run's metrics to Ray, which Prometheus reads."""
-        from search.backend.ray_metrics import Gauges
+        from search.backend.ray_metrics import RayMetrics
 
-        return Gauges(run, note)
+        return RayMetrics(run, note)
 
     def run(
         self, controller: "Controller", dataset: "Dataset", spec: "WorkerSpec", observer: Observer

@@ -1,4 +1,4 @@
-"""What monitoring is told of a running search: each figure's name, meaning and value. Pure."""
+"""What a running search tells Prometheus: each metric's name, meaning and value. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,15 +20,14 @@ METRICS = {
     "asharpe_sharpe_median": "Median of the same Sharpe ratios.",
     "asharpe_sharpe_luck": "Luck line: the annual Sharpe ratio that as many useless "
     "configurations would reach on as many days.",
-    "asharpe_nan_rate": "Share of optimizer steps with a loss, gradient or weight that is not "
-    "finite, 0 to 1, in the newest reports.",
-    "asharpe_steps_per_second": "Optimizer steps a second, of all members together, over the "
-    "last half minute.",
+    "asharpe_steps": "Optimizer steps that this process has heard of, of all members together.",
+    "asharpe_failed_steps": "Those of them with a loss, gradient or weight that is not finite.",
     "asharpe_slots": "Workers that the machines hold at once.",
     "asharpe_slots_busy": "Workers that have members.",
     "asharpe_cohort_occupancy": "Members of a busy worker as a share of the members that it "
     "is meant to have; above 1 while seeds are shared out.",
 }
+COUNTERS = ("asharpe_steps", "asharpe_failed_steps")  # they only grow; Prometheus adds `_total`
 BY_REASON = {"asharpe_trials": ("state", "reason")}  # metrics with more tags than the run
 
 
@@ -45,37 +44,37 @@ class Moment:
     """A search at one moment.
 
     Attributes:
-        now: `time.monotonic()`.
         shown: what the live display shows.
-        courses: of the trials.
+        progress: of the trials.
         running: the numbers that train, by slot.
-        sizes: of slots.
+        capacity: of the machines.
     """
 
-    now: float
     shown: Snapshot
-    courses: ProgressTable
+    progress: ProgressTable
     running: Mapping[int, set[int]]
-    sizes: Capacity
+    capacity: Capacity
 
 
 def figures(moment: Moment) -> list[Figure]:
     """Returns every figure that is known: none of a metric that is still undefined."""
-    shown, courses = moment.shown, moment.courses
+    shown, progress = moment.shown, moment.progress
     busy = [slot for slot, members in moment.running.items() if members]
     members = sum(len(moment.running[slot]) for slot in busy)
     values = {
         "asharpe_trials_wanted": shown.total,
         "asharpe_running": members,
         "asharpe_seeds_waiting": shown.waiting,
-        "asharpe_sharpe_best": courses.best[0] if courses.best else None,
-        "asharpe_sharpe_median": courses.median,
+        "asharpe_sharpe_best": progress.best[0] if progress.best else None,
+        "asharpe_sharpe_median": progress.median,
         "asharpe_sharpe_luck": shown.luck,
-        "asharpe_nan_rate": courses.pace.nan_rate(moment.now, busy),
-        "asharpe_steps_per_second": courses.pace.steps_per_second(moment.now, busy),
-        "asharpe_slots": moment.sizes.slots,
+        "asharpe_steps": progress.steps,
+        "asharpe_failed_steps": progress.failed_steps,
+        "asharpe_slots": moment.capacity.slots,
         "asharpe_slots_busy": len(busy),
-        "asharpe_cohort_occupancy": members / (len(busy) * moment.sizes.members) if busy else 0.0,
+        "asharpe_cohort_occupancy": members / (len(busy) * moment.capacity.members)
+        if busy
+        else 0.0,
     }
     found = [
         Figure("asharpe_trials", count, {"state": state_of(reason), "reason": reason})

@@ -215,7 +215,7 @@ class Controller:
             verdicts |= dict.fromkeys(live, TIME_IS_UP)
         ended, keep_model, moving = [], [], []
         with self.study.together():
-            self.progress.take(slot, new)
+            self.progress.take(new)
             for report in new:
                 self._tell(report)
             for number, verdict in verdicts.items():

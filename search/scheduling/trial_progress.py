@@ -1,13 +1,11 @@
-"""What each trial has used so far, which one is ahead, and how fast they go."""
+"""What each trial has used so far, and which one is ahead."""
 
-import time
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from search.monitor.pace import Pace, Spell
 from search.study.study import SEARCHED, TrialSpec
 from trainable.report import Report
 
@@ -61,19 +59,21 @@ class TrialProgress:
 
 
 class ProgressTable:
-    """The courses of all trials by number.
+    """The progress of all trials by number.
 
     Attributes:
-        pace: of all slots.
+        steps: optimizer steps of all trials that were trained for this process.
+        failed_steps: those of them with a loss, gradient or weight that was not finite.
     """
 
     def __init__(self) -> None:
-        self.pace = Pace()
+        self.steps = 0
+        self.failed_steps = 0.0
         self._all: dict[int, TrialProgress] = {}
         self._ranked: list[tuple[float, int]] = []  # Sharpe ratio and number of those searched
 
     def __getitem__(self, number: int) -> TrialProgress:
-        """Returns one trial's course."""
+        """Returns one trial's progress."""
         return self._all[number]
 
     def __contains__(self, number: int) -> bool:
@@ -84,7 +84,7 @@ class ProgressTable:
     def best(self) -> tuple[float, int] | None:
         """The highest Sharpe ratio of a searched trial, and its number; None before there is one.
 
-        Of each trial that of the epoch it would be ranked by.
+        Each trial counts at the epoch that it would be ranked by.
         """
         return self._ranked[-1] if self._ranked else None
 
@@ -96,34 +96,30 @@ class ProgressTable:
         return median(sharpe for sharpe, _ in middle) if middle else None
 
     def add(self, trial: TrialSpec) -> None:
-        """Begins a trial's course."""
+        """Adds a trial."""
         self._all[trial.number] = TrialProgress(trial)
 
     def children(self, number: int, kind: str) -> int:
         """Returns how many trials of a kind repeat this one."""
-        mine = (c.trial for c in self._all.values() if c.trial.parent == number)
+        mine = (one.trial for one in self._all.values() if one.trial.parent == number)
         return sum(trial.kind == kind for trial in mine)
 
-    def take(self, slot: int, reports: Sequence[Report]) -> None:
-        """Takes in the new reports that came from a slot at once; the pace follows."""
-        steps = failed = 0.0
+    def take(self, reports: Sequence[Report]) -> None:
+        """Takes in new reports of trials that train for this process; counts their steps."""
         for report in reports:
-            new = report.steps - self._all[report.number].steps
+            steps = max(0, report.steps - self._all[report.number].steps)
             self.count(report)
-            steps += max(0, new)
-            failed += max(0, new) * (report.values.get("nan_rate") or 0.0)
-        if reports:
-            seconds = sum(report.seconds for report in reports)
-            self.pace.add(slot, Spell(time.monotonic(), seconds, steps, failed))
+            self.steps += steps
+            self.failed_steps += steps * (report.values.get("nan_rate") or 0.0)
 
     def count(self, report: Report) -> None:
-        """Takes one epoch into its trial's course; `best` and `median` follow."""
-        course = self._all[report.number]
-        before = course.sharpe
-        course.count(report)
-        if course.trial.kind not in SEARCHED or course.sharpe == before:
+        """Takes one epoch into its trial's progress; `best` and `median` follow."""
+        progress = self._all[report.number]
+        before = progress.sharpe
+        progress.count(report)
+        if progress.trial.kind not in SEARCHED or progress.sharpe == before:
             return
         if before is not None:
             del self._ranked[bisect_left(self._ranked, (before, report.number))]
-        if course.sharpe is not None:
-            insort(self._ranked, (course.sharpe, report.number))
+        if progress.sharpe is not None:
+            insort(self._ranked, (progress.sharpe, report.number))

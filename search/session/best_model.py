@@ -17,9 +17,10 @@ from trainable.cli.errors import UserError
 from trainable.data.dataset.build import evaluation_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import train_eval_rows
-from trainable.data.synthetic.market import continuation, reachable
+from trainable.data.synthetic.market import continuation
 from trainable.io.atomic import make_folder
 from trainable.io.file_store import FileStore, writing
+from trainable.metrics.reachable import reachable
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
 

@@ -106,11 +106,9 @@ class SearchObserver:
         self.progress.note(f"{reason}: trials {listed}; see trials/{numbers[0]}/error.txt")
 
     def _figures(self) -> list[Figure]:
-        controller, now = self.controller, time.monotonic()
-        moment = Moment(
-            now, self.latest, controller.progress, controller.running, controller.capacity
-        )
-        return figures(moment)
+        controller = self.controller
+        running, capacity = controller.running, controller.capacity
+        return figures(Moment(self.latest, controller.progress, running, capacity))
 
     def _snapshot(self) -> Snapshot:
         controller, dataset = self.controller, self.plan.dataset

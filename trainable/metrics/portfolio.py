@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PANEL_SYMBOLS = 5  # from this many symbols on, weights are relative to the day's mean
 FLAT = 1e-6  # predictions with a std below FLAT × (|mean| + training std) give no position
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from search.backend import ray_metrics
-from search.backend.ray_metrics import Gauges
+from search.backend.ray_metrics import RayMetrics
 from search.monitor.metrics import Figure
 
 FIGURES = [
@@ -31,10 +31,30 @@ class Gauge:
         self.values.append((value, self.default | tags))
 
 
+class Counter:
+    """Keeps what it is increased by: Ray's own takes positive numbers only."""
+
+    made: "dict[str, Counter]"
+
+    def __init__(self, name: str, description: str, tag_keys: tuple[str, ...]) -> None:
+        assert name not in self.made
+        self.tags, self.added = {}, []
+        self.made[name] = self
+
+    def set_default_tags(self, tags: dict[str, str]) -> None:
+        self.tags = tags
+
+    def inc(self, value: float) -> None:
+        assert value > 0
+        self.added.append(value)
+
+
 @pytest.fixture(autouse=True)
 def made(monkeypatch: pytest.MonkeyPatch) -> dict[str, Gauge]:
     monkeypatch.setattr(Gauge, "made", {}, raising=False)
     monkeypatch.setattr(ray_metrics, "Gauge", Gauge)
+    monkeypatch.setattr(Counter, "made", {}, raising=False)
+    monkeypatch.setattr(ray_metrics, "Counter", Counter)
     return Gauge.made
 
 
@@ -43,7 +63,7 @@ def test_every_metric_has_the_run_and_is_set_again_after_two_seconds(
 ) -> None:
     now = [100.0]
     notes: list[str] = []
-    own = Gauges("mine", notes.append, lambda: now[0])
+    own = RayMetrics("mine", notes.append, lambda: now[0])
     for second in (100.0, 100.5, 101.9, 102.0, 103.0, 104.1):
         now[0] = second
         own.update(lambda: FIGURES)
@@ -52,6 +72,16 @@ def test_every_metric_has_the_run_and_is_set_again_after_two_seconds(
     tags = {"run": "mine", "state": "PRUNED", "reason": "asha_rung"}
     assert made["asharpe_trials"].values == [(2.0, tags)] * 3
     assert notes == []
+
+
+def test_a_counter_grows_by_what_is_new() -> None:
+    now = [0.0]
+    own = RayMetrics("mine", print, lambda: now[0])
+    for second, total in ((0.0, 0.0), (2.0, 40.0), (4.0, 40.0), (6.0, 100.0)):
+        now[0] = second
+        own.update(lambda total=total: [Figure("asharpe_steps", total, {})])
+    assert Counter.made["asharpe_steps"].added == [40.0, 60.0]
+    assert Counter.made["asharpe_steps"].tags == {"run": "mine"}
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), RuntimeError("no Ray"), KeyError("x")])
@@ -64,7 +94,7 @@ def test_whatever_goes_wrong_is_said_once_and_the_search_goes_on(error: Exceptio
         raise error
 
     now = [0.0]
-    own = Gauges("mine", notes.append, lambda: now[0])
+    own = RayMetrics("mine", notes.append, lambda: now[0])
     for second in range(10):
         now[0] = float(second)
         own.update(fails)
@@ -74,13 +104,13 @@ def test_whatever_goes_wrong_is_said_once_and_the_search_goes_on(error: Exceptio
 
 
 def test_a_name_that_is_not_ascii_is_written_so_that_ray_takes_it(made: dict[str, Gauge]) -> None:
-    Gauges("größe 1", print).update(lambda: FIGURES[1:])
+    RayMetrics("größe 1", print).update(lambda: FIGURES[1:])
     assert made["asharpe_running"].values == [(3.0, {"run": r"gr\xf6\xdfe 1"})]
 
 
 def test_an_unknown_metric_is_said_too() -> None:
     notes: list[str] = []
-    Gauges("mine", notes.append).update(lambda: [Figure("asharpe_other", 1.0, {})])
+    RayMetrics("mine", notes.append).update(lambda: [Figure("asharpe_other", 1.0, {})])
     assert len(notes) == 1
 
 
@@ -88,6 +118,6 @@ def test_the_wish_to_end_is_not_taken_for_an_error() -> None:
     def interrupted() -> list[Figure]:
         raise KeyboardInterrupt
 
-    own = Gauges("mine", lambda text: None)
+    own = RayMetrics("mine", lambda text: None)
     with pytest.raises(KeyboardInterrupt):
         own.update(interrupted)

@@ -19,6 +19,7 @@ from search.monitor.metrics import METRICS
 from search.study.study import SearchStudy
 from tests.fixtures.searches import MARKET, Search, started, write_space
 
+NONE = {"asharpe_failed_steps"}  # Ray exports no counter before it has counted
 SAMPLE = re.compile(r"^ray_(asharpe_\w+)\{(.*)\} (\S+)$", re.MULTILINE)
 DISCOVERY = "asharpe-*/session_latest/prom_metrics_service_discovery.json"
 
@@ -55,7 +56,7 @@ def test_a_search_is_seen_while_it_runs(tmp_path: Path, monkeypatch: pytest.Monk
         def all_there() -> bool:
             time.sleep(0.2)
             found[:] = scraped(search)
-            return {name for name, _, _ in found} == METRICS.keys()
+            return {name.removesuffix("_total") for name, _, _ in found} == METRICS.keys() - NONE
 
         search.until(all_there, timeout_s=100)
         (metrics,) = search.tmp.glob("asharpe-*/session_latest/metrics")
@@ -82,8 +83,7 @@ def test_a_search_is_seen_while_it_runs(tmp_path: Path, monkeypatch: pytest.Monk
     assert 0 <= value["asharpe_cohort_occupancy"] <= 1.25
     assert value["asharpe_sharpe_median"] <= value["asharpe_sharpe_best"]
     assert 5 < value["asharpe_sharpe_luck"] < 12
-    assert value["asharpe_nan_rate"] == 0
-    assert 1 < value["asharpe_steps_per_second"] < 1e6
+    assert value["asharpe_steps_total"] >= 100
 
 
 def space(trial: optuna.Trial) -> dict[str, Any]:

@@ -7,10 +7,10 @@ import numpy as np
 
 from trainable.cli.errors import UserError, unknown
 from trainable.data.dataset.splits import Split, rows_inside
-from trainable.metrics.portfolio import PANEL_SYMBOLS
 
 GROUPS = ("price", "volume", "volatility", "calendar", "extra", "ready")
 
+PANEL_SYMBOLS = 5  # from this many symbols on, weights are relative to the day's mean
 _BLOCK = 1 << 18  # rows looked at together
 
 

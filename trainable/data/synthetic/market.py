@@ -12,12 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainable.cli.errors import UserError
-from trainable.data.dataset.dataset import Dataset
 from trainable.data.market import Market
 from trainable.data.settings import SyntheticSettings, check_synthetic_settings
 from trainable.data.synthetic.process import HISTORY, LAG, VOLATILITY, Draws, draw
-from trainable.metrics.scores import score
-from trainable.metrics.scoring import scoring
 
 SESSION = 390  # minute bars of a trading day
 PERIODS_PER_YEAR = {"day": 252.0, "minute": 252.0 * SESSION}
@@ -67,21 +64,6 @@ def continuation(settings: SyntheticSettings, bars: int, history: int = 250) -> 
     history = min(history, settings.bars)
     market = _market(settings, settings.bars + bars, first=settings.bars - history)
     return Continuation(market, history)
-
-
-def reachable(market: Market, dataset: Dataset, rows: np.ndarray) -> dict[str, float | None]:
-    """The best there is: `ic` and `sharpe` of the market's own expectation on `rows` of `dataset`.
-
-    Measured with our own metrics, costs included; None where nothing is predictable. The scale and
-    mean of positions are those of the expectation over the whole market, so a dataset without
-    training rows will do.
-    """
-    if market.expected is None:
-        raise ValueError(f"{market.name}: only a generated market knows what is reachable")
-    predictions = market.expected[dataset.time[rows], dataset.symbol[rows]]
-    everywhere = market.expected[market.present]
-    best = score(scoring(dataset, rows), predictions[None], everywhere[None])[0]
-    return {name: best.values[name] for name in ("ic", "sharpe")}
 
 
 def _check(settings: SyntheticSettings) -> None:

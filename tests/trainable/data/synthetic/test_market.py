@@ -12,7 +12,8 @@ from trainable.data.market import Market
 from trainable.data.quality.outliers import find_extremes
 from trainable.data.settings import DataSettings, SyntheticSettings
 from trainable.data.synthetic import process
-from trainable.data.synthetic.market import clock, continuation, generate, reachable
+from trainable.data.synthetic.market import clock, continuation, generate
+from trainable.metrics.reachable import reachable
 
 MINUTES = SyntheticSettings(frequency="minute", symbols=2, bars=40_000)
 

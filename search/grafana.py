@@ -1,0 +1,9 @@
+"""python -m search.grafana FOLDER: puts our dashboard beside those of a Ray that runs already."""
+
+import sys
+
+from search.backend.grafana import main
+from trainable.cli.commands import status_of
+
+if __name__ == "__main__":
+    sys.exit(status_of(lambda: main(sys.argv[1:])))
