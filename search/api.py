@@ -1,7 +1,7 @@
 """A search from Python: a function as space, a frame as data."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from search.planning.plan import make_plan
 from search.run_folder.starting import can_begin
 from search.session.runner import run_search
 from search.settings.masking import no_secret_told
-from search.settings.settings import SearchSettings, settings_from
+from search.settings.reading import settings_of
+from search.settings.settings import SearchSettings
 from search.space.loading import SpaceFunction, load_space
 from trainable.cli.errors import unknown
 from trainable.data.file_types import is_table
@@ -49,12 +50,12 @@ def launch(
         UserError: what would end the command with status 2.
     """
     with no_secret_told():
-        tokens = _tokens(settings)
+        values = _by_key(settings)
         if isinstance(data, str | Path):
-            tokens.append(f"data.{'path' if is_table(str(data)) else 'source'}={data}")
+            values["data.path" if is_table(str(data)) else "data.source"] = data
         epochs = settings.get("epochs")
         loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
-        chosen = settings_from([f"space={loaded.name}", *tokens])
+        chosen = settings_of({**values, "space": loaded.name})
         if chosen.resume and chosen.folder.is_dir() and can_begin(chosen.folder):
             print(f"Nothing of run {chosen.run_name!r} had begun: it begins now.", flush=True)
             chosen = replace(chosen, resume=False)
@@ -68,25 +69,11 @@ def launch(
             return run_search(plan, None, trainer, Console(highlight=False, markup=False))
 
 
-def _tokens(settings: dict[str, Any]) -> list[str]:
-    """Returns the settings as words of a command line, which types and checks them."""
+def _by_key(settings: Mapping[str, object]) -> dict[str, object]:
+    """Returns the settings by their keys on a command line: `data_horizon` is `data.horizon`."""
     known = {field.name for field in fields(SearchSettings)} - {"space", "data"}
-    of_data = {f"data_{field.name}" for field in fields(DataSettings)}
-    tokens = []
-    for name, value in settings.items():
+    of_data = {f"data_{field.name}": f"data.{field.name}" for field in fields(DataSettings)}
+    for name in settings:
         if name not in known and name not in of_data:
-            raise unknown("setting", name, known | of_data)
-        key = name.replace("data_", "data.", 1) if name in of_data else name
-        if isinstance(value, Mapping):
-            tokens += [f"{key}.{inner}={_text(item)}" for inner, item in value.items()]
-        elif is_dataclass(value) and not isinstance(value, type):
-            tokens += [f"{key}.{inner}={_text(v)}" for inner, v in asdict(value).items()]
-        elif value is not None:
-            tokens.append(f"{key}={_text(value)}")
-    return tokens
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            raise unknown("setting", name, known | of_data.keys())
+    return {of_data.get(name, name): value for name, value in settings.items()}

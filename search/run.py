@@ -10,8 +10,9 @@ from search.backend.base import Backend
 from search.backend.ray_tune import RayTune
 from search.session.interrupts import Interrupts
 from search.session.resume import resumes, storable, with_stored
-from search.settings.masking import hide_arguments, mask_tracebacks, no_secret_told
-from search.settings.settings import SearchSettings, help_for_search, settings_from
+from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
+from search.settings.reading import help_for_search, settings_from
+from search.settings.settings import SearchSettings
 from search.space.loading import load_space
 from trainable.cli.commands import status_of
 from trainable.cli.options import asks_for_help
@@ -25,6 +26,7 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         help_for_search()
         return 0
     with no_secret_told():
+        refuse_secrets(argv)
         arguments = with_stored(argv)
         settings = settings_from(arguments)
         if resumes(argv) and not settings.resume:
@@ -68,7 +70,6 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    hide_arguments()
     mask_tracebacks()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also while it starts
     try:

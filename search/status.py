@@ -24,7 +24,7 @@ from search.run_folder import shards
 from search.run_folder.lock import drivers_of
 from search.run_folder.starting import start_in
 from search.session.resume import resume_command
-from search.settings.masking import hide_arguments, no_secret_told
+from search.settings.masking import no_secret_told, refuse_secrets
 from search.study.storage import name_of, open_to_read
 from search.study.trials import TrialRecord, row_of
 from trainable.cli.commands import parse_after_run, status_of
@@ -67,6 +67,7 @@ class Status:
 
 def main(argv: Sequence[str]) -> int:
     """Prints how the search stands; returns the exit status."""
+    refuse_secrets(argv)
     given = parse_after_run(StatusSettings, argv, USAGE)
     if given is None:
         return 0
@@ -215,5 +216,4 @@ def _epochs(folder: Path) -> tuple[pd.DataFrame, datetime | None]:
 
 
 if __name__ == "__main__":
-    hide_arguments()
     sys.exit(status_of(lambda: main(sys.argv[1:])))

@@ -25,7 +25,7 @@ from benchmarks.chaos.checks import (
 from benchmarks.machine import ROOT
 from search.planning.plan import make_plan
 from search.run_folder import shards
-from search.settings.settings import settings_from
+from search.settings.reading import settings_from
 from trainable.cli.errors import UserError
 
 SPACE = '''"""Small networks of two shapes; some of them learn, some explode."""

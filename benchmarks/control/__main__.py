@@ -40,7 +40,8 @@ from search.run_folder.folder import RunFolder
 from search.run_folder.reports import ReportStore
 from search.scheduling.controller import Controller
 from search.session.runner import Session, run_search
-from search.settings.settings import SearchSettings, settings_from
+from search.settings.reading import settings_from
+from search.settings.settings import SearchSettings
 from search.space.loading import load_space
 from search.study.journal import Journal
 from search.study.prefetch import Prefetcher

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from search.run_folder.starting import can_begin, no_run, start_in
 from search.settings.masking import HIDDEN, mask
-from search.settings.settings import settings_from
+from search.settings.reading import settings_from
 from trainable.cli.errors import UserError
 from trainable.cli.options import split
 from trainable.io.checksums import checked
@@ -75,7 +75,9 @@ def _with_those_in(
     for token in earlier:
         key, value = split(token)
         if HIDDEN in value:
-            raise UserError(f"{key} holds a secret that was not stored; give {key}=… again")
+            raise UserError(
+                f"{key} held a secret, which was not stored; give {key}=… again, without it"
+            )
     return [*earlier, *argv]
 
 
@@ -91,13 +93,11 @@ def resume_command(name: str, runs_dir: str, stored: Sequence[str] | None) -> st
     Args:
         name: of the run.
         runs_dir: where its folder is.
-        stored: the words that the run keeps; those with a masked secret must be given again. None
-            where it was started from Python.
+        stored: the words that the run keeps; None where it was started from Python.
     """
     if stored is None:
         return f"launch(…, name={name!r}, resume=True)"
     words = ["python", "-m", "search.run", f"name={name}"]
     if runs_dir != "runs":
         words.append(f"runs_dir={runs_dir}")
-    secret = [token for token in stored if HIDDEN in token]
-    return shlex.join([*words, "resume=true", *secret])
+    return shlex.join([*words, "resume=true"])

@@ -1,12 +1,10 @@
-"""Hides secrets wherever settings are printed or stored, and in the list of processes."""
+"""Hides secrets wherever settings are printed or stored, and refuses them on a command line."""
 
-import ctypes
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -22,11 +20,22 @@ WORDS = (
 )
 # `key=value` in the query of a URL or in a connection string.
 AS_VALUE = re.compile(rf"(\b\w*(?:{WORDS})\w*=)([^&\s;]+)", re.ASCII | re.IGNORECASE)
+SCHEME = re.compile(r"([a-z0-9]+)(?:\+\w+)?://")
+# Where the secret of a URL is read from, by its scheme.
+SECRETS_OF = {
+    "postgresql": "set PGPASSWORD, or write it to ~/.pgpass or the file that PGPASSFILE names",
+    "mysql": "name a file of yours with it in the URL, as ?read_default_file=…",
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "let GOOGLE_APPLICATION_CREDENTIALS name the file of your key",
+    "": "give it to launch(…) from Python",
+}
 
 
 def mask(text: str) -> str:
     """Returns `text` with passwords in URLs and secret `key=value` parts hidden."""
-    return _replaced(text, lambda secret: HIDDEN)
+    for pattern in (IN_URL, AS_VALUE):
+        text = pattern.sub(lambda found: found[1] + HIDDEN, text)
+    return text
 
 
 def masked(value: Any) -> Any:
@@ -61,28 +70,18 @@ def mask_tracebacks() -> None:
     sys.excepthook = show
 
 
-def hide_arguments() -> None:
-    """Overwrites secrets in this process's own command line, as `ps` and Ray's dashboard show it.
+def refuse_secrets(argv: Sequence[str]) -> None:
+    """Refuses a command line with a secret in a URL: everybody on the machine can read it.
 
-    On Linux only. What was to be seen before Python ran this line stays seen.
+    Raises:
+        UserError: names the key, and where the secret is read from instead.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    shown = Path("/proc/self/cmdline").read_bytes()
-    hidden = b"\0".join(
-        _replaced(word.decode("latin-1"), lambda secret: "*" * len(secret)).encode("latin-1")
-        for word in shown.split(b"\0")
-    )
-    if hidden == shown:
-        return
-    # Fields 48 and 49 of proc_pid_stat(5): where the kernel reads the line, in our own memory.
-    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    start, end = int(fields[45]), int(fields[46])
-    if end - start == len(shown) and ctypes.string_at(start, len(shown)) == shown:
-        ctypes.memmove(start, hidden, len(hidden))
-
-
-def _replaced(text: str, by: Callable[[str], str]) -> str:
-    for pattern in (IN_URL, AS_VALUE):
-        text = pattern.sub(lambda found: found[1] + by(found[2]), text)
-    return text
+    for word in argv:
+        key, _, _ = word.partition("=")
+        if mask(word) != word and ("://" in word or key in ("storage", "storage_path")):
+            scheme = SCHEME.search(word)
+            remedy = SECRETS_OF.get(scheme[1] if scheme else "", SECRETS_OF[""])
+            raise UserError(
+                f"{mask(word)} holds a secret, which a command line shows to everybody on this "
+                f"machine; leave it out, and {remedy}"
+            )

@@ -168,5 +168,5 @@ def _open_database(url: str) -> BaseStorage:
         # The driver's own text may repeat the URL with its password.
         raise UserError(
             f"storage={mask(url)}: cannot be opened ({type(err).__name__}); "
-            "expected a reachable database such as postgresql://user:password@host/name"
+            "expected a reachable database such as postgresql://user@host/name"
         ) from None

@@ -24,7 +24,7 @@ from benchmarks.chaos.searches import SETTINGS, ChaosSearch
 from search.planning.plan import make_plan
 from search.run_folder import shards
 from search.session.observer import SearchObserver
-from search.settings.settings import settings_from
+from search.settings.reading import settings_from
 from search.study.trials import TrialRecord
 from tests.fixtures.here import interrupt_after, search_here
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.search import __main__ as search
 from benchmarks.search import comparison, sides
 from benchmarks.search.sides import Work
-from search.settings.settings import settings_from
+from search.settings.reading import settings_from
 from search.space.validation import check_space, load_space
 from trainable.cli.errors import UserError
 from trainable.config import from_params, to_params

@@ -361,8 +361,8 @@ CASES = {
         put("f.db", "this is no database at all" * 99),
     ),
     "a database that does not answer": Case(
-        f"{NEW} {MADE} storage=postgresql://u:hunter2@127.0.0.1:1/x",
-        ["storage=postgresql://u:***@127.0.0.1:1/x: cannot be opened"],
+        f"{NEW} {MADE} storage=postgresql://u@127.0.0.1:1/x",
+        ["storage=postgresql://u@127.0.0.1:1/x: cannot be opened"],
     ),
     "a storage that is no URL": Case("storage=study.db", ["must be a URL", "sqlite:///study.db"]),
     # the other commands

@@ -25,7 +25,7 @@ from search.run_folder.reports import ReportStore
 from search.session.observer import SearchObserver
 from search.session.provenance import check_same
 from search.session.resume import with_stored
-from search.settings.settings import settings_from
+from search.settings.reading import settings_from
 from search.study.study import SearchStudy
 from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import MARKET, table, write_space

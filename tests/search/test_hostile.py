@@ -24,8 +24,9 @@ from search.planning.plan import make_plan, read_enqueued
 from search.planning.preview import show_plan
 from search.run_folder import shards
 from search.session import provenance, resume
-from search.settings.settings import settings_from
+from search.settings.reading import settings_from
 from search.space.loading import load_space
+from search.space.validation import fixed
 from search.status import read_status
 from search.study.study import SearchStudy
 from tests.fixtures.runs import make_run
@@ -343,10 +344,13 @@ def test_words_are_taken_literally(mark: Path, text: str) -> None:
     settings = settings_from([f"name={text.replace('/', ' ')}", f"fix.model/hidden_dims={text}"])
     assert settings.name == text.replace("/", " ")
     assert settings.fix == {"model/hidden_dims": text}
-    for key in ("trials", "time_budget_s", "resume", "rungs", "data.horizon", "fix.optimizer/lr"):
+    for key in ("trials", "time_budget_s", "resume", "rungs", "data.horizon"):
         with pytest.raises(UserError, match="expected") as error:
             settings_from([f"{key}={text}"])
         one_line(error)
+    with pytest.raises(UserError, match=r"fix\.optimizer/lr=.*: expected a number") as error:
+        fixed(lambda trial: {}, {"optimizer/lr": text})
+    one_line(error)
 
 
 def test_no_yaml_is_read() -> None:

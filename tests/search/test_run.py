@@ -15,8 +15,16 @@ from search import launch
 from search.backend.local import Local
 from search.planning.plan import make_plan
 from search.session.runner import run_search
-from search.settings.settings import settings_from
-from tests.fixtures.searches import LIGHT, MARKET, check_whole, contents, run, table, write_space
+from search.settings.reading import settings_from
+from tests.fixtures.searches import (
+    MARKET,
+    SEARCH_LOCALLY,
+    check_whole,
+    contents,
+    run,
+    table,
+    write_space,
+)
 from trainable import predict
 from trainable.cli.errors import UserError
 
@@ -76,7 +84,7 @@ def test_whole_search_and_more_trials_later(tmp_path: Path) -> None:
             folder / "trials" / str(number)
         )
 
-    more = run(tmp_path, "name=1.10", "resume=true", "trials=10", "dashboard=false")
+    more = run(tmp_path, "name=1.10", "resume=true", "trials=10", program=SEARCH_LOCALLY)
     assert "10 configurations tried" in more.out
     again = check_whole(folder, searched=10)
     assert again["kind"].tolist().count("enqueued") == 2
@@ -87,8 +95,8 @@ def test_whole_search_and_more_trials_later(tmp_path: Path) -> None:
     assert len(described["resumed"]) == 1
     assert (described["interrupted"], described["alone"]) == (False, [])
     assert contents(folder) == [
-        "best", "epochs.parquet", "predictions.parquet", "returns.parquet", "run.json",
-        "study.log", "trials", "trials.parquet",
+        "SHA256SUMS", "best", "epochs.parquet", "predictions.parquet", "returns.parquet",
+        "run.json", "study.log", "trials", "trials.parquet",
     ]  # fmt: skip
     check_best(folder, [*MARKET, "space=tiny.py"])
 
@@ -109,7 +117,8 @@ def check_best(folder: Path, words: list[str]) -> None:
 
 def test_space_that_always_explodes(tmp_path: Path) -> None:
     write_space(tmp_path, EXPLODES, "explodes.py")
-    search = run(tmp_path, *MARKET, "space=explodes.py", "trials=6", "name=boom", *LIGHT)
+    words = (*MARKET, "space=explodes.py", "trials=6", "name=boom")
+    search = run(tmp_path, *words, program=SEARCH_LOCALLY)
     assert "No trial survived" in search.out
     folder = tmp_path / "runs" / "boom"
     rows = check_whole(folder, searched=6)
@@ -138,7 +147,7 @@ def test_features_from_a_file_judged_by_loss_within_a_time_budget(tmp_path: Path
     search = run(
         tmp_path, "space=tiny.py", "data.path=ready (1), a=b?.csv", "data.features=feat_*",
         "data.target=target", "objective=val_loss", "trials=100000", "time_budget_s=3",
-        "finalist_seeds=1", "name=ready", "dashboard=false",
+        "finalist_seeds=1", "name=ready", program=SEARCH_LOCALLY,
     )  # fmt: skip
     trials = table(tmp_path / "runs" / "ready", "trials")
     rows = check_whole(tmp_path / "runs" / "ready", (trials["kind"] == "search").sum())
@@ -170,7 +179,7 @@ def prices(bars: int = 300) -> pd.DataFrame:
 def test_launch_from_python(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = launch(
         space=small_space, data=prices(), trials=4, epochs=2, name="mine", finalist_seeds=1,
-        runs_dir=str(tmp_path / "runs"), dashboard=False, max_concurrent=1,
+        runs_dir=tmp_path / "runs", backend=lambda settings: Local(),
     )  # fmt: skip
     assert isinstance(found, Run)
     assert len(found.searched) == 4

@@ -14,7 +14,16 @@ from search.backend.workers import check_store_answers, store_answers
 from search.run import main
 from search.session.observer import SearchObserver
 from tests.fixtures.here import search_here
-from tests.fixtures.searches import MARKET, check_whole, contents, run, started, table, write_space
+from tests.fixtures.searches import (
+    MARKET,
+    SEARCH_LOCALLY,
+    check_whole,
+    contents,
+    run,
+    started,
+    table,
+    write_space,
+)
 from tests.fixtures.servers import ObjectStore, free_port, object_store
 from trainable import predict
 from trainable.cli.errors import UserError
@@ -28,7 +37,7 @@ SLOW = (
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[ObjectStore]:
-    with object_store() as found:
+    with object_store() as found, found.entered():
         yield found
 
 
@@ -40,7 +49,8 @@ def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
     where = f"storage_path={store.url('bucket/folder')}"
     folder = tmp_path / "runs" / "far"
     far = FileStore.of(store.url("bucket/folder")).within("far", "trials")
-    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=far", where) as search:
+    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=far", where,
+                 program=SEARCH_LOCALLY) as search:  # fmt: skip
         search.until(lambda: len(list(folder.glob("shards/[0-9]*.parquet"))) >= 2)
         search.send(signal.SIGINT)
         assert search.wait() == 130, search.err
@@ -53,11 +63,8 @@ def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
     assert far.names() == []  # the mark is gone
     assert not list(folder.glob("trials/*/checkpoint*"))
     assert store.secret not in (folder / "run.json").read_text()
-    missing = "storage_path holds a secret that was not stored"
-    with pytest.raises(UserError, match=missing):
-        main([f"runs_dir={tmp_path}/runs", "name=far", "resume=true"])
 
-    run(tmp_path, "name=far", "resume=true", where)
+    run(tmp_path, "name=far", "resume=true")  # by Ray's workers
     rows = check_whole(folder, searched=8)
     assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
     for number in rows.loc[rows["state"] == "COMPLETE", "number"]:
@@ -99,13 +106,13 @@ def test_a_wrong_bucket_secret_or_address_is_one_line(
     bucket = refused(tmp_path, store.url("none/f", create=False), dry)
     assert "Bucket 'none' not found" in bucket
     assert "allow_bucket_creation" in bucket
-    assert "SIGNATURE_DOES_NOT_MATCH" in refused(tmp_path, store.url("b/f", "s3cr3t"), dry)
+    with store.entered("s3cr3t"):
+        assert "SIGNATURE_DOES_NOT_MATCH" in refused(tmp_path, store.url("b/f"), dry)
     nobody = ObjectStore(free_port(), store.key, store.secret)
     away = refused(tmp_path, nobody.url("b/f"), dry)
     assert "Could not connect" in away
     for said in (bucket, away):
         assert store.secret not in said
-        assert f"{store.key}:***@" in said
     assert "names no folder" in refused(tmp_path, "s3:///", dry)
 
 

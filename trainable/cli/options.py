@@ -1,4 +1,4 @@
-"""Reads `key=value` tokens of a command line into a frozen dataclass.
+"""Reads `key=value` tokens of a command line, or values given in Python, into a frozen dataclass.
 
 The type of a field alone decides how its value is read. Text is taken literally: commas, `=`,
 quotes and `${…}` mean nothing special in it. `--help` shows the comment behind a field.
@@ -12,8 +12,9 @@ import shutil
 import textwrap
 import tokenize
 import types
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, asdict, fields, is_dataclass
+from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from trainable.cli.errors import UserError, unknown
@@ -83,6 +84,55 @@ def parse(cls: type[C], argv: Sequence[str], prefix: str = "") -> C:
         else:
             given[key] = convert(kinds[key], text, key)
     return _build(cls, given, prefix)
+
+
+def from_values(cls: type[C], values: Mapping[str, Any], prefix: str = "") -> C:
+    """Returns the dataclass with these values by key. A field without a value keeps its default.
+
+    Args:
+        cls: as of `parse`.
+        values: by the keys of a command line; a text is read as there, anything else must be of
+            the field's type. A group of keys is a mapping or a dataclass. None: the default.
+        prefix: the start of every key, such as `data.`.
+
+    Raises:
+        UserError: an unknown key, a value of the wrong type, or a needed key that is missing.
+    """
+    prefix = f"{prefix.rstrip('.')}." if prefix else ""
+    kinds = _kinds(cls, prefix)
+    given: dict[str, Any] = {}
+    for key, value in _ungrouped(values, kinds):
+        if key not in kinds:
+            raise _unknown_key(key, kinds)
+        if value is not None:
+            given[key] = fitting(kinds[key], value, key)
+    return _build(cls, given, prefix)
+
+
+def fitting(kind: Kind, value: Any, key: str) -> Any:
+    """Returns a value given in Python as one of this kind; a text is read as on a command line.
+
+    Raises:
+        UserError: with the key, where it is of another type.
+    """
+    if kind.mapping:
+        if not isinstance(value, Mapping):
+            raise UserError(f"{key}={value!r}: expected a dict")
+        return {str(name): _text(one) for name, one in value.items()}
+    if isinstance(value, str):
+        return convert(kind, value, key)
+    if kind.many and isinstance(value, list | tuple):
+        one = kind._replace(many=False, optional=False)
+        return tuple(fitting(one, item, key) for item in value)
+    if kind.base is str and not kind.many:
+        return _text(value)
+    truth = isinstance(value, bool)
+    fits = {bool: truth, int: isinstance(value, Integral), float: isinstance(value, Real)}
+    if kind.many or truth != (kind.base is bool) or not fits[kind.base]:
+        raise UserError(f"{key}={value!r}: expected {kind.words()}")
+    if not math.isfinite(value):
+        raise UserError(f"{key}={value}: expected a finite number")
+    return kind.base(value)
 
 
 def split(token: str) -> tuple[str, str]:
@@ -180,6 +230,16 @@ def _kinds(cls: type, prefix: str) -> dict[str, Kind]:
     return kinds
 
 
+def _ungrouped(values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> Iterator[tuple[str, Any]]:
+    """Yields key and value; a group given as a mapping or a dataclass, key by key."""
+    for key, value in values.items():
+        group = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+        if key not in kinds and isinstance(group, Mapping):
+            yield from ((f"{key}.{inner}", one) for inner, one in group.items())
+        else:
+            yield key, value
+
+
 def _mapping_of(key: str, kinds: Mapping[str, Kind]) -> str | None:
     """Returns the mapping field that `key` belongs to, or None."""
     for name, kind in kinds.items():
@@ -193,6 +253,12 @@ def _unknown_key(key: str, kinds: Mapping[str, Kind]) -> UserError:
     if inside:
         return UserError(f"{key} is a group of keys: write one of {', '.join(inside)}")
     return unknown("key", key, (f"{k}.KEY" if v.mapping else k for k, v in kinds.items()))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def _build(cls: type[C], given: Mapping[str, Any], prefix: str) -> C:
@@ -221,9 +287,7 @@ def _shown(default: Any) -> str:
         return ""
     if default is None or default in ((), {}):
         return "none"
-    if isinstance(default, bool):
-        return str(default).lower()
-    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return _text(default)
 
 
 def _meanings(cls: type) -> dict[str, str]:

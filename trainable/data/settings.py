@@ -1,7 +1,7 @@
 """The `data.*` settings of every command, and the checks of their values."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 
 from trainable.cli.errors import UserError, unknown
@@ -84,13 +84,17 @@ def expand_source(tokens: Sequence[str]) -> list[str]:
         UserError: they name two sources.
     """
     pairs = [split(token) for token in tokens]
-    keys = {key for key, _ in pairs}
+    refuse_two_sources({key for key, _ in pairs})
+    return [f"data.source={text}" if key == "data" else f"{key}={text}" for key, text in pairs]
+
+
+def refuse_two_sources(keys: Set[str]) -> None:
+    """Raises `UserError` where the keys of a command line name two sources of data."""
     for source in ("data", "data.source"):
         if {source, "data.path"} <= keys:
             raise UserError(f"{source}= and data.path= name two sources: keep one of them")
     if {"data", "data.source"} <= keys:
         raise UserError("data= and data.source= are the same key: keep one of them")
-    return [f"data.source={text}" if key == "data" else f"{key}={text}" for key, text in pairs]
 
 
 def _require(good: bool, key: str, value: float | None, wanted: str, works: float) -> None:

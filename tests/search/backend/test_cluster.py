@@ -53,12 +53,11 @@ def workers(node: int) -> set[int]:
 
 def test_a_cluster_without_a_token_is_refused_unless_it_is_wanted(tmp_path: Path) -> None:
     write_space(tmp_path)
-    secrets = f"storage=sqlite:///file:study.db?uri=true&password={SECRET}"
     with cluster("--num-cpus=1", token=None) as nodes:
         search = run_on(nodes, tmp_path, *SHORT)
         refused(search, nodes.address, "asks nobody for a token", "open_cluster=true")
         assert contents(tmp_path) == ["tiny.py"]
-        search = run_on(nodes, tmp_path, *SHORT, "open_cluster=true", secrets, more=ENVIRONMENT)
+        search = run_on(nodes, tmp_path, *SHORT, "open_cluster=true", more=ENVIRONMENT)
         assert leaks([nodes.folder, tmp_path], SECRET.encode()) == set()
     assert search.process.returncode == 0, search.err
     assert search.err == ""

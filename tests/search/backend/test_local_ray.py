@@ -12,7 +12,7 @@ import pytest
 
 from search.backend import local_ray
 from search.backend.local_ray import LocalRay
-from search.settings.settings import settings_from
+from search.settings.reading import settings_from
 from tests.fixtures.searches import (
     MARKET,
     Search,
@@ -132,10 +132,14 @@ def test_an_error_after_the_start_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "status"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)],
+    ("when", "number", "status"),
+    [
+        ("search.backend.cluster", signal.SIGTERM, 130),
+        ("search.backend.cluster", signal.SIGKILL, -signal.SIGKILL),
+        ("raylet", signal.SIGINT, 130),
+        ("raylet", signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
-@pytest.mark.parametrize("when", ["search.backend.cluster", "raylet"])
 def test_a_signal_while_ray_starts_leaves_nothing(
     tmp_path: Path, when: str, number: signal.Signals, status: int
 ) -> None:

@@ -13,7 +13,7 @@ from search.planning.estimate import Estimate, estimate, expected_epochs
 from search.planning.plan import Plan, make_plan
 from search.planning.preview import show_plan
 from search.session.assembly import slots_here
-from search.settings.settings import settings_from
+from search.settings.reading import settings_from
 from search.space.validation import load_space
 from tests.fixtures.markets import make_market
 from trainable.config import TrialConfig

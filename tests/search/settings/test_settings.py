@@ -1,18 +1,16 @@
 from dataclasses import asdict, replace
 from datetime import datetime
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from search.settings import masking
-from search.settings.settings import (
-    SearchSettings,
-    check,
-    default_name,
-    help_for_search,
-    masked,
-    settings_from,
-)
+from search.settings.checks import check, default_name
+from search.settings.reading import help_for_search, settings_from, settings_of
+from search.settings.settings import SearchSettings, masked
 from trainable.cli.errors import UserError
+from trainable.data.settings import SyntheticSettings
 
 NOW = datetime(2026, 11, 20, 10, 15, 0)
 
@@ -55,6 +53,48 @@ def test_a_full_command_line():
     assert settings.run_name == "1.10"
     assert settings.cohort_size == 32
     assert settings.storage == "postgresql://u:p@h/db?sslmode=require"
+
+
+def test_values_from_python_are_those_of_a_command_line():
+    said = settings_from(
+        ["trials=16", "rungs=1,4", "data.symbols=A,B", "data.horizon=5", "cohort=32", "space=s.py",
+         "fix.model/hidden_dims=64-32", "dashboard=false", "time_budget_s=90", "data.path=p.csv",
+         "data.synthetic.bars=400", "fix.model/x=true", "cpus_per_trial=2"], NOW,
+    )  # fmt: skip
+    values = {
+        "trials": 16, "rungs": [1, 4], "data.symbols": ("A", "B"), "data.horizon": np.int64(5),
+        "cohort": 32, "space": Path("s.py"), "fix": {"model/hidden_dims": "64-32", "model/x": True},
+        "dashboard": False, "time_budget_s": 90, "data.path": Path("p.csv"), "epochs": None,
+        "data.synthetic": {"bars": 400}, "cpus_per_trial": np.float64(2.0),
+    }  # fmt: skip
+    assert settings_of(values, NOW) == said
+    texts = {"trials": "16", "rungs": "1,4", "data.symbols": "A,B", "dashboard": "false"}
+    of_class = {"data.synthetic": SyntheticSettings(bars=400)}
+    assert settings_of({**values, **texts, **of_class}, NOW) == said
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"trials": 3.5}, "trials=3.5: expected a whole number"),
+        ({"trials": True}, "trials=True: expected a whole number"),
+        ({"trials": [3]}, r"trials=\[3\]: expected a whole number"),
+        ({"trials": "ten"}, "trials=ten: expected a whole number"),
+        ({"dashboard": 1}, "dashboard=1: expected true or false"),
+        ({"rungs": 3}, "rungs=3: expected a whole number, several joined by commas"),
+        ({"rungs": [1, 2.5]}, "rungs=2.5: expected a whole number"),
+        ({"time_budget_s": float("nan")}, "time_budget_s=nan: expected a finite number"),
+        ({"fix": "optimizer/lr"}, "fix='optimizer/lr': expected a dict"),
+        ({"trails": 3}, "trails.*trials"),
+        ({"data.synthetic": {"bar": 3}}, "data.synthetic.bar.*bars"),
+        ({"data.synthetic": 3}, "data.synthetic is a group of keys"),
+        ({"name": ""}, "name= is empty"),
+        ({"data.source": "us20", "data.path": "p.csv"}, "name two sources"),
+    ],
+)
+def test_a_value_from_python_of_the_wrong_type_is_named(values, message):
+    with pytest.raises(UserError, match=message):
+        settings_of(values, NOW)
 
 
 @pytest.mark.parametrize("name", ["a,b", "x=1", "what?", "run (2)", "ünï", "${oc.env:HOME}"])

@@ -11,11 +11,11 @@ SECRET = "hunter2"
 URL = f"postgresql://ann:{SECRET}@db/x"
 COMMAND = f"""
 import runpy, sys
-from search.settings import settings
+from search.settings import reading
 def broken(*_):
     raise RuntimeError("of storage={URL}, and ?password={SECRET}")
-settings.settings_from = broken
-sys.argv = ["run", "space=quick_test", "storage={URL}"]
+reading.settings_from = broken
+sys.argv = ["run", "space=quick_test"]
 runpy.run_module("search.run", run_name="__main__")
 """
 CHAINED = f"""

@@ -149,7 +149,7 @@ def test_system_a6_weights_are_rolled_back_to_the_last_good_ones(executor: str, 
 def spoil(training: Training) -> None:
     """Makes the weights of the first member infinite."""
     executor: Any = training.executor
-    if training.executor != "solo":
+    if training.executor_name != "solo":
         executor = executor.members[0] if training.executor_name == "serial" else executor
         executor.p[0] = torch.inf
         return
