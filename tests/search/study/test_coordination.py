@@ -258,7 +258,7 @@ def test_a_database_that_is_gone_is_one_line(join: Join, server: Postgres) -> No
     study.ask(space)
     server.stop()
     for use in (lambda: study.ask(space), study.refresh, lambda: study.report(0, 1, 0.5)):
-        with pytest.raises(UserError, match=r"://tester:\*\*\*@.*does not answer") as caught:
+        with pytest.raises(UserError, match=r"://tester@.*does not answer") as caught:
             use()
         assert "\n" not in str(caught.value)
         assert "hunter2" not in str(caught.value)
