@@ -56,8 +56,8 @@ def rank(run: Run) -> pd.DataFrame:
         for first in run.searched.to_dict("records")
     ]
     records.sort(key=_key)
-    for place, record in enumerate(records, start=1):
-        record["rank"] = place if record["state"] == "COMPLETE" else None
+    for rank, record in enumerate(records, start=1):
+        record["rank"] = rank if record["state"] == "COMPLETE" else None
     return pd.DataFrame(records, columns=[*COLUMNS, *params]).astype(COLUMNS)
 
 

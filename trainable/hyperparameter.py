@@ -21,7 +21,7 @@ class Hyperparameter:
     Attributes:
         kind: its type.
         meaning: for the person, in a few words.
-        default: its value where nobody sets it.
+        default: its value where a space does not set it.
         per_member: members of one cohort may differ in it; otherwise it is part of their shape.
         low: the smallest number allowed.
         above: a number that is just too small; instead of `low`.

@@ -72,37 +72,37 @@ class Predictor:
 
 
 def save(
-    place: FileStore,
+    store: FileStore,
     config: TrialConfig,
     weights: dict[str, Tensor],
-    view: Windows,
+    windows: Windows,
     facts: dict[str, Any],
 ) -> None:
     """Writes the two files of a trained model, each at once.
 
     Args:
-        place: made if missing.
+        store: made if missing.
         config: of the trial.
         weights: of the ranking epoch, by parameter name.
-        view: what the model was trained on: its scaler, features and target scale are kept.
+        windows: what the model was trained on: its scaler, features and target scale are kept.
         facts: JSON-able, kept beside.
 
     Raises:
         NotWrittenError: they cannot be written.
     """
-    scaler = view.scaler.to_dict() | {"names": list(view.names)}
+    scaler = windows.scaler.to_dict() | {"names": list(windows.names)}
     content = {
         "params": to_params(config),
-        "features": list(view.names),
+        "features": list(windows.names),
         "scaler": scaler,
-        "facts": {**facts, "target_scale": view.target_scale},
+        "facts": {**facts, "target_scale": windows.target_scale},
     }
     tensors = {n: t.detach().float().cpu().contiguous() for n, t in weights.items()}
     model = tensors_as_bytes(tensors)
     text = json.dumps(with_checksum({**content, SUM: crc32(model)}), indent=2, allow_nan=False)
-    with writing(place):
-        place.write(MODEL, model)
-        place.write(CONFIG, f"{text}\n".encode())
+    with writing(store):
+        store.write(MODEL, model)
+        store.write(CONFIG, f"{text}\n".encode())
 
 
 def load(where: Path | FileStore) -> Predictor:
@@ -111,15 +111,15 @@ def load(where: Path | FileStore) -> Predictor:
     Raises:
         UserError: a file is missing or damaged, or the two do not fit.
     """
-    place = FileStore.of(where) if isinstance(where, Path) else where
+    store = FileStore.of(where) if isinstance(where, Path) else where
     for name in (CONFIG, MODEL):
-        if not place.has(name):
+        if not store.has(name):
             raise UserError(f"{where}/{name} does not exist; name a folder such as best/")
     name = CONFIG
     try:
-        content = checked(loads(place.read(CONFIG)))
+        content = checked(loads(store.read(CONFIG)))
         name = MODEL
-        stored = place.read(MODEL)
+        stored = store.read(MODEL)
         if content.get(SUM, crc32(stored)) != crc32(stored):
             raise DamagedError(f"it is not the one that {CONFIG} was written with")
         weights = load_tensors(stored)

@@ -16,7 +16,7 @@ from trainable.worker.watchdog import Watchdog, stacks_of
 from trainable.worker.worker import Worker
 
 LONGEST_STEP_S = 30.0  # a step is a sign of life; half of `patience_s` where that is less
-IDLE_S = 0.05  # between two looks for members, with nobody to train
+IDLE_S = 0.05  # between two looks for members, with no member to train
 METRIC = "live"  # Tune wants one number a result; the reports are what counts
 
 

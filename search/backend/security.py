@@ -107,10 +107,10 @@ def refuse_exposed(address: str, dashboard: str | None) -> None:
 def check_token(address: str) -> None:
     """Raises UserError unless there is a token, and the cluster takes it."""
     file = token_file()
-    token, place = os.environ.get(TOKEN, "").strip(), TOKEN
+    token, source = os.environ.get(TOKEN, "").strip(), TOKEN
     if not token:
         try:
-            token, place = file.read_text(encoding="utf-8").strip(), str(file)
+            token, source = file.read_text(encoding="utf-8").strip(), str(file)
         except (OSError, UnicodeDecodeError):
             raise UserError(
                 f"address={address}: this cluster asks for its token, and there is none in {TOKEN} "
@@ -120,7 +120,7 @@ def check_token(address: str) -> None:
     sound = token.isascii() and token.isprintable()
     if not sound or _answer(address, NODES, token) is grpc.StatusCode.UNAUTHENTICATED:
         raise UserError(
-            f"address={address}: the token in {place} is not that of this cluster; set {TOKEN} to "
+            f"address={address}: the token in {source} is not that of this cluster; set {TOKEN} to "
             "its token, or copy the file from its head"
         )
 

@@ -67,14 +67,14 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         by_shape.setdefault(shape_key(config), []).append(config)
     configs = max(by_shape.values(), key=len)
     most = capacity_of(settings.trials, slots, settings.cohort_size).members
-    view = make_windows(plan.dataset, configs[0].data)
+    windows = make_windows(plan.dataset, configs[0].data)
     threads = torch.get_num_threads()
     torch.set_num_threads(max(1, int(settings.cpus_per_trial)))  # as the workers do
     try:
-        members = best_size(configs[0], view, "cpu", most)
+        members = best_size(configs[0], windows, "cpu", most)
         cohort = [configs[i % len(configs)] for i in range(members)]
-        step = step_seconds(cohort, view, "cpu", MEASURED_STEPS)
+        step = step_seconds(cohort, windows, "cpu", MEASURED_STEPS)
     finally:
         torch.set_num_threads(threads)
-    steps = epochs * configs[0].train.batches(len(view.train_rows))
+    steps = epochs * configs[0].train.batches(len(windows.train_rows))
     return Estimate(epochs, steps, step * 1e6, steps * step / slots)

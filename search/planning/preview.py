@@ -65,7 +65,7 @@ def _steps(plan: Plan) -> str:
     steps = plan.settings.steps_per_epoch
     counts = [TrainConfig(batch_size=size, steps_per_epoch=steps).batches(rows) for size in sizes]
     batches = ", ".join(f"{count:,} of {size}" for count, size in zip(counts, sizes, strict=True))
-    return f"an epoch is {batches} rows; nobody is judged in the first {plan.facts.max_warmup:,}"
+    return f"an epoch is {batches} rows; no trial is judged in the first {plan.facts.max_warmup:,}"
 
 
 def _left_out(entries: list[dict[str, str]]) -> str:

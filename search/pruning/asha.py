@@ -29,7 +29,7 @@ def rung_epochs(
 
     Args:
         epochs: length of a full training.
-        first: the first rung, see `first_rung`. If it is beyond `epochs`, nobody is judged before
+        first: the first rung, see `first_rung`. If it is beyond `epochs`, no trial is judged before
             the end.
         reduction_factor: each rung is this many times later than the one before.
         given: epochs set by hand (`rungs=1,4,10`) instead; the last epoch is added if missing.
@@ -83,7 +83,7 @@ def rung_verdict(
         value: of the trial, higher is better; None: undefined, below every finite value.
         others: [K] float64, values of the other trials at the rung.
         threshold: their `cutoff`; None: there are too few of them to cut anyone.
-        last: whether it is the last rung, which cuts nobody.
+        last: whether it is the last rung, which prunes no trial.
     """
     evidence = {"level": epoch, "value": value, "cutoff": threshold, "count": len(others)}
     if last:
@@ -111,7 +111,7 @@ class Rungs:
     A batch of one value with `minimum=1` decides exactly as Ray's `ASHAScheduler(brackets=1)` does.
 
     Args:
-        epochs: of the rungs, see `rung_epochs`. The last one cuts nobody.
+        epochs: of the rungs, see `rung_epochs`. The last one prunes no trial.
         reduction_factor: about one in this many passes a rung.
         minimum: number of other finite values that a rung needs before it cuts a trial. By default
             `reduction_factor`: the fewest whose best 1/reduction_factor is at least one trial.
@@ -169,7 +169,7 @@ class Rungs:
                 self._values[epoch].setdefault(number, known)
 
     def withdraw(self, number: int) -> None:
-        """Removes the values of a trial that failed numerically, so that nobody is held to them."""
+        """Removes the values of a trial that failed numerically, so that no trial is compared with them."""
         for values in self._values.values():
             values.pop(number, None)
 

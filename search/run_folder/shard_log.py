@@ -20,7 +20,7 @@ class ShardLog:
 
     Args:
         folder: of the run.
-        driver: a name of this process, where others may write too; None where nobody does.
+        driver: a name of this process, where others may write too; None where no other does.
 
     Attributes:
         paths: of the shards known, by number.

@@ -195,7 +195,7 @@ class Controller:
         self._share()
 
     def end_abandoned(self) -> None:
-        """Ends what other drivers have left and nobody will train."""
+        """Ends the trials that other drivers have left and no driver will train."""
         self.recovery.claim(sys.maxsize, idle=True)
         self.recovery.give_up_waiting(TIME_IS_UP)
 

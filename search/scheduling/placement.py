@@ -115,7 +115,7 @@ class Placement:
         return max(0, workers - len(new))
 
     def surplus(self, slot: int) -> list[int]:
-        """Returns the members that a slot gives away to a slot that is idle while nobody waits.
+        """Returns the members that a slot gives away to a slot that is idle while no trial waits.
 
         So machines that came while the other slots were full get work soon.
         """

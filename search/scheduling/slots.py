@@ -1,4 +1,4 @@
-"""Which trial trains in which slot. A slot is the place of one worker."""
+"""Which trial trains in which slot. A slot holds one worker."""
 
 from search.scheduling.cohorts import CohortKey
 

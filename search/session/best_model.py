@@ -71,7 +71,7 @@ def without_predictions(run: Run) -> list[int]:
 
 
 def export_best(folder: RunFolder, models: FinalistModels, run: Run) -> int | None:
-    """Copies the winner's model to `best/`; returns its number, None when nobody survived.
+    """Copies the winner's model to `best/`; returns its number, None when no trial survived.
 
     Raises:
         UserError: its model is damaged or gone.

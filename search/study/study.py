@@ -446,7 +446,7 @@ class SearchStudy:
         return self._coordination.claim(most, idle)
 
     def release(self, numbers: Sequence[int]) -> None:
-        """Gives up trials of this driver that nobody trains yet, for idle drivers."""
+        """Gives up trials of this driver that no worker trains yet, for idle drivers."""
         self._coordination.release(numbers)
 
     def say_idle(self, idle: bool) -> None:

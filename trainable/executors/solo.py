@@ -120,7 +120,7 @@ class SoloExecutor:
 
     def add(self, configs: Sequence[TrialConfig]) -> None:
         """Raises ValueError: this executor has one member."""
-        raise ValueError("nobody joins a lone member")
+        raise ValueError("no member can join a lone one")
 
     def compact(self, keep: Sequence[int]) -> None:
         """Does nothing: there is one member while training goes on."""

@@ -11,7 +11,7 @@ from pyarrow import fs
 
 from trainable.cli.errors import UserError
 
-HERE = ".here"  # begins the name of the file that marks the place of a search that runs
+HERE = ".here"  # begins the name of the file that marks the folder of a search that runs
 CONNECT_S, ANSWER_S = 3.0, 20.0  # an object store that is silent for longer is asked again
 TRIES, FIRST_TRIES = 8, 2  # a store may be busy for some seconds; a wrong address stays wrong
 
@@ -34,7 +34,7 @@ class FileStore:
 
     @classmethod
     def of(cls, where: str | Path) -> Self:
-        """Returns the place of a path, or of a URL such as `s3://bucket/folder`.
+        """Returns the store of a path, or of a URL such as `s3://bucket/folder`.
 
         Raises:
             UserError: no file system has such a URL. Its text is not repeated: it may hold a
@@ -148,8 +148,8 @@ class NotWrittenError(UserError):
 
 
 @contextmanager
-def writing(place: FileStore) -> Iterator[None]:
-    """Raises NotWrittenError, which names the place, for an OSError of the `with` block."""
+def writing(store: FileStore) -> Iterator[None]:
+    """Raises NotWrittenError, which names the store, for an OSError of the `with` block."""
     try:
         yield
     except GoneError:
@@ -157,7 +157,7 @@ def writing(place: FileStore) -> Iterator[None]:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error).partition("\n")[0]
         raise NotWrittenError(
-            f"cannot write {place}: {why}; mend that and go on with resume=true"
+            f"cannot write {store}: {why}; mend that and go on with resume=true"
         ) from error
 
 

@@ -19,7 +19,7 @@ class ScheduleConfig(Protocol):
 
     @property
     def warmup_steps(self) -> int:
-        """Optimizer steps before the peak rate is reached; nobody is judged before."""
+        """Optimizer steps before the peak rate is reached; no trial is judged before."""
         ...
 
 

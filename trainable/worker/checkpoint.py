@@ -21,11 +21,11 @@ KEPT = 2  # the newest, and the one before it for a driver that does not know of
 LENGTH = 8  # bytes in which a file says how long its header is
 
 
-def write(place: FileStore, saved: MemberState) -> str:
+def write(store: FileStore, saved: MemberState) -> str:
     """Writes a member's state as one file, at once, and keeps the one before; returns its name.
 
     Args:
-        place: of the trial; made if missing.
+        store: of the trial; made if missing.
         saved: the state.
 
     Raises:
@@ -35,45 +35,45 @@ def write(place: FileStore, saved: MemberState) -> str:
     content = {"record": saved.record, "executor": saved.executor}
     header = json.dumps(content, allow_nan=False)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in saved.tensors.items()}
-    with writing(place):
-        place.write(name, save(tensors, {"asharpe": header, "crc32": _sum(header, tensors)}))
-        for old in _checkpoints(place)[:-KEPT]:
-            place.remove(old)
+    with writing(store):
+        store.write(name, save(tensors, {"asharpe": header, "crc32": _sum(header, tensors)}))
+        for old in _checkpoints(store)[:-KEPT]:
+            store.remove(old)
     return name
 
 
-def read(place: FileStore, known: int) -> MemberState | None:
+def read(store: FileStore, known: int) -> MemberState | None:
     """Returns the newest whole state of a trial that is not ahead of what is known, or None.
 
     A damaged file is put aside as `*.damaged`, and said on standard error: the trial goes on from
     the one before, or from its start.
 
     Args:
-        place: of the trial.
+        store: of the trial.
         known: the last epoch whose report the driver has; a state beyond it would leave a gap.
     """
-    for name in reversed(_checkpoints(place)):
+    for name in reversed(_checkpoints(store)):
         if int(name.split("-")[1]) > known:
             continue
-        content = place.read(name)
+        content = store.read(name)
         try:
             return _state(content)
         except (SafetensorError, AttributeError, LookupError, TypeError, ValueError) as error:
             aside = name.removesuffix("safetensors") + "damaged"
-            with writing(place):
-                place.rename(name, aside)
-            print(f"{place}/{name} is damaged ({error}); it is {aside} now", file=sys.stderr)
+            with writing(store):
+                store.rename(name, aside)
+            print(f"{store}/{name} is damaged ({error}); it is {aside} now", file=sys.stderr)
     return None
 
 
-def newest(place: FileStore) -> str | None:
+def newest(store: FileStore) -> str | None:
     """Returns the name of a trial's newest checkpoint; None without any."""
-    return max(_checkpoints(place), default=None)
+    return max(_checkpoints(store), default=None)
 
 
-def _checkpoints(place: FileStore) -> list[str]:
+def _checkpoints(store: FileStore) -> list[str]:
     """Returns the names of a trial's checkpoints, the newest last."""
-    return [name for name in place.names() if OURS.fullmatch(name)]
+    return [name for name in store.names() if OURS.fullmatch(name)]
 
 
 def _state(content: bytes) -> MemberState:

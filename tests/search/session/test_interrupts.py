@@ -59,7 +59,7 @@ def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: 
     assert json.loads((folder / "run.json").read_text())["interrupted"] is True
 
 
-@pytest.mark.timeout(500)  # four sessions
+@pytest.mark.timeout(500)  # four sessions, two of them with Ray
 def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +91,7 @@ def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
         interrupted(search, folder, signal.SIGTERM, to_group=False)
     assert first < epochs_kept(folder)
 
-    run(tmp_path, *again)
+    run(tmp_path, *again, program=SEARCH_LOCALLY)
     rows = check_whole(folder, searched=10)
     assert "error" not in set(rows["stop_reason"])
     assert first < epochs_kept(folder)

@@ -94,7 +94,7 @@ def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
     with pytest.raises(UserError, match=r"cannot be opened \(OperationalError\)"):
         main(again)
     server.start()
-    run(tmp_path, *again)  # with Ray
+    run(tmp_path, *again, program=SEARCH_LOCALLY)
     rows = check_whole(folder, searched=8)
     assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
     assert "hunter2" not in (folder / "run.json").read_text()
