@@ -169,7 +169,7 @@ class Rungs:
                 self._values[epoch].setdefault(number, known)
 
     def withdraw(self, number: int) -> None:
-        """Removes the values of a trial that failed numerically, so that no trial is compared with them."""
+        """Removes the values of a trial that failed numerically: no trial is compared with them."""
         for values in self._values.values():
             values.pop(number, None)
 

@@ -71,7 +71,7 @@ def write(path: Path, batch: int, reports: Sequence[Report], writer: str | None 
         path: of the file.
         batch: its number.
         reports: what arrived.
-        writer: a name of ours, where others may be writing the same file; None where no other process does.
+        writer: a name of ours, where other processes may write the same file; else None.
 
     Returns:
         False where another writer was first, and nothing is changed.

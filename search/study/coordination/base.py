@@ -122,7 +122,7 @@ class Coordination(Protocol):
         ...
 
     def release(self, numbers: Sequence[int]) -> None:
-        """Gives up trials of this driver that no worker trains yet, so that idle drivers take them."""
+        """Gives up trials of this driver that no worker trains yet: idle drivers take them."""
         ...
 
     def say_idle(self, idle: bool) -> None:
