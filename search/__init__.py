@@ -9,7 +9,7 @@ planning/    what a search will do, checked before it starts
 backend/     where trials train: Ray Tune, clusters, GPUs, security
 monitor/     what a person sees of a search
 scheduling/  which trial trains in which slot, and what happens after each of its reports
-pruning/     the rules that stop a trial, a file for each stop reason
+pruning/     the rules that stop a weak trial: ASHA, flat, frozen
 run_folder/  the files of `runs/NAME/`
 study/       the durable record of every trial
 sampler/     which configuration to try next

@@ -14,6 +14,6 @@ losses/      the losses
 optimizers/  the optimizers
 schedules/   the learning-rate schedules
 data/        from sources to a checked market, features, labels, split and windows
-io/          files: JSON, Parquet, check sums, whole-or-not-at-all writes, file stores
+io/          files: JSON, Parquet, check sums, atomic writes, file stores
 cli/         command lines: `key=value` options, exit statuses, errors for the person
 """

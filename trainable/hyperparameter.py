@@ -1,4 +1,4 @@
-"""What a field of a configuration says about itself: its meaning, its values, and who may differ.
+"""Metadata of a configuration's field: meaning, range or choices, may it differ in a cohort.
 
 A configuration is a frozen dataclass whose fields are made by `hyperparameter`. Names, types,
 ranges, error messages and the shape of a cohort follow from these fields; nothing is written twice.
@@ -24,7 +24,7 @@ class Hyperparameter:
         default: its value where a space does not set it.
         per_member: members of one cohort may differ in it; otherwise it is part of their shape.
         low: the smallest number allowed.
-        above: a number that is just too small; instead of `low`.
+        above: an exclusive lower bound; instead of `low`.
         high: the largest number allowed.
         works: a value that an error message may offer.
         choices: all values allowed; empty: any.

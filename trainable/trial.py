@@ -27,9 +27,9 @@ class NotSeenError(Exception):
 class CohortTrial(tune.Trainable):
     """Trains members, each a trial of the study, until the search ends it.
 
-    A config holds `slot` (its number), `rungs` (epochs), `members` (of one cohort at most),
+    A config holds `slot` (its number), `rungs` (epochs), `members` (at most, in one slot),
     `threads`, `gpu`, `patience_s` (after which a step hangs), `save_every` (optimizer steps),
-    `mark` (a file in the folder of the trials) and `signs` (a folder on the controller's machine
+    `mark` (a file in the folder of the trials) and `dumps` (a folder on the controller's machine
     for the stacks of a worker that hangs).
     """
 
@@ -89,7 +89,7 @@ class CohortTrial(tune.Trainable):
         device = "cuda" if torch.cuda.is_available() and config["gpu"] else "cpu"
         rungs, most, save_every = (config[key] for key in ("rungs", "members", "save_every"))
         self.worker = Worker(self.dataset, self.files, rungs, device, most, save_every)
-        stacks = stacks_of(Path(config["signs"]), config["slot"])
+        stacks = stacks_of(Path(config["dumps"]), config["slot"])
         self.watchdog = Watchdog(stacks, config["patience_s"])
 
 

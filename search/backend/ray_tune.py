@@ -23,7 +23,7 @@ QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # a tenth of a second a trial
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Tune would return as if it had finished
     "TUNE_RESULT_BUFFER_LENGTH": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # the study is the truth, not Tune's own snapshots
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # the state is in the study, not in Tune's snapshots
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
 }
@@ -113,7 +113,7 @@ class RayTune:
         )
         access = ControllerAccess(controller, observer)
         with tempfile.TemporaryDirectory(prefix="asharpe-tune-") as scratch:
-            config["signs"] = scratch
+            config["dumps"] = scratch
             tuner = tune.Tuner(
                 trainable,
                 tune_config=tune.TuneConfig(

@@ -1,4 +1,4 @@
-"""How many workers the machines of a cluster hold, and what must be said before there are any."""
+"""How many workers the machines of a cluster hold, and the settings needed while it has none."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
 from trainable.io.file_store import FileStore
 
-SLACK = 1e-9  # ten tenths are one
+SLACK = 1e-9  # of rounding: ten tenths are one
 
 
 def room(
@@ -34,15 +34,15 @@ def fit(machine: Mapping[str, float], cpus: float, gpus: float) -> int:
 
 
 def check_told(settings: SearchSettings, files: FileStore) -> None:
-    """Raises UserError unless it is said what machines that are to come have, and see."""
-    nobody = f"address={settings.address}: no machine there can train yet"
+    """Raises UserError unless gpus_per_trial and storage_path are set, for machines to come."""
+    none_yet = f"address={settings.address}: no machine there can train yet"
     if settings.gpus_per_trial is None:
         raise UserError(
-            f"{nobody}, so it must be said which are to come: gpus_per_trial=1 works, or "
+            f"{none_yet}, so it must be said which are to come: gpus_per_trial=1 works, or "
             "gpus_per_trial=0 for machines without GPUs"
         )
     if settings.storage_path is None:
         raise UserError(
-            f"{nobody}, and those that come may not see {files}; storage_path= of a folder that "
+            f"{none_yet}, and those that come may not see {files}; storage_path= of a folder that "
             "all machines share, or of s3://…, works"
         )

@@ -1,4 +1,4 @@
-"""Who else may enter a Ray cluster that runs already: looked at before we enter it ourselves."""
+"""Checks who else may enter a running Ray cluster, before the search connects to it."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ def admit(address: str, open_cluster: bool) -> bool | None:
 
     Args:
         address: of the cluster.
-        open_cluster: one that others may enter too will do.
+        open_cluster: accept a cluster without a token.
 
     Raises:
         UserError: no cluster answers, it lets everybody in, there is no token, or others may read
@@ -40,7 +40,7 @@ def admit(address: str, open_cluster: bool) -> bool | None:
         return True
     if not open_cluster:
         raise UserError(
-            f"address={address}: this cluster asks nobody for a token: whoever reaches it can run "
+            f"address={address}: this cluster asks for no token: whoever reaches it can run "
             f"code on it; start its nodes with RAY_AUTH_MODE=token, or {ALL_THE_SAME}"
         )
     return False
@@ -63,8 +63,8 @@ def reach(address: str) -> None:
     # Ray would try for minutes to talk to a server that is not its own.
     if _answer(address, HEALTH) is not grpc.StatusCode.OK:
         raise UserError(
-            f"address={address} is no Ray cluster: what answers there does not speak its "
-            "language; the port of `ray start --head` is 6379 unless set"
+            f"address={address} is no Ray cluster: no Ray server answers there; "
+            "the port of `ray start --head` is 6379 unless set"
         )
 
 

@@ -86,7 +86,7 @@ class SlotSearcher(Searcher):
         """Nothing: the scheduler and the callback have told the controller."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the study is the truth."""
+        """Nothing: the study has the state."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing: a resumed search starts a fresh Tune run."""
@@ -149,12 +149,12 @@ class SlotCallback(Callback):
 
     Args:
         access: to the controller.
-        signs: the folder with the stacks of workers that hung.
+        dumps: the folder with the stacks of workers that hung.
     """
 
-    def __init__(self, access: ControllerAccess, signs: Path) -> None:
+    def __init__(self, access: ControllerAccess, dumps: Path) -> None:
         super().__init__()
-        self.access, self.signs = access, signs
+        self.access, self.dumps = access, dumps
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Follows other drivers, and lets the observer look."""
@@ -175,7 +175,7 @@ class SlotCallback(Callback):
         """Notes that a worker has failed."""
         path, slot = trial.error_file, trial.config["slot"]
         text = Path(path).read_text(encoding="utf-8") if path and Path(path).exists() else ""
-        stacks = stacks_of(self.signs, slot)
+        stacks = stacks_of(self.dumps, slot)
         hung = stacks.read_text(encoding="utf-8", errors="replace") if stacks.exists() else ""
         reason = stop_reason(text, bool(hung))
         if hung:

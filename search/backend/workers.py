@@ -44,14 +44,14 @@ def mark_of(driver: str) -> str:
 
 @contextmanager
 def open_trial_files(
-    settings: SearchSettings, driver: str, gone: Sequence[str] = ()
+    settings: SearchSettings, driver: str, dead: Sequence[str] = ()
 ) -> Iterator[FileStore]:
     """Opens the folder of the trials' files, and marks it while the search runs.
 
     Args:
         settings: of the search.
         driver: that opens it.
-        gone: drivers whose marks are removed: they were killed before their search began.
+        dead: drivers whose marks are removed: they were killed before their search began.
 
     Raises:
         UserError: nothing can be written there.
@@ -63,8 +63,8 @@ def open_trial_files(
     files, name = run.within("trials"), mark_of(driver)
     try:
         _mark(files.with_few_tries(), name)
-        for dead in gone:
-            files.remove(mark_of(dead))
+        for other in dead:
+            files.remove(mark_of(other))
     except OSError as error:
         said = str(error).partition("\n")[0]
         where = mask(settings.storage_path or str(files))
@@ -145,7 +145,7 @@ class StartFailures:
         if self._failed >= MOST_FAILURES:
             raise UserError(
                 f"{MOST_FAILURES} workers in a row ended before they trained anything ({last}); "
-                "mend that and go on with resume=true"
+                "fix that and go on with resume=true"
             )
 
 

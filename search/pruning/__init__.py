@@ -1,1 +1,4 @@
-"""The rules that stop a trial: pure functions of its reports, a file for each stop reason."""
+"""The rules that stop a weak trial: ASHA, a flat Sharpe ratio, a frozen metric; pure functions.
+
+NaN and collapse are noticed in training itself: `trainable/training/health.py`.
+"""

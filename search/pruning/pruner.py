@@ -99,8 +99,8 @@ class Pruner:
     def register(self, number: int, config: Hashable) -> None:
         """Tells what a trial trains; call it before the trial's first report.
 
-        Two trials with an equal `config` may have equal metrics, two with different ones may not.
-        So the parameters and the seed belong to it. A trial that is not registered equals no other.
+        Trials with an equal `config` may have equal metrics, others may not: a search passes the
+        seed. A trial that is not registered equals no other.
         """
         self._trial(number).config = config
 

@@ -1,4 +1,4 @@
-"""What the study and the reports kept say of each other: what one of them knows, both must know."""
+"""Checks that the study and the stored reports hold the same trials and epochs."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from trainable.cli.errors import UserError
 
 def check_coherent(
     before: Sequence[TrialRecord],
-    results: ReportStore,
+    reports: ReportStore,
     after: Sequence[TrialRecord],
     folder: Path,
     study: str,
@@ -23,12 +23,12 @@ def check_coherent(
 
     Args:
         before: the study, read before the results.
-        results: every report.
+        reports: of every trial.
         after: the study, read after them.
         folder: of the run.
         study: how a message calls its storage.
     """
-    numbers = results.numbers() | _tabled(folder)
+    numbers = reports.numbers() | _tabled(folder)
     strange = sorted(numbers - {row.number for row in after})
     if strange:
         raise UserError(
@@ -36,7 +36,7 @@ def check_coherent(
             "restore it from a copy, or start a new run"
         )
     for row in before:
-        kept = set(results.epochs(row.number))
+        kept = set(reports.epochs(row.number))
         last = max([0, row.facts.get("epochs", 0), *row.reports, *kept])
         missing = sorted(set(range(1, last + 1)) - kept)
         if missing:

@@ -50,7 +50,7 @@ class RunFolder:
         name: the run's name.
         resumed: it was there before.
         driver: a name for this process as a driver of the run, which no other ever has.
-        gone: drivers that were killed before the search began here.
+        dead: drivers that were killed before the search began here.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class RunFolder:
         made: list[Path],
         lock: tuple[Path, int],
         driver: str,
-        gone: Sequence[str] = (),
+        dead: Sequence[str] = (),
     ) -> None:
         self.path = path
         self.name = path.name
         self.resumed = resumed
         self.driver = driver
-        self.gone = gone
+        self.dead = dead
         self._made = made
         self._lock: tuple[Path, int] | None = lock
 
@@ -95,7 +95,7 @@ class RunFolder:
         if not resume:
             _check_free(path)
         made: list[Path] = []
-        lock, driver, gone = None, token_hex(4), ()
+        lock, driver, dead = None, token_hex(4), ()
         file = path / (SHARED.format(driver) if shared else LOCK)
         try:
             _make(path, made)
@@ -104,7 +104,7 @@ class RunFolder:
                 _check_free(path)  # it may have begun until we had the lock
                 check_alone(path, file)
                 killed = start_in(path)
-                gone = killed.drivers if killed is not None else ()
+                dead = killed.drivers if killed is not None else ()
                 made += [path] if remove_killed_start(path, but=file) else []
             elif not shared:  # others may be writing
                 remove_temporary(path)
@@ -117,7 +117,7 @@ class RunFolder:
             if isinstance(error, OSError):
                 raise UserError(f"cannot write to {path}: {_fault(error)}") from error
             raise
-        return cls(path, resume, made, (file, lock), driver, gone)
+        return cls(path, resume, made, (file, lock), driver, dead)
 
     def start(self, words: Sequence[str] | None, database: Path | None = None) -> None:
         """Writes the first `run.json`, of a run that starts: the next start may take its place.
@@ -128,7 +128,7 @@ class RunFolder:
         """
         here = database is not None and database.parent.resolve() == self.path.resolve()
         study = database.name if database is not None and here else STUDY
-        self.write_json(RECORD, Start(words, [*self.gone, self.driver], study).record())
+        self.write_json(RECORD, Start(words, [*self.dead, self.driver], study).record())
 
     def begin(self, run: Mapping[str, object]) -> None:
         """Writes `run.json` of a run that is running: from now on there is something to resume."""
@@ -172,7 +172,7 @@ class RunFolder:
     def discard(self) -> bool:
         """Removes the folder if this process made it and it holds no results; says whether.
 
-        `run.json` stays where drivers are gone: whatever they have made may still be there.
+        `run.json` stays where drivers were killed: whatever they have made may still be there.
         """
         if self.resumed or self.holds_results:
             self.close()
@@ -184,10 +184,10 @@ class RunFolder:
                 shutil.rmtree(file)
             else:
                 file.unlink()
-        if not self.gone:
+        if not self.dead:
             record.unlink(missing_ok=True)
         self.close()
-        if self.gone:
+        if self.dead:
             return False
         self.path.rmdir()
         _unmake(self._made)

@@ -179,14 +179,14 @@ class Controller:
         self.capacity = self.placement.capacity = capacity
 
     def poll_other_drivers(self) -> None:
-        """Hears of other drivers, every few seconds; takes over what they left, and shares."""
+        """Follows other drivers every few seconds: takes over what they left, shares trials."""
         if not self.study.shared or time.monotonic() < self.poll_at:
             return
         exhausted = self.prefetcher.exhausted
         room = 0 if self.out_of_time else self.capacity.in_flight - self._in_flight
         idle = self._is_idle and exhausted and not self.out_of_time
         self.study.refresh()
-        self.recovery.hear(self.reports.others())
+        self.recovery.follow(self.reports.others())
         if self.recovery.claim(room, idle):
             self._add_seeds_of_others()
         self.finalist_seeds.add()
@@ -202,7 +202,7 @@ class Controller:
     def _store(self, reports: list[Report]) -> tuple[list[Report], dict[int, Verdict]]:
         """Stores reports; returns those that are new, and the verdicts on all."""
         new = self.reports.add(reports)
-        self.recovery.hear(self.reports.heard())  # reports of other drivers that came before
+        self.recovery.follow(self.reports.heard())  # reports of other drivers that came before
         return new, self.pruner.judge(reports)
 
     def _judge(

@@ -45,7 +45,7 @@ class FinalistSeeds:
         parents = sorted(completed)
         completed.clear()
         with self.study.turn():
-            self.recovery.hear([])  # another driver may have added them
+            self.recovery.follow([])  # another driver may have added them
             with self.study.together():
                 for number in parents:
                     self._add_to(number)

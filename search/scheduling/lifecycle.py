@@ -44,7 +44,7 @@ class TrialLifecycle:
     def begin(self, trial: TrialSpec) -> None:
         """Begins a trial."""
         self.progress.add(trial)
-        # Two trials of one seed may be equal, where a setting never acts; of two seeds none may.
+        # Trials of one seed may have equal metrics, if a setting has no effect; others may not.
         self.pruner.register(trial.number, trial.seed)
         if trial.kind not in SEARCHED:
             self.pruner.exempt(trial.number)

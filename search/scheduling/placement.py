@@ -94,7 +94,7 @@ class Placement:
         share = math.ceil(self.waiting * others / (1 + others))
 
         def allowed(trial: TrialSpec) -> bool:
-            return self.progress[trial.number].losses == 0
+            return self.progress[trial.number].failures == 0
 
         taken = self.searched.take_last(share, allowed)
         taken += self.seeds.take_last(share - len(taken), allowed)
@@ -135,7 +135,7 @@ class Placement:
     def split(self, numbers: Sequence[int]) -> None:
         """Splits suspects into two halves, each to be tried in a slot of its own.
 
-        Half by half the culprit ends up alone, and the others lose little.
+        Bisection isolates the culprit; the others lose little.
         """
         half = (len(numbers) + 1) // 2
         for part in (numbers[:half], numbers[half:]):

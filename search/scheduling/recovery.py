@@ -1,4 +1,4 @@
-"""Takes up what an earlier driver left, and what other drivers of the same study do."""
+"""Restores an interrupted search, and follows the other drivers of its study."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ class Recovery:
         self.lifecycle, self.placement = lifecycle, placement
 
     def restore(self) -> None:
-        """Takes up what an earlier driver left: its reports and its running trials."""
+        """Restores what an earlier driver left: its reports and its running trials."""
         rows = self.study.rows()
         self.study.refresh()  # others may have asked since it was opened
         for row in rows:
@@ -48,14 +48,14 @@ class Recovery:
             if row.state == "RUNNING" and self.study.holds(row.number):
                 self._take_up(row.number)
 
-    def hear(self, batches: Sequence[Sequence[Report]]) -> None:
+    def follow(self, batches: Sequence[Sequence[Report]]) -> None:
         """Takes in batches of other drivers' reports, in the order of their arrival."""
         for row in self.study.news():
             self._learn(row)
         for batch in batches:
             if any(report.number not in self.lifecycle.progress for report in batch):
                 self.study.refresh()
-                self.hear([])
+                self.follow([])
             for report in batch:
                 self.lifecycle.progress.count(report)
             self.lifecycle.note_verdicts(self.lifecycle.pruner.judge(batch))
@@ -64,7 +64,7 @@ class Recovery:
         """Takes over trials that no driver trains, at most so many; says whether there were any."""
         taken = self.study.claim(most, idle)
         # Who released a trial may have reported it since the last look.
-        self.hear(self.reports.others() if taken else [])
+        self.follow(self.reports.others() if taken else [])
         for number in taken:
             self._take_up(number)
         return bool(taken)

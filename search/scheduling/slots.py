@@ -7,7 +7,7 @@ class Slots:
     """The open slots and their members, in cohorts by what the members share.
 
     Attributes:
-        cohorts: how many cohort ids have been given.
+        cohorts: the number of cohort ids given so far.
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ class TrialProgress:
     seconds: float = 0.0
     val_loss: float | None = None
     sharpe: float | None = None
-    losses: int = 0
+    failures: int = 0
     lost_alone: int = 0
     lost_at: tuple[int, str | None] | None = None
 
@@ -35,15 +35,15 @@ class TrialProgress:
             self.val_loss, self.sharpe = loss, report.values.get("sharpe")
 
     def lose(self, known: tuple[int, str | None], alone: bool) -> None:
-        """Counts a loss of its worker; `losses` are those without any progress between.
+        """Counts a failure of its worker; `failures` are those since its last progress.
 
         Args:
             known: its last epoch and its newest checkpoint.
-            alone: nobody else was lost with it.
+            alone: it was the only member of that worker.
         """
         if known != self.lost_at:
-            self.losses, self.lost_alone, self.lost_at = 0, 0, known
-        self.losses += 1
+            self.failures, self.lost_alone, self.lost_at = 0, 0, known
+        self.failures += 1
         self.lost_alone += alone
 
     def facts(self, stop_epoch: int, n_parameters: int) -> dict[str, Any]:

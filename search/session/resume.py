@@ -1,4 +1,4 @@
-"""The words of a command line, kept in the run so that it can be resumed with its name alone."""
+"""Resumes a run by its name alone: its `run.json` keeps the arguments that started it."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ def with_stored(argv: Sequence[str]) -> list[str]:
     What is given now wins over what was given then.
 
     Where nothing of the run had begun, since its driver was killed before, there is nothing to
-    resume: without `resume=true` these arguments begin it. Those that it was started with are known
-    but for a moment; then `space=` says what to begin.
+    resume: without `resume=true` these arguments begin it. If it was killed before they were
+    stored, `space=` must be given again.
 
     Raises:
         UserError: there is no such run, its record cannot be read, a secret in it must be given

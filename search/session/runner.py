@@ -127,7 +127,7 @@ def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> I
     with (
         open_folder(settings, words) as folder,
         folder.discard_on_error(),
-        open_trial_files(settings, folder.driver, folder.gone) as files,
+        open_trial_files(settings, folder.driver, folder.dead) as files,
         Interrupts() as interrupts,
     ):
         if folder.resumed:
@@ -167,7 +167,7 @@ def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
     """
     settings = plan.settings
     with open_folder(settings, words) as folder, folder.discard_on_error():
-        with open_trial_files(settings, folder.driver, folder.gone):
+        with open_trial_files(settings, folder.driver, folder.dead):
             pass
         folder.discard()  # it could have been made, that is all
     show_plan(plan, console, slots_here(settings))

@@ -178,7 +178,7 @@ def test_a_worker_whose_disk_is_full_ends_the_search_which_goes_on_later(
     with started(tmp_path, "name=full", "resume=true", *LIGHT) as search:
         assert search.wait() == 2, search.err + search.out
         (line,) = search.err.splitlines()
-    ending = "No space left on device; mend that and go on with resume=true"
+    ending = "No space left on device; fix that and go on with resume=true"
     assert line in [f"error: cannot write {trial}: {ending}" for trial in running]
     assert lost(before, look(left)) == []
     for part in parts:

@@ -48,11 +48,11 @@ def test_batched_form_is_the_optimizer_of_one(name: str) -> None:
         for key, table in optimizer.plan(configs, lr, applied).items()
     }
 
-    p, slots = start.clone(), [torch.zeros_like(start) for _ in range(optimizer.slots)]
+    p, buffers = start.clone(), [torch.zeros_like(start) for _ in range(optimizer.buffers)]
     ones = [row.clone().requires_grad_() for row in start]
     built = [optimizer.build([p], config) for p, config in zip(ones, configs, strict=True)]
     for i in range(STEPS):
-        optimizer.update(p, gradient(p, noise[i]), slots, {n: t[i] for n, t in plan.items()})
+        optimizer.update(p, gradient(p, noise[i]), buffers, {n: t[i] for n, t in plan.items()})
         for j, (one, torchs) in enumerate(zip(ones, built, strict=True)):
             for group in torchs.param_groups:
                 group["lr"] = lr[i, j]
@@ -79,15 +79,15 @@ def test_a_nan_gradient_stays_with_its_member(name: str) -> None:
     same = [replace(configs_of(name)[0], weight_decay=0.1)] * 2
     plan = optimizer.plan(same, np.full((1, 2), 0.1), np.ones((1, 2)))
     factors = {key: torch.tensor(table[0]).unsqueeze(1) for key, table in plan.items()}
-    p, slots = (
+    p, buffers = (
         torch.ones(2, P).double(),
-        [torch.zeros(2, P).double() for _ in range(optimizer.slots)],
+        [torch.zeros(2, P).double() for _ in range(optimizer.buffers)],
     )
     grads = torch.ones(2, P).double()
     grads[0] = torch.nan
-    optimizer.update(p, grads, slots, factors)
-    assert any(bool(t[0].isnan().all()) for t in (p, *slots))
-    assert all(bool(t[1].isfinite().all()) for t in (p, *slots))
+    optimizer.update(p, grads, buffers, factors)
+    assert any(bool(t[0].isnan().all()) for t in (p, *buffers))
+    assert all(bool(t[1].isfinite().all()) for t in (p, *buffers))
     assert (p[1] < 1).all()
 
 

@@ -33,7 +33,7 @@ def columns_on(
 
 
 def sampled(rows: np.ndarray, most: int) -> np.ndarray:
-    """Returns the rows [n], of more than `most` the same so many of them each time, in order."""
+    """Returns the rows [n] in order; of more than `most`, a fixed random sample of so many."""
     if len(rows) <= most:
         return rows
     chosen = np.random.default_rng(0).choice(len(rows), most, replace=False)

@@ -51,8 +51,8 @@ class BatchedExecutor:
         self.configs: list[TrialConfig] = []
         none = torch.zeros(0, padded_size(self.model.size), device=device, dtype=dtype)
         self.p, self.grads = none, none
-        self.slots = [none] * self.optimizer.slots
-        self.snapshots = [none] * (1 + self.optimizer.slots)
+        self.buffers = [none] * self.optimizer.buffers
+        self.snapshots = [none] * (1 + self.optimizer.buffers)
         self.skipped = self.snapshot_applied = np.zeros(0)
         self.taken = 0
         self.add(configs)
@@ -104,14 +104,14 @@ class BatchedExecutor:
 
     def snapshot(self) -> None:
         """Copies all weights and optimizer states, for `restore`."""
-        for tensor, good in zip((self.p, *self.slots), self.snapshots, strict=True):
+        for tensor, good in zip((self.p, *self.buffers), self.snapshots, strict=True):
             good.copy_(tensor)
         self.snapshot_applied = self.taken - self.skipped
 
     def restore(self, members: Sequence[int]) -> None:
         """Sets these members back to the latest `snapshot`."""
         rows = self._rows(members)
-        for tensor, good in zip((self.p, *self.slots), self.snapshots, strict=True):
+        for tensor, good in zip((self.p, *self.buffers), self.snapshots, strict=True):
             tensor[rows] = good[rows]
         for k in members:
             self.skipped[k] = self.taken - self.snapshot_applied[k]
@@ -144,18 +144,18 @@ class BatchedExecutor:
         """Returns all that `load` needs for a member to continue exactly."""
         applied = self.taken - int(self.skipped[member])
         state = {"p": self.p[member].clone(), "applied": torch.tensor(applied)}
-        state |= {f"slot.{i}": slot[member].clone() for i, slot in enumerate(self.slots)}
+        state |= {f"slot.{i}": buffer[member].clone() for i, buffer in enumerate(self.buffers)}
         return {**state, "rng": self.dropout.generators[member].get_state()}
 
     def load(self, member: int, state: dict[str, Tensor]) -> None:
         """Sets a member to what `state` returned."""
         rows = self._rows([member])
         self.p[rows] = state["p"].to(self.device)
-        for i, slot in enumerate(self.slots):
-            slot[rows] = state[f"slot.{i}"].to(self.device)
+        for i, buffer in enumerate(self.buffers):
+            buffer[rows] = state[f"slot.{i}"].to(self.device)
         self.skipped[member] = self.taken - int(state["applied"])
         set_state(self.dropout.generators[member], state["rng"])
-        for tensor, good in zip((self.p, *self.slots), self.snapshots, strict=True):
+        for tensor, good in zip((self.p, *self.buffers), self.snapshots, strict=True):
             good[rows] = tensor[rows]
         self.snapshot_applied[member] = int(state["applied"])
 
@@ -167,7 +167,7 @@ class BatchedExecutor:
         self.configs = [self.configs[k] for k in rows]
         self.skipped, self.snapshot_applied = self.skipped[rows], self.snapshot_applied[rows]
         self._members(
-            self.p[rows], [slot[rows] for slot in self.slots], self.grads[rows], snapshots
+            self.p[rows], [buffer[rows] for buffer in self.buffers], self.grads[rows], snapshots
         )
         self.lr = self.lr[:, rows]
         all_rows = rows * self.least if len(rows) < self.least else rows
@@ -184,43 +184,43 @@ class BatchedExecutor:
         p[:, : self.model.size] = torch.stack(starts)
         none = torch.zeros_like(p)
         before = len(self.configs)
-        slots = [torch.cat([slot[:before], none]) for slot in self.slots]
+        buffers = [torch.cat([buffer[:before], none]) for buffer in self.buffers]
         snapshots = [
             torch.cat([good[:before], new])
-            for good, new in zip(self.snapshots, (p, *[none] * len(slots)), strict=True)
+            for good, new in zip(self.snapshots, (p, *[none] * len(buffers)), strict=True)
         ]
         self.dropout.add(configs)
         self.configs = [*self.configs, *configs]
         self.skipped = np.append(self.skipped, np.full(len(configs), self.taken))
         self.snapshot_applied = np.append(self.snapshot_applied, np.zeros(len(configs)))
         grads = torch.cat([self.grads[:before], none])
-        self._members(torch.cat([self.p[:before], p]), slots, grads, snapshots)
+        self._members(torch.cat([self.p[:before], p]), buffers, grads, snapshots)
         self.plan(np.zeros((0, len(self.configs))))
 
     def _update(self, i: int) -> None:
         """Updates the weights with the clipped gradients of step i."""
         if len(self.p) == 1 and self.optimizer.single is not None and self.p.device.type == "cpu":
             applied = max(1, self.taken + 1 - int(self.skipped[0]))
-            slots = [slot[0] for slot in self.slots]
+            buffers = [buffer[0] for buffer in self.buffers]
             config, lr = self.configs[0].optimizer, float(self.lr[i, 0])
-            self.optimizer.single(self.p[0], self.clipped[0], slots, config, lr, applied)
+            self.optimizer.single(self.p[0], self.clipped[0], buffers, config, lr, applied)
             return
         if not self.by_step:
             self.by_step = {name: table.unbind() for name, table in self.factors.items()}
         factors = {name: steps[i] for name, steps in self.by_step.items()}
-        self.optimizer.update(self.p, self.clipped, self.slots, factors)
+        self.optimizer.update(self.p, self.clipped, self.buffers, factors)
 
     def _rows(self, members: Sequence[int]) -> list[int]:
         """Returns the rows of these members in the tensors; a lone member has both."""
         return list(range(self.least)) if len(self.configs) < self.least else list(members)
 
     def _members(
-        self, p: Tensor, slots: list[Tensor], grads: Tensor, snapshots: list[Tensor]
+        self, p: Tensor, buffers: list[Tensor], grads: Tensor, snapshots: list[Tensor]
     ) -> None:
         """Lays out the tensors of all members, each [members, P and a few zeros]."""
         rows = [0] * self.least if len(p) < self.least else list(range(len(p)))
-        self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *slots, *snapshots))
-        self.slots, self.snapshots = rest[: len(slots)], rest[len(slots) :]
+        self.p, self.grads, *rest = (t[rows].contiguous() for t in (p, grads, *buffers, *snapshots))
+        self.buffers, self.snapshots = rest[: len(buffers)], rest[len(buffers) :]
         self.clipped = torch.empty_like(self.grads)
         self.parts, self.grad_parts = self.model.views(self.p), self.model.views(self.grads)
         self.layers = self.model.layers(self.parts)

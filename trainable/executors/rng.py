@@ -24,7 +24,7 @@ def set_state(generator: torch.Generator, state: Tensor) -> None:
 
 @contextmanager
 def drawing_from(generator: torch.Generator) -> Iterator[None]:
-    """Makes torch's default generator, which layers draw from, a member's for a while."""
+    """Lets layers draw from a member's generator: torch's default one has its state meanwhile."""
     default = torch.default_generator
     if generator.device.type == "cuda":
         index = generator.device.index

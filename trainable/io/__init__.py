@@ -1,1 +1,1 @@
-"""Reads and writes files: JSON, Parquet, check sums, whole-or-not-at-all writes, file stores."""
+"""Reads and writes files: JSON, Parquet, check sums, atomic writes, file stores."""

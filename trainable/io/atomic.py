@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever ends the process that writes them."""
+"""Atomic, synced writes of files: a crash leaves the old file or the new one, never a part."""
 
 import json
 import os
@@ -90,7 +90,7 @@ def write_new(path: Path, content: bytes | memoryview, writer: str) -> bool:
 def not_written(path: Path, error: OSError) -> UserError:
     """Returns what to say where a file of the run cannot be written."""
     return UserError(
-        f"cannot write {path}: {error.strerror or error}; mend that and go on with resume=true"
+        f"cannot write {path}: {error.strerror or error}; fix that and go on with resume=true"
     )
 
 

@@ -157,7 +157,7 @@ def writing(store: FileStore) -> Iterator[None]:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error).partition("\n")[0]
         raise NotWrittenError(
-            f"cannot write {store}: {why}; mend that and go on with resume=true"
+            f"cannot write {store}: {why}; fix that and go on with resume=true"
         ) from error
 
 

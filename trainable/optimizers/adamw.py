@@ -60,9 +60,9 @@ def plan(
     }
 
 
-def update(p: Tensor, g: Tensor, slots: Sequence[Tensor], factors: Factors) -> None:
+def update(p: Tensor, g: Tensor, buffers: Sequence[Tensor], factors: Factors) -> None:
     """Takes one step; both bias corrections are in its size, and that of v in epsilon too."""
-    m, v = slots
+    m, v = buffers
     m.lerp_(g, factors["first"])
     v.lerp_(torch.mul(g, g, out=g), factors["second"])
     divisor = torch.sqrt(v, out=g).add_(factors["eps"])
@@ -70,10 +70,10 @@ def update(p: Tensor, g: Tensor, slots: Sequence[Tensor], factors: Factors) -> N
 
 
 def single(
-    p: Tensor, g: Tensor, slots: Sequence[Tensor], config: AdamwConfig, lr: float, applied: int
+    p: Tensor, g: Tensor, buffers: Sequence[Tensor], config: AdamwConfig, lr: float, applied: int
 ) -> None:
     """Takes one step of one member with torch's fused kernel."""
-    m, v = slots
+    m, v = buffers
     adamw(
         [p],
         [g],

@@ -40,18 +40,18 @@ class Optimizer:
     Attributes:
         config: the class of its configuration.
         build: the torch optimizer of a single model.
-        slots: state tensors of the batched form, each [K, P].
+        buffers: state tensors of the batched form, each [K, P].
         plan: (configs, lr [S, K], applied [S, K]) → named factors [S, K] of an epoch's S steps;
             `applied` counts the updates of a member up to and with this step.
-        update: (parameters [K, P], gradients [K, P], slots, factors of this step as [K, 1]);
-            changes parameters and slots in place, and overwrites the gradients.
+        update: (parameters [K, P], gradients [K, P], buffers, factors of this step as [K, 1]);
+            changes parameters and buffers in place, and overwrites the gradients.
         single: the same for one member on a CPU in one pass over memory, where torch has it:
-            (parameters [P], gradients [P], slots, config, lr, applied).
+            (parameters [P], gradients [P], buffers, config, lr, applied).
     """
 
     config: type[OptimizerConfig]
     build: Callable[[Iterable[Tensor], Any], torch.optim.Optimizer]
-    slots: int
+    buffers: int
     plan: Callable[[Sequence[Any], np.ndarray, np.ndarray], dict[str, np.ndarray]]
     update: Callable[[Tensor, Tensor, Sequence[Tensor], Factors], None]
     single: Single | None = None

@@ -55,9 +55,9 @@ def plan(
     }
 
 
-def update(p: Tensor, g: Tensor, slots: Sequence[Tensor], factors: Factors) -> None:
+def update(p: Tensor, g: Tensor, buffers: Sequence[Tensor], factors: Factors) -> None:
     """Takes one step."""
-    (m,) = slots
+    (m,) = buffers
     direction = m.lerp(g, factors["first"]).sign_()
     p.mul_(factors["decay"]).add_(direction.mul_(factors["size"]))
     m.lerp_(g, factors["second"])

@@ -47,8 +47,8 @@ def plan(
     }
 
 
-def update(p: Tensor, g: Tensor, slots: Sequence[Tensor], factors: Factors) -> None:
+def update(p: Tensor, g: Tensor, buffers: Sequence[Tensor], factors: Factors) -> None:
     """Takes one step; weight decay is added to the gradient before the momentum."""
-    (buffer,) = slots
+    (buffer,) = buffers
     buffer.mul_(factors["momentum"]).add_(g).add_(torch.mul(p, factors["coupled"], out=g))
     p.add_(torch.mul(buffer, factors["size"], out=g))

@@ -11,7 +11,7 @@ from trainable.report import Stop
 
 FAILED_SHARE = 0.1  # of an epoch's batches
 FAILED_IN_A_ROW = 25
-DIVERGED = 1000.0  # times the loss of predicting nothing
+DIVERGED = 1000.0  # times the loss of predicting zero
 SMALLEST_SPREAD = 1e-4  # of the target's standard deviation
 BOUND_SHARE = 0.99
 SMALLEST_RATE = 1e-9  # of the peak learning rate
@@ -51,7 +51,7 @@ class Epoch:
         constant: all validation predictions are the same number.
         bound: share of rows whose position is at one bound (fewer than five symbols; else 0).
         train_loss: mean over the epoch's good batches; None when there was none.
-        zero_loss: the loss of predicting nothing on the validation rows.
+        zero_loss: the loss of predicting zero on the validation rows.
         val_loss: of the epoch; None when not finite.
         sharpe: None when undefined.
         lr: learning rate of the epoch's last step.

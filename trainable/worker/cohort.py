@@ -38,8 +38,8 @@ class WorkerCohort:
     _steps: int = 0
 
     @property
-    def turn(self) -> int:
-        """The highest goes next: a begun epoch, a large cohort, a small one that waited long."""
+    def priority(self) -> int:
+        """The priority: a begun epoch first, then the size times the turns waited."""
         if not self.training.at_epoch_end():
             return 2**62
         return self.size * (self.waited + 1)

@@ -1,4 +1,4 @@
-"""Ends a process that has given no sign of life for too long, and leaves behind where it hung."""
+"""Kills a process whose step exceeds a time limit, and writes the stacks of its threads."""
 
 import faulthandler
 import os
@@ -15,12 +15,12 @@ def stacks_of(folder: Path, worker: int) -> Path:
 class Watchdog:
     """Watches what happens within its `with` blocks; between them the process may idle.
 
-    A thread below Python watches, so also what never returns to Python is ended, with status 1.
+    A C thread (faulthandler) watches, so code that never returns to Python is killed, too.
 
     Args:
         file: takes the stacks of all threads of a process that hangs; removed by `close` where
             there is nothing in it. Where its folder is not on this machine: standard error.
-        seconds: a block that takes longer hangs.
+        seconds: the time limit of a block.
     """
 
     def __init__(self, file: Path, seconds: float) -> None:

@@ -118,7 +118,7 @@ class Worker:
             self.save(cohort.due())
         reports: list[Report] = []
         while self.cohorts:
-            cohort = max(self.cohorts, key=lambda cohort: cohort.turn)
+            cohort = max(self.cohorts, key=lambda cohort: cohort.priority)
             try:
                 new = self._turn(cohort, until)
             except Exception as error:  # noqa: BLE001 - is raised, after what there is to report

@@ -55,7 +55,7 @@ def test_a_cluster_without_a_token_is_refused_unless_it_is_wanted(tmp_path: Path
     write_space(tmp_path)
     with cluster("--num-cpus=1", token=None) as nodes:
         search = run_on(nodes, tmp_path, *SHORT)
-        refused(search, nodes.address, "asks nobody for a token", "open_cluster=true")
+        refused(search, nodes.address, "asks for no token", "open_cluster=true")
         assert contents(tmp_path) == ["tiny.py"]
         search = run_on(nodes, tmp_path, *SHORT, "open_cluster=true", more=ENVIRONMENT)
         assert leaks([nodes.folder, tmp_path], SECRET.encode()) == set()

@@ -71,7 +71,7 @@ def token_in(file: Path, text: str = TOKEN, mode: int = 0o600) -> Path:
 
 def test_who_lets_everybody_in_is_refused_unless_wanted() -> None:
     with served(everybody) as address:
-        with pytest.raises(UserError, match=r"asks nobody for a token.*open_cluster=true"):
+        with pytest.raises(UserError, match=r"asks for no token.*open_cluster=true"):
             security.admit(address, open_cluster=False)
         assert security.admit(address, open_cluster=True) is False
 

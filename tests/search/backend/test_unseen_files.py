@@ -188,5 +188,7 @@ def test_workers_that_cannot_start_end_the_search_and_those_that_fail_later_do_n
     failures.reset()
     for _ in range(MOST_FAILURES - 1):
         failures.add(empty=True, text="Traceback\nRuntimeEnvSetupError: 3\n")
-    with pytest.raises(UserError, match=r"8 workers in a row .* \(RuntimeEnvSetupError: 3\); mend"):
+    with pytest.raises(
+        UserError, match=r"8 workers in a row .* \(RuntimeEnvSetupError: 3\); fix that"
+    ):
         failures.add(empty=True, text="Traceback\nRuntimeEnvSetupError: 3\n")
