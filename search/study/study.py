@@ -104,7 +104,7 @@ class SearchStudy:
         backend = open_storage(storage, create=True)
         shared = can_be_shared(storage)
         names = [study.study_name for study in backend.get_all_studies()]
-        if name in names and not cls._remove_unbegun(backend, name, dead, shared):
+        if name in names and not cls._remove_killed_start(backend, name, dead, shared):
             raise _exists(storage, name)
         settings = {"seed": seed, "startup": startup, "driver": driver}
         try:
@@ -137,7 +137,7 @@ class SearchStudy:
         return cls(backend, study_id, attrs["search"], can_be_shared(storage))
 
     @classmethod
-    def _remove_unbegun(
+    def _remove_killed_start(
         cls, backend: BaseStorage, name: str, dead: Sequence[str], shared: bool
     ) -> bool:
         """Removes a study that a dead driver has made, or was making; says whether it did."""
