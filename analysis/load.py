@@ -63,7 +63,7 @@ class Run:
         """The run's name: that of its folder."""
         return self.folder.resolve().name
 
-    @property
+    @cached_property
     def searched(self) -> pd.DataFrame:
         """The rows of searched configurations: kinds search and enqueued."""
         return self.trials.query("kind in @kinds", local_dict={"kinds": SEARCHED})

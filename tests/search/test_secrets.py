@@ -1,8 +1,6 @@
-"""Passwords and tokens: in no file that a search leaves or writes, no line, and no process list."""
+"""Passwords: in no file that a search leaves, and in no line; test_storage_path watches one."""
 
-import os
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,24 +9,9 @@ from search import run, status
 from search.api import launch
 from search.backend.local import Local
 from search.settings.masking import mask, masked, no_secret_told
-from tests.fixtures.searches import (
-    MARKET,
-    Search,
-    contents,
-    descendants,
-    started,
-    write_space,
-)
+from tests.fixtures.searches import MARKET, contents, started, write_space
+from tests.fixtures.secrets import SECRET, leaks
 from trainable.cli.errors import UserError
-
-SECRET = "hunter2"  # in all of them
-ENVIRONMENT = {
-    "AWS_ACCESS_KEY_ID": f"{SECRET}-id",
-    "AWS_SECRET_ACCESS_KEY": f"{SECRET}-key",
-    "AWS_SESSION_TOKEN": f"{SECRET}-session",
-    "PGPASSWORD": f"{SECRET}-pg",
-}
-LARGE = 2**24  # bytes: shared memory, not read
 
 
 @pytest.mark.parametrize(
@@ -92,63 +75,6 @@ def test_a_secret_on_a_command_line_is_refused_and_the_remedy_is_said(
     assert remedy in said
     assert SECRET not in said
     assert contents(tmp_path) == []
-
-
-def words_of(pids: Iterable[int]) -> Iterator[bytes]:
-    for pid in pids:
-        try:
-            yield Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-
-
-def leaks(folders: Iterable[Path], secret: bytes) -> set[Path]:
-    """Returns the files that hold a secret; those that have just gone hold none."""
-    found = set()
-    for folder in folders:
-        for parent, _, names in os.walk(folder):
-            for path in (Path(parent) / name for name in names):
-                try:
-                    small = path.is_file() and path.stat().st_size < LARGE
-                    if small and secret in path.read_bytes():
-                        found.add(path)
-                except OSError:
-                    continue
-    return found
-
-
-def watched(search: Search, folder: Path) -> set[Path]:
-    """Looks into all that a search writes, while it runs and after; returns where its token is."""
-    tokens: set[Path] = set()
-    bare = b""
-    while search.process.poll() is None:
-        pids = {search.process.pid, *descendants(search.process.pid)}
-        assert all(SECRET.encode() not in words for words in words_of(pids))
-        assert leaks([search.tmp, folder], SECRET.encode()) == set()
-        for token in search.tmp.glob("asharpe-*/token"):
-            bare = bare or token.read_bytes()
-            assert token.stat().st_mode & 0o077 == 0
-        if bare:
-            tokens |= leaks([search.tmp, folder], bare)
-            assert all(bare not in words for words in words_of(pids))
-        time.sleep(0.5)
-    search.wait()
-    assert SECRET not in search.out + search.err
-    assert leaks([folder], SECRET.encode()) == set()
-    return tokens
-
-
-def test_a_search_leaves_no_secret_anywhere(tmp_path: Path) -> None:
-    """With keys of a cloud that nobody calls."""
-    write_space(tmp_path)
-    storage = "storage=sqlite:///file:study.db?uri=true"
-    words = (*MARKET, "space=tiny.py", "name=a", "trials=4", "finalist_seeds=1", "epochs=2",
-             "max_concurrent=1")  # fmt: skip
-    with started(tmp_path, *words, storage, env={**os.environ, **ENVIRONMENT}) as search:
-        tokens = watched(search, tmp_path)
-        assert search.process.returncode == 0, search.err
-        assert {path.name for path in tokens} == {"token"}
-        assert contents(search.tmp) == []
 
 
 def test_from_python_a_storage_may_have_a_password_and_nothing_keeps_it(

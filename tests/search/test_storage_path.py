@@ -1,6 +1,7 @@
-"""Checkpoints and models in an object store: a whole search, and what a wrong address says."""
+"""Checkpoints and models in an object store: whole searches, and what a wrong address says."""
 
 import json
+import os
 import signal
 import time
 import traceback
@@ -15,22 +16,23 @@ from search.run import main
 from search.session.observer import SearchObserver
 from tests.fixtures.here import search_here
 from tests.fixtures.searches import (
+    LIGHT,
     MARKET,
     SEARCH_LOCALLY,
     check_whole,
     contents,
-    run,
     started,
     table,
     write_space,
 )
+from tests.fixtures.secrets import watched
 from tests.fixtures.servers import ObjectStore, free_port, object_store
 from trainable import predict
 from trainable.cli.errors import UserError
 from trainable.io.file_store import FileStore, GoneError
 
 SLOW = (
-    "steps_per_epoch=400", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=8", "cohort=2",
+    "steps_per_epoch=400", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=6", "cohort=2",
     "checkpoint_steps=200", "dashboard=false",
 )  # fmt: skip
 
@@ -45,6 +47,7 @@ def store() -> Iterator[ObjectStore]:
 def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
     tmp_path: Path, store: ObjectStore
 ) -> None:
+    """The keys of the bucket, in the environment of both, are written down nowhere."""
     write_space(tmp_path)
     where = f"storage_path={store.url('bucket/folder')}"
     folder = tmp_path / "runs" / "far"
@@ -64,8 +67,15 @@ def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
     assert not list(folder.glob("trials/*/checkpoint*"))
     assert store.secret not in (folder / "run.json").read_text()
 
-    run(tmp_path, "name=far", "resume=true")  # by Ray's workers
-    rows = check_whole(folder, searched=8)
+    env = {**os.environ, "PGPASSWORD": store.secret}
+    with started(
+        tmp_path, "name=far", "resume=true", *LIGHT, env=env
+    ) as search:  # by Ray's workers
+        tokens = watched(search, tmp_path, store.secret)
+        assert search.process.returncode == 0, search.err + search.out
+        assert {path.name for path in tokens} == {"token"}
+        assert contents(search.tmp) == []
+    rows = check_whole(folder, searched=6)
     assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
     for number in rows.loc[rows["state"] == "COMPLETE", "number"]:
         assert {predict.MODEL, predict.CONFIG} <= set(far.within(number).names())

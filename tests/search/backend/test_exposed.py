@@ -1,5 +1,6 @@
 """A dashboard that says it is at home, but listens for other machines: the kernel's table tells."""
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,19 @@ def test_who_listens_beyond_this_machine_is_seen(
 def test_who_listens_here_only_is_fine(v4: str, v6: str, monkeypatch: pytest.MonkeyPatch) -> None:
     tables(monkeypatch, v4, v6)
     security.refuse_exposed("127.0.0.1:6379", f"127.0.0.1:{PORT}")
+
+
+def test_a_real_listener_is_seen() -> None:
+    for host in ("0.0.0.0", "127.0.0.1"):
+        with socket.socket() as server:
+            server.bind((host, 0))
+            server.listen()
+            dashboard = f"127.0.0.1:{server.getsockname()[1]}"
+            if host == "127.0.0.1":
+                security.refuse_exposed("127.0.0.1:6379", dashboard)
+                continue
+            with pytest.raises(UserError, match="for others than its own machine"):
+                security.refuse_exposed("127.0.0.1:6379", dashboard)
 
 
 def test_of_a_cluster_elsewhere_our_own_table_says_nothing(

@@ -60,7 +60,7 @@ def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: 
 
 
 @pytest.mark.timeout(500)  # four sessions, two of them with Ray
-def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
+def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_space(tmp_path)
@@ -69,7 +69,11 @@ def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
     again = ["name=long", "resume=true"]
     with started(tmp_path, *words) as search:
         reported(search, folder, 1)
+        search.until(lambda: process_of(search, "ray::ResourceTrainable") is not None)
+        os.kill(process_of(search, "ray::ResourceTrainable") or 0, signal.SIGKILL)
+        reported(search, folder, len(list(folder.glob("shards/*"))) + 1)
         interrupted(search, folder, signal.SIGINT, to_group=True)
+    assert "A worker was lost: its trials go on from their checkpoints." in search.out
     first = epochs_kept(folder)
     assert first
 
@@ -93,7 +97,7 @@ def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
 
     run(tmp_path, *again, program=SEARCH_LOCALLY)
     rows = check_whole(folder, searched=10)
-    assert "error" not in set(rows["stop_reason"])
+    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
     assert first < epochs_kept(folder)
     described = json.loads((folder / "run.json").read_text())
     assert len(described["resumed"]) == 3
@@ -101,27 +105,12 @@ def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
     assert contents(tmp_path) == ["runs", "tiny.py"]
 
 
-def test_worker_killed_in_the_middle(tmp_path: Path) -> None:
-    write_space(tmp_path)
-    folder = tmp_path / "runs" / "hurt"
-    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=hurt") as search:
-        reported(search, folder, 1)
-        search.until(lambda: process_of(search, "ray::ResourceTrainable") is not None)
-        os.kill(process_of(search, "ray::ResourceTrainable") or 0, signal.SIGKILL)
-        assert search.wait() == 0, search.err
-        assert search.err == "", search.err
-        assert search.survivors() == set()
-    assert "A worker was lost: its trials go on from their checkpoints." in search.out
-    rows = check_whole(folder, searched=10)
-    assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}  # tried again, and done
-
-
 def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path) -> None:
     """A checkpoint on a file system that does not answer, played by a pipe that nobody fills."""
     write_space(tmp_path)
     folder = tmp_path / "runs" / "stuck"
-    unjudged = ("steps_per_epoch=1000", "epochs=6", "rungs=6", "finalist_seeds=1", "trials=6",
-                "cohort=2", "checkpoint_steps=500")  # fmt: skip
+    unjudged = ("steps_per_epoch=600", "epochs=6", "rungs=6", "finalist_seeds=1", "trials=5",
+                "cohort=2", "checkpoint_steps=300")  # fmt: skip
     words = (*MARKET, *unjudged, "space=tiny.py", "name=stuck")
     with started(tmp_path, *words, program=SEARCH_LOCALLY) as search:
         reported(search, folder, 2)
@@ -133,7 +122,7 @@ def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path)
         path.unlink()
         os.mkfifo(path)
     search = run(tmp_path, "name=stuck", "resume=true", "patience_s=8", "dashboard=false")
-    rows = check_whole(folder, searched=6).set_index("number")
+    rows = check_whole(folder, searched=5).set_index("number")
     assert rows.loc[culprit, "stop_reason"] == "hung"
     assert set(rows.drop(index=culprit)["state"]) <= {"COMPLETE", "PRUNED"}
     assert f"hung: trials {culprit}; see trials/{culprit}/error.txt" in search.out

@@ -13,6 +13,7 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 
 DAYS, LATE = 240, 20  # and by how much the last symbol begins later
+VALIDATION = 150  # a day within it, on which the symbol before that begins
 
 
 def made(window: int) -> Dataset:
@@ -22,6 +23,7 @@ def made(window: int) -> Dataset:
     symbol = frame["symbol"].map(tiny.SYMBOLS.index)
     frame = frame.assign(feat_a=100.0 * symbol, feat_b=day.astype(float))
     gone = (symbol == 5) & (day < LATE) | (symbol == 2) & (day % 40 == 7)
+    gone |= (symbol == 4) & (day < VALIDATION)
     settings = DataSettings(features="feat_*", target="label")
     return build_dataset(market_from_frame(frame.loc[~gone], settings), settings, window)
 
@@ -53,6 +55,17 @@ def test_a_symbols_first_rows_are_too_young_for_a_window(window: int) -> None:
         assert first == start + window - 1
         last = int(dataset.time[mine].max())
         assert last == int(0.6 * DAYS) - 2  # its label ends within the training part
+
+
+@pytest.mark.parametrize("window", [1, 5, 12])
+def test_a_symbol_that_begins_in_the_validation_is_scored_once_its_window_is_full(
+    window: int,
+) -> None:
+    dataset = made(window)
+    start, stop = dataset.split.valid
+    assert start < VALIDATION < stop - 13
+    mine = dataset.valid_rows[dataset.symbol[dataset.valid_rows] == 4]
+    assert dataset.time[mine].min() == VALIDATION + window - 1
 
 
 def test_a_window_longer_than_the_data_were_made_for_is_a_defect() -> None:
