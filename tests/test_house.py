@@ -17,6 +17,11 @@ SOURCES = {
     for package in PACKAGES
     for file in sorted((ROOT / package).rglob("*.py"))
 }
+OURS = tuple(f"{folder}." for folder in FOLDERS)
+# What others keep private and offer nothing else for: how Ray finds a cluster by its address, and
+# how its autoscaler reads the file of a cluster.
+THEIRS = ("ray._private.services", "ray.autoscaler._private.")
+PRIVATE = re.compile(r"^([A-Za-z]\w*\.)*_[A-Za-z]\w*(\.\w+)*$")
 TREES = {name: ast.parse(source, filename=name) for name, source in SOURCES.items()}
 
 
@@ -83,6 +88,37 @@ def _passes_on(handler: ast.ExceptHandler) -> bool:
 
 def test_files_say_what_they_are_for() -> None:
     assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
+
+
+def test_tests_look_at_what_is_public() -> None:
+    assert [*_private_parts_in_tests()] == []
+
+
+def _private_parts_in_tests() -> Iterator[str]:
+    """Yields where a test reads, patches or imports a name that begins with one underscore."""
+    for file in sorted((ROOT / "tests").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            for name in _names_used(node):
+                if PRIVATE.search(name) and not name.startswith(THEIRS):
+                    yield f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}: {name}"
+
+
+def _names_used(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Attribute(value=ast.Name(id="self" | "cls")):
+            return
+        case ast.Attribute(attr=name):
+            yield name
+        case ast.Import(names=names):
+            yield from (each.name for each in names)
+        case ast.ImportFrom(module=module, names=names):
+            yield from (f"{module}.{each.name}" for each in names)
+        case ast.Constant(value=str(text)) if text.startswith(OURS):  # a target of a patch
+            yield text
+        case ast.Call(args=[_, ast.Constant(value=str(name)), *_]):  # as of `setattr`
+            yield name
+        case ast.Tuple(elts=[_, ast.Constant(value=str(name))]):  # an owner and a name of its
+            yield name
 
 
 def test_nobody_elses_ray_cluster_is_stopped() -> None:

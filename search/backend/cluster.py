@@ -190,12 +190,17 @@ def _cluster(context: Any, token: Path | None) -> Cluster:
     return Cluster(
         dashboard=f"http://{url}" if url else None,
         token=token,
-        metrics=_metrics(context),
+        metrics=metrics_folder(context),
         gpus=ray.cluster_resources().get("GPU", 0.0),
     )
 
 
-def _metrics(context: Any) -> Path | None:
+def metrics_folder(context: Any) -> Path | None:
+    """Returns where Ray wrote the files for Prometheus and Grafana; None where not here.
+
+    Args:
+        context: what `ray.init` returned.
+    """
     session = Path(context.address_info["session_dir"])
     if not session.is_dir():
         return None

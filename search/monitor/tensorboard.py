@@ -39,14 +39,15 @@ class EventFile:
         chosen = [value for summary in hparams(params, LED_TO) for value in summary.value]
         now = time.time()
         begin = Event(wall_time=now, file_version=VERSION)
-        self._append(begin, Event(wall_time=now, summary=Summary(value=chosen)))
+        self.append(begin, Event(wall_time=now, summary=Summary(value=chosen)))
 
     def write(self, report: Report) -> None:
         """Writes one epoch; undefined metrics are left out."""
         summary = Summary(value=_scalars(report.values))
-        self._append(Event(wall_time=time.time(), step=report.epoch, summary=summary))
+        self.append(Event(wall_time=time.time(), step=report.epoch, summary=summary))
 
-    def _append(self, *events: Event) -> None:
+    def append(self, *events: Event) -> None:
+        """Writes events at the end, at once; raises OSError."""
         # Opened anew each time: a search has more trials in flight than a process may open files.
         with self._path.open("ab", buffering=0) as file:
             file.write(b"".join(_record(event.SerializeToString()) for event in events))

@@ -54,6 +54,9 @@ class Sampler:
     Args:
         seed: of the search.
         startup: number of told trials before which suggestions are random.
+
+    Attributes:
+        selected: the told trials that TPE learns from.
     """
 
     def __init__(self, seed: int, startup: int = STARTUP) -> None:
@@ -84,7 +87,7 @@ class Sampler:
             UserError: the space does not take a fixed value, or returns no dict.
         """
         if self._feasibility is None:
-            self._feasibility = Feasibility(self._selected)
+            self._feasibility = Feasibility(self.selected)
         tries: list[tuple[float, Suggestion]] = []
         while not tries or (min(tries, key=_risk)[0] > MAX_RISK and len(tries) < MAX_TRIES):
             suggestion = self._call(space, fixed, derive_seed(self._seed, 0, index, len(tries)))
@@ -120,20 +123,20 @@ class Sampler:
         if is_selection_due(len(self._told)):
             self._build()
             return
-        self._selected.append(ended)
+        self.selected.append(ended)
         self._narrow_common(ended)
         self._table.tell(ended)
 
     def _build(self) -> None:
         """Selects the told trials to learn from, and computes from them what suggestions need."""
-        self._selected = select_told(self._told)
+        self.selected = select_told(self._told)
         self._feasibility: Feasibility | None = None  # of the selected, made when first needed
         self._common: dict[str, BaseDistribution] | None = None  # what all selected trials have
-        for ended in self._selected:
+        for ended in self.selected:
             self._narrow_common(ended)
         self._table = ObservationTable()
         # In the order of asking: TPE weighs its trials by their numbers, the newest most.
-        trials = sorted([*self._selected, *self._running.values()], key=lambda trial: trial.number)
+        trials = sorted([*self.selected, *self._running.values()], key=lambda trial: trial.number)
         for trial in trials:
             self._table.add(trial, told=trial.number not in self._running)
 

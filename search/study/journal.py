@@ -25,11 +25,14 @@ class Journal(JournalFileBackend):
 
     An append waits for the disk, some milliseconds; a cohort that returns reports dozens of epochs
     and ends, each of them one entry or two. Not thread-safe while entries are held back.
+
+    Attributes:
+        path: of the file.
     """
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
-        self._path = path
+        self.path = path
         self._held: list[dict[str, Any]] | None = None
         self._begin: int | None = None  # number of the first entry held back
         self._failed: UserError | None = None  # what ended the writing
@@ -61,7 +64,7 @@ class Journal(JournalFileBackend):
         assert self._begin is not None  # the storage reads what it has written
         if list(super().read_logs(self._begin)) != held:
             raise UserError(
-                f"{self._path}: another process writes to this study; "
+                f"{self.path}: another process writes to this study; "
                 "only one search may run on a study at a time"
             )
 
@@ -90,7 +93,7 @@ class Journal(JournalFileBackend):
     def _append(self, logs: list[dict[str, Any]]) -> None:
         if self._failed is not None:
             raise self._failed
-        path, size = Path(self._path), None
+        path, size = Path(self.path), None
         try:
             size = path.stat().st_size
             super().append_logs(logs)

@@ -56,6 +56,8 @@ class SearchStudy:
     Attributes:
         name: of the study.
         seed: of the search; trials derive theirs from it.
+        coordination: of this driver with the others.
+        sampler: it knows the trials as they were at the latest `ask`.
     """
 
     def __init__(
@@ -68,13 +70,13 @@ class SearchStudy:
         self._study_id = study_id
         self._max_trials: float = math.inf
         self._index = TrialIndex()
-        self._coordination = _coordination(storage, study_id, self._index, self.name, shared)
-        self._sampler = Sampler(self.seed, settings["startup"])
+        self.coordination = _coordination(storage, study_id, self._index, self.name, shared)
+        self.sampler = Sampler(self.seed, settings["startup"])
         self._sampler_lock = threading.Lock()
         trials = storage.get_all_trials(study_id, deepcopy=False)
         attrs = storage.get_study_user_attrs(study_id)
         ended = self._index.load(self.name, trials, attrs)
-        self._sampler.load(ended, self._index.in_flight())
+        self.sampler.load(ended, self._index.in_flight())
 
     @classmethod
     def create(
@@ -157,7 +159,7 @@ class SearchStudy:
     def remove(self) -> None:
         """Deletes the study from its storage."""
         self._storage.delete_study(self._study_id)
-        self._coordination.remove()
+        self.coordination.remove()
 
     @property
     def searched(self) -> int:
@@ -169,7 +171,7 @@ class SearchStudy:
         """How many asked trials of this driver are in flight."""
         with self._index.lock:
             in_flight = self._index.searched - self._index.ended
-            return in_flight - self._coordination.untold_elsewhere
+            return in_flight - self.coordination.untold_elsewhere
 
     def rows(self) -> list[TrialRecord]:
         """Returns every trial, by number, from the durable storage."""
@@ -190,7 +192,7 @@ class SearchStudy:
                 left behind, here or in the sampler.
         """
         index = self._index
-        with self._coordination.turn(), self._sampler_lock:
+        with self.coordination.turn(), self._sampler_lock:
             with index.lock:
                 if index.searched >= self._max_trials:
                     raise NothingLeftError
@@ -198,10 +200,10 @@ class SearchStudy:
                 to_tell, index.to_tell = index.to_tell, []
                 queue, n_asked = list(index.queue), index.searched
             for observation in to_add:
-                self._sampler.add(observation)
+                self.sampler.add(observation)
             for observation in to_tell:
-                self._sampler.tell(observation)
-            suggested = self._sampler.ask(space, n_asked, queue[0] if queue else {})
+                self.sampler.tell(observation)
+            suggested = self.sampler.ask(space, n_asked, queue[0] if queue else {})
             kind = "enqueued" if queue else "search"
             with index.lock:
                 asked = self._store(
@@ -209,7 +211,7 @@ class SearchStudy:
                 )
                 del index.queue[: len(queue[:1])]
                 observation = index.running[asked.number].observation
-            self._sampler.add(observation)
+            self.sampler.add(observation)
             return asked
 
     def enqueue(self, params: Mapping[str, Any], space: SpaceFunction) -> None:
@@ -363,8 +365,8 @@ class SearchStudy:
             "seed": seed,
             "constants": constants,
         }
-        if self._coordination.driver is not None:
-            attrs[OWNER] = self._coordination.driver
+        if self.coordination.driver is not None:
+            attrs[OWNER] = self.coordination.driver
         trial = create_trial(
             state=TrialState.RUNNING,
             params=dict(params),
@@ -376,7 +378,7 @@ class SearchStudy:
         if number == expected:
             self._index.add(trial_id, kind, trial)
         else:
-            self._coordination.add_late(trial_id, number)
+            self.coordination.add_late(trial_id, number)
         return TrialSpec(number, {**merged, SEED: seed}, kind, seed, parent)
 
     # What several drivers of one study need: `Coordination` says more of each.
@@ -384,22 +386,22 @@ class SearchStudy:
     @property
     def shared(self) -> bool:
         """Whether the study can have other drivers."""
-        return self._coordination.shared
+        return self.coordination.shared
 
     @property
     def elsewhere(self) -> int:
         """How many trials in flight belong to other drivers, dead ones included."""
-        return self._coordination.elsewhere
+        return self.coordination.elsewhere
 
     @property
     def others(self) -> int:
         """How many other drivers there are."""
-        return self._coordination.others
+        return self.coordination.others
 
     @property
     def idle_drivers(self) -> int:
         """How many other drivers are idle; 0 while a released trial waits for one of them."""
-        return self._coordination.idle_drivers
+        return self.coordination.idle_drivers
 
     def join(self, max_trials: int, driver: str, who: str, dead: Sequence[str] = ()) -> None:
         """Begins to drive; raises `UserError` while another driver writes the tables.
@@ -411,47 +413,47 @@ class SearchStudy:
             dead: drivers that are known to be dead.
         """
         self._max_trials = max_trials
-        self._coordination.join(driver, who, dead)
+        self.coordination.join(driver, who, dead)
 
     def leave(self, dead: Sequence[str] = ()) -> Handover:
         """Stops driving and says how the search stands; may be called again."""
-        return self._coordination.leave(dead)
+        return self.coordination.leave(dead)
 
     def written(self) -> None:
         """Notes that the tables are written, until a driver joins again."""
-        self._coordination.written()
+        self.coordination.written()
 
     def close(self) -> None:
         """Lets other drivers take over what this one has not finished."""
-        self._coordination.close()
+        self.coordination.close()
 
     def turn(self) -> AbstractContextManager[None]:
         """Keeps other drivers from asking and adding trials in the block; not in `together`."""
-        return self._coordination.turn()
+        return self.coordination.turn()
 
     def refresh(self) -> None:
         """Reads what other drivers have asked, reported and ended since the last call."""
-        self._coordination.refresh()
+        self.coordination.refresh()
 
     def news(self) -> list[TrialRecord]:
         """Returns the trials of others that `refresh` found asked or ended since the last call."""
-        return self._coordination.news()
+        return self.coordination.news()
 
     def holds(self, number: int) -> bool:
         """Says whether a trial in flight belongs to this driver."""
-        return self._coordination.holds(number)
+        return self.coordination.holds(number)
 
     def claim(self, most: int, idle: bool = False) -> list[int]:
         """Takes over at most so many trials that no driver trains, and returns their numbers."""
-        return self._coordination.claim(most, idle)
+        return self.coordination.claim(most, idle)
 
     def release(self, numbers: Sequence[int]) -> None:
         """Gives up trials of this driver that no worker trains yet, for idle drivers."""
-        self._coordination.release(numbers)
+        self.coordination.release(numbers)
 
     def say_idle(self, idle: bool) -> None:
         """Tells the other drivers whether this one would train a released trial."""
-        self._coordination.say_idle(idle)
+        self.coordination.say_idle(idle)
 
 
 def _coordination(

@@ -44,4 +44,4 @@ def test_what_outlives_its_program_is_ended(
     used = run(tmp_path, f"{child}\nimport time; time.sleep(0.6); print(c.pid)")
     assert used.status == 0
     assert time.monotonic() - begun < 40
-    assert processes._stat(int((tmp_path / "log").read_text())) is None
+    assert processes.command_of(int((tmp_path / "log").read_text())) == ""

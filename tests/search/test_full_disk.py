@@ -21,7 +21,6 @@ from benchmarks.chaos.checks import NOTHING, look, lost
 from search.monitor.tensorboard import EventFile
 from search.run_folder import folder, lock
 from search.session.observer import SearchObserver
-from search.study.journal import Journal
 from search.study.study import SearchStudy
 from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import LIGHT, MARKET, check_whole, started, write_space
@@ -40,10 +39,10 @@ SITES: dict[str, tuple[Any, str]] = {
     "replace": (Path, "replace"),
     "mkdir": (Path, "mkdir"),
     "touch": (Path, "touch"),
-    "event": (EventFile, "_append"),
+    "event": (EventFile, "append"),
     "journal": (JournalFileBackend, "append_logs"),
-    "sum": (checksums, "_append"),
-    "put": (FileStore, "_put"),
+    "sum": (checksums.os, "write"),
+    "put": (FileStore, "write"),
     "rename": (FileStore, "rename"),
     "remove": (FileStore, "remove"),
     "lock": (lock.os, "pwrite"),
@@ -79,7 +78,7 @@ class Disk:
             if (site, self.calls[site]) == (self.site, self.nth):
                 self.failed = True
                 if site == "journal":
-                    with Path(args[0]._file_path).open("ab") as file:
+                    with Path(args[0].path).open("ab") as file:
                         file.write(b'{"op_code":5,"wor')
                 raise OSError(self.number, os.strerror(self.number))
             return real(*args, **kwargs)
@@ -142,9 +141,9 @@ def test_after_a_failed_append_nothing_is_glued_to_half_a_line(tmp_path: Path) -
     with Disk("journal", 1)(), pytest.raises(UserError, match=r"cannot write .*study\.log"):
         study.enqueue({}, lambda trial: {"model/name": "mlp"})
     assert log.read_bytes() == whole
-    journal: Journal = study._storage.journal  # type: ignore[attr-defined]
     with pytest.raises(UserError, match="No space left"):
-        journal.append_logs([{"op_code": 0, "worker_id": "a"}])
+        study.enqueue({}, lambda trial: {"model/name": "mlp"})
+    assert log.read_bytes() == whole
     assert [json.loads(line) for line in log.read_bytes().splitlines()]
     assert SearchStudy.open(log, "s").rows() == []
 

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from search.sampler.fixed_values import contains
 from search.space.loading import HOME, names
 from search.space.validation import check_space, load_space
 from trainable.cli.options import Kind, convert
@@ -94,5 +95,5 @@ def test_the_ranges_hold_what_system_a_used():
     used = {"conservative": 5e-5, "medium": 8e-5, "ambitious": 2e-4}
     for name, rate in used.items():
         lr = check_space(load_space(name), {}, 20).distributions["optimizer/lr"]
-        assert lr._contains(rate) or math.isclose(rate, lr.__dict__["high"])
+        assert contains(lr, rate) or math.isclose(rate, lr.__dict__["high"])
         assert convert(Kind(float), repr(rate), "optimizer/lr") == rate

@@ -76,7 +76,7 @@ class Evaluator:
         valid = self._predict(executor, self.windows.valid_rows)
         seen = self._predict(executor, self.windows.train_eval_rows)
         settings = [config.loss for config in configs]
-        losses, zeros = self._losses(valid, settings), [self._zero_loss(each) for each in settings]
+        losses, zeros = self.losses(valid, settings), [self._zero_loss(each) for each in settings]
         valid_np, seen_np = valid.cpu().numpy(), seen.cpu().numpy()
         scored = score(self.valid, valid_np, seen_np)
         trained = sharpe_and_ic(self.seen, seen_np, seen_np)
@@ -114,8 +114,8 @@ class Evaluator:
         parts = [executor.predict(self.windows.at(part)) for part in full.split(size)]
         return torch.cat(parts, dim=1)[:, : len(rows)]
 
-    def _losses(self, predictions: Tensor, settings: Sequence[LossConfig]) -> list[float]:
-        """Returns the loss of each member's predictions [K, m]."""
+    def losses(self, predictions: Tensor, settings: Sequence[LossConfig]) -> list[float]:
+        """Returns the loss of each member's predictions [K, m] on the validation rows."""
         size = max(1, CELLS // len(self.y))
         found: list[float] = []
         for start in range(0, len(settings), size):

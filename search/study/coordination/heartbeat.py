@@ -22,33 +22,38 @@ class Heartbeat:
         who: its process and host, in words.
         lapsed: whether the leases were renewed too late, so that others may have taken trials
             over; stays True until somebody has looked and sets it to False.
+        expires_at: when the leases expire unless renewed, in seconds of this machine's clock.
     """
 
     def __init__(self, leases: Leases) -> None:
         self._leases = leases
         self.driver = self.who = ""
         self.lapsed = False
-        self._expires_at = 0.0
-        self._stop = threading.Event()
+        self.expires_at = 0.0
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
     def alive(self) -> bool:
         """Whether no other driver can have taken this one for dead."""
-        return not self.lapsed and _now() < self._expires_at
+        return not self.lapsed and _now() < self.expires_at
 
     def begin(self, driver: str, who: str) -> None:
         """Begins to renew the leases that are taken from now on."""
         self.driver, self.who = driver, who
-        self._stop.clear()
+        self._stopped.clear()
         self._thread = threading.Thread(target=self._run, name="leases", daemon=True)
         self._thread.start()
+
+    def stop(self) -> None:
+        """Renews no more; the leases are not given up, but expire."""
+        self._stopped.set()
 
     def end(self) -> None:
         """Gives up all leases; does nothing where it has not begun."""
         if self._thread is None:
             return
-        self._stop.set()
+        self.stop()
         self._thread.join()
         self._thread = None
         with suppress(UserError):  # without the database they expire
@@ -70,12 +75,12 @@ class Heartbeat:
     def renew(self) -> None:
         """Renews all leases of this driver."""
         begun = _now()
-        self.lapsed |= begun >= self._expires_at
+        self.lapsed |= begun >= self.expires_at
         self._leases.renew(self.driver, LEASE_S)
-        self._expires_at = begun + LEASE_S
+        self.expires_at = begun + LEASE_S
 
     def _run(self) -> None:
-        while not self._stop.wait(RENEW_S):
+        while not self._stopped.wait(RENEW_S):
             try:
                 self.renew()
             except UserError:  # the database is away: whoever needs it next reports that

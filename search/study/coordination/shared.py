@@ -37,6 +37,9 @@ class Shared:
         study_id: of the study in the database.
         index: of the study's trials; `refresh` keeps it up to date.
         study: its name, for messages.
+
+    Attributes:
+        heartbeat: renews the leases of this driver.
     """
 
     shared = True
@@ -45,7 +48,7 @@ class Shared:
         self._database, self._study_id, self._index = database, study_id, index
         self._study = study
         self._leases = Leases(database, study_id)
-        self._heartbeat = Heartbeat(self._leases)
+        self.heartbeat = Heartbeat(self._leases)
         self._turn_lock = threading.Lock()  # one thread of this driver has the turn
         self._news: list[TrialRecord] = []
         self._idle = False
@@ -53,20 +56,20 @@ class Shared:
     @property
     def driver(self) -> str:
         """The name of this driver; empty before `join`."""
-        return self._heartbeat.driver
+        return self.heartbeat.driver
 
     def join(self, driver: str, who: str, dead: Sequence[str]) -> None:
         """Begins to drive; raises `UserError` while another driver writes the tables."""
         self._drop_leases(dead)
-        self._heartbeat.begin(driver, who)
+        self.heartbeat.begin(driver, who)
         with self.turn():
             closing = self._leases.held().get(CLOSING)
             if closing is not None:
                 raise UserError(
                     f"run {self._study!r} is being finished by {closing.who}; try again in a minute"
                 )
-            self._heartbeat.take(DRIVER + driver)
-            self._heartbeat.renew()
+            self.heartbeat.take(DRIVER + driver)
+            self.heartbeat.renew()
             self._leases.drop(NOBODY, CLOSED)
 
     def leave(self, dead: Sequence[str]) -> Handover:
@@ -80,24 +83,24 @@ class Shared:
                 others[closing.owner] = closing
             written = CLOSED in held
             if others or written:
-                self._heartbeat.drop(DRIVER + self.driver)
+                self.heartbeat.drop(DRIVER + self.driver)
             else:
-                self._heartbeat.take(CLOSING)
+                self.heartbeat.take(CLOSING)
             over = not self._index.running
         return Handover(tuple(lease.who for lease in others.values()), over, written)
 
     def written(self) -> None:
         """Notes that the tables are written; the lease never expires, since drivers may sleep."""
-        self._leases.take(CLOSED, NOBODY, self._heartbeat.who, math.inf)
+        self._leases.take(CLOSED, NOBODY, self.heartbeat.who, math.inf)
 
     def close(self) -> None:
         """Gives up all leases of this driver, and its connections."""
-        self._heartbeat.end()
+        self.heartbeat.end()
         self._database.engine.dispose()
 
     def remove(self) -> None:
         """Closes, and deletes all leases of the study."""
-        self._heartbeat.end()
+        self.heartbeat.end()
         self._leases.clear()
         self._database.engine.dispose()
 
@@ -108,13 +111,13 @@ class Shared:
         Not while holding the index's lock: the thread that has the turn would wait for the lock.
         """
         with self._turn_lock:
-            while not self._heartbeat.take(TURN, TURN_S):
+            while not self.heartbeat.take(TURN, TURN_S):
                 time.sleep(POLL_TURN_S)
             try:
                 self.refresh()
                 yield
             finally:
-                self._heartbeat.drop(TURN)
+                self.heartbeat.drop(TURN)
 
     def refresh(self) -> None:
         """Reads what the other drivers have asked, reported and ended since the last call."""
@@ -141,10 +144,10 @@ class Shared:
 
     def holds(self, number: int) -> bool:
         """Says whether a trial is in flight and belongs to this driver, which may have slept."""
-        if not self._heartbeat.alive:
-            self._heartbeat.renew()
+        if not self.heartbeat.alive:
+            self.heartbeat.renew()
             self.refresh()
-            self._heartbeat.lapsed = False
+            self.heartbeat.lapsed = False
         trial = self._index.find(number)
         return trial is not None and trial.owner == self.driver
 
@@ -189,9 +192,9 @@ class Shared:
         """Tells the other drivers whether this one is idle; stored only when that changes."""
         name = IDLE + self.driver
         if idle and not self._idle:
-            self._heartbeat.take(name)
+            self.heartbeat.take(name)
         elif self._idle and not idle:
-            self._heartbeat.drop(name)
+            self.heartbeat.drop(name)
         self._idle = idle
 
     def _drop_leases(self, drivers: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from search.backend.cluster import _metrics
+from search.backend.cluster import metrics_folder
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def session(tmp_path: Path) -> Path:
 
 def found(session: Path) -> Path | None:
     context: Any = SimpleNamespace(address_info={"session_dir": str(session)})
-    return _metrics(context)
+    return metrics_folder(context)
 
 
 def test_the_short_name_is_said_where_it_is_this_session(session: Path) -> None:

@@ -1,11 +1,13 @@
 """The pruner after a kill, on repeated reports, and what it keeps in memory."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from search.pruning.flat_sharpe import FlatRule
+from search.pruning.history import DailyReturns
 from search.pruning.pruner import Pruner
 from tests.fixtures.curves import DAYS, YEAR, V, curve, make_pruner, report
 from trainable.report import Report, Stop
@@ -84,14 +86,26 @@ def test_a_member_that_has_ended_keeps_its_verdict_whatever_it_reports() -> None
     assert pruner.objective(0) == 0.0
 
 
-def test_returns_are_kept_only_over_the_window_and_only_while_a_trial_lives() -> None:
+def test_returns_are_kept_only_over_the_window_and_only_while_a_trial_lives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[weakref.ref[np.ndarray]] = []
+    daily = DailyReturns.of
+
+    def noted(self: DailyReturns, of: Report) -> np.ndarray | None:
+        returns = daily(self, of)
+        assert returns is not None
+        made.append(weakref.ref(returns))
+        return returns
+
+    monkeypatch.setattr(DailyReturns, "of", noted)
     pruner = make_pruner(50)
     reports = curve(0, [float(s) for s in np.linspace(-0.5, 4.0, 50)])
     held = []
     for each in reports:
         pruner.judge([each])
-        history = pruner._trials[0].history
-        held.append(sum(e.returns.nbytes for e in history._epochs if e.returns is not None))
+        held.append(sum(alive.nbytes for ref in made if (alive := ref()) is not None))
+    assert len(made) == 50
     assert max(held) == 13 * V * 4
     assert held[-1] == 0
 

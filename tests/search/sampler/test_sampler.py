@@ -27,7 +27,7 @@ LOOKS = 0.9  # rung-1 value of what explodes later: above the median, about 0.6
 
 def learnt(sampler: Sampler) -> list[int]:
     """Returns the told trials that TPE learns from."""
-    return sorted(observation.number for observation in sampler._selected)
+    return sorted(observation.number for observation in sampler.selected)
 
 
 def space(trial: optuna.Trial) -> dict:

@@ -150,8 +150,8 @@ def test_values_from_another_range_stand_at_the_end() -> None:
     sampler = Sampler(0, startup=2)
     for number, high in enumerate((90, 80, 3, 2)):
         space = IntDistribution(1, high)
-        sampler.add(Observation(number, {"n": high}, {"n": space}))
-        observation = sampler._running[number]
+        observation = Observation(number, {"n": high}, {"n": space})
+        sampler.add(observation)
         observation.state, observation.reason, observation.value = (
             "COMPLETE",
             "completed",

@@ -116,9 +116,9 @@ def test_a_driver_that_slept_notices_what_it_lost(join: Join) -> None:
     second.refresh()
     die(first)
     wait_until(lambda: second.claim(2) == [lost, ended])
-    coordination_of(first)._heartbeat.renew()  # its thread wakes before the rest
+    coordination_of(first).heartbeat.renew()  # its thread wakes before the rest
     assert not first.holds(lost)
-    assert coordination_of(first)._heartbeat.alive
+    assert coordination_of(first).heartbeat.alive
     assert second.finish(ended, "PRUNED", "asha_rung")
     assert not first.finish(ended, "COMPLETE", "completed", value=9.0)
     assert not first.report(ended, 1, 9.0)
@@ -131,7 +131,7 @@ def test_a_driver_that_slept_notices_what_it_lost(join: Join) -> None:
 def test_one_that_comes_back_in_time_keeps_all(join: Join) -> None:
     first, second = join(), join()
     number = first.ask(space).number
-    coordination_of(first)._heartbeat._expires_at = 0.0  # it slept, and does not know for how long
+    coordination_of(first).heartbeat.expires_at = 0.0  # it slept, and does not know for how long
     assert first.holds(number)
     assert second.claim(9) == []
 
@@ -141,7 +141,7 @@ def test_who_was_killed_in_its_turn_holds_nobody_up_for_long(
 ) -> None:
     monkeypatch.setattr("search.study.coordination.shared.TURN_S", 0.5)
     first, second = join(), join()
-    assert coordination_of(first)._heartbeat.take("turn", 0.5)
+    assert coordination_of(first).heartbeat.take("turn", 0.5)
     die(first)
     assert second.ask(space).number == 0
 
@@ -150,17 +150,16 @@ def test_one_that_slept_in_its_turn_gets_the_next_number(
     join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = join(), join()
-    plain = first._storage.create_new_trial
 
-    def late(*args: Any, **words: Any) -> int:
+    def late(database: Database, *args: Any, **words: Any) -> int:
         monkeypatch.undo()
         monkeypatch.setattr(
-            coordination_of(second)._heartbeat, "take", lambda *a: True
+            coordination_of(second).heartbeat, "take", lambda *a: True
         )  # since our turn expired
         second.ask(space)
-        return plain(*args, **words)
+        return database.create_new_trial(*args, **words)
 
-    monkeypatch.setattr(first._storage, "create_new_trial", late, raising=False)
+    monkeypatch.setattr(Database, "create_new_trial", late, raising=False)
     assert first.ask(space).number == 1
     assert [row.number for row in first.rows()] == [0, 1]
     assert first.holds(1)

@@ -55,7 +55,7 @@ def test_prefetching_raises_what_the_space_raised_once() -> None:
 
     with Prefetcher(study, moody, budget=9, in_flight=16) as ahead:
         ahead.want(3)
-        wait_until(lambda: ahead._error is not None)
+        wait_until(lambda: not ahead.busy)
         assert len(ahead.take(5)) == 2
         for ask in (ahead.take, ahead.want):
             with pytest.raises(UserError, match=r"moody.py:3"):

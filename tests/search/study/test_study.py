@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from search.sampler.sampler import STARTUP
 from search.study.storage import name_of, repair_journal
 from search.study.study import Handover, SearchStudy, TrialRecord
-from search.study.trials import NothingLeftError
+from search.study.trials import OWNER, NothingLeftError
 from trainable.cli.errors import UserError
 
 
@@ -63,13 +64,14 @@ def counts(study: SearchStudy) -> Counter[tuple[str, str | None]]:
     return Counter((row.state, row.reason) for row in study.rows())
 
 
-def queued(study: SearchStudy) -> int:
-    return len(study._index.queue)
-
-
 def learnt(study: SearchStudy) -> list[int]:
     """Returns the told trials that TPE learns from."""
-    return sorted(told.number for told in study._sampler._selected)
+    return sorted(told.number for told in study.sampler.selected)
+
+
+def stored(log: Path) -> optuna.Study:
+    """Returns the study as Optuna itself opens it."""
+    return optuna.load_study(study_name="run", storage=JournalStorage(JournalFileBackend(str(log))))
 
 
 @pytest.fixture
@@ -113,12 +115,10 @@ def test_optuna_sees_what_its_states_can_say(log: Path) -> None:
     study.finish(1, "PRUNED", "asha_rung", value=9.0)
     study.finish(2, "COMPLETE", "completed", value=math.nan)
     study.finish(3, "FAIL", "error", {"text": "…"})
-    stored = optuna.load_study(
-        study_name="run", storage=JournalStorage(JournalFileBackend(str(log)))
-    )
-    assert [trial.state.name for trial in stored.trials] == ["COMPLETE", "PRUNED", "FAIL", "FAIL"]
-    assert [trial.value for trial in stored.trials] == [0.5, 0.75, None, None]
-    assert stored.best_trial.number == 0
+    seen = stored(log)
+    assert [trial.state.name for trial in seen.trials] == ["COMPLETE", "PRUNED", "FAIL", "FAIL"]
+    assert [trial.value for trial in seen.trials] == [0.5, 0.75, None, None]
+    assert seen.best_trial.number == 0
     # Ours is authoritative: it completed, with an undefined objective.
     assert [row.state for row in study.rows()] == ["COMPLETE", "PRUNED", "COMPLETE", "FAIL"]
     assert [row.value for row in study.rows()] == [0.5, None, None, None]
@@ -167,10 +167,18 @@ def test_create_refuses_an_existing_study_and_open_a_missing_one(log: Path) -> N
 
 def test_settings_of_the_study_survive(log: Path) -> None:
     made = SearchStudy.create(log, "run", seed=17, startup=3)
-    study = SearchStudy.open(log, "run")
-    assert (study.seed, study._sampler._startup) == (17, 3)
+    drive(made, 8)
+    assert 3 <= len(learnt(made)) < STARTUP
+    copy = log.with_name("copy.log")
+    shutil.copy(log, copy)
+    study = SearchStudy.open(copy, "run")
+    assert study.seed == 17
+    asked, usual = study.ask(space), SearchStudy.create(None, "run", seed=17)
+    assert asked == made.ask(space)
+    drive(usual, 8)
+    assert asked.params != usual.ask(space).params  # it is still random; TPE began after three
     older = {"seed": 18, "startup": 4, "direction": "maximize"}
-    made._storage.set_study_user_attr(made._study_id, "search", older)
+    stored(log).set_user_attr("search", older)
     assert SearchStudy.open(log, "run").seed == 18
 
 
@@ -253,16 +261,16 @@ def test_enqueued_trials_come_first_and_survive(log: Path) -> None:
     study = SearchStudy.create(log, "run", seed=0)
     study.enqueue({"optimizer/lr": 1e-3, "model/name": "mlp"}, space)
     study.enqueue({"loss/name": "huber", "loss/delta": 1.25}, space)
-    assert queued(study) == 2
     first = study.ask(space)
     assert (first.kind, first.params["optimizer/lr"]) == ("enqueued", 1e-3)
-    reopened = SearchStudy.open(log, "run")
-    assert queued(reopened) == 1
-    second = reopened.ask(space)
-    assert (second.number, second.kind, second.params["loss/delta"]) == (1, "enqueued", 1.25)
-    assert reopened.ask(space).kind == "search"
-    assert queued(SearchStudy.open(log, "run")) == 0
-    assert reopened.searched == 3
+    copy = log.with_name("copy.log")
+    shutil.copy(log, copy)
+    for one in (study, SearchStudy.open(copy, "run")):
+        second = one.ask(space)
+        assert (second.number, second.kind, second.params["loss/delta"]) == (1, "enqueued", 1.25)
+        assert one.ask(space).kind == "search"
+        assert one.searched == 3
+    assert SearchStudy.open(log, "run").ask(space).kind == "search"
 
 
 @pytest.mark.parametrize(
@@ -439,8 +447,8 @@ def test_a_study_is_replaced_only_where_a_dead_driver_made_it(tmp_path: Path) ->
         SearchStudy.create(url, "theirs", 3, driver="new", dead=["another", "dead"])
 
 
-def test_a_driver_alone_coordinates_with_nobody() -> None:
-    study = SearchStudy.create(None, "run", seed=0)
+def test_a_driver_alone_coordinates_with_nobody(log: Path) -> None:
+    study = SearchStudy.create(log, "run", seed=0)
     study.join(2, "d1", "process 1 on here")
     asked = study.ask(space)
     with study.turn(), study.together():
@@ -452,7 +460,7 @@ def test_a_driver_alone_coordinates_with_nobody() -> None:
     assert (study.elsewhere, study.others, study.idle_drivers, study.untold) == (0, 0, 0, 1)
     assert (study.news(), study.claim(9, idle=True)) == ([], [])
     assert study.holds(asked.number)
-    assert "owner" not in study._storage.get_all_trials(0)[0].user_attrs
+    assert [OWNER in trial.user_attrs for trial in stored(log).trials] == [False, False]
     assert study.leave() == Handover()
     study.written()
     study.close()

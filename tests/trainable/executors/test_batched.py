@@ -247,7 +247,7 @@ def test_factors_of_a_member_rolled_back_are_those_of_its_own_count() -> None:
     executor: Any = cohort.executor
     executor.restore([2])
     made = {name: table.clone() for name, table in executor.factors.items()}
-    executor._factors()
+    executor.plan(executor.lr, cohort.i)
     assert executor.skipped.tolist() == [0, 0, 3, 0]
     for name, table in executor.factors.items():
         np.testing.assert_array_equal(made[name].numpy(), table.numpy())

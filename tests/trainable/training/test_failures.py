@@ -110,7 +110,7 @@ def test_system_a5_a_skipped_step_loses_no_later_batch(executor: str) -> None:
     """The batch after a good one kept fails; what follows equals training without it."""
     each = config(train__steps_per_epoch=40, optimizer__name="sgd")
     first = Training(starts([each]), narrow(), executor)
-    first._begin_epoch()
+    run_steps(first, 1)
     bad = first.plan.rows[SNAPSHOT_EVERY, 0, 0]
     view = make_windows(narrow(), each.data)
     view.x[bad] = torch.nan
