@@ -4,10 +4,10 @@ Every array is drawn in the order of time from a generator of its own, so a long
 with exactly the numbers of a shorter one.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
 LAG = {"day": 0, "minute": 1}  # bars between decision and entry, as the default of `data.lag`
 VOLUME_MEMORY = 20  # bars whose mean volume a bar is compared with
@@ -95,9 +95,12 @@ def fat_tailed(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 def cluster(rng: np.random.Generator, shape: tuple[int, int], memory: float) -> np.ndarray:
     """First-order autoregression over time, [T, N]; stationary from the first bar, variance 1."""
-    noise = rng.standard_normal(shape) * np.sqrt(1.0 - memory**2)
-    noise[0] /= np.sqrt(1.0 - memory**2)
-    return np.asarray(lfilter([1.0], [1.0, -memory], noise, axis=0))
+    # Not by scipy.signal: its import takes longer than the whole market.
+    state = rng.standard_normal(shape) * np.sqrt(1.0 - memory**2)
+    state[0] /= np.sqrt(1.0 - memory**2)
+    for before, now in itertools.pairwise(state):
+        now += memory * before
+    return state
 
 
 def draw_volume(
@@ -123,7 +126,8 @@ def planted_index(location: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """
     weights = np.full(VOLUME_MEMORY + 1, 1.0 / VOLUME_MEMORY)
     weights[0] = 0.0
-    before = np.asarray(lfilter(weights, [1.0], volume, axis=0))
+    means = [np.convolve(weights, each)[: len(volume)] for each in volume.T]
+    before = np.stack(means, axis=1)
     before[:VOLUME_MEMORY] = volume[:VOLUME_MEMORY]
     surprise = (np.log(volume / before) - SURPRISE_MEAN) / SURPRISE_STD
     surprise[:VOLUME_MEMORY] = 0.0

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, signal, stats
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.build import build_dataset, evaluation_dataset
@@ -208,3 +208,18 @@ def test_reachable_is_what_the_expectation_earns() -> None:
     assert reachable(nothing, useless, useless.valid_rows) == {"ic": None, "sharpe": None}
     with pytest.raises(ValueError, match="only a generated market"):
         reachable(replace(market, expected=None), dataset, dataset.valid_rows)
+
+
+def test_recursions_are_those_of_scipy_bit_for_bit() -> None:
+    rng, again = np.random.default_rng(3), np.random.default_rng(3)
+    noise = again.standard_normal((500, 4)) * np.sqrt(1.0 - 0.97**2)
+    noise[0] /= np.sqrt(1.0 - 0.97**2)
+    wanted = signal.lfilter([1.0], [1.0, -0.97], noise, axis=0)
+    np.testing.assert_array_equal(process.cluster(rng, (500, 4), 0.97), wanted)
+    volume = np.round(np.exp(rng.normal(10.0, 1.0, (500, 4))))
+    half = np.full((500, 4), 0.5)  # the middle of the bar's range adds nothing
+    before = signal.lfilter([0.0, *[1 / 20] * 20], [1.0], volume, axis=0)[20:]
+    surprise = (np.log(volume[20:] / before) - process.SURPRISE_MEAN) / process.SURPRISE_STD
+    found = process.planted_index(half, volume)
+    np.testing.assert_array_equal(found[20:], process.SURPRISE_WEIGHT * surprise)
+    assert (found[:20] == 0.0).all()
