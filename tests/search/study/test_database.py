@@ -120,7 +120,7 @@ def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
 ) -> None:
     write_space(tmp_path)
     folder, storage = tmp_path / "runs" / "both", f"storage={server.url}"
-    words = [*MARKET, *SLOW, "space=tiny.py", "name=both", "trials=12", storage]
+    words = [*MARKET, *SLOW, "space=tiny.py", "name=both", "trials=16", storage]
     with started(tmp_path, *words, program=SOON) as one:
         after(one, folder, 1)
         one.send(signal.SIGSTOP)
@@ -134,9 +134,9 @@ def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
             one.wait()
             assert two.wait(300) == 0, two.err
             assert two.err == "", two.err
-    rows = check_whole(folder, searched=12)
+    rows = check_whole(folder, searched=16)
     assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
-    assert "12 configurations tried" in two.out
+    assert "16 configurations tried" in two.out
     assert not list(folder.glob("driver*.lock"))
     assert not list(folder.glob("trials/.here*"))
     described = json.loads((folder / "run.json").read_text())
