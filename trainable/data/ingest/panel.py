@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError
-from trainable.data.ingest.alignment import on_one_grid
 from trainable.data.ingest.column_names import SYMBOL_NAMES
 from trainable.data.ingest.columns import (
     Columns,
@@ -20,6 +19,7 @@ from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
 from trainable.data.ingest.timestamps import Times, show_time
 from trainable.data.settings import DataSettings
+from trainable.data.times.alignment import on_one_grid
 from trainable.data.times.clock_change import clock_change
 from trainable.data.times.years import Where
 
@@ -89,16 +89,19 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     if times.zone is not None:
         notes["time_zone"] = times.zone
     if times.read_as is not None:
-        notes["timestamps"] = times.read_as
+        notes.setdefault("read_as", []).append(f"timestamps: {times.read_as}")
 
     def where(row: int) -> str:
         time = show_time(times.values[times.index[row]])
         return f"{table.file}: data row {row + 1} ({time}, {names[codes[row]]})"
 
     kept_names, kept, kept_codes, row = _narrow(table, settings, names, times, codes, notes)
-    kept, aligned = on_one_grid(kept, kept_codes, kept_names, table.file)
+    values, index, aligned = on_one_grid(
+        kept.values, kept.index, kept_codes, kept_names, table.file
+    )
+    kept = replace(kept, values=values, index=index)
     if aligned is not None:
-        notes["aligned"] = aligned
+        notes.setdefault("read_as", []).append(aligned)
     T, N = len(kept.values), len(kept_names)
     if T * N > SMALL_GRID and MAX_SPARSITY * len(row) < T * N:
         raise UserError(

@@ -1,5 +1,6 @@
 """How many bars make a year: counted from the timestamps, rounded to a calendar that is near."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,9 +36,6 @@ class BarCalendar:
     bars_a_year: float
     counted: float | None
     why: str
-
-    def __str__(self) -> str:
-        return f"{self.bars_a_year:,.6g} bars a year: {self.why}"
 
     def set_to(self, bars_a_year: float | None) -> "BarCalendar":
         """Returns it with the number that a person set; None changes nothing."""
@@ -153,3 +151,14 @@ def _spaced(median: float, a_day: float) -> str:
         return f"about {a_day:,.6g} a day"
     days = median / DAY
     return "a bar a day where there is one" if days < 1.5 else f"a bar every {days:.3g} days"
+
+
+def calendar_words(bars_a_year: float, quality: Mapping[str, Any]) -> str:
+    """Returns `252: 5 weekdays, daily`: the number, and why where the market was inferred.
+
+    Args:
+        bars_a_year: of the market.
+        quality: of the market, with the calendar that was found.
+    """
+    why = quality.get("calendar", {}).get("why")
+    return f"{bars_a_year:,.6g}" + (f": {why}" if why else "")

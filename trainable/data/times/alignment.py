@@ -4,14 +4,10 @@ A portfolio needs bars on which its symbols can be compared. Daily bars of sever
 often stamped at each one's own midnight or close, so that no timestamp has all of them.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from trainable.cli.errors import UserError
-from trainable.data.ingest.timestamps import Times
 
-DAY = np.timedelta64(1, "D")
 SHARED = 0.05  # of the bars that two symbols could share; fewer: they do not belong together
 ENOUGH = 20  # bars of a symbol within the other's dates, below which nothing can be said
 USUAL = 3  # times of day that a symbol's daily bars are stamped at: summer time changes them
@@ -22,60 +18,61 @@ LISTED = 6  # symbols named in a message
 
 
 def on_one_grid(
-    times: Times, codes: np.ndarray, names: tuple[str, ...], file: str
-) -> tuple[Times, str | None]:
+    values: np.ndarray, index: np.ndarray, codes: np.ndarray, names: tuple[str, ...], file: str
+) -> tuple[np.ndarray, np.ndarray, str | None]:
     """Brings daily bars that are stamped at different hours to their dates.
 
-    Read as dates where that is certain: no symbol has two bars on a date, and all have bars on
-    Monday to Friday only, so that no stamp can mean the evening before or the next day.
+    Read as dates where that is certain: no symbol has two bars on a date, each has its usual time
+    of day, and none has bars on weekends, so that no stamp can mean the day before or the next.
 
     Args:
-        times: of the rows.
+        values: [T] datetime64[ns], the distinct times, increasing.
+        index: [R] int64, position in `values` by row.
         codes: [R] int64, symbol by row.
         names: N symbols.
         file: for errors.
 
     Returns:
-        The times, and what was done, in words; None where nothing was.
+        Values and index, and what was done, in words; None where nothing was.
 
     Raises:
         UserError: daily bars of different hours that are not certain to be of the same dates, or
             groups of symbols that share almost no timestamp.
     """
     if len(names) < 2:
-        return times, None
-    merged, note = _by_date(times, codes, names, file)
-    _refuse_separate(merged, codes, names, file)
-    return merged, note
+        return values, index, None
+    note = None
+    dates, date_of = np.unique(values.astype("datetime64[D]"), return_inverse=True)
+    if len(dates) < len(values) and _one_a_date(date_of[index], len(dates), codes, len(names)):
+        hours = _hours(values, index, codes, names)
+        if hours is not None and _is_workdays(dates, date_of[index], codes):
+            values, index = dates.astype("datetime64[ns]"), date_of[index]
+            note = f"daily bars stamped at {_clock_list(hours)} read as their dates"
+        elif hours is not None and len(hours) > 1:
+            raise UserError(f"{file}: {_different_hours(hours)}")
+    _refuse_separate(values, index, codes, names, file)
+    return values, index, note
 
 
-def _by_date(
-    times: Times, codes: np.ndarray, names: tuple[str, ...], file: str
-) -> tuple[Times, str | None]:
-    """Daily bars of several hours at their dates; other bars as they are."""
-    dates, date_of = np.unique(times.values.astype("datetime64[D]"), return_inverse=True)
-    if len(dates) == len(times.values) or len(codes) > len(dates) * len(names):
-        return times, None  # one stamp a date, or a symbol with several bars on one
-    bar_date = date_of[times.index]
-    if len(np.unique(bar_date * len(names) + codes)) < len(codes):
-        return times, None
-    hours = _hours(times, codes, names)
-    if hours is None:
-        return times, None
-    weekend = (dates.astype(np.int64) + 3) % 7 >= 5
-    share = np.bincount(codes, weekend[bar_date]) / np.bincount(codes)
-    if not np.any(share > WEEKEND):
-        merged = replace(times, values=dates.astype("datetime64[ns]"), index=bar_date)
-        return merged, f"daily bars stamped at {_clock_list(hours)}: read as their dates"
-    if len(hours) > 1:
-        raise UserError(f"{file}: {_different_hours(hours)}")
-    return times, None
+def _one_a_date(date: np.ndarray, dates: int, codes: np.ndarray, symbols: int) -> bool:
+    """Whether no symbol has two bars on a date."""
+    if len(codes) > dates * symbols:
+        return False
+    return len(np.unique(date * symbols + codes)) == len(codes)
 
 
-def _hours(times: Times, codes: np.ndarray, names: tuple[str, ...]) -> dict[str, list[str]] | None:
+def _is_workdays(dates: np.ndarray, date: np.ndarray, codes: np.ndarray) -> bool:
+    weekend = (dates.astype(np.int64) + 3) % 7 >= 5  # 1970-01-01 was a Thursday
+    bars = np.bincount(codes)
+    return not np.any(np.bincount(codes, weekend[date]) > WEEKEND * bars)
+
+
+def _hours(
+    values: np.ndarray, index: np.ndarray, codes: np.ndarray, names: tuple[str, ...]
+) -> dict[str, list[str]] | None:
     """Symbols by the time of day of most of their bars; None where one has no usual time."""
-    passed = times.values - times.values.astype("datetime64[D]")
-    minute = passed.astype("timedelta64[m]").astype(np.int64)[times.index]
+    passed = values - values.astype("datetime64[D]")
+    minute = passed.astype("timedelta64[m]").astype(np.int64)[index]
     pairs, counts = np.unique(codes * 1440 + minute, return_counts=True)
     symbol, clock = np.divmod(pairs, 1440)
     order = np.lexsort((-counts, symbol))
@@ -109,15 +106,17 @@ def _different_hours(hours: dict[str, list[str]]) -> str:
     )
 
 
-def _refuse_separate(times: Times, codes: np.ndarray, names: tuple[str, ...], file: str) -> None:
+def _refuse_separate(
+    values: np.ndarray, index: np.ndarray, codes: np.ndarray, names: tuple[str, ...], file: str
+) -> None:
     """Refuses symbols that fall into groups without timestamps in common, over the same dates."""
-    most = int(np.clip(CELLS // len(times.values), 2, min(len(names), COMPARED)))
+    most = int(np.clip(CELLS // len(values), 2, min(len(names), COMPARED)))
     chosen = np.unique(np.linspace(0, len(names) - 1, most).astype(int))
-    has = np.zeros((len(chosen), len(times.values)), np.float32)
+    has = np.zeros((len(chosen), len(values)), np.float32)
     place = np.full(len(names), -1)
     place[chosen] = np.arange(len(chosen))
     rows = place[codes] >= 0
-    has[place[codes[rows]], times.index[rows]] = 1
+    has[place[codes[rows]], index[rows]] = 1
     first = has.argmax(axis=1)
     last = has.shape[1] - 1 - has[:, ::-1].argmax(axis=1)
     total = np.concatenate([np.zeros((len(chosen), 1)), np.cumsum(has, axis=1)], axis=1)
