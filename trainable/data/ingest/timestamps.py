@@ -65,8 +65,9 @@ def parse_times(column: pa.ChunkedArray, name: str, where: Where) -> Times:
         column = column.cast(pa.large_string())
     elif not _readable(kind):
         hint = ": a time of day without its date" if pa.types.is_time(kind) else ""
+        what = getattr(kind, "type_name", kind)  # of an extension type that nobody knows
         raise UserError(
-            f"{where(0)}: column {name!r} holds {kind}, not timestamps{hint}; use dates, ISO 8601 "
+            f"{where(0)}: column {name!r} holds {what}, not timestamps{hint}; use dates, ISO 8601 "
             "text or integer epochs"
         )
     encoded = column.combine_chunks().dictionary_encode()

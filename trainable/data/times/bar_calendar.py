@@ -68,14 +68,13 @@ def bar_calendar(timestamps: np.ndarray, present: np.ndarray | None = None) -> B
     intraday = median < INTRADAY_BELOW
     days, per_day = np.unique(nanoseconds // DAY, return_counts=True)
     weekday = (days + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
-    by_weekday = np.bincount(weekday, weights=per_day, minlength=7)
-    typical = by_weekday / np.median(by_weekday[by_weekday > 0])
+    typical = _by_weekday(days, per_day, intraday)
     open_days = float(np.minimum(typical, 1.0).sum())  # a Sunday evening is a part of a day
     full = typical[weekday] > 0.8
     a_day = float(np.median(per_day[full])) if intraday else 1.0
     if intraday and len(days) > 1 and spacing.max() <= max(5 * median, HALF_AN_HOUR):
         a_day = float(round(DAY / median))  # round the clock, which days cut short do not show
-    seven = open_days > 6.5
+    seven = open_days > 6.4
     nominal = a_day * (SEVEN_DAYS if seven else FIVE_DAYS)
     counted = _counted(nanoseconds, spacing, median, intraday)
     word = _days_word(typical, open_days)
@@ -95,12 +94,23 @@ def bar_calendar(timestamps: np.ndarray, present: np.ndarray | None = None) -> B
         for bars, name in KNOWN.items():
             if abs(counted / bars - 1) <= NEAR:
                 return BarCalendar(intraday, float(bars), counted, name)
+        even = not seven and whole_days and np.std(spacing) < 0.5 * np.mean(spacing)
         for step in (2, 3, 4):
-            if not seven and abs(counted * step / nominal - 1) <= NEAR_DAYS and whole_days:
+            if even and abs(counted * step / nominal - 1) <= NEAR_DAYS:
                 return BarCalendar(
                     intraday, nominal / step, counted, f"every {step} trading days, {word}"
                 )
     return BarCalendar(intraday, counted, counted, f"counted: {word}, {_spaced(median, a_day)}")
+
+
+def _by_weekday(days: np.ndarray, per_day: np.ndarray, intraday: bool) -> np.ndarray:
+    """[7] bars of a weekday, Monday first, as a share of what most weekdays have."""
+    if intraday and len(days) > 8:  # without the first and the last, which may be cut
+        days, per_day = days[1:-1], per_day[1:-1]
+    bars = np.bincount((days + 3) % 7, weights=per_day, minlength=7)
+    dates = np.bincount((np.arange(days[0], days[-1] + 1) + 3) % 7, minlength=7)
+    average = bars / np.maximum(dates, 1)
+    return average / np.median(average[average > 0])
 
 
 def _counted(
@@ -124,8 +134,8 @@ def _counted(
 
 def _days_word(typical: np.ndarray, open_days: float) -> str:
     """`5 weekdays`, with their names where they are not Monday to Friday."""
-    count = round(open_days)
     days = np.flatnonzero(typical > 0.2)
+    count = len(days) if abs(len(days) - open_days) < 0.8 else round(open_days)
     if count >= 7 or len(days) != count or list(days) == [0, 1, 2, 3, 4]:
         return f"{count} weekday{'s' if count > 1 else ''}"
     first = next((d for d in days if (d - 1) % 7 not in days), days[0])

@@ -86,7 +86,7 @@ def numbers_of(distinct: pa.Array, name: str, at: At) -> Numbers:
     whole = np.floor(values)
     micro = np.rint((values - whole) * 1e6).astype(np.int64)  # a float of seconds holds no more
     integer = whole.astype(np.int64)
-    large = np.abs(values) > 2.0**53  # nanoseconds: exact to a few hundred of them
+    large = np.abs(values) > 1e17  # nanoseconds: a float has them to a few hundred
     integer[large] = (integer[large] + 500) // 1000 * 1000
     return Numbers(integer + micro // 10**6, micro % 10**6 * 1000, distinct)
 
@@ -287,13 +287,20 @@ def _refuse_ticks(numbers: Numbers, name: str, at: At) -> None:
 def _refusal(numbers: Numbers, digits: np.ndarray, unit: np.ndarray, name: str, at: At) -> str:
     """Says what the numbers look like, or which row differs from the first one."""
     kind = np.where(unit >= 0, 100 + unit, 0)
-    if np.count_nonzero(digits) * 2 >= len(digits) or not np.all(unit[digits > 0] >= 0):
-        kind = np.where(digits > 0, digits, kind)
+    form = int(np.bincount(digits).argmax()) if 2 * np.count_nonzero(digits) >= len(digits) else 0
+    if form:
+        kind = np.where(10 ** (form - 1) <= numbers.whole, kind * (numbers.whole >= 10**form), kind)
+    kind = np.where(digits > 0, digits, kind)
     same = kind == kind[0]
     odd = 0 if kind[0] == 0 else int(np.argmin(same))
     mask = np.zeros(len(kind), bool)
     mask[odd] = True
-    reading = f"is {_named(kind[odd])}" if kind[odd] else _looks_like(numbers, odd)
+    if kind[odd]:
+        reading = f"is {_named(kind[odd])}"
+    elif form and 10 ** (form - 1) <= numbers.whole[odd] < 10**form:
+        reading = f"is no valid date ({CALENDAR[form][0]})"
+    else:
+        reading = _looks_like(numbers, odd)
     text = f"{at(mask)}: {numbers.written(odd)} in column {name!r} {reading}"
     if odd:
         text += f"; the first row, {numbers.written(0)}, is {_named(kind[0])}: use one form"
@@ -324,9 +331,10 @@ def _looks_like(numbers: Numbers, index: int) -> str:
             return f"is a year and a day of the year (yyyyddd); {write}"
         if found := day("1858-11-17", 2_400_000.5):
             return f"is a Julian day ({found}); {write}"
-    if 0 <= value < 20 * 365:
+    six = numbers.written(index).isdigit() and len(numbers.written(index)) == 6
+    if 0 <= value < 20 * 365 and not six:
         return f"is no date: a row number, or days since some start; {write}"
-    if 0 <= value < 100_000:
+    if 0 <= value < 100_000 and not six:
         excel, unix = day("1899-12-30"), day("1970-01-01")
         if excel and not unix:
             return (
@@ -339,8 +347,9 @@ def _looks_like(numbers: Numbers, index: int) -> str:
         if found := day("1858-11-17"):
             return f"is a modified Julian day ({found}); {write}"
     if 100_000 <= value < 1_000_000 and (found := day("0001-01-01", 367.0)):
-        return f"counts days since year 0 ({found} in MATLAB); {write}"
-    if 100_000 <= whole < 1_000_000:
+        python = day("0001-01-01", 1.0)
+        return f"counts days since the first year ({found} in MATLAB, {python} in Python); {write}"
+    if 100_000 <= whole < 1_000_000 or six:
         return f"has six digits but is no month (yyyymm); of days with two-digit years, {write}"
     for k, unit in enumerate(UNITS):
         seconds = whole // 1000**k

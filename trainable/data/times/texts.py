@@ -53,6 +53,9 @@ def parse_texts(texts: pa.Array, name: str, at: At) -> Parsed:
     Raises:
         UserError: a text that is no date or could be two, mixed zones, or a year out of range.
     """
+    empty = pc.equal(texts, "").to_numpy(zero_copy_only=False)
+    if empty.any():
+        raise UserError(f"{at(empty)}: the {name!r} cell is empty; every bar needs its timestamp")
     number = pc.match_substring_regex(texts, NUMBER).to_numpy(zero_copy_only=False)
     if number.all():
         instants, read_as = instants_of(numbers_of_text(texts, name, at), name, at)
@@ -98,8 +101,7 @@ def _refuse_numbers_among_texts(texts: pa.Array, number: np.ndarray, name: str, 
     days = pc.match_substring_regex(texts, r"^\d{8}$").to_numpy(zero_copy_only=False)
     if not days[number].all():
         odd = number != number[0]
-        before = "a number" if number[0] else "a date"
-        _refuse(odd, texts, name, at, f"is in another form than the rows before it, {before}")
+        _refuse(odd, texts, name, at, "is in another form than the rows before it")
 
 
 def _arrow(texts: pa.Array, zone: str | None, name: str, at: At) -> np.ndarray | None:
