@@ -116,7 +116,13 @@ def _typed(distinct: pa.Array, name: str, at: At) -> Parsed:
     instants = instants.astype(np.int64)
     if zone is None:
         return Parsed(instants)
-    local = pc.local_timestamp(distinct.cast(pa.timestamp("ns", zone)))
+    try:
+        local = pc.local_timestamp(distinct.cast(pa.timestamp("ns", zone)))
+    except pa.ArrowInvalid as error:
+        raise UserError(
+            f"{at(np.ones(len(years), bool))}: column {name!r} has the time zone {zone!r}, which "
+            "is unknown here; convert it to UTC"
+        ) from error
     return Parsed(dates_if_midnight(instants, local.to_numpy().astype(np.int64)), zone)
 
 

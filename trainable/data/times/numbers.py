@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError
-from trainable.data.times.years import FIRST_YEAR, At, last_year, refuse_years
+from trainable.data.times.years import FIRST_YEAR, At, last_year, refuse_years, shortened
 
 NUMBER = r"^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$"
 
@@ -155,7 +155,7 @@ def _without_exponent(texts: pa.Array, name: str, at: At) -> pa.Array:
 
 def _refuse_huge(huge: np.ndarray, texts: pa.Array, name: str, at: At) -> None:
     if huge.any():
-        cell = texts[int(np.argmax(huge))].as_py()
+        cell = shortened(str(texts[int(np.argmax(huge))].as_py()))
         raise UserError(f"{at(huge)}: {cell} in column {name!r} is too large for a time")
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError
 from trainable.data.times.numbers import NUMBER, instants_of, numbers_of_text
-from trainable.data.times.years import At, refuse_years
+from trainable.data.times.years import At, refuse_years, shortened
 
 DAY = 86_400 * 10**9  # nanoseconds
 ZONED = r"\d[Tt ]\s*\d.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
@@ -133,13 +133,15 @@ def _iso(plain: pa.Array, written: pa.Array, zone: str | None, name: str, at: At
     bad = parsed.isna().to_numpy()
     if bad.any():
         _refuse(bad, written, name, at)
+    if zone is None and not isinstance(parsed.dtype, np.dtype):  # +2 instead of +02:00
+        _refuse(~bad, written, name, at, "has an offset that is not written as +02:00")
     refuse_years(parsed.dt.year.to_numpy(), lambda i: repr(written[i].as_py()), name, at)
     naive = parsed.dt.tz_localize(None) if zone else parsed
     return naive.to_numpy().astype("datetime64[ns]").astype(np.int64)
 
 
 def _refuse(bad: np.ndarray, written: pa.Array, name: str, at: At, why: str = "") -> None:
-    cell = written[int(np.argmax(bad))].as_py()
+    cell = shortened(written[int(np.argmax(bad))].as_py())
     raise UserError(
         f"{at(bad)}: {cell!r} in column {name!r} {why or 'is not a date'}; write ISO 8601 such as "
         f"{FORMS}"

@@ -16,14 +16,14 @@ CLOCK = (
     r"^(?P<hour>\d{1,2}):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<rest>\d{1,9}))?)?"
     r"(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?$"
 )
-DIGITS = r"^\d{1,6}(?:\.0*)?$"
+DIGITS = r"^\d{1,9}(?:\.0*)?$"
 
 
 def time_of_day(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray | None:
     """Returns nanoseconds since midnight by row, [R] int64; None where it holds something else.
 
     Read are times and durations, `9:30`, `09:30:00.5`, `9:30 PM`, and digits: hhmm (930) or, where
-    one is above 2359, hhmmss (93000).
+    the largest is above that, hhmmss (93000) or hhmmssmmm (93000000).
 
     Raises:
         UserError: an empty cell, or digits that may be hours, minutes or a clock's time.
@@ -42,7 +42,7 @@ def time_of_day(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray 
         return passed if np.all((passed >= 0) & (passed <= DAY)) else None
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         values = column.to_numpy()
-        whole = np.isfinite(values) & (values >= 0) & (values <= 240_000)
+        whole = np.isfinite(values) & (values >= 0) & (values < 240_000_000)
         whole &= np.where(whole, values, 0) % 1 == 0
         return _clock_digits(values.astype(np.int64), name, where) if whole.all() else None
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
@@ -61,6 +61,9 @@ def time_of_day(column: pa.ChunkedArray, name: str, where: Where) -> np.ndarray 
 
 
 def _clock_digits(values: np.ndarray, name: str, where: Where) -> np.ndarray | None:
+    if values.max() > 240_000:  # hhmmssmmm
+        passed = _checked(values, values // 10**7, values // 10**5 % 100, values // 1000 % 100)
+        return None if passed is None else passed + values % 1000 * 10**6
     if values.max() > 2400:
         return _checked(values, values // 10_000, values // 100 % 100, values % 100)
     if 0 < values.max() < 60:

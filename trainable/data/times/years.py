@@ -35,3 +35,8 @@ def refuse_years(years: np.ndarray, written: Callable[[int], str], name: str, at
             f"{at(outside)}: {written(first)} in column {name!r} is in the year "
             f"{int(years[first])}; bars lie between {FIRST_YEAR} and {last}: correct or remove it"
         )
+
+
+def shortened(cell: str) -> str:
+    """Returns a cell for a message, cut where it is longer than a date can be."""
+    return cell if len(cell) <= 60 else f"{cell[:59]}…"
