@@ -27,17 +27,16 @@ MAX_STEP = (
     400 * DAY
 )  # seconds between bars, within which an epoch near 1970 takes the column's unit
 
-# Calendar digits: number of digits → (name, first year that cannot be an epoch instead).
+# Calendar digits: number of digits → (name, years in which they look like no epoch).
 CALENDAR = {
-    4: ("yyyy", 1900),
-    6: ("yyyymm", 1000),
-    8: ("yyyymmdd", 1000),
-    10: ("yyyymmddhh", 1900),
-    12: ("yyyymmddhhmm", 1900),
-    14: ("yyyymmddhhmmss", 1000),
-    17: ("yyyymmddhhmmssfff", 1000),
+    4: ("yyyy", 1900, 2999),
+    6: ("yyyymm", 1000, 9999),
+    8: ("yyyymmdd", 1000, 9999),
+    10: ("yyyymmddhh", 1900, 2999),
+    12: ("yyyymmddhhmm", 1900, 2999),
+    14: ("yyyymmddhhmmss", 1000, 9999),
+    17: ("yyyymmddhhmmssfff", 1000, 2999),
 }
-LAST_CALENDAR_YEAR = 2999  # of digits that still look like a date; `refuse_years` has the last word
 FLOAT32_WHOLE = 2**24  # float32 holds all whole numbers up to here
 
 
@@ -175,11 +174,11 @@ def _calendar_digits(numbers: Numbers) -> np.ndarray:
     """[U] number of digits where they are a valid date, else 0."""
     whole = numbers.whole
     found = np.zeros(len(whole), np.int64)
-    for digits, (_, first) in CALENDAR.items():
+    for digits, (_, first, last) in CALENDAR.items():
         fits = (numbers.nano == 0) & (whole >= 10 ** (digits - 1)) & (whole < 10**digits)
         where = np.flatnonzero(fits)
         year, month, day, hour, minute, second, _ = _fields(whole[where], digits)
-        good = (year >= first) & (year <= LAST_CALENDAR_YEAR) & (month >= 1) & (month <= 12)
+        good = (year >= first) & (year <= last) & (month >= 1) & (month <= 12)
         good &= (day >= 1) & (day <= _days_in(year, np.clip(month, 1, 12)))
         good &= (hour < 24) & (minute < 60) & (second < 60)
         found[where[good]] = digits
