@@ -60,7 +60,7 @@ def _whole_timestamps(time: pa.ChunkedArray, name: str, days: Times, where: Wher
     if np.any(apart > np.timedelta64(2, "D")):
         row = int(np.argmax(apart > np.timedelta64(2, "D")))
         raise UserError(
-            f"{where(row)}: column {name!r} and the date beside it are {apart[row] // DAY} days "
+            f"{where(row)}: column {name!r} and the date beside it are {apart[row] // np.timedelta64(1, 'D')} days "
             "apart; leave one of the two columns out"
         )
     return whole
