@@ -57,11 +57,13 @@ def _whole_timestamps(time: pa.ChunkedArray, name: str, days: Times, where: Wher
             "not all of it is a time of day; write 09:30:00, or rename the column"
         ) from error
     apart = np.abs(whole.values[whole.index] - days.values[days.index])
-    if np.any(apart > np.timedelta64(2, "D")):
-        row = int(np.argmax(apart > np.timedelta64(2, "D")))
+    far = apart > np.timedelta64(2, "D")
+    if far.any():
+        row = int(np.argmax(far))
         raise UserError(
-            f"{where(row)}: column {name!r} and the date beside it are {apart[row] // np.timedelta64(1, 'D')} days "
-            "apart; leave one of the two columns out"
+            f"{where(row)}: column {name!r} and the date beside it are "
+            f"{apart[row].astype('timedelta64[D]').astype(int)} days apart; leave one of the two "
+            "columns out"
         )
     return whole
 

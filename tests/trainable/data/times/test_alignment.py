@@ -1,5 +1,7 @@
 """Symbols whose bars do not stand at the same times."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from trainable.data.market import Market
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 
-DAYS = pd.bdate_range("2024-01-01", periods=120)
+DAYS: Any = pd.bdate_range("2024-01-01", periods=120)
 ALL_DAYS = pd.date_range("2024-01-01", periods=120)
 HOURS = pd.date_range("2024-01-01", periods=900, freq="h")
 
@@ -23,8 +25,8 @@ def market(times: dict[str, pd.DatetimeIndex], **keys) -> Market:
     return market_from_frame(pd.concat(parts, ignore_index=True), DataSettings(**keys), "p.csv")
 
 
-def later(hours: float) -> pd.Timedelta:
-    return pd.Timedelta(hours=hours)
+def later(hours: float) -> Any:
+    return pd.Timedelta(minutes=round(60 * hours))
 
 
 def test_daily_bars_of_several_midnights_are_read_as_dates():

@@ -1,5 +1,7 @@
 """Bars a year, of every calendar."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,21 +12,21 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 from trainable.data.times.bar_calendar import bar_calendar
 
-HOLIDAYS = USFederalHolidayCalendar().holidays("2010-01-01", "2020-12-31")
-TRADED = pd.bdate_range("2010-01-04", "2020-12-31").difference(HOLIDAYS)
-DAILY = pd.date_range("2015-01-01", periods=900)
-HOURLY = pd.date_range("2022-01-01", "2023-06-01", freq="h")
+HOLIDAYS: Any = USFederalHolidayCalendar().holidays("2010-01-01", "2020-12-31")
+TRADED: Any = pd.bdate_range("2010-01-04", "2020-12-31").difference(HOLIDAYS)
+DAILY: Any = pd.date_range("2015-01-01", periods=900)
+HOURLY: Any = pd.date_range("2022-01-01", "2023-06-01", freq="h")
 RANDOM = np.random.default_rng(0)
 
 
-def asian_session() -> pd.DatetimeIndex:
+def asian_session() -> Any:
     """Six hours around midnight UTC, from Sunday evening to Friday morning."""
     day, hour = HOURLY.day_of_week, HOURLY.hour
     evening, night = (hour >= 22) & ~day.isin([4, 5]), (hour < 4) & ~day.isin([5, 6])
     return HOURLY[evening | night]
 
 
-def with_a_break() -> pd.DatetimeIndex:
+def with_a_break() -> Any:
     """Two sessions of two hours of minutes, with lunch between them."""
     morning = session(TRADED[:120], 120, 1)
     return morning.union(morning + pd.Timedelta(hours=3, minutes=30))
