@@ -3,8 +3,8 @@
 # pyright: reportAttributeAccessIssue=false
 # pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
 
-import re
 from dataclasses import dataclass
+from typing import NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -20,13 +20,15 @@ DAY = 86_400 * 10**9  # nanoseconds
 ZONED = r"\d[Tt ]\s*\d.*(?:[Zz]|[+-]\d\d(?::?\d\d)?)$"
 FORMS = "2024-01-31, 2024-01-31 09:30:00 or 2024-01-31T09:30:00+01:00"
 
-PARTS = re.compile(
-    r"(?P<a>\d{1,4})(?P<sep>[-/.])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{1,4})"
-    r"(?:[T ,]+(?P<time>\d{1,2}(?::?\d\d){0,2}(?:[.,]\d+)?)(?:[ -]?(?P<half>[AaPp])\.?[Mm]\.?)?)?"
-    r"(?P<zone> ?(?:[Zz]|UTC|GMT|[+-]\d\d:?(?:\d\d)?))?"
+PARTS = (
+    r"^(?P<a>\d{1,4})(?P<sep>[-/.])(?P<b>\d{1,2})(?P<again>[-/.])(?P<c>\d{1,4})"
+    r"(?:[T ,]+(?P<hour>\d{1,2})(?::?(?P<minute>\d\d))?(?::?(?P<second>\d\d))?"
+    r"(?P<rest>[.,]\d+)?(?:[ -]?(?P<half>[AaPp])\.?[Mm]\.?)?)?"
+    r"(?P<zone> ?(?:[Zz]|UTC|GMT|[+-]\d\d:?(?:\d\d)?))?$"
 )
-COMPACT = re.compile(r"^(\d{4})(\d\d)(\d\d)(?=$|[T ])")
+COMPACT = r"^(\d{4})(\d\d)(\d\d)($|[T ])"
 NAMED_ZONE = r"^(?P<time>.*\d(?: ?[AaPp][Mm])?) (?P<zone>[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)$"
+UTC_NAMES = pa.array(["UTC", "GMT", "Z"])
 NO_ZONE = pa.array(["UTC", "GMT", "Z", "AM", "PM"])  # words that the other patterns know
 BRACKETED = r"\[[A-Za-z0-9_/+-]+\]$"  # Java writes the zone's name behind the offset
 
@@ -140,7 +142,7 @@ def _iso(plain: pa.Array, written: pa.Array, zone: str | None, name: str, at: At
     return naive.to_numpy().astype("datetime64[ns]").astype(np.int64)
 
 
-def _refuse(bad: np.ndarray, written: pa.Array, name: str, at: At, why: str = "") -> None:
+def _refuse(bad: np.ndarray, written: pa.Array, name: str, at: At, why: str = "") -> NoReturn:
     cell = shortened(written[int(np.argmax(bad))].as_py())
     raise UserError(
         f"{at(bad)}: {cell!r} in column {name!r} {why or 'is not a date'}; write ISO 8601 such as "
@@ -153,62 +155,75 @@ def _as_iso(texts: pa.Array, name: str, at: At) -> tuple[pa.Array, str | None]:
 
     Day before month or month before day is read only where the texts themselves show which.
     """
-    spread = [COMPACT.sub(r"\1-\2-\3", text) for text in texts.to_pylist()]
-    matches = [PARTS.fullmatch(text) for text in spread]
-    last = np.array([m is not None and len(m["a"]) <= 2 and len(m["c"]) == 4 for m in matches])
-    order, read_as = "abc", None
+    spread = pc.replace_substring_regex(texts, COMPACT, r"\1-\2-\3\4")
+    parts = pc.extract_regex(spread, PARTS)
+
+    def part(key: str) -> pa.Array:
+        return pc.fill_null(pc.struct_field(parts, key), "")
+
+    a, b, c = part("a"), part("b"), part("c")
+    one_mark = pc.equal(part("sep"), part("again"))
+    long_a, long_c = pc.equal(pc.utf8_length(a), 4), pc.equal(pc.utf8_length(c), 4)
+    short_a, short_c = pc.less(pc.utf8_length(a), 3), pc.less(pc.utf8_length(c), 3)
+    year_last = pc.and_(one_mark, pc.and_(short_a, long_c))
+    known = pc.and_(
+        pc.is_valid(parts), pc.and_(one_mark, pc.or_(year_last, pc.and_(long_a, short_c)))
+    )
+    last = pc.and_(pc.is_valid(parts), year_last).to_numpy(zero_copy_only=False)
+    day_first, read_as = True, None
     if last.any() and not last.all():  # a spreadsheet that turned some dates around, and not others
         _refuse(last != last[0], texts, name, at, "is in another form than the rows before it")
     if last.any():
-        order, read_as = _order(matches, last, texts, name, at)
-    done: list[str] = []
-    for text, match in zip(spread, matches, strict=True):
-        if match is None or (len(match["a"]) != 4 and len(match["c"]) != 4):
-            done.append(text)  # no date, or a year of two digits: refused as such
-            continue
-        year, month, day = (match[part] for part in (order if len(match["c"]) == 4 else "abc"))
-        date = f"{year}-{int(month):02d}-{int(day):02d}"
-        zone = (match["zone"] or "").strip()
-        done.append(date + _clock(match) + ("Z" if zone in ("UTC", "GMT", "z") else zone))
-    return pa.array(done, pa.string()), read_as
+        day_first, read_as = _order(a, b, part("sep"), texts, name, at)
+    if last.any():
+        year, month, day = (c, b, a) if day_first else (c, a, b)
+    else:
+        year, month, day = a, b, c
+    date = pc.binary_join_element_wise(
+        year, pc.utf8_lpad(month, 2, "0"), pc.utf8_lpad(day, 2, "0"), "-"
+    )
+    clock, possible = _clock(part("hour"), part("minute"), part("second"), part("half"))
+    rest = pc.replace_substring(part("rest"), ",", ".")
+    zone = pc.utf8_trim_whitespace(part("zone"))
+    zone = pc.if_else(pc.is_in(pc.utf8_upper(zone), value_set=UTC_NAMES), "Z", zone)
+    iso = pc.binary_join_element_wise(date, clock, rest, zone, "")
+    return pc.if_else(pc.and_(known, possible), iso, spread), read_as
 
 
-def _clock(match: re.Match[str]) -> str:
-    time = match["time"]
-    if time is None:
-        return ""
-    time = time.replace(",", ".")
-    hour, *rest = time.split(":")
-    if not rest and len(hour) > 2:  # hhmm or hhmmss
-        hour, *rest = hour[:2], hour[2:4], *([hour[4:]] if hour[4:] else [])
-    number = int(hour)
-    if half := (match["half"] or "").lower():
-        if not 1 <= number <= 12:
-            return f" {time} {half}m"  # no such hour: refused as it stands
-        number = number % 12 + 12 * (half == "p")
-    return f" {number:02d}:{':'.join(rest) or '00'}"
+def _clock(
+    hour: pa.Array, minute: pa.Array, second: pa.Array, half: pa.Array
+) -> tuple[pa.Array, pa.Array]:
+    """Returns the time of day, ` 14:30:00` or empty, and whether there is such an hour."""
+    none, twelve = pc.equal(hour, ""), pc.not_equal(half, "")
+    number = pc.if_else(none, "0", hour).cast(pa.int64())
+    possible = pc.or_(pc.invert(twelve), pc.and_(pc.greater(number, 0), pc.less(number, 13)))
+    late = pc.equal(pc.utf8_lower(half), "p")
+    on_the_hour = pc.if_else(pc.equal(number, 12), 0, number)
+    number = pc.if_else(twelve, pc.add(on_the_hour, pc.if_else(late, 12, 0)), number)
+    minute = pc.if_else(pc.equal(minute, ""), "00", minute)
+    second = pc.if_else(pc.equal(second, ""), "00", second)
+    hour = pc.utf8_lpad(number.cast(pa.string()), 2, "0")
+    text = pc.binary_join_element_wise(hour, minute, second, ":")
+    return pc.if_else(none, "", pc.binary_join_element_wise("", text, " ")), possible
 
 
 def _order(
-    matches: list[re.Match[str] | None], last: np.ndarray, texts: pa.Array, name: str, at: At
-) -> tuple[str, str]:
-    """Whether the year-last dates have the day or the month first: 'cba' or 'cab'."""
-    dates = [m if is_last else None for m, is_last in zip(matches, last, strict=True)]
-    first = np.array([int(m["a"]) if m is not None else 0 for m in dates])
-    second = np.array([int(m["b"]) if m is not None else 0 for m in dates])
-    separators = {m["sep"] for m in dates if m is not None}
-    day_first, month_first = first > 12, second > 12
+    a: pa.Array, b: pa.Array, mark: pa.Array, texts: pa.Array, name: str, at: At
+) -> tuple[bool, str]:
+    """Whether dates with the year at the end begin with the day, and how that was found."""
+    day_first = a.cast(pa.int64()).to_numpy() > 12
+    month_first = b.cast(pa.int64()).to_numpy() > 12
     if day_first.any() and month_first.any():
         odd = day_first if not day_first[np.argmax(day_first | month_first)] else month_first
         _refuse(odd, texts, name, at, "has day and month in another order than rows before it")
     if month_first.any():
-        return "cab", "month first, then day (a second number above 12 shows it)"
+        return False, "month first, then day (a second number above 12 shows it)"
     if day_first.any():
-        return "cba", "day first, then month (a first number above 12 shows it)"
-    if separators == {"."}:
-        return "cba", "day first, then month, as dates with points are written"
-    _refuse(last, texts, name, at, "may have the day or the month first (no number is above 12)")
-    raise AssertionError
+        return True, "day first, then month (a first number above 12 shows it)"
+    if pc.all(pc.equal(mark, ".")).as_py():
+        return True, "day first, then month, as dates with points are written"
+    everywhere = np.ones(len(texts), bool)
+    _refuse(everywhere, texts, name, at, "may have the day or the month first (none is above 12)")
 
 
 def _named_zone(
