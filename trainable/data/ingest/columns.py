@@ -20,8 +20,8 @@ from trainable.data.ingest.column_names import (
 )
 from trainable.data.ingest.csv_files import to_numbers
 from trainable.data.ingest.table import Table
-from trainable.data.ingest.timestamps import Where
 from trainable.data.settings import DataSettings
+from trainable.data.times.years import Where
 
 
 @dataclass(frozen=True)
@@ -46,19 +46,6 @@ def time_column(table: Table) -> str:
         f"{table.file}: no timestamp column (timestamp, datetime, date or time); its columns are "
         f"{_listed(table.columns.values())}"
     )
-
-
-def time_cells(table: Table, name: str) -> pa.ChunkedArray:
-    """The column of timestamps; columns `date` and `time` (of day) are joined."""
-    column = table.read(name)
-    if name != "date" or "time" not in table.columns:
-        return column
-    time = table.read("time")
-    if not (_is_text(column.type) or pa.types.is_date(column.type)):
-        return column
-    if not (_is_text(time.type) or pa.types.is_time(time.type)):
-        return column
-    return pc.binary_join_element_wise(column.cast(pa.string()), time.cast(pa.string()), " ")
 
 
 def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.ndarray]:

@@ -15,6 +15,7 @@ from trainable.cli.errors import UserError
 from trainable.data.file_types import CSV_SUFFIXES, PARQUET_SUFFIXES
 from trainable.data.ingest.column_names import canonical, refuse_control_characters
 from trainable.data.ingest.csv_files import csv_batches, one_line
+from trainable.data.times.extension_types import known_extension
 from trainable.io.checksums import DamagedError
 from trainable.io.parquet_file import open_parquet
 
@@ -150,7 +151,8 @@ def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
 
     def read(name: str) -> pa.ChunkedArray:
         try:
-            return parquet.read(columns=[physical[name]]).column(0)
+            column = parquet.read(columns=[physical[name]]).column(0)
+            return known_extension(column, parquet.schema_arrow.field(physical[name]))
         except (pa.ArrowException, OSError) as error:
             raise UserError(
                 f"{file}: damaged column {columns[name]!r}: {one_line(error)}"
