@@ -27,7 +27,7 @@ from search.study.prefetch import Prefetcher
 from search.study.storage import can_be_shared, name_of, sqlite_file
 from search.study.study import SearchStudy
 from search.study.trials import TrialSpec
-from trainable.config import TrialConfig, from_params
+from trainable.config import TrialConfig, config_of
 from trainable.executors import why_alone
 from trainable.io.file_store import FileStore
 from trainable.metrics.baselines import Baseline, baselines
@@ -234,7 +234,7 @@ def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
     """Returns a function from a trial to the number of parameters of its model."""
 
     def count(trial: TrialSpec) -> int:
-        config = from_params(trial.params)
+        config = config_of(trial.params)
         return count_parameters(config.model, _input_shape(plan, config))
 
     return count
