@@ -15,6 +15,7 @@ from search.space.validation import check_space, load_space
 from tests.fixtures.here import search_here
 from tests.fixtures.searches import MARKET, write_space
 from trainable.cli.errors import UserError
+from trainable.config import to_params
 
 DEEP = '''"""Layers of one width."""
 
@@ -123,7 +124,7 @@ def test_a_helper_held_fixed():
 
     facts = check_space(load_space(space), {"depth": "2", "wide": "8"}, 5)
     assert facts.n_searched == 0
-    assert {config.model.hidden_dims for config in facts.configs} == {"8-8"}
+    assert {to_params(config)["model/hidden_dims"] for config in facts.configs} == {"8-8"}
     for key, text, said in (
         ("depht", "2", r"fix\.depht: unknown parameter 'depht': .*; did you mean 'depth'\\?"),
         ("depth", "two", r"fix\.depth=two: expected a whole number"),
@@ -150,10 +151,11 @@ def test_helpers_are_recorded_resumed_ranked_and_repeated(
     assert trials["params.model/hidden_dims"].tolist() == made
     assert made[0] == "4-4-4"
     assert len(run.searched) == 6
+    depth_of = dict(zip(trials["number"], depths, strict=True))
     seeds = trials[trials["kind"] == "seed"]
     assert len(seeds)
-    for parent, depth in zip(seeds["parent"].astype(int), depths[seeds.index], strict=True):
-        assert depth == depths[parent]
+    for number, parent in zip(seeds["number"], seeds["parent"].astype(int), strict=True):
+        assert depth_of[number] == depth_of[parent]
     assert {"params.depth", "params.optimizer/lr"} <= set(varied_params(run))
     recorded = json.loads((run.folder / "run.json").read_text(encoding="utf-8"))["space"]
     assert set(recorded["parameters"]) == {"depth", "width", "optimizer/lr"}
