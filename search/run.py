@@ -18,6 +18,7 @@ from trainable.cli.commands import status_of
 from trainable.cli.options import asks_for_help
 
 INTERRUPTED = 130
+KEPT = "the run folder is whole: python -m search.status shows how the search stands"
 
 
 def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = RayTune) -> int:
@@ -73,7 +74,7 @@ if __name__ == "__main__":
     mask_tracebacks()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also while it starts
     try:
-        status = status_of(lambda: main(sys.argv[1:]))
+        status = status_of(lambda: main(sys.argv[1:]), KEPT)
         gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
     except KeyboardInterrupt:
         status = INTERRUPTED

@@ -41,11 +41,7 @@ REPAIRS = {
 def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
     """Prints the check; returns the exit status: 0, or 2 where the data cannot be used."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if console is None:
-        console = Console(
-            width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False, markup=False
-        )
-    return status_of(lambda: _check(words, console))
+    return status_of(lambda: _check(words, console or _console()))
 
 
 def show_market(market: Market, console: Console) -> None:
@@ -190,6 +186,11 @@ def _text(cell: Any) -> str:
 def _few(names: Sequence[str], most: int) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    return Console(width=width, highlight=False, markup=False)
 
 
 if __name__ == "__main__":
