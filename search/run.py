@@ -1,14 +1,13 @@
 """python -m search.run space=conservative: one search, from its settings to its ranking."""
 
 import gc
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from search.backend.base import Backend
 from search.backend.ray_tune import RayTune
-from search.session.interrupts import Interrupts
+from search.session.interrupts import Interrupts, interrupt_on_signals
 from search.session.resume import resumes, storable, with_stored
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
 from search.settings.reading import help_for_search, settings_from
@@ -72,7 +71,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 if __name__ == "__main__":
     mask_tracebacks()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also while it starts
+    interrupt_on_signals()  # also while it starts
     try:
         status = status_of(lambda: main(sys.argv[1:]), KEPT)
         gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
