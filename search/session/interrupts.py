@@ -67,10 +67,10 @@ class Interrupts:
         return self
 
     def listen(self) -> None:
-        """Takes the signals (back): Ray puts a handler of its own in our place as it connects."""
+        """Takes the signals (back): Ray and Tune put handlers of their own in our place."""
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
-                if _is_to_end(number):
+                if number in self._before or _is_to_end(number):
                     self._before.setdefault(number, signal.getsignal(number))
                     signal.signal(number, self._note)
 
