@@ -14,7 +14,7 @@ from search.settings.reading import help_for_search, settings_from
 from search.settings.settings import SearchSettings
 from search.space.loading import load_space
 from trainable.cli.commands import status_of
-from trainable.cli.options import asks_for_help
+from trainable.cli.options import asks_for_help, expand_paths
 
 INTERRUPTED = 130
 KEPT = "the run folder is whole: python -m search.status shows how the search stands"
@@ -27,6 +27,7 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         return 0
     with no_secret_told():
         refuse_secrets(argv)
+        argv = expand_paths(SearchSettings, argv)
         arguments = with_stored(argv)
         settings = settings_from(arguments)
         if resumes(argv) and not settings.resume:

@@ -67,6 +67,10 @@ class Plan:
     luck: float
     enqueued: tuple[dict[str, Any], ...] = ()
 
+    def named(self, name: str) -> "Plan":
+        """Returns the plan of a search whose run folder has this name."""
+        return replace(self, settings=replace(self.settings, name=name))
+
 
 @cache_if_usable()
 def make_plan(

@@ -8,6 +8,7 @@ from typing import TypeVar
 from trainable.cli.errors import UserError
 from trainable.cli.options import asks_for_help, parse, print_help
 from trainable.cli.output import steady_output, why_failed
+from trainable.cli.paths import expand_home
 
 C = TypeVar("C")
 
@@ -54,4 +55,4 @@ def parse_after_run(cls: type[C], argv: Sequence[str], usage: str) -> tuple[Path
         return None
     if not argv or "=" in argv[0]:
         raise UserError(f"no run folder named; usage: {usage}")
-    return Path(argv[0]), parse(cls, argv[1:])
+    return Path(expand_home(argv[0])), parse(cls, argv[1:])

@@ -13,6 +13,7 @@ from rich.text import Text
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import parse
+from trainable.cli.paths import expand_home
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import PARTS
@@ -116,7 +117,7 @@ def _check(words: list[str], console: Console) -> int:
 
 
 def _settings(what: str, rest: list[str]) -> DataSettings:
-    settings = parse(DataSettings, rest, prefix="data.")
+    settings, what = parse(DataSettings, rest, prefix="data."), expand_home(what)
     if any(word.startswith(("data.path=", "data.source=")) for word in rest):
         raise UserError(f"the data is {what!r} already; leave out data.path and data.source")
     if what in SOURCES:
