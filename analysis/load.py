@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from trainable.cli.errors import UserError
+from trainable.cli.paths import expand_home
 from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import loads
 from trainable.io.parquet_file import read_table
@@ -112,7 +113,7 @@ def load_run(path: str | Path) -> Run:
     Raises:
         UserError: there is no such folder, it is no run folder, or a file in it cannot be read.
     """
-    folder = Path(path)
+    folder = Path(expand_home(str(path)))
     if not folder.is_dir():
         raise UserError(_no_folder(folder))
     run_file = folder / "run.json"
@@ -136,7 +137,7 @@ def newest_run(runs_dir: str | Path = "runs") -> Path:
     Raises:
         UserError: there is none.
     """
-    found = [file.parent for file in Path(runs_dir).glob("*/run.json")]
+    found = [file.parent for file in Path(expand_home(str(runs_dir))).glob("*/run.json")]
     if not found:
         raise UserError(f"no run folder in {runs_dir}; start one with: python -m search.run")
     return max(found, key=lambda folder: (folder / "run.json").stat().st_mtime)

@@ -1,10 +1,11 @@
 """A search from Python: a function as space, a frame as data."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import pandas as pd
 from rich.console import Console
@@ -20,6 +21,7 @@ from search.settings.reading import settings_of
 from search.settings.settings import SearchSettings
 from search.space.loading import SpaceFunction, load_space
 from trainable.cli.errors import unknown
+from trainable.cli.output import Output
 from trainable.data.file_types import is_table
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
@@ -56,8 +58,9 @@ def launch(
         epochs = settings.get("epochs")
         loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
         chosen = settings_of({**values, "space": loaded.name})
+        console = Console(file=cast(TextIO, Output(sys.stdout)), highlight=False, markup=False)
         if chosen.resume and chosen.folder.is_dir() and can_begin(chosen.folder):
-            print(f"Nothing of run {chosen.run_name!r} had begun: it begins now.", flush=True)
+            console.print(f"Nothing of run {chosen.run_name!r} had begun: it begins now.")
             chosen = replace(chosen, resume=False)
         load: Callable[[], Market] | None = None
         if isinstance(data, pd.DataFrame):
@@ -66,7 +69,7 @@ def launch(
         with backend(chosen) as trainer:
             trainer.start()
             plan = make_plan(chosen, loaded, load)
-            return run_search(plan, None, trainer, Console(highlight=False, markup=False))
+            return run_search(plan, None, trainer, console)
 
 
 def _by_key(settings: Mapping[str, object]) -> dict[str, object]:

@@ -1,23 +1,23 @@
 """python -m search.run space=conservative: one search, from its settings to its ranking."""
 
 import gc
-import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from search.backend.base import Backend
 from search.backend.ray_tune import RayTune
-from search.session.interrupts import Interrupts
+from search.session.interrupts import Interrupts, interrupt_on_signals
 from search.session.resume import resumes, storable, with_stored
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
 from search.settings.reading import help_for_search, settings_from
 from search.settings.settings import SearchSettings
 from search.space.loading import load_space
 from trainable.cli.commands import status_of
-from trainable.cli.options import asks_for_help
+from trainable.cli.options import asks_for_help, expand_paths
 
 INTERRUPTED = 130
+KEPT = "the run folder is whole: python -m search.status shows how the search stands"
 
 
 def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = RayTune) -> int:
@@ -27,6 +27,7 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         return 0
     with no_secret_told():
         refuse_secrets(argv)
+        argv = expand_paths(SearchSettings, argv)
         arguments = with_stored(argv)
         settings = settings_from(arguments)
         if resumes(argv) and not settings.resume:
@@ -71,9 +72,9 @@ def _no_garbage_collection() -> Iterator[None]:
 
 if __name__ == "__main__":
     mask_tracebacks()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also while it starts
+    interrupt_on_signals()  # also while it starts
     try:
-        status = status_of(lambda: main(sys.argv[1:]))
+        status = status_of(lambda: main(sys.argv[1:]), KEPT)
         gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
     except KeyboardInterrupt:
         status = INTERRUPTED

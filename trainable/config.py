@@ -173,6 +173,22 @@ def from_params(params: Mapping[str, object]) -> TrialConfig:
     return TrialConfig(**parts, unused=tuple(sorted(unused)))
 
 
+def is_field_name(name: str) -> bool:
+    """Says whether a name is that of a field, `GROUP/FIELD`, and not of a helper of a space."""
+    return "/" in name
+
+
+def config_of(params: Mapping[str, object]) -> TrialConfig:
+    """Returns the configuration of a trial's parameters, of which helpers have no part.
+
+    A helper is what a space suggests under a name without `/`, such as `depth`, to make fields of.
+
+    Raises:
+        UserError: as for `from_params`.
+    """
+    return from_params({name: value for name, value in params.items() if is_field_name(str(name))})
+
+
 def to_params(config: TrialConfig) -> dict[str, Any]:
     """Returns the values as `GROUP/FIELD`; `from_params` makes the same configuration of them."""
     own = {

@@ -14,6 +14,7 @@ import torch
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import parse
+from trainable.cli.paths import expand_home
 from trainable.config import TrialConfig, from_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
@@ -78,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
     """Trains the configuration of a JSON file (`GROUP/FIELD` names) and prints its epochs."""
     if not argv or "=" in argv[0]:
         raise UserError("name a configuration: python -m trainable.train config.json data=us20")
-    config = read_config(Path(argv[0]))
+    config = read_config(Path(expand_home(argv[0])))
     command = parse(Command, expand_source(argv[1:]))
     device = chosen_device(command.device)
     if command.executor not in (names := ("auto", *EXECUTORS)):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainable.cli.errors import UserError
+from trainable.cli.paths import expand_home
 from trainable.io.json_file import loads
 
 DASHBOARD = Path(__file__).with_name("grafana.json")
@@ -24,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if len(argv) != 1:
         raise UserError(f"expected one folder; {USAGE}")
-    take_place(Path(argv[0]))
+    take_place(Path(expand_home(argv[0])))
     print("Grafana shows it within seconds: in Ray's dashboard under Metrics, tab Ray Data.")
     return 0
 

@@ -12,13 +12,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from math import ceil
 from pathlib import Path
 from typing import Any, Self
 
+from search.backend.scratch_folder import ScratchFolder
 from search.settings.settings import SearchSettings
 
 ENVIRONMENT = {
@@ -30,6 +30,9 @@ WORKER = "trainable.trial"  # what the workers import before they are needed
 OWN_END_S = 30.0  # seconds for the process of our own Ray to end by itself, once its owner is gone
 GRACE_S = 0.3  # seconds for Ray's daemons to end by themselves; nothing of theirs is wanted
 HOME = Path(__file__).parents[2]
+# Below Ray's folder its sockets have long names, and the kernel takes only short ones.
+SOCKET = "/session_2026-11-29_12-34-56_123456_4194304/sockets/plasma_store"
+LONGEST = (103 if sys.platform == "darwin" else 107) - len(SOCKET)
 TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -40,7 +43,7 @@ class LocalRay:
         settings: of the search.
 
     Attributes:
-        folder: temporary, for all that Ray writes; None before the start.
+        folder: temporary, for all that Ray and Tune write; None before the start.
         token: the file that holds the token Ray asks for, readable by its owner only; None before
             the start, and for a token that was in the environment.
     """
@@ -49,6 +52,7 @@ class LocalRay:
         self.settings = settings
         self.folder: Path | None = None
         self.token: Path | None = None
+        self._scratch: ScratchFolder | None = None
         self._process: subprocess.Popen[str] | None = None
         self._answer: dict[str, str] = {}  # of the process, once it has spoken
 
@@ -63,7 +67,8 @@ class LocalRay:
 
             security.check_token_file()
         os.environ.update(ENVIRONMENT)
-        self.folder = Path(tempfile.mkdtemp(prefix="asharpe-"))  # short: sockets have long names
+        self._scratch = ScratchFolder(LONGEST)
+        self.folder = self._scratch.path
         if not set(TOKENS) & os.environ.keys():
             # With a token of our own Ray leaves none in the home folder.
             os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
@@ -87,6 +92,7 @@ class LocalRay:
             stderr=subprocess.DEVNULL,
             text=True,
             start_new_session=True,  # Ctrl-C is for us
+            pass_fds=[self._scratch.lock],  # the folder is its own as long as it lives
         )
 
     def address(self) -> str:
@@ -114,6 +120,15 @@ class LocalRay:
         return self
 
     def __exit__(self, *_: object) -> None:
+        try:
+            self._end_process()
+        finally:
+            if self.token is not None:
+                os.environ.pop("RAY_AUTH_TOKEN", None)  # the next cluster has another
+            if self._scratch is not None:
+                self._scratch.remove()
+
+    def _end_process(self) -> None:
         if self._process is None:
             return
         try:
@@ -128,10 +143,6 @@ class LocalRay:
             self._process.wait()
             if self._process.stdout is not None:
                 self._process.stdout.close()
-            if self.token is not None:
-                os.environ.pop("RAY_AUTH_TOKEN", None)  # the next cluster has another
-            if self.folder is not None:
-                shutil.rmtree(self.folder, ignore_errors=True)
 
     def _kill(self) -> None:
         """Ends the process and its daemons at once; workers go when their daemon has gone."""

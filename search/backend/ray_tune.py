@@ -2,13 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from search.backend.base import Cluster, Observer
 from search.backend.local_ray import LocalRay
+from search.backend.scratch_folder import ScratchFolder
 from search.settings.settings import SearchSettings
 
 # Ray and torch take seconds to import: they are imported where they are needed, while our own Ray
@@ -53,6 +54,15 @@ class RayTune:
         """Starts our own Ray, unless the search uses another, or trains nothing."""
         if self.settings.own_ray:
             self._local_ray.start()
+
+    @contextmanager
+    def _scratch(self) -> Iterator[str]:
+        """Makes the folder of what Tune writes; that of our own Ray goes when this process dies."""
+        if self._local_ray.folder is not None:
+            yield tempfile.mkdtemp(prefix="tune-", dir=self._local_ray.folder)
+            return
+        with ScratchFolder() as made:
+            yield str(made.path)
 
     def connect(self) -> AbstractContextManager[Cluster]:
         """Connects to our own Ray, or to the cluster at `address`.
@@ -112,7 +122,7 @@ class RayTune:
             {"cpu": spec.cpus, "gpu": spec.gpus},
         )
         access = ControllerAccess(controller, observer)
-        with tempfile.TemporaryDirectory(prefix="asharpe-tune-") as scratch:
+        with self._scratch() as scratch:
             config["dumps"] = scratch
             tuner = tune.Tuner(
                 trainable,

@@ -13,7 +13,7 @@ from tensorboardX.proto.summary_pb2 import Summary  # pyright: ignore[reportAttr
 from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import hparams
 
-from trainable.config import TrialConfig, from_params, to_params
+from trainable.config import TrialConfig, config_of, to_params
 from trainable.io.atomic import not_written
 from trainable.report import Report
 
@@ -74,7 +74,7 @@ class Events:
         folder = self._folder / "trials" / str(number)
         try:
             if number not in self._files:
-                self._files[number] = EventFile(folder, from_params(params))
+                self._files[number] = EventFile(folder, config_of(params))
             self._files[number].write(report)
         except OSError as error:
             raise not_written(folder, error) from error

@@ -1,7 +1,7 @@
 """Checks everything that a search needs, before anything is written or started."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,16 @@ from search.pruning.asha import first_rung, rung_epochs
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.settings.settings import SearchSettings
 from search.space.loading import call
-from search.space.validation import Space, SpaceFacts, check_space, fixed, load_space
+from search.space.validation import (
+    Space,
+    SpaceFacts,
+    check_space,
+    configured,
+    fixed,
+    load_space,
+)
 from trainable.cli.errors import UserError
-from trainable.config import TrialConfig, from_params
+from trainable.config import TrialConfig, config_of, to_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.ingest.table import cache_if_usable
@@ -60,6 +67,10 @@ class Plan:
     luck: float
     enqueued: tuple[dict[str, Any], ...] = ()
 
+    def named(self, name: str) -> "Plan":
+        """Returns the plan of a search whose run folder has this name."""
+        return replace(self, settings=replace(self.settings, name=name))
+
 
 @cache_if_usable()
 def make_plan(
@@ -98,7 +109,7 @@ def make_plan(
         settings=settings,
         space=space,
         facts=facts,
-        ask=_checked(ask, dataset),
+        ask=_checked(ask, dataset, settings.fix),
         market=market,
         dataset=dataset,
         epochs=epochs,
@@ -112,7 +123,12 @@ def make_plan(
 
 def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
     """Raises `UserError` if the objective would compare losses of different kinds."""
-    searched = [key for key in facts.distributions if key.startswith("loss/")]
+    seen: dict[str, set[object]] = {}
+    for config in facts.configs:
+        for key, value in to_params(config).items():
+            seen.setdefault(key, set()).add(value)
+    differ = {key for key, values in seen.items() if len(values) > 1}  # also those made of helpers
+    searched = sorted(key for key in {*facts.distributions, *differ} if key.startswith("loss/"))
     if settings.objective == "val_loss" and searched:
         raise UserError(
             f"objective=val_loss cannot compare trials that differ in {', '.join(searched)}; "
@@ -150,7 +166,7 @@ def read_enqueued(path: str) -> list[dict[str, Any]]:
         )
     for number, trial in enumerate(trials, start=1):
         try:
-            from_params(trial)
+            config_of(trial)  # of helpers the space knows
         except UserError as error:
             raise UserError(f"enqueue={path}: trial {number}: {error}") from error
     return trials
@@ -187,7 +203,7 @@ def _with_epochs(space: Space, settings: SearchSettings, epochs: int) -> SpaceFu
     return ask
 
 
-def _checked(ask: SpaceFunction, dataset: Dataset) -> SpaceFunction:
+def _checked(ask: SpaceFunction, dataset: Dataset, fix: Collection[str]) -> SpaceFunction:
     """Returns a space function that also checks each configuration against the data.
 
     The samples before the launch may have missed a rare branch of the space.
@@ -195,7 +211,7 @@ def _checked(ask: SpaceFunction, dataset: Dataset) -> SpaceFunction:
 
     def ask_and_check(trial: optuna.Trial) -> dict[str, Any]:
         constants = ask(trial)
-        check(from_params({**trial.params, **constants}), dataset)
+        check(configured(trial.params, constants, fix), dataset)
         return constants
 
     return ask_and_check

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from secrets import token_hex
 from typing import Self
@@ -72,7 +73,12 @@ class RunFolder:
 
     @classmethod
     def create(
-        cls, runs_dir: str | Path, name: str, resume: bool = False, shared: bool = False
+        cls,
+        runs_dir: str | Path,
+        name: str,
+        resume: bool = False,
+        shared: bool = False,
+        free: bool = False,
     ) -> Self:
         """Makes the folder of a new run, or opens that of an old one to go on.
 
@@ -83,6 +89,7 @@ class RunFolder:
             name: of the run.
             resume: whether it is there already.
             shared: whether others may drive it too, since its study can be shared.
+            free: whether the run is called `name-2`, `name-3` … where the name is taken.
 
         Raises:
             UserError: the run exists (without `resume`) or does not (with it), another process
@@ -92,13 +99,14 @@ class RunFolder:
         path = runs_dir / name
         if resume and not (path.is_dir() and any(path.iterdir())):
             raise no_run(runs_dir, name)
-        if not resume:
+        if not resume and not free:
             _check_free(path)
         made: list[Path] = []
         lock, driver, dead = None, token_hex(4), ()
-        file = path / (SHARED.format(driver) if shared else LOCK)
+        file = None
         try:
-            _make(path, made)
+            path = _make_free(path, made) if free else _make(path, made)
+            file = path / (SHARED.format(driver) if shared else LOCK)
             lock = take_lock(file)
             if not resume:
                 _check_free(path)  # it may have begun until we had the lock
@@ -111,7 +119,7 @@ class RunFolder:
                 remove_temporary(path / "best")
             _probe(path)
         except BaseException as error:
-            if lock is not None:
+            if lock is not None and file is not None:
                 release(file, lock)
             _unmake(made)
             if isinstance(error, OSError):
@@ -242,11 +250,32 @@ def _fault(error: OSError) -> str:
     return f"{error.strerror or error}; {another}"
 
 
-def _make(path: Path, made: list[Path]) -> None:
+def _make(path: Path, made: list[Path]) -> Path:
+    """Makes a folder with all above it, and notes which were missing; returns it."""
     for folder in (*reversed(path.parents), path):
         if not folder.is_dir():
-            folder.mkdir()
-            made.append(folder)
+            try:
+                folder.mkdir()
+            except FileExistsError:
+                if not folder.is_dir():
+                    raise
+            else:
+                made.append(folder)
+    return path
+
+
+def _make_free(path: Path, made: list[Path]) -> Path:
+    """Makes a folder that was not there, with a number at its end where the name is taken."""
+    _make(path.parent, made)
+    for number in count(1):
+        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            free.mkdir()  # of two processes at once, one makes it
+        except FileExistsError:
+            continue
+        made.append(free)
+        return free
+    raise AssertionError
 
 
 def _unmake(made: list[Path]) -> None:

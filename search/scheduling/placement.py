@@ -10,7 +10,7 @@ from search.scheduling.queue import WaitingQueue
 from search.scheduling.slots import Slots
 from search.scheduling.trial_progress import ProgressTable
 from search.study.trials import TrialSpec
-from trainable.config import TrialConfig, from_params, shape_key
+from trainable.config import TrialConfig, config_of, shape_key
 from trainable.run_format import SEARCHED
 
 
@@ -59,12 +59,12 @@ class Placement:
         """Lets a trial wait for a slot."""
         trial = self.progress[number].trial
         single = number if self.trains_alone(number) else None
-        key = CohortKey(shape_key(from_params(trial.params)), single, self.suspects.get(number))
+        key = CohortKey(shape_key(config_of(trial.params)), single, self.suspects.get(number))
         (self.searched if trial.kind in SEARCHED else self.seeds).add(key, trial)
 
     def trains_alone(self, number: int) -> bool:
         """Says whether a trial is a cohort of one."""
-        why = self.why_alone(from_params(self.progress[number].trial.params))
+        why = self.why_alone(config_of(self.progress[number].trial.params))
         if why is not None and why not in self.notes:
             self.notes.append(why)
         return why is not None

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 
@@ -22,12 +23,13 @@ from search.scheduling.capacity import Capacity, capacity_of
 from search.scheduling.controller import Controller
 from search.session.best_model import FinalistModels
 from search.session.provenance import check_begun
+from search.settings.checks import default_name
 from search.settings.settings import SearchSettings
 from search.study.prefetch import Prefetcher
 from search.study.storage import can_be_shared, name_of, sqlite_file
 from search.study.study import SearchStudy
 from search.study.trials import TrialSpec
-from trainable.config import TrialConfig, from_params
+from trainable.config import TrialConfig, config_of
 from trainable.executors import why_alone
 from trainable.io.file_store import FileStore
 from trainable.metrics.baselines import Baseline, baselines
@@ -78,7 +80,10 @@ def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFol
     if settings.resume:
         check_begun(settings.folder)
     shared = can_be_shared(settings.storage)
-    folder = RunFolder.create(settings.runs_dir, settings.run_name, settings.resume, shared)
+    name = settings.name or default_name(settings.space, datetime.now())
+    folder = RunFolder.create(
+        settings.runs_dir, name, settings.resume, shared, free=settings.name is None
+    )
     if not (folder.resumed or settings.dry_run):
         with folder.discard_on_error():
             folder.start(words, sqlite_file(settings.storage))
@@ -234,7 +239,7 @@ def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
     """Returns a function from a trial to the number of parameters of its model."""
 
     def count(trial: TrialSpec) -> int:
-        config = from_params(trial.params)
+        config = config_of(trial.params)
         return count_parameters(config.model, _input_shape(plan, config))
 
     return count

@@ -58,6 +58,7 @@ class SearchObserver:
 
     def tick(self) -> None:
         """Shows the state, if it is time to; raises `Interrupted` when a signal has come."""
+        self.interrupts.listen()
         if self.interrupts.asked:
             raise Interrupted(self.interrupts.asked)
         now = time.monotonic()

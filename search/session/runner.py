@@ -123,18 +123,17 @@ def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> I
     Raises:
         UserError: nothing could be started, and nothing is left behind.
     """
-    settings = plan.settings
-    with (
-        open_folder(settings, words) as folder,
-        folder.discard_on_error(),
-        open_trial_files(settings, folder.driver, folder.dead) as files,
-        Interrupts() as interrupts,
-    ):
-        if folder.resumed:
-            provenance.check_same(plan, folder.path)
-        show_plan(plan, console)
-        with open_study(plan, folder) as study:
-            yield Session(plan, words, console, folder, files, study, interrupts)
+    with open_folder(plan.settings, words) as folder, folder.discard_on_error():
+        plan = plan.named(folder.name)
+        with (
+            open_trial_files(plan.settings, folder.driver, folder.dead) as files,
+            Interrupts() as interrupts,
+        ):
+            if folder.resumed:
+                provenance.check_same(plan, folder.path)
+            show_plan(plan, console)
+            with open_study(plan, folder) as study:
+                yield Session(plan, words, console, folder, files, study, interrupts)
 
 
 def run_search(
@@ -165,9 +164,9 @@ def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
     Raises:
         UserError: the run folder or the trials' files could not be made.
     """
-    settings = plan.settings
-    with open_folder(settings, words) as folder, folder.discard_on_error():
-        with open_trial_files(settings, folder.driver, folder.dead):
+    with open_folder(plan.settings, words) as folder, folder.discard_on_error():
+        plan = plan.named(folder.name)
+        with open_trial_files(plan.settings, folder.driver, folder.dead):
             pass
         folder.discard()  # it could have been made, that is all
-    show_plan(plan, console, slots_here(settings))
+    show_plan(plan, console, slots_here(plan.settings))

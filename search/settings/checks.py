@@ -2,7 +2,6 @@
 
 import math
 import re
-from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +15,8 @@ MAX_SEED = 2**32 - 1  # of NumPy's older generator, which the sampler draws from
 MOST_TRIALS = 10**6
 
 
-def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettings:
-    """Returns the settings with a name; raises `UserError` for a value that cannot work."""
+def check(settings: SearchSettings) -> SearchSettings:
+    """Returns the settings; raises `UserError` for a value that cannot work."""
     _at_least("trials", settings.trials, 1, 64)
     _require(
         settings.trials <= MOST_TRIALS, "trials", settings.trials, f"at most {MOST_TRIALS}", 64
@@ -59,7 +58,8 @@ def check(settings: SearchSettings, now: datetime | None = None) -> SearchSettin
     for key, text in settings.fix.items():
         if key in RESERVED:
             raise UserError(f"fix.{key} is set by the search; {RESERVED[key]}={text} works")
-    return replace(settings, name=_checked_name(settings, now))
+    _check_name(settings)
+    return settings
 
 
 def default_name(space: str, now: datetime) -> str:
@@ -67,12 +67,12 @@ def default_name(space: str, now: datetime) -> str:
     return f"{re.sub(r'[^A-Za-z0-9_.-]', '_', Path(space).stem)}-{now:%Y%m%d-%H%M%S}"
 
 
-def _checked_name(settings: SearchSettings, now: datetime | None) -> str:
+def _check_name(settings: SearchSettings) -> None:
     name = settings.name
     if name is None:
         if settings.resume:
             raise UserError("resume=true needs the run to go on with; write name=NAME")
-        return default_name(settings.space, now or datetime.now())
+        return
     if (
         not name.strip()
         or name.startswith((".", "-"))
@@ -83,7 +83,6 @@ def _checked_name(settings: SearchSettings, now: datetime | None) -> str:
             f"name={name!r} must be one folder name, at most 150 bytes, not starting with . or -; "
             "where run folders are is runs_dir=FOLDER"
         )
-    return name
 
 
 def _check_rungs(settings: SearchSettings) -> None:

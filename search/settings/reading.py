@@ -1,7 +1,6 @@
 """Reads the settings of a search from a command line, or from values given in Python."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 
 from search.settings.checks import check
 from search.settings.settings import SearchSettings
@@ -21,22 +20,21 @@ NEVER_EMPTY = {
 SHORT = Setting("data", "", "", "short for data.source; not together with data.path")
 
 
-def settings_from(argv: Sequence[str], now: datetime | None = None) -> SearchSettings:
+def settings_from(argv: Sequence[str]) -> SearchSettings:
     """Returns the checked settings that the tokens of a command line describe.
 
     Args:
         argv: tokens `key=value`; `data=NAME` is short for `data.source=NAME`.
-        now: the time in the default name; unset: the present.
 
     Raises:
         UserError: with the key, the value and what would work.
     """
     tokens = expand_source(argv)
     _refuse_empty(key for key, text in map(split, argv) if text == "")
-    return check(parse(SearchSettings, tokens), now)
+    return check(parse(SearchSettings, tokens))
 
 
-def settings_of(values: Mapping[str, object], now: datetime | None = None) -> SearchSettings:
+def settings_of(values: Mapping[str, object]) -> SearchSettings:
     """Returns the checked settings with these values, such as `{"trials": 8, "data.horizon": 5}`.
 
     Raises:
@@ -44,7 +42,7 @@ def settings_of(values: Mapping[str, object], now: datetime | None = None) -> Se
     """
     refuse_two_sources({key for key, value in values.items() if value is not None})
     _refuse_empty(key for key, value in values.items() if value == "")
-    return check(from_values(SearchSettings, values), now)
+    return check(from_values(SearchSettings, values))
 
 
 def help_for_search() -> None:

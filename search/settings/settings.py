@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from search.settings import masking
+from trainable.cli.paths import PathText
 from trainable.data.settings import DataSettings
 
 # Set by the search alone, since its rungs are epochs: neither a space nor `fix` may set them.
@@ -15,21 +16,21 @@ RESERVED = {"train/epochs": "epochs", "train/steps_per_epoch": "steps_per_epoch"
 class SearchSettings:
     """The settings of one search; those of the data are `data.*`."""
 
-    space: str = "conservative"  # a name in spaces/, or a path to a .py file with space(trial)
+    space: PathText = "conservative"  # a name in spaces/, or a path to a .py file with space(trial)
     data: DataSettings = field(default_factory=DataSettings)
     trials: int = 64  # searched configurations; retries, baselines and placebos are not counted
     epochs: int | None = None  # evaluations of a trial that is never stopped; unset: the space's
     steps_per_epoch: int = 0  # optimizer steps of an epoch; 0: one pass over the training rows
     seed: int = 0  # seed of the sampler and of the trials' weights
     name: str | None = None  # folder in runs_dir; unset: the space with date and time
-    runs_dir: str = "runs"  # where run folders are
+    runs_dir: PathText = "runs"  # where run folders are
     resume: bool = False  # go on with the run of this name
     time_budget_s: float | None = None  # seconds after which the search ends
     objective: str = "sharpe"  # what trials are judged by: sharpe, rank_ic or val_loss
     rungs: tuple[int, ...] | None = None  # epochs at which trials are judged; unset: automatic
     reduction_factor: int = 4  # one in so many trials passes a rung
     finalist_seeds: int = 3  # seeds that each configuration of the last rung is trained with
-    enqueue: str | None = None  # a JSON file with the first trials, chosen by hand
+    enqueue: PathText | None = None  # a JSON file with the first trials, chosen by hand
     fix: dict[str, str] = field(default_factory=dict)  # a parameter held fixed: fix.optimizer/lr=…
     max_concurrent: int | None = None  # workers that train at once; unset: what the machines hold
     cohort: str = "auto"  # members of a worker, of whatever shapes: auto or a number
@@ -39,8 +40,8 @@ class SearchSettings:
     address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
     open_cluster: bool = False  # use a cluster that asks for no token, or shows its dashboard
     dashboard: bool = True  # Ray's dashboard for watching; false saves 600 MB and some seconds
-    storage: str | None = None  # an Optuna storage URL; unset: a file in the run folder
-    storage_path: str | None = None  # shared folder or URL of checkpoints; unset: the run folder
+    storage: PathText | None = None  # an Optuna storage URL; unset: a file in the run folder
+    storage_path: PathText | None = None  # shared folder or URL of checkpoints; unset: run folder
     checkpoint_steps: int | None = None  # steps between checkpoints; unset: 500 of large models
     dry_run: bool = False  # check everything, print the plan, train nothing
 
@@ -56,8 +57,8 @@ class SearchSettings:
 
     @property
     def run_name(self) -> str:
-        """The run's name, which is chosen by now."""
-        assert self.name is not None, "check chooses the name"
+        """The run's name, which is chosen as its folder is made, unless the person named it."""
+        assert self.name is not None, "the run folder chooses the name"
         return self.name
 
     @property

@@ -13,6 +13,7 @@ from optuna import Trial
 
 import spaces
 from trainable.cli.errors import UserError, unknown
+from trainable.cli.paths import expand_home
 
 SpaceFunction = Callable[[Trial], Mapping[str, object]]
 
@@ -54,7 +55,7 @@ def load_space(space: str | Path | SpaceFunction, epochs: int | None = None) -> 
     """
     if not isinstance(space, str | Path):
         return _from_function(space, epochs)
-    text = str(space)
+    text = expand_home(str(space), "space")
     if isinstance(space, str) and not text.endswith(".py") and not {"/", "\\"} & set(text):
         if text not in names():
             raise unknown("space", text, names())

@@ -1,21 +1,30 @@
 """A search space as the search uses it: parameters held fixed, sampled before any launch."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import optuna
-from optuna import Trial
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
-from search.settings.settings import RESERVED
-from search.space.loading import Space, SpaceFunction, call, load_space
+from search.space.draws import Draws, Sample
+from search.space.fixed_values import fixed
+from search.space.helpers import at_end, check_effect, together
+from search.space.loading import Space, SpaceFunction, load_space
+from search.space.names import configured, unknown_name
 from trainable.cli.errors import UserError
-from trainable.config import TrialConfig, from_params, from_text, shape_key, to_params
-from trainable.validation import check_value, validate
+from trainable.config import TrialConfig, from_params, is_field_name, shape_key, to_params
+from trainable.validation import check_value
 
-__all__ = ["Space", "SpaceFacts", "SpaceFunction", "check_space", "fixed", "load_space"]
+__all__ = [
+    "Space",
+    "SpaceFacts",
+    "SpaceFunction",
+    "check_space",
+    "configured",
+    "fixed",
+    "load_space",
+]
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,8 @@ class SpaceFacts:
     """What sampling a space showed.
 
     Attributes:
-        distributions: what is searched, by parameter; fixed and overruled ones are not.
+        distributions: what is searched, by parameter, helpers included; fixed and overruled ones
+            are not.
         max_window: the longest window any trial can ask for, in rows of a symbol.
         max_warmup: the longest warm-up any trial can ask for, in optimizer steps.
         shapes: the shapes seen; members of a cohort share one.
@@ -44,27 +54,6 @@ class SpaceFacts:
         return len(self.distributions)
 
 
-def fixed(function: SpaceFunction, fix: Mapping[str, str]) -> Callable[[Trial], dict[str, object]]:
-    """Returns the space with parameters held fixed: never suggested, and the last word.
-
-    Args:
-        function: the space.
-        fix: what was typed, by parameter; read as the type of `TrialConfig`'s field.
-    """
-    constants = {key: from_text(key, text) for key, text in fix.items()}
-
-    def space(trial: Trial) -> dict[str, object]:
-        returned = function(cast(Trial, _Fixing(trial, constants)))
-        if not isinstance(returned, Mapping):
-            raise TypeError(
-                f"space(trial) returned {returned!r} instead of a dict of constants; "
-                "return {} where there are none"
-            )
-        return {**returned, **constants}
-
-    return space
-
-
 def check_space(
     space: Space, fix: Mapping[str, str], samples: int = 200, seed: int = 0
 ) -> SpaceFacts:
@@ -80,26 +69,33 @@ def check_space(
         UserError: for the first configuration that cannot be trained, with its parameters, and for
             an exception of the space itself, with its file and line.
     """
-    function = fixed(space.function, fix)
-    study = _quiet_study(seed)
-    distributions: dict[str, BaseDistribution] = {}
-    configs: list[TrialConfig] = []
+    where = space.path or space.name
+    draw = Draws(space, fix, seed)
+    drawn = [draw() for _ in range(samples)]
+    searched = _searched(drawn)
+    helpers = sorted(name for name in searched if not is_field_name(name))
+    for name in fix:
+        if not is_field_name(name) and not any(name in sample.returned for sample in drawn):
+            raise UserError(f"fix.{name}: {unknown_name(name, helpers)}")
+    for name in helpers:
+        check_effect(where, draw, drawn, name)
+    # A field that is made of helpers has no range of its own: its ends are those of the helpers.
+    drawn += [draw(at_end(names, high)) for names in together(helpers) for high in (False, True)]
+    first: dict[str, BaseDistribution] = {}
+    for sample in drawn:
+        for name in searched & sample.distributions.keys() - first.keys():
+            first[name] = sample.distributions[name]
+            if is_field_name(name):
+                _check_edges(space, name, first[name])
     windows, warmups = [1], [0]
-    for _ in range(samples):
-        trial = study.ask()
-        constants = call(space, function, trial)
-        params = {**trial.params, **constants}
-        config = _checked(space, params)
-        searched = {k: d for k, d in trial.distributions.items() if k not in constants}
-        for key in searched.keys() - distributions.keys():
-            _check_edges(space, key, searched[key])
-        distributions |= searched
-        windows.append(_largest("data/window", searched, config.data.window))
-        if warmup := config.schedule.warmup_steps:
-            warmups.append(_largest("schedule/warmup_steps", searched, warmup))
-        configs.append(config)
+    for sample in drawn:
+        own = {name: d for name, d in sample.distributions.items() if name in searched}
+        windows.append(_largest("data/window", own, sample.config.data.window))
+        if warmup := sample.config.schedule.warmup_steps:
+            warmups.append(_largest("schedule/warmup_steps", own, warmup))
+    configs = [sample.config for sample in drawn]
     return SpaceFacts(
-        distributions=dict(sorted(distributions.items())),
+        distributions={name: first[name] for name in sorted(first)},
         max_window=max(windows),
         max_warmup=max(warmups),
         shapes=frozenset(map(shape_key, configs)),
@@ -108,53 +104,20 @@ def check_space(
     )
 
 
-class _Fixing:
-    """A trial that answers for fixed parameters by itself."""
+def _searched(drawn: Sequence[Sample]) -> set[str]:
+    """Returns the parameters whose suggestions reach the trials: no constant overrules them.
 
-    def __init__(self, trial: Trial, constants: Mapping[str, object]) -> None:
-        self._trial = trial
-        self._constants = constants
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """What is settled so far, the fixed parameters included."""
-        return {**self._trial.params, **self._constants}
-
-    def __getattr__(self, attribute: str) -> Any:
-        found = getattr(self._trial, attribute)
-        if not attribute.startswith("suggest_"):
-            return found
-
-        def suggest(name: str, *args: Any, **kwargs: Any) -> Any:
-            if name in self._constants:
-                return self._constants[name]
-            return found(name, *args, **kwargs)
-
-        return suggest
-
-
-def _quiet_study(seed: int) -> optuna.Study:
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
-    finally:
-        optuna.logging.set_verbosity(before)
-
-
-def _checked(space: Space, params: dict[str, object]) -> TrialConfig:
-    """Returns the configuration of one sample, or raises with the sample's parameters."""
-    where = space.path or space.name
-    try:
-        for key, instead in RESERVED.items():
-            if key in params:
-                raise UserError(f"{key} is set by the search; use EPOCHS or {instead}=")
-        config = from_params(params)
-        validate(config)
-    except UserError as error:
-        listed = ", ".join(f"{key}={value}" for key, value in params.items())
-        raise UserError(f"{where}: {error} (sampled: {listed})") from error
-    return config
+    A space may return what it suggested.
+    """
+    free: set[str] = set()
+    overruled: set[str] = set()
+    for sample in drawn:
+        for name, value in sample.suggested.items():
+            if name not in sample.returned:
+                free.add(name)
+            elif sample.returned[name] != value:
+                overruled.add(name)
+    return free | ({name for sample in drawn for name in sample.suggested} - overruled)
 
 
 def _check_edges(space: Space, key: str, distribution: BaseDistribution) -> None:

@@ -151,7 +151,7 @@ def _open_database(url: str) -> BaseStorage:
     # Here, since most searches need no database and would wait for its import.
     from sqlalchemy.exc import SQLAlchemyError
 
-    from search.study.database import Database
+    from search.study.database import LOCKED, Database, fault_of, is_locked
 
     file = sqlite_file(url)
     if file is not None and not file.parent.is_dir():
@@ -165,8 +165,12 @@ def _open_database(url: str) -> BaseStorage:
             "installed; install it, or use sqlite:///study.db"
         ) from None
     except (SQLAlchemyError, ValueError, optuna.exceptions.OptunaError) as err:
-        # The driver's own text may repeat the URL with its password.
+        if is_locked(err):
+            raise UserError(
+                f"storage={mask(url)}: cannot be opened: {LOCKED}; wait for its end, or choose "
+                "another file"
+            ) from None
         raise UserError(
-            f"storage={mask(url)}: cannot be opened ({type(err).__name__}); "
+            f"storage={mask(url)}: cannot be opened ({fault_of(err)}); "
             "expected a reachable database such as postgresql://user@host/name"
         ) from None

@@ -7,17 +7,34 @@ from typing import TypeVar
 
 from trainable.cli.errors import UserError
 from trainable.cli.options import asks_for_help, parse, print_help
+from trainable.cli.output import steady_output, why_failed
+from trainable.cli.paths import expand_home
 
 C = TypeVar("C")
 
 
-def status_of(command: Callable[[], int]) -> int:
-    """Runs a command; returns its exit status: 2 after a `UserError`, printed on stderr."""
-    try:
-        return command()
-    except UserError as error:
-        print(f"error: {_printable(str(error))}", file=sys.stderr)
-        return 2
+def status_of(command: Callable[[], int], kept: str | None = None) -> int:
+    """Runs a command; returns its exit status: 2 after a `UserError`, printed on stderr.
+
+    Where standard output fails, the command goes on. A reader that closes its pipe has seen what
+    it wanted; for any other failure the status is 2, unless the results are kept elsewhere.
+
+    Args:
+        command: to run.
+        kept: where its results are kept, besides what it prints; None: nowhere.
+    """
+    with steady_output() as output:
+        try:
+            status = command()
+        except UserError as error:
+            print(f"error: {_printable(str(error))}", file=sys.stderr)
+            return 2
+        output.flush()
+        if (why := why_failed(output)) is not None:
+            said = f"standard output cannot be written ({_printable(why)})"
+            print(f"note: {said}; {kept}" if kept else f"error: {said}", file=sys.stderr)
+            status = status if kept else 2
+        return status
 
 
 def _printable(text: str) -> str:
@@ -38,4 +55,4 @@ def parse_after_run(cls: type[C], argv: Sequence[str], usage: str) -> tuple[Path
         return None
     if not argv or "=" in argv[0]:
         raise UserError(f"no run folder named; usage: {usage}")
-    return Path(argv[0]), parse(cls, argv[1:])
+    return Path(expand_home(argv[0])), parse(cls, argv[1:])

@@ -15,9 +15,20 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
 from numbers import Integral, Real
-from typing import Any, NamedTuple, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    NamedTuple,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from trainable.cli.errors import UserError, unknown
+from trainable.cli.paths import IS_PATH, expand_home
 
 C = TypeVar("C")
 
@@ -28,13 +39,15 @@ TRUTH = {"true": True, "false": False}
 class Kind(NamedTuple):
     """What a field takes: one value of type `base`, many such values, or a mapping KEY → text.
 
-    `base` is int, float, bool or str; an `optional` field also takes `null` or nothing.
+    `base` is int, float, bool or str; an `optional` field also takes `null` or nothing. In text
+    that is a `path`, `~` is the home folder.
     """
 
     base: type
     many: bool = False
     mapping: bool = False
     optional: bool = False
+    path: bool = False
 
     def words(self) -> str:
         """Returns what to type, in words."""
@@ -125,7 +138,7 @@ def fitting(kind: Kind, value: Any, key: str) -> Any:
         one = kind._replace(many=False, optional=False)
         return tuple(fitting(one, item, key) for item in value)
     if kind.base is str and not kind.many:
-        return _text(value)
+        return convert(kind, _text(value), key)
     truth = isinstance(value, bool)
     fits = {bool: truth, int: isinstance(value, Integral), float: isinstance(value, Real)}
     if kind.many or truth != (kind.base is bool) or not fits[kind.base]:
@@ -159,7 +172,7 @@ def convert(kind: Kind, text: str, key: str) -> Any:
         one = kind._replace(many=False, optional=False)
         return tuple(convert(one, part.strip(), key) for part in text.split(",")) if text else ()
     if kind.base is str:
-        return text
+        return expand_home(text, key) if kind.path else text
     try:
         value = TRUTH[text.lower()] if kind.base is bool else kind.base(text.strip())
     except (KeyError, ValueError):
@@ -169,13 +182,27 @@ def convert(kind: Kind, text: str, key: str) -> Any:
     return value
 
 
+def expand_paths(cls: type, argv: Sequence[str]) -> list[str]:
+    """Returns the tokens of a command line with `~` expanded in those that are paths."""
+    kinds = _kinds(cls, "")
+    tokens = []
+    for token in argv:
+        key, text = split(token)
+        kind = kinds.get(key)
+        tokens.append(f"{key}={expand_home(text, key)}" if kind and kind.path else token)
+    return tokens
+
+
 def kind_of(hint: Any) -> Kind:
     """Returns what a field with this type hint takes."""
+    if get_origin(hint) is Annotated:
+        inner, *notes = get_args(hint)
+        return kind_of(inner)._replace(path=IS_PATH in notes)
     if get_origin(hint) in (Union, types.UnionType):
         (inner,) = [arg for arg in get_args(hint) if arg is not type(None)]
         return kind_of(inner)._replace(optional=True)
     if get_origin(hint) is tuple:
-        return Kind(get_args(hint)[0], many=True)
+        return kind_of(get_args(hint)[0])._replace(many=True)
     if get_origin(hint) is dict:
         return Kind(str, mapping=True)
     if hint not in EXPECTED:
@@ -219,7 +246,7 @@ def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting]
 
 
 def _kinds(cls: type, prefix: str) -> dict[str, Kind]:
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     kinds: dict[str, Kind] = {}
     for spec in fields(cls):
         key, hint = prefix + spec.name, hints[spec.name]

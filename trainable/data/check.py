@@ -13,6 +13,7 @@ from rich.text import Text
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import parse
+from trainable.cli.paths import expand_home
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import PARTS
@@ -42,11 +43,7 @@ REPAIRS = {
 def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
     """Prints the check; returns the exit status: 0, or 2 where the data cannot be used."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if console is None:
-        console = Console(
-            width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False, markup=False
-        )
-    return status_of(lambda: _check(words, console))
+    return status_of(lambda: _check(words, console or _console()))
 
 
 def show_market(market: Market, console: Console) -> None:
@@ -122,7 +119,7 @@ def _check(words: list[str], console: Console) -> int:
 
 
 def _settings(what: str, rest: list[str]) -> DataSettings:
-    settings = parse(DataSettings, rest, prefix="data.")
+    settings, what = parse(DataSettings, rest, prefix="data."), expand_home(what)
     if any(word.startswith(("data.path=", "data.source=")) for word in rest):
         raise UserError(f"the data is {what!r} already; leave out data.path and data.source")
     if what in SOURCES:
@@ -192,6 +189,11 @@ def _text(cell: Any) -> str:
 def _few(names: Sequence[str], most: int) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _console() -> Console:
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    return Console(width=width, highlight=False, markup=False)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import split
+from trainable.cli.paths import PathText
 from trainable.data.file_types import is_table
 
 FREQUENCIES = ("day", "minute")  # of the bars of a generated market
@@ -29,7 +30,7 @@ class DataSettings:
     """The market, its labels and its split."""
 
     source: str = "us20"  # a named source: us20, sp500, synthetic
-    path: str | None = None  # a CSV or Parquet file instead of a named source
+    path: PathText | None = None  # a CSV or Parquet file instead of a named source
     horizon: int = 1  # label: return from t+lag to t+lag+horizon, in bars
     lag: int | None = (
         None  # bars between decision and entry; unset: 0 for daily bars, 1 for intraday

@@ -41,7 +41,7 @@ class FileStore:
                 password.
         """
         if isinstance(where, Path) or "://" not in where:
-            return cls(fs.LocalFileSystem(), str(Path(where).absolute()))
+            return cls(fs.LocalFileSystem(), str(Path(where).expanduser().absolute()))
         try:
             system, path = fs.FileSystem.from_uri(where)
         except (pa.ArrowException, OSError, ValueError):

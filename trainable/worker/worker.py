@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import torch
 
-from trainable.config import TrialConfig, from_params, shape_key
+from trainable.config import TrialConfig, config_of, shape_key
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import SharedWindows, Windows
 from trainable.executors.calibration import best_size
@@ -75,7 +75,7 @@ class Worker:
         """Takes members in, each from its checkpoint if it has one."""
         by_shape: dict[Hashable, list[MemberStart]] = {}
         for member in members:
-            config = from_params(member.params)
+            config = config_of(member.params)
             saved = checkpoint.read(self.files.within(member.number), member.known)
             start = MemberStart(member.number, config, saved)
             by_shape.setdefault(shape_key(config), []).append(start)

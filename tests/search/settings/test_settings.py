@@ -16,10 +16,9 @@ NOW = datetime(2026, 11, 20, 10, 15, 0)
 
 
 def test_defaults_are_the_default_search():
-    settings = settings_from([], NOW)
+    settings = settings_from([])
     assert (settings.space, settings.data.source, settings.trials) == ("conservative", "us20", 64)
-    assert settings.run_name == "conservative-20261120-101500"
-    assert settings.folder.parts == ("runs", "conservative-20261120-101500")
+    assert settings.name is None  # chosen as the run folder is made
     assert settings.cohort_size is None
 
 
@@ -44,7 +43,6 @@ def test_a_full_command_line():
             "cohort=32", "dry_run=true", "storage=postgresql://u:p@h/db?sslmode=require",
             "data.symbols=AAPL,MSFT", "time_budget_s=90",
         ],
-        NOW,
     )  # fmt: skip
     assert settings.data.source == "synthetic"
     assert settings.data.symbols == ("AAPL", "MSFT")
@@ -59,7 +57,7 @@ def test_values_from_python_are_those_of_a_command_line():
     said = settings_from(
         ["trials=16", "rungs=1,4", "data.symbols=A,B", "data.horizon=5", "cohort=32", "space=s.py",
          "fix.model/hidden_dims=64-32", "dashboard=false", "time_budget_s=90", "data.path=p.csv",
-         "data.synthetic.bars=400", "fix.model/x=true", "cpus_per_trial=2"], NOW,
+         "data.synthetic.bars=400", "fix.model/x=true", "cpus_per_trial=2"],
     )  # fmt: skip
     values = {
         "trials": 16, "rungs": [1, 4], "data.symbols": ("A", "B"), "data.horizon": np.int64(5),
@@ -67,10 +65,10 @@ def test_values_from_python_are_those_of_a_command_line():
         "dashboard": False, "time_budget_s": 90, "data.path": Path("p.csv"), "epochs": None,
         "data.synthetic": {"bars": 400}, "cpus_per_trial": np.float64(2.0),
     }  # fmt: skip
-    assert settings_of(values, NOW) == said
+    assert settings_of(values) == said
     texts = {"trials": "16", "rungs": "1,4", "data.symbols": "A,B", "dashboard": "false"}
     of_class = {"data.synthetic": SyntheticSettings(bars=400)}
-    assert settings_of({**values, **texts, **of_class}, NOW) == said
+    assert settings_of({**values, **texts, **of_class}) == said
 
 
 @pytest.mark.parametrize(
@@ -94,7 +92,7 @@ def test_values_from_python_are_those_of_a_command_line():
 )
 def test_a_value_from_python_of_the_wrong_type_is_named(values, message):
     with pytest.raises(UserError, match=message):
-        settings_of(values, NOW)
+        settings_of(values)
 
 
 @pytest.mark.parametrize("name", ["a,b", "x=1", "what?", "run (2)", "ünï", "${oc.env:HOME}"])

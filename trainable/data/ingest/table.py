@@ -64,9 +64,9 @@ def open_table(path: str | Path) -> Table:
 def cache_folder() -> Path:
     """Converted CSV files: $ASHARPE_CACHE, $XDG_CACHE_HOME/asharpe or ~/.cache/asharpe."""
     if own := os.environ.get("ASHARPE_CACHE"):
-        return Path(own)
+        return Path(own).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "asharpe"
+    return (Path(base).expanduser() if base else Path.home() / ".cache") / "asharpe"
 
 
 @contextmanager
