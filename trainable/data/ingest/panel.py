@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError
-from trainable.data.ingest.column_names import SYMBOL_NAMES
 from trainable.data.ingest.columns import (
     Columns,
     choose_columns,
@@ -15,9 +14,11 @@ from trainable.data.ingest.columns import (
     time_cells,
     time_column,
 )
+from trainable.data.ingest.roles import with_fields, with_symbol, with_time
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
 from trainable.data.ingest.timestamps import Times, Where, parse_times, show_time
+from trainable.data.ingest.wide import long_form
 from trainable.data.settings import DataSettings
 
 MAX_SPARSITY = 50  # grid cells per row of the file, beyond which timestamps plainly do not agree
@@ -33,7 +34,8 @@ class Panel:
         sha256: hash of the content.
         timestamps: [T] datetime64[ns], increasing, unique.
         symbols: N names, sorted.
-        fields: open, high, low, close, adj_close, volume where the source has them: [T, N] float64.
+        fields: open, high, low, close, volume, the adjusted ones, split and dividend where the
+            source has them: [T, N] float64.
         extra: further number columns by name, [T, N] float32.
         target, returns: [T, N] float64, ready features only.
         rows: [T, N] bool, the source has a row.
@@ -72,23 +74,30 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     Raises:
         UserError: missing columns, unreadable or missing timestamps, duplicates, text cells.
     """
+    file_rows = table.rows
+    table = with_time(table)
+    if settings.features is None:
+        table = with_fields(long_form(table))
     time_name = time_column(table)
-    symbol_name = next((n for n in SYMBOL_NAMES if n in table.columns), None)
+    cells = time_cells(table, time_name)
+    table, symbol_name = with_symbol(table, cells, time_name)
     kept_columns = choose_columns(table, settings, time_name, symbol_name)
     names, codes = symbol_codes(table, symbol_name)
 
     def at(row: int) -> str:
-        return f"{table.file}: data row {row + 1} ({names[codes[row]]})"
+        return f"{table.file}: data row {table.data_row(row)} ({names[codes[row]]})"
 
-    times = parse_times(time_cells(table, time_name), table.columns[time_name], at)
+    times = parse_times(cells, table.columns[time_name], at)
     # Row numbers in errors are those of the whole file.
-    notes: dict[str, Any] = {"rows_in_file": table.rows, "unsorted_rows": _unsorted(times, codes)}
+    notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
+    if table.notes:
+        notes["read_as"] = list(table.notes)
     if times.zone is not None:
         notes["time_zone"] = times.zone
 
     def where(row: int) -> str:
         time = show_time(times.values[times.index[row]])
-        return f"{table.file}: data row {row + 1} ({time}, {names[codes[row]]})"
+        return f"{table.file}: data row {table.data_row(row)} ({time}, {names[codes[row]]})"
 
     kept_names, kept, kept_codes, row = _narrow(table, settings, names, times, codes, notes)
     T, N = len(kept.values), len(kept_names)
@@ -108,11 +117,11 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         {},
         rows,
         cell=cell,
-        row=row + 1,
+        row=(row if table.file_rows is None else table.file_rows[row]) + 1,
         notes=notes,
     )
-    _refuse_duplicates(panel)
-    return _fill(panel, table, kept_columns, where)
+    _refuse_duplicates(panel, symbol_name is not None)
+    return _fill(panel, table, kept_columns, where, row)
 
 
 def narrow(panel: Panel, settings: DataSettings) -> Panel:
@@ -172,7 +181,7 @@ def _narrow(
     return names, times, codes, row
 
 
-def _refuse_duplicates(panel: Panel) -> None:
+def _refuse_duplicates(panel: Panel, has_symbols: bool) -> None:
     cell, row = panel.cell, panel.row
     assert cell is not None
     assert row is not None
@@ -188,10 +197,11 @@ def _refuse_duplicates(panel: Panel) -> None:
         f"{panel.file}: data row {row[second]} repeats data row {row[first]}: timestamp "
         f"{show_time(panel.timestamps[bar])}, symbol {panel.symbols[symbol]} "
         f"({np.count_nonzero(again)} such rows); keep one"
+        + ("" if has_symbols else ", or call the column of symbols 'symbol' if there is one")
     )
 
 
-def _fill(panel: Panel, table: Table, columns: Columns, at: Where) -> Panel:
+def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndarray) -> Panel:
     ignored: list[str] = []
 
     def grid(name: str, required: bool, dtype: type) -> np.ndarray | None:
@@ -200,9 +210,8 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where) -> Panel:
             ignored.append(table.columns[name])
             return None
         assert panel.cell is not None
-        assert panel.row is not None
-        if len(panel.cell) < table.rows:
-            values = values[panel.row - 1]
+        if len(kept) < table.rows:
+            values = values[kept]
         filled = np.full(panel.rows.shape, np.nan, dtype)
         with np.errstate(over="ignore"):  # beyond float32: infinite, and refused as such
             filled.ravel()[panel.cell] = values
