@@ -111,7 +111,9 @@ def to_numbers(
     if marks is None:
         marks = number_marks(_sample(trimmed))
     bare = pc.replace_substring_regex(trimmed, _CURRENCY, r"\1")
-    digits = rf"(?:\d{{1,3}}(?:{re.escape(marks.group)}\d{{3}})+|\d{{1,3}}(?:{_SPACES}\d{{3}})+|\d+)"
+    digits = (
+        rf"(?:\d{{1,3}}(?:{re.escape(marks.group)}\d{{3}})+|\d{{1,3}}(?:{_SPACES}\d{{3}})+|\d+)"
+    )
     decimal = re.escape(marks.decimal)
     number = (
         rf"^(?P<number>[+-]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?)"

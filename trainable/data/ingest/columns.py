@@ -95,7 +95,7 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
                 "data.features and data.target"
             )
         roles = FIELD_NAMES + EVENT_NAMES
-        fields = tuple(name for name in rest if name in roles)
+        fields = tuple(name for name in roles if name in rest)
         return Columns(fields, tuple(name for name in rest if name not in roles))
     if settings.target is None:
         raise UserError("data.features needs data.target: the label's column")

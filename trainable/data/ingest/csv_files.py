@@ -134,13 +134,13 @@ class CsvFile:
         after = [row.number for row in remarks if not row.text.lstrip(' "').startswith("#")]
         if after and after[0] - self.layout.skip <= rows:
             raise self._refusal(next(row for row in remarks if row.number == after[0]))
-        text = " ".join(remarks[0].text.split())[:60]
+        text = " ".join(remarks[0].text.split()).strip('"')[:60]
         count = "a line" if len(remarks) == 1 else f"{len(remarks)} lines"
         self.notes.append(f"{count} of text among or after the data skipped: {text!r}")
 
 
 def may_be_label(name: str) -> bool:
-    """Returns whether a column may hold symbols or times, and must stay text until that is known."""
+    """Returns whether a column may hold symbols or times, and stays text until that is known."""
     return is_unnamed(name) or squashed(name) in (*TIMES, *ALIASES["symbol"])
 
 

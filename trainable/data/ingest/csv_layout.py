@@ -1,5 +1,6 @@
-"""The shape of a CSV file, from its first lines: encoding, delimiter, header, how numbers are
-written. What is certain is read and noted; what is not is refused with a line that says why.
+"""The shape of a CSV file from its first lines: encoding, delimiter, header, number marks.
+
+What is certain is read and noted; what is not is refused with a line that says why.
 """
 
 import csv

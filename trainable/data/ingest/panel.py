@@ -42,6 +42,7 @@ class Panel:
         cell: [R] int64, flat grid cell by kept row of the file; None for sources without rows.
         row: [R] int64, 1-based data row of the file by kept row.
         notes: what was found while reading, for `Market.quality`.
+        written: the name of a field's column in the file, by its role.
     """
 
     file: str
@@ -56,6 +57,7 @@ class Panel:
     cell: np.ndarray | None = None
     row: np.ndarray | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
 
     def first(self, mask: np.ndarray) -> tuple[str, tuple[int, int]]:
         """The file's first row inside `mask` ([T, N] bool): where it is, and its (bar, symbol)."""
@@ -203,11 +205,15 @@ def _refuse_duplicates(panel: Panel, has_symbols: bool) -> None:
 
 def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndarray) -> Panel:
     ignored: list[str] = []
+    counters: list[str] = []  # a saved row number tells the date, and nothing else
 
     def grid(name: str, required: bool, dtype: type) -> np.ndarray | None:
         values = numbers(table, name, required, at)
         if values is None:
             ignored.append(table.columns[name])
+            return None
+        if name in columns.extra and columns.target is None and _counts(values):
+            counters.append(table.columns[name])
             return None
         assert panel.cell is not None
         if len(kept) < table.rows:
@@ -224,9 +230,13 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndar
 
     ready = columns.target is not None
     extra = {table.columns[name]: grid(name, ready, np.float32) for name in columns.extra}
+    if counters:
+        left = panel.notes.setdefault("left_out_columns", [])
+        left += [{"column": name, "why": "counts the rows"} for name in counters]
     filled = replace(
         panel,
         fields={name: needed(name) for name in columns.fields},
+        written={name: table.columns[name] for name in columns.fields},
         extra={name: values for name, values in extra.items() if values is not None},
         target=needed(columns.target) if columns.target else None,
         returns=needed(columns.returns) if columns.returns else None,
@@ -234,3 +244,13 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndar
     if ignored:
         filled.notes["ignored_columns"] = ignored
     return filled
+
+
+def _counts(values: np.ndarray) -> bool:
+    """Whether a column counts the rows of the file, perhaps anew for each symbol."""
+    if len(values) < 10 or not np.isfinite(values).all():
+        return False
+    step = np.diff(values)
+    up = np.all((step == 1) | (values[1:] == values[0])) and values.min() == values[0]
+    down = np.all((step == -1) | (values[1:] == values[0])) and values.max() == values[0]
+    return bool((up or down) and np.mean(np.abs(step) == 1) > 0.5)

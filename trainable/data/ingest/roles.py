@@ -25,7 +25,9 @@ from trainable.data.ingest.column_names import (
 )
 from trainable.data.ingest.table import Table
 
-EPOCHS_FROM = 10**8  # an integer in a column called like a time is one from here on: 1973 in seconds
+EPOCHS_FROM = (
+    10**8
+)  # an integer in a column called like a time is one from here on: 1973 in seconds
 LETTERS = frozenset("ohlcvty")  # one-letter aliases count only beside o, h, l and c
 
 

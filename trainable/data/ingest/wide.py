@@ -80,9 +80,7 @@ def _two_levels(table: Table, keys: list[str]) -> list[_Column] | None:
     for split in (_field_first, _field_last):
         found = [split(name) for name in names]
         if found and all(found) and {"close", "adj_close"} & {pair[0] for pair in found if pair}:
-            return [
-                _Column(key, *pair) for key, pair in zip(keys, found, strict=True) if pair
-            ]
+            return [_Column(key, *pair) for key, pair in zip(keys, found, strict=True) if pair]
     return None
 
 
