@@ -132,15 +132,17 @@ def _head(path: Path) -> tuple[str, str]:
     whole = len(head) < HEAD
     if not whole and b"\n" in head:
         head = head[: head.rfind(b"\n") + 1 + (encodings[0] == "utf-16-le" or head[0] == 0xFF)]
+    problem: UnicodeDecodeError | None = None
     for encoding in encodings:
         try:
-            text = head.decode(encoding, errors="strict").lstrip("\ufeff")
+            text = head.decode(encoding).lstrip("\ufeff")
         except UnicodeDecodeError as error:
-            problem = error
+            problem = problem or error
             continue
         if "\0" in text:
             raise UserError(f"{path}: holds NUL characters: no text; save it as UTF-8 text")
         return text, encoding
+    assert problem is not None
     raise UserError(
         f"{path}: byte {problem.start} is not {encodings[0].upper()} text; save it as UTF-8"
     ) from problem

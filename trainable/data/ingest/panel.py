@@ -81,15 +81,14 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     if settings.features is None:
         table = with_fields(long_form(table))
     time_name = time_column(table)
-    cells = time_cells(table, time_name)
-    table, symbol_name = with_symbol(table, cells, time_name)
+    table, symbol_name = with_symbol(table, time_name)
     kept_columns = choose_columns(table, settings, time_name, symbol_name)
     names, codes = symbol_codes(table, symbol_name)
 
     def at(row: int) -> str:
         return f"{table.file}: data row {table.data_row(row)} ({names[codes[row]]})"
 
-    times = parse_times(cells, table.columns[time_name], at)
+    times = parse_times(time_cells(table, time_name), table.columns[time_name], at)
     # Row numbers in errors are those of the whole file.
     notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
     if table.notes:

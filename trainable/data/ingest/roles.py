@@ -166,12 +166,11 @@ def _moves(table: Table, key: str) -> bool:
     return pc.count_distinct(values).as_py() > 1
 
 
-def with_symbol(table: Table, cells: pa.ChunkedArray, time: str) -> tuple[Table, str | None]:
+def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
     """Finds the column of symbols; None: the file is one symbol.
 
     Args:
         table: with its column of timestamps.
-        cells: [R] the timestamps as they are written.
         time: the column of timestamps.
 
     Raises:
@@ -180,7 +179,10 @@ def with_symbol(table: Table, cells: pa.ChunkedArray, time: str) -> tuple[Table,
     for name in SYMBOL_NAMES:
         if name in table.columns:
             return table, name
-    times = _codes(cells)
+    times = _codes(table.read(time))
+    if time == "date" and "time" in table.columns:
+        of_day = _codes(table.read("time"))
+        times = times * (int(of_day.max()) + 2) + of_day + 1
     repeated = len(np.unique(times)) < len(times)
     short = {squashed(name): key for key, name in reversed(table.columns.items())}
     for alias in ALIASES["symbol"]:
