@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from trainable.cli.errors import UserError
 
 EMPTY_CELLS = [
-    *("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "-", "--"),
+    *("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "-", "--", "."),
     "#N/A N/A",
 ]
 UNITS = {"": 1.0, "%": 0.01, "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12}
@@ -119,11 +119,12 @@ def to_numbers(
         rf"^(?P<number>[+-]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?)"
         r"\s*(?P<unit>%|[KMBTkmbt]|bn)?$|^[+-]?(?i:inf|infinity|nan)$"
     )
-    text = pc.invert(pc.fill_null(pc.match_substring_regex(bare, number), True))
-    text = np.asarray(text.to_numpy(zero_copy_only=False))
-    filled = len(trimmed) - trimmed.null_count
-    if not required and 2 * text.sum() > filled:
-        return None
+    text = _unlike(bare, number)
+    if not required and text.any():  # `10K` among `10Q` is a word
+        filled = len(trimmed) - trimmed.null_count
+        words = _unlike(bare, number.replace("|[KMBTkmbt]|bn)", ")"))
+        if 2 * words.sum() > filled:
+            return None
     if not text.any():
         return _values(bare, number, marks, name, where)
     row = int(np.flatnonzero(text)[0])
@@ -133,6 +134,12 @@ def to_numbers(
         f"{where(row)}: {cell!r} in column {name!r} is not a number; correct or empty the "
         f"cell{comma if marks.group in cell else ''}"
     )
+
+
+def _unlike(column: pa.Array | pa.ChunkedArray, pattern: str) -> np.ndarray:
+    """[R] bool, filled cells that a pattern does not match."""
+    unlike = pc.invert(pc.fill_null(pc.match_substring_regex(column, pattern), True))
+    return np.asarray(unlike.to_numpy(zero_copy_only=False))
 
 
 def _values(

@@ -89,10 +89,15 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
     rest = [name for name in table.columns if name not in taken]
     if settings.features is None:
         if "close" not in rest and "adj_close" not in rest:
+            only = (
+                f"; rename {table.columns[rest[0]]!r} to 'close' if it is one"
+                if len(rest) == 1
+                else ""
+            )
             raise UserError(
-                f"{table.file}: no 'close' column among {listed(table.columns.values())}; give "
-                "one row per timestamp and symbol with a close, or ready features with "
-                "data.features and data.target"
+                f"{table.file}: no 'close' column among {listed(table.columns.values())}{only}; "
+                "give one row per timestamp and symbol with a close, a column of closes a symbol, "
+                "or ready features with data.features and data.target"
             )
         roles = FIELD_NAMES + EVENT_NAMES
         fields = tuple(name for name in roles if name in rest)

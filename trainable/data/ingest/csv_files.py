@@ -53,11 +53,13 @@ class CsvFile:
         names = list(layout.names)
         schema: pa.Schema | None = None
         done = 0
-        uneven: list[pacsv.InvalidRow] = []  # rows with too few or too many cells
+        remarks: list[pacsv.InvalidRow] = []  # lines of text that are no rows
+        uneven: list[pacsv.InvalidRow] = []  # rows with too few or too many cells: the first
 
-        def keep_in_mind(row: pacsv.InvalidRow) -> str:
-            uneven.append(row)
-            return "skip" if _is_remark(row) else "error"
+        def judge(row: pacsv.InvalidRow) -> str:
+            remark = _is_remark(row, bool(remarks))
+            (remarks if remark else uneven).append(row)
+            return "skip" if remark else "error"
 
         try:
             with (
@@ -71,9 +73,7 @@ class CsvFile:
                         use_threads=False,
                         encoding=layout.encoding,
                     ),
-                    pacsv.ParseOptions(
-                        delimiter=layout.delimiter, invalid_row_handler=keep_in_mind
-                    ),
+                    pacsv.ParseOptions(delimiter=layout.delimiter, invalid_row_handler=judge),
                     pacsv.ConvertOptions(
                         column_types=dict.fromkeys(names, pa.string()),
                         null_values=[""],  # words such as NA are symbols in a symbol column
@@ -89,14 +89,14 @@ class CsvFile:
                     done += typed.num_rows
                     yield typed
         except pa.ArrowInvalid as error:
-            if uneven and not _is_remark(uneven[-1]):
-                raise self._refusal(uneven[-1]) from error
+            if uneven:
+                raise self._refusal(uneven[0]) from error
             if "Empty CSV file" in str(error):
                 raise UserError(f"{path}: a header but no data rows") from error
             raise UserError(f"{path}: after data row {done}: {one_line(error)}") from error
         except (EOFError, OSError, UnicodeError) as error:
             raise UserError(f"{path}: damaged or truncated: {one_line(error)}") from error
-        self._note_remarks(uneven, done)
+        self._note_remarks(remarks, done)
 
     def _typed(self, batch: pa.RecordBatch, schema: pa.Schema | None, done: int) -> pa.RecordBatch:
         names = batch.schema.names
@@ -144,9 +144,15 @@ def may_be_label(name: str) -> bool:
     return is_unnamed(name) or squashed(name) in (*TIMES, *ALIASES["symbol"])
 
 
-def _is_remark(row: pacsv.InvalidRow) -> bool:
-    """Whether a line is text beside the table: a comment, or a footer of at least three words."""
+def _is_remark(row: pacsv.InvalidRow, follows: bool) -> bool:
+    """Whether a line is text beside the table: a comment, or a footer of at least three words.
+
+    Below another one (`follows`) a line without a number is enough.
+    """
     text = row.text.strip().strip('"')
+    words = follows and row.actual_columns == 1 and not any(map(str.isdigit, text))
     return text.startswith("#") or (
-        len(text.split()) >= 3 and row.actual_columns < row.expected_columns and text[0].isalpha()
+        (len(text.split()) >= 3 or ": " in text or words)
+        and row.actual_columns < row.expected_columns
+        and text[0].isalpha()
     )

@@ -25,7 +25,9 @@ from trainable.data.ingest.cells import (
 from trainable.data.ingest.column_names import TIMES, role_of, squashed
 
 HEAD = 1 << 20  # bytes that are looked at
+CELLS = 20_000  # at most so many are looked at for the form of their numbers, or 50 rows
 DELIMITERS = ",;\t|"
+SYMBOL_LEVELS = ("ticker", "tickers", "symbol", "symbols")  # before a line of symbols
 BINANCE = (
     *("open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume"),
     *("trades", "taker_base_volume", "taker_quote_volume", "ignore"),
@@ -63,6 +65,7 @@ def csv_layout(path: Path) -> CsvLayout:
     lines = re.split(r"\r\n|\r|\n", text)
     if not any(line.strip() for line in lines):
         raise UserError(f"{path}: the file is empty")
+    _refuse_other_kinds(path, text)
     notes: list[str] = []
     if encoding == "cp1252":
         notes.append("text that is not UTF-8, read as Windows-1252")
@@ -88,6 +91,11 @@ def csv_layout(path: Path) -> CsvLayout:
         if len(header) == 1 and not _more_header(rows[body:], header[0]):
             break
     data = [cells for cells in rows[body:] if cells]
+    if not any(len(cells) > 1 for cells in rows):
+        raise UserError(
+            f"{path}: no separator of columns (comma, semicolon, tab or |) in "
+            f"{lines[first].strip()[:60]!r}; write columns separated by commas"
+        )
     names = _names(path, header, data, rows[start], notes)
     width = _width(data[:SAMPLE], len(names))
     if width == len(names) + 1 and data:
@@ -103,10 +111,12 @@ def csv_layout(path: Path) -> CsvLayout:
         twice = next(name for name in names if names.count(name) > 1)
         raise UserError(f"{path}: two columns are called {twice.strip()!r}; rename one")
     untimed = [i for i, name in enumerate(names) if squashed(name) not in TIMES]
+    data = data[: max(50, CELLS // len(names))]
     marks = number_marks(cells[i] for cells in data for i in untimed if i < len(cells))
     for i in untimed:
-        forms = written_forms((cells[i] for cells in data if i < len(cells)), marks)
-        if forms:
+        column = [cells[i] for cells in data if i < len(cells) and cells[i].strip()]
+        numeric = role_of(names[i]) is not None or all(map(is_number, column))
+        if numeric and (forms := written_forms(column, marks)):
             notes.append(f"{names[i].strip()!r} read with {', '.join(forms)}")
     if len(forms_ := [n for n in notes if n.endswith("read with decimal commas")]) > 1:
         notes = [n for n in notes if n not in forms_]
@@ -146,6 +156,16 @@ def _head(path: Path) -> tuple[str, str]:
     raise UserError(
         f"{path}: byte {problem.start} is not {encodings[0].upper()} text; save it as UTF-8"
     ) from problem
+
+
+def _refuse_other_kinds(path: Path, text: str) -> None:
+    """Raises `UserError` for a web page or JSON under the name of a CSV file."""
+    begin = text.lstrip()[:1]
+    if begin in ("<", "{", "[") and not re.match(r"<[A-Z]+>[,;\t|]", text.lstrip()):
+        kind = "a web page (HTML)" if begin == "<" else "JSON"
+        raise UserError(
+            f"{path}: {kind}, no CSV: {' '.join(text.split())[:60]!r}; a failed download?"
+        )
 
 
 def _delimiter(lines: Sequence[str]) -> str:
@@ -232,14 +252,17 @@ def _names(
     if len(header) == 2:
         upper, lower = (_carried(cells) for cells in header)
         fields = [sum(role_of(c) is not None for c in cells[1:]) for cells in (upper, lower)]
-        if len(upper) == len(lower) and max(fields) == len(upper) - 1:
+        named = upper if fields[0] >= fields[1] else lower
+        symbols = lower if named is upper else upper
+        sure = index or len(set(named)) < len(named) or squashed(symbols[0]) in SYMBOL_LEVELS
+        if len(upper) == len(lower) and max(fields) == len(upper) - 1 and sure:
             time = index or next((c for c in (lower[0], upper[0]) if role_of(c)), "date")
             pairs = zip(upper[1:], lower[1:], strict=True)
             notes.append("two lines of names: columns and symbols")
             return [time, *(str((a.strip(), b.strip())) for a, b in pairs)]
     raise UserError(
         f"{path}: {len(header) + (index is not None)} lines before the first data row look like a "
-        f"header, the second is {', '.join(header[1])[:60]!r}; keep one line of names"
+        f"header, the second is {', '.join(header[1])[:60]!r} (units?); keep one line of names"
     )
 
 

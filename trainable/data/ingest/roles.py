@@ -142,7 +142,7 @@ def _alias(table: Table, role: str) -> Table:
     for key, name in table.columns.items():
         if key not in FIELD_NAMES:
             short.setdefault(squashed(name), key)
-    letters = short.keys() >= set("ohlc")
+    letters = {squashed(name) for name in table.columns.values()} >= set("ohlc")
     forecasts = {"unique_id", "ds"} & set(table.columns.values())  # the names of forecasters
     found = [
         short[alias]

@@ -109,21 +109,23 @@ def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
     names = [table.columns[key] for key in keys]
     sure = {"close", "adj_close"} & set(keys)
     fields = [key for key in keys if key in FIELD_NAMES]
-    if sure or len(keys) < 2 or 2 * len(fields) >= len(keys):
+    if sure or len(keys) < 2 or 2 * len(fields) >= len(keys) or {"symbol", "ticker"} & set(keys):
         return None
     if any(NO_SYMBOLS.match(name) for name in names) and not fields:
         return None
-    if {"symbol", "ticker"} & set(keys):
-        return None
     columns = [_price(table, key) for key in keys]
-    prices = [values is not None and _moves_like_a_price(values) for values in columns]
+    good = [
+        values is not None and _moves_like_a_price(values) and bool(TICKER.match(name))
+        for name, values in zip(names, columns, strict=True)
+    ]
     tickers = all(TICKER.match(name) for name in names)
+    prices = [values is not None and _moves_like_a_price(values) for values in columns]
     if not all(prices) or (fields and not tickers):
-        if tickers and not fields and sum(prices) >= 2 and 2 * sum(prices) >= len(prices):
-            odd = next(name for name, price in zip(names, prices, strict=True) if not price)
+        if sum(good) >= 2 and 2 * sum(good) >= len(good):
+            odd = next(name for name, price in zip(names, good, strict=True) if not price)
             raise UserError(
                 f"{table.file}: no 'close' column; it looks like a wide table, a column of closes "
-                f"a symbol, but {odd!r} does not move like a price; remove that column, or give "
+                f"a symbol, but {odd!r} is no such column; remove it, or give "
                 "one row per timestamp and symbol"
             )
         return None

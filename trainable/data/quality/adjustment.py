@@ -96,11 +96,12 @@ def _by_splits(
     if not len(steps):
         return fields
     name = _written(panel, "split")
+    count = "one split" if len(steps) == 1 else f"{len(steps)} splits"
     found = -moves / steps  # 1: the close jumps as the split does; 0: it knows nothing of it
     large = np.abs(steps) > SPLIT_FROM
     unclear = UserError(
-        f"{panel.file}: column {name} names {len(steps)} splits, and it is not clear whether the "
-        "close is adjusted for them; give an adjusted close ('adj_close'), or remove the column"
+        f"{panel.file}: column {name} names {count}, and it is not clear whether the close is "
+        "adjusted for that; give an adjusted close ('adj_close'), or remove the column"
     )
     if large.any():
         raw = np.abs(found[large] - 1) < HALF
@@ -118,7 +119,7 @@ def _by_splits(
         jumps = share > HALF
     read_as = quality.setdefault("read_as", [])
     if not jumps:
-        read_as.append(f"prices are adjusted for the {len(steps)} splits of {name} already")
+        read_as.append(f"prices are adjusted for {count} of {name} already")
         return fields
     part = total - total[-1]
     out = dict(fields)
@@ -129,9 +130,7 @@ def _by_splits(
     if "volume" in out:
         out["volume"], word = _volume(out["volume"], part)
     quality["adjusted"] = True
-    read_as.append(
-        f"prices adjusted for the {len(steps)} splits of {name}" + (f"; {word}" if word else "")
-    )
+    read_as.append(f"prices adjusted for {count} of {name}" + (f"; {word}" if word else ""))
     return out
 
 

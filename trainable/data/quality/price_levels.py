@@ -14,6 +14,7 @@ from trainable.data.ingest.column_names import RAW_CLOSES, squashed
 from trainable.data.ingest.panel import Panel
 
 SYMBOLS = 20  # at most so many are looked at, those with the most bars
+FACTORS = ("cfacpr", "adjfactor", "adjustmentfactor", "adjfac", "priceadjustmentfactor")
 BARS = 30  # at least so many bars of a symbol
 SMALL_STEP = 0.02  # log ratio: beyond rounding
 PRICE_WORDS = re.compile(
@@ -36,7 +37,10 @@ def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
     counts = np.isfinite(close).sum(axis=0)
     chosen = [int(n) for n in np.argsort(-counts, kind="stable")[:SYMBOLS] if counts[n] >= BARS]
     for name in list(panel.extra):
+        if squashed(name) in FACTORS:
+            _refuse_factor(panel, name, quality)
         why = "prices that are not adjusted" if squashed(name) in RAW_CLOSES else None
+        why = "the adjusted close holds it" if squashed(name) in FACTORS else why
         if why is None and chosen:
             pairs = [_both(panel.extra[name][:, n], close[:, n]) for n in chosen]
             pairs = [pair for pair in pairs if pair is not None]
@@ -47,6 +51,16 @@ def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
         if why:
             panel.extra.pop(name)
             quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
+
+
+def _refuse_factor(panel: Panel, name: str, quality: dict[str, Any]) -> None:
+    """Refuses a column of adjustment factors where no adjusted close is given."""
+    if not quality.get("adjusted"):
+        raise UserError(
+            f"{panel.file}: column {name!r} holds factors of adjustment, and 'close' is not "
+            "adjusted; give 'adj_close' (close ÷ factor at CRSP, close × factor elsewhere), or "
+            "remove the column"
+        )
 
 
 def _both(column: np.ndarray, close: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -102,7 +116,10 @@ def _verdict(x: np.ndarray, price: np.ndarray, spoken: bool) -> str | None:
         return "the level of the close; give a ratio to it"
     together = float(np.corrcoef(x, price)[0, 1])
     near = float(np.std(ratio)) < 0.5 * spread
-    if (together > 0.95 and near) or (
+    follows = max(
+        float(np.corrcoef(own, moves)[0, 1]), float(np.corrcoef(own[1:], moves[:-1])[0, 1])
+    )
+    if (together > 0.95 and near and follows > 0.15) or (
         spoken and together > 0.5 and abs(float(np.median(ratio))) < np.log(3) and near
     ):
         return "a price level beside the close; give a ratio to it"
