@@ -1,12 +1,12 @@
 """What was guessed, left out or looks odd in a market, in lines for a plan."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 SPLITS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100)
-LIKE_A_SPLIT = 0.06  # |log ratio| between a move and a split: a day's own return beside it
-NAMED = 3  # extreme moves, and columns of one kind, that are named
+LIKE_A_SPLIT = 0.035  # |log ratio| between a move and a split: most days' own return beside it
+NAMED = 3  # extreme moves that are named
 
 
 def reading_lines(quality: Mapping[str, Any]) -> list[str]:
@@ -37,12 +37,10 @@ def extreme_line(quality: Mapping[str, Any]) -> str | None:
     real = [move for move in moves["largest"] if move["bad_tick"] is None]
     if not count or not real:
         return None
-    splits = [move for move in real if like_a_split(move["return"])]
     noun = "extreme move is no bad tick" if count == 1 else "extreme moves are no bad ticks"
-    line = f"{count:,} {noun}: {_named(real)}"
-    if splits:
-        line += f"; {_named(splits)} looks like a split: use adjusted prices if it is one"
-    return line
+    # A split changes every figure, a crash is part of the market: those like splits come first.
+    named = sorted(real, key=lambda move: not like_a_split(move["return"]))[:NAMED]
+    return f"{count:,} {noun}: {', '.join(map(_named, named))}{' …' if count > NAMED else ''}"
 
 
 def like_a_split(change: float) -> bool:
@@ -51,6 +49,6 @@ def like_a_split(change: float) -> bool:
     return any(abs(move - math.log(ratio)) < LIKE_A_SPLIT for ratio in SPLITS)
 
 
-def _named(moves: Sequence[Mapping[str, Any]]) -> str:
-    named = ", ".join(f"{m['symbol']} {m['timestamp']} {m['return']:+.1%}" for m in moves[:NAMED])
-    return named + (" …" if len(moves) > NAMED else "")
+def _named(move: Mapping[str, Any]) -> str:
+    hint = " (a split? use adjusted prices)" if like_a_split(move["return"]) else ""
+    return f"{move['symbol']} {move['timestamp']} {move['return']:+.1%}{hint}"

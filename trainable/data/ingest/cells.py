@@ -98,16 +98,13 @@ def to_numbers(
     Raises:
         UserError: a text cell among numbers, or a comma that may be either mark.
     """
-    try:
-        return column.cast(pa.float64())
-    except pa.ArrowInvalid:
-        pass  # spaces, words for empty, another form, or text
+    points = marks is None or marks.decimal == "."  # elsewhere 1.234 is a thousand and more
+    if points and (numbers := _cast(column)) is not None:
+        return numbers
     trimmed = pc.utf8_trim_whitespace(column)
     trimmed = pc.if_else(pc.is_in(trimmed, value_set=pa.array(EMPTY_CELLS)), None, trimmed)
-    try:
-        return trimmed.cast(pa.float64())
-    except pa.ArrowInvalid:
-        pass  # find out which form, or which cell
+    if points and (numbers := _cast(trimmed)) is not None:
+        return numbers
     if marks is None:
         marks = number_marks(_sample(trimmed))
     bare = pc.replace_substring_regex(trimmed, _CURRENCY, r"\1")
@@ -134,6 +131,14 @@ def to_numbers(
         f"{where(row)}: {cell!r} in column {name!r} is not a number; correct or empty the "
         f"cell{comma if marks.group in cell else ''}"
     )
+
+
+def _cast(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Plain numbers; None where a cell holds spaces, a word, another form, or text."""
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
 
 
 def _unlike(column: pa.Array | pa.ChunkedArray, pattern: str) -> np.ndarray:

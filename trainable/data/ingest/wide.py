@@ -129,8 +129,10 @@ def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
                 "one row per timestamp and symbol"
             )
         return None
-    if not tickers and not all(_wanders(values) for values in columns if values is not None):
-        return None
+    if not tickers:
+        steps = [_step(values) for values in columns if values is not None]
+        if float(np.median(steps)) > WANDERS_BELOW or max(steps) > 2 * WANDERS_BELOW:
+            return None
     return [_Column(key, "close", name) for key, name in zip(keys, names, strict=True)]
 
 
@@ -149,10 +151,11 @@ def _moves_like_a_price(values: np.ndarray) -> bool:
     return len(known) < 3 or float(np.median(np.abs(np.diff(np.log(known))))) < CHANGES_BELOW
 
 
-def _wanders(values: np.ndarray) -> bool:
-    """Whether changes are small beside the spread of the level, as those of a walk are."""
+def _step(values: np.ndarray) -> float:
+    """A change a bar in deviations of the level: small for a walk, as prices are."""
     known = np.log(values[np.isfinite(values)])
-    return len(known) > 2 and float(np.std(np.diff(known))) < WANDERS_BELOW * float(np.std(known))
+    level = float(np.std(known)) if len(known) > 2 else 0.0
+    return float(np.std(np.diff(known))) / level if level else np.inf
 
 
 def _numbers(table: Table, key: str, required: bool) -> pa.ChunkedArray | None:
