@@ -32,10 +32,10 @@ def extreme_line(quality: Mapping[str, Any]) -> str | None:
     """Returns the extreme moves that are no bad ticks in one line; None: there is none."""
     if "extreme_moves" not in quality:
         return None
-    moves, ticks = quality["extreme_moves"], quality["bad_ticks"]
-    count = moves["count"] - ticks["reverted"] - ticks["stale"]
-    real = [move for move in moves["largest"] if move["bad_tick"] is None]
-    if not count or not real:
+    moves = quality["extreme_moves"]
+    count = moves["real"]
+    real = [m for m in moves["largest"] if m["bad_tick"] is None and not m["takes_back"]]
+    if not real:
         return None
     noun = "extreme move is no bad tick" if count == 1 else "extreme moves are no bad ticks"
     # A split changes every figure, a crash is part of the market: those like splits come first.

@@ -179,6 +179,8 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
     for name in SYMBOL_NAMES:
         if name in table.columns:
             return table, name
+    if pa.types.is_nested(table.read(time).type):
+        return table, None  # no time at all: it is refused as such
     times = _codes(table.read(time))
     if time == "date" and "time" in table.columns:
         of_day = _codes(table.read("time"))

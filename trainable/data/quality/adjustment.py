@@ -9,6 +9,8 @@ from trainable.data.ingest.panel import Panel
 
 SPLIT_FROM = 0.15  # |log ratio| from which a step of the adjustment is a split, not a dividend
 VOLUME_BARS = 20  # bars at either side of a split on which the volume is compared
+MOST = 0.9  # of the splits must be plain
+NEAR = 0.25  # of a split's log ratio: at least so far a plain one may be from all or nothing
 HALF = 0.5  # of a split's log ratio: nearer to all of it, or nearer to nothing
 
 
@@ -104,15 +106,16 @@ def _by_splits(
         "adjusted for that; give an adjusted close ('adj_close'), or remove the column"
     )
     if large.any():
-        raw = np.abs(found[large] - 1) < HALF
-        clean = np.abs(found[large]) < HALF
-        if not raw.all() and not clean.all():
-            odd = where[np.flatnonzero(large)[np.argmax(~raw if raw.mean() > HALF else raw)]]
-            place, _ = panel.first(odd[0] == np.arange(close.size).reshape(close.shape))
-            raise UserError(f"{unclear} (the close at {place} does not move as the others do)")
-        jumps = bool(raw.all())
+        near = np.clip(4 * _deviation(close) / np.abs(steps[large]), NEAR, HALF)
+        raw, clean = np.abs(found[large] - 1) < near, np.abs(found[large]) < near
+        jumps = raw.mean() > clean.mean()
+        right, wrong = (raw, clean) if jumps else (clean, raw)
+        if wrong.any() or right.mean() < MOST:
+            odd = where[np.flatnonzero(large)[np.argmax(wrong if wrong.any() else ~right)]]
+            place, _ = panel.first(odd == np.arange(close.size).reshape(close.shape))
+            raise UserError(f"{unclear} (at {place} it moves in another way)")
     else:
-        noise = np.nanstd(np.diff(np.log(close), axis=0)) / np.sqrt(np.sum(steps**2))
+        noise = _deviation(close) / np.sqrt(np.sum(steps**2))
         share = float(np.sum(found * steps**2) / np.sum(steps**2))
         if noise > 0.2:
             raise unclear
@@ -134,19 +137,24 @@ def _by_splits(
     return out
 
 
-def _at_splits(
-    close: np.ndarray, total: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Log moves of the close and log ratios of the splits, each [S], and the cells they are at."""
-    moves, steps, where = [], [], []
+def _at_splits(close: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log moves of the close at splits, their log ratios, and the flat cells they are at; [S]."""
+    moves, steps, where = [], [], [np.empty(0, np.int64)]
     for n in range(close.shape[1]):
         bars = np.flatnonzero(np.isfinite(close[:, n]))
         step = np.diff(total[bars, n])
         at = np.flatnonzero(np.abs(step) > 1e-9)
         moves.append(np.diff(np.log(close[bars, n]))[at])
         steps.append(step[at])
-        where += [np.array([bars[i + 1] * close.shape[1] + n]) for i in at]
-    return np.concatenate(moves), np.concatenate(steps), where
+        where.append(bars[at + 1] * close.shape[1] + n)
+    return np.concatenate(moves), np.concatenate(steps), np.concatenate(where)
+
+
+def _deviation(close: np.ndarray) -> float:
+    """A robust standard deviation of the log moves of all symbols."""
+    moves = np.diff(np.log(close), axis=0)
+    moves = moves[np.isfinite(moves) & (moves != 0)]
+    return 1.4826 * float(np.median(np.abs(moves))) if len(moves) else 0.0
 
 
 def _split_part(factor: np.ndarray) -> np.ndarray:

@@ -11,11 +11,12 @@ from trainable.data.reading_notes import reading_lines
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 
-SHAPES = {shape.name: shape for shape in shapes()}
+ALL = shapes()
+SHAPES = {shape.name: shape for shape in ALL}
 
 
 def test_every_shape_has_its_own_name():
-    assert len(SHAPES) == len(shapes())
+    assert len(SHAPES) == len(ALL)
 
 
 @pytest.mark.parametrize("name", SHAPES)
