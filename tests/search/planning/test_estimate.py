@@ -27,7 +27,7 @@ def narrow(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def plan(*words: str) -> Plan:
-    settings = settings_from(["trials=16", "epochs=16", "finalist_seeds=3", *words])
+    settings = settings_from(["name=x", "trials=16", "epochs=16", "finalist_seeds=3", *words])
     return make_plan(settings, load_space(narrow), make_market)
 
 

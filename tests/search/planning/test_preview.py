@@ -20,7 +20,9 @@ def planned(folder: Path, days: pd.DatetimeIndex, *words: str) -> tuple[Plan, st
     frame["timestamp"] = days.repeat(len(tiny.SYMBOLS)).strftime("%Y%m%d")
     tiny.write_inputs(folder, frame)
     plan = make_plan(
-        settings_from([f"space={folder / 'tiny.py'}", f"data.path={folder / 'bars.csv'}", *words])
+        settings_from(
+            ["name=x", f"space={folder / 'tiny.py'}", f"data.path={folder / 'bars.csv'}", *words]
+        )
     )
     text = StringIO()
     show_plan(plan, Console(file=text, width=200))
