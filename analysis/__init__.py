@@ -8,3 +8,11 @@ plot_style.py  colours and frame of all pictures
 statistics/    what chance alone would reach: the luck line
 notebooks/     the ranking with pictures
 """
+
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # by `python -m`, while it looks for us
+    _here, sys.path[0] = sys.path[0], __file__.rpartition("/analysis/")[0]
+    from trainable.cli.import_path import put_last
+
+    put_last(_here)

@@ -17,6 +17,15 @@ space/       search spaces: loaded, checked, parameters held fixed
 settings/    the settings of a search, and the masking of secrets
 """
 
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # by `python -m`, while it looks for us
+    _here, sys.path[0] = sys.path[0], __file__.rpartition("/search/")[0]
+    from trainable.cli.import_path import put_last
+
+    put_last(_here)
+
+from importlib.util import find_spec
 from typing import Any
 
 __all__ = ["launch"]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -25,7 +34,22 @@ __all__ = ["launch"]  # pyright: ignore[reportUnsupportedDunderAll]
 def __getattr__(name: str) -> Any:
     """Loads `launch` when it is asked for, so that importing a part does not import everything."""
     if name == "launch":
+        _check_not_hidden()
         from search.api import launch
 
         return launch
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _check_not_hidden() -> None:
+    """Raises ImportError where a file of the person takes the place of a package of ours."""
+    root = __file__.rpartition("/search/")[0]
+    for package in ("trainable", "analysis"):
+        found = find_spec(package)
+        origin = found.origin if found is not None else None
+        if not (origin or "").startswith(f"{root}/"):
+            where = origin or ", ".join(found.submodule_search_locations or ()) if found else root
+            raise ImportError(
+                f"{where} takes the place of the package {package!r} of this project: rename it, "
+                "or start your program in another folder"
+            )

@@ -17,3 +17,11 @@ data/        from sources to a checked market, features, labels, split and windo
 io/          files: JSON, Parquet, check sums, atomic writes, file stores
 cli/         command lines: `key=value` options, exit statuses, errors for the person
 """
+
+import sys
+
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # by `python -m`, while it looks for us
+    _here, sys.path[0] = sys.path[0], __file__.rpartition("/trainable/")[0]
+    from trainable.cli.import_path import put_last
+
+    put_last(_here)

@@ -18,6 +18,7 @@ from trainable.cli.errors import UserError
 
 PREFIX = "asharpe-"
 OWNER = "owner.lock"
+PLACES = ("/tmp", "/var/tmp")  # where the usual one is too long, or cannot be written to
 
 
 class ScratchFolder:
@@ -84,7 +85,7 @@ def _is_ours(path: Path, is_kind: Callable[[int], bool]) -> bool:
 def _places() -> Sequence[Path]:
     """Returns where a temporary folder may be, the preferred place first."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    names: Iterable[str | None] = (tempfile.gettempdir(), "/tmp", "/var/tmp", runtime)
+    names: Iterable[str | None] = (tempfile.gettempdir(), *PLACES, runtime)
     return list(dict.fromkeys(Path(name).absolute() for name in names if name))
 
 

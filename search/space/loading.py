@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import sys
 import traceback
 import types
 from collections.abc import Callable, Mapping
@@ -11,14 +12,13 @@ from typing import cast
 
 from optuna import Trial
 
-import spaces
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.paths import expand_home
 
 SpaceFunction = Callable[[Trial], Mapping[str, object]]
 
 DEFAULT_EPOCHS = 50  # of a function that says nothing about it
-HOME = Path(spaces.__file__).parent
+HOME = Path(__file__).parents[2] / "spaces"
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,8 @@ def call(space: Space, function: SpaceFunction, trial: Trial) -> dict[str, objec
 def _from_file(file: Path, shown: str) -> Space:
     module = types.ModuleType(f"space_{file.stem}")
     module.__file__ = str(file)
+    if (folder := str(file.parent.absolute())) not in sys.path and file.parent != HOME:
+        sys.path.append(folder)  # it may import its neighbours, which hide no module of Python's
     try:
         source = file.read_text(encoding="utf-8")
         # Compiled here rather than imported, so that nothing is left beside the person's file.

@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from search.run import main
+from search.session.interrupts import ONE_WISH_S, SIGNALS, Interrupts
 from tests.fixtures.here import search_here
 from tests.fixtures.searches import (
     MARKET,
@@ -16,6 +18,7 @@ from tests.fixtures.searches import (
     TINY,
     Search,
     check_whole,
+    command,
     contents,
     process_of,
     run,
@@ -67,12 +70,15 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
     folder = tmp_path / "runs" / "long"
     words = [*MARKET, *SLOW, "space=tiny.py", "name=long"]
     again = ["name=long", "resume=true"]
-    with started(tmp_path, *words) as search:
+    with started(tmp_path, *words, long_tmp=True) as search:
         reported(search, folder, 1)
+        of_ray = Path(command(process_of(search, "search.backend.cluster") or 0).split("\0")[4])
+        assert of_ray.is_dir()
         search.until(lambda: process_of(search, "ray::ResourceTrainable") is not None)
         os.kill(process_of(search, "ray::ResourceTrainable") or 0, signal.SIGKILL)
         reported(search, folder, len(list(folder.glob("shards/*"))) + 1)
         interrupted(search, folder, signal.SIGINT, to_group=True)
+        assert not of_ray.exists()
     assert "A worker was lost: its trials go on from their checkpoints." in search.out
     first = epochs_kept(folder)
     assert first
@@ -92,7 +98,7 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
     with started(tmp_path, *again, program=SEARCH_LOCALLY) as search:
         have = len(list(folder.glob("shards/*")))
         reported(search, folder, have + 1)
-        interrupted(search, folder, signal.SIGTERM, to_group=False)
+        interrupted(search, folder, signal.SIGHUP, to_group=True)  # the terminal is closed
     assert first < epochs_kept(folder)
 
     run(tmp_path, *again, program=SEARCH_LOCALLY)
@@ -131,7 +137,7 @@ def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path)
     assert "no sign of life for 8 s" in where
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_that_somebody_swallows_before_the_search_is_obeyed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
@@ -147,3 +153,46 @@ except KeyboardInterrupt:
     with pytest.raises(KeyboardInterrupt):
         search_here(*MARKET, "space=tiny.py")
     assert contents(tmp_path) == ["tiny.py"]
+
+
+@pytest.fixture
+def restored() -> Iterator[None]:
+    """Puts the handlers of signals back."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_hang_up_that_was_ignored_at_the_start_stays_so(restored: None) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # by nohup
+    with Interrupts(at_once=True) as interrupts:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupts.asked is None
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_signals_that_come_together_are_one_wish(
+    restored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`timeout` sends its signal twice; of a closed terminal the kernel and the shell tell."""
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with Interrupts() as interrupts:
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+        now += 10 * ONE_WISH_S
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert interrupts.asked == "SIGTERM"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_handlers_of_somebody_else_stay(restored: None) -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+    with Interrupts(at_once=True) as interrupts:
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert (heard, interrupts.asked) == ([signal.SIGUSR1], None)

@@ -1,6 +1,5 @@
 """A failing standard output: the command does what it was to do, and says what is lost."""
 
-import errno
 import io
 import os
 import subprocess
@@ -9,40 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.load import load_run
-from search import launch
-from search.backend.local import Local
-from search.settings.settings import SearchSettings
-from tests.fixtures.here import search_here
-from tests.fixtures.searches import MARKET, ROOT, TINY, write_space
+from tests.fixtures.searches import ROOT
+from tests.fixtures.streams import CLOSED, FULL, GONE, SHUT, Failing, narrow
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.cli.output import Output
-
-
-class Failing(io.StringIO):
-    """A stream that cannot be written to after some texts, for a reason."""
-
-    def __init__(self, reason: Exception, good: int = 0) -> None:
-        super().__init__()
-        self.reason, self.good = reason, good
-
-    def write(self, text: str, /) -> int:
-        if self.good <= 0:
-            raise self.reason
-        self.good -= 1
-        return super().write(text)
-
-
-FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-GONE = OSError(errno.EIO, os.strerror(errno.EIO))  # the terminal was closed
-CLOSED = BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
-SHUT = ValueError("I/O operation on closed file.")
-NARROW = UnicodeEncodeError("ascii", "±", 0, 1, "ordinal not in range(128)")
-
-
-def narrow() -> io.TextIOWrapper:
-    return io.TextIOWrapper(io.BytesIO(), encoding="ascii")
 
 
 @pytest.mark.parametrize(
@@ -111,44 +81,6 @@ def test_half_a_character_of_a_file_name_is_written():
     output.write("runs/a\udcff\n")
     output.flush()
     assert stream.buffer.getvalue() == b"runs/a?\n"  # type: ignore[attr-defined]
-
-
-def here(settings: SearchSettings) -> Local:
-    return Local()
-
-
-@pytest.fixture
-def words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
-    monkeypatch.chdir(tmp_path)
-    write_space(tmp_path, TINY.replace("EPOCHS = 4", "EPOCHS = 1"))
-    return (*MARKET, "space=tiny.py", "trials=2", "finalist_seeds=1")
-
-
-@pytest.mark.parametrize("reason", [FULL, CLOSED])
-def test_a_search_ends_well_whatever_becomes_of_its_output(monkeypatch, words, reason):
-    monkeypatch.setattr(sys, "stdout", Failing(reason, good=3))
-    status = status_of(lambda: search_here(*words, "name=lost"), kept="in the run folder")
-    assert status == 0
-    assert len(load_run("runs/lost").searched) == 2
-    assert Path("runs/lost/best/config.json").is_file()
-
-
-def test_a_search_in_ascii(monkeypatch, words):
-    stream = narrow()
-    monkeypatch.setattr(sys, "stdout", stream)
-    assert search_here(*words, "name=plain") == 0
-    stream.flush()
-    assert b"+-" in stream.buffer.getvalue()  # type: ignore[attr-defined]
-
-
-def test_a_search_from_python_ends_well_too(monkeypatch, words):
-    monkeypatch.setattr(sys, "stdout", Failing(CLOSED, good=1))
-    run = launch(
-        "tiny.py", "synthetic", data_synthetic={"bars": 400, "symbols": 6}, trials=2,
-        finalist_seeds=1, name="python", backend=here,
-    )  # fmt: skip
-    assert run is not None
-    assert len(run.searched) == 2
 
 
 COMMAND = """import sys
