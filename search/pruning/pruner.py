@@ -259,7 +259,8 @@ def _stopped(stop: Stop) -> Verdict:
 OBJECTIVES = {"sharpe": 1.0, "rank_ic": 1.0, "val_loss": -1.0}  # the sign that makes higher better
 STOPS: dict[str, Action] = {
     "completed": "complete",
-    "converged": "complete",
+    "early_stopped": "complete",
+    "converged": "complete",  # what early stopping was called in older run folders
     "time_budget": "prune",
     **dict.fromkeys(NUMERIC_FAILURES, "prune"),
 }

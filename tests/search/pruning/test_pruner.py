@@ -141,11 +141,11 @@ def test_a_numeric_failure_passes_through_with_its_evidence(reason: str) -> None
 def test_early_stopping_and_completion_pass_through_and_enter_their_rung() -> None:
     pruner = make_pruner()
     pruner.judge([report(n, 1, float(n)) for n in range(5, 10)])
-    for number, reason in enumerate(["completed", "converged"]):
+    for number, reason in enumerate(["completed", "early_stopped", "converged"]):
         stop = Stop(reason, {"best_epoch": 1})
         verdict = pruner.judge([report(number, 1, -9.0, stop=stop)])[number]
         assert verdict == Verdict("complete", reason, {"best_epoch": 1})
-    assert pruner.rungs[0].count == 7
+    assert pruner.rungs[0].count == 8
 
 
 def test_the_time_budget_prunes() -> None:
