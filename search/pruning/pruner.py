@@ -6,8 +6,8 @@ torch.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -19,7 +19,7 @@ from search.pruning.history import DailyReturns, History
 from search.pruning.verdict import CONTINUE, Action, Verdict
 from trainable.cli.errors import look_up
 from trainable.report import Report, Stop
-from trainable.stop_reasons import NUMERIC_FAILURES
+from trainable.stop_reasons import KEEPS_MODEL, NUMERIC_FAILURES
 
 
 @dataclass
@@ -115,13 +115,17 @@ class Pruner:
         verdict again. A trial that has ended keeps its last verdict, whatever it still reports.
         The epochs of a trial arrive in order, so an epoch before its newest one is a repeated one.
 
+        A trial whose end of training is in the batch was trained to its end before anybody could
+        stop it: no rung and no flat rule prunes it at an earlier epoch. A defect still ends it.
+
         Returns:
             One verdict for each trial of the batch: the one that ends it, or `continue`, with the
             figures of the rung if the batch holds one.
         """
         ordered = sorted(batch, key=lambda report: (report.epoch, report.number))
+        trained = {report.number: report.epoch for report in ordered if _is_end(report)}
         for _, same_epoch in groupby(ordered, key=lambda report: report.epoch):
-            self._judge_epoch([report for report in same_epoch if self._add(report)])
+            self._judge_epoch([report for report in same_epoch if self._add(report)], trained)
         verdicts: dict[int, Verdict] = {}
         for report in ordered:
             trial = self._trials[report.number]
@@ -200,8 +204,13 @@ class Pruner:
         trial.objectives[report.epoch] = None if mean is None else self._sign * mean
         return True
 
-    def _judge_epoch(self, reports: Sequence[Report]) -> None:
-        """Applies all rules to new reports of one epoch."""
+    def _judge_epoch(self, reports: Sequence[Report], trained: Mapping[int, int]) -> None:
+        """Applies all rules to new reports of one epoch.
+
+        Args:
+            reports: of the epoch.
+            trained: the last epoch, by number, of trials whose training has ended meanwhile.
+        """
         arrivals: defaultdict[int, dict[int, float | None]] = defaultdict(dict)
         for report in reports:
             number, trial = report.number, self._trials[report.number]
@@ -222,10 +231,13 @@ class Pruner:
                 trial.record(Verdict("complete", "completed"))
         for rung, values in arrivals.items():
             for number, verdict in self._rungs.judge(rung, values).items():
-                self._trials[number].record(verdict)
+                trial = self._trials[number]
+                late = trial.epoch < trained.get(number, 0)
+                trial.record(replace(CONTINUE, evidence=verdict.evidence) if late else verdict)
         for report in reports:
             trial = self._trials[report.number]
-            if trial.final is None and not trial.exempt:
+            late = trial.epoch < trained.get(report.number, 0)
+            if trial.final is None and not (trial.exempt or late):
                 self._judge_flat(report.number, trial)
 
     def _defect(self, report: Report, trial: _Trial) -> Verdict | None:
@@ -247,6 +259,11 @@ class Pruner:
         median = self._rungs.last_median(without=number)
         sharpe, value = trial.history.mean("sharpe"), trial.objectives[trial.epoch]
         trial.record(flat_verdict(figures, sharpe, value, *median))
+
+
+def _is_end(report: Report) -> bool:
+    """Says whether a report is the last of a training that nobody stopped."""
+    return report.stop is not None and report.stop.reason in KEEPS_MODEL
 
 
 def _stopped(stop: Stop) -> Verdict:
