@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.statistics.luck_line import luck_sentence
+from search.planning.earlier import earlier_sentences
 from search.planning.estimate import estimate
 from search.planning.plan import Plan
 from trainable.cli.text import duration
@@ -39,6 +40,9 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         note = f"{rows:,} rows" if rows is not None else "not read by a search"
         table.add_row(NAMES[part], f"{first} to {last}, {note}")
     table.add_row("steps", _steps(plan))
+    if plan.earlier is not None:
+        for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
+            table.add_row("resumed", sentence)
     console.print(table)
     for warning in dataset.quality.get("leak_warnings", []):
         console.print(Text(f"warning: {warning}", style="yellow"))
@@ -46,9 +50,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     if left_out:
         console.print(Text(_left_out(left_out), style="dim"))
     unit = "bars" if dataset.intraday else None
-    sentence = luck_sentence(
-        None, settings.trials, len(plan.periods), dataset.periods_per_year, unit
-    )
+    sentence = luck_sentence(None, plan.counted, len(plan.periods), dataset.periods_per_year, unit)
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
         expected = estimate(plan, slots)

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from search.pruning.asha import JudgedAt
 from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
 from search.run_folder.reports import ReportStore
@@ -42,10 +43,11 @@ class Controller:
         capacity: of the machines.
         finalist_seeds: seeds that each finished configuration is trained with.
         n_parameters: of a trial's model.
-        epochs: of a full training; a resumed search may have more than it began with.
+        epochs: of a full training; a resumed search may have others than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
         why_alone: why a model trains without others beside it; None: it does not.
         newest_checkpoint: name of a trial's newest checkpoint; None before there is one.
+        judged: at which rungs earlier sessions judged, the first one first.
 
     Attributes:
         progress: of the trials.
@@ -68,6 +70,7 @@ class Controller:
         deadline: float | None = None,
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
         newest_checkpoint: Callable[[int], str | None] = lambda number: None,
+        judged: Sequence[JudgedAt] = (),
     ) -> None:
         self.study, self.pruner, self.reports, self.sinks = study, pruner, reports, sinks
         self.prefetcher, self.capacity, self.deadline = prefetcher, capacity, deadline
@@ -75,7 +78,7 @@ class Controller:
         self.progress = ProgressTable()
         self.placement = Placement(capacity, self.progress, why_alone)
         self.lifecycle = TrialLifecycle(study, pruner, self.progress, n_parameters)
-        self.recovery = Recovery(study, reports, self.lifecycle, self.placement, epochs)
+        self.recovery = Recovery(study, reports, self.lifecycle, self.placement, epochs, judged)
         self.finalist_seeds = FinalistSeeds(
             finalist_seeds, study, self.lifecycle, self.placement, self.recovery
         )

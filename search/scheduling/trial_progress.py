@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from search.study.study import SEARCHED, TrialSpec
+from search.study.trials import EPOCHS
 from trainable.report import Report
 
 
@@ -51,6 +52,7 @@ class TrialProgress:
         return {
             "stop_epoch": stop_epoch,
             "epochs": self.epochs,
+            "train_epochs": self.trial.params.get(EPOCHS),
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
             "n_parameters": n_parameters,

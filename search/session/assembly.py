@@ -21,7 +21,7 @@ from search.run_folder.reports import ReportStore
 from search.scheduling.capacity import Capacity, capacity_of
 from search.scheduling.controller import Controller
 from search.session.best_model import FinalistModels
-from search.session.provenance import check_begun
+from search.session.provenance import check_begun, sessions
 from search.settings.settings import SearchSettings
 from search.study.prefetch import Prefetcher
 from search.study.storage import can_be_shared, name_of, sqlite_file
@@ -134,6 +134,7 @@ def assemble(
             deadline=None if budget is None else monotonic() + budget,
             why_alone=lambda config: why_alone(config, _input_shape(plan, config), device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
+            judged=sessions(folder.path, plan).judged() if folder.resumed else (),
         )
         controller.restore()
         # Not before the controller has seen which trials were there already.
