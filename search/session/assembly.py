@@ -120,7 +120,8 @@ def assemble(
     left = max(0, settings.trials - study.searched)
     budget = settings.time_budget_s
     device = "cuda" if gpus else "cpu"
-    with Prefetcher(study, plan.ask, left, capacity.in_flight) as prefetcher:
+    rounds = settings.deterministic
+    with Prefetcher(study, plan.ask, left, capacity.in_flight, not rounds) as prefetcher:
         controller = Controller(
             study=study,
             pruner=_pruner(plan),
@@ -135,6 +136,7 @@ def assemble(
             why_alone=lambda config: why_alone(config, _input_shape(plan, config), device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
             judged=sessions(folder.path, plan).judged() if folder.resumed else (),
+            in_rounds=rounds,
         )
         controller.restore()
         # Not before the controller has seen which trials were there already.
@@ -147,6 +149,7 @@ def assemble(
             gpus=gpus,
             patience_s=settings.patience_s,
             save_every=settings.checkpoint_steps,
+            in_rounds=rounds,
         )
         references = baselines(plan.dataset)
         yield Assembly(settings, backend, reports, models, controller, references, spec)

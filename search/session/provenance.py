@@ -12,7 +12,8 @@ from typing import Any
 from search.planning.plan import Plan
 from search.pruning.asha import JudgedAt
 from search.run_folder.starting import file_of_others, start_in
-from search.settings.settings import masked
+from search.scheduling.controller import Controller
+from search.settings.settings import SearchSettings, masked
 from trainable.cli.errors import UserError
 from trainable.data.dataset.splits import PARTS
 from trainable.io.atomic import json_text
@@ -110,6 +111,38 @@ class Sessions:
             "rungs": list(self.rungs),
             "resumed": list(self.resumed),
         }
+
+
+def repeatability(settings: SearchSettings, controller: Controller, device: str) -> dict[str, Any]:
+    """Returns whether the same seed, code and data give the same search again, and why not.
+
+    Args:
+        settings: of the search.
+        controller: of the search, as it ended.
+        device: `cpu` or `gpu`.
+    """
+    workers = controller.capacity.slots
+    doubts = []
+    if not settings.deterministic:
+        speed = "whose speed decides what is known first; deterministic=true makes them wait"
+        only = "asked in the background while it trains; deterministic=true asks between rounds"
+        doubts.append(f"{workers} workers, {speed}" if workers > 1 else f"trials are {only}")
+    if controller.workers_lost:
+        doubts.append("a worker was lost: its trials went on later than the others")
+    if settings.time_budget_s is not None and controller.out_of_time:
+        doubts.append("the time was up: where, depends on the machine")
+    if controller.study.shared:
+        doubts.append("other drivers may have worked on the study")
+    if settings.address is not None:
+        doubts.append("machines of the cluster may have come and gone")
+    if device == "gpu":
+        doubts.append("the sums of a GPU may differ in the last bits")
+    return {
+        "deterministic": settings.deterministic,
+        "workers": workers,
+        "exactly": not doubts,
+        "doubts": doubts,
+    }
 
 
 def check_begun(folder: Path) -> None:

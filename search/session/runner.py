@@ -87,6 +87,9 @@ class Session:
                     observer.show()
             if observer.cpu_host is not None:
                 self.run["device"] = "cpu"
+            self.run["repeats"] = provenance.repeatability(
+                plan.settings, parts.controller, self.run["device"]
+            )
             self.run["alone"] = parts.controller.placement.notes  # shapes that trained alone
 
     def _described(self, parts: Assembly) -> dict[str, Any]:
