@@ -49,10 +49,11 @@ class TrialProgress:
 
     def facts(self, stop_epoch: int, n_parameters: int) -> dict[str, Any]:
         """Returns what the study keeps of a trial that ended."""
-        return {
+        params = self.trial.params
+        length = {"train_epochs": params[EPOCHS]} if EPOCHS in params else {}
+        return length | {
             "stop_epoch": stop_epoch,
             "epochs": self.epochs,
-            "train_epochs": self.trial.params.get(EPOCHS),
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
             "n_parameters": n_parameters,

@@ -118,7 +118,7 @@ def _length(facts: Mapping[str, Any]) -> dict[str, Any]:
 
     It may have begun in a session with other `epochs`.
     """
-    return {EPOCHS: facts["train_epochs"]} if facts.get("train_epochs") is not None else {}
+    return {EPOCHS: facts["train_epochs"]} if "train_epochs" in facts else {}
 
 
 def as_json(value: dict[str, Any]) -> dict[str, Any]:

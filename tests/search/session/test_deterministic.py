@@ -32,7 +32,7 @@ def space(trial):
     return {"model/name": "mlp", "train/batch_size": 32, "train/patience": 3}
 '''
 WORDS = {key: word for key, word in tiny.WORDS.items() if key not in ("cohort", "max_concurrent")}
-WORDS |= {"trials": 28, "finalist_seeds": 2, "rungs": "1,3", "reduction_factor": 2}
+WORDS |= {"trials": 20, "finalist_seeds": 2, "rungs": "1,3", "reduction_factor": 2}
 TIMES = ["seconds", "started", "ended"]
 
 
@@ -99,7 +99,7 @@ def differs(one: Path, other: Path, but: Sequence[str] = ()) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("speed", range(1, 5))
+@pytest.mark.parametrize("speed", [1, 2])
 def test_the_order_in_which_reports_arrive_makes_no_difference(
     speed: int, folder: Path, wanted: Path
 ) -> None:
@@ -124,7 +124,7 @@ def test_nor_does_the_number_of_workers_where_models_train_together(
     assert differs(run, wanted, ["cohort"]) == []
 
 
-@pytest.mark.parametrize("shards", [1, 4, 11])
+@pytest.mark.parametrize("shards", [1, 6])
 def test_a_search_that_was_interrupted_is_the_same_one(
     shards: int, folder: Path, wanted: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
