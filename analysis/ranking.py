@@ -129,6 +129,35 @@ def stop_reasons(run: Run) -> dict[str, int]:
     return {str(reason): int(count) for reason, count in counts.items()}
 
 
+def trained_lengths(run: Run) -> dict[int, int]:
+    """Returns how many searched configurations there are by the epochs of their full training.
+
+    They differ where a run went on with other `epochs`. Those that are unfinished do not count, nor
+    do those of a folder that does not say for how long they were to be trained.
+    """
+    column = "params.train/epochs"
+    if column not in run.searched:
+        return {}
+    ended = run.searched.query("state != 'RUNNING'").dropna(subset=[column])
+    lengths = ended[[column, "epochs"]].max(axis="columns")  # one that went on is longer, if old
+    counts = lengths.astype("int64").value_counts().sort_index()
+    return {int(length): int(count) for length, count in counts.to_dict().items()}
+
+
+def _about_lengths(run: Run) -> list[str]:
+    lengths = trained_lengths(run)
+    if len(lengths) < 2:
+        return []
+    each = ", ".join(
+        f"{count:,} trial{'s' if count > 1 else ''} for at most {length:,} epochs"
+        for length, count in lengths.items()
+    )
+    return [
+        f"Trained for different lengths, since the search went on with other epochs: {each}. They "
+        "are ranked together."
+    ]
+
+
 def summary_sentences(run: Run) -> list[str]:
     """Returns what the run says, in plain sentences: outcome, best, luck line, baselines."""
     states = [str(state) for state in run.searched["state"]]
@@ -139,6 +168,7 @@ def summary_sentences(run: Run) -> list[str]:
         f"{states.count('FAIL')} failed"
     )
     sentences = [f"{outcome}, {running} unfinished." if running else f"{outcome}."]
+    sentences += _about_lengths(run)
     finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
     if not finalists:
         return [*sentences, _nothing_to_rank(run, states)]

@@ -25,8 +25,8 @@ from search.run_folder.lock import drivers_of
 from search.run_folder.starting import start_in
 from search.session.resume import resume_command
 from search.settings.masking import no_secret_told, refuse_secrets
-from search.study.storage import name_of, open_to_read
-from search.study.trials import TrialRecord, row_of
+from search.study.study import stored_rows
+from search.study.trials import TrialRecord
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 from trainable.io.checksums import DamagedError, checked
@@ -101,7 +101,8 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
         run = checked(read_json(file, str(file), " does not exist"))
     except DamagedError as error:
         raise UserError(f"{file} is damaged: {error}; restore it from a copy") from error
-    rows = _rows(storage or run["settings"]["storage"] or folder / "study.log", run["name"])
+    where = storage or run["settings"]["storage"] or folder / "study.log"
+    rows = stored_rows(where, run["name"])
     epochs, latest = _epochs(folder)
     return Status(run, rows, epochs, drivers_of(folder), latest)
 
@@ -111,13 +112,14 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
     run, rows = status.run, status.rows
     searched = [row for row in rows if row.kind in SEARCHED]
     numbers = [row.number for row in searched]
-    begun = datetime.fromisoformat([run["started"], *run["resumed"]][-1])
+    begun, rungs = latest_session(run)
     end = now if status.drivers else status.latest or begun
     best = leading(status).head(1).to_dict("records")
     mine = status.epochs.query("number in @numbers", local_dict={"numbers": numbers})
+    reported = Counter(int(epoch) for epoch in mine["epoch"])
     return Snapshot(
         name=run["name"],
-        total=run["settings"]["trials"],
+        total=max(run["settings"]["trials"], len(searched)),
         reasons=Counter(str(row.reason) for row in searched if row.state != "RUNNING"),
         elapsed_s=(end - begun).total_seconds(),
         running=sum(row.state == "RUNNING" for row in searched),
@@ -128,10 +130,19 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         luck=run["luck_line"],
         periods=run["data"]["validation_periods"],
         period_name="bars" if run["data"]["intraday"] else "days",
-        rungs=tuple(
-            RungState(level, int((mine["epoch"] == level).sum()), None) for level in run["rungs"]
-        ),
+        rungs=tuple(RungState(level, reported[level], None) for level in rungs),
     )
+
+
+def latest_session(run: Mapping[str, Any]) -> tuple[datetime, Sequence[int]]:
+    """Returns when the latest session of a run began, UTC, and at which rungs it judges."""
+    begun, rungs = run["started"], run["rungs"]
+    for session in run["resumed"]:
+        if isinstance(session, str):  # of an older run folder
+            begun = session
+        else:
+            begun, rungs = session["at"], session.get("rungs", rungs)
+    return datetime.fromisoformat(begun), rungs
 
 
 def leading(status: Status) -> pd.DataFrame:
@@ -185,15 +196,6 @@ def _named(driver: Mapping[str, Any]) -> str:
     here = driver["host"] == socket.gethostname()
     where = "" if here else f" on {driver['host']}, which cannot be asked from here"
     return f"process {driver['pid']}{where}"
-
-
-def _rows(storage: str | Path, study: str) -> list[TrialRecord]:
-    backend = open_to_read(storage)
-    try:
-        number = backend.get_study_id_from_name(study)
-    except KeyError:
-        raise UserError(f"{name_of(storage)} holds no study {study!r}") from None
-    return [row_of(trial) for trial in backend.get_all_trials(number, deepcopy=False)]
 
 
 def _epochs(folder: Path) -> tuple[pd.DataFrame, datetime | None]:

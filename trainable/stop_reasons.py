@@ -26,6 +26,7 @@ class StopReason:
 STOP_REASONS = {
     "completed": StopReason("COMPLETE", keeps_model=True),
     "converged": StopReason("COMPLETE", keeps_model=True),
+    "early_stopped": StopReason("COMPLETE", keeps_model=True),
     "asha_rung": StopReason("PRUNED"),
     "flat_sharpe": StopReason("PRUNED"),
     "time_budget": StopReason("PRUNED"),

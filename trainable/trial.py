@@ -17,6 +17,7 @@ from trainable.worker.worker import Worker
 
 LONGEST_STEP_S = 30.0  # a step is a sign of life; half of `patience_s` where that is less
 IDLE_S = 0.05  # between two looks for members, with no member to train
+HELD_S = 0.005  # between two looks whether the next round begins, for each slot of the search
 METRIC = "live"  # Tune wants one number a result; the reports are what counts
 
 
@@ -29,8 +30,9 @@ class CohortTrial(tune.Trainable):
 
     A config holds `slot` (its number), `rungs` (epochs), `members` (at most, in one slot),
     `threads`, `gpu`, `patience_s` (after which a step hangs), `save_every` (optimizer steps),
-    `mark` (a file in the folder of the trials) and `dumps` (a folder on the controller's machine
-    for the stacks of a worker that hangs).
+    `mark` (a file in the folder of the trials), `dumps` (a folder on the controller's machine
+    for the stacks of a worker that hangs) and `rounds` (slots that train in rounds; 0: they do
+    not).
     """
 
     dataset: Dataset
@@ -65,6 +67,8 @@ class CohortTrial(tune.Trainable):
             raise self.failed
         if not self.worker.live:
             time.sleep(IDLE_S)
+        elif self.worker.waits:
+            time.sleep(min(IDLE_S, HELD_S * self.config["rounds"]))
         with self.watchdog:
             longest = min(LONGEST_STEP_S, self.watchdog.seconds / 2)
             reports = self.worker.step(time.monotonic() + longest)
@@ -88,7 +92,15 @@ class CohortTrial(tune.Trainable):
         self.failed: Exception | None = None
         device = "cuda" if torch.cuda.is_available() and config["gpu"] else "cpu"
         rungs, most, save_every = (config[key] for key in ("rungs", "members", "save_every"))
-        self.worker = Worker(self.dataset, self.files, rungs, device, most, save_every)
+        self.worker = Worker(
+            self.dataset,
+            self.files,
+            rungs,
+            device,
+            most,
+            save_every,
+            in_rounds=config["rounds"] > 0,
+        )
         stacks = stacks_of(Path(config["dumps"]), config["slot"])
         self.watchdog = Watchdog(stacks, config["patience_s"])
 

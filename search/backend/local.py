@@ -50,6 +50,7 @@ def unmeasured_worker(dataset: Dataset, spec: WorkerSpec, members: int) -> Worke
         most=members,
         save_every=spec.save_every,
         cohort_size=lambda config, windows, device, most: most,
+        in_rounds=spec.in_rounds,
     )
 
 
@@ -59,10 +60,16 @@ class Local:
     Args:
         cpus: that this machine pretends to have.
         make_worker: makes a worker from the dataset, the specification and the members of a slot.
+        order: which of the slots take a step next, in which order; all of them by default.
     """
 
-    def __init__(self, cpus: float = 2.0, make_worker: MakeWorker = unmeasured_worker) -> None:
-        self.cpus, self.make_worker = cpus, make_worker
+    def __init__(
+        self,
+        cpus: float = 2.0,
+        make_worker: MakeWorker = unmeasured_worker,
+        order: Callable[[Sequence[int]], Sequence[int]] = lambda slots: slots,
+    ) -> None:
+        self.cpus, self.make_worker, self.order = cpus, make_worker, order
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +124,8 @@ class Local:
             observer.tick()
             while (slot := controller.open_slot()) is not None:
                 workers[slot] = self.make_worker(dataset, spec, controller.capacity.members)
-            for slot, worker in list(workers.items()):
+            for slot in self.order(list(workers)):
+                worker = workers[slot]
                 try:
                     reports = worker.step(time.monotonic() + STEP_S)
                 except Exception as error:  # noqa: BLE001 - a worker's: its trials are tried again

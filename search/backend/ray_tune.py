@@ -116,6 +116,7 @@ class RayTune:
             "patience_s": spec.patience_s,
             "save_every": spec.save_every,
             "mark": spec.mark,
+            "rounds": controller.capacity.slots if spec.in_rounds else 0,
         }
         trainable = tune.with_resources(
             tune.with_parameters(self.trainable or CohortTrial, dataset=dataset, files=spec.files),

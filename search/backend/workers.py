@@ -26,6 +26,7 @@ class WorkerSpec:
         gpus: share of a GPU.
         patience_s: seconds without a sign of life after which it hangs, and is ended.
         save_every: optimizer steps between two checkpoints; None: as the size of models asks.
+        in_rounds: workers wait for each other after each epoch.
     """
 
     files: FileStore
@@ -35,6 +36,7 @@ class WorkerSpec:
     gpus: float
     patience_s: float
     save_every: int | None
+    in_rounds: bool = False
 
 
 def mark_of(driver: str) -> str:

@@ -12,9 +12,11 @@ from rich.text import Text
 
 from analysis.load import Run
 from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
+from trainable.stop_reasons import KEEPS_MODEL
 
 TOP = 5
 WIDE = ("trial", "Sharpe", "± se", "seeds", "IC", "val loss", "epochs")
+SAVING = (*KEEPS_MODEL, "asha_rung", "flat_sharpe")  # ends that a rule or the training chose
 NARROW = ("trial", "Sharpe", "± se", "epochs")
 # A value that speaks for itself needs no name.
 NAMELESS = ("model/hidden_dims", "loss/name", "schedule/name", "optimizer/name")
@@ -28,7 +30,7 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
 
     Args:
         run: the run folder, its tables written.
-        epochs: the most epochs a trial could train.
+        epochs: length of a full training, of trials that do not say it themselves.
         resume: the command that goes on with an interrupted search.
         width: columns of the console; a narrow one gets fewer columns of the table.
     """
@@ -83,16 +85,28 @@ def _reasons(reasons: Mapping[str, int]) -> Table:
 
 
 def _saved(run: Run, epochs: int) -> str:
-    searched = run.searched.to_dict("records")
-    ended = [row["epochs"] for row in searched if row["state"] != "RUNNING"]
-    trained = int(sum(e for e in ended if not isnan(e)))
-    possible = len(ended) * epochs
-    if not possible:
+    """Returns what the rules that stop trials have saved, of searched trials and seeds alike.
+
+    A trial that failed, or ran out of time, was not stopped to save anything: it counts with the
+    epochs that it was trained. Nothing is said where no trial ended in another way.
+    """
+    trained = possible = judged = 0
+    for row in run.trials.to_dict("records"):
+        if row["kind"] == "baseline" or row["state"] == "RUNNING":
+            continue
+        done = 0 if isnan(row["epochs"]) else int(row["epochs"])
+        trained += done
+        if row["stop_reason"] in SAVING:
+            length = row.get("params.train/epochs", epochs)
+            possible += max(done, epochs if isnan(length) else int(length))
+            judged += 1
+        else:
+            possible += done
+    if not judged:
         return ""
-    saved = max(0.0, 1 - trained / possible)
     return (
-        f"Compute saved by stopping early: {saved:.0%} "
-        f"({trained:,} of {possible:,} epochs were trained)."
+        f"Compute saved by stopping early: {1 - trained / possible:.0%} "
+        f"({trained:,} of {possible:,} epochs were trained, the seeds of finalists included)."
     )
 
 

@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import optuna
 import torch
 
 from analysis.statistics.luck_line import luck_line
+from search.planning.earlier import Earlier
 from search.pruning.asha import first_rung, rung_epochs
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.settings.settings import SearchSettings
@@ -50,8 +51,10 @@ class Plan:
         rungs: epochs at which trials are judged.
         warmup_ends: first epoch that ends after the longest warm-up.
         periods: [V] datetime64[ns], the validation periods on which every trial is scored.
+        counted: trials that the luck line counts.
         luck: the luck line of all trials, annual Sharpe ratio.
         enqueued: the first trials, chosen by hand; none when a run is resumed.
+        earlier: what earlier sessions of a resumed run have left; None for a new run.
     """
 
     settings: SearchSettings
@@ -64,8 +67,19 @@ class Plan:
     rungs: tuple[int, ...]
     warmup_ends: int
     periods: np.ndarray
+    counted: int
     luck: float
     enqueued: tuple[dict[str, Any], ...] = ()
+    earlier: Earlier | None = None
+
+    def going_on(self, earlier: Earlier) -> Self:
+        """Returns the plan of a session that goes on with a run.
+
+        The luck line counts the trials that are there, also where `trials` are fewer.
+        """
+        counted = max(self.settings.trials, earlier.trials)
+        luck = luck_line(counted, len(self.periods), self.dataset.periods_per_year)
+        return replace(self, counted=counted, luck=luck, earlier=earlier)
 
     def named(self, name: str) -> "Plan":
         """Returns the plan of a search whose run folder has this name."""
@@ -116,6 +130,7 @@ def make_plan(
         rungs=rung_epochs(epochs, warmup_ends, settings.reduction_factor, settings.rungs),
         warmup_ends=warmup_ends,
         periods=periods,
+        counted=settings.trials,
         luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
         enqueued=tuple(enqueued),
     )

@@ -5,6 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.statistics.luck_line import luck_sentence
+from search.planning.earlier import earlier_sentences
 from search.planning.estimate import estimate
 from search.planning.plan import Plan
 from trainable.cli.text import duration
@@ -43,6 +44,9 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     words = calendar_words(dataset.periods_per_year, dataset.quality)
     table.add_row("bars a year", words)
     table.add_row("steps", _steps(plan))
+    if plan.earlier is not None:
+        for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
+            table.add_row("resumed", sentence)
     console.print(table)
     for line in reading_lines(dataset.quality):
         console.print(Text(line))
@@ -54,9 +58,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     if left_out:
         console.print(Text(_left_out(left_out), style="dim"))
     unit = "bars" if dataset.intraday else None
-    sentence = luck_sentence(
-        None, settings.trials, len(plan.periods), dataset.periods_per_year, unit
-    )
+    sentence = luck_sentence(None, plan.counted, len(plan.periods), dataset.periods_per_year, unit)
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
         expected = estimate(plan, slots)

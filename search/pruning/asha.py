@@ -105,6 +105,19 @@ class RungState:
     cutoff: float | None
 
 
+@dataclass(frozen=True)
+class JudgedAt:
+    """The rungs at which a session judged.
+
+    Attributes:
+        batch: number of the first batch of reports that it judged.
+        rungs: their epochs.
+    """
+
+    batch: int
+    rungs: tuple[int, ...]
+
+
 class Rungs:
     """The values that trials had at each rung (higher is better), and the verdicts given there.
 
@@ -152,9 +165,12 @@ class Rungs:
         """Judges a trial again that arrived when the rung had too few values.
 
         Returns:
-            Its new verdict; None if there are still too few values.
+            Its new verdict; None if there are still too few values, or the rung is there no more.
         """
-        value = self._verdicts[epoch][number].evidence["value"]
+        judged = self._verdicts.get(epoch, {}).get(number)
+        if judged is None:  # at a rung of an earlier session
+            return None
+        value = judged.evidence["value"]
         verdict = self._verdict(epoch, number, value, self._array(epoch))
         if verdict.undecided:
             return None
@@ -167,6 +183,22 @@ class Rungs:
             known = finite(value)
             if known is not None:
                 self._values[epoch].setdefault(number, known)
+
+    def at(self, epochs: Sequence[int], known: Mapping[int, Mapping[int, float | None]]) -> "Rungs":
+        """Returns the rungs of other epochs; what was judged at those of both stays.
+
+        Args:
+            epochs: of the rungs.
+            known: by epoch, the values that trials had there; for the epochs that are new.
+        """
+        other = Rungs(epochs, self.reduction_factor, self.minimum)
+        for epoch in other.epochs:
+            if epoch in self._values:
+                other._values[epoch] = self._values[epoch]
+                other._verdicts[epoch] = self._verdicts[epoch]
+            else:
+                other.enter(epoch, known.get(epoch, {}))
+        return other
 
     def withdraw(self, number: int) -> None:
         """Removes the values of a trial that failed numerically: no trial is compared with them."""

@@ -47,6 +47,10 @@ class History:
         values = {name: finite(report.values.get(name)) for name in METRICS}
         self._epochs.append(Epoch(report.epoch, values, returns))
 
+    def keep(self, length: int) -> None:
+        """Keeps so many epochs from now on, or as many as the objective averages."""
+        self._epochs = deque(self._epochs, maxlen=max(length, SMOOTHING))
+
     def clear(self) -> None:
         """Drops all epochs."""
         self._epochs.clear()

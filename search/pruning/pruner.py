@@ -6,8 +6,8 @@ torch.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 import numpy as np
@@ -19,7 +19,7 @@ from search.pruning.history import DailyReturns, History
 from search.pruning.verdict import CONTINUE, Action, Verdict
 from trainable.cli.errors import look_up
 from trainable.report import Report, Stop
-from trainable.stop_reasons import NUMERIC_FAILURES
+from trainable.stop_reasons import KEEPS_MODEL, NUMERIC_FAILURES
 
 
 @dataclass
@@ -30,6 +30,7 @@ class _Trial:
         config: what it trains; two trials with an equal one may have equal metrics.
         history: its newest epochs.
         exempt: neither rungs nor the flat rule judge it.
+        epochs: length of its own full training; None: that of the search.
         epoch: the newest one.
         rung: epoch of the latest rung it was judged at; 0 before the first.
         flat_epochs: how many epochs in a row, up to the newest, were flat.
@@ -41,6 +42,7 @@ class _Trial:
     config: Hashable
     history: History
     exempt: bool = False
+    epochs: int | None = None
     epoch: int = 0
     rung: int = 0
     flat_epochs: int = 0
@@ -90,19 +92,46 @@ class Pruner:
         self._sign = look_up(OBJECTIVES, objective, "objective")
         self._objective = objective
         self._rungs = Rungs(rungs, reduction_factor, minimum)
+        self._flat_given = flat
         self._flat = default_rule(rungs[-1]) if flat is None else flat
         self._warmup_ends = rungs[0] if warmup_ends is None else warmup_ends
         self._daily = DailyReturns(timestamps, periods_per_year)
         self._trials: dict[int, _Trial] = {}
         self._fingerprints = Fingerprints()
 
-    def register(self, number: int, config: Hashable) -> None:
-        """Tells what a trial trains; call it before the trial's first report.
+    def register(self, number: int, config: Hashable, epochs: int | None = None) -> None:
+        """Tells what a trial trains, and how long; call it before the trial's first report.
 
         Trials with an equal `config` may have equal metrics, others may not: a search passes the
-        seed. A trial that is not registered equals no other.
+        seed. A trial that is not registered equals no other. One whose own training is longer than
+        the search's is not over at the last rung.
         """
-        self._trial(number).config = config
+        trial = self._trial(number)
+        trial.config, trial.epochs = config, epochs
+
+    def judge_at(self, rungs: Sequence[int]) -> None:
+        """Judges at other rungs from now on, since a resumed search has other epochs.
+
+        What was judged before stays as it was. A new rung holds the values that trials had there.
+
+        Args:
+            rungs: their epochs, the last epoch of the search included.
+        """
+        if tuple(rungs) == self._rungs.epochs:
+            return
+        compared = {
+            number: trial
+            for number, trial in self._trials.items()
+            if not trial.exempt and (trial.final or CONTINUE).reason not in NUMERIC_FAILURES
+        }
+        known = {
+            rung: {n: trial.objectives.get(rung) for n, trial in compared.items()} for rung in rungs
+        }
+        self._rungs = self._rungs.at(rungs, known)
+        if self._flat_given is None:
+            self._flat = default_rule(rungs[-1])
+        for trial in self._trials.values():
+            trial.history.keep(self._flat.epochs)
 
     def exempt(self, number: int) -> None:
         """Frees a trial (of kind `seed`) from rungs and flat rule; a defect still ends it."""
@@ -115,13 +144,17 @@ class Pruner:
         verdict again. A trial that has ended keeps its last verdict, whatever it still reports.
         The epochs of a trial arrive in order, so an epoch before its newest one is a repeated one.
 
+        A trial whose end of training is in the batch was trained to its end before anybody could
+        stop it: no rung and no flat rule prunes it at an earlier epoch. A defect still ends it.
+
         Returns:
             One verdict for each trial of the batch: the one that ends it, or `continue`, with the
             figures of the rung if the batch holds one.
         """
         ordered = sorted(batch, key=lambda report: (report.epoch, report.number))
+        trained = {report.number: report.epoch for report in ordered if _is_end(report)}
         for _, same_epoch in groupby(ordered, key=lambda report: report.epoch):
-            self._judge_epoch([report for report in same_epoch if self._add(report)])
+            self._judge_epoch([report for report in same_epoch if self._add(report)], trained)
         verdicts: dict[int, Verdict] = {}
         for report in ordered:
             trial = self._trials[report.number]
@@ -140,8 +173,9 @@ class Pruner:
         if trial is None or not trial.verdicts.get(trial.epoch, CONTINUE).undecided:
             return None
         verdict = self._rungs.reconsider(trial.rung, number)
-        if verdict is not None:
-            trial.record(verdict)
+        if verdict is None or (verdict.reason == "completed" and _trains_on(trial)):
+            return None
+        trial.record(verdict)
         return verdict
 
     def restore(self, batches: Iterable[Sequence[Report]]) -> dict[int, Verdict]:
@@ -200,13 +234,19 @@ class Pruner:
         trial.objectives[report.epoch] = None if mean is None else self._sign * mean
         return True
 
-    def _judge_epoch(self, reports: Sequence[Report]) -> None:
-        """Applies all rules to new reports of one epoch."""
+    def _judge_epoch(self, reports: Sequence[Report], trained: Mapping[int, int]) -> None:
+        """Applies all rules to new reports of one epoch.
+
+        Args:
+            reports: of the epoch.
+            trained: the last epoch, by number, of trials whose training has ended meanwhile.
+        """
         arrivals: defaultdict[int, dict[int, float | None]] = defaultdict(dict)
         for report in reports:
             number, trial = report.number, self._trials[report.number]
             rung = self._rungs.reached(report.epoch)
             arrives = not trial.exempt and rung is not None and rung > trial.rung
+            last = rung == self._rungs.epochs[-1]
             defect = self._defect(report, trial)
             if defect is not None:
                 self._rungs.withdraw(number)
@@ -215,17 +255,24 @@ class Pruner:
                 if arrives and rung is not None:
                     self._rungs.enter(rung, {number: trial.objectives[report.epoch]})
                 trial.record(_stopped(report.stop))
+            elif last and _trains_on(trial):
+                if arrives and rung is not None:
+                    trial.rung = rung
+                    self._rungs.enter(rung, {number: trial.objectives[report.epoch]})
             elif arrives and rung is not None:
                 trial.rung = rung
                 arrivals[rung][number] = trial.objectives[report.epoch]
-            elif rung == self._rungs.epochs[-1]:
+            elif last:
                 trial.record(Verdict("complete", "completed"))
         for rung, values in arrivals.items():
             for number, verdict in self._rungs.judge(rung, values).items():
-                self._trials[number].record(verdict)
+                trial = self._trials[number]
+                late = trial.epoch < trained.get(number, 0)
+                trial.record(replace(CONTINUE, evidence=verdict.evidence) if late else verdict)
         for report in reports:
             trial = self._trials[report.number]
-            if trial.final is None and not trial.exempt:
+            late = trial.epoch < trained.get(report.number, 0)
+            if trial.final is None and not (trial.exempt or late):
                 self._judge_flat(report.number, trial)
 
     def _defect(self, report: Report, trial: _Trial) -> Verdict | None:
@@ -249,6 +296,16 @@ class Pruner:
         trial.record(flat_verdict(figures, sharpe, value, *median))
 
 
+def _trains_on(trial: _Trial) -> bool:
+    """Says whether a trial has epochs of its own left, beyond the last rung of the search."""
+    return trial.epochs is not None and trial.epoch < trial.epochs
+
+
+def _is_end(report: Report) -> bool:
+    """Says whether a report is the last of a training that nobody stopped."""
+    return report.stop is not None and report.stop.reason in KEEPS_MODEL
+
+
 def _stopped(stop: Stop) -> Verdict:
     """Returns the worker's own stop as a verdict, with its reason and evidence."""
     if stop.reason not in STOPS:
@@ -259,7 +316,8 @@ def _stopped(stop: Stop) -> Verdict:
 OBJECTIVES = {"sharpe": 1.0, "rank_ic": 1.0, "val_loss": -1.0}  # the sign that makes higher better
 STOPS: dict[str, Action] = {
     "completed": "complete",
-    "converged": "complete",
+    "early_stopped": "complete",
+    "converged": "complete",  # what early stopping was called in older run folders
     "time_budget": "prune",
     **dict.fromkeys(NUMERIC_FAILURES, "prune"),
 }

@@ -116,8 +116,17 @@ class ReportStore:
         """Returns the last epoch kept of a trial; 0 without any."""
         return max(self._where.get(number, {}), default=0)
 
+    @property
+    def next_batch(self) -> int:
+        """The number of the batch that arrives next, as far as we know."""
+        return self._log.next
+
     def batches(self) -> Iterator[list[Report]]:
-        """Yields the reports kept, batch by batch in order of arrival, without predictions.
+        """Yields the reports kept, batch by batch in order of arrival, without predictions."""
+        return (reports for _, reports in self.numbered_batches())
+
+    def numbered_batches(self) -> Iterator[tuple[int, list[Report]]]:
+        """Yields the number and the reports of each batch; see `batches`.
 
         Reports of finished trials whose shards are gone have net returns only at their ranking
         epoch (finalists: at every epoch). Metrics that a report lacked are None in it.
@@ -126,10 +135,11 @@ class ReportStore:
         curves = long_tables.read_returns(self._folder.path / "returns.parquet") if len(old) else {}
         for batch in sorted({*self._shards, *old["batch"].to_pylist()}):
             if batch in self._shards:
-                yield shards.to_reports(shards.read(self._shards[batch], without=["predictions"]))
+                shard = shards.read(self._shards[batch], without=["predictions"])
+                yield batch, shards.to_reports(shard)
             else:
                 rows = old.filter(pc.field("batch") == batch)
-                yield long_tables.with_returns(shards.to_reports(rows), curves)
+                yield batch, long_tables.with_returns(shards.to_reports(rows), curves)
 
     def finish(
         self, rows: Sequence[Row], baselines: Sequence[BaselineRow], run: Mapping[str, Any]

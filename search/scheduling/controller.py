@@ -6,8 +6,9 @@ is decided on it, and a trial's end is decided before it is told.
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from search.pruning.asha import JudgedAt
 from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
 from search.run_folder.reports import ReportStore
@@ -18,6 +19,7 @@ from search.scheduling.placement import Placement
 from search.scheduling.recovery import Recovery
 from search.scheduling.report_sink import ReportSink
 from search.scheduling.retries import retry_of
+from search.scheduling.rounds import Rounds
 from search.scheduling.trial_progress import ProgressTable
 from search.study.prefetch import Prefetcher
 from search.study.study import SearchStudy
@@ -42,12 +44,17 @@ class Controller:
         capacity: of the machines.
         finalist_seeds: seeds that each finished configuration is trained with.
         n_parameters: of a trial's model.
-        epochs: of a full training; a resumed search may have more than it began with.
+        epochs: of a full training; a resumed search may have others than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
         why_alone: why a model trains without others beside it; None: it does not.
         newest_checkpoint: name of a trial's newest checkpoint; None before there is one.
+        judged: at which rungs earlier sessions judged, the first one first.
+        in_rounds: workers wait for each other after each epoch, so that nothing depends on their
+            speed.
 
     Attributes:
+        rounds: what is held back of the present round; None where slots do not wait.
+        workers_lost: how often one was.
         progress: of the trials.
         placement: who waits, and who trains where.
         lifecycle: how trials begin and end.
@@ -68,6 +75,8 @@ class Controller:
         deadline: float | None = None,
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
         newest_checkpoint: Callable[[int], str | None] = lambda number: None,
+        judged: Sequence[JudgedAt] = (),
+        in_rounds: bool = False,
     ) -> None:
         self.study, self.pruner, self.reports, self.sinks = study, pruner, reports, sinks
         self.prefetcher, self.capacity, self.deadline = prefetcher, capacity, deadline
@@ -75,10 +84,12 @@ class Controller:
         self.progress = ProgressTable()
         self.placement = Placement(capacity, self.progress, why_alone)
         self.lifecycle = TrialLifecycle(study, pruner, self.progress, n_parameters)
-        self.recovery = Recovery(study, reports, self.lifecycle, self.placement, epochs)
+        self.recovery = Recovery(study, reports, self.lifecycle, self.placement, epochs, judged)
         self.finalist_seeds = FinalistSeeds(
             finalist_seeds, study, self.lifecycle, self.placement, self.recovery
         )
+        self.rounds = Rounds() if in_rounds else None
+        self.workers_lost = 0
         self._saving: dict[int, list[int]] = {}  # by slot: members that leave it with a checkpoint
         self._opened = 0
         self.poll_at = 0.0
@@ -103,6 +114,8 @@ class Controller:
         """Says whether nothing is left to train; raises what asking for a trial raised."""
         if any(self.running.values()) or any(self._saving.values()) or self.placement.waiting:
             return False
+        if self.rounds is not None and self.rounds.undelivered:
+            return False
         exhausted = self.prefetcher.exhausted
         self.prefetcher.want(self.placement.ahead())  # raises what asking raised, or ended it now
         if not exhausted or self.study.elsewhere:
@@ -120,20 +133,47 @@ class Controller:
         return self._opened
 
     def on_reports(self, slot: int, reports: Sequence[Report]) -> Instructions:
-        """Stores, judges and tells what a slot reported; returns what its worker does next."""
-        taken_over = self._remove_taken_over(slot)
-        new = self._store([r for r in reports if r.number not in taken_over])
-        ended, keep_model, moving = self._judge(slot, *new)
-        self._saving.setdefault(slot, []).extend(moving)
+        """Stores, judges and tells what a slot reported; returns what its worker does next.
+
+        In rounds that waits until all slots have reported: then each hears it when it reports next.
+        """
+        if self.rounds is None:
+            return self._exchange({slot: reports})[slot]
+        has = self.reports.has  # a member may train known epochs again, from an old checkpoint
+        self.rounds.hear(slot, [r for r in reports if r.stop or not has(r.number, r.epoch)])
+        all_there = self.rounds.begun or len(self.rounds.slots) >= self.capacity.slots
+        saving = [slot for slot, numbers in self._saving.items() if numbers]
+        if all_there and (self.rounds.is_over(saving) or self.out_of_time):
+            answers = self._exchange(self.rounds.end())
+            self.rounds.begin(answers, self.running)
+        return self.rounds.answer(slot)
+
+    def _exchange(self, arrived: Mapping[int, Sequence[Report]]) -> dict[int, Instructions]:
+        """Stores, judges and tells what slots reported together; returns what each does next."""
+        taken_over = {slot: self._remove_taken_over(slot) for slot in arrived}
+        theirs = {number for numbers in taken_over.values() for number in numbers}
+        reports = [report for each in arrived.values() for report in each]
+        if self.rounds is not None:
+            reports.sort(key=lambda report: (report.number, report.epoch))
+        new = self._store([report for report in reports if report.number not in theirs])
+        ended, keep_model, moving = self._judge(list(arrived), *new)
+        for slot, numbers in moving.items():
+            self._saving.setdefault(slot, []).extend(numbers)
         self.finalist_seeds.add()
         stopped = {report.number for report in reports if report.stop is not None}
-        leave = [number for number in (*taken_over, *ended) if number not in stopped]
-        return Instructions(
-            leave=tuple(leave),
-            keep_model=tuple(number for number in keep_model if number in leave),
-            save=tuple(moving),
-            join=tuple(self._fill(slot)),
-        )
+        joining = self._fill(list(arrived))
+        answers = {}
+        for slot in arrived:
+            going = (*taken_over[slot], *ended[slot])
+            leave = tuple(number for number in going if number not in stopped)
+            answers[slot] = Instructions(
+                leave=leave,
+                keep_model=tuple(number for number in keep_model if number in leave),
+                save=tuple(moving[slot]),
+                join=tuple(joining[slot]),
+                go=self.rounds is not None,
+            )
+        return answers
 
     def on_saved(self, slot: int) -> None:
         """Notes that a worker has followed its instructions: checkpoints are written."""
@@ -149,6 +189,9 @@ class Controller:
             text: the worker's traceback, or what else is known.
         """
         self.on_saved(slot)
+        self.workers_lost += 1
+        if self.rounds is not None:
+            self.rounds.close(slot)
         numbers = [number for number in self.placement.close(slot) if self.study.holds(number)]
         lost = {number: self.progress[number] for number in numbers}
         for number, progress in lost.items():
@@ -168,6 +211,8 @@ class Controller:
 
     def on_worker_closed(self, slot: int) -> None:
         """Notes that a worker is gone whose members have all ended."""
+        if self.rounds is not None:
+            self.rounds.close(slot)
         self.placement.close(slot)
 
     def on_gpu(self, slot: int, gpu: str) -> None:
@@ -206,33 +251,42 @@ class Controller:
         return new, self.pruner.judge(reports)
 
     def _judge(
-        self, slot: int, new: Sequence[Report], verdicts: dict[int, Verdict]
-    ) -> tuple[list[int], list[int], list[int]]:
-        """Acts on verdicts: returns who ended, whose model is kept, and who moves elsewhere."""
-        members = self.placement.slots.members(slot)
+        self, slots: Sequence[int], new: Sequence[Report], verdicts: dict[int, Verdict]
+    ) -> tuple[dict[int, list[int]], list[int], dict[int, list[int]]]:
+        """Acts on verdicts: returns who ended, whose model is kept, and who moves elsewhere.
+
+        Who ended, and who moves, is by slot.
+        """
+        where = {n: slot for slot in slots for n in self.placement.slots.members(slot)}
         if self.out_of_time:
-            live = members - {n for n, verdict in verdicts.items() if verdict.ends}
+            live = where.keys() - {n for n, verdict in verdicts.items() if verdict.ends}
             verdicts |= dict.fromkeys(live, TIME_IS_UP)
-        ended, keep_model, moving = [], [], []
+        keep_model: list[int] = []
+        ended: dict[int, list[int]] = {slot: [] for slot in slots}
+        moving: dict[int, list[int]] = {slot: [] for slot in slots}
         with self.study.together():
             self.progress.take(new)
             for report in new:
                 self._tell(report)
             for number, verdict in verdicts.items():
-                if verdict.ends and number in members:
+                slot = where.get(number)
+                if slot is None:
+                    continue
+                if verdict.ends:
                     self.placement.slots.remove(slot, number)
                     self.lifecycle.end(number, verdict)
-                    ended.append(number)
+                    ended[slot].append(number)
                     if verdict.action == "complete":
                         keep_model.append(number)
-                elif (
-                    number in members and verdict.undecided and self.placement.trains_alone(number)
-                ):
-                    moving.append(number)
-        if not self.prefetcher.busy:
-            moving += self.placement.surplus(slot)
-        for number in moving:
-            self.placement.slots.remove(slot, number)
+                elif verdict.undecided and self.placement.trains_alone(number):
+                    moving[slot].append(number)
+        # In rounds nobody moves for balance: who does misses a round.
+        if self.rounds is None and not self.prefetcher.busy:
+            for slot in slots:
+                moving[slot] += self.placement.surplus(slot)
+        for slot, numbers in moving.items():
+            for number in numbers:
+                self.placement.slots.remove(slot, number)
         return ended, keep_model, moving
 
     def _tell(self, report: Report) -> None:
@@ -243,27 +297,44 @@ class Controller:
         value = self.pruner.objective(report.number, report.epoch)
         self.study.report(report.number, report.epoch, value)
 
-    def _fill(self, slot: int) -> list[Assignment]:
-        """Returns the members that a slot takes in; none when it has enough, or none wait."""
+    def _fill(self, slots: Sequence[int]) -> dict[int, list[Assignment]]:
+        """Returns the members that slots take in; none when one has enough, or none wait."""
         if self.out_of_time:
             self._end_waiting()
-            return []
-        self._receive()
+            return {slot: [] for slot in slots}
+        joining: dict[int, list[TrialSpec]] = {}
+        for slot in slots:
+            self._receive()
+            joining[slot] = self._take_searched(slot)
+        if self.rounds is not None:  # whatever a slot would rather not train: nobody misses a round
+            for slot in slots:
+                joining[slot] += self._take_searched(slot, whatever=True)
+        for slot in slots:
+            if not joining[slot] and not len(self.placement.searched) and not self.prefetcher.busy:
+                found = self.placement.take_seeds(slot)
+                joining[slot] = [trial for trial in found if self._may_train(slot, trial.number)]
+            if not self.placement.slots.members(slot):
+                self.placement.idle.add(slot)
+        return {
+            slot: [
+                Assignment(trial.number, trial.params, self.reports.last_epoch(trial.number))
+                for trial in trials
+            ]
+            for slot, trials in joining.items()
+        }
+
+    def _take_searched(self, slot: int, whatever: bool = False) -> list[TrialSpec]:
+        """Returns the searched trials that a slot takes in, and may train."""
         joining: list[TrialSpec] = []
-        while len(self.placement.searched) and (found := self.placement.take_searched(slot)):
+        waiting = self.placement
+        while len(waiting.searched) and (found := waiting.take_searched(slot, whatever)):
             joining += [trial for trial in found if self._may_train(slot, trial.number)]
-        if not joining and not len(self.placement.searched) and not self.prefetcher.busy:
-            found = self.placement.take_seeds(slot)
-            joining = [trial for trial in found if self._may_train(slot, trial.number)]
-        if not self.placement.slots.members(slot):
-            self.placement.idle.add(slot)
-        return [
-            Assignment(trial.number, trial.params, self.reports.last_epoch(trial.number))
-            for trial in joining
-        ]
+        return joining
 
     def _receive(self) -> None:
         """Takes the trials that were asked in the background."""
+        if self.rounds is not None:  # not as many as were wanted at some moment since
+            self.prefetcher.hold(self.placement.ahead())
         for trial in self.prefetcher.take(self.capacity.in_flight):
             self.lifecycle.begin(trial)
             self.placement.wait(trial.number)

@@ -8,7 +8,7 @@ from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
 from search.scheduling.trial_progress import ProgressTable
 from search.study.study import SearchStudy
-from search.study.trials import TrialSpec
+from search.study.trials import EPOCHS, TrialSpec
 from trainable.run_format import SEARCHED
 
 
@@ -45,7 +45,7 @@ class TrialLifecycle:
         """Begins a trial."""
         self.progress.add(trial)
         # Trials of one seed may have equal metrics, if a setting has no effect; others may not.
-        self.pruner.register(trial.number, trial.seed)
+        self.pruner.register(trial.number, trial.seed, trial.params.get(EPOCHS))
         if trial.kind not in SEARCHED:
             self.pruner.exempt(trial.number)
 

@@ -69,9 +69,14 @@ class Placement:
             self.notes.append(why)
         return why is not None
 
-    def take_searched(self, slot: int) -> list[TrialSpec]:
-        """Returns the searched trials that a slot takes in."""
-        return self._take(slot, self.searched, self.capacity.members)
+    def take_searched(self, slot: int, whatever: bool = False) -> list[TrialSpec]:
+        """Returns the searched trials that a slot takes in.
+
+        Args:
+            slot: that takes them in.
+            whatever: also shapes that another slot trains more of.
+        """
+        return self._take(slot, self.searched, self.capacity.members, whatever)
 
     def take_seeds(self, slot: int) -> list[TrialSpec]:
         """Returns the seeds that a slot takes in.
@@ -164,7 +169,9 @@ class Placement:
         gpu = self.gpus.get(slot)
         return [s for s, g in self.gpus.items() if g == gpu and s != slot] if gpu else []
 
-    def _take(self, slot: int, queue: WaitingQueue, members: int) -> list[TrialSpec]:
+    def _take(
+        self, slot: int, queue: WaitingQueue, members: int, whatever: bool = False
+    ) -> list[TrialSpec]:
         self.idle.discard(slot)
         if self.suspects.keys() & self.slots.members(slot):
             return []
@@ -172,7 +179,7 @@ class Placement:
         counts = members_to_take(
             queue.counts(),
             self.slots.sizes(slot),
-            self.slots.largest_elsewhere(slot),
+            {} if whatever else self.slots.largest_elsewhere(slot),
             min(members, self.most),
             single_allowed,
         )

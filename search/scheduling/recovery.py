@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
+from search.pruning.asha import JudgedAt
 from search.pruning.verdict import Verdict
 from search.run_folder.reports import ReportStore
 from search.scheduling.lifecycle import TrialLifecycle
 from search.scheduling.placement import Placement
 from search.study.study import SearchStudy
-from search.study.trials import TrialRecord, TrialSpec
+from search.study.trials import EPOCHS, TrialRecord, TrialSpec
 from trainable.report import Report
+from trainable.run_format import SEARCHED
 
 
 class Recovery:
@@ -19,7 +21,8 @@ class Recovery:
         reports: of all drivers.
         lifecycle: begins and ends trials.
         placement: where trials wait.
-        epochs: of a full training; a resumed search may have more than it began with.
+        epochs: of a full training; a resumed search may have others than it began with.
+        judged: at which rungs earlier sessions judged, the first one first.
     """
 
     def __init__(
@@ -29,21 +32,32 @@ class Recovery:
         lifecycle: TrialLifecycle,
         placement: Placement,
         epochs: int,
+        judged: Sequence[JudgedAt] = (),
     ) -> None:
         self.study, self.reports, self.epochs = study, reports, epochs
+        self.judged = judged
         self.lifecycle, self.placement = lifecycle, placement
 
     def restore(self) -> None:
-        """Restores what an earlier driver left: its reports and its running trials."""
+        """Restores what an earlier driver left: its reports and its running trials.
+
+        What an earlier session judged is judged at the rungs of that session.
+        """
         rows = self.study.rows()
         self.study.refresh()  # others may have asked since it was opened
         for row in rows:
             self._learn(row)
-        batches = list(self.reports.batches())
-        for batch in batches:
+        pruner = self.lifecycle.pruner
+        present = [rung.epoch for rung in pruner.rungs]
+        earlier, verdicts = list(self.judged), {}
+        for number, batch in self.reports.numbered_batches():
+            while earlier and earlier[0].batch <= number:
+                pruner.judge_at(earlier.pop(0).rungs)
             for report in batch:
                 self.lifecycle.progress.count(report)
-        self.lifecycle.note_verdicts(self.lifecycle.pruner.restore(batches))
+            verdicts |= pruner.restore([batch])
+        pruner.judge_at(present)
+        self.lifecycle.note_verdicts(verdicts)
         for row in rows:
             if row.state == "RUNNING" and self.study.holds(row.number):
                 self._take_up(row.number)
@@ -83,13 +97,23 @@ class Recovery:
         """Takes in a trial as the study has it."""
         if row.number not in self.lifecycle.progress:
             params = row.params
-            if row.state == "RUNNING" and "train/epochs" in params:
-                params = {**params, "train/epochs": self.epochs}
+            if row.state == "RUNNING" and EPOCHS in params:
+                params = {**params, EPOCHS: self._length(row)}
             self.lifecycle.begin(TrialSpec(row.number, params, row.kind, row.seed, row.parent))
         slots = self.placement.slots
         slots.cohorts = max(slots.cohorts, row.facts.get("cohort") or 0)
         if row.reason is not None:
             self.lifecycle.note_end(row.number, row.reason)
+
+    def _length(self, row: TrialRecord) -> int:
+        """Returns how long a trial that goes on is trained: as this session trains.
+
+        A seed is trained as long as the trial that it repeats. One that has trained as long as this
+        session would or longer goes on to its own end.
+        """
+        if row.kind not in SEARCHED or self.reports.last_epoch(row.number) >= self.epochs:
+            return row.params[EPOCHS]
+        return self.epochs
 
     def _take_up(self, number: int) -> None:
         """Goes on with a trial that a driver left, or ends it as that driver would have."""

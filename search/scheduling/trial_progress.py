@@ -7,6 +7,7 @@ from statistics import median
 from typing import Any
 
 from search.study.study import SEARCHED, TrialSpec
+from search.study.trials import EPOCHS
 from trainable.report import Report
 
 
@@ -48,7 +49,9 @@ class TrialProgress:
 
     def facts(self, stop_epoch: int, n_parameters: int) -> dict[str, Any]:
         """Returns what the study keeps of a trial that ended."""
-        return {
+        params = self.trial.params
+        length = {"train_epochs": params[EPOCHS]} if EPOCHS in params else {}
+        return length | {
             "stop_epoch": stop_epoch,
             "epochs": self.epochs,
             "steps": self.steps,

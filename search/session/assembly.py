@@ -22,7 +22,7 @@ from search.run_folder.reports import ReportStore
 from search.scheduling.capacity import Capacity, capacity_of
 from search.scheduling.controller import Controller
 from search.session.best_model import FinalistModels
-from search.session.provenance import check_begun
+from search.session.provenance import check_begun, sessions
 from search.settings.checks import default_name
 from search.settings.settings import SearchSettings
 from search.study.prefetch import Prefetcher
@@ -125,7 +125,8 @@ def assemble(
     left = max(0, settings.trials - study.searched)
     budget = settings.time_budget_s
     device = "cuda" if gpus else "cpu"
-    with Prefetcher(study, plan.ask, left, capacity.in_flight) as prefetcher:
+    rounds = settings.deterministic
+    with Prefetcher(study, plan.ask, left, capacity.in_flight, not rounds) as prefetcher:
         controller = Controller(
             study=study,
             pruner=_pruner(plan),
@@ -139,6 +140,8 @@ def assemble(
             deadline=None if budget is None else monotonic() + budget,
             why_alone=lambda config: why_alone(config, _input_shape(plan, config), device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
+            judged=sessions(folder.path, plan).judged() if folder.resumed else (),
+            in_rounds=rounds,
         )
         controller.restore()
         # Not before the controller has seen which trials were there already.
@@ -151,6 +154,7 @@ def assemble(
             gpus=gpus,
             patience_s=settings.patience_s,
             save_every=settings.checkpoint_steps,
+            in_rounds=rounds,
         )
         references = baselines(plan.dataset)
         yield Assembly(settings, backend, reports, models, controller, references, spec)

@@ -116,7 +116,7 @@ class SearchObserver:
         best = controller.progress.best
         return Snapshot(
             name=self.plan.settings.run_name,
-            total=self.plan.settings.trials,
+            total=self.plan.counted,
             reasons=dict(controller.lifecycle.reasons),
             elapsed_s=time.monotonic() - self.begun,
             running=sum(len(members) for members in controller.running.values()),

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -9,8 +10,10 @@ from platform import platform, python_version
 from typing import Any
 
 from search.planning.plan import Plan
+from search.pruning.asha import JudgedAt
 from search.run_folder.starting import file_of_others, start_in
-from search.settings.settings import masked
+from search.scheduling.controller import Controller
+from search.settings.settings import SearchSettings, masked
 from trainable.cli.errors import UserError
 from trainable.data.dataset.splits import PARTS
 from trainable.io.atomic import json_text
@@ -77,6 +80,71 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Sessions:
+    """The sessions of a run, as its `run.json` tells of them.
+
+    Attributes:
+        started: when the run began, UTC.
+        epochs: of a full training, as the run began.
+        rungs: as the run began.
+        resumed: what each session said that went on with it.
+    """
+
+    started: str
+    epochs: int
+    rungs: tuple[int, ...]
+    resumed: tuple[dict[str, Any], ...]
+
+    def judged(self) -> list[JudgedAt]:
+        """Returns at which rungs each session judged, and from which batch of reports on."""
+        begun = [JudgedAt(0, self.rungs)]
+        return begun + [
+            JudgedAt(one["batch"], tuple(one["rungs"])) for one in self.resumed if "rungs" in one
+        ]
+
+    def record(self) -> dict[str, Any]:
+        """Returns the keys of `run.json`."""
+        return {
+            "started": self.started,
+            "epochs": self.epochs,
+            "rungs": list(self.rungs),
+            "resumed": list(self.resumed),
+        }
+
+
+def repeatability(settings: SearchSettings, controller: Controller, device: str) -> dict[str, Any]:
+    """Returns whether the same seed, code and data give the same search again, and why not.
+
+    Args:
+        settings: of the search.
+        controller: of the search, as it ended.
+        device: `cpu` or `gpu`.
+    """
+    workers = controller.capacity.slots
+    doubts = []
+    if not settings.deterministic:
+        speed = "whose speed decides what is known first; deterministic=true makes them wait"
+        only = "asked in the background while it trains; deterministic=true asks between rounds"
+        doubts.append(f"{workers} workers, {speed}" if workers > 1 else f"trials are {only}")
+    if controller.workers_lost:
+        doubts.append("a worker was lost: its trials went on later than the others")
+    if settings.time_budget_s is not None and controller.out_of_time:
+        doubts.append("the time was up: where, depends on the machine")
+    if controller.study.shared:
+        doubts.append("other drivers may have worked on the study")
+    if settings.address is not None:
+        doubts.append("machines of the cluster may have come and gone")
+    if device == "gpu":
+        doubts.append("the sums of a GPU may differ in the last bits")
+    return {
+        "deterministic": settings.deterministic,
+        "workers": workers,
+        "exactly": not doubts,
+        "doubts": doubts,
+    }
+
+
 def check_begun(folder: Path) -> None:
     """Raises UserError where a folder that is there lacks what a run begins with."""
     if start_in(folder) is not None:
@@ -116,17 +184,36 @@ def check_same(plan: Plan, folder: Path) -> None:
         )
 
 
-def sessions(folder: Path) -> dict[str, Any]:
-    """Returns when the run was started, and when each session went on with it."""
+def sessions(folder: Path, plan: Plan) -> Sessions:
+    """Returns the sessions of a run so far: none of one that begins now."""
     file = folder / "run.json"
     if not file.exists() or start_in(folder) is not None:
-        return {"started": now(), "resumed": []}
+        return Sessions(now(), plan.epochs, plan.rungs, ())
     old = _stored(file)
-    return {"started": old["started"], "resumed": [*old["resumed"], now()]}
+    # Older folders say no more than when: their top says how the latest session has judged.
+    entries = [one if isinstance(one, dict) else {"at": one} for one in old["resumed"]]
+    rungs = tuple(old.get("rungs", plan.rungs))
+    return Sessions(old["started"], old.get("epochs", plan.epochs), rungs, tuple(entries))
 
 
-def resumed(folder: Path) -> list[str]:
-    """Returns when sessions went on with the run, those of other drivers included."""
+def session_that_goes_on(plan: Plan, batch: int) -> dict[str, Any]:
+    """Returns what `run.json` says of a session that goes on with a run.
+
+    Args:
+        plan: of the session.
+        batch: number of the first batch of reports that it judges.
+    """
+    return {
+        "at": now(),
+        "trials": plan.settings.trials,
+        "epochs": plan.epochs,
+        "rungs": list(plan.rungs),
+        "batch": batch,
+    }
+
+
+def resumed(folder: Path) -> list[dict[str, Any]]:
+    """Returns the sessions that went on with the run, those of other drivers included."""
     return _stored(folder / "run.json")["resumed"]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -10,16 +11,24 @@ from analysis.load import Run
 from search.backend.base import Backend
 from search.backend.workers import open_trial_files, store_answers
 from search.monitor.progress import Progress
+from search.planning.earlier import earlier_of
 from search.planning.plan import Plan
 from search.planning.preview import show_plan
 from search.run_folder.folder import RunFolder
 from search.session import provenance
-from search.session.assembly import Assembly, assemble, open_folder, open_study, slots_here
+from search.session.assembly import (
+    Assembly,
+    assemble,
+    open_folder,
+    open_study,
+    slots_here,
+    study_file,
+)
 from search.session.finish import going_on, hand_over, write_results
 from search.session.interrupts import Interrupted, Interrupts
 from search.session.observer import SearchObserver
 from search.session.resume import resume_command
-from search.study.study import SearchStudy
+from search.study.study import SearchStudy, stored_rows
 from trainable.io.file_store import FileStore
 
 
@@ -57,12 +66,12 @@ class Session:
             UserError: the back end cannot train; what was reported before is kept.
         """
         plan, folder = self.plan, self._folder
-        self.run = provenance.describe(plan, self._words) | provenance.sessions(folder.path)
         with (
             backend.connect() as cluster,
             assemble(plan, folder, cluster, self._study, self._files, backend) as parts,
         ):
             self._parts = parts
+            self.run = self._described(parts)
             self._interrupts.listen()  # Ray takes the signals as it connects
             backend.check_files(parts.worker_spec)
             # The seconds by reason are seconds of this device.
@@ -78,7 +87,18 @@ class Session:
                     observer.show()
             if observer.cpu_host is not None:
                 self.run["device"] = "cpu"
+            self.run["repeats"] = provenance.repeatability(
+                plan.settings, parts.controller, self.run["device"]
+            )
             self.run["alone"] = parts.controller.placement.notes  # shapes that trained alone
+
+    def _described(self, parts: Assembly) -> dict[str, Any]:
+        """Returns what `run.json` says as this session begins."""
+        sessions = provenance.sessions(self._folder.path, self.plan)
+        if self._folder.resumed:
+            mine = provenance.session_that_goes_on(self.plan, parts.reports.next_batch)
+            sessions = replace(sessions, resumed=(*sessions.resumed, mine))
+        return provenance.describe(self.plan, self._words) | sessions.record()
 
     def finish(self) -> Run | None:
         """Writes tables and `best/`, and prints the summary; None where other drivers go on.
@@ -131,8 +151,10 @@ def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> I
         ):
             if folder.resumed:
                 provenance.check_same(plan, folder.path)
-            show_plan(plan, console)
             with open_study(plan, folder) as study:
+                if folder.resumed:
+                    plan = plan.going_on(earlier_of(study.rows()))
+                show_plan(plan, console)
                 yield Session(plan, words, console, folder, files, study, interrupts)
 
 
@@ -168,5 +190,8 @@ def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
         plan = plan.named(folder.name)
         with open_trial_files(plan.settings, folder.driver, folder.dead):
             pass
+        if folder.resumed:
+            where = plan.settings.storage or study_file(folder)
+            plan = plan.going_on(earlier_of(stored_rows(where, folder.name)))
         folder.discard()  # it could have been made, that is all
     show_plan(plan, console, slots_here(plan.settings))

@@ -20,10 +20,17 @@ class Prefetcher:
         budget: how many more trials may be asked.
         in_flight: most untold trials at any time, those ready included; TPE learns nothing
             between trials that are in flight together.
+        in_background: False: without a thread; `take` asks, so that what the sampler knows then
+            does not depend on how fast it was.
     """
 
     def __init__(
-        self, study: SearchStudy, space: SpaceFunction, budget: int, in_flight: int
+        self,
+        study: SearchStudy,
+        space: SpaceFunction,
+        budget: int,
+        in_flight: int,
+        in_background: bool = True,
     ) -> None:
         self._study = study
         self._space = space
@@ -34,8 +41,10 @@ class Prefetcher:
         self._closed = False
         self._error: BaseException | None = None
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="asking", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
+        if in_background:
+            self._thread = threading.Thread(target=self._run, name="asking", daemon=True)
+            self._thread.start()
 
     def want(self, n: int) -> None:
         """Says how many trials to hold ready from now on; raises what the space raised."""
@@ -50,11 +59,13 @@ class Prefetcher:
             self._changed.notify()
 
     def take(self, n: int) -> list[TrialSpec]:
-        """Returns up to `n` of the trials that are ready, without waiting.
+        """Returns up to `n` of the trials that are ready; without a thread, asks for them first.
 
         Raises whatever asking raised, such as `UserError` from the space, once the trials asked
         before it are taken.
         """
+        while self._thread is None and self.busy:
+            self._ask()
         with self._changed:
             taken, self._ready = self._ready[:n], self._ready[n:]
             if n and not taken:
@@ -79,7 +90,8 @@ class Prefetcher:
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
         with self._changed:
             left, self._ready = self._ready, []
             return left
@@ -109,17 +121,22 @@ class Prefetcher:
                 self._changed.wait_for(lambda: self._closed or self._may_ask())
                 if self._closed:
                     return
-            try:
-                asked = self._study.ask(self._space)
-            except NothingLeftError:  # other drivers asked the rest
-                with self._changed:
-                    self._budget = 0
-                continue
-            except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
-                with self._changed:
-                    self._error = error
-                    self._budget = 0
+            self._ask()
+            if self._error is not None:
                 return
+
+    def _ask(self) -> None:
+        """Asks for one trial; what that raises is kept, for the caller's thread."""
+        try:
+            asked = self._study.ask(self._space)
+        except NothingLeftError:  # other drivers asked the rest
+            with self._changed:
+                self._budget = 0
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+            with self._changed:
+                self._error = error
+                self._budget = 0
+        else:
             with self._changed:
                 self._budget -= 1
                 self._ready.append(asked)

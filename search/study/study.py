@@ -9,6 +9,7 @@ import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 from optuna.distributions import BaseDistribution
@@ -24,7 +25,7 @@ from search.study.coordination.alone import Alone
 from search.study.coordination.base import Coordination, Handover
 from search.study.index import TrialIndex
 from search.study.journal import OneWriterStorage
-from search.study.storage import Storage, can_be_shared, name_of, open_storage
+from search.study.storage import Storage, can_be_shared, name_of, open_storage, open_to_read
 from search.study.trials import (
     ENDED,
     OWNER,
@@ -454,6 +455,20 @@ class SearchStudy:
     def say_idle(self, idle: bool) -> None:
         """Tells the other drivers whether this one would train a released trial."""
         self.coordination.say_idle(idle)
+
+
+def stored_rows(storage: str | Path, name: str) -> list[TrialRecord]:
+    """Returns every trial of a study, by number; changes nothing, also where a search writes it.
+
+    Raises:
+        UserError: the storage cannot be read, or has no study of this name.
+    """
+    backend = open_to_read(storage)
+    try:
+        number = backend.get_study_id_from_name(name)
+    except KeyError:
+        raise UserError(f"{name_of(storage)} holds no study {name!r}") from None
+    return [row_of(trial) for trial in backend.get_all_trials(number, deepcopy=False)]
 
 
 def _coordination(

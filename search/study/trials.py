@@ -13,6 +13,7 @@ from trainable.cli.errors import UserError
 from trainable.run_format import STATES
 
 SEED = "train/seed"
+EPOCHS = "train/epochs"
 OWNER = "owner"  # attribute of a running trial of a shared study: the driver that trains it
 # Of ended trials; only a COMPLETE trial with a value is COMPLETE to Optuna, too.
 ENDED = {state: TrialState[state] for state in STATES if state != "RUNNING"}
@@ -56,7 +57,7 @@ class TrialRecord:
         evidence: the values on which the reason rests.
         value: the objective of a COMPLETE trial; None where undefined.
         reports: the objective by epoch; an undefined one is missing.
-        facts: stop_epoch, epochs, steps, seconds, n_parameters, cohort …
+        facts: stop_epoch, epochs, train_epochs, steps, seconds, n_parameters, cohort …
         started: UTC.
         ended: UTC; None while RUNNING.
     """
@@ -99,7 +100,7 @@ def row_of(trial: FrozenTrial) -> TrialRecord:
         number=trial.number,
         kind=attrs["kind"],
         parent=attrs["parent"],
-        params={**trial.params, **attrs["constants"]},
+        params={**trial.params, **attrs["constants"], **_length(outcome.get("facts", {}))},
         seed=attrs["seed"],
         state=outcome.get("state", "RUNNING"),
         reason=outcome.get("reason"),
@@ -110,6 +111,14 @@ def row_of(trial: FrozenTrial) -> TrialRecord:
         started=trial.datetime_start.astimezone(UTC),
         ended=trial.datetime_complete.astimezone(UTC) if trial.datetime_complete else None,
     )
+
+
+def _length(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns how long the training of an ended trial was meant to be, where that is known.
+
+    It may have begun in a session with other `epochs`.
+    """
+    return {EPOCHS: facts["train_epochs"]} if "train_epochs" in facts else {}
 
 
 def as_json(value: dict[str, Any]) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.load import load_run
-from analysis.plot_style import OUTCOMES, REASONS, outcome, spread
+from analysis.plot_style import REASONS, outcome, spread
 from analysis.plots import PLOTS, equity_curves, sharpe_sorted
 from tests.fixtures.runs import make_run
-from trainable.stop_reasons import NUMERIC_FAILURES
+from trainable.stop_reasons import KEEPS_MODEL, NUMERIC_FAILURES
 
 RUNS: dict[str, dict[str, Any]] = {
     "usual": {"trials": 24},
@@ -54,7 +54,7 @@ def test_equity_is_drawn_at_ten_percent_volatility(tmp_path: Path) -> None:
 def test_every_stop_reason_of_a_stopped_trial_has_its_own_colour() -> None:
     assert len(set(REASONS.values())) == len(REASONS)
     assert {outcome(reason) for reason in NUMERIC_FAILURES} == {"numeric failure"}
-    assert outcome("converged") in OUTCOMES
+    assert {outcome(reason) for reason in KEEPS_MODEL} == {"finished"}
     assert outcome("interrupted") == "other"
 
 

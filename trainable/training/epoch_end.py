@@ -131,7 +131,7 @@ def _ended(member: Member, last: bool) -> Stop | None:
     waited = member.epoch - member.best_epoch
     if 0 < member.config.train.patience <= waited:
         evidence = {"epoch": member.epoch, "best_epoch": member.best_epoch, "waited": waited}
-        return Stop("converged", {**evidence, "rule": "early stopping on validation loss"})
+        return Stop("early_stopped", evidence)
     return None
 
 

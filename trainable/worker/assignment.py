@@ -28,14 +28,21 @@ class Instructions:
         keep_model: those of them whose model is kept.
         save: members that leave with a checkpoint, to go on in another worker, or later.
         join: members that come, each from its checkpoint where it has one.
+        go: where workers train in rounds: the next one begins.
     """
 
     leave: tuple[int, ...] = ()
     keep_model: tuple[int, ...] = ()
     save: tuple[int, ...] = ()
     join: tuple[Assignment, ...] = ()
+    go: bool = False
 
     @property
     def anything(self) -> bool:
         """Whether the worker has something to do."""
+        return self.go or self.moves
+
+    @property
+    def moves(self) -> bool:
+        """Whether a member leaves or comes."""
         return bool(self.leave or self.save or self.join)

@@ -36,6 +36,7 @@ class Worker:
         most: members of one cohort at most; calibration looks no further.
         save_every: optimizer steps between two checkpoints; None: as the size of the models asks.
         cohort_size: how many members of a shape train best together; by default it is measured.
+        in_rounds: each member trains one epoch, then all wait for instructions to go on.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Worker:
         most: int = 16,
         save_every: int | None = None,
         cohort_size: CohortSize = best_size,
+        in_rounds: bool = False,
     ) -> None:
         self.dataset, self.files, self.device = dataset, files, device
         self.rungs, self.most, self.save_every = frozenset(rungs), most, save_every
@@ -55,6 +57,9 @@ class Worker:
         self._cohort_size = cohort_size
         self._sizes: dict[Hashable, int] = {}
         self._failed: Exception | None = None  # raised by the next step
+        self._in_rounds = in_rounds
+        self._known: dict[int, int] = {}  # by member: the last epoch that was known as it came
+        self._due: set[int] = set()  # members that have not ended their epoch of this round
 
     @property
     def live(self) -> list[int]:
@@ -65,11 +70,18 @@ class Worker:
             for number in [*cohort.training.live, *(start.number for start in cohort.joining)]
         ]
 
+    @property
+    def waits(self) -> bool:
+        """Whether there is nothing to train: no member, or the round has ended for all of them."""
+        return not any(map(self._may_train, self.cohorts))
+
     def follow(self, instructions: Instructions) -> None:
         """Lets members go, with a model or a checkpoint where it says so, and takes others in."""
         self.save(instructions.save)
         self.remove([*instructions.leave, *instructions.save], instructions.keep_model)
         self.add(instructions.join)
+        if instructions.go:
+            self._due = set(self.live)
 
     def add(self, members: Sequence[Assignment]) -> None:
         """Takes members in, each from its checkpoint if it has one."""
@@ -77,6 +89,7 @@ class Worker:
         for member in members:
             config = config_of(member.params)
             saved = checkpoint.read(self.files.within(member.number), member.known)
+            self._known[member.number] = member.known
             start = MemberStart(member.number, config, saved)
             by_shape.setdefault(shape_key(config), []).append(start)
         for shape, starts in by_shape.items():
@@ -93,6 +106,7 @@ class Worker:
     def remove(self, numbers: Sequence[int], keep_model: Sequence[int]) -> None:
         """Takes members out; keeps the models of those named in `keep_model`."""
         gone = set(numbers)
+        self._due -= gone
         for cohort in self.cohorts:
             training = cohort.training
             training.retire(numbers)
@@ -107,28 +121,38 @@ class Worker:
         """Trains until a rung, a stop, a checkpoint that is due, or until the clock says so.
 
         Checkpoints are written at the start of the next step: a member that a rung ended needs
-        none, and no checkpoint may be ahead of the reports that the controller has.
+        none, and no checkpoint may be ahead of the reports that the controller has. In rounds, a
+        rung or a stop is no reason to return: the others have their epoch to end.
 
         Args:
             until: a value of `time.monotonic()`.
         """
         if self._failed is not None:
             self._fail(self._failed)
-        for cohort in self.cohorts:
+        for cohort in filter(self._may_train, self.cohorts):
             self.save(cohort.due())
         reports: list[Report] = []
-        while self.cohorts:
-            cohort = max(self.cohorts, key=lambda cohort: cohort.priority)
+        while cohorts := list(filter(self._may_train, self.cohorts)):
+            cohort = max(cohorts, key=lambda cohort: cohort.priority)
             try:
                 new = self._turn(cohort, until)
             except Exception as error:  # noqa: BLE001 - is raised, after what there is to report
                 cohort.broken, self._failed = True, error
                 return reports or self._fail(error)
             reports += new
-            done = any(r.stop is not None or r.epoch in self.rungs for r in new)
+            self._due -= {r.number for r in new if r.epoch > self._known[r.number] or r.stop}
+            judged = any(r.stop is not None or r.epoch in self.rungs for r in new)
+            done = judged and not self._in_rounds
             if done or cohort.steps_left == 0 or time.monotonic() >= until:
                 break
         return reports
+
+    def _may_train(self, cohort: WorkerCohort) -> bool:
+        """Says whether a cohort has a member whose epoch of this round has not ended."""
+        if not self._in_rounds:
+            return True
+        starts = (start.number for start in cohort.joining)
+        return not self._due.isdisjoint([*cohort.training.live, *starts])
 
     def _turn(self, cohort: WorkerCohort, until: float) -> list[Report]:
         """Trains one cohort to the end of its epoch, to its next checkpoint, or until the time."""
@@ -159,10 +183,11 @@ class Worker:
         config = starts[0].config
         windows = self.windows.of(config.data)
         most = self._size(shape, config, windows)
-        by_step: dict[int, list[MemberStart]] = {}
+        by_step: dict[tuple[int, int], list[MemberStart]] = {}
         for start in starts:
-            by_step.setdefault(start.saved.steps if start.saved else 0, []).append(start)
-        at_epoch_end = by_step.pop(0, [])
+            steps = start.saved.steps if start.saved else 0
+            by_step.setdefault((steps, self._behind(start)), []).append(start)
+        at_epoch_end = by_step.pop((0, 0), [])
         for cohort in [cohort for cohort in self.cohorts if cohort.shape == shape]:
             room = max(0, most - cohort.size)
             cohort.joining += at_epoch_end[:room]
@@ -176,6 +201,14 @@ class Worker:
                 )
                 every = steps_between_checkpoints(training, self.save_every)
                 self.cohorts.append(WorkerCohort(shape, training, every))
+
+    def _behind(self, start: MemberStart) -> int:
+        """Returns how many known epochs a member trains again; only a round makes a difference.
+
+        Such members form a cohort of their own: in its first round it trains those epochs, too.
+        """
+        epoch = start.saved.epoch if start.saved else 0
+        return self._known[start.number] - epoch if self._in_rounds else 0
 
     def _size(self, shape: Hashable, config: TrialConfig, windows: Windows) -> int:
         """Returns how large cohorts of a shape become: measured here, once a shape."""

@@ -72,7 +72,7 @@ def test_a_search_is_seen_while_it_runs(tmp_path: Path, monkeypatch: pytest.Monk
     ended = [(tags, value) for name, tags, value in found if name == "asharpe_trials"]
     assert {(tags["state"], tags["reason"]) for tags, _ in ended} <= {
         ("PRUNED", "asha_rung"), ("COMPLETE", "completed"), ("COMPLETE", "converged"),
-        ("PRUNED", "flat_sharpe"),
+        ("PRUNED", "flat_sharpe"), ("COMPLETE", "early_stopped"),
     }  # fmt: skip
     value = {name: value for name, _, value in found}
     assert sum(count for _, count in ended) >= 1

@@ -1,6 +1,7 @@
 """The summary: of a made-up run folder, and of one that `ReportStore` wrote."""
 
 import io
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from search.run_folder.long_tables import ScoredRows
 from search.run_folder.reports import ReportStore
 from search.study.study import TrialRecord
 from tests.fixtures.runs import make_run
+from tests.fixtures.searches import table
 from tests.search.run_folder.test_reports import Rule
 from trainable.report import Report, Stop
 
@@ -34,11 +36,17 @@ def test_the_best_the_pruned_the_baselines_and_the_next_command(
     shown = said(make_run(Path("run"), 48))
     assert "48 useless trials on 1,247 days would reach" in shown
     assert "asha_rung" in shown
-    assert "Compute saved by stopping early: 71% (695 of 2,400 epochs were trained)." in shown
+    (saved,) = re.findall(r"saved by stopping early: (\d+)% \(([\d,]+) of ([\d,]+) epochs", shown)
+    rows = table(Path("run"), "trials").query("kind != 'baseline'")
+    chosen = ["completed", "converged", "early_stopped", "asha_rung", "flat_sharpe"]
+    trained, judged = rows["epochs"].sum(), rows["stop_reason"].isin(chosen)
+    possible = 50 * judged.sum() + rows["epochs"][~judged].sum()  # what failed was not saved
+    assert set(rows["kind"]) == {"search", "enqueued", "seed"}
+    assert saved == (f"{100 - 100 * trained / possible:.0f}", f"{trained:,}", f"{possible:,}")
     assert "equal_weight 0.94" in shown
     assert shown.rstrip().endswith("next  python -m analysis.rank run")
-    table = shown[shown.index("trial  Sharpe") : shown.index("ended by")]
-    assert table.count("dropout") == 5
+    best = shown[shown.index("trial  Sharpe") : shown.index("ended by")]
+    assert best.count("dropout") == 5
 
 
 @pytest.mark.parametrize("width", [20, 40, 69, 80, 200])
@@ -56,7 +64,19 @@ def test_a_best_below_the_luck_line_is_said_plainly(tmp_path: Path):
 def test_when_nothing_survived_it_says_so(tmp_path: Path):
     shown = said(make_run(tmp_path / "run", 24, survivors=False))
     assert "No trial survived" in shown
+    assert "Compute saved" not in shown
     assert "configuration\n" not in shown
+
+
+def test_each_trial_saves_what_its_own_length_leaves(tmp_path: Path):
+    """Two of twenty epochs, one of fifty: as a run that went on with other `epochs` has them."""
+    path = make_run(tmp_path / "run", 24)
+    rows = table(path, "trials")
+    ended = rows[rows["stop_reason"] == "asha_rung"].index[:3]
+    rows = rows.loc[ended].assign(**{"params.train/epochs": [20, 20, 50], "epochs": [5, 10, 5]})
+    rows.to_parquet(path / "trials.parquet")
+    assert "Compute saved by stopping early: 78% (20 of 90 epochs were trained" in said(path, 200)
+    assert "2 trials for at most 20 epochs, 1 trial for at most 50 epochs" in said(path, 200)
 
 
 def test_an_interrupted_search_ends_with_the_command_that_goes_on(tmp_path: Path):

@@ -3,12 +3,14 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from search.pruning.pruner import Pruner
 from tests.fixtures.curves import DAYS, YEAR, V, curve, ending, make_pruner, report
+from trainable.report import Stop
 
 
 def filled(pruner: Pruner, epochs: Sequence[int], value: float) -> Pruner:
@@ -112,6 +114,23 @@ def test_no_flat_verdict_on_the_validation_loss_while_it_falls() -> None:
         for r in curve(0, [-0.4] * 50)
     ]
     assert ending(still, reports)[1].reason == "flat_sharpe"
+
+
+def test_a_flat_trial_whose_last_epoch_came_with_the_same_batch_is_completed() -> None:
+    """A worker reports when its step ends: it has trained to the end before anybody could judge."""
+    reports = curve(0, [-0.4] * 50)
+    reports[-1] = replace(reports[-1], stop=Stop("completed", {"epoch": 50}))
+    epoch = ending(make_pruner(50), reports)[0]
+    assert epoch < 20
+    for first in (0, epoch - 1):  # a batch before it says nothing of the end
+        pruner = make_pruner(50)
+        pruner.judge(reports[:first])
+        verdict = pruner.judge(reports[first:])[0]
+        assert (verdict.action, verdict.reason) == ("complete", "completed")
+        assert pruner.epoch(0) == 50
+    pruner = make_pruner(50)
+    assert pruner.judge(reports[:epoch])[0].reason == "flat_sharpe"
+    assert pruner.judge(reports[epoch:])[0].reason == "flat_sharpe", "it had arrived before"
 
 
 def test_an_exempt_seed_member_is_never_called_flat() -> None:

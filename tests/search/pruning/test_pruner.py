@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from search.pruning.verdict import Verdict
-from tests.fixtures.curves import make_pruner, report
+from tests.fixtures.curves import V, make_pruner, report
 from trainable.cli.errors import UserError
 from trainable.report import Stop
-from trainable.stop_reasons import NUMERIC_FAILURES
+from trainable.stop_reasons import KEEPS_MODEL, NUMERIC_FAILURES
 
 # The objective
 
@@ -141,11 +141,33 @@ def test_a_numeric_failure_passes_through_with_its_evidence(reason: str) -> None
 def test_early_stopping_and_completion_pass_through_and_enter_their_rung() -> None:
     pruner = make_pruner()
     pruner.judge([report(n, 1, float(n)) for n in range(5, 10)])
-    for number, reason in enumerate(["completed", "converged"]):
+    for number, reason in enumerate(["completed", "early_stopped", "converged"]):
         stop = Stop(reason, {"best_epoch": 1})
         verdict = pruner.judge([report(number, 1, -9.0, stop=stop)])[number]
         assert verdict == Verdict("complete", reason, {"best_epoch": 1})
-    assert pruner.rungs[0].count == 7
+    assert pruner.rungs[0].count == 8
+
+
+@pytest.mark.parametrize("reason", KEEPS_MODEL)
+def test_who_is_trained_to_the_end_before_a_verdict_comes_keeps_that_end(reason: str) -> None:
+    """At a rung: below the cutoff at epoch 4, whose report comes together with the last one."""
+    pruner, end = make_pruner(), Stop(reason, {"epoch": 6})
+    pruner.judge([report(n, e, float(n)) for n in range(8) for e in range(1, 5)])
+    pruner.judge([report(8, 1, 9.0)])
+    batch = [report(8, 4, -9.0), report(8, 5, -9.0), report(8, 6, -9.0, stop=end)]
+    assert pruner.judge(batch)[8] == Verdict("complete", reason, {"epoch": 6})
+    assert pruner.judge(batch)[8] == Verdict("complete", reason, {"epoch": 6})
+    assert pruner.epoch(8) == 6
+    assert pruner.rungs[1].count == 4, "its value at the rung counts for the others"
+
+
+def test_who_is_trained_to_the_end_has_a_defect_all_the_same() -> None:
+    """Its metrics are those of another trial: whatever came later is the other's, too."""
+    pruner, returns = make_pruner(), np.linspace(-0.01, 0.02, V)
+    pruner.judge([report(0, 5, 1.0, net_returns=returns, val_loss=0.5)])
+    same = report(1, 5, 1.0, net_returns=returns, val_loss=0.5)
+    verdict = pruner.judge([same, report(1, 6, 2.0, stop=Stop("completed"))])[1]
+    assert verdict.reason == "frozen_metric"
 
 
 def test_the_time_budget_prunes() -> None:

@@ -73,13 +73,13 @@ def test_weights_of_the_ranking_epoch_are_kept() -> None:
     assert torch.equal(best(members[0]), final(again, 0))
 
 
-def test_early_stopping_converges() -> None:
+def test_no_better_loss_for_some_epochs_is_early_stopping_not_convergence() -> None:
     each = config(
         optimizer__lr=0.02, train__epochs=60, train__steps_per_epoch=40, train__patience=3
     )
     members, reports = trained([each], narrow())
     stop = stop_of(reports)
-    assert stop.reason == "converged"
+    assert stop.reason == "early_stopped"
     assert stop.evidence["waited"] == 3
     assert stop.evidence["epoch"] == len(reports) == members[0].best_epoch + 3
     assert reports[-1].predictions is not None

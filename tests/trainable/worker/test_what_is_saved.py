@@ -55,7 +55,7 @@ def test_the_course_that_is_interrupted_here_has_all_that_can_be_lost(plateau: O
     assert stop is not None
     best = int(np.argmin(np.array(losses, float))) + 1
     assert (stop.reason, stop.evidence["best_epoch"], stop.evidence["waited"]) == (
-        "converged", best, 6,
+        "early_stopped", best, 6,
     )  # fmt: skip
     assert rates[best - 1] == pytest.approx(3e-3 * 0.5)
     assert rates[-1] == pytest.approx(3e-3 * 0.125)

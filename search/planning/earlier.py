@@ -1,0 +1,59 @@
+"""What earlier sessions of a resumed run have left, and what this one does about it, in words."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from search.study.trials import EPOCHS, TrialRecord
+from trainable.run_format import SEARCHED
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """The searched trials that are there as a session begins.
+
+    Attributes:
+        lengths: how many trials have ended, by the epochs of the full training they were meant to
+            have.
+        unfinished: how many go on.
+    """
+
+    lengths: Mapping[int, int]
+    unfinished: int
+
+    @property
+    def trials(self) -> int:
+        """How many searched trials there are."""
+        return sum(self.lengths.values()) + self.unfinished
+
+
+def earlier_of(rows: Sequence[TrialRecord]) -> Earlier:
+    """Returns what the rows of a study say of its searched trials."""
+    searched = [row for row in rows if row.kind in SEARCHED]
+    ended = [row for row in searched if row.state != "RUNNING"]
+    lengths = Counter(max(row.params.get(EPOCHS, 0), row.facts.get("epochs", 0)) for row in ended)
+    return Earlier(dict(sorted(lengths.items())), len(searched) - len(ended))
+
+
+def earlier_sentences(earlier: Earlier, trials: int, epochs: int) -> list[str]:
+    """Returns what a person should know before a run goes on; nothing where all is as it was.
+
+    Args:
+        earlier: what is there.
+        trials: setting of this session.
+        epochs: of a full training in this session.
+    """
+    said = []
+    if set(earlier.lengths) - {epochs}:
+        there = ", ".join(f"{count} of at most {n}" for n, count in earlier.lengths.items())
+        said.append(
+            f"trials of {there} epochs have ended and stay as they were judged; what is trained "
+            f"from now on has at most {epochs}: they are ranked together, though some were trained "
+            "for longer"
+        )
+    if trials < earlier.trials:
+        said.append(
+            f"trials={trials} is fewer than the {earlier.trials} that are there: no more are "
+            "asked, and the luck line counts all of them"
+        )
+    return said
