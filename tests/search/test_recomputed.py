@@ -57,16 +57,19 @@ def minutes() -> pd.DataFrame:
 
 
 CASES = {
-    "panel": (broken(8, stocks=4), {"delisting_return": -0.6, "cost_bps": 20}),
+    "panel": (broken(8, stocks=4), {"data.delisting_return": -0.6, "data.cost_bps": 20}),
     "panel, horizon 5": (
         broken(8, stocks=4),
-        {"delisting_return": -0.6, "cost_bps": 20, "horizon": 5, "lag": 1},
+        {"data.delisting_return": -0.6, "data.cost_bps": 20, "data.horizon": 5, "data.lag": 1},
     ),
     "one symbol": (long(walk(620, 1), DAYS).drop(index=range(400, 405)), {}),
-    "one symbol, horizon 5": (long(walk(620, 1), DAYS), {"horizon": 5, "cost_bps": 10}),
-    "four symbols, horizon 5": (broken(4), {"horizon": 5, "lag": 2, "delisting_return": -0.3}),
-    "flat overnight": (minutes(), {"cost_bps": 2}),
-    "hold overnight": (minutes(), {"overnight": "hold", "horizon": 3}),
+    "one symbol, horizon 5": (long(walk(620, 1), DAYS), {"data.horizon": 5, "data.cost_bps": 10}),
+    "four symbols, horizon 5": (
+        broken(4),
+        {"data.horizon": 5, "data.lag": 2, "data.delisting_return": -0.3},
+    ),
+    "flat overnight": (minutes(), {"data.cost_bps": 2}),
+    "hold overnight": (minutes(), {"data.overnight": "hold", "data.horizon": 3}),
 }
 
 
@@ -78,7 +81,7 @@ def test_sharpe_turnover_and_costs_follow_from_predictions_and_prices(
     monkeypatch.chdir(tmp_path)
     Path("tiny.py").write_text(TINY)
     prices.to_csv("prices.csv", index=False)
-    words = (f"data.{key}={value}" for key, value in settings.items())
+    words = (f"{key}={value}" for key, value in settings.items())
     assert search_here(*WORDS, "data.path=prices.csv", *words) == 0
     run = load_run(Path("runs/run"))
     finalists = run.trials.query("state == 'COMPLETE' and kind == 'search'").set_index("number")
@@ -89,6 +92,7 @@ def test_sharpe_turnover_and_costs_follow_from_predictions_and_prices(
         key = f"number == {number} and epoch == {epoch}"
         (said,) = run.epochs.query(key).to_dict("records")
         data = run.run["data"]
+        assert settings == {key: data[key.removeprefix("data.")] for key in settings}
         few = len(data["symbols"]) < 5
         rules = Rules(
             data["horizon"],
