@@ -11,7 +11,7 @@ import numpy as np
 from trainable.cli.errors import UserError
 from trainable.data.dataset.overlap import refuse_overlapping_labels
 from trainable.data.dataset.sessions import sessions
-from trainable.data.gather import by_symbol
+from trainable.data.gather import symbol_blocks
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
 
@@ -62,54 +62,42 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
             more bars than `data.horizon`, or `data.overnight=flat` on bars without sessions.
     """
     horizon, lag = label_interval(settings, market.intraday)
-    present, bars = market.present, len(market.timestamps)
-    symbol, time = _rows(present)
-    sold = sold_at(present)
-    gone = (sold < bars)[symbol]
-    session = _sessions(market)
-    ends = np.append(session[1:] != session[:-1], False)
-    overnight = _overnight(settings, bool(ends.any()), market.name)
-
-    def ahead(steps: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns the rows that have a row `steps` own bars later, and those."""
-        found = np.arange(max(len(time) - steps, 0), dtype=np.int32)
-        found = found[symbol[found] == symbol[found + steps]]
-        return found, found + steps
-
-    labelled, at_end = ahead(lag + horizon)
-    label_end = np.where(gone, sold[symbol], np.int32(bars))
-    label_end[labelled] = time[at_end]
-    np.maximum(label_end, time + np.int32(lag + horizon), out=label_end)
-
-    entered, at_entry = ahead(lag)
-    earning, at_next = ahead(lag + 1)
-    last = np.zeros(len(time), bool)  # entered at the symbol's last bar
-    last[entered] = True
-    last[earning] = False
-    if market.fields:
-        if "close" not in market.fields:
-            raise UserError(f"{market.name}: labels need a close")
-        close = by_symbol(market.fields["close"], present)
-        target, earned = np.full(len(time), np.nan), np.zeros(len(time))
-        target[labelled] = close[at_end] / close[labelled + lag] - 1.0
-        target[labelled[session[time[labelled]] != session[time[at_end]]]] = np.nan
-        earned[earning] = close[at_next] / close[earning + lag] - 1.0
-        earned[last & gone] = settings.delisting_return
-    else:
+    if market.fields and "close" not in market.fields:
+        raise UserError(f"{market.name}: labels need a close")
+    if not market.fields:
         if market.target is None or market.returns is None:
             raise UserError(f"{market.name}: ready features need data.target and data.returns")
         refuse_overlapping_labels(market, settings)
-        target, earned = (by_symbol(x, present) for x in (market.target, market.returns))
-        unknown = np.isnan(earned)
-        unknown[earning] = False  # a gap amid the file's returns is no 0
-        earned[unknown] = np.where(last & gone, settings.delisting_return, 0.0)[unknown]
-    if overnight == "flat":
-        earned[entered[ends[time[at_entry]]]] = 0.0
-    forward = np.full(present.T.shape, np.nan)
-    forward[present.T] = earned
+    session = _sessions(market)
+    ends = np.append(session[1:] != session[:-1], False)
+    overnight = _overnight(settings, bool(ends.any()), market.name)
+    flat = ends if overnight == "flat" else np.zeros(len(ends), bool)
+    sold = sold_at(market.present)
+    rows = int(market.present.sum())
+    target, label_end = np.empty(rows), np.empty(rows, np.int32)
+    forward = np.empty(market.present.shape)
+    begin = 0
+    for part in symbol_blocks(len(market.symbols)):
+        own = _OwnBars.of(market.present[:, part], sold[part])
+        here = slice(begin, begin + len(own.time))
+        label_end[here] = own.label_end(lag + horizon)
+        if market.fields:
+            close = own.rows(market.fields["close"][:, part])
+            target[here] = own.change(close, lag, horizon)
+            target[here][own.crosses(session, lag + horizon)] = np.nan
+            earned = own.change(close, lag, 1)
+        else:
+            assert market.target is not None
+            assert market.returns is not None
+            target[here] = own.rows(market.target[:, part])
+            earned = own.rows(market.returns[:, part])
+        earned[own.sale(earned, lag)] = settings.delisting_return
+        earned[own.idle(earned, flat, lag)] = 0.0
+        forward[:, part] = own.grid(earned)
+        begin = here.stop
     return Targets(
         target=target,
-        forward_returns=np.ascontiguousarray(forward.T),
+        forward_returns=forward,
         label_end=label_end,
         sold=sold,
         session_ends=ends,
@@ -117,12 +105,84 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
     )
 
 
-def _rows(present: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns symbol and bar of each row, [R] int32, by symbol, then time."""
-    grid = np.broadcast_to(np.arange(len(present), dtype=np.int32)[:, None], present.shape)
-    counts = present.sum(axis=0)
-    symbol = np.repeat(np.arange(present.shape[1], dtype=np.int32), counts)
-    return symbol, by_symbol(grid, present)
+@dataclass(frozen=True)
+class _OwnBars:
+    """The bars of a few symbols, each in a row: r rows by symbol, then time.
+
+    Attributes:
+        present: [n, T] bool.
+        time: [r] int32, bar of the grid.
+        symbol: [r] int32, of the n.
+        sold: [r] int32, bar at which the row's symbol is sold since it ended; T for none.
+    """
+
+    present: np.ndarray
+    time: np.ndarray
+    symbol: np.ndarray
+    sold: np.ndarray
+
+    @classmethod
+    def of(cls, present: np.ndarray, sold: np.ndarray) -> "_OwnBars":
+        """Returns the rows of `present` [T, n]."""
+        turned = np.ascontiguousarray(present.T)
+        symbol, time = (index.astype(np.int32) for index in np.nonzero(turned))
+        return cls(turned, time, symbol, sold[symbol])
+
+    def rows(self, grid: np.ndarray) -> np.ndarray:
+        """Returns the cells [r] of a grid [T, n]."""
+        return np.ascontiguousarray(grid.T)[self.present]
+
+    def grid(self, values: np.ndarray) -> np.ndarray:
+        """Returns values [r] as a grid [T, n]; NaN where there is no bar."""
+        turned = np.full(self.present.shape, np.nan)
+        turned[self.present] = values
+        return turned.T
+
+    def has(self, steps: int) -> np.ndarray:
+        """Returns [r] bool, the rows that have a row `steps` own bars later."""
+        found = np.zeros(len(self.time), bool)
+        inside = max(len(self.time) - steps, 0)
+        found[:inside] = self.symbol[:inside] == self.symbol[steps:]
+        return found
+
+    def ahead(self, values: np.ndarray, steps: int) -> np.ndarray:
+        """Returns the values of the rows `steps` own bars later, for those that `has` them."""
+        return values[steps:][self.has(steps)[: max(len(values) - steps, 0)]]
+
+    def change(self, close: np.ndarray, start: int, bars: int) -> np.ndarray:
+        """Returns the simple return from `start` own bars later on, over `bars`; NaN for none."""
+        change = np.full(len(close), np.nan)
+        has = self.has(start + bars)
+        entry = close[start:][has[: max(len(close) - start, 0)]]
+        change[has] = self.ahead(close, start + bars) / entry - 1.0
+        return change
+
+    def label_end(self, reach: int) -> np.ndarray:
+        """Returns the bar of the grid `reach` own bars later, or the sale if that comes before."""
+        end = self.sold.copy()
+        end[self.has(reach)] = self.ahead(self.time, reach)
+        return np.maximum(end, self.time + reach)
+
+    def crosses(self, session: np.ndarray, steps: int) -> np.ndarray:
+        """Returns [r] bool, rows that have a row `steps` own bars later, in another session."""
+        crosses = self.has(steps)
+        crosses[crosses] = session[self.time[crosses]] != session[self.ahead(self.time, steps)]
+        return crosses
+
+    def sale(self, earned: np.ndarray, lag: int) -> np.ndarray:
+        """Returns [r] bool, rows entered at the last bar of a symbol that ended, without return."""
+        ended = self.sold < self.present.shape[1]
+        return self.has(lag) & ~self.has(lag + 1) & ended & np.isnan(earned)
+
+    def idle(self, earned: np.ndarray, flat: np.ndarray, lag: int) -> np.ndarray:
+        """Returns [r] bool, rows that earn nothing: after the data, or flat overnight.
+
+        A return that is missing amid a file is unknown, and not 0.
+        """
+        idle = ~self.has(lag + 1) & np.isnan(earned)
+        entered = self.has(lag)
+        idle[entered] |= flat[self.ahead(self.time, lag)]
+        return idle
 
 
 def sold_at(present: np.ndarray) -> np.ndarray:
