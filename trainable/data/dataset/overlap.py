@@ -95,7 +95,7 @@ def horizon_of_returns(
         None where no compounded return resembles the label.
     """
     growth = np.log1p(np.clip(returns, -0.999, None))
-    total, best, found = growth.copy(), 0.0, None
+    total, best, first, found = growth.copy(), 0.0, 0.0, None
     for bars in range(1, longest + 1):
         if bars > 1:
             ahead = bars - 1

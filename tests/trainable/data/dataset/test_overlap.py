@@ -1,5 +1,7 @@
 """Ready labels over several bars: recognised, and refused with the horizon that fits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -65,15 +67,14 @@ def frame(bars: int) -> pd.DataFrame:
     )
 
 
-READY = {"features": "feat_*", "target": "fwd"}
+READY = DataSettings(features="feat_*", target="fwd")
 
 
 def test_an_overlapping_target_without_horizon_is_refused_with_the_one_that_fits() -> None:
-    for settings in (DataSettings(**READY), DataSettings(**READY, returns="fwd_1", horizon=2)):
+    for settings in (READY, replace(READY, returns="fwd_1", horizon=2)):
         with pytest.raises(UserError, match=r"'fwd' is made of 5 bars .*data\.horizon=5") as raised:
             build_dataset(market_from_frame(frame(5), settings), settings)
         assert "\n" not in str(raised.value)
-    fits = DataSettings(**READY, returns="fwd_1", horizon=5)
+    fits = replace(READY, returns="fwd_1", horizon=5)
     assert build_dataset(market_from_frame(frame(5), fits), fits).horizon == 5
-    plain = DataSettings(**READY)
-    assert build_dataset(market_from_frame(frame(1), plain), plain).horizon == 1
+    assert build_dataset(market_from_frame(frame(1), READY), READY).horizon == 1
