@@ -15,6 +15,7 @@ from trainable.stop_reasons import NUMERIC_FAILURES
 Row = Mapping[str, Any]
 
 SHOWN = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
+LONG_ONLY = "equal_weight"  # the baseline that holds the market
 COLUMNS = {
     "rank": "Int64",
     "number": "int64",
@@ -178,6 +179,11 @@ def summary_sentences(run: Run) -> list[str]:
     if better:
         listed = ", ".join(f"{row['name']} ({row['sharpe']:.2f})" for row in better)
         sentences.append(f"These baselines are at least as good: {listed}.")
+        if any(row["name"] == LONG_ONLY for row in better):
+            sentences.append(
+                f"{LONG_ONLY} is long only: its Sharpe ratio is the market's own. Trials hold no "
+                f"market; compare them with {_market_neutral(run)} and the luck line."
+            )
     failed = [str(row["number"]) for row in finalists if row["failed_seeds"]]
     if failed:
         sentences.append(
@@ -185,6 +191,13 @@ def summary_sentences(run: Run) -> list[str]:
             f"{'trial' if len(failed) == 1 else 'trials'} {', '.join(failed)}."
         )
     return sentences
+
+
+def _market_neutral(run: Run) -> str:
+    """Returns the baselines that hold no market either, with their Sharpe ratios."""
+    rows = [row for row in baselines(run).to_dict("records") if row["name"] != LONG_ONLY]
+    known = [f"{row['name']} ({row['sharpe']:.2f})" for row in rows if not isnan(row["sharpe"])]
+    return ", ".join(known) or "no position at all (0)"
 
 
 def _nothing_to_rank(run: Run, states: Sequence[str]) -> str:

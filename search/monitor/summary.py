@@ -11,7 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.load import Run
-from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
+from analysis.ranking import (
+    LONG_ONLY,
+    baselines,
+    rank,
+    stop_reasons,
+    summary_sentences,
+    varied_params,
+)
 from trainable.stop_reasons import KEEPS_MODEL
 
 TOP = 5
@@ -111,7 +118,10 @@ def _saved(run: Run, epochs: int) -> str:
 
 
 def _baselines(run: Run) -> str:
-    known = [f"{b['name']} {_number(b['sharpe'])}" for b in baselines(run).to_dict("records")]
+    known = [
+        f"{b['name']} {_number(b['sharpe'])}" + (" (the market)" if b["name"] == LONG_ONLY else "")
+        for b in baselines(run).to_dict("records")
+    ]
     return f"Baselines, Sharpe: {', '.join(known)}." if known else ""
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from platform import platform, python_version
 from typing import Any
 
+import numpy as np
+
 from search.planning.plan import Plan
 from search.pruning.asha import JudgedAt
 from search.run_folder.starting import file_of_others, start_in
@@ -23,7 +25,7 @@ from trainable.io.json_file import loads
 # What must not change when a run is resumed: its reports and its sampler rest on it.
 SAME_DATA = (
     "sha256", "symbols", "features", "horizon", "lag", "cost_bps", "periods_per_year",
-    "train_rows", "valid_rows", "validation_periods",
+    "train_rows", "valid_rows", "validation_periods", "overnight", "delisting_return",
 )  # fmt: skip
 SAME_SETTINGS = ("objective", "seed", "steps_per_epoch", "rungs", "reduction_factor", "fix")
 PACKAGES = ("asharpe", "ray", "optuna", "torch", "numpy", "pandas", "pyarrow")
@@ -62,6 +64,8 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
             "horizon": dataset.horizon,
             "lag": dataset.lag,
             "cost_bps": dataset.cost_bps,
+            "overnight": dataset.overnight,
+            "delisting_return": dataset.delisting_return,
             "periods_per_year": dataset.periods_per_year,
             "train_rows": len(dataset.train_rows),
             "valid_rows": len(dataset.valid_rows),
@@ -171,6 +175,10 @@ def check_same(plan: Plan, folder: Path) -> None:
     """
     old = _stored(folder / "run.json")
     new = loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
+    if "overnight" not in old["data"]:  # of a version that counted returns over gaps as 0
+        _refuse_other_returns(plan, folder.name)
+        sessions = bool(plan.dataset.session_ends.any())
+        old["data"] |= {"overnight": "flat" if sessions else None, "delisting_return": 0.0}
     changed = [f"data {key}" for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
     changed += ["split dates"] if old["split"] != new["split"] else []
     changed += [
@@ -181,6 +189,18 @@ def check_same(plan: Plan, folder: Path) -> None:
         raise UserError(
             f"run {folder.name!r} cannot go on with another {', '.join(sorted(changed))}; "
             "choose another name to start a new run"
+        )
+
+
+def _refuse_other_returns(plan: Plan, name: str) -> None:
+    """Raises UserError where the reports of an earlier version rest on other returns."""
+    dataset = plan.dataset
+    gaps = (np.diff(dataset.time) > 1) & (np.diff(dataset.symbol) == 0)
+    if gaps.any() or dataset.overnight is not None:
+        what = "over missing bars" if gaps.any() else "overnight"
+        raise UserError(
+            f"run {name!r} was begun by a version that counted returns {what} as 0, and its "
+            "trials cannot be ranked beside new ones; choose another name to start a new run"
         )
 
 

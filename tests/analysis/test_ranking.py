@@ -121,6 +121,16 @@ def test_baselines_stand_beside_the_ranking() -> None:
     assert "These baselines are at least as good: equal_weight (1.40)." in summary_sentences(run)
 
 
+def test_a_long_only_baseline_is_said_to_be_the_market() -> None:
+    market = row(-1, 1.4, kind="baseline") | {"params.model/name": "equal_weight"}
+    momentum = row(-2, 0.1, kind="baseline") | {"params.model/name": "momentum"}
+    (said,) = [s for s in summary_sentences(run_of(market, momentum, row(0, 0.4))) if "long" in s]
+    assert said.startswith("equal_weight is long only: its Sharpe ratio is the market's own.")
+    assert "compare them with momentum (0.10) and the luck line" in said
+    better = summary_sentences(run_of(market, momentum, row(0, 1.5)))
+    assert not any("long only" in s for s in better)
+
+
 def test_only_parameters_that_vary_are_columns() -> None:
     ranking = rank(run_of(row(0, 1.0), row(1, 0.5)))
     assert [c for c in ranking if c.startswith("params.")] == ["params.optimizer/lr"]

@@ -10,6 +10,7 @@ from trainable.cli.paths import PathText
 from trainable.data.file_types import is_table
 
 FREQUENCIES = ("day", "minute")  # of the bars of a generated market
+OVERNIGHT = ("flat", "hold")  # what a position does between two sessions
 MIN_SYNTHETIC_BARS = 50
 
 
@@ -31,7 +32,7 @@ class DataSettings:
 
     source: str = "us20"  # a named source: us20, sp500, synthetic
     path: PathText | None = None  # a CSV or Parquet file instead of a named source
-    horizon: int = 1  # label: return from t+lag to t+lag+horizon, in bars
+    horizon: int = 1  # label: return from t+lag to t+lag+horizon, in the symbol's own bars
     lag: int | None = (
         None  # bars between decision and entry; unset: 0 for daily bars, 1 for intraday
     )
@@ -39,6 +40,10 @@ class DataSettings:
     target: str | None = None  # ready features: the label's column
     returns: str | None = None  # ready features: next period's simple return, where target is not
     cost_bps: float = 1.0  # cost per unit turned over, in basis points
+    overnight: str | None = (
+        None  # intraday bars with sessions: flat (the default; both trades charged) or hold
+    )
+    delisting_return: float = 0.0  # return after the last bar of a symbol that ends, e.g. -0.6
     periods_per_year: float | None = None  # bars a year; unset: inferred from the timestamps
     symbols: tuple[str, ...] | None = None  # use only these symbols
     holdout_symbols: float = 0.0  # share of symbols never shown to a search
@@ -54,6 +59,10 @@ def check_data_settings(settings: DataSettings) -> None:
     _require(settings.horizon >= 1, "horizon", settings.horizon, "at least 1", 1)
     _require(settings.lag is None or settings.lag >= 0, "lag", settings.lag, "at least 0", 0)
     _require(settings.cost_bps >= 0, "cost_bps", settings.cost_bps, "at least 0", 1.0)
+    if settings.overnight is not None and settings.overnight not in OVERNIGHT:
+        raise unknown("data.overnight", settings.overnight, OVERNIGHT)
+    lost = settings.delisting_return
+    _require(-1 <= lost <= 0, "delisting_return", lost, "from -1 to 0, a decimal return", -0.6)
     years = settings.periods_per_year
     _require(years is None or years > 0, "periods_per_year", years, "above 0", 252)
     part, held = settings.fraction, settings.holdout_symbols

@@ -8,6 +8,7 @@ import numpy as np
 
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import fit_scaler
+from trainable.metrics.carry import book, without_gaps
 from trainable.metrics.scores import Scores, balanced_accuracy, score, score_weights
 from trainable.metrics.scoring import Scoring, scoring
 
@@ -85,18 +86,26 @@ def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
 
 def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
     """Returns the mean of the last `bars` returns that are known at each bar, [T, N]."""
-    # The return of a decision at t ends at t + lag + 1, and is known from then on.
+    # The return of a period ends lag + 1 bars after it began, and is known from then on.
     known_after = dataset.lag + 1
-    earned = np.zeros(dataset.forward_returns.shape)
-    exists = np.zeros(dataset.forward_returns.shape)
-    finite = np.isfinite(dataset.forward_returns)
-    values = np.where(finite, dataset.forward_returns, 0.0)
+    values, finite = _realised(dataset)
+    earned, exists = np.zeros(values.shape), np.zeros(values.shape)
     earned[known_after:] = values[:-known_after]
     exists[known_after:] = finite[:-known_after]
     total, count = np.cumsum(earned, axis=0), np.cumsum(exists, axis=0)
     total[bars:] -= total[:-bars].copy()
     count[bars:] -= count[:-bars].copy()
     return np.where(count > 0, total / np.maximum(count, 1.0), 0.0)
+
+
+def _realised(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the return that each symbol books in each period, [T, N], and where it does."""
+    everything = slice(0, len(dataset.timestamps))
+    values, finite = dataset.forward_returns, np.isfinite(dataset.forward_returns)
+    values = np.where(finite, values, 0.0)
+    if without_gaps(dataset, everything):
+        return values, finite
+    return book(dataset, everything, values), book(dataset, everything, finite)
 
 
 def equal_weight(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
@@ -120,13 +129,13 @@ def ridge_regression(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome
     order = train[np.argsort(dataset.time[train], kind="stable")]
     target = dataset.target[order].astype(np.float64) / dataset.target_scale
     x = design(order)
-    model = fit_ridge(x, target, dataset.time[order], dataset.reach)
+    model = fit_ridge(x, target, dataset.time[order], dataset.label_end[order])
     predictions = model.predict(design(rows))
     scores = score(on, predictions[None], model.predict(x)[None])[0]
     return _outcome(scores, _loss(dataset, rows, predictions))
 
 
-def fit_ridge(x: np.ndarray, y: np.ndarray, time: np.ndarray, reach: int) -> "Ridge":
+def fit_ridge(x: np.ndarray, y: np.ndarray, time: np.ndarray, label_end: np.ndarray) -> "Ridge":
     """Fits a ridge regression (Hoerl and Kennard 1970) with the penalty that predicts later rows.
 
     Every penalty is fitted on the early rows, whose labels end before the last 20 % of the rows
@@ -136,7 +145,7 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, time: np.ndarray, reach: int) -> "Ri
         x: [n, F] scaled features, finite, sorted by time.
         y: [n] float64 labels, finite.
         time: [n] bar of each row, increasing.
-        reach: bars from a row's bar to the end of its label.
+        label_end: [n] bar at which its label ends.
 
     Returns:
         The fitted model; its `alpha` is the penalty × n.
@@ -145,14 +154,14 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, time: np.ndarray, reach: int) -> "Ri
 
     x = x.astype(np.float64)
     begin = time[int(len(time) * (1.0 - LATE_SHARE))]
-    early = int(np.searchsorted(time, begin - reach, side="left"))
+    early = np.flatnonzero(label_end < begin)
     late = int(np.searchsorted(time, begin, side="left"))
     penalty = PENALTIES[-1]
-    if early > 1:
+    if len(early) > 1:
         # One target a penalty: they share the one pass over the rows.
-        penalties: Any = np.array(PENALTIES) * early
+        penalties: Any = np.array(PENALTIES) * len(early)
         models = Ridge(alpha=penalties, solver="cholesky")
-        models.fit(x[:early], np.tile(y[:early, None], len(PENALTIES)))
+        models.fit(x[early], np.tile(y[early, None], len(PENALTIES)))
         errors = ((models.predict(x[late:]) - y[late:, None]) ** 2).mean(axis=0)
         penalty = PENALTIES[int(np.argmin(errors))]
     return Ridge(alpha=penalty * len(x), solver="cholesky").fit(x, y)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from trainable.metrics.carry import Carry
+
 FLAT = 1e-6  # predictions with a std below FLAT × (|mean| + training std) give no position
 
 
@@ -99,24 +101,43 @@ def bounded_exposure(
     return np.where(scored, _clipped(p, scale.std, scale.flat), 0.0) / tradable_count
 
 
-def hold(weights: np.ndarray, tradable: np.ndarray, horizon: int) -> np.ndarray:
+def hold(weights: np.ndarray, horizon: int) -> np.ndarray:
     """Returns overlapping positions of horizon h: the mean of the last h periods' weights.
 
-    Jegadeesh and Titman (1993). At the start it is the mean of the periods so far. A symbol
-    without a bar has been sold.
+    Jegadeesh and Titman (1993). At the start it is the mean of the periods so far. Every symbol
+    trades at every bar.
 
     Args:
         weights: [..., V, N], decided at each bar; 0 at the bars where the last positions unwind.
-        tradable: [V, N] bool.
         horizon: h, in bars.
     """
     if horizon == 1:
-        return np.where(tradable, weights, 0.0)
+        return weights
     total, bars = weights.copy(), weights.shape[-2]
     for age in range(1, min(horizon, bars)):
         total[..., age:, :] += weights[..., :-age, :]
-    existing = np.minimum(np.arange(1, bars + 1), horizon)[:, None]
-    return np.where(tradable, total / existing, 0.0)
+    return total / np.minimum(np.arange(1, bars + 1), horizon)[:, None]
+
+
+def hold_and_carry(weights: np.ndarray, carry: Carry, horizon: int) -> np.ndarray:
+    """Returns `hold` of symbols that do not trade at every bar: h of a symbol's own bars.
+
+    The sum is divided by the number of periods so far, at most h, when the newest decision was
+    executed. Between two own bars the position stays as it is.
+
+    Args:
+        weights: [..., V, N], decided at each bar.
+        carry: which decisions are in force.
+        horizon: h, in bars.
+    """
+    none = np.zeros((*weights.shape[:-2], 1))
+    decided = np.concatenate([weights.reshape(*weights.shape[:-2], -1), none], axis=-1)
+    source = carry.source
+    total = decided.take(source, axis=-1)
+    for _ in range(1, min(horizon, weights.shape[-2])):
+        source = carry.previous[source]
+        total += decided.take(source, axis=-1)
+    return total if horizon == 1 else total / np.minimum(carry.executed + 1, horizon)
 
 
 def turnover_of(held: np.ndarray) -> np.ndarray:

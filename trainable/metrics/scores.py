@@ -20,6 +20,7 @@ from trainable.metrics.portfolio import (
     bounded_exposure,
     bounded_weights,
     hold,
+    hold_and_carry,
     panel_exposure,
     panel_weights,
     position_scale,
@@ -179,7 +180,12 @@ def _sharpe(scoring: Scoring, weights: np.ndarray) -> np.ndarray:
 
 def _held(scoring: Scoring, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     """Returns positions [K, V, N], and each period's turnover, return and cost [K, V]."""
-    held = hold(weights, scoring.tradable, scoring.horizon)
+    if scoring.carry is not None:
+        held = hold_and_carry(weights, scoring.carry, scoring.horizon)
+    else:
+        held = hold(weights, scoring.horizon)
+        if scoring.flat.any():
+            held = np.where(scoring.flat[:, None], 0.0, held)
     turnover = turnover_of(held)
     gross = (held * scoring.returns).sum(axis=-1)
     return held, turnover, gross, scoring.cost_bps * 1e-4 * turnover

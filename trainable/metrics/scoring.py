@@ -6,6 +6,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset
+from trainable.metrics.carry import Carry, book, carry_of, flat_periods, without_gaps
 from trainable.metrics.information_coefficient import Standardised, ranks, standardise
 
 
@@ -13,17 +14,20 @@ from trainable.metrics.information_coefficient import Standardised, ranks, stand
 class Scoring:
     """Labels and returns of a fixed set of m rows, against which their predictions are scored.
 
-    V is the number of bars: from the first to the last bar of the rows, and the horizon − 1 bars
-    after them, over which the last positions unwind. N is the number of symbols.
+    V is the number of bars: from the first to the last bar of the rows, and those after them over
+    which the last positions unwind. N is the number of symbols.
 
     Attributes:
         timestamps: [V] datetime64[ns], of the decisions.
         row: [V, N] int, the row of each cell; 0 where there is none.
         scored: [V, N] bool, cells that have a row.
         label: [m] float64, target of each row; NaN where undefined.
-        returns: [V, N] float64, forward return of each cell; 0 where there is no bar.
+        returns: [V, N] float64, what a position earns, in the period that books it; 0 where none
+            does.
         tradable: [V, N] bool.
-        suspect: [V, N] bool, the forward return begins or ends at a bad tick.
+        carry: which decisions are in force; None where every symbol trades at every bar.
+        flat: [V] bool, periods over a session's end in which nothing is held.
+        suspect: [V, N] bool, the return begins or ends at a bad tick.
         tradable_count: [V, 1], number of tradable symbols, at least 1.
         labelled: [V, N] bool, cells with a finite label; [1, V] for one symbol, whose correlation
             is over time.
@@ -40,6 +44,8 @@ class Scoring:
     label: np.ndarray
     returns: np.ndarray
     tradable: np.ndarray
+    carry: Carry | None
+    flat: np.ndarray
     suspect: np.ndarray
     tradable_count: np.ndarray
     labelled: np.ndarray
@@ -67,10 +73,15 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
         raise UserError("no rows to score: the part of the split holds no usable bar")
     time, symbol = dataset.time[rows], dataset.symbol[rows].astype(np.int64)
     first, last = int(time.min()), int(time.max())
-    bars = slice(first, max(last + 1, _unwound(dataset, last)))
+    bars = slice(first, max(last + 1, _unwound(dataset, rows, last)))
     tradable = dataset.tradable[bars]
-    forward = dataset.forward_returns[bars]
-    _check_returns(dataset, first, forward, tradable)
+    _check_returns(dataset, first, dataset.forward_returns[bars], tradable)
+    suspect, returns, carry = _suspect(dataset), dataset.forward_returns, None
+    if without_gaps(dataset, bars):
+        suspect, returns = suspect[bars], returns[bars]
+    else:
+        suspect, returns = book(dataset, bars, suspect), book(dataset, bars, returns)
+        carry = carry_of(dataset, bars)
 
     bar = time.astype(np.int64) - first
     scored = np.zeros(tradable.shape, dtype=bool)
@@ -90,9 +101,11 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
         row=row,
         scored=scored,
         label=label,
-        returns=np.where(tradable, forward, 0.0),
+        returns=returns,
         tradable=tradable,
-        suspect=_suspect(dataset)[bars],
+        carry=carry,
+        flat=flat_periods(dataset, bars),
+        suspect=suspect,
         tradable_count=np.maximum(tradable.sum(axis=1, keepdims=True), 1),
         labelled=labelled,
         label_count=np.maximum(labelled.sum(axis=1), 1),
@@ -106,14 +119,14 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
     )
 
 
-def _unwound(dataset: Dataset, last: int) -> int:
+def _unwound(dataset: Dataset, rows: np.ndarray, last: int) -> int:
     """Returns the first bar after the last positions have unwound, inside the same part."""
     split = dataset.split
     stop = len(dataset.timestamps)
     for begin, end in (split.train, split.valid, split.gate, split.test):
         if begin <= last < end:
             stop = end
-    return min(last + dataset.horizon, stop - dataset.lag - 1)
+    return min(int(dataset.label_end[rows].max()), stop - 1) - dataset.lag
 
 
 def _check_returns(dataset: Dataset, first: int, forward: np.ndarray, tradable: np.ndarray) -> None:
@@ -123,15 +136,17 @@ def _check_returns(dataset: Dataset, first: int, forward: np.ndarray, tradable: 
         raise UserError(
             f"{dataset.name}: no return after {dataset.timestamps[first + bar]} of "
             f"{dataset.symbols[symbol]}, so a position there earns nothing known; "
-            "fill the returns column or leave the bar out"
+            "fill the returns column, leave the bar out, or set data.lag to the bars between "
+            "decision and entry that it counts with"
         )
 
 
 def _suspect(dataset: Dataset) -> np.ndarray:
     """Returns where the return that a decision at t earns begins or ends at a bad tick, [T, N]."""
-    bad = dataset.bad_ticks
-    out = np.zeros_like(bad)
-    for ahead in (dataset.lag, dataset.lag + 1):
-        if ahead < len(bad):
-            out[: len(bad) - ahead] |= bad[ahead:]
-    return out
+    suspect = np.zeros_like(dataset.bad_ticks)
+    for symbol in np.flatnonzero(dataset.bad_ticks.any(axis=0)):
+        bars = np.flatnonzero(dataset.tradable[:, symbol])
+        bad = dataset.bad_ticks[bars, symbol]
+        for ahead in (dataset.lag, dataset.lag + 1):
+            suspect[bars[: max(len(bars) - ahead, 0)], symbol] |= bad[ahead:]
+    return suspect

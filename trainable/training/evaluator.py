@@ -13,6 +13,7 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows
 from trainable.executors.base import Executor
 from trainable.losses import LOSSES, LossConfig
+from trainable.metrics.portfolio import position_scale
 from trainable.metrics.scores import score, sharpe_and_ic
 from trainable.metrics.scoring import scoring
 from trainable.models.batched.layers import ALIGNED
@@ -27,7 +28,8 @@ class Evaluation:
     """One member's epoch on the validation rows.
 
     Attributes:
-        values: metrics by column of `epochs.parquet`, with `train_sharpe`, `train_ic` and `skill`.
+        values: metrics by column of `epochs.parquet`, with `train_sharpe`, `train_ic` and `skill`;
+            with fewer than five symbols also the position scale.
         net_returns: [V] float64, or None.
         val_loss: mean loss of the rows with a label; None when not finite.
         zero_loss: that loss for predicting nothing.
@@ -88,6 +90,7 @@ class Evaluator:
                 spread = float(p.astype(np.float64).std())
             values = {
                 **scores.values,
+                **(self._position_scale(t) if self.few else {}),
                 "train_sharpe": train_sharpe,
                 "train_ic": train_ic,
                 "skill": 1.0 - losses[k] / zeros[k] if finite else None,
@@ -138,6 +141,17 @@ class Evaluator:
         columns = self.loss.columns_of(settings, p.device, p.dtype)
         loss, _ = self.loss.of_batch(p, y, known, columns, training=False)
         return loss[: len(predictions)].tolist()
+
+    def _position_scale(self, seen: np.ndarray) -> dict[str, float | None]:
+        """Returns what positions of fewer than five symbols are recomputed with, both or neither.
+
+        Args:
+            seen: [s] float32, one member's predictions on the training rows.
+        """
+        if not np.isfinite(seen).all():
+            return {"position_std": None, "position_mean": None}
+        scale = position_scale(seen[None])
+        return {"position_std": scale.std.item(), "position_mean": scale.mean_position.item()}
 
     def _bound(self, p: np.ndarray, seen: np.ndarray) -> float:
         if not self.few:

@@ -25,6 +25,7 @@ CASES: dict[str, tuple[dict[str, object], set[str]]] = {
     "space": ({"space": "other.py"}, {"space"}),
     "other closes": ({"data.path": "other.csv"}, {"data sha256"}),
     "costs": ({"data.cost_bps": 2}, {"data cost_bps"}),
+    "delisting": ({"data.delisting_return": -0.5}, {"data delisting_return"}),
     "bars a year": ({"data.periods_per_year": 365}, {"data periods_per_year"}),
     "symbols": ({"data.symbols": "AA,BB,CC,DD,EE"}, {"data symbols", *ROWS}),
     "held out": ({"data.holdout_symbols": 0.1}, {"data symbols", *ROWS}),

@@ -26,6 +26,13 @@ REFUSED = [
     ({"cost_bps": -0.5}, "data.cost_bps=-0.5 must be at least 0; data.cost_bps=1.0 works"),
     ({"cost_bps": NAN}, "data.cost_bps=nan must be at least 0"),
     ({"cost_bps": INF}, "data.cost_bps=inf must be at least 0"),
+    (
+        {"delisting_return": -1.5},
+        "data.delisting_return=-1.5 must be from -1 to 0, a decimal return",
+    ),
+    ({"delisting_return": 0.6}, "data.delisting_return=0.6 must be from -1 to 0"),
+    ({"delisting_return": NAN}, "data.delisting_return=nan must be from -1 to 0"),
+    ({"overnight": "holt"}, "unknown data.overnight 'holt'; did you mean 'hold'?"),
     ({"periods_per_year": 0.0}, "data.periods_per_year=0.0 must be above 0"),
     ({"periods_per_year": INF}, "data.periods_per_year=inf must be above 0"),
     ({"fraction": 0.0}, "data.fraction=0.0 must be above 0 and at most 1"),

@@ -150,7 +150,7 @@ def test_ridge_solves_the_penalised_normal_equations() -> None:
     rng = np.random.default_rng(0)
     x, time = rng.normal(1.0, 2.0, (5000, 4)).astype(np.float32), np.arange(5000) // 5
     y = x @ [0.1, -0.05, 0.0, 0.02] + rng.normal(size=5000)
-    model = fit_ridge(x, y, time, reach=1)
+    model = fit_ridge(x, y, time, time + 1)
     wide = x.astype(np.float64)
     centred = wide - wide.mean(axis=0)
     penalised = centred.T @ centred + model.alpha * np.eye(4)
@@ -168,10 +168,10 @@ def test_the_penalty_is_the_best_on_the_late_rows_of_a_fit_on_the_early_ones() -
         ((Ridge(alpha=s * 395).fit(x[early], y[early]).predict(x[late]) - y[late]) ** 2).mean()
         for s in PENALTIES
     ]
-    chosen = fit_ridge(x, y, time, reach=5).alpha / len(x)
+    chosen = fit_ridge(x, y, time, time + 5).alpha / len(x)
     assert chosen == pytest.approx(PENALTIES[int(np.argmin(errors))])
     assert PENALTIES[0] < chosen < PENALTIES[-1]
     # Labels that reach into the late rows take no part in the choice.
     purged = y.copy()
     purged[395:400] += 1e6
-    assert fit_ridge(x, purged, time, reach=5).alpha / len(x) == chosen
+    assert fit_ridge(x, purged, time, time + 5).alpha / len(x) == chosen

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tests.fixtures.panels import noise, on_rows, panel, scored
-from trainable.metrics.portfolio import hold
+from trainable.metrics.portfolio import hold, hold_and_carry
+from trainable.metrics.scores import score_weights
 from trainable.metrics.scoring import scoring
 
 
@@ -36,34 +37,134 @@ def test_four_symbols_by_hand() -> None:
 def test_n_counts_the_symbols_tradable_at_the_bar() -> None:
     present = np.ones((12, 3), bool)
     present[7, 0] = False
-    grid = noise(12, 3, seed=3)
-    dataset = panel(noise(12, 3), present=present, valid=(6, 12), cost_bps=0.0)
-    everyone = panel(noise(12, 3), valid=(6, 12), cost_bps=0.0)
-    got, full = scored(dataset, grid).net_returns, scored(everyone, grid).net_returns
-    assert got is not None
-    assert full is not None
-    assert got[0] == pytest.approx(full[0])
+    returns, grid = noise(12, 3), noise(12, 3, seed=3)
+    dataset = panel(returns, present=present, valid=(6, 12), cost_bps=0.0)
+    got = scored(dataset, grid).net_returns
     training = on_rows(dataset, grid, dataset.train_rows)[0]
-    clipped = np.clip(grid[7, 1:] / training.std(), -1, 1)
     mean = np.clip(training / training.std(), -1, 1).mean()
-    assert got[1] == pytest.approx(((clipped - mean) / 2) @ noise(12, 3)[7, 1:])
+    held = np.clip(grid / training.std(), -1, 1) - mean
+    assert got is not None
+    assert got[0] == pytest.approx(held[6, 1:] / 3 @ returns[6, 1:])
+    # Symbol 0 has no bar: what was bought at bar 6 is carried, and books its return now.
+    carried = held[6, 0] / 3 * returns[6, 0]
+    assert got[1] == pytest.approx(held[7, 1:] / 2 @ returns[7, 1:] + carried)
+    assert got[2] == pytest.approx(held[8] / 3 @ returns[8])
 
 
-def test_a_missing_symbol_is_sold_and_the_sale_is_charged() -> None:
+VIEWS = [-2.0, -1.0, 0.0, 1.0, 2.0]  # weights −2, −1, 0, 1, 2 sixths
+
+
+def views_of_five(**options: object) -> np.ndarray:
+    """The net returns of these views at a cost of 100 % per unit turned over, from bar 6 on."""
+    grid = np.tile(VIEWS, (14, 1)) + noise(14, 5) * 1e-3
+    grid[6:] = VIEWS
+    returns = np.zeros((14, 5))
+    returns[7] = [0.0, 0.0, 0.0, 0.0, -0.6]  # of symbol 4, to its next bar
+    options = {"valid": (6, 11), "cost_bps": 1e4} | options
+    found = scored(panel(returns, **options), grid).net_returns  # type: ignore[arg-type]
+    assert found is not None
+    return found
+
+
+def test_a_halted_position_is_carried_and_books_its_return_on_reopening() -> None:
+    """At bar 8 the last symbol has no bar: its two sixths stay, uncharged, and cannot be sold."""
     present = np.ones((14, 5), bool)
     present[8, 4] = False
-    grid = np.tile([-2.0, -1.0, 0.0, 1.0, 2.0], (14, 1)) + noise(14, 5) * 1e-3
-    grid[6:] = [-2.0, -1.0, 0.0, 1.0, 2.0]
-    got = scored(panel(np.zeros((14, 5)), present=present, valid=(6, 11), cost_bps=1e4), grid)
     # Bar 8: four symbols −2 −1 0 1, mean −0.5: weights −1.5, −0.5, 0.5, 1.5 quarters.
-    change = abs(-1.5 / 4 + 2 / 6) + abs(-0.5 / 4 + 1 / 6) + 0.5 / 4 + abs(1.5 / 4 - 1 / 6) + 2 / 6
-    assert got.net_returns == pytest.approx([-1.0, 0.0, -change, -change])
+    change = abs(-1.5 / 4 + 2 / 6) + abs(-0.5 / 4 + 1 / 6) + 0.5 / 4 + abs(1.5 / 4 - 1 / 6)
+    # Its return from bar 7 to bar 9 belongs to the period that ends at bar 9.
+    expected = [-1.0, 0.0, -change - 2 / 6 * 0.6, -change]
+    assert views_of_five(present=present) == pytest.approx(expected)
+    assert views_of_five(valid=(6, 11))[1] == pytest.approx(-2 / 6 * 0.6)  # no halt: at once
+
+
+def test_a_symbol_that_ends_is_sold_a_bar_later_and_the_sale_is_charged() -> None:
+    present = np.ones((14, 5), bool)
+    present[8:, 4] = False
+    change = abs(-1.5 / 4 + 2 / 6) + abs(-0.5 / 4 + 1 / 6) + 0.5 / 4 + abs(1.5 / 4 - 1 / 6)
+    expected = [-1.0, -2 / 6 * 0.6, -change - 2 / 6, 0.0]
+    assert views_of_five(present=present) == pytest.approx(expected)
+
+
+def test_stocks_beside_coins_book_friday_to_monday_on_monday() -> None:
+    """Coins trade every day, stocks not on bars 4 and 5 (a weekend); bar 6 is a Monday."""
+    present = np.ones((12, 5), bool)
+    present[4:6, :3] = False
+    returns = np.zeros((12, 5))
+    returns[3, 0] = 0.08  # of a stock, from Friday to Monday
+    returns[3:6, 4] = [0.01, 0.02, 0.04]  # of a coin, day by day
+    dataset = panel(returns, present=present, valid=(2, 11), cost_bps=0.0)
+    weights = np.full((8, 5), 0.2)
+    found = score_weights(scoring(dataset, dataset.valid_rows), weights).net_returns
+    assert found == pytest.approx([0.0, 0.2 * 0.01, 0.2 * 0.02, 0.2 * (0.04 + 0.08), 0, 0, 0, 0])
+
+
+def test_with_a_lag_each_symbol_enters_at_its_own_next_bar() -> None:
+    """Decided at bar 2, symbol 0 trades again at bar 5 only: entered there, sold at bar 6."""
+    present = np.ones((12, 5), bool)
+    present[3:5, 0] = False
+    returns = np.zeros((12, 5))
+    returns[2, 0], returns[5, 0] = 0.5, 0.25  # from bar 5 to 6, and from 6 to 7
+    dataset = panel(returns, present=present, valid=(2, 12), lag=1, cost_bps=1e4)
+    weights = np.zeros((8, 5))
+    weights[0, 0] = 1.0
+    on = scoring(dataset, dataset.valid_rows)
+    found = score_weights(on, weights).net_returns
+    # Period v runs from bar v + 3 to bar v + 4.
+    assert found == pytest.approx([0.0, 0.0, 0.5 - 1.0, -1.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def test_flat_overnight_charges_leaving_and_coming_back() -> None:
+    ends = np.zeros(12, bool)
+    ends[[5, 8]] = True  # sessions end at bars 5 and 8
+    returns = np.full((12, 5), 0.01)
+    returns[[5, 8]] = 0.1  # over night
+    weights = np.full((6, 5), 0.2)
+    for overnight, expected in (
+        ("flat", [0.01 - 0.01, -0.01, 0.01 - 0.01, 0.01, -0.01, 0.01 - 0.01]),
+        ("hold", [0.01 - 0.01, 0.1, 0.01, 0.01, 0.1, 0.01]),
+    ):
+        dataset = panel(
+            returns,
+            valid=(4, 11),
+            cost_bps=100.0,
+            session_ends=ends,
+            overnight=overnight,
+        )
+        found = score_weights(scoring(dataset, dataset.valid_rows), weights).net_returns
+        assert found == pytest.approx(expected), overnight
+
+
+def test_a_symbol_without_a_bar_at_the_sessions_end_is_held_over_night() -> None:
+    ends, present = np.zeros(12, bool), np.ones((12, 5), bool)
+    ends[6] = True
+    present[6, 0] = False
+    returns = np.zeros((12, 5))
+    returns[5, 0], returns[6] = 0.5, 0.9  # from bar 5 to 7; over night
+    dataset = panel(
+        returns, present=present, valid=(4, 11), cost_bps=1e4, session_ends=ends, overnight="flat"
+    )
+    on = scoring(dataset, dataset.valid_rows)
+    found = score_weights(on, np.full((6, 5), 0.2)).net_returns
+    assert found == pytest.approx([-1.0, 0.0, 0.2 * 0.5 - 0.8, -0.8, 0.0, 0.0])
 
 
 def test_positions_of_a_long_horizon_overlap_and_unwind() -> None:
     weights = np.array([[3.0], [6.0], [9.0], [0.0], [0.0]])
-    held = hold(weights, np.ones((5, 1), bool), 3)
-    assert held[:, 0] == pytest.approx([3.0, 4.5, 6.0, 5.0, 3.0])
+    assert hold(weights, 3)[:, 0] == pytest.approx([3.0, 4.5, 6.0, 5.0, 3.0])
+
+
+def test_positions_of_a_long_horizon_last_that_many_bars_of_the_symbol() -> None:
+    present = np.ones((14, 5), bool)
+    present[5, 0] = False
+    weights = np.zeros((10, 5))
+    weights[:3, 0] = 3.0, 6.0, 0.0
+    dataset = panel(np.zeros((14, 5)), present=present, valid=(3, 14), horizon=3)
+    carry = scoring(dataset, dataset.valid_rows).carry
+    assert carry is not None
+    held = hold_and_carry(weights, carry, 3)[:, 0]
+    # Bars 3, 4, (5), 6, 7, 8: one period so far, two, carried, then three of its own bars.
+    assert held[:6] == pytest.approx([3.0, 4.5, 4.5, 3.0, 2.0, 0.0])
 
 
 def test_scored_bars_run_on_until_positions_have_unwound_inside_the_part() -> None:

@@ -14,7 +14,7 @@ from trainable.data.dataset.splits import PARTS, Split, rows_inside, split_by_da
 from trainable.data.dataset.targets import label_interval, make_targets
 from trainable.data.features.screen import screen
 from trainable.data.features.table import FeatureTable, feature_table
-from trainable.data.gather import by_symbol, columns_on, release_memory
+from trainable.data.gather import columns_on, release_memory
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings, check_data_settings
 
@@ -41,7 +41,7 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     check_data_settings(settings)
     release_memory()  # of reading and checking
     horizon, lag = label_interval(settings, market.intraday)
-    split = split_by_date(market.timestamps, settings)
+    split = split_by_date(market.timestamps, settings, market.intraday)
     table = feature_table(market)
     kept, rejected = screen(table, split.train)
     left_out = [*table.left_out, *rejected]
@@ -61,6 +61,7 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     quality = {
         **market.quality,
         "left_out": left_out,
+        "symbols_ended": list(dataset.ended),
         "leak_warnings": warnings,
         "features": describe(dataset),
         "train_rows": len(dataset.train_rows),
@@ -119,20 +120,24 @@ def _assemble(
     if max_window < 1:
         raise UserError(f"data/window must be at least 1 bar, not {max_window}")
     horizon, lag = interval
-    targets = make_targets(market, horizon, lag)
+    targets = make_targets(market, settings)
     everything = len(kept) == len(table.names)
     return Dataset(
         features=table.values if everything else np.ascontiguousarray(table.values[:, kept]),
         feature_names=tuple(table.names[j] for j in kept),
         feature_groups=tuple(table.groups[j] for j in kept),
-        target=by_symbol(targets.target, market.present).astype(np.float32),
+        target=targets.target.astype(np.float32),
         time=table.time,
         symbol=table.symbol,
         age=table.age,
+        label_end=targets.label_end,
         timestamps=market.timestamps,
         symbols=market.symbols,
         forward_returns=targets.forward_returns,
         tradable=market.present,
+        sold=targets.sold,
+        session_ends=targets.session_ends,
+        overnight=targets.overnight,
         bad_ticks=market.bad_ticks,
         split=split,
         train_rows=_NO_ROWS,
@@ -140,6 +145,7 @@ def _assemble(
         horizon=horizon,
         lag=lag,
         cost_bps=settings.cost_bps,
+        delisting_return=settings.delisting_return,
         periods_per_year=settings.periods_per_year or market.periods_per_year,
         intraday=market.intraday,
         max_window=max_window,
@@ -151,7 +157,7 @@ def _assemble(
 
 def _train_rows(dataset: Dataset) -> np.ndarray:
     rows = np.flatnonzero(
-        rows_inside(dataset.time, dataset.split.train, dataset.reach)
+        rows_inside(dataset.time, dataset.label_end, dataset.split.train)
         & (dataset.age >= dataset.max_window)
         & np.isfinite(dataset.target)
     )

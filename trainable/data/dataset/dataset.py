@@ -22,23 +22,31 @@ class Dataset:
         features: [R, F] float32, not yet scaled; NaN where undefined.
         feature_names: F names.
         feature_groups: F group names (price, volume, volatility, calendar, extra, ready).
-        target: [R] float32, simple return from t+lag to t+lag+horizon; NaN where undefined.
+        target: [R] float32, simple return from t+lag to t+lag+horizon, in the symbol's own bars;
+            NaN where undefined.
         time: [R] int32, index into `timestamps`.
         symbol: [R] int32, index into `symbols`.
         age: [R] int32, rows of this symbol up to and with this one: a window of W needs age >= W.
         timestamps: [T] datetime64[ns].
         symbols: N names.
-        forward_returns: [T, N] float64, simple return from t+lag to t+lag+1, earned by a position
-            decided at t; 0 where the symbol is gone by then (sold at its last price) or a session
-            or the data ends; NaN where there is no bar at t.
+        label_end: [R] int32, bar at which the label interval ends; T or more where the data end
+            first.
+        forward_returns: [T, N] float64, simple return from t+lag to t+lag+1, in the symbol's own
+            bars, earned by a position decided at t (`targets.Targets`); NaN where there is no bar
+            at t.
         tradable: [T, N] bool, a bar is present at t.
+        sold: [N] int32, bar at which a symbol that ended is sold, the one after its last; T where
+            none ends before the data do.
+        session_ends: [T] bool, last bars of sessions. overnight: flat or hold; None for bars
+            without sessions.
         bad_ticks: [T, N] bool.
         split: the four parts, as ranges of bar indices.
         train_rows: [n] int64, rows to learn from: inside the part with their whole label, every
             feature and the largest window defined.
         valid_rows: [m] int64, rows that are scored, identical for every trial; sorted by (time,
             symbol); their target may be NaN (then they count for the Sharpe ratio only).
-        horizon, lag, cost_bps, periods_per_year, intraday: of the settings, resolved.
+        horizon, lag, cost_bps, delisting_return, periods_per_year, intraday: of the settings,
+            resolved.
         max_window: the largest window any trial may use.
         quality: for `run.json`.
         name, sha256: of the source.
@@ -51,10 +59,14 @@ class Dataset:
     time: np.ndarray
     symbol: np.ndarray
     age: np.ndarray
+    label_end: np.ndarray
     timestamps: np.ndarray
     symbols: tuple[str, ...]
     forward_returns: np.ndarray
     tradable: np.ndarray
+    sold: np.ndarray
+    session_ends: np.ndarray
+    overnight: str | None
     bad_ticks: np.ndarray
     split: Split
     train_rows: np.ndarray
@@ -62,6 +74,7 @@ class Dataset:
     horizon: int
     lag: int
     cost_bps: float
+    delisting_return: float
     periods_per_year: float
     intraday: bool
     max_window: int
@@ -71,7 +84,7 @@ class Dataset:
 
     @property
     def reach(self) -> int:
-        """Bars after its own that a row's label is made of: lag + horizon."""
+        """Own bars of a symbol after a row's that its label is made of: lag + horizon."""
         return self.lag + self.horizon
 
     @property
@@ -83,6 +96,12 @@ class Dataset:
     def target_scale(self) -> float:
         """Standard deviation of the training targets, the unit of every loss; decimal return."""
         return float(self.target[self.train_rows].astype(np.float64).std())
+
+    @property
+    def ended(self) -> tuple[str, ...]:
+        """Names of the symbols that end before the data do."""
+        gone = self.sold < len(self.timestamps)
+        return tuple(name for name, is_gone in zip(self.symbols, gone, strict=True) if is_gone)
 
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Returns the names of the features of each group, in order."""
@@ -139,7 +158,7 @@ def scored_rows(dataset: Dataset, part: tuple[int, int]) -> np.ndarray:
     window full; so they depend on no trial's own window or features.
     """
     rows = np.flatnonzero(
-        rows_inside(dataset.time, part, dataset.reach) & (dataset.age >= dataset.max_window)
+        rows_inside(dataset.time, dataset.label_end, part) & (dataset.age >= dataset.max_window)
     )
     rows = rows[defined(dataset.features, rows)]
     return rows[np.lexsort((dataset.symbol[rows], dataset.time[rows]))]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trainable.cli.errors import UserError
+from trainable.data.dataset.sessions import session_ends
 from trainable.data.settings import DataSettings
 
 PARTS = ("train", "valid", "gate", "test")
@@ -28,15 +29,17 @@ class Split:
         return getattr(self, name)
 
 
-def split_by_date(timestamps: np.ndarray, settings: DataSettings) -> Split:
+def split_by_date(timestamps: np.ndarray, settings: DataSettings, intraday: bool = False) -> Split:
     """Splits the T bars at the dates of the settings, by default at 60, 75 and 85 % of the bars.
 
     Each date is the first of its part. A date that is not set stays at its default share, whatever
-    the others are, so that moving the validation window never moves the sealed test.
+    the others are, so that moving the validation window never moves the sealed test. On intraday
+    bars with sessions each part begins with the next session, unless there are too few of them.
 
     Args:
         timestamps: [T] datetime64[ns], increasing.
         settings: `valid_from`, `gate_from`, `test_from` are read.
+        intraday: bars are shorter than a day.
 
     Raises:
         UserError: a date that cannot be read, lies outside the data or leaves a part empty.
@@ -61,8 +64,20 @@ def split_by_date(timestamps: np.ndarray, settings: DataSettings) -> Split:
                 "data.test_from"
             )
         starts.append(start)
+    if intraday:
+        starts = _with_sessions(starts, timestamps)
     stops = [*starts[1:], len(timestamps)]
     return Split(*zip(starts, stops, strict=True))
+
+
+def _with_sessions(starts: list[int], timestamps: np.ndarray) -> list[int]:
+    """Returns the first bars of the parts, moved on to where the next session begins."""
+    borders = np.flatnonzero(session_ends(timestamps)) + 1
+    at = np.searchsorted(borders, starts[1:])
+    if len(borders) == 0 or at.max() == len(borders):
+        return starts
+    moved = [0, *(int(bar) for bar in borders[at])]
+    return moved if (np.diff(moved) > 0).all() else starts
 
 
 def _first_bar(timestamps: np.ndarray, key: str, given: str, span: str) -> int:
@@ -82,16 +97,16 @@ def _first_bar(timestamps: np.ndarray, key: str, given: str, span: str) -> int:
     return int(np.searchsorted(timestamps, date.to_datetime64()))
 
 
-def rows_inside(time: np.ndarray, part: tuple[int, int], reach: int) -> np.ndarray:
-    """Returns which rows belong to a part: their bar t and all of (t, t + reach] lie inside it.
+def rows_inside(time: np.ndarray, label_end: np.ndarray, part: tuple[int, int]) -> np.ndarray:
+    """Returns which rows belong to a part: their bar and their whole label interval lie inside it.
 
     This is the purge: no label of one part is made of prices of the next. There is no embargo,
     because no part is trained on after it was tested on.
 
     Args:
         time: [R] bar index of each row.
+        label_end: [R] bar index at which its label interval ends.
         part: half-open range of bar indices.
-        reach: lag + horizon, in bars.
     """
     start, stop = part
-    return (time >= start) & (time + reach < stop)
+    return (time >= start) & (label_end < stop)

@@ -36,11 +36,10 @@ def assert_same_until(a: Dataset, b: Dataset, bar: int) -> None:
     np.testing.assert_array_equal(a.time, b.time)
     before = a.time < bar
     np.testing.assert_array_equal(a.features[before], b.features[before])
-    known = a.time + a.reach < bar
+    known = a.label_end < bar
     np.testing.assert_array_equal(a.target[known], b.target[known])
-    np.testing.assert_array_equal(
-        a.forward_returns[: bar - a.lag - 1], b.forward_returns[: bar - a.lag - 1]
-    )
+    cells = a.time[known], a.symbol[known]  # a position earns one bar, a label lasts as long
+    np.testing.assert_array_equal(a.forward_returns[cells], b.forward_returns[cells])
 
 
 @pytest.mark.parametrize("intraday", [False, True])
@@ -63,7 +62,7 @@ def test_changing_all_prices_after_a_date_changes_nothing_before(intraday: bool)
 def test_system_a7_scaler_fitted_on_training_dates_only() -> None:
     market = make_market(bars=1000)
     dataset = build_dataset(market, SETTINGS)
-    assert dataset.time[dataset.train_rows].max() + dataset.reach < dataset.split.valid[0]
+    assert dataset.label_end[dataset.train_rows].max() < dataset.split.valid[0]
     wild = altered_from(market, dataset.split.valid[0])
     again = build_dataset(wild, SETTINGS)
     assert not np.array_equal(dataset.features, again.features)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.fixtures.markets import holes, make_market
+from tests.fixtures.markets import holes, make_market, without
 from trainable.cli.errors import UserError
 from trainable.data.dataset.build import build_dataset, evaluation_dataset
 from trainable.data.settings import DataSettings
@@ -23,7 +23,12 @@ def test_rows_do_not_depend_on_a_trials_window() -> None:
 
 def test_scored_rows_are_complete_and_sorted_by_time_then_symbol() -> None:
     market = holes(make_market(bars=1000))
+    hidden = np.zeros((1000, 3), bool)
+    hidden[720:, 1] = True  # it ends
+    market = without(market, hidden)
     dataset = build_dataset(market, DataSettings(horizon=2))
+    assert dataset.ended == ("S01",)
+    assert dataset.quality["symbols_ended"] == ["S01"]
     time, symbol = dataset.time[dataset.valid_rows], dataset.symbol[dataset.valid_rows]
     expected = [(t, s) for t in range(600, 748) for s in range(3) if market.present[t, s]]
     assert list(zip(time.tolist(), symbol.tolist(), strict=True)) == expected
@@ -32,6 +37,19 @@ def test_scored_rows_are_complete_and_sorted_by_time_then_symbol() -> None:
     assert np.isfinite(dataset.forward_returns[time, symbol]).all()
     assert np.isfinite(dataset.target[dataset.train_rows]).all()
     assert np.isfinite(dataset.features[dataset.train_rows]).all()
+
+
+def test_no_label_that_runs_over_a_halt_crosses_a_border() -> None:
+    """The purge follows the label's own end: a bar before the halt is in no part of the split."""
+    hidden = np.zeros((1000, 3), bool)
+    hidden[590:610, 0] = True
+    dataset = build_dataset(without(make_market(bars=1000), hidden), DataSettings(horizon=2))
+    own = dataset.symbol == 0
+    train = dataset.time[dataset.train_rows[own[dataset.train_rows]]]
+    valid = dataset.time[dataset.valid_rows[own[dataset.valid_rows]]]
+    assert (train.max(), valid.min()) == (587, 610)
+    others = dataset.time[dataset.train_rows[~own[dataset.train_rows]]]
+    assert others.max() == 597
 
 
 def test_columns_by_group() -> None:

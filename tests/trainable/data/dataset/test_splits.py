@@ -68,6 +68,19 @@ def test_impossible_dates_name_their_key(key: str, date: str, message: str) -> N
         split_by_date(DAYS, replace(DEFAULT, **{key: date}))
 
 
+def test_parts_of_intraday_bars_begin_with_a_session() -> None:
+    bars = np.arange(26 * 10)
+    stamps = np.datetime64("2024-01-01T14:30", "ns") + bars // 26 * np.timedelta64(1, "D")
+    stamps = stamps + bars % 26 * np.timedelta64(15, "m")
+    split = split_by_date(stamps, DEFAULT, intraday=True)
+    assert (split.valid, split.gate, split.test) == ((156, 208), (208, 234), (234, 260))
+    given = replace(DEFAULT, valid_from="2024-01-05T16:00")  # amid a session
+    moved = split_by_date(stamps, given, intraday=True)
+    assert stamps[moved.valid[0]] == np.datetime64("2024-01-06T14:30")
+    assert split_by_date(stamps[:78], DEFAULT, intraday=True).valid[0] == 46  # too few sessions
+    assert split_by_date(DAYS, DEFAULT, intraday=False).valid[0] == 60
+
+
 @pytest.mark.parametrize("bars", [0, 1, 3])
 def test_too_few_bars_to_split(bars: int) -> None:
     with pytest.raises(UserError, match=f"the data has {bars} bars"):
@@ -86,7 +99,7 @@ def test_system_c_purge_is_never_shorter_than_the_label(borders: list[int], reac
     for n, part in enumerate((split.train, split.valid, split.gate, split.test)):
         owner[part[0] : part[1]] = n
     for n, part in enumerate((split.train, split.valid, split.gate, split.test)):
-        inside = rows_inside(time, part, reach)
+        inside = rows_inside(time, time + reach, part)
         whole = [(owner[t : t + reach + 1] == n).all() for t in time]
         np.testing.assert_array_equal(inside, whole)
 

@@ -1,0 +1,92 @@
+"""What the plan says of trading: horizon, lag, costs, nights, and symbols that end."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from search.planning.plan import make_plan
+from search.planning.preview import show_plan
+from search.settings.reading import settings_from
+from search.space.validation import load_space
+from tests.fixtures.markets import make_market, without
+from tests.search.planning.test_estimate import narrow
+from trainable.data.market import Market
+
+
+def said(market: Market, *words: str) -> str:
+    """The plan as it is printed, on lines of any length."""
+    settings = settings_from(["trials=16", "epochs=16", *words])
+    out = io.StringIO()
+    plan = make_plan(settings, load_space(narrow), lambda: market)
+    show_plan(plan, Console(file=out, width=400))
+    return out.getvalue()
+
+
+def test_the_header_says_horizon_lag_cost_and_bars_a_year() -> None:
+    text = said(make_market(600), "data.horizon=5", "data.lag=1", "data.cost_bps=2.5")
+    (line,) = [line for line in text.splitlines() if line.startswith("traded")]
+    assert line.split(None, 1)[1].strip() == (
+        "horizon 5, lag 1, cost 2.5 bps a unit turned over, 252 bars a year"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "overnight"),
+    [
+        ((), "overnight flat (leaving and coming back are charged)"),
+        (("data.overnight=hold",), "overnight hold (the gap is earned)"),
+    ],
+)
+def test_the_header_says_what_happens_over_night(words: tuple[str, ...], overnight: str) -> None:
+    text = said(make_market(1200, intraday=True, session=60), *words)
+    assert f"lag 1, cost 1 bps a unit turned over, 98,280 bars a year, {overnight}" in text
+
+
+def ending(*last: int) -> Market:
+    """Six symbols of 1,000 bars; some have no bar from another one on."""
+    hidden = np.zeros((1000, 6), bool)
+    for symbol, bar in enumerate(last):
+        hidden[bar:, symbol] = True
+    return without(make_market(1000, 6), hidden)
+
+
+def equal_weight(market: Market, delisting: float) -> float:
+    """Sharpe ratio of equal weight on bars 600 … 748, at a cost of 1 bp, worked out apart."""
+    close, present = market.fields["close"], market.present
+    weights = present / present.sum(axis=1, keepdims=True)
+    forward = np.where(present[1:], np.nan_to_num(close[1:]) / close[:-1] - 1.0, delisting)
+    forward = np.where(present[:-1], forward, 0.0)
+    change = np.abs(np.diff(weights[600:749], axis=0, prepend=0.0)).sum(axis=1)
+    net = (weights[600:749] * forward[600:749]).sum(axis=1) - 1e-4 * change
+    return net.mean() / net.std(ddof=1) * np.sqrt(252)
+
+
+def test_symbols_that_end_are_counted_and_a_delisting_is_worked_out() -> None:
+    market = ending(650, 700)
+    a, b = equal_weight(market, 0.0), equal_weight(market, -0.6)
+    assert (
+        "2 symbols end before the data do, sold at their last price (data.delisting_return); a "
+        f"delisting at -60% would make equal weight {b:.2f} instead of {a:.2f}." in said(market)
+    )
+    assert (
+        "2 symbols end before the data do, sold at -60% (data.delisting_return); their last price "
+        f"would make equal weight {a:.2f} instead of {b:.2f}."
+        in said(market, "data.delisting_return=-0.6")
+    )
+    assert b < a
+
+
+def test_an_end_outside_the_validation_part_changes_nothing_there() -> None:
+    text = said(ending(500))
+    assert "1 symbol ends before the data do, sold at its last price" in text
+    assert "in the validation part that changes nothing" in text
+
+
+def test_data_in_which_no_symbol_ends_hold_survivors_only() -> None:
+    assert "No symbol ends before the data do: they hold survivors only" in said(ending())
+    assert "survivors" not in said(make_market(600, 1))
+    generated = replace(make_market(600), expected=np.zeros((600, 3)))
+    assert "survivors" not in said(generated)

@@ -1,0 +1,45 @@
+"""A run that was begun by a version without `data.overnight` and `data.delisting_return`."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.fixtures import tiny
+
+WORDS = tiny.WORDS | {"trials": "2"}
+AGAIN = {"name": "x", "resume": "true", "trials": "3"}
+
+
+def begun_before(folder: Path, frame: pd.DataFrame) -> None:
+    """Leaves a run folder as that version wrote it."""
+    tiny.write_inputs(folder, frame)
+    file = tiny.search(folder, WORDS) / "run.json"
+    run = json.loads(file.read_text(encoding="utf-8"))
+    old = {key: value for key, value in run["data"].items() if key not in NEW}
+    kept = {key: run[key] for key in run if "crc" not in key}
+    file.write_text(json.dumps(kept | {"data": old}), encoding="utf-8")
+
+
+NEW = ("overnight", "delisting_return")
+
+
+def test_it_goes_on_with_their_defaults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begun_before(tmp_path, tiny.bars())
+    tiny.search(tmp_path, AGAIN | {"data.delisting_return": "-0.5"}, status=2)
+    assert "cannot go on with another data delisting_return" in capsys.readouterr().err
+    run = tiny.search(tmp_path, AGAIN)
+    assert len(tiny.table(run, "trials").query("kind == 'search'")) == 3
+
+
+def test_it_does_not_where_returns_over_missing_bars_were_0(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = tiny.bars()
+    halted = (frame["symbol"] == "BB") & frame["timestamp"].between("2020-03-02", "2020-03-06")
+    begun_before(tmp_path, frame[~halted])
+    tiny.search(tmp_path, AGAIN, status=2)
+    said = capsys.readouterr().err
+    assert "counted returns over missing bars as 0" in said
+    assert said.count("\n") == 1

@@ -1,0 +1,80 @@
+"""Ready labels over several bars: recognised, and refused with the horizon that fits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainable.cli.errors import UserError
+from trainable.data.dataset.build import build_dataset
+from trainable.data.dataset.overlap import horizon_of, horizon_of_returns
+from trainable.data.settings import DataSettings
+from trainable.data.sources import market_from_frame
+
+SYMBOL = np.repeat(np.arange(4), 500)
+
+
+def one_bar(seed: int = 0) -> np.ndarray:
+    """Returns [R] of four symbols that move together, with fat tails."""
+    rng = np.random.default_rng(seed)
+    common = rng.standard_t(4, 500)
+    return np.concatenate([0.01 * (common + rng.standard_t(4, 500)) for _ in range(4)])
+
+
+def over(bars: int, returns: np.ndarray) -> np.ndarray:
+    """The return compounded over so many bars from each row on; NaN at the end of a symbol."""
+    found = []
+    for part in np.split(returns, 4):
+        wealth = np.concatenate([[1.0], np.cumprod(1.0 + part)])
+        found.append(np.full(len(part), np.nan))
+        found[-1][: len(part) + 1 - bars] = wealth[bars:] / wealth[:-bars] - 1.0
+    return np.concatenate(found)
+
+
+@pytest.mark.parametrize("bars", [1, 2, 5, 21])
+def test_the_bars_of_a_label_are_found(bars: int) -> None:
+    returns = one_bar()
+    assert horizon_of(over(bars, returns), SYMBOL, 60) == bars
+    assert horizon_of_returns(over(bars, returns), returns, SYMBOL, 60) == bars
+    up = np.sign(over(bars, returns))  # a direction has another autocorrelation
+    assert horizon_of_returns(up, returns, SYMBOL, 60) == bars
+
+
+@pytest.mark.parametrize("persistence", [0.5, 0.9, 0.99])
+def test_a_label_that_merely_persists_is_not_taken_for_a_sum(persistence: float) -> None:
+    rng = np.random.default_rng(1)
+    label = np.zeros(2000)
+    for t in range(1, 2000):
+        label[t] = persistence * label[t - 1] + rng.normal()
+    assert horizon_of(label, SYMBOL, 60) is None
+    assert horizon_of_returns(label, one_bar(), SYMBOL, 60) is None
+    season = np.sin(np.arange(2000) * 2 * np.pi / 7) + 0.1 * rng.normal(size=2000)
+    assert horizon_of(season, SYMBOL, 60) is None
+
+
+def frame(bars: int) -> pd.DataFrame:
+    returns = one_bar()
+    days = np.tile(pd.bdate_range("2020-01-01", periods=500), 4)
+    return pd.DataFrame(
+        {
+            "date": days,
+            "symbol": [f"S{n}" for n in SYMBOL],
+            "feat_a": np.random.default_rng(2).normal(size=2000),
+            "fwd": over(bars, returns),
+            "fwd_1": returns,
+        }
+    )
+
+
+READY = DataSettings(features="feat_*", target="fwd")
+
+
+def test_an_overlapping_target_without_horizon_is_refused_with_the_one_that_fits() -> None:
+    for settings in (READY, replace(READY, returns="fwd_1", horizon=2)):
+        with pytest.raises(UserError, match=r"'fwd' is made of 5 bars .*data\.horizon=5") as raised:
+            build_dataset(market_from_frame(frame(5), settings), settings)
+        assert "\n" not in str(raised.value)
+    fits = replace(READY, returns="fwd_1", horizon=5)
+    assert build_dataset(market_from_frame(frame(5), fits), fits).horizon == 5
+    assert build_dataset(market_from_frame(frame(1), READY), READY).horizon == 1
