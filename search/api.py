@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from rich.console import Console
 
 from analysis.load import Run
@@ -19,8 +18,9 @@ from search.settings.masking import no_secret_told
 from search.settings.reading import settings_of
 from search.settings.settings import SearchSettings
 from search.space.loading import SpaceFunction, load_space
-from trainable.cli.errors import unknown
+from trainable.cli.errors import UserError, unknown
 from trainable.data.file_types import is_table
+from trainable.data.ingest.in_memory import arrow_table
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
@@ -28,7 +28,7 @@ from trainable.data.sources import market_from_frame
 
 def launch(
     space: str | Path | SpaceFunction = "conservative",
-    data: str | Path | pd.DataFrame | None = None,
+    data: object = None,
     *,
     backend: Callable[[SearchSettings], Backend] = RayTune,
     **settings: Any,
@@ -37,8 +37,8 @@ def launch(
 
     Args:
         space: a name in spaces/, a path, or a function of an Optuna trial.
-        data: a named source, a path of a CSV or Parquet file, or a long frame with the columns of
-            such a file.
+        data: a named source, the path of a CSV or Parquet file, or a table of pandas, polars or
+            pyarrow with the columns of such a file; None: the settings' own source.
         backend: where trials train, made from the settings.
         settings: those of the command line, such as `trials=64`; `data_horizon=5` stands for
             `data.horizon=5`.
@@ -51,8 +51,9 @@ def launch(
     """
     with no_secret_told():
         values = _by_key(settings)
+        _refuse_two_sources(data, values)
         if isinstance(data, str | Path):
-            values["data.path" if is_table(str(data)) else "data.source"] = data
+            values["data.path" if _is_path(data) else "data.source"] = str(data)
         epochs = settings.get("epochs")
         loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
         chosen = settings_of({**values, "space": loaded.name})
@@ -60,13 +61,25 @@ def launch(
             print(f"Nothing of run {chosen.run_name!r} had begun: it begins now.", flush=True)
             chosen = replace(chosen, resume=False)
         load: Callable[[], Market] | None = None
-        if isinstance(data, pd.DataFrame):
+        if data is not None and not isinstance(data, str | Path):
             chosen = replace(chosen, data=replace(chosen.data, source="frame"))
-            load = partial(market_from_frame, data, chosen.data)
+            load = partial(market_from_frame, arrow_table(data), chosen.data)
         with backend(chosen) as trainer:
             trainer.start()
             plan = make_plan(chosen, loaded, load)
             return run_search(plan, None, trainer, Console(highlight=False, markup=False))
+
+
+def _refuse_two_sources(data: object, values: Mapping[str, object]) -> None:
+    """Raises `UserError` where `data` and a setting both name a source."""
+    for key in ("data.path", "data.source"):
+        if data is not None and values.get(key) is not None:
+            setting = key.replace(".", "_")
+            raise UserError(f"data= and {setting}= name two sources: keep one of them")
+
+
+def _is_path(data: str | Path) -> bool:
+    return isinstance(data, Path) or is_table(data) or bool(Path(data).suffix) or "/" in data
 
 
 def _by_key(settings: Mapping[str, object]) -> dict[str, object]:

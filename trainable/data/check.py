@@ -19,6 +19,7 @@ from trainable.data.dataset.splits import PARTS
 from trainable.data.ingest.table import cache_if_usable
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
+from trainable.data.reading_notes import extreme_line
 from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
 from trainable.data.times.bar_calendar import calendar_words
@@ -76,6 +77,9 @@ def show_market(market: Market, console: Console) -> None:
     _print_table(console, "Repaired", ["what", "count"], _repairs(quality))
     if "extreme_moves" in quality:
         _show_moves(quality, console)
+    if moves := extreme_line(quality):
+        console.print(Text(f"warning: {moves}", style="yellow"))
+        console.print()
 
 
 def show_dataset(dataset: Dataset, console: Console) -> None:
@@ -134,8 +138,6 @@ def _settings(what: str, rest: list[str]) -> DataSettings:
 
 def _repairs(quality: dict[str, Any]) -> list[tuple[str, str]]:
     found = [(text, f"{quality[key]:,}") for key, text in REPAIRS.items() if quality.get(key)]
-    if quality.get("adjusted"):
-        found.append(("open, high, low scaled to the adjusted close", "all"))
     for entry in quality.get("left_out_columns", []):
         found.append((f"column {entry['column']!r} left out: {entry['why']}", "1"))
     if names := quality.get("ignored_columns"):

@@ -1,7 +1,8 @@
 """Where markets come from: named sources, files, frames."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pandas as pd
 import pyarrow as pa
 
 from trainable.cli.errors import UserError, look_up
+from trainable.data.ingest.cells import one_line
+from trainable.data.ingest.in_memory import arrow_table
 from trainable.data.ingest.panel import Panel, narrow, read_panel
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import open_table, table_of
@@ -36,43 +39,42 @@ def load_market(settings: DataSettings) -> Market:
     return look_up(SOURCES, settings.source, "data source")(settings)
 
 
-def market_from_frame(frame: pd.DataFrame, settings: DataSettings, name: str = "frame") -> Market:
-    """Makes a market of a long frame as if it were a Parquet file of the same columns.
-
-    A named index (or several) counts as columns.
+def market_from_frame(frame: object, settings: DataSettings, name: str = "frame") -> Market:
+    """Makes a market of a table in memory as if it were a Parquet file of the same columns.
 
     Args:
-        frame: a row per timestamp and symbol, or ready features.
+        frame: a table of pandas (a named index, or several, counts as columns), polars or pyarrow:
+            a row per timestamp and symbol, a wide table, or ready features.
         settings: as for a file; `source` and `path` are not read.
         name: the market's name, also in errors.
 
     Raises:
-        UserError: data that cannot be used.
+        UserError: no table, or data that cannot be used.
     """
     check_data_settings(settings)
-    if any(index is not None for index in frame.index.names) or isinstance(
-        frame.index, pd.DatetimeIndex
-    ):
-        frame = frame.rename_axis(index=lambda n: n or "timestamp").reset_index()
+    arrow = arrow_table(frame)
+    with _said_plainly(name):
+        content = pa.BufferOutputStream()
+        with pa.ipc.new_stream(content, arrow.schema) as writer:
+            writer.write_table(arrow)
+        table = table_of(arrow, name, name, hashlib.sha256(content.getvalue()).hexdigest())
+        return checked(read_panel(table, settings), settings, name)
+
+
+@contextmanager
+def _said_plainly(name: str) -> Iterator[None]:
+    """Turns an error of pyarrow or pandas about the data into one line for the person."""
     try:
-        arrow = pa.Table.from_pandas(frame, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):  # columns of several types: as text, cell by cell
-        frame = frame.copy()
-        for column in [c for c, dtype in frame.dtypes.items() if dtype.kind == "O"]:
-            frame[column] = frame[column].map(str, na_action="ignore").astype("str")
-        arrow = pa.Table.from_pandas(frame, preserve_index=False)
-    arrow = arrow.replace_schema_metadata()  # pandas' own, with its version
-    content = pa.BufferOutputStream()
-    with pa.ipc.new_stream(content, arrow.schema) as writer:
-        writer.write_table(arrow)
-    table = table_of(arrow, name, name, hashlib.sha256(content.getvalue()).hexdigest())
-    return checked(read_panel(table, settings), settings, name)
+        yield
+    except (pa.ArrowException, pd.errors.OutOfBoundsDatetime) as error:
+        raise UserError(f"{name}: a column cannot be read: {one_line(error)}") from error
 
 
 def _market_of_file(settings: DataSettings) -> Market:
     assert settings.path is not None
-    panel = read_panel(open_table(settings.path), settings)
-    return checked(panel, settings, Path(settings.path).name)
+    with _said_plainly(settings.path):
+        panel = read_panel(open_table(settings.path), settings)
+        return checked(panel, settings, Path(settings.path).name)
 
 
 def _us20(settings: DataSettings) -> Market:

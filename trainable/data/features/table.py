@@ -75,7 +75,10 @@ def feature_table(market: Market, names: Sequence[str] | None = None) -> Feature
     """
     built_in, foreign, left_out = _available(market)
     if names is not None:
-        why = {entry["feature"]: entry["why"] for entry in left_out}
+        why = {
+            entry["column"]: entry["why"] for entry in market.quality.get("left_out_columns", [])
+        }
+        why |= {entry["feature"]: entry["why"] for entry in left_out}
         for name in names:
             if name in why:
                 raise UserError(f"{market.name}: feature {name!r} cannot be computed: {why[name]}")

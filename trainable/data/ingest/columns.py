@@ -3,7 +3,6 @@
 # pyright: reportAttributeAccessIssue=false
 # pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -12,13 +11,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError, unknown
+from trainable.data.ingest.cells import to_numbers
 from trainable.data.ingest.column_names import (
+    EVENT_NAMES,
     FIELD_NAMES,
     TIME_NAMES,
     canonical,
+    listed,
+    plain,
     refuse_control_characters,
 )
-from trainable.data.ingest.csv_files import to_numbers
 from trainable.data.ingest.table import Table
 from trainable.data.settings import DataSettings
 from trainable.data.times.years import Where
@@ -35,17 +37,8 @@ class Columns:
 
 
 def time_column(table: Table) -> str:
-    """Finds the column of timestamps; of several the one that says most."""
-    for name in TIME_NAMES:
-        if name in table.columns:
-            return name
-    index = "__index_level_0__"  # an unnamed index saved by pandas
-    if index in table.columns and pa.types.is_temporal(table.read(index).type):
-        return index
-    raise UserError(
-        f"{table.file}: no timestamp column (timestamp, datetime, date or time); its columns are "
-        f"{_listed(table.columns.values())}"
-    )
+    """Returns the column of timestamps; of several the one that says most."""
+    return next(name for name in TIME_NAMES if name in table.columns)
 
 
 def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.ndarray]:
@@ -62,7 +55,7 @@ def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.nd
     codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
     blank = np.array([not text for text in written] + [True])[codes]
     if blank.any():
-        row = int(np.argmax(blank)) + 1
+        row = table.data_row(int(np.argmax(blank)))
         raise UserError(
             f"{table.file}: data row {row}: the {table.columns[name]!r} cell is empty; every "
             "bar needs its symbol"
@@ -79,17 +72,23 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
     Raises:
         UserError: a name that is no column, or a column that is missing.
     """
-    taken = {time, symbol, "__index_level_0__", *TIME_NAMES}
+    taken = {time, symbol, *TIME_NAMES}
     rest = [name for name in table.columns if name not in taken]
     if settings.features is None:
         if "close" not in rest and "adj_close" not in rest:
-            raise UserError(
-                f"{table.file}: no 'close' column among {_listed(table.columns.values())}; give "
-                "one row per timestamp and symbol with a close, or ready features with "
-                "data.features and data.target"
+            only = (
+                f"; rename {table.columns[rest[0]]!r} to 'close' if it is one"
+                if len(rest) == 1
+                else ""
             )
-        fields = tuple(name for name in rest if name in FIELD_NAMES)
-        return Columns(fields, tuple(name for name in rest if name not in FIELD_NAMES))
+            raise UserError(
+                f"{table.file}: no 'close' column among {listed(table.columns.values())}{only}; "
+                "give one row per timestamp and symbol with a close, a column of closes a symbol, "
+                "or ready features with data.features and data.target"
+            )
+        roles = FIELD_NAMES + EVENT_NAMES
+        fields = tuple(name for name in roles if name in rest)
+        return Columns(fields, tuple(name for name in rest if name not in roles))
     if settings.target is None:
         raise UserError("data.features needs data.target: the label's column")
     target = _named(table, settings.target, "data.target")
@@ -99,11 +98,12 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
             f"data.returns is needed with ready features and data.horizon={settings.horizon}: the "
             "column of next period's simple return"
         )
-    patterns = [canonical(part) for part in settings.features.split(",")]
+    patterns = [form(part) for part in settings.features.split(",") for form in (canonical, plain)]
     extra = tuple(
         name
         for name in rest
-        if name not in (target, returns) and any(fnmatchcase(name, p) for p in patterns)
+        if name not in (target, returns)
+        and any(fnmatchcase(n, p) for p in patterns for n in (name, plain(table.columns[name])))
     )
     if not extra:
         raise unknown("data.features", settings.features, (table.columns[name] for name in rest))
@@ -124,7 +124,9 @@ def numbers(table: Table, name: str, required: bool, at: Where) -> np.ndarray | 
         column = column.cast(kind.value_type)
         kind = column.type
     if _is_text(kind):
-        column = to_numbers(column.cast(pa.string()), required, table.columns[name], at)
+        column = to_numbers(
+            column.cast(pa.string()), required, table.columns[name], at, table.marks
+        )
         if column is None:
             return None
     elif pa.types.is_null(kind) or pa.types.is_decimal(kind) or pa.types.is_integer(kind):
@@ -156,9 +158,3 @@ def _decimal(values: np.ndarray) -> np.ndarray:
         result[at[same]] = rounded[same]
         open_[at[same]] = False
     return result
-
-
-def _listed(names: Iterable[str]) -> str:
-    names = list(names)
-    more = f" and {len(names) - 12} more" if len(names) > 12 else ""
-    return ", ".join(names[:12]) + more

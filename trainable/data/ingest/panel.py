@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError
-from trainable.data.ingest.column_names import SYMBOL_NAMES
 from trainable.data.ingest.columns import (
     Columns,
     choose_columns,
@@ -15,9 +14,11 @@ from trainable.data.ingest.columns import (
     time_column,
 )
 from trainable.data.ingest.day_and_time import times_of
+from trainable.data.ingest.roles import with_fields, with_symbol, with_time
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
 from trainable.data.ingest.timestamps import Times, show_time
+from trainable.data.ingest.wide import long_form
 from trainable.data.settings import DataSettings
 from trainable.data.times.alignment import on_one_grid
 from trainable.data.times.clock_change import clock_change
@@ -36,13 +37,15 @@ class Panel:
         sha256: hash of the content.
         timestamps: [T] datetime64[ns], increasing, unique.
         symbols: N names, sorted.
-        fields: open, high, low, close, adj_close, volume where the source has them: [T, N] float64.
+        fields: open, high, low, close, volume, the adjusted ones, split and dividend where the
+            source has them: [T, N] float64.
         extra: further number columns by name, [T, N] float32.
         target, returns: [T, N] float64, ready features only.
         rows: [T, N] bool, the source has a row.
         cell: [R] int64, flat grid cell by kept row of the file; None for sources without rows.
         row: [R] int64, 1-based data row of the file by kept row.
         notes: what was found while reading, for `Market.quality`.
+        written: the name of a field's column in the file, by its role.
     """
 
     file: str
@@ -57,6 +60,7 @@ class Panel:
     cell: np.ndarray | None = None
     row: np.ndarray | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    written: dict[str, str] = field(default_factory=dict)
 
     def first(self, mask: np.ndarray) -> tuple[str, tuple[int, int]]:
         """The file's first row inside `mask` ([T, N] bool): where it is, and its (bar, symbol)."""
@@ -75,17 +79,23 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     Raises:
         UserError: missing columns, unreadable or missing timestamps, duplicates, text cells.
     """
+    file_rows = table.rows
+    table = with_time(table)
+    if settings.features is None:
+        table = with_fields(long_form(table))
     time_name = time_column(table)
-    symbol_name = next((n for n in SYMBOL_NAMES if n in table.columns), None)
+    table, symbol_name = with_symbol(table, time_name)
     kept_columns = choose_columns(table, settings, time_name, symbol_name)
     names, codes = symbol_codes(table, symbol_name)
 
     def at(row: int) -> str:
-        return f"{table.file}: data row {row + 1} ({names[codes[row]]})"
+        return f"{table.file}: data row {table.data_row(row)} ({names[codes[row]]})"
 
     times = times_of(table, time_name, at)
     # Row numbers in errors are those of the whole file.
-    notes: dict[str, Any] = {"rows_in_file": table.rows, "unsorted_rows": _unsorted(times, codes)}
+    notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
+    if table.notes:
+        notes["read_as"] = list(table.notes)
     if times.zone is not None:
         notes["time_zone"] = times.zone
     if times.read_as is not None:
@@ -93,7 +103,7 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
 
     def where(row: int) -> str:
         time = show_time(times.values[times.index[row]])
-        return f"{table.file}: data row {row + 1} ({time}, {names[codes[row]]})"
+        return f"{table.file}: data row {table.data_row(row)} ({time}, {names[codes[row]]})"
 
     kept_names, kept, kept_codes, row = _narrow(table, settings, names, times, codes, notes)
     values, index, aligned = on_one_grid(
@@ -119,11 +129,11 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         {},
         rows,
         cell=cell,
-        row=row + 1,
+        row=(row if table.file_rows is None else table.file_rows[row]) + 1,
         notes=notes,
     )
-    _refuse_duplicates(panel)
-    return _fill(panel, table, kept_columns, where)
+    _refuse_duplicates(panel, symbol_name is not None)
+    return _fill(panel, table, kept_columns, where, row)
 
 
 def narrow(panel: Panel, settings: DataSettings) -> Panel:
@@ -183,7 +193,7 @@ def _narrow(
     return names, times, codes, row
 
 
-def _refuse_duplicates(panel: Panel) -> None:
+def _refuse_duplicates(panel: Panel, has_symbols: bool) -> None:
     cell, row = panel.cell, panel.row
     assert cell is not None
     assert row is not None
@@ -205,21 +215,25 @@ def _refuse_duplicates(panel: Panel) -> None:
         f"{panel.file}: data row {row[second]} repeats data row {row[first]}: timestamp "
         f"{show_time(panel.timestamps[bar])}, symbol {panel.symbols[symbol]} "
         f"({np.count_nonzero(again)} such rows); keep one"
+        + ("" if has_symbols else ", or call the column of symbols 'symbol' if there is one")
     )
 
 
-def _fill(panel: Panel, table: Table, columns: Columns, at: Where) -> Panel:
+def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndarray) -> Panel:
     ignored: list[str] = []
+    counters: list[str] = []  # a saved row number tells the date, and nothing else
 
     def grid(name: str, required: bool, dtype: type) -> np.ndarray | None:
         values = numbers(table, name, required, at)
         if values is None:
             ignored.append(table.columns[name])
             return None
+        if name in columns.extra and columns.target is None and _counts(values):
+            counters.append(table.columns[name])
+            return None
         assert panel.cell is not None
-        assert panel.row is not None
-        if len(panel.cell) < table.rows:
-            values = values[panel.row - 1]
+        if len(kept) < table.rows:
+            values = values[kept]
         filled = np.full(panel.rows.shape, np.nan, dtype)
         with np.errstate(over="ignore"):  # beyond float32: infinite, and refused as such
             filled.ravel()[panel.cell] = values
@@ -232,9 +246,13 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where) -> Panel:
 
     ready = columns.target is not None
     extra = {table.columns[name]: grid(name, ready, np.float32) for name in columns.extra}
+    if counters:
+        left = panel.notes.setdefault("left_out_columns", [])
+        left += [{"column": name, "why": "counts the rows"} for name in counters]
     filled = replace(
         panel,
         fields={name: needed(name) for name in columns.fields},
+        written={name: table.columns[name] for name in columns.fields},
         extra={name: values for name, values in extra.items() if values is not None},
         target=needed(columns.target) if columns.target else None,
         returns=needed(columns.returns) if columns.returns else None,
@@ -242,3 +260,13 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where) -> Panel:
     if ignored:
         filled.notes["ignored_columns"] = ignored
     return filled
+
+
+def _counts(values: np.ndarray) -> bool:
+    """Whether a column counts the rows of the file, perhaps anew for each symbol."""
+    if len(values) < 10 or not np.isfinite(values).all():
+        return False
+    step = np.diff(values)
+    up = np.all((step == 1) | (values[1:] == values[0])) and values.min() == values[0]
+    down = np.all((step == -1) | (values[1:] == values[0])) and values.max() == values[0]
+    return bool((up or down) and np.mean(np.abs(step) == 1) > 0.5)

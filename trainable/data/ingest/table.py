@@ -1,26 +1,35 @@
 """Files → columns: CSV in a stream and cached as Parquet by content hash, Parquet as it is."""
 
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from trainable.cli.errors import UserError
 from trainable.data.file_types import CSV_SUFFIXES, PARQUET_SUFFIXES
-from trainable.data.ingest.column_names import canonical, refuse_control_characters
-from trainable.data.ingest.csv_files import csv_batches, one_line
+from trainable.data.ingest.cells import Marks, one_line
+from trainable.data.ingest.column_names import (
+    canonical,
+    is_unnamed,
+    plain,
+    refuse_control_characters,
+)
+from trainable.data.ingest.csv_files import CsvFile
 from trainable.data.times.extension_types import known_extension
 from trainable.io.checksums import DamagedError
 from trainable.io.parquet_file import open_parquet
 
 _added: list[Path] = []  # cache files that this process made
-CACHE_FORMAT = "1"  # part of a cache file's name: raise it when the conversion changes
+CACHE_FORMAT = "2"  # part of a cache file's name: raise it when the conversion changes
+NOTES_KEY = b"asharpe.reading"  # of a cache file's metadata: notes and number marks as JSON
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,11 @@ class Table:
         sha256: hash of the content.
         rows: number of data rows.
         columns: name as written (stripped) by canonical name, in the file's order.
-        read: canonical name → its column.
+        read: canonical name → its column; also those of `unnamed`.
+        unnamed: keys of columns without a name, such as a saved index.
+        notes: what was guessed while reading, for the plan.
+        marks: how numbers are written in text; None: each column shows it.
+        file_rows: [R] 0-based row of the file by row; None: the same.
     """
 
     file: str
@@ -42,6 +55,33 @@ class Table:
     rows: int
     columns: dict[str, str]
     read: Callable[[str], pa.ChunkedArray]
+    unnamed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    marks: Marks | None = None
+    file_rows: np.ndarray | None = None
+
+    def renamed(self, old: str, new: str, note: str | None = None) -> "Table":
+        """Returns the table with a column under another canonical name; what it is called stays."""
+        written = self.columns.get(old, "(unnamed)")
+        columns = {new if key == old else key: name for key, name in self.columns.items()}
+        columns.setdefault(new, written)
+        return replace(
+            self,
+            columns=columns,
+            read=lambda key: self.read(old if key == new else key),
+            unnamed=tuple(key for key in self.unnamed if key != old),
+            notes=self.notes if note is None else (*self.notes, note),
+        )
+
+    def without(self, keys: Sequence[str], note: str | None = None) -> "Table":
+        """Returns the table less some columns."""
+        columns = {key: name for key, name in self.columns.items() if key not in keys}
+        notes = self.notes if note is None else (*self.notes, note)
+        return replace(self, columns=columns, notes=notes)
+
+    def data_row(self, row: int) -> int:
+        """Returns the 1-based row of the file that a 0-based row of the table comes from."""
+        return (row if self.file_rows is None else int(self.file_rows[row])) + 1
 
 
 def open_table(path: str | Path) -> Table:
@@ -88,9 +128,12 @@ def table_of(arrow: pa.Table, file: str, stem: str, digest: str) -> Table:
     physical, columns = _names(list(arrow.column_names), file)
     if not arrow.num_rows:
         raise UserError(f"{file}: no data rows")
-    return Table(
-        file, stem, digest, arrow.num_rows, columns, lambda name: arrow.column(physical[name])
-    )
+    unnamed = tuple(key for key in physical if key not in columns)
+
+    def read(name: str) -> pa.ChunkedArray:
+        return arrow.column(physical[name])
+
+    return Table(file, stem, digest, arrow.num_rows, columns, read, unnamed)
 
 
 def _kind(path: Path) -> tuple[str, ...]:
@@ -116,8 +159,6 @@ def _kind(path: Path) -> tuple[str, ...]:
         raise UserError(f"{path}: a Parquet file under a CSV name; rename it to .parquet")
     if head != b"PAR1" and kind is PARQUET_SUFFIXES:
         raise UserError(f"{path}: not a Parquet file; write it again or use .csv for text")
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise UserError(f"{path}: UTF-16 text; save it as UTF-8")
     return kind
 
 
@@ -127,17 +168,23 @@ def _sha256(path: Path) -> str:
 
 
 def _names(names: list[str], file: str) -> tuple[dict[str, str], dict[str, str]]:
-    """(physical name, name as written) by canonical name; a saved row index has none."""
+    """(physical name of every column, name as written of those that have one) by canonical name."""
     physical: dict[str, str] = {}
     for name in names:
-        key = canonical(name)
-        if not key or key.startswith("unnamed:"):
-            continue
+        key = canonical(name) or "unnamed: 0"
+        if is_unnamed(plain(name)):
+            key = plain(name)
         if key in physical:
-            raise UserError(f"{file}: two columns are called {name.strip()!r}; rename one")
+            first = physical[key].strip()
+            if plain(first) == plain(name):
+                raise UserError(f"{file}: two columns are called {name.strip()!r}; rename one")
+            raise UserError(
+                f"{file}: two columns mean {key!r}: {first!r} and {name.strip()!r}; rename or "
+                "remove one"
+            )
         refuse_control_characters(name, file, "the name of a column")
         physical[key] = name
-    return physical, {key: name.strip() for key, name in physical.items()}
+    return physical, {k: name.strip() for k, name in physical.items() if not is_unnamed(k)}
 
 
 def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
@@ -158,7 +205,18 @@ def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
                 f"{file}: damaged column {columns[name]!r}: {one_line(error)}"
             ) from error
 
-    return Table(file, stem, digest, parquet.metadata.num_rows, columns, read)
+    told = json.loads((parquet.metadata.metadata or {}).get(NOTES_KEY, b"{}"))
+    return Table(
+        file,
+        stem,
+        digest,
+        parquet.metadata.num_rows,
+        columns,
+        read,
+        tuple(key for key in physical if key not in columns),
+        tuple(told.get("notes", ())),
+        Marks(**told["marks"]) if "marks" in told else None,
+    )
 
 
 def _cached_csv(path: Path, stem: str, digest: str, cached: Path) -> Table:
@@ -175,19 +233,23 @@ def _cached_csv(path: Path, stem: str, digest: str, cached: Path) -> Table:
         cached.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=cached.parent, suffix=".tmp")
         os.close(handle)
-        writer = None
-        for batch in csv_batches(path):
+        writer, source = None, CsvFile(path)
+        for batch in source.batches():
             writer = writer or pq.ParquetWriter(temporary, batch.schema, write_page_checksum=True)
             writer.write_batch(batch)
         if writer is None:
             raise UserError(f"{path}: a header but no data rows")
+        told = {"notes": source.notes, "marks": asdict(source.layout.marks)}
+        writer.add_key_value_metadata({NOTES_KEY: json.dumps(told).encode()})
         writer.close()
         Path(temporary).replace(cached)
         _added.append(cached)
         return _parquet_table(cached, str(path), stem, digest)
     except OSError:  # no place for a cache is no reason not to read
-        batches = list(csv_batches(path))
-        return table_of(pa.Table.from_batches(batches), str(path), stem, digest)
+        source = CsvFile(path)
+        whole = pa.Table.from_batches(list(source.batches()))
+        table = table_of(whole, str(path), stem, digest)
+        return replace(table, notes=tuple(source.notes), marks=source.layout.marks)
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

@@ -41,10 +41,11 @@ def find_extremes(
 
     Returns:
         [T, N] bool, bars whose close is a bad tick (until the price has come back; of a stale price
-        the bar that ends it); and counts, with the largest moves.
+        the bar that ends it); and counts, with the largest moves. `real` counts those that are
+        neither a bad tick nor take one back.
     """
     bad = np.zeros(close.shape, bool)
-    found: list[tuple[float, int, int, float, str | None]] = []
+    found: list[tuple[float, int, int, float, str | None, bool]] = []
     zero_returns = moves = 0
     gap = _gaps(timestamps) if intraday else None
     for n, (prices, volumes) in enumerate(_each_symbol(close, volume)):
@@ -57,10 +58,13 @@ def find_extremes(
         moves += len(bars) - 1
         traded = None if volumes is None else volumes[bars] > 0
         score = _scores(move, None if gap is None else _crosses(gap, bars))
+        back = -1  # the bar whose move takes a bad tick back
         for i in np.flatnonzero(np.abs(score) > EXTREME):
             kind, until = _bad_tick(price, move, traded, int(i))
             bad[bars[i:until], n] = True
-            found.append((float(score[i]), int(bars[i]), n, float(np.expm1(move[i])), kind))
+            change = float(np.expm1(move[i]))
+            found.append((float(score[i]), int(bars[i]), n, change, kind, i == back))
+            back = until if kind == "reverted" else back
     found.sort(key=lambda item: -abs(item[0]))
     largest = [
         {
@@ -69,13 +73,18 @@ def find_extremes(
             "return": change,
             "robust_z": score,
             "bad_tick": kind,
+            "takes_back": takes_back,
         }
-        for score, bar, n, change, kind in found[:LISTED]
+        for score, bar, n, change, kind, takes_back in found[:LISTED]
     ]
     return bad, {
         "zero_returns": zero_returns,
         "zero_return_share": zero_returns / moves if moves else 0.0,
-        "extreme_moves": {"count": len(found), "largest": largest},
+        "extreme_moves": {
+            "count": len(found),
+            "real": sum(item[4] is None and not item[5] for item in found),
+            "largest": largest,
+        },
         "bad_ticks": {
             kind: sum(item[4] == kind for item in found) for kind in ("reverted", "stale")
         }

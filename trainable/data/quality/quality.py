@@ -1,5 +1,6 @@
 """Checks of a panel: what cannot be repaired is an error that says where, the rest is counted."""
 
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from trainable.data.ingest.panel import Panel
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
 from trainable.data.quality.outliers import find_extremes
+from trainable.data.quality.price_levels import leave_out_levels
 from trainable.data.quality.repairs import drop_empty, repair_prices
 from trainable.data.settings import DataSettings
 from trainable.data.times.bar_calendar import bar_calendar
@@ -33,7 +35,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         UserError: infinite values, non-positive prices, negative volume, high < low, constant
             columns, fewer than two bars.
     """
-    quality: dict[str, Any] = dict(panel.notes)
+    quality: dict[str, Any] = deepcopy(panel.notes)
     _refuse_infinite(panel)
     if panel.target is not None:
         present = panel.rows
@@ -42,6 +44,8 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         panel, present = repair_prices(panel, quality)
     panel, present = drop_empty(panel, present, quality)
     _refuse_constant(panel, quality)
+    if panel.target is None:
+        leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
         raise UserError(f"{panel.file}: only {len(panel.timestamps)} bar; give at least two")
     calendar = bar_calendar(panel.timestamps, present).set_to(settings.periods_per_year)
@@ -122,15 +126,25 @@ def _refuse_impossible_returns(panel: Panel, settings: DataSettings) -> None:
 
 
 def _refuse_constant(panel: Panel, quality: dict[str, Any]) -> None:
+    """Refuses prices and labels that never move; leaves further columns out that are constant."""
+
+    def leave_out(name: str, why: str) -> None:
+        column = panel.written.get(name, name)
+        quality.setdefault("left_out_columns", []).append({"column": column, "why": why})
+
     for name, grid in list(panel.fields.items()):
         low, high = np.fmin.reduce(grid, axis=0), np.fmax.reduce(grid, axis=0)
-        if name == "volume" and np.all(~(high > 0)):
+        if name != "close" and not np.isfinite(grid).any():
             panel.fields.pop(name)
-            quality.setdefault("left_out_columns", []).append(
-                {"column": name, "why": "zero throughout"}
-            )
+            leave_out(name, "empty")
             continue
-        if name != "close" and np.fmin.reduce(low) == np.fmax.reduce(high) and grid.size > 1:
+        one = np.fmin.reduce(low) == np.fmax.reduce(high) and grid.size > 1
+        if name == "volume" and (one or np.all(~(high > 0))):
+            panel.fields.pop(name)
+            value = float(np.fmin.reduce(low))
+            leave_out(name, f"{value:g} throughout" if value else "zero throughout")
+            continue
+        if name != "close" and one:
             _constant(panel, name, float(np.fmin.reduce(low)))
         long = np.isfinite(grid).sum(axis=0) >= CONSTANT_FROM
         if name == "close" and np.any(still := long & (low == high)):
@@ -140,19 +154,25 @@ def _refuse_constant(panel: Panel, quality: dict[str, Any]) -> None:
                 f"({low[still][0]:g} throughout); leave {'it' if len(names) == 1 else 'them'} out: "
                 f"data.symbols={_others(panel.symbols, names)}"
             )
-    ready = {"target": panel.target} if panel.target is not None else {}
-    for name, grid in (panel.extra | ready).items():
+    for name, grid in list(panel.extra.items()):
         low, high = np.fmin.reduce(grid, axis=None), np.fmax.reduce(grid, axis=None)
+        if np.isnan(low) or (low == high and grid.size > 1):
+            panel.extra.pop(name)
+            leave_out(name, "empty" if np.isnan(low) else f"{low:g} throughout")
+    if panel.target is not None:
+        low, high = np.fmin.reduce(panel.target, axis=None), np.fmax.reduce(panel.target, axis=None)
         if np.isnan(low):
-            raise UserError(f"{panel.file}: column {name!r} has no number; remove it from the file")
-        if low == high and grid.size > 1:
-            _constant(panel, name, float(low))
+            raise UserError(f"{panel.file}: column 'target' has no number; remove it from the file")
+        if low == high and panel.target.size > 1:
+            _constant(panel, "target", float(low))
+        if not panel.extra:
+            names = ", ".join(entry["column"] for entry in quality["left_out_columns"])
+            raise UserError(f"{panel.file}: all features are constant or empty: {names}")
 
 
 def _constant(panel: Panel, name: str, value: float) -> None:
     raise UserError(
         f"{panel.file}: column {name!r} is constant ({value:g} throughout); remove it from the file"
-        + (", or leave it out of the pattern in data.features" if panel.target is not None else "")
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.data.ingest.column_names import ADJUSTED, EVENT_NAMES, PRICES
 from trainable.data.ingest.panel import Panel
+from trainable.data.quality.adjustment import adjust
 
-PRICES = ("open", "high", "low", "close", "adj_close")
 ROUNDING = 1e-9  # relative; less than this is not outside the bar's range
 
 
@@ -29,23 +30,38 @@ def repair_prices(panel: Panel, quality: dict[str, Any]) -> tuple[Panel, np.ndar
         present &= np.isfinite(fields["adj_close"])
     quality["rows_without_close"] = int(np.count_nonzero(panel.rows & ~present))
     for name, grid in fields.items():
-        wrong = grid <= 0 if name in PRICES else grid < 0
+        if name in EVENT_NAMES:
+            continue
+        prices = PRICES + ADJUSTED
+        wrong = grid <= 0 if name in prices else grid < 0
         if wrong.any():
             where, (bar, symbol) = panel.first(wrong)
-            need = "positive" if name in PRICES else "zero or more"
+            need = "positive" if name in prices else "zero or more"
             raise UserError(
-                f"{where}: column {name!r} is {grid[bar, symbol]:g}, must be {need} "
-                f"({wrong.sum()} such cells); correct or empty it"
+                f"{where}: column {panel.written.get(name, name)!r} is {grid[bar, symbol]:g}, must "
+                f"be {need} ({wrong.sum()} such cells); {_advice(grid, name in prices)}"
             )
         fields[name] = np.where(present, grid, np.nan)
     _refuse_crossed(panel, fields)
     quality["bar_out_of_range"] = _widen(fields)
-    if "adj_close" in fields:
-        _adjust(fields, quality)
+    fields = adjust(panel, fields, quality)
+    _widen(fields)  # rounding of the products
     extra = {
         name: np.where(present, grid, np.float32(np.nan)) for name, grid in panel.extra.items()
     }
     return replace(panel, fields=fields, extra=extra), present
+
+
+def _advice(grid: np.ndarray, price: bool) -> str:
+    """What to do about prices that are not positive, or a negative volume."""
+    size = np.abs(grid[np.isfinite(grid)])
+    negative = grid[grid < 0]
+    if price and len(negative) > 1 and np.abs(negative).min() > 0.1 * np.median(size):
+        return (
+            "a minus before a plausible price is CRSP's mark of a mean of bid and ask: write it "
+            "without, or empty it"
+        )
+    return "correct or empty it"
 
 
 def _refuse_crossed(panel: Panel, fields: dict[str, np.ndarray]) -> None:
@@ -73,28 +89,6 @@ def _widen(fields: dict[str, np.ndarray]) -> int:
         touched |= sign * (wide - grid) > ROUNDING * np.abs(grid)
         fields[name] = wide
     return int(touched.sum())
-
-
-def _adjust(fields: dict[str, np.ndarray], quality: dict[str, Any]) -> None:
-    """Puts open, high and low on the scale of the adjusted close, which becomes the close.
-
-    Without the raw close they cannot be adjusted, and are left out.
-    """
-    adjusted = fields.pop("adj_close")
-    raw = fields.get("close")
-    fields["close"] = adjusted
-    if raw is None:
-        lost = [name for name in ("open", "high", "low") if fields.pop(name, None) is not None]
-        quality["left_out_columns"] = [
-            {"column": name, "why": "an adjusted close without the raw one"} for name in lost
-        ]
-        return
-    quality["adjusted"] = True
-    factor = adjusted / raw
-    for name in ("open", "high", "low"):
-        if name in fields:
-            fields[name] = fields[name] * factor
-    _widen(fields)  # rounding of the product
 
 
 def drop_empty(

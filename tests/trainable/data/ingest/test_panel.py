@@ -142,8 +142,8 @@ def test_duplicates_are_named_with_both_rows():
 def test_missing_columns_are_named():
     with pytest.raises(UserError, match="no timestamp column"):
         market(frame().drop(columns="timestamp"))
-    with pytest.raises(UserError, match="no 'close' column among timestamp, symbol, price"):
-        market(frame().rename(columns={"close": "price"}))
+    with pytest.raises(UserError, match="no 'close' column among timestamp, symbol, worth"):
+        market(frame().rename(columns={"close": "worth"}))
 
 
 def test_a_missing_symbol_is_named():

@@ -16,6 +16,7 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 
 BARS = 30
+SCORES = np.random.default_rng(2).normal(0, 0.1, 3 * BARS)
 
 
 def frame(symbols: int = 3) -> pd.DataFrame:
@@ -145,7 +146,8 @@ def truncated_parquet(path: Path) -> None:
         ("a.csv", write_bytes(b"\n\n"), "the file is empty"),
         ("a.csv", write_bytes(b"timestamp,symbol,close\n"), "no data rows"),
         ("a.csv", write_bytes(b"timestamp,close\n2024-01-01,1\n2024-01-02"), "data row 2: 1 cells"),
-        ("a.csv", write_bytes("timestamp,close\n".encode("utf-16")), "UTF-16"),
+        ("a.csv", write_bytes("timestamp,close\n".encode("utf-16")), "no data rows"),
+        ("a.csv", write_bytes(b"timestamp,close\n2024-01-01,\0\0\n"), "NUL"),
         ("a.csv", write_bytes(b"timestamp,close,CLOSE \n2024-01-01,1,2\n"), "two columns"),
         ("a.csv", write_bytes(b"timestamp,close,close\n2024-01-01,1,2\n"), "two columns"),
         ("a.csv", write_bytes(b"PAR1 and more"), "rename it to .parquet"),
@@ -193,13 +195,13 @@ def test_system_b3_text_cells_in_a_parquet_column(tmp_path):
 def test_system_b3_text_cell_beyond_the_first_block(tmp_path, monkeypatch):
     monkeypatch.setattr("trainable.data.ingest.csv_files.BLOCK", 1 << 10)
     table = frame().astype({"volume": object}).assign(score=1.5)
-    table["score"] = np.arange(len(table)).astype(object)
+    table["score"] = SCORES.astype(object)
     table["note"] = [None] * 70 + ["late"] * 20
     table.loc[88, "score"] = "bad"
     table.to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(UserError, match=r"data row 89 \(2024-02-08, S2\): 'bad' in column 'score'"):
         load(tmp_path / "a.csv")
-    table["score"] = np.arange(len(table))
+    table["score"] = SCORES
     table.to_csv(tmp_path / "b.csv", index=False)
     market = load(tmp_path / "b.csv")
     assert list(market.extra) == ["score"]
@@ -208,7 +210,7 @@ def test_system_b3_text_cell_beyond_the_first_block(tmp_path, monkeypatch):
 
 def test_words_for_empty_are_missing_and_text_columns_are_ignored(tmp_path):
     table = frame().assign(sector="tech", rank=1.0).astype({"close": object, "rank": object})
-    table["rank"] = range(len(table))
+    table["rank"] = SCORES
     table.loc[5, "close"] = " NaN "
     table.loc[6, "close"] = "N/A"
     table.loc[7, "close"] = None
@@ -237,7 +239,7 @@ def test_other_types_of_parquet_columns(tmp_path):
         symbol=plain["symbol"].astype("category"),
         timestamp=plain["timestamp"].dt.date,
         flag=True,
-        kept=np.arange(len(plain)),
+        kept=SCORES,
     )
     arrow = pa.Table.from_pandas(other, preserve_index=False)
     pq.write_table(arrow, tmp_path / "b.parquet")

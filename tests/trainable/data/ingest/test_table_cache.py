@@ -27,7 +27,7 @@ def test_cache_is_used_and_made_anew_when_damaged(tmp_path, cache, monkeypatch):
         raise AssertionError("the CSV was read although its cache exists")
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "csv_batches", no_reading)
+        patch.setattr(reading, "CsvFile", no_reading)
         assert_same(load(path), first)
 
     whole = kept.read_bytes()

@@ -26,7 +26,7 @@ def find(close: np.ndarray, volume: np.ndarray | None = None):
 def test_a_calm_walk_has_none():
     bad, quality = find(walk(symbols=5))
     assert not bad.any()
-    assert quality["extreme_moves"] == {"count": 0, "largest": []}
+    assert quality["extreme_moves"] == {"count": 0, "real": 0, "largest": []}
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])

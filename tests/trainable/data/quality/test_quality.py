@@ -11,6 +11,7 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 
 BARS = 40
+SCORES = np.random.default_rng(2).normal(0, 0.1, 2 * BARS)
 
 
 def frame(symbols: int = 2) -> pd.DataFrame:
@@ -141,14 +142,20 @@ def test_an_adjusted_close_alone_is_the_close_and_leaves_unadjusted_columns_out(
     ]
 
 
-def test_system_a8_a_constant_column_is_refused():
-    table = frame().assign(vix=17.5)
-    with pytest.raises(UserError, match=r"prices.csv: column 'vix' is constant \(17.5 throughout"):
-        market(table)
-    with pytest.raises(UserError, match="column 'open' is constant"):
+def test_further_columns_that_are_constant_or_empty_are_left_out_and_recorded():
+    found = market(frame().assign(vix=17.5, buy=np.nan, volume=3.0, score=SCORES))
+    assert list(found.extra) == ["score"]
+    assert "volume" not in found.fields
+    assert found.quality["left_out_columns"] == [
+        {"column": "volume", "why": "3 throughout"},
+        {"column": "vix", "why": "17.5 throughout"},
+        {"column": "buy", "why": "empty"},
+    ]
+
+
+def test_system_a8_a_price_that_never_moves_is_refused():
+    with pytest.raises(UserError, match=r"prices.csv: column 'open' is constant \(50 throughout"):
         market(frame().assign(open=50.0, high=90.0, low=10.0))
-    with pytest.raises(UserError, match="column 'vix' has no number"):
-        market(table.assign(vix=np.nan))
 
 
 def test_a_close_that_never_moves_is_refused_and_can_be_left_out():
@@ -162,12 +169,15 @@ def test_a_close_that_never_moves_is_refused_and_can_be_left_out():
     assert market(table, symbols=("S0", "S2")).symbols == ("S0", "S2")
 
 
-def test_constant_ready_features_and_targets_are_refused():
-    table = frame()[["timestamp", "symbol"]].assign(feat_a=np.arange(2 * BARS), feat_b=1, label=0.0)
-    with pytest.raises(UserError, match=r"'feat_b' is constant.*pattern in data.features"):
-        market(table, features="feat_*", target="label")
+def test_constant_ready_features_are_left_out_and_a_constant_target_is_refused():
+    table = frame()[["timestamp", "symbol"]].assign(feat_a=SCORES, feat_b=1, label=SCORES / 10)
+    found = market(table, features="feat_*", target="label")
+    assert list(found.extra) == ["feat_a"]
+    assert found.quality["left_out_columns"] == [{"column": "feat_b", "why": "1 throughout"}]
     with pytest.raises(UserError, match="'target' is constant"):
-        market(table, features="feat_a", target="label")
+        market(table.assign(label=0.0), features="feat_a", target="label")
+    with pytest.raises(UserError, match="all features are constant or empty: feat_b"):
+        market(table, features="feat_b", target="label")
 
 
 def test_a_volume_that_is_zero_throughout_is_left_out_and_said():

@@ -1,0 +1,85 @@
+"""No further column at the level of a price becomes a feature; relative ones do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tests.fixtures.shapes import BARS, bars, panel, raw_bars
+from trainable.cli.errors import UserError
+from trainable.data.settings import DataSettings
+from trainable.data.sources import market_from_frame
+
+
+def market(table: pd.DataFrame):
+    return market_from_frame(table, DataSettings())
+
+
+ONE = bars()
+CLOSE = ONE["close"].to_numpy(float)
+NOISE = np.random.default_rng(9)
+OTHER = 30 * np.exp(np.cumsum(NOISE.normal(0, 0.01, BARS)))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("a", ONE["close"]),
+        ("b", CLOSE * 1e6),
+        ("c", ONE["close"].round(2)),
+        ("d", ONE["close"] - 0.01),
+        ("ema_5", ONE["close"].ewm(5).mean()),
+        ("upper_band", ONE["close"].rolling(10).mean().to_numpy() * 1.02),
+        ("prev_close", ONE["close"].shift(1)),
+        ("typical price", (ONE["high"] + ONE["low"] + ONE["close"]) / 3),
+        ("spy_close", OTHER),
+    ],
+)
+def test_the_level_of_a_price_is_left_out_and_named(name, values):
+    found = market(ONE.assign(**{name: values}))
+    assert found.extra == {}
+    (entry,) = found.quality["left_out_columns"]
+    assert entry["column"] == name
+    assert "level" in entry["why"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("close_to_open", ONE["close"] / ONE["open"]),
+        ("close return", ONE["close"].pct_change()),
+        ("rsi", NOISE.uniform(20, 80, BARS)),
+        ("vix", 15 + NOISE.normal(0, 2, BARS)),
+        ("spread", NOISE.uniform(0.01, 0.03, BARS)),
+        ("trades", NOISE.integers(100, 900, BARS)),
+        ("rate", 0.02 + np.cumsum(NOISE.normal(0, 1e-4, BARS))),
+    ],
+)
+def test_a_relative_column_is_a_feature(name, values):
+    assert list(market(ONE.assign(**{name: values})).extra) == [name]
+
+
+def test_prices_near_1_do_not_make_a_ratio_a_price():
+    table = ONE.assign(**{n: ONE[n] / 95 for n in ("open", "high", "low", "close")})
+    table = table.assign(high_low=table["high"] / table["low"])
+    assert list(market(table).extra) == ["high_low"]
+
+
+@pytest.mark.parametrize("digits", [2, 6])
+def test_an_adjusted_close_that_nobody_knows_by_name_is_refused(digits):
+    table = raw_bars().assign(bereinigt=ONE["close"].round(digits))
+    with pytest.raises(UserError, match="'bereinigt' is 'close' times a factor that changes"):
+        market(table)
+
+
+def test_so_is_one_of_a_panel_and_one_of_dividends_alone():
+    factor = np.repeat([0.97, 0.98, 0.99, 1.0], BARS // 4)
+    table = panel().assign(total_return=panel()["close"] * np.tile(factor, 3))
+    with pytest.raises(UserError, match="'total_return' is 'close' times a factor"):
+        market(table)
+
+
+def test_beside_a_known_adjusted_close_the_raw_one_is_only_left_out():
+    table = raw_bars().assign(adj_close=ONE["close"], kurs=raw_bars()["close"])
+    found = market(table)
+    assert found.extra == {}
+    assert found.quality["left_out_columns"][0]["column"] == "kurs"

@@ -1,0 +1,210 @@
+"""What a cell of text says: a date, a number in one of its written forms, or nothing."""
+
+# pyright: reportAttributeAccessIssue=false
+# pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainable.cli.errors import UserError
+
+EMPTY_CELLS = [
+    *("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "-", "--", "."),
+    "#N/A N/A",
+]
+UNITS = {"": 1.0, "%": 0.01, "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12}
+SAMPLE = 1000  # cells of a column that are looked at for their form
+
+_DATE = re.compile(
+    r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2}|$)|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|(19|20)\d{6}(\D|$)"
+    r"|\d{1,2}[-/ .]?[A-Za-z]{3,9}[-/ .,]*\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
+)
+_NUMBER = re.compile(r"[-+]?[$€£¥]?\s*(\d[\d.,'’\s]*|[.,]\d+)([eE][-+]?\d+)?\s*(%|[KMBTkmbt]|bn)?$")
+_CURRENCY = r"^([+-]?)\s*[$€£¥]\s*|\s*[$€£¥]$"
+_SPACES = "[ \u00a0\u202f'’]"  # between groups of digits: 1 234.5, 1'234.5
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How numbers are written.
+
+    Attributes:
+        decimal: the decimal mark, `.` or `,`.
+        certain: some cell shows which of the two it is; else `1,234` could be either.
+    """
+
+    decimal: str = "."
+    certain: bool = False
+
+    @property
+    def group(self) -> str:
+        """The mark between groups of three digits."""
+        return "," if self.decimal == "." else "."
+
+
+def is_date(cell: str) -> bool:
+    """Returns whether a cell begins with a date, or is one."""
+    return _DATE.match(cell.strip()) is not None
+
+
+def is_number(cell: str) -> bool:
+    """Returns whether a cell is a number in any of the written forms."""
+    return _NUMBER.match(cell.strip()) is not None
+
+
+def number_marks(cells: Iterable[str]) -> Marks:
+    """Returns how numbers are written, from cells of which many are numbers.
+
+    A comma that cannot stand between groups of three digits is a decimal comma, unless a point
+    somewhere is a decimal point as surely.
+    """
+    point = comma = False
+    for cell in cells:
+        cell = cell.strip().strip("%$€£¥KMBTkmbt +-")
+        if not cell or cell[0] not in "0123456789.,":
+            continue
+        if re.fullmatch(r"\d*\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,}", cell):
+            point |= not re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", cell)
+        elif re.fullmatch(r"\d*,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,}", cell):
+            comma |= not re.fullmatch(r"[1-9]\d{0,2},\d{3}", cell)
+    return Marks("," if comma and not point else ".", point or comma)
+
+
+def to_numbers(
+    column: pa.Array | pa.ChunkedArray,
+    required: bool,
+    name: str,
+    where: Callable[[int], str],
+    marks: Marks | None = None,
+) -> pa.Array | pa.ChunkedArray | None:
+    """Casts text to numbers; None where a column is text by nature.
+
+    Thousands separators and currency signs are dropped, a percentage is divided by 100, and K, M, B
+    and T multiply.
+
+    Args:
+        column: [R] text.
+        required: the column must be numbers; others are text where fewer than half of the filled
+            cells are numbers.
+        name: as written, for errors.
+        where: gives file and row of a 0-based row, for errors.
+        marks: how numbers are written; None: as the column itself shows.
+
+    Raises:
+        UserError: a text cell among numbers, or a comma that may be either mark.
+    """
+    points = marks is None or marks.decimal == "."  # elsewhere 1.234 is a thousand and more
+    if points and (numbers := _cast(column)) is not None:
+        return numbers
+    trimmed = pc.utf8_trim_whitespace(column)
+    trimmed = pc.if_else(pc.is_in(trimmed, value_set=pa.array(EMPTY_CELLS)), None, trimmed)
+    if points and (numbers := _cast(trimmed)) is not None:
+        return numbers
+    if marks is None:
+        marks = number_marks(_sample(trimmed))
+    bare = pc.replace_substring_regex(trimmed, _CURRENCY, r"\1")
+    digits = (
+        rf"(?:\d{{1,3}}(?:{re.escape(marks.group)}\d{{3}})+|\d{{1,3}}(?:{_SPACES}\d{{3}})+|\d+)"
+    )
+    decimal = re.escape(marks.decimal)
+    number = (
+        rf"^(?P<number>[+-]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?)"
+        r"\s*(?P<unit>%|[KMBTkmbt]|bn)?$|^[+-]?(?i:inf|infinity|nan)$"
+    )
+    text = _unlike(bare, number)
+    if not required and text.any():  # `10K` among `10Q` is a word
+        filled = len(trimmed) - trimmed.null_count
+        words = _unlike(bare, number.replace("|[KMBTkmbt]|bn)", ")"))
+        if 2 * words.sum() > filled:
+            return None
+    if not text.any():
+        return _values(bare, number, marks, name, where)
+    row = int(np.flatnonzero(text)[0])
+    cell = trimmed[row].as_py()
+    comma = f"; write decimals with a {'point' if marks.decimal == '.' else 'comma'}"
+    raise UserError(
+        f"{where(row)}: {cell!r} in column {name!r} is not a number; correct or empty the "
+        f"cell{comma if marks.group in cell else ''}"
+    )
+
+
+def _cast(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Plain numbers; None where a cell holds spaces, a word, another form, or text."""
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _unlike(column: pa.Array | pa.ChunkedArray, pattern: str) -> np.ndarray:
+    """[R] bool, filled cells that a pattern does not match."""
+    unlike = pc.invert(pc.fill_null(pc.match_substring_regex(column, pattern), True))
+    return np.asarray(unlike.to_numpy(zero_copy_only=False))
+
+
+def _values(
+    bare: pa.Array | pa.ChunkedArray,
+    number: str,
+    marks: Marks,
+    name: str,
+    where: Callable[[int], str],
+) -> pa.Array:
+    if isinstance(bare, pa.ChunkedArray):
+        bare = bare.combine_chunks()
+    if not marks.certain:
+        unclear = pc.fill_null(pc.match_substring(bare, marks.group), False)
+        if pc.any(unclear).as_py():
+            row = pc.index(unclear, True).as_py()
+            cell = bare[row].as_py()
+            raise UserError(
+                f"{where(row)}: {cell!r} in column {name!r}: the comma may divide thousands or "
+                f"begin the decimals, and no cell of the file shows which; write "
+                f"{cell.replace(',', '')} or {cell.replace(',', '.')}"
+            )
+    parts = pc.extract_regex(bare, number)
+    special = pc.equal(pc.struct_field(parts, "number"), "")
+    digits = pc.struct_field(parts, "number")
+    for mark in (marks.group, *" \u00a0\u202f'’"):
+        digits = pc.replace_substring(digits, mark, "")
+    digits = pc.replace_substring(digits, marks.decimal, ".")
+    digits = pc.replace_substring_regex(digits, r"\.($|[eE])", r"\1")
+    digits = pc.if_else(pc.fill_null(special, False), bare, digits)
+    units = pc.utf8_lower(pc.struct_field(parts, "unit"))
+    factor = pa.array(UNITS.values(), pa.float64()).take(
+        pc.index_in(units, value_set=pa.array(UNITS.keys(), pa.string()))
+    )
+    return pc.multiply(digits.cast(pa.float64()), factor)
+
+
+def written_forms(cells: Iterable[str], marks: Marks) -> list[str]:
+    """Returns in words how the numbers of a column are written where that is unusual."""
+    found: dict[str, None] = {}
+    for cell in cells:
+        cell = cell.strip()
+        if not is_number(cell):
+            continue
+        if marks.group in cell or re.search(rf"\d{_SPACES}\d", cell):
+            found["thousands separators dropped"] = None
+        if marks.decimal == "," and "," in cell:
+            found["decimal commas"] = None
+        if cell.endswith("%"):
+            found["percent divided by 100"] = None
+        elif cell[-1] in "KMBTkmbtn":
+            found["K, M, B, T multiplied out"] = None
+        if any(sign in cell for sign in "$€£¥"):
+            found["currency signs dropped"] = None
+    return list(found)
+
+
+def _sample(column: pa.Array | pa.ChunkedArray) -> list[str]:
+    return [cell for cell in column.slice(0, SAMPLE).to_pylist() if cell is not None]
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message in one line of at most 200 characters."""
+    return " ".join(str(error).split())[:200]

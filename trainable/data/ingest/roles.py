@@ -1,0 +1,258 @@
+"""Which column is the time, the symbol, the close …, where it is not called so.
+
+Each function returns the table with a column under the name of its role and a note for the plan, or
+the table as it was.
+"""
+
+# pyright: reportAttributeAccessIssue=false
+# pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainable.cli.errors import UserError
+from trainable.data.ingest.cells import SAMPLE, is_date
+from trainable.data.ingest.column_names import (
+    ALIASES,
+    FIELD_NAMES,
+    SYMBOL_NAMES,
+    TIME_NAMES,
+    TIMES,
+    listed,
+    near_miss,
+    squashed,
+)
+from trainable.data.ingest.table import Table
+
+EPOCHS_FROM = (
+    10**8
+)  # an integer in a column called like a time is one from here on: 1973 in seconds
+LETTERS = frozenset("ohlcvty")  # one-letter aliases count only beside o, h, l and c
+
+
+def with_time(table: Table) -> Table:
+    """Finds the column of timestamps and leaves out further columns of times.
+
+    Raises:
+        UserError: there is none, or several could be it.
+    """
+    table = _time(table)
+    chosen = next(name for name in TIME_NAMES if name in table.columns)
+    others = [
+        key
+        for key, name in table.columns.items()
+        if key not in TIME_NAMES and squashed(name) in TIMES and _holds_times(table, key)
+    ]
+    if not others:
+        return table
+    names = ", ".join(repr(table.columns[key]) for key in others)
+    written = table.columns[chosen]
+    return table.without(others, f"time stands in {written!r}; {names} not used beside it")
+
+
+def _time(table: Table) -> Table:
+    if any(name in table.columns for name in TIME_NAMES):
+        return table
+    short = {squashed(name): key for key, name in reversed(table.columns.items())}
+    letters = short.keys() >= set("ohlc")
+    for alias in ALIASES["timestamp"]:
+        key = short.get(alias)
+        if key and (alias not in LETTERS or letters) and _holds_times(table, key):
+            return table.renamed(key, "timestamp", f"{table.columns[key]!r} read as timestamps")
+    dated = [key for key in table.unnamed if _holds_dates(table, key)]
+    if len(dated) == 1:
+        return table.renamed(dated[0], "timestamp", "the column without a name read as timestamps")
+    dated = [key for key in table.columns if _holds_dates(table, key)]
+    if len(dated) == 1:
+        name = table.columns[dated[0]]
+        return table.renamed(dated[0], "timestamp", f"{name!r} read as timestamps")
+    names = listed(table.columns.values())
+    if dated:
+        several = ", ".join(table.columns[key] for key in dated)
+        raise UserError(
+            f"{table.file}: no timestamp column, and {several} all hold dates; rename the one "
+            "that counts to 'timestamp'"
+        )
+    if {"year", "month"} <= table.columns.keys():
+        raise UserError(
+            f"{table.file}: no timestamp column, but parts of dates in several; write one column "
+            "'date' such as 2024-01-31"
+        )
+    raise UserError(
+        f"{table.file}: no timestamp column: none is called timestamp, datetime, date or time and "
+        f"none holds dates; its columns are {names}; rename the one with the times to 'timestamp'"
+    )
+
+
+def _holds_times(table: Table, key: str) -> bool:
+    """Whether a column that is called like a time holds times, not prices of a ticker `T`."""
+    kind = table.read(key).type
+    if pa.types.is_integer(kind):
+        return _sample(table, key) != [] and min(_sample(table, key)) >= EPOCHS_FROM
+    if pa.types.is_floating(kind):
+        values = _sample(table, key)
+        return values != [] and min(values) >= EPOCHS_FROM and all(v == int(v) for v in values)
+    if _is_text(kind):
+        return all(is_date(v) or _is_epoch(v) for v in _sample(table, key)[:20])
+    return _is_temporal(kind)
+
+
+def _holds_dates(table: Table, key: str) -> bool:
+    kind = table.read(key).type
+    if not _is_text(kind):
+        return _is_temporal(kind)
+    cells = _sample(table, key)[:20]
+    return bool(cells) and all(is_date(cell) or _is_epoch(cell) for cell in cells)
+
+
+def _is_temporal(kind: pa.DataType) -> bool:
+    return pa.types.is_timestamp(kind) or pa.types.is_date(kind) or "period" in str(kind)
+
+
+def _is_epoch(cell: str) -> bool:
+    head = cell.strip().partition(".")[0]
+    return head.isdigit() and len(head) in (10, 13, 16, 19)
+
+
+def with_fields(table: Table) -> Table:
+    """Finds prices and volume under names that usually mean them.
+
+    Raises:
+        UserError: a name that is a slip of the keys away from a missing role.
+    """
+    for role in ("adj_close", "close", "open", "high", "low", "volume"):
+        table = _alias(table, role)
+    for role in FIELD_NAMES:
+        if role in table.columns or (role == "close" and "adj_close" in table.columns):
+            continue
+        near = [n for k, n in table.columns.items() if k not in FIELD_NAMES and near_miss(n, role)]
+        if near:
+            raise UserError(
+                f"{table.file}: no column {role!r}, but {near[0]!r}; rename it to {role!r}, or to "
+                "something less like it if it is something else"
+            )
+    return table
+
+
+def _alias(table: Table, role: str) -> Table:
+    if role in table.columns or (role == "close" and "adj_close" in table.columns):
+        return table
+    short: dict[str, str] = {}
+    for key, name in table.columns.items():
+        if key not in FIELD_NAMES:
+            short.setdefault(squashed(name), key)
+    letters = {squashed(name) for name in table.columns.values()} >= set("ohlc")
+    forecasts = {"unique_id", "ds"} & set(table.columns.values())  # the names of forecasters
+    found = [
+        short[alias]
+        for alias in ALIASES[role]
+        if alias in short
+        and (alias not in LETTERS or letters or (alias == "y" and forecasts))
+        and not _is_text(table.read(short[alias]).type)
+    ]
+    if role == "volume":  # MetaTrader writes a volume of zero beside its count of ticks
+        found = [key for key in found if _moves(table, key)] or found
+    if role == "adj_close" and "close" not in table.columns:
+        return table
+    if not found:
+        return table
+    name = table.columns[found[0]]
+    return table.renamed(found[0], role, f"{name!r} read as {role}")
+
+
+def _moves(table: Table, key: str) -> bool:
+    values = table.read(key)
+    return pc.count_distinct(values).as_py() > 1
+
+
+def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
+    """Finds the column of symbols; None: the file is one symbol.
+
+    Args:
+        table: with its column of timestamps.
+        time: the column of timestamps.
+
+    Raises:
+        UserError: timestamps repeat and several columns could tell the rows apart.
+    """
+    for name in SYMBOL_NAMES:
+        if name in table.columns:
+            return table, name
+    if pa.types.is_nested(table.read(time).type):
+        return table, None  # no time at all: it is refused as such
+    times = _codes(table.read(time))
+    if time == "date" and "time" in table.columns:
+        of_day = _codes(table.read("time"))
+        times = times * (int(of_day.max()) + 2) + of_day + 1
+    repeated = len(np.unique(times)) < len(times)
+    short = {squashed(name): key for key, name in reversed(table.columns.items())}
+    for alias in ALIASES["symbol"]:
+        key = short.get(alias)
+        if key is None or key == time or not _may_name(table, key):
+            continue
+        codes = _codes(table.read(key))
+        if _tells_apart(times, codes) if repeated else codes.max() == 0:
+            note = f"{table.columns[key]!r} read as symbols"
+            return table.renamed(key, "symbol", note), "symbol"
+    if not repeated:
+        return table, None
+    found = [
+        key
+        for key in (*table.columns, *table.unnamed)
+        if key not in (*TIME_NAMES, *FIELD_NAMES)
+        and _is_text(_value_type(table, key))
+        and _tells_apart(times, _codes(table.read(key)))
+    ]
+    if len(found) == 1:
+        name = repr(table.columns[found[0]]) if found[0] in table.columns else "a nameless column"
+        note = f"{name}, text that repeats from date to date, read as symbols"
+        return table.renamed(found[0], "symbol", note), "symbol"
+    if found:
+        several = ", ".join(table.columns.get(key, "(unnamed)") for key in found)
+        raise UserError(
+            f"{table.file}: no symbol column, timestamps repeat, and {several} could name the "
+            "symbols; rename the one that does to 'symbol'"
+        )
+    return table, None
+
+
+def _may_name(table: Table, key: str) -> bool:
+    kind = _value_type(table, key)
+    return _is_text(kind) or pa.types.is_integer(kind)
+
+
+def _value_type(table: Table, key: str) -> pa.DataType:
+    kind = table.read(key).type
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """[R] int64, the position of each row's value among the column's; −1 where it is empty."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if isinstance(column.type, pa.BaseExtensionType):  # Arrow encodes what it is stored as only
+        stored = [chunk.storage for chunk in column.chunks]
+        column = pa.chunked_array(stored, column.type.storage_type)
+    encoded = column.combine_chunks().dictionary_encode()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.combine_chunks()
+    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+def _tells_apart(times: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether a column divides the rows into symbols of unlike timestamps, of several bars each."""
+    symbols = int(codes.max()) + 1
+    if codes.min() < 0 or symbols < 2 or 2 * symbols > len(codes):
+        return False
+    pairs = times.astype(np.int64) * symbols + codes
+    return len(np.unique(pairs)) == len(pairs)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _sample(table: Table, key: str) -> list:
+    """The first filled cells of a column."""
+    return [v for v in table.read(key).slice(0, SAMPLE).to_pylist() if v is not None and v != ""]

@@ -1,0 +1,127 @@
+"""Further columns at the level of a price: none may become a feature.
+
+A network that sees the level of a price learns which date it is, not what follows. A column that is
+the close adjusted for splits, under a name that nobody knows, also means that the close is raw.
+"""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from trainable.cli.errors import UserError
+from trainable.data.ingest.column_names import RAW_CLOSES, squashed
+from trainable.data.ingest.panel import Panel
+
+SYMBOLS = 20  # at most so many are looked at, those with the most bars
+FACTORS = ("cfacpr", "adjfactor", "adjustmentfactor", "adjfac", "priceadjustmentfactor")
+BARS = 30  # at least so many bars of a symbol
+SMALL_STEP = 0.02  # log ratio: beyond rounding
+PRICE_WORDS = re.compile(
+    r"close|price|open|high|low|vwap|settle|last|bid|ask|mid|avg|average|mean|sma|ema|wma|(^|_)ma"
+    r"|band|upper|lower|pivot|support|resist|nav|mcap|marketcap|market_cap|px"
+)
+
+
+def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
+    """Takes the columns at price level out of `panel.extra` and records them in `quality`.
+
+    Args:
+        panel: with prices, repaired and adjusted.
+        quality: takes which columns are left out, and why.
+
+    Raises:
+        UserError: a column that looks like the adjusted close of a close that is not.
+    """
+    close = panel.fields["close"]
+    counts = np.isfinite(close).sum(axis=0)
+    chosen = [int(n) for n in np.argsort(-counts, kind="stable")[:SYMBOLS] if counts[n] >= BARS]
+    for name in list(panel.extra):
+        if squashed(name) in FACTORS:
+            _refuse_factor(panel, name, quality)
+        why = "prices that are not adjusted" if squashed(name) in RAW_CLOSES else None
+        why = "the adjusted close holds it" if squashed(name) in FACTORS else why
+        if why is None and chosen:
+            pairs = [_both(panel.extra[name][:, n], close[:, n]) for n in chosen]
+            pairs = [pair for pair in pairs if pair is not None]
+            if 2 * len(pairs) > len(chosen):
+                if not quality.get("adjusted"):
+                    _refuse_adjusted(panel, name, pairs)
+                why = _level(name, pairs)
+        if why:
+            panel.extra.pop(name)
+            quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
+
+
+def _refuse_factor(panel: Panel, name: str, quality: dict[str, Any]) -> None:
+    """Refuses a column of adjustment factors where no adjusted close is given."""
+    if not quality.get("adjusted"):
+        raise UserError(
+            f"{panel.file}: column {name!r} holds factors of adjustment, and 'close' is not "
+            "adjusted; give 'adj_close' (close ÷ factor at CRSP, close × factor elsewhere), or "
+            "remove the column"
+        )
+
+
+def _both(column: np.ndarray, close: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """The logarithms of a column and of the close, where both are known; None: it is no price."""
+    known = np.isfinite(column) & np.isfinite(close)
+    x, price = column[known].astype(np.float64), close[known]
+    if len(x) < BARS or np.mean(x <= 0) > 0.01:
+        return None
+    positive = x > 0
+    return np.log(x[positive]), np.log(price[positive])
+
+
+def _refuse_adjusted(panel: Panel, name: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Refuses a column whose ratio to the close is constant but for steps that only one takes."""
+    for x, price in pairs:
+        ratio = x - price
+        steps, moves = np.abs(np.diff(ratio)), np.abs(np.diff(price))
+        if not moves.any():
+            continue
+        # float32 and prices of two decimals make small steps on every bar.
+        if np.quantile(steps, 0.9) > 0.25 * np.median(moves[moves > 0]):
+            continue
+        largest = int(np.argmax(steps))
+        jumps = steps[largest] > 0.1 and abs(np.diff(x)[largest]) < 0.5 * moves[largest]
+        pays = (
+            np.ptp(ratio) > SMALL_STEP
+            and steps[largest] < 0.1
+            and min(abs(ratio[-1]), abs(ratio[0])) < 1e-3
+        )
+        if jumps or pays:
+            raise UserError(
+                f"{panel.file}: column {name!r} is 'close' times a factor that changes in steps: "
+                "the close adjusted for splits or dividends? rename it to 'adj_close', or remove it"
+            )
+
+
+def _level(name: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> str | None:
+    """Why a column is the level of a price; None: it is not."""
+    spoken = PRICE_WORDS.search(name.lower()) is not None
+    verdicts = [_verdict(x, price, spoken) for x, price in pairs]
+    found = [why for why in verdicts if why]
+    return found[0] if 2 * len(found) > len(verdicts) else None
+
+
+def _verdict(x: np.ndarray, price: np.ndarray, spoken: bool) -> str | None:
+    moves, own = np.diff(price), np.diff(x)
+    ratio = x - price
+    typical = float(np.median(np.abs(moves)))
+    spread, wander = float(np.std(price)), float(np.std(x))
+    if typical == 0 or spread == 0 or wander == 0:
+        return None
+    if float(np.median(np.abs(np.diff(ratio)))) < 0.1 * typical:
+        return "the level of the close; give a ratio to it"
+    together = float(np.corrcoef(x, price)[0, 1])
+    near = float(np.std(ratio)) < 0.5 * spread
+    follows = max(
+        float(np.corrcoef(own, moves)[0, 1]), float(np.corrcoef(own[1:], moves[:-1])[0, 1])
+    )
+    if (together > 0.95 and near and follows > 0.15) or (
+        spoken and together > 0.5 and abs(float(np.median(ratio))) < np.log(3) and near
+    ):
+        return "a price level beside the close; give a ratio to it"
+    walks = float(np.std(own)) < 0.35 * wander and float(np.median(np.abs(own))) < 0.1
+    return "a price level; give its return or a ratio" if spoken and walks else None
