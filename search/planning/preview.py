@@ -43,8 +43,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         rows = {"train": len(dataset.train_rows), "valid": len(dataset.valid_rows)}.get(part)
         note = f"{rows:,} rows" if rows is not None else "not read by a search"
         table.add_row(NAMES[part], f"{first} to {last}, {note}")
-    words = calendar_words(dataset.periods_per_year, dataset.quality)
-    table.add_row("bars a year", words)
+    table.add_row("bars a year", calendar_words(dataset.periods_per_year, dataset.quality))
     table.add_row("traded", _traded(dataset))
     table.add_row("steps", _steps(plan))
     if plan.earlier is not None:

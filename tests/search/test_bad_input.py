@@ -25,6 +25,7 @@ TRAIN, RANK = "trainable/train.py", "analysis/rank.py"
 NEW = "space=quick_test steps_per_epoch=100 trials=2"  # 4 epochs; at most 200 steps of warm-up
 MADE = "data=synthetic data.synthetic.bars=600 data.synthetic.symbols=3 name=r"
 FILE = f"{NEW} name=r data.path=p.csv"
+NO_HEADER = "2024-01-01,1.0,2.0,0.5,1.5,100\n2024-01-02,1.5,2.0,1.0,1.6,100\n"
 Prepare = Callable[[], object]
 
 
@@ -253,9 +254,15 @@ CASES = {
         FILE, ["no timestamp column"], table(lambda frame: frame.drop(columns="timestamp"))
     ),
     "no close": Case(FILE, ["no 'close' column"], table(lambda frame: frame.drop(columns="close"))),
-    "constant column": Case(
-        FILE, ["column 'k' is constant (5 throughout)"], table(lambda frame: frame.assign(k=5.0))
+    "constant price": Case(
+        FILE, ["column 'open' is constant (5 throughout)"],
+        table(lambda frame: frame.assign(open=5.0)),
     ),
+    "a slip in a column's name": Case(
+        FILE, ["no column 'volume', but 'volumne'; rename it"],
+        table(lambda frame: frame.rename(columns={"volume": "volumne"})),
+    ),
+    "no header": Case(FILE, ["no header: the first line holds data"], put("p.csv", NO_HEADER)),
     "a feature that is the target": Case(
         FILE, ["p.csv: feature 'hint' is the label itself"], table(leaking)
     ),
@@ -264,8 +271,8 @@ CASES = {
         ["feature 'feat_a' is the label itself"], table(ready),
     ),
     "a constant ready feature": Case(
-        [*FILE.split(), "data.features=feat_[bc]", "data.target=y"],
-        ["column 'feat_c' is constant"], table(ready),
+        [*FILE.split(), "data.features=feat_c", "data.target=y"],
+        ["all features are constant or empty: feat_c"], table(ready),
     ),
     "ready features without target": Case(
         f"{FILE} data.features=v*", ["data.features needs data.target"], table()

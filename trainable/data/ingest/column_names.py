@@ -59,13 +59,23 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("gvkey", "secid", "code", "name"),
     ),
     "close": (
-        *("closing", "closed", "last", "lastprice", "pxlast", "lasttradeprice", "price", "settle"),
+        *(
+            "closing",
+            "closes",
+            "closed",
+            "last",
+            "lastprice",
+            "pxlast",
+            "lasttradeprice",
+            "price",
+            "settle",
+        ),
         *("settlement", "settlementprice", "prc", "schlusskurs", "schluss", "c", "y"),
     ),
-    "open": ("opening", "pxopen", "openprc", "eroffnung", "o"),
-    "high": ("highest", "pxhigh", "askhi", "hoch", "h"),
-    "low": ("lowest", "pxlow", "bidlo", "tief", "l"),
-    "volume": ("vol", "pxvolume", "tickvol", "tickvolume", "volumen", "basevolume", "v"),
+    "open": ("opening", "opens", "pxopen", "openprc", "eroffnung", "o"),
+    "high": ("highest", "highs", "pxhigh", "askhi", "hoch", "h"),
+    "low": ("lowest", "lows", "pxlow", "bidlo", "tief", "l"),
+    "volume": ("vol", "volumes", "pxvolume", "tickvol", "tickvolume", "volumen", "basevolume", "v"),
     "adj_close": ("adj", "adjusted", "adjprice", "adjustedprice", "priceadj", "pxadj", "adjprc"),
 }
 TIMES = frozenset((*TIME_NAMES, *ALIASES["timestamp"], "timehigh", "timelow"))

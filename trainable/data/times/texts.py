@@ -24,12 +24,11 @@ PARTS = (
     r"^(?P<a>\d{1,4})(?P<sep>[-/.])(?P<b>\d{1,2})(?P<again>[-/.])(?P<c>\d{1,4})"
     r"(?:[T ,]+(?P<hour>\d{1,2})(?::?(?P<minute>\d\d))?(?::?(?P<second>\d\d))?"
     r"(?P<rest>[.,]\d+)?(?:[ -]?(?P<half>[AaPp])\.?[Mm]\.?)?)?"
-    r"(?P<zone> ?(?:[Zz]|UTC|GMT|[+-]\d\d:?(?:\d\d)?))?$"
+    r"(?P<zone> ?(?:[Zz]|[+-]\d\d:?(?:\d\d)?))?$"
 )
 COMPACT = r"^(\d{4})(\d\d)(\d\d)($|[T ])"
 NAMED_ZONE = r"^(?P<time>.*\d(?: ?[AaPp][Mm])?) (?P<zone>[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)$"
-UTC_NAMES = pa.array(["UTC", "GMT", "Z"])
-NO_ZONE = pa.array(["UTC", "GMT", "Z", "AM", "PM"])  # words that the other patterns know
+NO_ZONE = pa.array(["Z", "AM", "PM"])  # words that the other patterns know
 BRACKETED = r"\[[A-Za-z0-9_/+-]+\]$"  # Java writes the zone's name behind the offset
 
 
@@ -67,10 +66,11 @@ def parse_texts(texts: pa.Array, name: str, at: At) -> Parsed:
     instants = _arrow(texts, None, name, at)
     if instants is not None:
         return Parsed(instants)
-    plain, zone, read_as = texts, None, None
+    plain = pc.replace_substring_regex(texts, r" ?(?:UTC|GMT)$", "Z")
+    zone, read_as = None, None
     zoned = pc.match_substring_regex(plain, ZONED).to_numpy(zero_copy_only=False)
-    if not (zoned.all() and _arrow(texts, "UTC", name, at) is not None):
-        plain = pc.replace_substring_regex(texts, r"\s+", " ")
+    if not (zoned.all() and _arrow(plain, "UTC", name, at) is not None):
+        plain = pc.replace_substring_regex(plain, r"\s+", " ")
         plain = pc.replace_substring_regex(plain, BRACKETED, "")
         plain, zone = _named_zone(plain, texts, name, at)
         plain, read_as = _as_iso(plain, name, at)
@@ -185,7 +185,7 @@ def _as_iso(texts: pa.Array, name: str, at: At) -> tuple[pa.Array, str | None]:
     clock, possible = _clock(part("hour"), part("minute"), part("second"), part("half"))
     rest = pc.replace_substring(part("rest"), ",", ".")
     zone = pc.utf8_trim_whitespace(part("zone"))
-    zone = pc.if_else(pc.is_in(pc.utf8_upper(zone), value_set=UTC_NAMES), "Z", zone)
+    zone = pc.if_else(pc.equal(zone, "z"), "Z", zone)
     iso = pc.binary_join_element_wise(date, clock, rest, zone, "")
     return pc.if_else(pc.and_(known, possible), iso, spread), read_as
 
