@@ -229,6 +229,8 @@ def _value_type(table: Table, key: str) -> pa.DataType:
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
     """[R] int64, the position of each row's value among the column's; −1 where it is empty."""
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks])
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     encoded = column.combine_chunks().dictionary_encode()
