@@ -95,6 +95,8 @@ def _two_levels(table: Table, keys: list[str]) -> list[_Column] | None:
 
 def _field(name: str) -> str | None:
     """The role of a price or volume; in a table of two levels an alias is as sure as a spelling."""
+    if len(name.strip()) < 2:
+        return None  # a class of shares
     role = canonical(name) if canonical(name) in FIELD_NAMES else role_of(name)
     return role if role in FIELD_NAMES else None
 
@@ -116,9 +118,16 @@ def _field_last(name: str) -> tuple[str, str] | None:
 def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
     """The columns of a table of closes: all are called like tickers and move like prices."""
     names = [table.columns[key] for key in keys]
-    sure = {"close", "adj_close"} & set(keys)
+    sure = {"close", "adj_close"} & set(keys) or any(_field(n) == "close" for n in names)
+    parts = any(_field_first(name) or _field_last(name) for name in names)  # `bid_close`
     fields = [key for key in keys if key in FIELD_NAMES]
-    if sure or len(keys) < 2 or 2 * len(fields) >= len(keys) or {"symbol", "ticker"} & set(keys):
+    if (
+        sure
+        or parts
+        or len(keys) < 2
+        or 2 * len(fields) >= len(keys)
+        or {"symbol", "ticker"} & set(keys)
+    ):
         return None
     if any(NO_SYMBOLS.match(name) for name in names) and not fields:
         return None
