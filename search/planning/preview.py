@@ -11,6 +11,7 @@ from trainable.cli.text import duration
 from trainable.config import TrainConfig
 from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
+from trainable.data.times.bar_calendar import calendar_words
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
 
@@ -39,6 +40,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         rows = {"train": len(dataset.train_rows), "valid": len(dataset.valid_rows)}.get(part)
         note = f"{rows:,} rows" if rows is not None else "not read by a search"
         table.add_row(NAMES[part], f"{first} to {last}, {note}")
+    table.add_row("bars a year", calendar_words(dataset.periods_per_year, dataset.quality))
     table.add_row("steps", _steps(plan))
     console.print(table)
     for line in reading_lines(dataset.quality):

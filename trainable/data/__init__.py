@@ -6,6 +6,7 @@ market.py    bars of many symbols on one time grid, before any feature
 check.py     the command that shows what is in a file
 gather.py    values of large tables in another order, piece by piece
 ingest/      from CSV and Parquet files to a grid of bars by time and symbol
+times/       what a cell of the time column means, and how many bars make a year
 quality/     checks of prices: refused with file, column and row, or repaired and counted
 synthetic/   a generated market with a planted signal
 features/    the table of features, a file for each group

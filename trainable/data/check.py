@@ -22,6 +22,7 @@ from trainable.data.market import Market
 from trainable.data.reading_notes import extreme_line
 from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
+from trainable.data.times.bar_calendar import calendar_words
 
 USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
 
@@ -60,7 +61,7 @@ def show_market(market: Market, console: Console) -> None:
         ("bars with a close" if market.target is None else "rows used", quality["rows"]),
         ("symbols", f"{len(market.symbols)}: {_few(market.symbols, 8)}"),
         ("dates", f"{quality['first']} to {quality['last']} ({quality['bars']:,} bars)"),
-        ("bars a year", f"{market.periods_per_year:g}{' (intraday)' if market.intraday else ''}"),
+        ("bars a year", calendar_words(market.periods_per_year, quality)),
         ("columns", f"{len(columns)}: {_few(columns, 12)}"),
         ("time zone", quality.get("time_zone")),
         *[("read as", note) for note in quality.get("read_as", [])],

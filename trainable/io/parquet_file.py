@@ -42,7 +42,10 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         DamagedError: it is no Parquet file, is damaged, or claims more rows than memory holds.
     """
     with _one_line():
-        file = pq.ParquetFile(path, page_checksum_verification=True)
+        # Old writers' 96-bit timestamps in microseconds: nanoseconds overflow without a word.
+        file = pq.ParquetFile(
+            path, page_checksum_verification=True, coerce_int96_timestamp_unit="us"
+        )
         rows, memory = file.metadata.num_rows, _memory()
         if not 0 <= rows * NARROWEST <= memory:
             file.close()

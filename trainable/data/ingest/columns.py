@@ -22,8 +22,8 @@ from trainable.data.ingest.column_names import (
     refuse_control_characters,
 )
 from trainable.data.ingest.table import Table
-from trainable.data.ingest.timestamps import Where
 from trainable.data.settings import DataSettings
+from trainable.data.times.years import Where
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,6 @@ class Columns:
 def time_column(table: Table) -> str:
     """Returns the column of timestamps; of several the one that says most."""
     return next(name for name in TIME_NAMES if name in table.columns)
-
-
-def time_cells(table: Table, name: str) -> pa.ChunkedArray:
-    """The column of timestamps; columns `date` and `time` (of day) are joined."""
-    column = table.read(name)
-    if name != "date" or "time" not in table.columns:
-        return column
-    time = table.read("time")
-    if not (_is_text(column.type) or pa.types.is_date(column.type)):
-        return column
-    if not (_is_text(time.type) or pa.types.is_time(time.type)):
-        return column
-    return pc.binary_join_element_wise(column.cast(pa.string()), time.cast(pa.string()), " ")
 
 
 def symbol_codes(table: Table, name: str | None) -> tuple[tuple[str, ...], np.ndarray]:

@@ -11,15 +11,18 @@ from trainable.data.ingest.columns import (
     choose_columns,
     numbers,
     symbol_codes,
-    time_cells,
     time_column,
 )
+from trainable.data.ingest.day_and_time import times_of
 from trainable.data.ingest.roles import with_fields, with_symbol, with_time
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
-from trainable.data.ingest.timestamps import Times, Where, parse_times, show_time
+from trainable.data.ingest.timestamps import Times, show_time
 from trainable.data.ingest.wide import long_form
 from trainable.data.settings import DataSettings
+from trainable.data.times.alignment import on_one_grid
+from trainable.data.times.clock_change import clock_change
+from trainable.data.times.years import Where
 
 MAX_SPARSITY = 50  # grid cells per row of the file, beyond which timestamps plainly do not agree
 SMALL_GRID = 10**8  # cells; below it sparsity does not matter
@@ -88,19 +91,27 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     def at(row: int) -> str:
         return f"{table.file}: data row {table.data_row(row)} ({names[codes[row]]})"
 
-    times = parse_times(time_cells(table, time_name), table.columns[time_name], at)
+    times = times_of(table, time_name, at)
     # Row numbers in errors are those of the whole file.
     notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
     if table.notes:
         notes["read_as"] = list(table.notes)
     if times.zone is not None:
         notes["time_zone"] = times.zone
+    if times.read_as is not None:
+        notes.setdefault("read_as", []).append(f"timestamps: {times.read_as}")
 
     def where(row: int) -> str:
         time = show_time(times.values[times.index[row]])
         return f"{table.file}: data row {table.data_row(row)} ({time}, {names[codes[row]]})"
 
     kept_names, kept, kept_codes, row = _narrow(table, settings, names, times, codes, notes)
+    values, index, aligned = on_one_grid(
+        kept.values, kept.index, kept_codes, kept_names, table.file
+    )
+    kept = replace(kept, values=values, index=index)
+    if aligned is not None:
+        notes.setdefault("read_as", []).append(aligned)
     T, N = len(kept.values), len(kept_names)
     if T * N > SMALL_GRID and MAX_SPARSITY * len(row) < T * N:
         raise UserError(
@@ -194,6 +205,12 @@ def _refuse_duplicates(panel: Panel, table: Table, has_symbols: bool) -> None:
     second = int(np.argmax(again))
     first = int(np.argmax(cell == cell[second]))
     bar, symbol = divmod(int(cell[second]), len(panel.symbols))
+    twice = panel.timestamps[cell[again] // len(panel.symbols)]
+    if hint := clock_change(twice):
+        raise UserError(
+            f"{panel.file}: data row {row[second]} has the timestamp of data row {row[first]}, "
+            f"{show_time(panel.timestamps[bar])}: {hint}"
+        )
     raise UserError(
         f"{panel.file}: data row {row[second]} repeats data row {row[first]}: timestamp "
         f"{show_time(panel.timestamps[bar])}, symbol {panel.symbols[symbol]} "

@@ -233,6 +233,9 @@ def _codes(column: pa.ChunkedArray) -> np.ndarray:
         column = pa.chunked_array([chunk.storage for chunk in column.chunks])
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
+    if isinstance(column.type, pa.BaseExtensionType):  # Arrow encodes what it is stored as only
+        stored = [chunk.storage for chunk in column.chunks]
+        column = pa.chunked_array(stored, column.type.storage_type)
     encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()

@@ -23,6 +23,7 @@ from trainable.data.ingest.column_names import (
     refuse_control_characters,
 )
 from trainable.data.ingest.csv_files import CsvFile
+from trainable.data.times.extension_types import known_extension
 from trainable.io.checksums import DamagedError
 from trainable.io.parquet_file import open_parquet
 
@@ -197,7 +198,8 @@ def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
 
     def read(name: str) -> pa.ChunkedArray:
         try:
-            return parquet.read(columns=[physical[name]]).column(0)
+            column = parquet.read(columns=[physical[name]]).column(0)
+            return known_extension(column, parquet.schema_arrow.field(physical[name]))
         except (pa.ArrowException, OSError) as error:
             raise UserError(
                 f"{file}: damaged column {columns[name]!r}: {one_line(error)}"

@@ -8,12 +8,13 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.data.ingest.panel import Panel
-from trainable.data.ingest.timestamps import bar_calendar, show_time
+from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
 from trainable.data.quality.outliers import find_extremes
 from trainable.data.quality.price_levels import leave_out_levels
 from trainable.data.quality.repairs import drop_empty, repair_prices
 from trainable.data.settings import DataSettings
+from trainable.data.times.bar_calendar import bar_calendar
 
 CONSTANT_FROM = 10  # bars of one symbol from which an unmoving close is a defect
 
@@ -47,17 +48,16 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
         raise UserError(f"{panel.file}: only {len(panel.timestamps)} bar; give at least two")
-    intraday, bars_a_year = bar_calendar(panel.timestamps)
-    if settings.periods_per_year is not None:
-        bars_a_year = settings.periods_per_year
+    calendar = bar_calendar(panel.timestamps, present).set_to(settings.periods_per_year)
+    quality["calendar"] = calendar.described()
     market = Market(
         timestamps=panel.timestamps,
         symbols=panel.symbols,
         fields=panel.fields,
         present=present,
         bad_ticks=np.zeros(present.shape, bool),
-        intraday=intraday,
-        periods_per_year=bars_a_year,
+        intraday=calendar.intraday,
+        periods_per_year=calendar.bars_a_year,
         name=name,
         sha256=panel.sha256,
         extra=panel.extra,

@@ -1,4 +1,4 @@
-"""Timestamps of every common form, time zones, and bars a year."""
+"""Timestamps of every common form, and time zones."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trainable.cli.errors import UserError
-from trainable.data.ingest.timestamps import bar_calendar, parse_times, show_time
+from trainable.data.ingest.timestamps import parse_times, show_time
 
 
 def where(row: int) -> str:
@@ -78,7 +78,7 @@ def test_days_of_a_zone_stay_that_day():
     assert parse(written).zone == "+09:00"
 
 
-@given(st.lists(st.integers(0, 40_000), min_size=1, max_size=50))
+@given(st.lists(st.integers(0, 20_000), min_size=1, max_size=50))
 def test_every_row_finds_its_instant(days):
     stamps = pd.to_datetime(np.array(days), unit="D")
     times = parse([str(stamp) for stamp in stamps])
@@ -121,46 +121,14 @@ def test_mixed_zones_are_refused_at_their_first_row(written, row):
         (["9999-12-31 00:00:00.123456789"], r"data row 1: '9999"),
         (
             pa.array([10**12], pa.timestamp("s")),
-            r"data row 1: 'when' is outside the years 1678",
+            r"data row 1: .*'when' is in the year 33658; bars lie between 1900 and",
         ),
-        ([20240101, 20241301], r"data row 2: '20241301'"),
-        ([1709649000, -5], r"data row 2: 'when' is not a positive epoch"),
-        ([1.5, 2.5], r"holds double, not timestamps"),
+        ([20240101, 20241301], r"data row 2: 20241301 .* the first row, 20240101, is a date"),
+        ([1709649000, -5], r"data row 2: -5 .* the first row, 1709649000, is an epoch in s"),
+        ([1.5, 2.5], r"data row 1: 1\.5 in column 'when' is no date"),
         ([True], r"holds bool, not timestamps"),
     ],
 )
 def test_what_is_no_timestamp_is_refused_at_its_row(values, says):
     with pytest.raises(UserError, match=says):
         parse(values)
-
-
-def sessions(days: pd.DatetimeIndex, bars: int, minutes: int = 1) -> np.ndarray:
-    opening = pd.Timedelta(hours=14, minutes=30)
-    offsets = pd.to_timedelta(np.arange(bars) * minutes, unit="min")
-    return np.concatenate([(day + opening + offsets).to_numpy() for day in days])
-
-
-@pytest.mark.parametrize(
-    ("timestamps", "intraday", "bars"),
-    [
-        (pd.bdate_range("2024-01-01", periods=100), False, 252),
-        (pd.date_range("2024-01-01", periods=100), False, 365),
-        (pd.date_range("2020-01-01", periods=100, freq="W"), False, 52),
-        (pd.date_range("2020-01-01", periods=40, freq="ME"), False, 12),
-        (pd.date_range("2010-01-01", periods=40, freq="QE"), False, 4),
-        (pd.date_range("1990-01-01", periods=20, freq="YE"), False, 1),
-        (sessions(pd.bdate_range("2024-01-01", periods=10), 390), True, 390 * 252),
-        (sessions(pd.bdate_range("2024-01-01", periods=10), 78, 5), True, 78 * 252),
-        (pd.date_range("2024-01-01", periods=24 * 20, freq="h"), True, 24 * 365),
-        (pd.bdate_range("2024-01-01 21:00", periods=100, tz="UTC").tz_localize(None), False, 252),
-    ],
-)
-def test_bars_a_year(timestamps, intraday, bars):
-    assert bar_calendar(np.asarray(timestamps, "datetime64[ns]")) == (intraday, bars)
-
-
-def test_futures_that_open_on_sunday_evening_do_not_trade_weekends():
-    hours = pd.date_range("2024-01-01", "2024-03-01", freq="h")
-    open_ = (hours.day_of_week < 4) | ((hours.day_of_week == 4) & (hours.hour < 21))
-    open_ |= (hours.day_of_week == 6) & (hours.hour >= 22)
-    assert bar_calendar(hours[open_].to_numpy().astype("datetime64[ns]")) == (True, 24 * 252)
