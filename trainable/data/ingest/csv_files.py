@@ -129,6 +129,7 @@ class CsvFile:
 
     def _note_remarks(self, remarks: list[pacsv.InvalidRow], rows: int) -> None:
         """Notes the lines of text that were no rows; they stand at the end, or begin with `#`."""
+        remarks = [row for row in remarks if row.text.strip("\x1a \t\r\n")]
         if not remarks:
             return
         after = [row.number for row in remarks if not row.text.lstrip(' "').startswith("#")]
@@ -149,10 +150,14 @@ def _is_remark(row: pacsv.InvalidRow, follows: bool) -> bool:
 
     Below another one (`follows`) a line without a number is enough.
     """
-    text = row.text.strip().strip('"')
+    text = row.text.strip("\x1a \t\r\n").strip('"')  # 1A: the end of a file in old DOS
     words = follows and row.actual_columns == 1 and not any(map(str.isdigit, text))
-    return text.startswith("#") or (
-        (len(text.split()) >= 3 or ": " in text or words)
-        and row.actual_columns < row.expected_columns
-        and text[0].isalpha()
+    return (
+        not text
+        or text.startswith("#")
+        or (
+            (len(text.split()) >= 3 or ": " in text or words)
+            and row.actual_columns < row.expected_columns
+            and text[0].isalpha()
+        )
     )

@@ -22,7 +22,7 @@ from trainable.data.ingest.cells import (
     one_line,
     written_forms,
 )
-from trainable.data.ingest.column_names import TIMES, role_of, squashed
+from trainable.data.ingest.column_names import TIMES, listed, role_of, squashed
 
 HEAD = 1 << 20  # bytes that are looked at
 CELLS = 20_000  # at most so many are looked at for the form of their numbers, or 50 rows
@@ -113,14 +113,13 @@ def csv_layout(path: Path) -> CsvLayout:
     untimed = [i for i, name in enumerate(names) if squashed(name) not in TIMES]
     data = data[: max(50, CELLS // len(names))]
     marks = number_marks(cells[i] for cells in data for i in untimed if i < len(cells))
+    written: dict[str, list[str]] = {}
     for i in untimed:
         column = [cells[i] for cells in data if i < len(cells) and cells[i].strip()]
         numeric = role_of(names[i]) is not None or all(map(is_number, column))
         if numeric and (forms := written_forms(column, marks)):
-            notes.append(f"{names[i].strip()!r} read with {', '.join(forms)}")
-    if len(forms_ := [n for n in notes if n.endswith("read with decimal commas")]) > 1:
-        notes = [n for n in notes if n not in forms_]
-        notes.append("numbers read with decimal commas")
+            written.setdefault(", ".join(forms), []).append(repr(names[i].strip()))
+    notes += [f"{listed(columns)} read with {forms}" for forms, columns in written.items()]
     return CsvLayout(encoding, delimiter, body, tuple(names), marks, tuple(notes))
 
 

@@ -132,7 +132,7 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         row=(row if table.file_rows is None else table.file_rows[row]) + 1,
         notes=notes,
     )
-    _refuse_duplicates(panel, symbol_name is not None)
+    _refuse_duplicates(panel, table, symbol_name is not None)
     return _fill(panel, table, kept_columns, where, row)
 
 
@@ -193,7 +193,7 @@ def _narrow(
     return names, times, codes, row
 
 
-def _refuse_duplicates(panel: Panel, has_symbols: bool) -> None:
+def _refuse_duplicates(panel: Panel, table: Table, has_symbols: bool) -> None:
     cell, row = panel.cell, panel.row
     assert cell is not None
     assert row is not None
@@ -215,8 +215,21 @@ def _refuse_duplicates(panel: Panel, has_symbols: bool) -> None:
         f"{panel.file}: data row {row[second]} repeats data row {row[first]}: timestamp "
         f"{show_time(panel.timestamps[bar])}, symbol {panel.symbols[symbol]} "
         f"({np.count_nonzero(again)} such rows); keep one"
-        + ("" if has_symbols else ", or call the column of symbols 'symbol' if there is one")
+        + (
+            _difference(table, int(row[first]) - 1, int(row[second]) - 1)
+            if has_symbols
+            else ", or call the column of symbols 'symbol' if there is one"
+        )
     )
+
+
+def _difference(table: Table, first: int, second: int) -> str:
+    """Advice where two rows of one timestamp and symbol differ in a column of text."""
+    for key, name in table.columns.items():
+        column = table.read(key)
+        if str(column.type) in ("string", "large_string") and column[first] != column[second]:
+            return f", or make {name!r}, in which they differ, a part of the symbol"
+    return ""
 
 
 def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndarray) -> Panel:

@@ -229,9 +229,6 @@ def _value_type(table: Table, key: str) -> pa.DataType:
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
     """[R] int64, the position of each row's value among the column's; −1 where it is empty."""
-    if isinstance(column.type, pa.BaseExtensionType):
-        storage = [chunk.storage for chunk in column.chunks]
-        column = pa.chunked_array(storage, column.type.storage_type)
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if isinstance(column.type, pa.BaseExtensionType):  # Arrow encodes what it is stored as only

@@ -19,6 +19,11 @@ from trainable.data.ingest.column_names import (
 from trainable.data.ingest.table import Table
 
 TICKER = re.compile(r"[\^$]?[A-Z0-9][A-Z0-9.\-/=_:& ]*$")
+NO_TICKERS = (  # before or after `close` they tell which close it is
+    *("bid", "ask", "mid", "adj", "raw", "prev", "previous", "next", "day", "daily", "week"),
+    *("weekly", "month", "monthly", "last", "first", "avg", "mean", "max", "min", "log", "lag"),
+    *("spot", "future", "usd", "eur", "price"),
+)
 SEPARATORS = "_. /|:-"
 WANDERS_BELOW = 0.35  # a price's change a bar, in deviations of its level; that of noise is 1.41
 CHANGES_BELOW = 0.1  # median relative change of a price a bar
@@ -77,15 +82,21 @@ def _two_levels(table: Table, keys: list[str]) -> list[_Column] | None:
             _Column(key, _field(pair[first]) or pair[first], pair[1 - first])
             for key, pair in zip(keys, pairs, strict=True)
         ]
+    if any(_field(name) for name in names):
+        return None
     for split in (_field_first, _field_last):
         found = [split(name) for name in names]
-        if found and all(found) and {"close", "adj_close"} & {pair[0] for pair in found if pair}:
+        if any(pair is None or pair[1].lower() in NO_TICKERS for pair in found):
+            continue
+        if {"close", "adj_close"} & {pair[0] for pair in found if pair}:
             return [_Column(key, *pair) for key, pair in zip(keys, found, strict=True) if pair]
     return None
 
 
 def _field(name: str) -> str | None:
     """The role of a price or volume; in a table of two levels an alias is as sure as a spelling."""
+    if len(name.strip()) < 2:
+        return None  # a class of shares
     role = canonical(name) if canonical(name) in FIELD_NAMES else role_of(name)
     return role if role in FIELD_NAMES else None
 
@@ -107,9 +118,16 @@ def _field_last(name: str) -> tuple[str, str] | None:
 def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
     """The columns of a table of closes: all are called like tickers and move like prices."""
     names = [table.columns[key] for key in keys]
-    sure = {"close", "adj_close"} & set(keys)
+    sure = {"close", "adj_close"} & set(keys) or any(_field(n) == "close" for n in names)
+    parts = any(_field_first(name) or _field_last(name) for name in names)  # `bid_close`
     fields = [key for key in keys if key in FIELD_NAMES]
-    if sure or len(keys) < 2 or 2 * len(fields) >= len(keys) or {"symbol", "ticker"} & set(keys):
+    if (
+        sure
+        or parts
+        or len(keys) < 2
+        or 2 * len(fields) >= len(keys)
+        or {"symbol", "ticker"} & set(keys)
+    ):
         return None
     if any(NO_SYMBOLS.match(name) for name in names) and not fields:
         return None

@@ -28,7 +28,7 @@ OTHER = 30 * np.exp(np.cumsum(NOISE.normal(0, 0.01, BARS)))
         ("c", ONE["close"].round(2)),
         ("d", ONE["close"] - 0.01),
         ("ema_5", ONE["close"].ewm(5).mean()),
-        ("upper_band", ONE["close"].rolling(10).mean().to_numpy() * 1.02),
+        ("upper_band", pd.Series(CLOSE * 1.02).rolling(10).mean()),
         ("prev_close", ONE["close"].shift(1)),
         ("typical price", (ONE["high"] + ONE["low"] + ONE["close"]) / 3),
         ("spy_close", OTHER),
