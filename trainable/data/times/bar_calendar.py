@@ -13,6 +13,7 @@ INTRADAY_BELOW = 20 * 3_600 * 10**9  # median spacing of bars shorter than a day
 FIVE_DAYS, SEVEN_DAYS = 252.0, 365.0  # trading days a year
 NEAR_DAYS = 0.06  # relative: 237 to 267 days a year are 252 (holidays differ, or are not left out)
 NEAR = 0.02  # relative: of weekly bars and longer
+JUDGED_FROM = 0.6  # of the bars: where the validation part begins by default
 FEW_DAYS = 60  # days below which a count says little: the weekdays decide
 HALF_AN_HOUR = DAY / 48
 LONG_GAP = 15 * DAY  # a longer pause, and than five bars, is no part of the calendar
@@ -56,12 +57,27 @@ def bar_calendar(timestamps: np.ndarray, present: np.ndarray | None = None) -> B
     of a portfolio have one entry for each. Pauses of more than 15 days and five bars do not count.
     252 days a year where about five weekdays have bars, 365 where all seven have; of intraday bars,
     that times the bars of a full day. Where the count is further away than 6 %, other calendars are
-    tried (every second day, weekly, monthly …, within 2 %), then the count itself is taken.
+    tried (every second day, weekly, monthly …, within 2 %), then the count itself is taken. Where
+    the last 40 % of the bars, on which models are judged, have another calendar than the whole
+    (crypto beside stocks that began earlier), theirs counts.
 
     Args:
         timestamps: [T] datetime64[ns], increasing, T >= 2.
         present: [T, N] bool, where a symbol has a bar; None: everywhere.
     """
+    whole = _calendar(timestamps, present)
+    start = int(JUDGED_FROM * len(timestamps))
+    if len(timestamps) - start < 2 or whole.counted is None:
+        return whole
+    recent = _calendar(timestamps[start:], None if present is None else present[start:])
+    change = abs(recent.bars_a_year / whole.bars_a_year - 1)
+    if recent.counted is None or recent.intraday != whole.intraday or change <= NEAR_DAYS:
+        return whole
+    before = f"since {str(timestamps[start])[:10]}; {whole.counted:,.6g} over the whole span"
+    return replace(recent, why=f"{recent.why} ({before})")
+
+
+def _calendar(timestamps: np.ndarray, present: np.ndarray | None) -> BarCalendar:
     nanoseconds = timestamps.astype("datetime64[ns]").astype(np.int64)
     spacing = np.diff(nanoseconds)
     median = float(np.median(spacing))

@@ -100,6 +100,21 @@ def test_stocks_beside_crypto_have_a_bar_every_day_and_it_is_said():
     assert found.why == "7 weekdays (2 of 3 symbols have none on weekends), daily"
 
 
+def test_crypto_that_begins_later_than_the_stocks_beside_it():
+    stocks = pd.bdate_range("2000-01-03", "2024-06-28")
+    crypto = pd.date_range("2014-09-17", "2024-06-28")
+    bars = stocks.union(crypto)
+    found = bar_calendar(bars.to_numpy().astype("datetime64[ns]"))
+    assert found.bars_a_year == 365  # from the first bar of validation on
+    assert "7 weekdays, daily (since 2016-" in found.why
+
+
+def test_daily_bars_after_monthly_ones():
+    months, days = pd.date_range("1960-01-01", "1999-12-01", freq="MS"), TRADED
+    found = bar_calendar(months.union(days).to_numpy().astype("datetime64[ns]"))
+    assert found.bars_a_year == 252
+
+
 def test_the_reason_is_said():
     sunday = DAILY[~DAILY.day_of_week.isin([4, 5])]
     assert bar_calendar(sunday.to_numpy()).why == "5 weekdays (Sunday to Thursday), daily"
