@@ -119,7 +119,8 @@ def with_fields(table: Table) -> Table:
     """Finds prices and volume under names that usually mean them.
 
     Raises:
-        UserError: a name that is a slip of the keys away from a missing role.
+        UserError: a name that is a slip of the keys away from a missing role, or several columns
+            that could be the close.
     """
     for role in ("adj_close", "close", "open", "high", "low", "volume"):
         table = _alias(table, role)
@@ -157,6 +158,12 @@ def _alias(table: Table, role: str) -> Table:
         return table
     if not found:
         return table
+    if role == "close" and len(set(found)) > 1:
+        several = ", ".join(repr(table.columns[key]) for key in found)
+        raise UserError(
+            f"{table.file}: no 'close' column, and {several} could be it; rename the one that "
+            "counts to 'close'"
+        )
     name = table.columns[found[0]]
     return table.renamed(found[0], role, f"{name!r} read as {role}")
 
