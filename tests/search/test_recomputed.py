@@ -1,6 +1,7 @@
 """Sharpe ratio, turnover and costs of whole searches, recomputed from predictions and prices."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ def walk(bars: int, symbols: int, scale: float = 0.02) -> np.ndarray:
 def broken(symbols: int, stocks: int = 0) -> pd.DataFrame:
     """Halts within and at the borders of the validation part, weekends of stocks, an end."""
     close = walk(len(DAYS), symbols)
-    close[np.ix_(DAYS.day_of_week >= 5, np.arange(symbols) < stocks)] = np.nan
+    close[np.ix_(np.asarray(DAYS.day_of_week) >= 5, np.arange(symbols) < stocks)] = np.nan
     close[400:405, 0] = np.nan
     close[405:, 0] *= 0.2  # reopens 80 % lower
     close[np.random.default_rng(4).random(close.shape[0]) < 0.1, 1] = np.nan
@@ -84,10 +85,12 @@ def test_sharpe_turnover_and_costs_follow_from_predictions_and_prices(
     words = (f"{key}={value}" for key, value in settings.items())
     assert search_here(*WORDS, "data.path=prices.csv", *words) == 0
     run = load_run(Path("runs/run"))
-    finalists = run.trials.query("state == 'COMPLETE' and kind == 'search'").set_index("number")
+    finalists: Any = run.trials.query("state == 'COMPLETE' and kind == 'search'").set_index(
+        "number"
+    )
     assert len(finalists) > 0
     assert set(finalists.index) == set(run.predictions["number"])
-    for number, trial in finalists.iterrows():
+    for number, trial in finalists.to_dict("index").items():
         epoch = int(trial["ranking_epoch"])
         key = f"number == {number} and epoch == {epoch}"
         (said,) = run.epochs.query(key).to_dict("records")
@@ -104,7 +107,7 @@ def test_sharpe_turnover_and_costs_follow_from_predictions_and_prices(
             (said["position_std"], said["position_mean"]) if few else None,
         )
         found = recompute(prices, run.predictions.query(f"number == {number}"), rules)
-        table = pd.read_parquet("runs/run/returns.parquet").query(key).set_index("timestamp")
+        table: Any = pd.read_parquet("runs/run/returns.parquet").query(key).set_index("timestamp")
         assert found.net.index.equals(table.index)
         np.testing.assert_allclose(found.net, table["net_return"], rtol=0, atol=1e-12)
         assert trial["sharpe"] == pytest.approx(found.sharpe, abs=1e-9)

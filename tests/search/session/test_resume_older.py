@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -36,7 +37,7 @@ def test_it_goes_on_with_their_defaults(tmp_path: Path, capsys: pytest.CaptureFi
 def test_it_does_not_where_returns_over_missing_bars_were_0(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    frame = tiny.bars()
+    frame: Any = tiny.bars()
     halted = (frame["symbol"] == "BB") & frame["timestamp"].between("2020-03-02", "2020-03-06")
     begun_before(tmp_path, frame[~halted])
     tiny.search(tmp_path, AGAIN, status=2)

@@ -78,6 +78,19 @@ def test_equal_weight_is_shared_among_those_present() -> None:
     )
 
 
+def test_equal_weight_holds_what_collapses_while_it_is_halted() -> None:
+    present = np.ones((400, 6), bool)
+    present[300:305, 2] = False
+    dataset = market(present=present, cost_bps=0.0)
+    dataset.forward_returns[299, 2] = -0.8  # from bar 299 to 305
+    made = by_name(dataset)["equal_weight"]
+    others = np.delete(dataset.forward_returns[299:305], 2, axis=1)
+    assert made.net_returns is not None
+    expected = [others[0].sum() / 6, *others[1:].mean(axis=1)]
+    expected[-1] -= 0.8 / 6  # the sixth that was held, on the day it trades again
+    assert made.net_returns[99:105] == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("lag", [0, 1, 3])
 def test_momentum_is_the_mean_return_known_at_the_close(lag: int) -> None:
     dataset = market(lag=lag)
@@ -101,6 +114,17 @@ def test_momentum_leaves_missing_bars_out() -> None:
     dataset = market(present=present)
     window = dataset.forward_returns[90:150, 1]
     assert past_returns(dataset, 60)[150, 1] == pytest.approx(np.nanmean(window))
+
+
+def test_momentum_knows_the_return_over_a_halt_once_it_trades_again() -> None:
+    present = np.ones((400, 6), bool)
+    present[100:105, 1] = False
+    dataset = market(present=present)
+    dataset.forward_returns[99, 1] = -0.8
+    past = past_returns(dataset, 60)[:, 1]
+    known = np.nan_to_num(dataset.forward_returns[44:99, 1])
+    assert past[104] == pytest.approx(known[: 104 - 44].mean())
+    assert past[105] == pytest.approx((known[1:].sum() - 0.8) / 55)
 
 
 def test_momentum_finds_lasting_differences() -> None:
