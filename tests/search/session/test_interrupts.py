@@ -106,6 +106,8 @@ def test_interrupted_twice_and_killed_once_it_ends_as_if_nothing_had_been(
 
 def test_worker_killed_in_the_middle(tmp_path: Path) -> None:
     write_space(tmp_path)
+    for name in ("random.py", "getopt.py"):  # workers import the second one late
+        write_space(tmp_path, "raise SystemExit('it hides a module of Python')", name)
     folder = tmp_path / "runs" / "hurt"
     words = (*MARKET, *SLOW, "space=tiny.py", "name=hurt")
     with started(tmp_path, *words, long_tmp=True) as search:
