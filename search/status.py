@@ -29,6 +29,7 @@ from search.study.study import stored_rows
 from search.study.trials import TrialRecord
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
+from trainable.cli.paths import PathText
 from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import read_json
 from trainable.run_format import SEARCHED
@@ -43,7 +44,7 @@ class StatusSettings:
     """What the command line can say."""
 
     top: int = 5  # leading trials to print
-    storage: str | None = None  # of a study in a database, whose password run.json does not hold
+    storage: PathText | None = None  # of a study in a database; run.json holds no password
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ray._raylet import (
     Config,  # pyright: ignore[reportAttributeAccessIssue]
 )
 from ray.exceptions import RayError
+from ray.job_config import JobConfig
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 import trainable
@@ -156,7 +157,7 @@ def _connected(
         AuthenticationTokenLoader.instance().reset_cache()
     try:
         with silent():
-            context = ray.init(address=address, **QUIET, **more)
+            context = ray.init(address=address, job_config=_Job(), **QUIET, **more)
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         if refused is None:
             raise
@@ -166,6 +167,17 @@ def _connected(
             yield context
     finally:
         ray.shutdown()
+
+
+class _Job(JobConfig):
+    """A job whose workers do not look for modules in the folder that the person works in.
+
+    Ray would put that folder first, where a `random.py` hides Python's own, unless the job brings a
+    folder of its own. Ours brings what its workers need, or they have it.
+    """
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
 
 
 @contextmanager

@@ -67,6 +67,8 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_space(tmp_path)
+    for name in ("random.py", "getopt.py"):  # workers import the second one late
+        write_space(tmp_path, "raise SystemExit('it hides a module of Python')", name)
     folder = tmp_path / "runs" / "long"
     words = [*MARKET, *SLOW, "space=tiny.py", "name=long"]
     again = ["name=long", "resume=true"]
@@ -108,7 +110,7 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
     described = json.loads((folder / "run.json").read_text())
     assert len(described["resumed"]) == 3
     assert described["interrupted"] is False
-    assert contents(tmp_path) == ["runs", "tiny.py"]
+    assert contents(tmp_path) == ["getopt.py", "random.py", "runs", "tiny.py"]
 
 
 def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path) -> None:
