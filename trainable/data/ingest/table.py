@@ -25,6 +25,7 @@ from trainable.data.ingest.column_names import (
 from trainable.data.ingest.csv_files import CsvFile
 from trainable.data.times.extension_types import known_extension
 from trainable.io.checksums import DamagedError
+from trainable.io.json_file import loads
 from trainable.io.parquet_file import open_parquet
 
 _added: list[Path] = []  # cache files that this process made
@@ -187,7 +188,14 @@ def _names(names: list[str], file: str) -> tuple[dict[str, str], dict[str, str]]
     return physical, {k: name.strip() for k, name in physical.items() if not is_unnamed(k)}
 
 
-def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
+def _told(text: bytes) -> tuple[tuple[str, ...], Marks]:
+    """The notes and number marks that a cache file holds of the CSV file it was made from."""
+    told = loads(text)
+    return tuple(map(str, told["notes"])), Marks(**told["marks"])
+
+
+def _parquet_table(path: Path, file: str, stem: str, digest: str, converted: bool = False) -> Table:
+    """Opens a Parquet file; `converted` is one of the cache, which tells how the CSV was read."""
     try:
         parquet = open_parquet(path)
     except DamagedError as error:
@@ -205,7 +213,7 @@ def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
                 f"{file}: damaged column {columns[name]!r}: {one_line(error)}"
             ) from error
 
-    told = json.loads((parquet.metadata.metadata or {}).get(NOTES_KEY, b"{}"))
+    notes, marks = _told((parquet.metadata.metadata or {})[NOTES_KEY]) if converted else ((), None)
     return Table(
         file,
         stem,
@@ -214,20 +222,20 @@ def _parquet_table(path: Path, file: str, stem: str, digest: str) -> Table:
         columns,
         read,
         tuple(key for key in physical if key not in columns),
-        tuple(told.get("notes", ())),
-        Marks(**told["marks"]) if "marks" in told else None,
+        notes,
+        marks,
     )
 
 
 def _cached_csv(path: Path, stem: str, digest: str, cached: Path) -> Table:
     if cached.exists():
         try:
-            table = _parquet_table(cached, str(path), stem, digest)
+            table = _parquet_table(cached, str(path), stem, digest, converted=True)
             for name in table.columns:  # checksums: a damaged cache shows here, not in the search
                 table.read(name)
             return table
-        except UserError:
-            pass  # made anew below
+        except (UserError, KeyError, TypeError, ValueError):
+            pass  # damaged: made anew below
     temporary = None
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
@@ -244,7 +252,7 @@ def _cached_csv(path: Path, stem: str, digest: str, cached: Path) -> Table:
         writer.close()
         Path(temporary).replace(cached)
         _added.append(cached)
-        return _parquet_table(cached, str(path), stem, digest)
+        return _parquet_table(cached, str(path), stem, digest, converted=True)
     except OSError:  # no place for a cache is no reason not to read
         source = CsvFile(path)
         whole = pa.Table.from_batches(list(source.batches()))

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -66,3 +67,10 @@ def test_a_failed_conversion_leaves_nothing_in_the_cache(tmp_path, cache):
     with pytest.raises(UserError):
         load(tmp_path / "a.csv")
     assert list(cache.iterdir()) == []
+
+
+def test_a_parquet_file_of_a_person_tells_nothing_about_how_it_was_read(tmp_path):
+    table = pa.Table.from_pandas(frame(), preserve_index=False)
+    table = table.replace_schema_metadata({"asharpe.reading": '{"notes": ["all is well"]}'})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert "read_as" not in load(tmp_path / "a.parquet").quality
