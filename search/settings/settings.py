@@ -21,7 +21,7 @@ class SearchSettings:
     epochs: int | None = None  # evaluations of a trial that is never stopped; unset: the space's
     steps_per_epoch: int = 0  # optimizer steps of an epoch; 0: one pass over the training rows
     seed: int = 0  # seed of the sampler and of the trials' weights
-    deterministic: bool = False  # a seed repeats the search on several workers, which then wait
+    deterministic: bool = False  # a seed repeats the search: workers wait for each other each epoch
     name: str | None = None  # folder in runs_dir; unset: the space with date and time
     runs_dir: str = "runs"  # where run folders are
     resume: bool = False  # go on with the run of this name

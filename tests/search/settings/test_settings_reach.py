@@ -280,6 +280,15 @@ def _(base: Outcome, found: Outcome) -> None:
     assert interleaved(found)
 
 
+@case("deterministic", deterministic="true", cohort="auto")
+def _(base: Outcome, found: Outcome) -> None:
+    """All that are in flight train one epoch, then all of it is judged at once."""
+    assert (base.json["repeats"]["exactly"], found.json["repeats"]["exactly"]) == (False, True)
+    batches = found.table("epochs").groupby("batch")
+    assert (batches["epoch"].nunique() == 1).all(), "none has more than one epoch of a trial"
+    assert batches["number"].nunique().iloc[0] == 8
+
+
 @case("cpus_per_trial", max_concurrent=None, epochs=8, cpus_per_trial=2)
 def _(base: Outcome, found: Outcome) -> None:
     """One worker of both cores."""
