@@ -135,7 +135,7 @@ def assemble(
             deadline=None if budget is None else monotonic() + budget,
             why_alone=lambda config: why_alone(config, _input_shape(plan, config), device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
-            judged=sessions(folder.path, plan).judged() if folder.resumed else (),
+            judged=sessions(folder.path).judged() if folder.resumed else (),
             in_rounds=rounds,
         )
         controller.restore()

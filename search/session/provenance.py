@@ -86,31 +86,32 @@ class Sessions:
 
     Attributes:
         started: when the run began, UTC.
-        epochs: of a full training, as the run began.
-        rungs: as the run began.
+        epochs: of a full training, as the run began; None where nobody said.
+        rungs: as the run began; None where nobody said.
         resumed: what each session said that went on with it.
     """
 
     started: str
-    epochs: int
-    rungs: tuple[int, ...]
+    epochs: int | None
+    rungs: tuple[int, ...] | None
     resumed: tuple[dict[str, Any], ...]
 
     def judged(self) -> list[JudgedAt]:
         """Returns at which rungs each session judged, and from which batch of reports on."""
-        begun = [JudgedAt(0, self.rungs)]
+        begun = [] if self.rungs is None else [JudgedAt(0, self.rungs)]
         return begun + [
             JudgedAt(one["batch"], tuple(one["rungs"])) for one in self.resumed if "rungs" in one
         ]
 
     def record(self) -> dict[str, Any]:
-        """Returns the keys of `run.json`."""
-        return {
+        """Returns the keys of `run.json`, those that are known."""
+        record = {
             "started": self.started,
             "epochs": self.epochs,
-            "rungs": list(self.rungs),
+            "rungs": self.rungs,
             "resumed": list(self.resumed),
         }
+        return {key: value for key, value in record.items() if value is not None}
 
 
 def repeatability(settings: SearchSettings, controller: Controller, device: str) -> dict[str, Any]:
@@ -184,16 +185,16 @@ def check_same(plan: Plan, folder: Path) -> None:
         )
 
 
-def sessions(folder: Path, plan: Plan) -> Sessions:
+def sessions(folder: Path) -> Sessions:
     """Returns the sessions of a run so far: none of one that begins now."""
     file = folder / "run.json"
     if not file.exists() or start_in(folder) is not None:
-        return Sessions(now(), plan.epochs, plan.rungs, ())
+        return Sessions(now(), None, None, ())
     old = _stored(file)
     # Older folders say no more than when: their top says how the latest session has judged.
     entries = [one if isinstance(one, dict) else {"at": one} for one in old["resumed"]]
-    rungs = tuple(old.get("rungs", plan.rungs))
-    return Sessions(old["started"], old.get("epochs", plan.epochs), rungs, tuple(entries))
+    rungs = tuple(old["rungs"]) if "rungs" in old else None
+    return Sessions(old["started"], old.get("epochs"), rungs, tuple(entries))
 
 
 def session_that_goes_on(plan: Plan, batch: int) -> dict[str, Any]:

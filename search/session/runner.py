@@ -94,7 +94,7 @@ class Session:
 
     def _described(self, parts: Assembly) -> dict[str, Any]:
         """Returns what `run.json` says as this session begins."""
-        sessions = provenance.sessions(self._folder.path, self.plan)
+        sessions = provenance.sessions(self._folder.path)
         if self._folder.resumed:
             mine = provenance.session_that_goes_on(self.plan, parts.reports.next_batch)
             sessions = replace(sessions, resumed=(*sessions.resumed, mine))

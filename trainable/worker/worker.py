@@ -140,7 +140,7 @@ class Worker:
                 cohort.broken, self._failed = True, error
                 return reports or self._fail(error)
             reports += new
-            self._due -= {r.number for r in new if r.epoch > self._known[r.number] or r.stop}
+            self._due -= {r.number for r in new if r.epoch > self._known.get(r.number, 0) or r.stop}
             judged = any(r.stop is not None or r.epoch in self.rungs for r in new)
             done = judged and not self._in_rounds
             if done or cohort.steps_left == 0 or time.monotonic() >= until:

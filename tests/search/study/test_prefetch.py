@@ -73,3 +73,34 @@ def test_closing_hands_back_what_was_not_taken() -> None:
     assert [asked.number for asked in left] == [0, 1, 2]
     assert ahead.close() == []
     assert ahead.exhausted
+
+
+def test_without_a_thread_trials_are_asked_when_they_are_taken() -> None:
+    study = SearchStudy.create(None, "run", seed=0)
+    with Prefetcher(study, space, budget=10, in_flight=4, in_background=False) as ahead:
+        ahead.want(3)
+        assert study.searched == 0
+        taken = ahead.take(9)
+        assert [asked.number for asked in taken] == [0, 1, 2]
+        assert [asked.number for asked in ahead.take(9)] == [3], "four in flight"
+        assert not ahead.busy
+        for asked in taken:
+            study.finish(asked.number, "PRUNED", "asha_rung")
+        assert ahead.busy
+        assert len(ahead.take(2)) == 2
+    assert ahead.exhausted
+
+
+def test_without_a_thread_what_the_space_raises_comes_after_what_was_asked_before() -> None:
+    study = SearchStudy.create(None, "run", seed=0)
+
+    def moody(trial: optuna.Trial) -> dict:
+        if study.searched == 2:
+            raise UserError("spaces/moody.py:3: no")
+        return space(trial)
+
+    with Prefetcher(study, moody, budget=9, in_flight=16, in_background=False) as ahead:
+        ahead.want(3)
+        assert len(ahead.take(5)) == 2
+        with pytest.raises(UserError, match="moody"):
+            ahead.take(5)

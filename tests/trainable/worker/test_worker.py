@@ -14,7 +14,7 @@ from trainable.report import Report
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
 from trainable.worker import checkpoint, cohort
-from trainable.worker.assignment import Assignment
+from trainable.worker.assignment import Assignment, Instructions
 from trainable.worker.worker import Worker
 
 LATER = time.monotonic() + 3600.0
@@ -251,3 +251,26 @@ def test_checkpoints_that_cannot_be_written_do_not_hide_what_ended_the_worker(
     with pytest.raises(RuntimeError, match="a defect"):
         made.step(LATER)
     assert "checkpoints could not be written: OSError('full')" in capfd.readouterr().err
+
+
+def test_in_rounds_each_member_trains_one_epoch_and_waits(tmp_path: Path) -> None:
+    made = Worker(narrow(), FileStore.of(tmp_path), (1, 3), most=8, in_rounds=True)
+    shapes = [member(n, model__hidden_dims="6" if n == 2 else "8") for n in range(3)]
+    made.follow(Instructions(join=tuple(shapes), go=True))
+    for epoch in (1, 2):
+        reports = []
+        while not made.waits:  # its clock makes no difference
+            reports += made.step(time.monotonic())
+        assert sorted((r.number, r.epoch) for r in reports) == [(n, epoch) for n in range(3)]
+        assert made.step(LATER) == []
+        made.follow(Instructions(go=True))
+
+
+def test_in_rounds_who_has_to_train_known_epochs_again_catches_up_at_once(tmp_path: Path) -> None:
+    """Its checkpoint is lost; the others of its shape do not train more than their epoch."""
+    made = Worker(narrow(), FileStore.of(tmp_path), (1, 3), most=8, in_rounds=True)
+    made.follow(Instructions(join=(member(0), member(1, known=2)), go=True))
+    reports = []
+    while not made.waits:
+        reports += made.step(LATER)
+    assert sorted((r.number, r.epoch) for r in reports) == [(0, 1), (1, 1), (1, 2), (1, 3)]
