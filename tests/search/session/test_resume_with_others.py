@@ -12,6 +12,8 @@ import pytest
 from analysis.load import load_run
 from analysis.ranking import summary_sentences
 from analysis.statistics.luck_line import luck_line
+from search.pruning.asha import JudgedAt
+from search.session import provenance
 from search.session.observer import SearchObserver
 from search.status import latest_session
 from tests.fixtures import tiny
@@ -147,3 +149,17 @@ def test_an_interrupted_run_with_other_epochs_ends_every_trial_at_an_end_of_its_
         if trial["stop_reason"] == "completed":
             assert trial["epochs"] == own
             assert (run / "trials" / str(number) / "model.safetensors").is_file()
+
+
+def test_the_record_of_an_older_run_folder_is_read(tmp_path: Path) -> None:
+    """Its `resumed` holds times only; its top has the rungs of its latest session."""
+    when = ["2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"]
+    old = {"started": when[0], "resumed": [when[1]], "epochs": 3, "rungs": [1, 3]}
+    whole = {**old, "data": {}, "split": {}, "settings": {}, "space": {}}
+    (tmp_path / "run.json").write_text(json.dumps(whole), encoding="utf-8")
+    sessions = provenance.sessions(tmp_path)
+    assert sessions.judged() == [JudgedAt(0, (1, 3))]
+    assert sessions.record() == {**old, "rungs": (1, 3), "resumed": [{"at": when[1]}]}
+    for record in (old, sessions.record()):
+        begun, rungs = latest_session(record)
+        assert (begun.isoformat(), list(rungs)) == (when[1], [1, 3])
