@@ -188,7 +188,7 @@ def test_more_rows_than_memory_are_refused_before_they_are_read(
     frame = pd.DataFrame({"timestamp": pd.date_range("2020", periods=5000), "close": 1.0})
     frame.to_parquet("p.parquet")
     folder = make_run(Path("run"))
-    monkeypatch.setattr("trainable.io.parquet_file._memory", lambda: 100)
+    monkeypatch.setattr("os.sysconf", lambda name: 10)  # ten pages of ten bytes
     for read in (
         lambda: table.open_table("p.parquet"),
         lambda: load_run(folder),
@@ -276,7 +276,7 @@ def test_json_nested_deeply_is_one_line_wherever_it_is_read(mark: Path) -> None:
         lambda: load_run(folder),
         lambda: read_status(folder),
         lambda: resume.with_stored(["name=a", "resume=true"]),
-        lambda: provenance.sessions(folder),
+        lambda: provenance.resumed(folder),
         lambda: read_enqueued("c.json"),
         lambda: predict.load(Path("best")),
         lambda: SearchStudy.open(folder / "study.log", "a"),
