@@ -193,7 +193,6 @@ def check_same(plan: Plan, folder: Path) -> None:
         )
 
 
-<<<<<<< HEAD
 def _refuse_other_returns(plan: Plan, name: str) -> None:
     """Raises UserError where the reports of an earlier version rest on other returns."""
     dataset = plan.dataset
@@ -206,8 +205,6 @@ def _refuse_other_returns(plan: Plan, name: str) -> None:
         )
 
 
-=======
->>>>>>> resume12
 def sessions(folder: Path) -> Sessions:
     """Returns the sessions of a run so far: none of one that begins now."""
     file = folder / "run.json"

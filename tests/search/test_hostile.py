@@ -276,7 +276,7 @@ def test_json_nested_deeply_is_one_line_wherever_it_is_read(mark: Path) -> None:
         lambda: load_run(folder),
         lambda: read_status(folder),
         lambda: resume.with_stored(["name=a", "resume=true"]),
-        lambda: provenance.resumed(folder),
+        lambda: provenance.sessions(folder),
         lambda: read_enqueued("c.json"),
         lambda: predict.load(Path("best")),
         lambda: SearchStudy.open(folder / "study.log", "a"),
