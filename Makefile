@@ -23,8 +23,9 @@ lint: setup-dev
 types: setup-dev
 	$(BIN)/pyright
 
+# Three processes on two cores: while one waits for a Ray to start, the others train.
 tests: setup-dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.installed
 

@@ -37,7 +37,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("year")
     tiny.write_inputs(folder, tiny.bars(480), FLAT)
     words = tiny.WORDS | {"data.periods_per_year": YEAR, "trials": 2, "steps_per_epoch": 20,
-                          "rungs": "24"}  # fmt: skip
+                          "rungs": "24", "deterministic": True}  # fmt: skip
     return tiny.search_and_listen(folder, words)
 
 

@@ -548,7 +548,8 @@ def test_nobody_is_flat_before_a_whole_window_after_the_warm_up(
 ) -> None:
     """Rungs by hand do not say when that is. A window of 5, ends of 3, three times in a row."""
     tiny.write_inputs(tmp_path, tiny.bars(480), WARM.replace("WARMUP", str(warmup)))
-    words = BASE | {"trials": 1, "rungs": "1"}
+    # Each epoch is judged before the next is trained.
+    words = BASE | {"trials": 1, "rungs": "1", "deterministic": True}
     found = Outcome(*tiny.search_and_listen(tmp_path, words))
     assert found.trials()["stop_reason"].isin(["flat_sharpe", "converged"]).all()
     assert found.trials()["stop_epoch"].tolist() == [epoch]
