@@ -1,7 +1,7 @@
 """A member's float32 result on a CPU: the same bit for bit in every cohort of two or more."""
 
 from collections.abc import Iterator
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 import pytest
@@ -90,8 +90,7 @@ def test_result_is_the_same_in_every_cohort(
 
 
 @pytest.mark.usefixtures("two_threads")
-@pytest.mark.parametrize("norm", [True, False])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("loss", "norm"), [*zip(LOSSES, cycle([True, False]))])
 def test_result_is_the_same_when_two_threads_share_the_work(loss: str, norm: bool) -> None:
     shape = {"model__hidden_dims": "31-17", "model__norm": norm, "train__batch_size": 48}
     check(members(64, norm, loss__name=loss, **shape))
