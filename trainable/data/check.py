@@ -112,6 +112,7 @@ def _check(words: list[str], console: Console) -> int:
     if words and words[0] in ("-h", "--help", "help"):
         print(USAGE.format(sources=", ".join(SOURCES)))
         return 0
+    words = [words[0].removeprefix("data.path="), *words[1:]] if words else words
     if not words or not words[0]:
         raise UserError("no file or source named; usage: python -m trainable.data.check FILE")
     settings = _settings(words[0], words[1:])

@@ -26,7 +26,10 @@ SPELLINGS: dict[str, tuple[str, ...]] = {
     "symbol": ("symbol", "symbols"),
     "ticker": ("ticker", "tickers"),
     "volume": ("volume", "totalvolume", "tradedvolume", "volumetraded"),
-    "split": ("splitcoefficient", "splitfactor", "stocksplits", "stocksplit", "splitratio"),
+    "split": (
+        *("split", "splits", "stocksplit", "stocksplits"),
+        *("splitcoefficient", "splitcoeff", "splitfactor", "splitratio"),
+    ),
     "dividend": ("dividendamount", "dividends", "dividend", "divcash", "cashdividend"),
 }
 for _role in PRICES:

@@ -7,6 +7,8 @@ the table as it was.
 # pyright: reportAttributeAccessIssue=false
 # pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,6 +27,18 @@ from trainable.data.ingest.column_names import (
 )
 from trainable.data.ingest.table import Table
 
+CLOCK = re.compile(r"h?\d{1,2}([:.h]\d\d){0,2}([:.]\d+)? ?([ap]\.?m\.?)?")
+NO_SYMBOLS = {
+    "sides of a quote": {"bid", "ask", "mid", "offer", "buy", "sell", "b", "a", "s"},
+    "parts of a day": {"morning", "afternoon", "evening", "night", "day", "am", "pm", "pre", "post",
+                       "regular", "rth", "eth", "open", "close"},
+    "fields of a bar": {"open", "high", "low", "close", "volume", "adj close", "adj_close", "price",
+                        "last", "vwap"},
+    "kinds of adjustment": {"none", "raw", "split", "splits", "dividend", "dividends", "all", "adj",
+                            "adjusted", "unadjusted"},
+    "days of the week": {"mon", "tue", "wed", "thu", "fri", "sat", "sun", "monday", "tuesday",
+                         "wednesday", "thursday", "friday", "saturday", "sunday"},
+}  # fmt: skip
 EPOCHS_FROM = (
     10**8
 )  # an integer in a column called like a time is one from here on: 1973 in seconds
@@ -211,6 +225,8 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
         and _is_text(_value_type(table, key))
         and _tells_apart(times, _codes(table.read(key)))
     ]
+    for key in found:
+        _refuse_no_symbols(table, key)
     if len(found) == 1:
         name = repr(table.columns[found[0]]) if found[0] in table.columns else "a nameless column"
         note = f"{name}, text that repeats from date to date, read as symbols"
@@ -222,6 +238,24 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
             "symbols; rename the one that does to 'symbol'"
         )
     return table, None
+
+
+def _refuse_no_symbols(table: Table, key: str) -> None:
+    """Refuses a text that tells rows of one date apart, but plainly names no symbols."""
+    texts = {str(text).strip().casefold() for text in pc.unique(table.read(key)).to_pylist()}
+    name = table.columns.get(key, "(unnamed)")
+    if all(CLOCK.fullmatch(text) for text in texts):
+        raise UserError(
+            f"{table.file}: timestamps repeat, and {name!r} holds times of the day; call it "
+            "'time', and the dates 'date'"
+        )
+    for what, words in NO_SYMBOLS.items():
+        if texts <= words:
+            raise UserError(
+                f"{table.file}: timestamps repeat, and {name!r} holds {what} "
+                f"({', '.join(sorted(texts)[:3])}), no symbols; give one row per timestamp and "
+                "symbol, with a column 'symbol'"
+            )
 
 
 def _may_name(table: Table, key: str) -> bool:

@@ -26,6 +26,8 @@ NO_TICKERS = (  # before or after `close` they tell which close it is
 )
 SEPARATORS = "_. /|:-"
 WANDERS_BELOW = 0.35  # a price's change a bar, in deviations of its level; that of noise is 1.41
+ORDERED_BARS = 20  # so many by which one column is never above another are no chance
+ONE_PRICE_WITHIN = 1.2  # high ÷ low of a bar, by the median
 CHANGES_BELOW = 0.1  # median relative change of a price a bar
 NO_SYMBOLS = re.compile(
     r"(?i)(rsi|macd|sma|ema|ma|atr|adx|cci|obv|vwap|bb|signal|target|label|y|ret|return|returns|"
@@ -151,7 +153,26 @@ def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
         steps = [_step(values) for values in columns if values is not None]
         if float(np.median(steps)) > WANDERS_BELOW or max(steps) > 2 * WANDERS_BELOW:
             return None
+    _refuse_parts_of_one_price(table, names, columns)
     return [_Column(key, "close", name) for key, name in zip(keys, names, strict=True)]
+
+
+def _refuse_parts_of_one_price(
+    table: Table, names: list[str], columns: list[np.ndarray | None]
+) -> None:
+    """Refuses columns that lie close together, one never above and one never below the others."""
+    values = np.stack([column for column in columns if column is not None])
+    values = values[:, np.isfinite(values).all(axis=0)]
+    if values.shape[1] < ORDERED_BARS:
+        return
+    low, high = values.min(axis=0), values.max(axis=0)
+    lowest, highest = (values == low).all(axis=1), (values == high).all(axis=1)
+    if lowest.any() and highest.any() and float(np.median(high / low)) < ONE_PRICE_WITHIN:
+        raise UserError(
+            f"{table.file}: {names[int(highest.argmax())]!r} is never below and "
+            f"{names[int(lowest.argmax())]!r} never above the other columns, as high and low (or "
+            "ask and bid) of one symbol are; call the columns open, high, low and close"
+        )
 
 
 def _price(table: Table, key: str) -> np.ndarray | None:

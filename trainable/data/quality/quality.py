@@ -16,6 +16,7 @@ from trainable.data.quality.repairs import drop_empty, repair_prices
 from trainable.data.settings import DataSettings
 from trainable.data.times.bar_calendar import bar_calendar
 
+MANY_RETURNS = 50  # so many that are never negative are no returns
 CONSTANT_FROM = 10  # bars of one symbol from which an unmoving close is a defect
 
 
@@ -44,6 +45,8 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         panel, present = repair_prices(panel, quality)
     panel, present = drop_empty(panel, present, quality)
     _refuse_constant(panel, quality)
+    if panel.target is not None:
+        _refuse_no_returns(panel, settings)
     if panel.target is None:
         leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
@@ -123,6 +126,28 @@ def _refuse_impossible_returns(panel: Panel, settings: DataSettings) -> None:
             f"{where}: {panel.returns[bar, symbol]:g} in column {column!r} is no simple return (it "
             f"is below -1); write decimals, not percent or scores{hint}"
         )
+
+
+def _refuse_no_returns(panel: Panel, settings: DataSettings) -> None:
+    """Refuses a column of returns that holds classes, ranks or scores: they are no money."""
+    assert panel.returns is not None
+    known = panel.returns[np.isfinite(panel.returns)]
+    moving = known[known != 0]
+    whole = len(moving) and np.all(moving == np.round(moving))
+    one_sided = len(known) >= MANY_RETURNS and known.min() >= 0
+    if not (whole or one_sided):
+        return
+    column = settings.returns or settings.target
+    what = "only whole numbers" if whole else "no negative number"
+    raise UserError(
+        f"{panel.file}: column {column!r} holds {what}, and is no simple return; "
+        + (
+            "data.returns must name the return of the next bar, in decimals"
+            if settings.returns
+            else "where the target is a class, a rank or a score, name the column of the next "
+            "bar's return: data.returns=COLUMN"
+        )
+    )
 
 
 def _refuse_constant(panel: Panel, quality: dict[str, Any]) -> None:
