@@ -122,6 +122,11 @@ def _by_splits(
         jumps = share > HALF
     read_as = quality.setdefault("read_as", [])
     if not jumps:
+        beside = large & _jumps_beside(close, total)
+        if beside.any():
+            cell = where[np.argmax(beside)]
+            place, _ = panel.first(cell == np.arange(close.size).reshape(close.shape))
+            raise UserError(f"{unclear} (the close jumps a bar before or after {place})")
         read_as.append(f"prices are adjusted for {count} of {name} already")
         return fields
     part = total - total[-1]
@@ -135,6 +140,19 @@ def _by_splits(
     quality["adjusted"] = True
     read_as.append(f"prices adjusted for {count} of {name}" + (f"; {word}" if word else ""))
     return out
+
+
+def _jumps_beside(close: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Returns [S] bool, the splits whose move the close makes at the bar before or after."""
+    found: list[np.ndarray] = [np.empty(0, bool)]
+    for n in range(close.shape[1]):
+        bars = np.flatnonzero(np.isfinite(close[:, n]))
+        step = np.diff(total[bars, n])
+        at = np.flatnonzero(np.abs(step) > 1e-9)
+        moves = np.pad(np.diff(np.log(close[bars, n])), 1)
+        shares = -np.stack([moves[at], moves[at + 2]]) / step[at]
+        found.append((np.abs(shares - 1) < NEAR).any(axis=0))
+    return np.concatenate(found)
 
 
 def _at_splits(close: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from trainable.data.quality.outliers import find_extremes
 from trainable.data.quality.price_levels import leave_out_levels
 from trainable.data.quality.repairs import drop_empty, repair_prices
 from trainable.data.settings import DataSettings
-from trainable.data.times.bar_calendar import bar_calendar
+from trainable.data.times.bar_calendar import bar_calendar, refuse_bars_of_two_lengths
 
 MANY_RETURNS = 50  # so many that are never negative are no returns
 CONSTANT_FROM = 10  # bars of one symbol from which an unmoving close is a defect
@@ -51,6 +51,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
         raise UserError(f"{panel.file}: only {len(panel.timestamps)} bar; give at least two")
+    refuse_bars_of_two_lengths(panel.timestamps, panel.file)
     calendar = bar_calendar(panel.timestamps, present).set_to(settings.periods_per_year)
     quality["calendar"] = calendar.described()
     market = Market(

@@ -10,6 +10,7 @@ from trainable.data.ingest.column_names import ADJUSTED, EVENT_NAMES, PRICES
 from trainable.data.ingest.panel import Panel
 from trainable.data.quality.adjustment import adjust
 
+ENOUGH_BARS, HALF = 20, 0.5  # so many bars, and which share of them, are no repair
 ROUNDING = 1e-9  # relative; less than this is not outside the bar's range
 
 
@@ -44,6 +45,7 @@ def repair_prices(panel: Panel, quality: dict[str, Any]) -> tuple[Panel, np.ndar
         fields[name] = np.where(present, grid, np.nan)
     _refuse_crossed(panel, fields)
     quality["bar_out_of_range"] = _widen(fields)
+    _refuse_other_scale(panel, fields, quality["bar_out_of_range"], int(present.sum()))
     fields = adjust(panel, fields, quality)
     _widen(fields)  # rounding of the products
     extra = {
@@ -74,6 +76,23 @@ def _refuse_crossed(panel: Panel, fields: dict[str, np.ndarray]) -> None:
             f"{where}: column 'high' {fields['high'][bar, symbol]:g} is below 'low' "
             f"{fields['low'][bar, symbol]:g} ({crossed.sum()} such bars); correct them"
         )
+
+
+def _refuse_other_scale(
+    panel: Panel, fields: dict[str, np.ndarray], outside: int, bars: int
+) -> None:
+    """Refuses bars whose range mostly does not hold open and close: that is no slip to repair."""
+    if bars < ENOUGH_BARS or outside <= HALF * bars:
+        return
+    for name in PRICES:
+        known = fields[name][np.isfinite(fields[name])] if name in fields else np.empty(0)
+        if len(known) and known.min() == known.max():
+            return  # it never moves, which is said as such
+    raise UserError(
+        f"{panel.file}: high and low do not hold open and close on {outside:,} of {bars:,} bars: "
+        "they are on another scale (adjusted beside raw prices?); give all four on one, or only "
+        "the close"
+    )
 
 
 def _widen(fields: dict[str, np.ndarray]) -> int:

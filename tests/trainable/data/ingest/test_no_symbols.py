@@ -1,4 +1,4 @@
-"""What looks like symbols, closes or returns and is none is refused, with what it is."""
+"""What looks like symbols, closes, bars or returns and is none is refused, with what it is."""
 
 from pathlib import Path
 
@@ -108,3 +108,37 @@ def test_a_ready_target_that_is_no_return_needs_the_returns(
     found = read(tmp_path, frame, returns="next", **words)
     assert found.target is not None
     np.testing.assert_allclose(found.target[:, 0], label)
+
+
+@pytest.mark.parametrize("apart", [-1, 1])
+def test_a_split_that_the_close_makes_a_bar_earlier_or_later_is_not_believed(
+    apart: int, tmp_path: Path
+) -> None:
+    at = np.arange(BARS)
+    raw = np.where(at < 100 + apart, 4.0 * CLOSE, CLOSE)
+    frame = pd.DataFrame({"date": DAYS, "close": raw, "split": np.where(at == 100, 4.0, 0.0)})
+    refused(tmp_path, frame, "the close jumps a bar before or after")
+
+
+def test_a_close_on_another_scale_than_high_and_low_is_refused(tmp_path: Path) -> None:
+    bars = {"open": OPEN, "high": HIGH, "low": LOW}
+    frame = pd.DataFrame({"date": DAYS, **bars, "close": 100.0 * CLOSE})
+    refused(tmp_path, frame, "on 240 of 240 bars: they are on another scale")
+    few = CLOSE.copy()
+    few[::10] *= 1.05
+    found = read(tmp_path, pd.DataFrame({"date": DAYS, **bars, "close": few}))
+    assert found.quality["bar_out_of_range"] == 24
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "says"),
+    [
+        ("D", "h", "24 h 0 min apart at the beginning and 60 min at the end"),
+        ("h", "5min", "60 min apart at the beginning and 5 min at the end"),
+    ],
+)
+def test_bars_of_two_lengths_are_refused(first: str, then: str, says: str, tmp_path: Path) -> None:
+    early = pd.date_range("2020-01-01", periods=BARS // 2, freq=first)
+    late = pd.date_range(early[-1] + pd.Timedelta(days=1), periods=BARS // 2, freq=then)
+    frame = pd.DataFrame({"timestamp": [*early, *late], "close": CLOSE})
+    refused(tmp_path, frame, says)
