@@ -38,7 +38,9 @@ class DataSettings:
     )
     features: str | None = None  # ready features: a column pattern such as 'feat_*'
     target: str | None = None  # ready features: the label's column
-    returns: str | None = None  # ready features: next period's simple return, where target is not
+    returns: str | None = (
+        None  # ready features: simple return of one bar from t+lag, on the row of t
+    )
     cost_bps: float = 1.0  # cost per unit turned over, in basis points
     overnight: str | None = (
         None  # intraday bars with sessions: flat (the default; both trades charged) or hold
