@@ -165,6 +165,8 @@ class LocalRay:
         found: dict[str, Any] = {
             "OMP_NUM_THREADS": str(threads),  # as Ray would set it, but before NumPy's import
             "RAY_preload_python_modules": WORKER,
+            # As soon as Tune reserves the cores Ray would end the workers that wait for it.
+            "RAY_num_workers_soft_limit": str(self._cpus()),
             **os.environ,
             "RAY_AUTH_MODE": "token",  # whatever the person has set for other clusters
             "PYTHONPATH": os.pathsep.join(paths),
