@@ -16,9 +16,9 @@ from search.backend.local import Local
 from search.planning.plan import make_plan
 from search.session.runner import run_search
 from search.settings.reading import settings_from
+from tests.fixtures.here import search_here
 from tests.fixtures.searches import (
     MARKET,
-    SEARCH_LOCALLY,
     check_whole,
     contents,
     run,
@@ -57,7 +57,9 @@ def tags(folder: Path) -> set[str]:
 
 
 @pytest.mark.timeout(300)  # two sessions
-def test_whole_search_and_more_trials_later(tmp_path: Path) -> None:
+def test_whole_search_and_more_trials_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write_space(tmp_path)
     by_hand = [{"optimizer/lr": 0.002, "model/hidden_dims": "8"}, {"optimizer/lr": 0.004}]
     (tmp_path / "first.json").write_text(json.dumps(by_hand), encoding="utf-8")
@@ -84,8 +86,9 @@ def test_whole_search_and_more_trials_later(tmp_path: Path) -> None:
             folder / "trials" / str(number)
         )
 
-    more = run(tmp_path, "name=1.10", "resume=true", "trials=10", program=SEARCH_LOCALLY)
-    assert "10 configurations tried" in more.out
+    monkeypatch.chdir(tmp_path)
+    assert search_here("name=1.10", "resume=true", "trials=10") == 0
+    assert "10 configurations tried" in capsys.readouterr().out
     again = check_whole(folder, searched=10)
     assert again["kind"].tolist().count("enqueued") == 2
     assert set(again["params.model/dropout"]) == {0.125}
@@ -115,11 +118,14 @@ def check_best(folder: Path, words: list[str]) -> None:
     np.testing.assert_allclose(found, written["prediction"], atol=1e-5)
 
 
-def test_space_that_always_explodes(tmp_path: Path) -> None:
+def test_space_that_always_explodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     write_space(tmp_path, EXPLODES, "explodes.py")
     words = (*MARKET, "space=explodes.py", "trials=6", "name=boom")
-    search = run(tmp_path, *words, program=SEARCH_LOCALLY)
-    assert "No trial survived" in search.out
+    assert search_here(*words) == 0
+    assert "No trial survived" in capsys.readouterr().out
     folder = tmp_path / "runs" / "boom"
     rows = check_whole(folder, searched=6)
     assert set(rows["stop_reason"]) <= {"nan_explosion", "collapsed"}
@@ -130,7 +136,10 @@ def test_space_that_always_explodes(tmp_path: Path) -> None:
     assert not (folder / "best").exists()
 
 
-def test_features_from_a_file_judged_by_loss_within_a_time_budget(tmp_path: Path) -> None:
+def test_features_from_a_file_judged_by_loss_within_a_time_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     days = pd.bdate_range("2015-01-01", periods=600)
     frame = pd.DataFrame(
@@ -144,16 +153,17 @@ def test_features_from_a_file_judged_by_loss_within_a_time_budget(tmp_path: Path
     frame["target"] = 0.01 * (0.1 * frame["feat_a"] + rng.normal(size=3000))
     frame.to_csv(tmp_path / "ready (1), a=b?.csv", index=False)
     write_space(tmp_path)
-    search = run(
-        tmp_path, "space=tiny.py", "data.path=ready (1), a=b?.csv", "data.features=feat_*",
+    status = search_here(
+        "space=tiny.py", "data.path=ready (1), a=b?.csv", "data.features=feat_*",
         "data.target=target", "objective=val_loss", "trials=100000", "time_budget_s=3",
-        "finalist_seeds=1", "name=ready", program=SEARCH_LOCALLY,
+        "finalist_seeds=1", "name=ready",
     )  # fmt: skip
+    assert status == 0
     trials = table(tmp_path / "runs" / "ready", "trials")
     rows = check_whole(tmp_path / "runs" / "ready", (trials["kind"] == "search").sum())
     assert 16 < len(rows) < 100000
     assert "time_budget" in set(rows["stop_reason"])
-    assert "time_budget" in search.out
+    assert "time_budget" in capsys.readouterr().out
 
 
 def small_space(trial):

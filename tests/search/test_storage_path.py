@@ -2,23 +2,22 @@
 
 import json
 import os
-import signal
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from search.backend.workers import check_store_answers, store_answers
 from search.run import main
 from search.session.observer import SearchObserver
-from tests.fixtures.here import search_here
+from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import (
     LIGHT,
     MARKET,
-    SEARCH_LOCALLY,
     check_whole,
     contents,
     started,
@@ -45,20 +44,22 @@ def store() -> Iterator[ObjectStore]:
 
 @pytest.mark.timeout(300)  # two sessions
 def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
-    tmp_path: Path, store: ObjectStore
+    tmp_path: Path,
+    store: ObjectStore,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """The keys of the bucket, in the environment of both, are written down nowhere."""
     write_space(tmp_path)
     where = f"storage_path={store.url('bucket/folder')}"
     folder = tmp_path / "runs" / "far"
     far = FileStore.of(store.url("bucket/folder")).within("far", "trials")
-    with started(tmp_path, *MARKET, *SLOW, "space=tiny.py", "name=far", where,
-                 program=SEARCH_LOCALLY) as search:  # fmt: skip
-        search.until(lambda: len(list(folder.glob("shards/[0-9]*.parquet"))) >= 2)
-        search.send(signal.SIGINT)
-        assert search.wait() == 130, search.err
-        assert search.err == "", search.err
-        assert store.secret not in search.out
+    monkeypatch.chdir(tmp_path)
+    with patch.object(SearchObserver, "tick", interrupt_after(2)):
+        assert search_here(*MARKET, *SLOW, "space=tiny.py", "name=far", where) == 130
+    shown = capfd.readouterr()
+    assert shown.err == ""
+    assert store.secret not in shown.out
     trials = table(folder, "trials").set_index("number")
     running = [int(n) for n in trials.index[trials["state"] == "RUNNING"]]
     saved = [n for n in running if any("checkpoint" in name for name in far.within(n).names())]

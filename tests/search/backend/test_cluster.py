@@ -93,9 +93,14 @@ def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
             search.until(lambda: len(workers(first.pid)) == 2, timeout_s=150)
             folder = tmp_path / "runs" / "a"
             search.until(lambda: len(list(folder.glob("shards/*.parquet"))) > 0)
+            early = workers(first.pid)
+            for pid in early:  # both cores are for the machine that comes
+                os.kill(pid, signal.SIGSTOP)
             head = nodes.processes[0].pid  # its autoscaler starts the other machine
             search.until(lambda: len(workers(head)) == 2, timeout_s=150)
             search.until(lambda: all(map(trains, workers(head))))
+            for pid in early:
+                os.kill(pid, signal.SIGCONT)
             for pid in workers(first.pid) | workers(head):  # which code they import first
                 assert b"/py_modules_files/_ray_pkg_" in Path(f"/proc/{pid}/environ").read_bytes()
             search.send(signal.SIGINT)

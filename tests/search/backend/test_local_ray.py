@@ -14,6 +14,7 @@ from search.backend import local_ray
 from search.backend.local_ray import LocalRay
 from search.settings.reading import settings_from
 from tests.fixtures.searches import (
+    LIGHT,
     MARKET,
     Search,
     contents,
@@ -145,7 +146,7 @@ def test_a_signal_while_ray_starts_leaves_nothing(
 ) -> None:
     write_space(tmp_path)
     big = ("data=synthetic", "data.synthetic.bars=8000", "data.synthetic.symbols=100")
-    with started(tmp_path, *big, "space=tiny.py", "dashboard=false") as search:
+    with started(tmp_path, *big, "space=tiny.py", *LIGHT) as search:
         noted(search, when)
         search.send(number)
         assert search.wait() == status, search.err

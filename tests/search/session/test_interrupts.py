@@ -6,13 +6,16 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from search.run import main
 from search.session.interrupts import ONE_WISH_S, SIGNALS, Interrupts
-from tests.fixtures.here import search_here
+from search.session.observer import SearchObserver
+from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import (
+    LIGHT,
     MARKET,
     SEARCH_LOCALLY,
     TINY,
@@ -31,7 +34,7 @@ from trainable.cli.errors import UserError
 # Many cohorts of two: enough reports to be interrupted between.
 SLOW = (
     "steps_per_epoch=800", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=10", "cohort=2",
-    "dashboard=false",
+    *LIGHT,
 )  # fmt: skip
 
 
@@ -77,6 +80,8 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
         reported(search, folder, 1)
         of_ray = Path(command(process_of(search, "search.backend.cluster") or 0).split("\0")[4])
         assert of_ray.is_dir()
+        # It imported torch while it waited, and Ray did not end it as Tune reserved its core.
+        assert len(list(of_ray.glob("session_latest/logs/worker-*.out"))) == 1
         search.until(lambda: process_of(search, "ray::ResourceTrainable") is not None)
         os.kill(process_of(search, "ray::ResourceTrainable") or 0, signal.SIGKILL)
         reported(search, folder, len(list(folder.glob("shards/*"))) + 1)
@@ -106,7 +111,7 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
         interrupted(search, folder, signal.SIGHUP, to_group=True)  # the terminal is closed
     assert first < epochs_kept(folder)
 
-    run(tmp_path, *again, program=SEARCH_LOCALLY)
+    assert search_here(*again) == 0
     rows = check_whole(folder, searched=10)
     assert set(rows["state"]) <= {"COMPLETE", "PRUNED"}
     assert first < epochs_kept(folder)
@@ -116,23 +121,24 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
     assert contents(tmp_path) == ["runs", "tiny.py"]
 
 
-def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(tmp_path: Path) -> None:
+def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A checkpoint on a file system that does not answer, played by a pipe that nobody fills."""
     write_space(tmp_path)
     folder = tmp_path / "runs" / "stuck"
     unjudged = ("steps_per_epoch=600", "epochs=6", "rungs=6", "finalist_seeds=1", "trials=5",
                 "cohort=2", "checkpoint_steps=300")  # fmt: skip
-    words = (*MARKET, *unjudged, "space=tiny.py", "name=stuck")
-    with started(tmp_path, *words, program=SEARCH_LOCALLY) as search:
-        reported(search, folder, 2)
-        interrupted(search, folder, signal.SIGTERM, to_group=False)
+    monkeypatch.chdir(tmp_path)
+    with patch.object(SearchObserver, "tick", interrupt_after(2)):
+        assert search_here(*MARKET, *unjudged, "space=tiny.py", "name=stuck", *LIGHT) == 130
     trials = table(folder, "trials").set_index("number")
     saved = {int(path.parent.name) for path in folder.glob("trials/*/checkpoint-*")}
     culprit = min(number for number in saved if trials.loc[number, "state"] == "RUNNING")
     for path in folder.glob(f"trials/{culprit}/checkpoint-*"):
         path.unlink()
         os.mkfifo(path)
-    search = run(tmp_path, "name=stuck", "resume=true", "patience_s=8", "dashboard=false")
+    search = run(tmp_path, "name=stuck", "resume=true", "patience_s=8")
     rows = check_whole(folder, searched=5).set_index("number")
     assert rows.loc[culprit, "stop_reason"] == "hung"
     assert set(rows.drop(index=culprit)["state"]) <= {"COMPLETE", "PRUNED"}

@@ -68,7 +68,7 @@ def test_cohort_and_one_by_one_agree_to_1e_9_after_300_steps(
         each if i == k else changed(each, schedule__name=name)
         for i, (each, name) in enumerate(mixed)
     ]
-    check_against_one_by_one(configs, k)
+    check_against_one_by_one(configs, k, steps=100)
 
 
 @pytest.mark.parametrize("window", [1, 3])
@@ -84,29 +84,35 @@ def test_members_with_and_without_a_dead_zone_agree_with_one_by_one_in_every_sha
         loss__name=loss,
         model__norm=norm,
         data__window=window,
-        train__steps_per_epoch=100,
+        train__steps_per_epoch=30,
         train__batch_size=13,
     )
     zones = [0.004, 0.0, 0.008, 0.0]
     configs = [
         changed(each, loss__dead_zone=zone) for each, zone in zip(configs, zones, strict=True)
     ]
-    check_against_one_by_one(configs, (case + norm + 2 * (window == 3)) % 4)
+    check_against_one_by_one(configs, (case + norm + 2 * (window == 3)) % 4, steps=30)
 
 
-def check_against_one_by_one(configs: list[TrialConfig], k: int) -> None:
-    """Trains all as a cohort and the k-th alone, 300 steps, both in float64."""
+def check_against_one_by_one(configs: list[TrialConfig], k: int, steps: int) -> None:
+    """Trains all as a cohort and the k-th alone, both in float64, two epochs and a part of one.
+
+    Args:
+        configs: of the cohort.
+        k: which is trained alone too.
+        steps: of an epoch.
+    """
     options: dict[str, Any] = {"dtype": torch.float64}
     together = Training(starts(configs), narrow(), "cohort", **options)
     for _ in range(2):
         together.advance()
-    run_steps(together, 100)
+    run_steps(together, steps)
     for executor in ("serial", "solo"):
         alone = Training(starts([configs[k]]), narrow(), executor, **options)
         for _ in range(2):
             alone.advance()
-        run_steps(alone, 100)
-        assert together.members[k].steps == alone.members[0].steps == 300
+        run_steps(alone, steps)
+        assert together.members[k].steps == alone.members[0].steps == 3 * steps
         assert (final(together, k) - final(alone, 0)).abs().max() < 1e-9
         both = [(m.best_val_loss, m.plateau.scale) for m in (together.members[k], alone.members[0])]
         assert both[0] == pytest.approx(both[1], abs=1e-9)
