@@ -134,10 +134,10 @@ def _check_returns(dataset: Dataset, first: int, forward: np.ndarray, tradable: 
     if missing.any():
         bar, symbol = (int(i) for i in np.argwhere(missing)[0])
         raise UserError(
-            f"{dataset.name}: no return after {dataset.timestamps[first + bar]} of "
-            f"{dataset.symbols[symbol]}, so a position there earns nothing known; "
-            "fill the returns column, leave the bar out, or set data.lag to the bars between "
-            "decision and entry that it counts with"
+            f"{dataset.name}: no return for a decision at {dataset.timestamps[first + bar]:.19} "
+            f"on {dataset.symbols[symbol]} (data.lag={dataset.lag}), so a position there earns "
+            "nothing known; fill the returns column, leave the bar out, or, where the target "
+            "serves as the returns, set data.lag to the bars after which it begins"
         )
 
 

@@ -1,4 +1,4 @@
-"""Ready labels over several bars: recognised, and refused with the horizon that fits."""
+"""Ready columns over several bars: recognised, and refused with the horizon that fits."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.build import build_dataset
-from trainable.data.dataset.overlap import horizon_of, horizon_of_returns
+from trainable.data.dataset.overlap import horizon_of
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 
@@ -36,9 +36,6 @@ def over(bars: int, returns: np.ndarray) -> np.ndarray:
 def test_the_bars_of_a_label_are_found(bars: int) -> None:
     returns = one_bar()
     assert horizon_of(over(bars, returns), SYMBOL, 60) == bars
-    assert horizon_of_returns(over(bars, returns), returns, SYMBOL, 60) == bars
-    up = np.sign(over(bars, returns))  # a direction has another autocorrelation
-    assert horizon_of_returns(up, returns, SYMBOL, 60) == bars
 
 
 @pytest.mark.parametrize("persistence", [0.5, 0.9, 0.99])
@@ -48,7 +45,6 @@ def test_a_label_that_merely_persists_is_not_taken_for_a_sum(persistence: float)
     for t in range(1, 2000):
         label[t] = persistence * label[t - 1] + rng.normal()
     assert horizon_of(label, SYMBOL, 60) is None
-    assert horizon_of_returns(label, one_bar(), SYMBOL, 60) is None
     season = np.sin(np.arange(2000) * 2 * np.pi / 7) + 0.1 * rng.normal(size=2000)
     assert horizon_of(season, SYMBOL, 60) is None
 
