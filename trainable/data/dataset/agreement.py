@@ -45,11 +45,13 @@ class Agreement:
         best: of all intervals.
         declared: from lag on, over horizon bars.
         clear: the best explains the label beyond doubt better than the declared one.
+        slope: by how much the label changes where the return of the best interval changes by 1.
     """
 
     best: Fit
     declared: Fit
     clear: bool
+    slope: float
 
 
 class Comparison:
@@ -163,11 +165,11 @@ def agreement(comparison: Comparison, lag: int, horizon: int, bars: int) -> Agre
     if best.correlation < SAME:
         return None
     if best.correlation <= declared.correlation:
-        return Agreement(declared, declared, False)
+        return Agreement(declared, declared, False, comparison.slope(lag, horizon))
     gain = best.correlation**2 - declared.correlation**2
     independent = bars / best.bars
     clear = gain * independent > CLEAR * (1.0 - best.correlation**2)
-    return Agreement(best, declared, clear)
+    return Agreement(best, declared, clear, comparison.slope(best.start, best.bars))
 
 
 def _clipped(x: np.ndarray) -> np.ndarray:

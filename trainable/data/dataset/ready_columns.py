@@ -17,6 +17,7 @@ MAX_ROWS = 60_000  # of the first symbols, that are looked at
 MIN_BARS = 60  # of a symbol, below which nothing can be told
 MIN_SHARE = 4  # a symbol with less than this part of the most bars is left out
 RELATIVE_FROM = 5  # symbols of a bar from which its mean return is taken off, too
+SMALLER = 0.5  # target ÷ returns, from which the returns are in another unit
 MOSTLY = 0.8  # share of the symbols whose column shows that it is over on its row
 
 
@@ -42,9 +43,12 @@ def refuse_wrong_columns(market: Market, settings: DataSettings, lag: int) -> No
     if rows is None:
         return
     if given_returns(settings):
+        _refuse_returns_of_many_bars(rows, market.name, settings)
         found = _agreement(rows, lag, settings.horizon)
-        if found is not None and found.clear:
-            _refuse_disagreement(found, market.name, settings, lag)
+        if found is not None:
+            _refuse_another_unit(found, market.name, settings)
+            if found.clear:
+                _refuse_disagreement(found, market.name, settings, lag)
         if found is not None and found.best == found.declared:
             return
     own = horizon_of(rows.label, rows.symbol, rows.longest)
@@ -124,6 +128,32 @@ def _agreement(rows: _Rows, lag: int, horizon: int) -> Agreement | None:
     return found
 
 
+def _refuse_returns_of_many_bars(rows: _Rows, name: str, settings: DataSettings) -> None:
+    """Raises `UserError` where `data.returns` spans more than one bar."""
+    bars = horizon_of(rows.returns, rows.symbol, rows.longest)
+    how = "what comes in goes out again after so many"
+    if bars is None and horizon_of(rows.label, rows.symbol, rows.longest) == 1:
+        best = Comparison(rows.returns, rows.label, rows.symbol, rows.longest).best()
+        if best.correlation >= EXACT:
+            bars, how = best.bars, f"it is {settings.target!r} compounded over so many"
+    if bars is not None and bars > 1:
+        raise UserError(
+            f"{name}: data.returns={settings.returns} is made of {bars} bars ({how}), so that each "
+            f"bar would earn {bars} times what it does; it must be one bar's simple return, from "
+            "its row's bar to the next"
+        )
+
+
+def _refuse_another_unit(found: Agreement, name: str, settings: DataSettings) -> None:
+    """Raises `UserError` where `data.returns` is a multiple of a target that is such a return."""
+    if found.best.correlation >= EXACT and 0 < found.slope < SMALLER:
+        raise UserError(
+            f"{name}: data.returns={settings.returns} is {1.0 / found.slope:.3g} times what the "
+            f"target {settings.target!r} says; write both in decimals, not percent (0.01 is one "
+            "percent)"
+        )
+
+
 def _refuse_disagreement(found: Agreement, name: str, settings: DataSettings, lag: int) -> None:
     """Raises `UserError` for a target of other bars than the settings say."""
     best, horizon = found.best, settings.horizon
@@ -146,8 +176,8 @@ def _refuse_disagreement(found: Agreement, name: str, settings: DataSettings, la
         begins = f"{_bars(best.start)} after the decision" if best.start else "with the decision"
         raise UserError(
             f"{name}: the target {target!r} is {returns!r} of {later}{over}, so it begins "
-            f"{begins}, and data.lag is {lag}; where {returns!r} is the return from its row's bar to the "
-            f"next, data.lag={best.start}{horizon_works} works"
+            f"{begins}, and data.lag is {lag}; where {returns!r} is the return from its row's bar "
+            f"to the next, data.lag={best.start}{horizon_works} works"
         )
     raise UserError(
         f"{name}: the target {target!r} is made of {_bars(best.bars)} (it is {returns!r} "

@@ -74,3 +74,33 @@ def test_an_overlapping_target_without_horizon_is_refused_with_the_one_that_fits
     fits = replace(READY, returns="fwd_1", horizon=5)
     assert build_dataset(market_from_frame(frame(5), fits), fits).horizon == 5
     assert build_dataset(market_from_frame(frame(1), READY), READY).horizon == 1
+
+
+@pytest.mark.parametrize("bars", [2, 5, 21])
+def test_returns_of_many_bars_are_refused(bars: int) -> None:
+    """Booked at each bar, every return would be earned that often."""
+    table = frame(bars).assign(rank=lambda f: f.groupby("date")["fwd_1"].rank())
+    for target in ("fwd_1", "rank"):
+        settings = replace(READY, target=target, returns="fwd")
+        with pytest.raises(UserError, match=rf"data\.returns=fwd is made of {bars} bars"):
+            build_dataset(market_from_frame(table, settings), settings)
+
+
+def test_returns_that_are_smoothed_a_little_are_one_bars() -> None:
+    returns = one_bar()
+    smooth = returns + 0.4 * np.append(0.0, returns[:-1])
+    table = frame(1).assign(fwd_1=smooth, fwd=smooth)
+    settings = replace(READY, returns="fwd_1")
+    assert build_dataset(market_from_frame(table, settings), settings).horizon == 1
+
+
+@pytest.mark.parametrize("times", [4.0, 10.0])
+def test_returns_in_another_unit_than_the_target_are_refused(times: float) -> None:
+    table = frame(1).assign(more=lambda f: np.clip(times * f["fwd_1"], -0.99, None))
+    settings = replace(READY, returns="more")
+    with pytest.raises(UserError, match=rf"is {times:.3g} times what the target 'fwd' says"):
+        build_dataset(market_from_frame(table, settings), settings)
+    # A target in percent is only another scale of what is predicted.
+    settings = replace(READY, target="percent", returns="fwd_1")
+    percent = frame(1).assign(percent=lambda f: 100.0 * f["fwd_1"])
+    assert build_dataset(market_from_frame(percent, settings), settings).horizon == 1
