@@ -109,8 +109,8 @@ def _realised(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def equal_weight(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
-    """Buys and holds 1/N of every tradable symbol: long only, net of costs, not demeaned."""
-    scores = score_weights(on, on.tradable / on.tradable_count)
+    """Holds 1/N of every tradable symbol as trials do: long only, net of costs, not demeaned."""
+    scores = score_weights(on, on.equal_weights())
     nothing = score(on, np.zeros((1, len(rows))), np.zeros((1, 1)))[0]
     values = nothing.values | scores.values
     values["sharpe_exposure"] = scores.values["sharpe"]

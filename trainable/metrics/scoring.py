@@ -62,6 +62,14 @@ class Scoring:
         """Returns one value per row, [..., m], as [..., V, N] cells; 0 where there is no row."""
         return np.where(self.scored, values.take(self.row, axis=-1), 0.0)
 
+    def equal_weights(self) -> np.ndarray:
+        """Returns 1/N of each symbol that has a bar, [V, N], at the bars with a prediction.
+
+        So equal weight is entered and unwound as the positions of trials are.
+        """
+        decided = self.scored.any(axis=1, keepdims=True)
+        return np.where(decided & self.tradable, 1.0 / self.tradable_count, 0.0)
+
     def lines(self, grid: np.ndarray) -> np.ndarray:
         """Returns cells [..., V, N] transposed where needed, so that lines are the last axis."""
         return grid.swapaxes(-1, -2) if self.over_time else grid
