@@ -186,7 +186,7 @@ def _refuse_disagreement(found: Agreement, name: str, settings: DataSettings, la
     )
 
 
-def _refuse_past(column: np.ndarray, market: Market, name: str, most: int) -> None:
+def _refuse_past(column: np.ndarray, market: Market, name: str, spans: int) -> None:
     """Raises `UserError` where a column is undefined at symbols' first bars and known at the last.
 
     That is how a return looks that ends on its row: it is over when the decision is made.
@@ -195,7 +195,7 @@ def _refuse_past(column: np.ndarray, market: Market, name: str, most: int) -> No
         column: [T, N].
         market: whose column it is.
         name: of the column.
-        most: bars that the return may span; more that are undefined have another reason.
+        spans: bars of the return; where others are undefined, it has another reason.
     """
     present = market.present
     first, last = present.argmax(axis=0), len(present) - 1 - present[::-1].argmax(axis=0)
@@ -208,7 +208,7 @@ def _refuse_past(column: np.ndarray, market: Market, name: str, most: int) -> No
     symbol = int(np.flatnonzero(long & past)[0])
     own = column[present[:, symbol], symbol]
     bars = int(np.isfinite(own).argmax())
-    if bars > most:
+    if bars != spans:
         return
     raise UserError(
         f"{market.name}: column {name!r} is empty on the first {_bars(bars)} of a symbol and known "

@@ -10,6 +10,7 @@ from trainable.data.settings import DataSettings
 
 MANY = 50  # values, or bars, from which a column shows what it holds
 FEW_VALUES = 4  # different ones, besides 0, that returns never are confined to
+SOME = 10_000  # values of which the different ones are counted
 BARS_SEEN = 500  # spread over the data, at which symbols are compared
 WIDE = 3  # symbols of a bar from which they are compared
 MOSTLY = 0.8  # share of the bars that show a pattern
@@ -88,6 +89,8 @@ def describe_returns(
                 f"percent (0.01 is one percent){_if_score(settings)}"
             )
     doubt = "; few assets vary as much: is it percent?" if a_year > MUCH else ""
+    if _relative(panel.returns):
+        doubt += "; they sum to 0 at each bar, so equal weight earns nothing of the market"
     notes.setdefault("read_as", []).append(
         f"returns {name!r}: decimals with a standard deviation of {varies} (median symbol){doubt}"
     )
@@ -107,19 +110,17 @@ def _classes(known: np.ndarray) -> str | None:
         return None
     if known.min() >= 0:
         return "no negative number"
-    values = np.unique(moving)
-    if len(values) <= FEW_VALUES:
+    values = np.unique(moving[:SOME])
+    if len(values) <= FEW_VALUES and np.isin(moving, values).all():
         return f"only the values {', '.join(f'{value:g}' for value in values)}"
     return None
 
 
 def _equal_bars(returns: np.ndarray) -> str | None:
     """Says where the symbols of a bar are spread alike at every bar: ranks, scores, weights."""
-    wide = np.flatnonzero(np.isfinite(returns).sum(axis=1) >= WIDE)
-    if len(wide) < MANY:
+    bars = _wide_bars(returns)
+    if len(bars) < MANY:
         return None
-    chosen = wide[np.linspace(0, len(wide) - 1, min(BARS_SEEN, len(wide))).astype(int)]
-    bars = [np.sort(line[np.isfinite(line)]) for line in returns[chosen]]
     steps = [np.diff(bar) for bar in bars]
     even = [step.max() - step.min() <= ALIKE * step.max() for step in steps if step.max() > 0]
     if len(even) >= MANY and np.mean(even) >= MOSTLY:
@@ -129,6 +130,20 @@ def _equal_bars(returns: np.ndarray) -> str | None:
         if usual > 0 and np.mean(np.abs(size - usual) <= ALIKE * usual) >= MOSTLY:
             return "values that are spread alike at every bar (ranks, scores or weights)"
     return None
+
+
+def _wide_bars(returns: np.ndarray) -> list[np.ndarray]:
+    """Returns the sorted values of bars with three symbols or more; of many bars, of some."""
+    wide = np.flatnonzero(np.isfinite(returns).sum(axis=1) >= WIDE)
+    chosen = wide[np.linspace(0, len(wide) - 1, min(BARS_SEEN, len(wide))).astype(int)]
+    return [np.sort(line[np.isfinite(line)]) for line in returns[chosen]]
+
+
+def _relative(returns: np.ndarray) -> bool:
+    """Says whether returns are less the mean of their bar."""
+    bars = _wide_bars(returns)
+    zero = [abs(bar.mean()) <= ALIKE * np.abs(bar).mean() for bar in bars if bar.any()]
+    return len(zero) >= MANY and float(np.mean(zero)) >= MOSTLY
 
 
 def _bounded(known: np.ndarray) -> str | None:

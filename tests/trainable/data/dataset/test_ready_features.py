@@ -84,6 +84,33 @@ def same_figures(ready: Dataset, prices: Dataset) -> None:
         assert a.values["sharpe"] == pytest.approx(b.values["sharpe"], rel=1e-12)
 
 
+@pytest.mark.parametrize("overnight", ["flat", "hold"])
+@pytest.mark.parametrize("lag", [0, 1, 2])
+def test_nights_are_treated_alike(lag: int, overnight: str) -> None:
+    stamps = [
+        day + pd.Timedelta(hours=14 + h)
+        for day in pd.bdate_range("2024-01-01", periods=90)
+        for h in range(7)
+    ]
+    rng = np.random.default_rng(3)
+    close = 50.0 * np.cumprod(1.0 + 0.005 * rng.standard_t(5, (len(stamps), 6)), axis=0)
+    names = [f"S{n}" for n in range(6)]
+    frame = pd.DataFrame(close, stamps, names).rename_axis("date").reset_index()
+    prices = frame.melt("date", names, "symbol", "close").assign(
+        feat_noise=rng.normal(size=close.size)
+    )
+    own = prices.groupby("symbol")["close"]
+    day = prices["date"].dt.normalize()
+    later = day.groupby(prices["symbol"]).shift(-lag - 1)
+    label = own.shift(-lag - 1) / own.shift(-lag) - 1.0
+    ready = prices.drop(columns="close").assign(
+        label=label.where(day == later), one=own.shift(-1) / prices["close"] - 1.0
+    )
+    words: dict[str, Any] = {"lag": lag, "cost_bps": 5.0, "overnight": overnight}
+    taken = DataSettings(**words, features="feat_*", target="label", returns="one")
+    same_figures(made(ready, taken), made(prices, DataSettings(**words)))
+
+
 def test_the_return_of_a_row_is_earned_lag_own_bars_earlier() -> None:
     """Symbol 0 has no bar at day 103: decided at 101, entered at 104, sold at 105."""
     rng = np.random.default_rng(2)

@@ -22,12 +22,13 @@ def rank(values: np.ndarray, axis: int) -> np.ndarray:
 
 def read(returns: np.ndarray, column: str = "label") -> Market:
     bars, symbols = returns.shape
+    rng = np.random.default_rng(0)
     frame = pd.DataFrame(
         {
             "date": np.tile(pd.bdate_range("2020-01-01", periods=bars), symbols),
             "symbol": np.repeat([f"S{n}" for n in range(symbols)], bars),
-            "feat_a": RNG.normal(size=bars * symbols),
-            "label": RNG.normal(0.0, 0.01, bars * symbols),
+            "feat_a": rng.normal(size=bars * symbols),
+            "label": rng.normal(0.0, 0.01, bars * symbols),
         }
     )
     frame[column] = returns.T.ravel()
@@ -73,14 +74,21 @@ def test_percent_that_never_falls_below_minus_one_are_refused(column: str) -> No
 
 
 def test_what_real_assets_do_is_taken_and_the_plan_says_how_much_they_vary() -> None:
-    wild = np.exp(0.08 * RNG.standard_t(3, (BARS, SYMBOLS)) - 0.003) - 1.0  # small coins
-    options = np.maximum(np.exp(0.5 * RNG.normal(size=(BARS, SYMBOLS)) - 0.125), 0.02) - 1.0
+    rng = np.random.default_rng(1)
+    wild = np.exp(0.08 * rng.standard_t(3, (BARS, SYMBOLS)) - 0.003) - 1.0  # small coins
+    options = np.maximum(np.exp(0.5 * rng.normal(size=(BARS, SYMBOLS)) - 0.125), 0.02) - 1.0
     crash = RETURNS[:, :1].copy()
     crash[300:304] = -0.9  # loses 99.99 % in four days
-    limits = np.round(np.clip(3.0 * RETURNS, -0.1, 0.1) + RNG.normal(0.0, 0.0005, RETURNS.shape), 6)
+    limits = np.round(np.clip(3.0 * RETURNS, -0.1, 0.1) + rng.normal(0.0, 0.0005, RETURNS.shape), 6)
     coarse = np.round(RETURNS, 3)
     for values in (RETURNS, RETURNS[:, :1], RELATIVE, wild, options, crash, limits, coarse):
         spread = np.median(values.std(axis=0))
         (note,) = read(values).quality["read_as"]
         assert f"standard deviation of {spread:.3g} a bar, " in note
         assert ("percent?" in note) == (spread * read(values).periods_per_year ** 0.5 > 1.5)
+
+
+def test_returns_relative_to_their_bar_are_said() -> None:
+    (note,) = read(RELATIVE, "next").quality["read_as"]
+    assert "they sum to 0 at each bar, so equal weight earns nothing of the market" in note
+    assert "sum to 0" not in read(RETURNS, "next").quality["read_as"][0]
