@@ -164,11 +164,11 @@ def _refuse_disagreement(found: Agreement, name: str, settings: DataSettings, la
     over = f", compounded over {best.bars} bars" if best.bars > 1 else ""
     horizon_works = f" data.horizon={best.bars}" if best.bars != horizon else ""
     if best.start < 0:
-        by = lag - best.start
+        by, known = lag - best.start, "known" if best.stop <= 0 else "partly known"
         raise UserError(
             f"{name}: the target {target!r} is {returns!r} of {_bars(-best.start)} earlier{over}: "
-            f"a return that begins before the decision and is known by then. {returns!r} must be "
-            f"the return from its row's bar to the next; where it is, shift {target!r} back by "
+            f"a return that begins before the decision and is {known} by then. {returns!r} must "
+            f"be the return from its row's bar to the next; where it is, shift {target!r} back by "
             f"{_bars(by)} in each symbol: groupby(symbol).shift(-{by})"
         )
     if best.start != lag:
