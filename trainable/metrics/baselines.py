@@ -86,7 +86,7 @@ def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
 
 def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
     """Returns the mean of the last `bars` returns that are known at each bar, [T, N]."""
-    # The return of a period ends lag + 1 bars after it began, and is known from then on.
+    # A decision's return begins lag bars after it and ends one later: it is known from then on.
     known_after = dataset.lag + 1
     values, finite = _realised(dataset)
     earned, exists = np.zeros(values.shape), np.zeros(values.shape)

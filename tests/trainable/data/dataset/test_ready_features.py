@@ -115,6 +115,7 @@ def test_the_return_of_a_row_is_earned_lag_own_bars_earlier() -> None:
     """Symbol 0 has no bar at day 103: decided at 101, entered at 104, sold at 105."""
     rng = np.random.default_rng(2)
     one = rng.normal(0.0, 0.01, (500, 2))
+    one[400, 0] = np.nan
     days = np.tile(DAYS[:500], 2)
     frame = pd.DataFrame(
         {
@@ -131,5 +132,6 @@ def test_the_return_of_a_row_is_earned_lag_own_bars_earlier() -> None:
     assert forward[101, 0] == pytest.approx(one[104, 0])
     assert forward[102, 0] == pytest.approx(one[105, 0])
     assert np.isnan(forward[103, 0])
+    assert np.flatnonzero(np.isnan(forward[110:, 0])).tolist() == [398 - 110]  # unknown, and no 0
     np.testing.assert_allclose(forward[:498, 1], one[2:, 1])
     assert forward[498:].tolist() == [[0.0, 0.0], [0.0, 0.0]]
