@@ -81,7 +81,7 @@ def _traded(dataset: Dataset) -> str:
         "hold": ", overnight hold (the gap is earned)",
     }[dataset.overnight]
     ready = dataset.lag > 0 and "ready" in dataset.feature_groups
-    held = " (the file's returns must begin that late: they are not moved)" if ready else ""
+    held = " (the target must begin that late: it is not moved)" if ready else ""
     return (
         f"horizon {dataset.horizon}, lag {dataset.lag}{held}, cost {dataset.cost_bps:g} bps a unit "
         f"turned over{overnight}"

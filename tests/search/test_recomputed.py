@@ -9,7 +9,7 @@ import pytest
 
 from analysis.load import load_run
 from tests.fixtures.here import search_here
-from tests.fixtures.recomputed import Rules, recompute
+from tests.fixtures.recomputed import Rules, recompute, recompute_equal_weight
 from tests.fixtures.searches import TINY
 
 DAYS = pd.date_range("2020-01-01", periods=620)
@@ -90,6 +90,8 @@ def test_sharpe_turnover_and_costs_follow_from_predictions_and_prices(
     )
     assert len(finalists) > 0
     assert set(finalists.index) == set(run.predictions["number"])
+    baselines: Any = run.trials.query("kind == 'baseline'").set_index("params.model/name")
+    long_only = baselines.loc["equal_weight"]
     for number, trial in finalists.to_dict("index").items():
         epoch = int(trial["ranking_epoch"])
         key = f"number == {number} and epoch == {epoch}"
@@ -114,3 +116,7 @@ def test_sharpe_turnover_and_costs_follow_from_predictions_and_prices(
         assert trial["turnover"] == pytest.approx(found.turnover, abs=1e-9)
         gross = trial["break_even_bps"] * 1e-4 * trial["turnover"] * len(found.net)
         assert gross - table["net_return"].sum() == pytest.approx(found.cost, abs=1e-9)
+        # A trial that always predicts the same for each symbol is entered and unwound like this.
+        market = recompute_equal_weight(prices, run.predictions.query(f"number == {number}"), rules)
+        assert long_only["sharpe"] == pytest.approx(market.sharpe, abs=1e-9)
+        assert long_only["turnover"] == pytest.approx(market.turnover, abs=1e-9)

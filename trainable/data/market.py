@@ -17,8 +17,8 @@ class Market:
             float64. Empty for ready features.
         extra: further numeric columns by name, [T, N] float32; they become features as they are.
         target: [T, N] float64, ready label (ready features only).
-        returns: [T, N] float64, ready simple return of the next period, on the row of the decision
-            (ready features only).
+        returns: [T, N] float64, ready simple return from a symbol's own bar t to its next, on the
+            row of t; the target where `data.returns` names none (ready features only).
         present: [T, N] bool, where the source has a bar.
         bad_ticks: [T, N] bool, extreme moves that mostly reverse within three bars.
         intraday: bars are shorter than a day.

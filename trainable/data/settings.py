@@ -37,9 +37,9 @@ class DataSettings:
         None  # bars between decision and entry; unset: 0 for daily bars, 1 for intraday
     )
     features: str | None = None  # ready features: a column pattern such as 'feat_*'
-    target: str | None = None  # ready features: the label's column
+    target: str | None = None  # ready features: the label's column, of what follows from t+lag on
     returns: str | None = (
-        None  # ready features: simple return of one bar from t+lag, on the row of t
+        None  # ready features: column of one bar's simple return, t to t+1 on the row of t
     )
     cost_bps: float = 1.0  # cost per unit turned over, in basis points
     overnight: str | None = (

@@ -86,7 +86,7 @@ def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
 
 def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
     """Returns the mean of the last `bars` returns that are known at each bar, [T, N]."""
-    # The return of a period ends lag + 1 bars after it began, and is known from then on.
+    # A decision's return begins lag bars after it and ends one later: it is known from then on.
     known_after = dataset.lag + 1
     values, finite = _realised(dataset)
     earned, exists = np.zeros(values.shape), np.zeros(values.shape)
@@ -109,8 +109,8 @@ def _realised(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
 
 
 def equal_weight(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
-    """Buys and holds 1/N of every tradable symbol: long only, net of costs, not demeaned."""
-    scores = score_weights(on, on.tradable / on.tradable_count)
+    """Holds 1/N of every tradable symbol as trials do: long only, net of costs, not demeaned."""
+    scores = score_weights(on, on.equal_weights())
     nothing = score(on, np.zeros((1, len(rows))), np.zeros((1, 1)))[0]
     values = nothing.values | scores.values
     values["sharpe_exposure"] = scores.values["sharpe"]

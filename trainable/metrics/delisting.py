@@ -37,7 +37,7 @@ def delisting(dataset: Dataset) -> Delisting:
 def equal_weight_sharpe(dataset: Dataset) -> float | None:
     """Returns the Sharpe ratio of equal weight on the validation rows, net of costs."""
     on = scoring(dataset, dataset.valid_rows)
-    return score_weights(on, on.tradable / on.tradable_count).values["sharpe"]
+    return score_weights(on, on.equal_weights()).values["sharpe"]
 
 
 def sold_otherwise(dataset: Dataset, delisting_return: float) -> Dataset:

@@ -62,6 +62,14 @@ class Scoring:
         """Returns one value per row, [..., m], as [..., V, N] cells; 0 where there is no row."""
         return np.where(self.scored, values.take(self.row, axis=-1), 0.0)
 
+    def equal_weights(self) -> np.ndarray:
+        """Returns 1/N of each symbol that has a bar, [V, N], at the bars with a prediction.
+
+        So equal weight is entered and unwound as the positions of trials are.
+        """
+        decided = self.scored.any(axis=1, keepdims=True)
+        return np.where(decided & self.tradable, 1.0 / self.tradable_count, 0.0)
+
     def lines(self, grid: np.ndarray) -> np.ndarray:
         """Returns cells [..., V, N] transposed where needed, so that lines are the last axis."""
         return grid.swapaxes(-1, -2) if self.over_time else grid
@@ -134,10 +142,10 @@ def _check_returns(dataset: Dataset, first: int, forward: np.ndarray, tradable: 
     if missing.any():
         bar, symbol = (int(i) for i in np.argwhere(missing)[0])
         raise UserError(
-            f"{dataset.name}: no return after {dataset.timestamps[first + bar]} of "
-            f"{dataset.symbols[symbol]}, so a position there earns nothing known; "
-            "fill the returns column, leave the bar out, or set data.lag to the bars between "
-            "decision and entry that it counts with"
+            f"{dataset.name}: no return for a decision at {dataset.timestamps[first + bar]:.19} "
+            f"on {dataset.symbols[symbol]} (data.lag={dataset.lag}), so a position there earns "
+            "nothing known; fill the returns column, leave the bar out, or, where the target "
+            "serves as the returns, set data.lag to the bars after which it begins"
         )
 
 

@@ -18,7 +18,8 @@ from trainable.metrics.baselines import (
     fit_ridge,
     past_returns,
 )
-from trainable.metrics.scores import SCORE_NAMES, sharpe_ratio
+from trainable.metrics.scores import SCORE_NAMES, score_weights, sharpe_ratio
+from trainable.metrics.scoring import scoring
 
 
 def market(T: int = 400, N: int = 6, *, signal: float = 0.0, **options: object) -> Dataset:
@@ -64,6 +65,21 @@ def test_equal_weight_is_buy_and_hold_less_one_entry() -> None:
     assert made.values["sharpe_exposure"] == made.values["sharpe"]
     assert made.values["accuracy"] == 0.5
     assert made.values["ic"] is None
+
+
+@pytest.mark.parametrize("symbols", [3, 6])
+def test_equal_weight_is_entered_and_unwound_as_a_trial_is(symbols: int) -> None:
+    """A trial that always predicts the same for each symbol holds the same positions."""
+    dataset = market(T=60, N=symbols, horizon=4, lag=1, cost_bps=50.0)
+    made = by_name(dataset)["equal_weight"]
+    on = scoring(dataset, dataset.valid_rows)
+    always = np.where(on.scored, 1.0 / symbols, 0.0)
+    same = score_weights(on, always)
+    assert made.net_returns == pytest.approx(same.net_returns)
+    # Bars 30 … 54 have rows; at the next three a quarter less is held, the last is not charged.
+    held = np.r_[np.ones(25), 0.75, 0.5, 0.25]
+    earned = dataset.forward_returns[30:58].mean(axis=1) * held
+    assert made.net_returns == pytest.approx(earned - 50e-4 * np.abs(np.diff(held, prepend=0.0)))
 
 
 def test_equal_weight_is_shared_among_those_present() -> None:

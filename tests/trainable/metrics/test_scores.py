@@ -118,7 +118,7 @@ def test_what_cannot_be_scored_is_said() -> None:
     with pytest.raises(UserError, match="no rows to score"):
         scoring(dataset, np.empty(0, np.int64))
     dataset.forward_returns[40, 2] = np.nan
-    with pytest.raises(UserError, match=r"made: no return after 2020-02-10.* of S2"):
+    with pytest.raises(UserError, match=r"made: no return for a decision at 2020-02-10.* on S2"):
         scoring(dataset, dataset.valid_rows)
     on = scoring(panel(noise(60, 6)), dataset.valid_rows)
     with pytest.raises(ValueError, match=r"expected \[K, "):

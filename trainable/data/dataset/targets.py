@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainable.cli.errors import UserError
-from trainable.data.dataset.overlap import refuse_overlapping_labels
+from trainable.data.dataset.ready_columns import given_returns, refuse_wrong_columns
 from trainable.data.dataset.sessions import sessions
 from trainable.data.gather import symbol_blocks
 from trainable.data.market import Market
@@ -54,12 +54,13 @@ def label_interval(settings: DataSettings, intraday: bool) -> tuple[int, int]:
 def make_targets(market: Market, settings: DataSettings) -> Targets:
     """Returns labels and forward returns of every bar.
 
-    Ready labels and returns are taken as they are: their columns already stand on the row of the
-    decision. Prices are raw: never scaled, winsorised or filled.
+    A ready label is taken as it stands on the row of its decision. Ready returns of one bar, on the
+    row t for t to t+1, are earned by the decision `lag` own bars earlier; a label that serves as
+    the returns begins that late already. Prices are raw: never scaled, winsorised or filled.
 
     Raises:
-        UserError: a market with neither closes nor ready labels and returns, ready labels over
-            more bars than `data.horizon`, or `data.overnight=flat` on bars without sessions.
+        UserError: a market with neither closes nor ready labels and returns, ready columns that are
+            not what the settings say, or `data.overnight=flat` on bars without sessions.
     """
     horizon, lag = label_interval(settings, market.intraday)
     if market.fields and "close" not in market.fields:
@@ -67,7 +68,7 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
     if not market.fields:
         if market.target is None or market.returns is None:
             raise UserError(f"{market.name}: ready features need data.target and data.returns")
-        refuse_overlapping_labels(market, settings)
+        refuse_wrong_columns(market, settings, lag)
     session = _sessions(market)
     ends = np.append(session[1:] != session[:-1], False)
     overnight = _overnight(settings, bool(ends.any()), market.name)
@@ -91,6 +92,8 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
             assert market.returns is not None
             target[here] = own.rows(market.target[:, part])
             earned = own.rows(market.returns[:, part])
+            if given_returns(settings):
+                earned = own.later(earned, lag)
         earned[own.sale(earned, lag)] = settings.delisting_return
         earned[own.idle(earned, flat, lag)] = 0.0
         forward[:, part] = own.grid(earned)
@@ -148,6 +151,12 @@ class _OwnBars:
     def ahead(self, values: np.ndarray, steps: int) -> np.ndarray:
         """Returns the values of the rows `steps` own bars later, for those that `has` them."""
         return values[steps:][self.has(steps)[: max(len(values) - steps, 0)]]
+
+    def later(self, values: np.ndarray, steps: int) -> np.ndarray:
+        """Returns the values [r] of the rows `steps` own bars later; NaN for none."""
+        found = np.full(len(values), np.nan)
+        found[self.has(steps)] = self.ahead(values, steps)
+        return found
 
     def change(self, close: np.ndarray, start: int, bars: int) -> np.ndarray:
         """Returns the simple return from `start` own bars later on, over `bars`; NaN for none."""

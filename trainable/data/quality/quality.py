@@ -13,10 +13,14 @@ from trainable.data.market import Market
 from trainable.data.quality.outliers import find_extremes
 from trainable.data.quality.price_levels import leave_out_levels
 from trainable.data.quality.repairs import drop_empty, repair_prices
+from trainable.data.quality.returns import (
+    describe_returns,
+    refuse_impossible_returns,
+    refuse_no_returns,
+)
 from trainable.data.settings import DataSettings
 from trainable.data.times.bar_calendar import bar_calendar, refuse_bars_of_two_lengths
 
-MANY_RETURNS = 50  # so many that are never negative are no returns
 CONSTANT_FROM = 10  # bars of one symbol from which an unmoving close is a defect
 
 
@@ -40,13 +44,13 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
     _refuse_infinite(panel)
     if panel.target is not None:
         present = panel.rows
-        _refuse_impossible_returns(panel, settings)
+        refuse_impossible_returns(panel, settings)
     else:
         panel, present = repair_prices(panel, quality)
     panel, present = drop_empty(panel, present, quality)
     _refuse_constant(panel, quality)
     if panel.target is not None:
-        _refuse_no_returns(panel, settings)
+        refuse_no_returns(panel, settings)
     if panel.target is None:
         leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
@@ -54,6 +58,8 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
     refuse_bars_of_two_lengths(panel.timestamps, panel.file)
     calendar = bar_calendar(panel.timestamps, present).set_to(settings.periods_per_year)
     quality["calendar"] = calendar.described()
+    if panel.target is not None:
+        describe_returns(panel, settings, calendar.bars_a_year, quality)
     market = Market(
         timestamps=panel.timestamps,
         symbols=panel.symbols,
@@ -114,41 +120,6 @@ def _refuse_infinite(panel: Panel) -> None:
                 f"{where}: column {name!r} is infinite ({infinite.sum()} such cells); correct or "
                 "empty it"
             )
-
-
-def _refuse_impossible_returns(panel: Panel, settings: DataSettings) -> None:
-    assert panel.returns is not None
-    impossible = panel.returns < -1
-    if impossible.any():
-        where, (bar, symbol) = panel.first(impossible)
-        column = settings.returns or settings.target
-        hint = "" if settings.returns else ", or give data.returns where the target is no return"
-        raise UserError(
-            f"{where}: {panel.returns[bar, symbol]:g} in column {column!r} is no simple return (it "
-            f"is below -1); write decimals, not percent or scores{hint}"
-        )
-
-
-def _refuse_no_returns(panel: Panel, settings: DataSettings) -> None:
-    """Refuses a column of returns that holds classes, ranks or scores: they are no money."""
-    assert panel.returns is not None
-    known = panel.returns[np.isfinite(panel.returns)]
-    moving = known[known != 0]
-    whole = len(moving) and np.all(moving == np.round(moving))
-    one_sided = len(known) >= MANY_RETURNS and known.min() >= 0
-    if not (whole or one_sided):
-        return
-    column = settings.returns or settings.target
-    what = "only whole numbers" if whole else "no negative number"
-    raise UserError(
-        f"{panel.file}: column {column!r} holds {what}, and is no simple return; "
-        + (
-            "data.returns must name the return of the next bar, in decimals"
-            if settings.returns
-            else "where the target is a class, a rank or a score, name the column of the next "
-            "bar's return: data.returns=COLUMN"
-        )
-    )
 
 
 def _refuse_constant(panel: Panel, quality: dict[str, Any]) -> None:

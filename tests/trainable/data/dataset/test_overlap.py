@@ -1,4 +1,4 @@
-"""Ready labels over several bars: recognised, and refused with the horizon that fits."""
+"""Ready columns over several bars: recognised, and refused with the horizon that fits."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.build import build_dataset
-from trainable.data.dataset.overlap import horizon_of, horizon_of_returns
+from trainable.data.dataset.overlap import horizon_of
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 
@@ -36,9 +36,6 @@ def over(bars: int, returns: np.ndarray) -> np.ndarray:
 def test_the_bars_of_a_label_are_found(bars: int) -> None:
     returns = one_bar()
     assert horizon_of(over(bars, returns), SYMBOL, 60) == bars
-    assert horizon_of_returns(over(bars, returns), returns, SYMBOL, 60) == bars
-    up = np.sign(over(bars, returns))  # a direction has another autocorrelation
-    assert horizon_of_returns(up, returns, SYMBOL, 60) == bars
 
 
 @pytest.mark.parametrize("persistence", [0.5, 0.9, 0.99])
@@ -48,7 +45,6 @@ def test_a_label_that_merely_persists_is_not_taken_for_a_sum(persistence: float)
     for t in range(1, 2000):
         label[t] = persistence * label[t - 1] + rng.normal()
     assert horizon_of(label, SYMBOL, 60) is None
-    assert horizon_of_returns(label, one_bar(), SYMBOL, 60) is None
     season = np.sin(np.arange(2000) * 2 * np.pi / 7) + 0.1 * rng.normal(size=2000)
     assert horizon_of(season, SYMBOL, 60) is None
 
@@ -78,3 +74,33 @@ def test_an_overlapping_target_without_horizon_is_refused_with_the_one_that_fits
     fits = replace(READY, returns="fwd_1", horizon=5)
     assert build_dataset(market_from_frame(frame(5), fits), fits).horizon == 5
     assert build_dataset(market_from_frame(frame(1), READY), READY).horizon == 1
+
+
+@pytest.mark.parametrize("bars", [2, 5, 21])
+def test_returns_of_many_bars_are_refused(bars: int) -> None:
+    """Booked at each bar, every return would be earned that often."""
+    table = frame(bars).assign(rank=lambda f: f.groupby("date")["fwd_1"].rank())
+    for target in ("fwd_1", "rank"):
+        settings = replace(READY, target=target, returns="fwd")
+        with pytest.raises(UserError, match=rf"data\.returns=fwd is made of {bars} bars"):
+            build_dataset(market_from_frame(table, settings), settings)
+
+
+def test_returns_that_are_smoothed_a_little_are_one_bars() -> None:
+    returns = one_bar()
+    smooth = returns + 0.4 * np.append(0.0, returns[:-1])
+    table = frame(1).assign(fwd_1=smooth, fwd=smooth)
+    settings = replace(READY, returns="fwd_1")
+    assert build_dataset(market_from_frame(table, settings), settings).horizon == 1
+
+
+@pytest.mark.parametrize("times", [4.0, 10.0])
+def test_returns_in_another_unit_than_the_target_are_refused(times: float) -> None:
+    table = frame(1).assign(more=lambda f: np.clip(times * f["fwd_1"], -0.99, None))
+    settings = replace(READY, returns="more")
+    with pytest.raises(UserError, match=rf"is {times:.3g} times what the target 'fwd' says"):
+        build_dataset(market_from_frame(table, settings), settings)
+    # A target in percent is only another scale of what is predicted.
+    settings = replace(READY, target="percent", returns="fwd_1")
+    percent = frame(1).assign(percent=lambda f: 100.0 * f["fwd_1"])
+    assert build_dataset(market_from_frame(percent, settings), settings).horizon == 1

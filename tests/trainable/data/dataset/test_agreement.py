@@ -1,0 +1,146 @@
+"""Ready targets against `data.returns`: from which bar on, and over how many bars."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainable.cli.errors import UserError
+from trainable.data.dataset.agreement import Comparison, agreement
+from trainable.data.dataset.build import build_dataset
+from trainable.data.dataset.dataset import Dataset
+from trainable.data.settings import DataSettings
+from trainable.data.sources import market_from_frame
+
+BARS, SYMBOLS = 500, 6
+RNG = np.random.default_rng(0)
+ONE = 0.01 * (RNG.standard_t(4, (BARS, 1)) + RNG.standard_t(4, (BARS, SYMBOLS)))
+
+
+def made_of(returns: np.ndarray, start: int, bars: int) -> np.ndarray:
+    """The return over `bars` from `start` bars after each row on, [T, N]; NaN where unknown."""
+    price = np.vstack([np.ones(returns.shape[1]), np.cumprod(1.0 + returns, axis=0)])
+    found = np.full(returns.shape, np.nan)
+    for t in range(len(returns)):
+        if t + start >= 0 and t + start + bars < len(price):
+            found[t] = price[t + start + bars] / price[t + start] - 1.0
+    return found
+
+
+def rank(values: np.ndarray) -> np.ndarray:
+    return pd.DataFrame(values).rank(axis=1).to_numpy() - 3.5
+
+
+def spread(values: np.ndarray) -> np.ndarray:
+    """Divided by what its last 20 bars varied by."""
+    return values / pd.DataFrame(ONE).rolling(20).std().to_numpy()
+
+
+KINDS = {
+    "return": lambda x: x,
+    "log return": np.log1p,
+    "direction": np.sign,
+    "less the market": lambda x: x - x.mean(axis=1, keepdims=True),
+    "rank": rank,
+    "per volatility": spread,
+    "winsorised": lambda x: np.clip(x, -0.02, 0.02),
+}
+
+
+def build(label: np.ndarray, returns: np.ndarray, lag: int, horizon: int) -> Dataset:
+    frame = pd.DataFrame(
+        {
+            "date": np.tile(pd.bdate_range("2020-01-01", periods=BARS), SYMBOLS),
+            "symbol": np.repeat([f"S{n}" for n in range(SYMBOLS)], BARS),
+            "feat_a": np.random.default_rng(2).normal(size=BARS * SYMBOLS),
+            "label": label.T.ravel(),
+            "one": returns.T.ravel(),
+        }
+    )
+    settings = DataSettings(
+        features="feat_*", target="label", returns="one", lag=lag, horizon=horizon
+    )
+    return build_dataset(market_from_frame(frame, settings), settings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("lag", "horizon"), [(0, 1), (1, 1), (2, 5)])
+def test_a_target_that_is_what_the_settings_say_is_taken(kind: str, lag: int, horizon: int) -> None:
+    label = KINDS[kind](made_of(ONE, lag, horizon))
+    found = build(label, ONE, lag, horizon)
+    np.testing.assert_allclose(found.forward_returns[: -lag or None][:400], ONE[lag:][:400])
+
+
+@pytest.mark.parametrize("kind", ["return", "direction", "rank", "per volatility"])
+@pytest.mark.parametrize(
+    ("start", "bars", "lag", "horizon", "says"),
+    [
+        (1, 1, 0, 1, r"of 1 bar later, so it begins 1 bar after .*data\.lag=1 works"),
+        (0, 1, 1, 1, r"of the same row, so it begins with the decision.*data\.lag=0 works"),
+        (1, 5, 0, 1, r"of 1 bar later, compounded over 5 bars.*data\.lag=1 data\.horizon=5 works"),
+        (0, 5, 0, 1, r"made of 5 bars .*data\.horizon=5 works"),
+        (-1, 1, 0, 1, r"1 bar earlier: .* begins before the decision .*shift\(-1\)"),
+        (-2, 1, 1, 1, r"2 bars earlier: .* begins before the decision .*shift\(-3\)"),
+        (-5, 5, 0, 5, r"5 bars earlier, compounded over 5 bars: .* is known .*shift\(-5\)"),
+        (-4, 8, 0, 4, r"4 bars earlier, compounded over 8 bars: .* is partly known by then"),
+    ],
+)
+def test_a_target_of_other_bars_is_refused_with_what_it_is(
+    kind: str, start: int, bars: int, lag: int, horizon: int, says: str
+) -> None:
+    label = KINDS[kind](made_of(ONE, start, bars))
+    label[-1] = np.nan  # that the first rows are empty tells it as well, and is tested below
+    with pytest.raises(UserError, match=says) as raised:
+        build(label, ONE, lag, horizon)
+    assert "\n" not in str(raised.value)
+    assert ("works" in str(raised.value)) == (start >= 0)  # no setting mends a target of the past
+
+
+def test_returns_that_are_over_on_their_row_are_refused_without_a_way_to_look_ahead() -> None:
+    past = np.vstack([np.zeros((1, SYMBOLS)), ONE[:-1]])
+    label = np.vstack([ONE[:-1], np.full((1, SYMBOLS), np.nan)])
+    with pytest.raises(UserError, match=r"begins 1 bar after .*data\.lag=1 works") as raised:
+        build(label, past, 0, 1)
+    assert "horizon" not in str(raised.value)
+    # What it says is right: the decision at t earns the return that begins at t.
+    found = build(label, past, 1, 1)
+    np.testing.assert_allclose(found.forward_returns[:400], ONE[:400])
+
+
+@pytest.mark.parametrize("column", ["label", "one"])
+def test_a_return_that_ends_on_its_row_is_told_by_its_empty_cells(column: str) -> None:
+    past = np.vstack([np.full((1, SYMBOLS), np.nan), ONE[:-1]])
+    right = np.vstack([ONE[:-1], np.full((1, SYMBOLS), np.nan)])
+    columns = {"label": right, "one": right} | {column: past}
+    with pytest.raises(UserError, match=rf"{column!r} is empty on the first 1 bar .*shift\(-1\)"):
+        build(columns["label"], columns["one"], 0, 1)
+
+
+def test_a_barrier_that_is_mostly_met_earlier_is_taken() -> None:
+    paths = np.stack([made_of(ONE, 0, k) for k in range(1, 11)])
+    far = np.abs(paths) > 0.03
+    first = np.where(far.any(axis=0), far.argmax(axis=0), 9)
+    label = np.take_along_axis(paths, first[None], axis=0)[0]
+    label[-10:] = np.nan
+    assert build(label, ONE, 0, 10).horizon == 10
+
+
+@pytest.mark.parametrize("persistence", [0.0, 0.5, 0.9, 0.99])
+def test_what_has_nothing_to_do_with_the_returns_is_no_interval_of_them(persistence: float) -> None:
+    rng = np.random.default_rng(1)
+    label = np.zeros(2000)
+    for t in range(1, 2000):
+        label[t] = persistence * label[t - 1] + rng.normal()
+    symbol = np.repeat(np.arange(4), 500)
+    returns = rng.normal(0.0, 0.01, 2000)
+    found = agreement(Comparison(label, returns, symbol, 60), 0, 1, 500)
+    assert found is None or not found.clear
+
+
+@pytest.mark.parametrize("persistence", [-0.4, 0.4])
+def test_returns_that_depend_on_the_ones_before_are_no_longer_interval(persistence: float) -> None:
+    returns = ONE.copy()
+    for t in range(1, BARS):
+        returns[t] += persistence * returns[t - 1]
+    for start, bars in ((0, 1), (1, 3)):
+        label = made_of(returns, start, bars)
+        assert build(label, returns, start, bars).lag == start

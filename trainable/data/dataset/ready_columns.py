@@ -1,0 +1,221 @@
+"""Refuses a ready target, and ready returns, that are not what the settings say."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainable.cli.errors import UserError
+from trainable.data.dataset.agreement import EXACT, Agreement, Comparison, agreement
+from trainable.data.dataset.overlap import horizon_of
+from trainable.data.gather import by_symbol
+from trainable.data.market import Market
+from trainable.data.settings import DataSettings
+
+MAX_HORIZON = 260  # bars, the longest that is looked for
+BARS_A_LAG = 8  # bars of a symbol, at least, per bar of horizon that is looked for
+MAX_ROWS = 60_000  # of the first symbols, that are looked at
+MIN_BARS = 60  # of a symbol, below which nothing can be told
+MIN_SHARE = 4  # a symbol with less than this part of the most bars is left out
+RELATIVE_FROM = 5  # symbols of a bar from which its mean return is taken off, too
+SMALLER = 0.5  # target ÷ returns, from which the returns are in another unit
+MOSTLY = 0.8  # share of the symbols whose column shows that it is over on its row
+
+
+def given_returns(settings: DataSettings) -> bool:
+    """Whether a column of ready returns is named: else the target serves as the returns."""
+    return settings.returns is not None
+
+
+def refuse_wrong_columns(market: Market, settings: DataSettings, lag: int) -> None:
+    """Raises `UserError` where the target or the returns plainly are not what the settings say.
+
+    Args:
+        market: of ready features, with target and returns.
+        settings: horizon, and the names of the columns.
+        lag: resolved, in bars.
+    """
+    assert market.target is not None
+    assert market.returns is not None
+    _refuse_past(market.target, market, str(settings.target), settings.horizon)
+    if given_returns(settings):
+        _refuse_past(market.returns, market, str(settings.returns), 1)
+    rows = _Rows.of(market)
+    if rows is None:
+        return
+    if given_returns(settings):
+        _refuse_returns_of_many_bars(rows, market.name, settings)
+        found = _agreement(rows, lag, settings.horizon)
+        if found is not None:
+            _refuse_another_unit(found, market.name, settings)
+            if found.clear:
+                _refuse_disagreement(found, market.name, settings, lag)
+        if found is not None and found.best == found.declared:
+            return
+    own = horizon_of(rows.label, rows.symbol, rows.longest)
+    if own is not None and own > settings.horizon:
+        more = "" if given_returns(settings) else " with data.returns=COLUMN of one bar's return"
+        raise UserError(
+            f"{market.name}: the target {settings.target!r} is made of {own} bars (what comes in "
+            f"goes out again after so many) and not of {settings.horizon}, so that it would be "
+            f"earned anew at every bar; data.horizon={own}{more} works"
+        )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of the first symbols, by symbol, then time.
+
+    Attributes:
+        label, returns, relative: [r]; `relative` is the return less the mean of its bar, None for
+            few symbols.
+        symbol: [r].
+        bars: labels of the symbol that has most.
+        longest: bars of horizon that are looked for.
+    """
+
+    label: np.ndarray
+    returns: np.ndarray
+    relative: np.ndarray | None
+    symbol: np.ndarray
+    bars: int
+    longest: int
+
+    @classmethod
+    def of(cls, market: Market) -> "_Rows | None":
+        """Returns the rows; None where there are too few to tell anything."""
+        assert market.target is not None
+        assert market.returns is not None
+        counts = (market.present & np.isfinite(market.target)).sum(axis=0)
+        bars = int(counts.max(initial=0))
+        if bars < MIN_BARS:
+            return None
+        kept = np.flatnonzero(counts * MIN_SHARE >= bars)
+        most = max(
+            int(np.searchsorted(np.cumsum(market.present[:, kept].sum(axis=0)), MAX_ROWS)), 1
+        )
+        kept = kept[:most]
+        present = market.present[:, kept]
+        relative = None
+        if market.present.shape[1] >= RELATIVE_FROM:
+            known = market.present & np.isfinite(market.returns)
+            total = np.where(known, market.returns, 0.0).sum(axis=1, keepdims=True)
+            mean = total / np.maximum(known.sum(axis=1, keepdims=True), 1)
+            relative = by_symbol(market.returns[:, kept] - mean, present)[:MAX_ROWS]
+        symbol = np.repeat(np.arange(len(kept)), present.sum(axis=0))[:MAX_ROWS]
+        return cls(
+            by_symbol(market.target[:, kept], present)[:MAX_ROWS],
+            by_symbol(market.returns[:, kept], present)[:MAX_ROWS],
+            relative,
+            symbol,
+            bars,
+            min(MAX_HORIZON, bars // BARS_A_LAG),
+        )
+
+
+def _agreement(rows: _Rows, lag: int, horizon: int) -> Agreement | None:
+    """Returns how the target agrees with the returns, or with those relative to their bar.
+
+    A rank within a bar says nothing of the market, so it resembles relative returns most.
+    """
+    found: Agreement | None = None
+    for returns in (rows.returns, rows.relative):
+        if returns is None:
+            continue
+        comparison = Comparison(rows.label, returns, rows.symbol, rows.longest)
+        one = agreement(comparison, lag, horizon, rows.bars)
+        if one is not None and (found is None or one.best.correlation > found.best.correlation):
+            found = one
+    return found
+
+
+def _refuse_returns_of_many_bars(rows: _Rows, name: str, settings: DataSettings) -> None:
+    """Raises `UserError` where `data.returns` spans more than one bar."""
+    bars = horizon_of(rows.returns, rows.symbol, rows.longest)
+    how = "what comes in goes out again after so many"
+    if bars is None and horizon_of(rows.label, rows.symbol, rows.longest) == 1:
+        best = Comparison(rows.returns, rows.label, rows.symbol, rows.longest).best()
+        if best.correlation >= EXACT:
+            bars, how = best.bars, f"it is {settings.target!r} compounded over so many"
+    if bars is not None and bars > 1:
+        raise UserError(
+            f"{name}: data.returns={settings.returns} is made of {bars} bars ({how}), so that each "
+            f"bar would earn {bars} times what it does; it must be one bar's simple return, from "
+            "its row's bar to the next"
+        )
+
+
+def _refuse_another_unit(found: Agreement, name: str, settings: DataSettings) -> None:
+    """Raises `UserError` where `data.returns` is a multiple of a target that is such a return."""
+    if found.best.correlation >= EXACT and 0 < found.slope < SMALLER:
+        raise UserError(
+            f"{name}: data.returns={settings.returns} is {1.0 / found.slope:.3g} times what the "
+            f"target {settings.target!r} says; write both in decimals, not percent (0.01 is one "
+            "percent)"
+        )
+
+
+def _refuse_disagreement(found: Agreement, name: str, settings: DataSettings, lag: int) -> None:
+    """Raises `UserError` for a target of other bars than the settings say."""
+    best, horizon = found.best, settings.horizon
+    target, returns = settings.target, settings.returns
+    within = lag <= best.start and best.stop <= lag + horizon
+    if within and best.correlation < EXACT:
+        return  # such as a barrier that is mostly met earlier
+    over = f", compounded over {best.bars} bars" if best.bars > 1 else ""
+    horizon_works = f" data.horizon={best.bars}" if best.bars != horizon else ""
+    if best.start < 0:
+        by, known = lag - best.start, "known" if best.stop <= 0 else "partly known"
+        raise UserError(
+            f"{name}: the target {target!r} is {returns!r} of {_bars(-best.start)} earlier{over}: "
+            f"a return that begins before the decision and is {known} by then. {returns!r} must "
+            f"be the return from its row's bar to the next; where it is, shift {target!r} back by "
+            f"{_bars(by)} in each symbol: groupby(symbol).shift(-{by})"
+        )
+    if best.start != lag:
+        later = f"{_bars(best.start)} later" if best.start else "the same row"
+        begins = f"{_bars(best.start)} after the decision" if best.start else "with the decision"
+        raise UserError(
+            f"{name}: the target {target!r} is {returns!r} of {later}{over}, so it begins "
+            f"{begins}, and data.lag is {lag}; where {returns!r} is the return from its row's bar "
+            f"to the next, data.lag={best.start}{horizon_works} works"
+        )
+    raise UserError(
+        f"{name}: the target {target!r} is made of {_bars(best.bars)} (it is {returns!r} "
+        f"compounded over so many) and not of {horizon}, so that its positions would not last as "
+        f"long as it does; data.horizon={best.bars} works"
+    )
+
+
+def _refuse_past(column: np.ndarray, market: Market, name: str, spans: int) -> None:
+    """Raises `UserError` where a column is undefined at symbols' first bars and known at the last.
+
+    That is how a return looks that ends on its row: it is over when the decision is made.
+
+    Args:
+        column: [T, N].
+        market: whose column it is.
+        name: of the column.
+        spans: bars of the return; where others are undefined, it has another reason.
+    """
+    present = market.present
+    first, last = present.argmax(axis=0), len(present) - 1 - present[::-1].argmax(axis=0)
+    symbols = np.arange(present.shape[1])
+    long = present.sum(axis=0) >= MIN_BARS
+    past = np.isnan(column[first, symbols]) & np.isfinite(column[last, symbols])
+    if not long.any() or past[long].mean() < MOSTLY:
+        return
+    # How many bars are undefined at the beginning says over how many it runs.
+    symbol = int(np.flatnonzero(long & past)[0])
+    own = column[present[:, symbol], symbol]
+    bars = int(np.isfinite(own).argmax())
+    if bars != spans:
+        return
+    raise UserError(
+        f"{market.name}: column {name!r} is empty on the first {_bars(bars)} of a symbol and known "
+        "on its last: it is a return that ends on its row, and is over when the decision is made; "
+        f"shift it back by {_bars(bars)} in each symbol: groupby(symbol).shift(-{bars})"
+    )
+
+
+def _bars(count: int) -> str:
+    return f"{count} bar{'' if count == 1 else 's'}"
