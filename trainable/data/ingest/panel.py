@@ -22,6 +22,7 @@ from trainable.data.ingest.wide import long_form
 from trainable.data.settings import DataSettings
 from trainable.data.times.alignment import on_one_grid
 from trainable.data.times.clock_change import clock_change
+from trainable.data.times.twelve_hours import refuse_twelve_hours
 from trainable.data.times.years import Where
 
 MAX_SPARSITY = 50  # grid cells per row of the file, beyond which timestamps plainly do not agree
@@ -92,6 +93,8 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         return f"{table.file}: data row {table.data_row(row)} ({names[codes[row]]})"
 
     times = times_of(table, time_name, at)
+    if times.zone is None:
+        refuse_twelve_hours(times.values, times.index, codes, at)
     # Row numbers in errors are those of the whole file.
     notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
     if table.notes:
