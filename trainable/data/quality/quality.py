@@ -13,6 +13,7 @@ from trainable.data.market import Market
 from trainable.data.quality.outliers import find_extremes
 from trainable.data.quality.price_levels import leave_out_levels
 from trainable.data.quality.repairs import drop_empty, repair_prices
+from trainable.data.quality.thousands import refuse_lost_marks
 from trainable.data.settings import DataSettings
 from trainable.data.times.bar_calendar import bar_calendar, refuse_bars_of_two_lengths
 
@@ -42,6 +43,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         present = panel.rows
         _refuse_impossible_returns(panel, settings)
     else:
+        refuse_lost_marks(panel)
         panel, present = repair_prices(panel, quality)
     panel, present = drop_empty(panel, present, quality)
     _refuse_constant(panel, quality)
