@@ -8,7 +8,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset, defined, scored_rows
-from trainable.data.dataset.leaks import find_leaks
+from trainable.data.dataset.leaks import find_later_prices, find_leaks
 from trainable.data.dataset.scaler import fit_scaler
 from trainable.data.dataset.splits import PARTS, Split, rows_inside, split_by_date
 from trainable.data.dataset.targets import label_interval, make_targets
@@ -58,6 +58,8 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     label = dataset.target[dataset.train_rows]
     columns = columns_on(dataset.features, dataset.train_rows)
     warnings = find_leaks(columns, label, dataset.feature_names, market.name)
+    own = {name: market.extra[name] for name in dataset.feature_names if name in market.extra}
+    warnings += find_later_prices(market, own, split.train[1])
     quality = {
         **market.quality,
         "left_out": left_out,

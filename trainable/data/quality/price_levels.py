@@ -5,6 +5,7 @@ the close adjusted for splits, under a name that nobody knows, also means that t
 """
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,15 @@ import numpy as np
 from trainable.cli.errors import UserError
 from trainable.data.ingest.column_names import RAW_CLOSES, squashed
 from trainable.data.ingest.panel import Panel
+from trainable.data.least_squares import left_open, normal_inverse
 
 SYMBOLS = 20  # at most so many are looked at, those with the most bars
 FACTORS = ("cfacpr", "adjfactor", "adjustmentfactor", "adjfac", "priceadjustmentfactor")
 BARS = 30  # at least so many bars of a symbol
 SMALL_STEP = 0.02  # log ratio: beyond rounding
+EARLIER = (*range(21), 30, 50, 75, 100, 150, 200, 300)  # bars before, between which closes moved
+EXPLAINED = 0.8  # share of a column's moves that those explain, where it is made of earlier closes
+ROWS_A_TERM = 3  # rows for each of their terms, at least
 PRICE_WORDS = re.compile(
     r"close|price|open|high|low|vwap|settle|last|bid|ask|mid|avg|average|mean|sma|ema|wma|(^|_)ma"
     r"|band|upper|lower|pivot|support|resist|nav|mcap|marketcap|market_cap|px"
@@ -124,4 +129,26 @@ def _verdict(x: np.ndarray, price: np.ndarray, spoken: bool) -> str | None:
     ):
         return "a price level beside the close; give a ratio to it"
     walks = float(np.std(own)) < 0.35 * wander and float(np.median(np.abs(own))) < 0.1
-    return "a price level; give its return or a ratio" if spoken and walks else None
+    if spoken and walks:
+        return "a price level; give its return or a ratio"
+    if walks and abs(float(np.median(ratio))) < np.log(3) and _of_earlier(own, moves):
+        return "a price level, of earlier closes; give a ratio to it"
+    return None
+
+
+def _of_earlier(own: np.ndarray, moves: np.ndarray) -> bool:
+    """Whether a column's log moves [n] are a weighted sum of the close's up to the same bar."""
+    edges = [
+        edge
+        for i, edge in enumerate(EARLIER)
+        if edge <= len(own) // 3 and len(own) - edge >= ROWS_A_TERM * i
+    ]
+    if len(edges) < 3:
+        return False
+    total = np.concatenate([[0.0], np.cumsum(moves)])
+    last = np.arange(edges[-1], len(own) + 1)
+    terms = np.stack([total[last - a] - total[last - b] for a, b in pairwise(edges)], axis=1)
+    target = own[edges[-1] - 1 :]
+    fair = len(target) / (len(target) - terms.shape[1])
+    rest = left_open(target, terms, normal_inverse(terms))
+    return rest * fair < (1 - EXPLAINED) * float(np.sum(target**2))
