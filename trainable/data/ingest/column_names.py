@@ -87,6 +87,9 @@ RAW_CLOSES = frozenset(
     word + "close" for word in ("unadj", "unadjusted", "raw", "nonadjusted")
 ) | frozenset("close" + word for word in ("unadj", "unadjusted", "raw"))
 
+IDENTITIES = ("permno", "permco", "gvkey", "isin", "cusip", "sedol", "figi", "secid")
+CODED = ("ret", "retx", "dlret", "dlretx")  # returns of CRSP, in which letters stand for none
+
 _BY_SPELLING = {spelling: role for role, all_ in SPELLINGS.items() for spelling in all_}
 
 

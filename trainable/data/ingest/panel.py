@@ -236,23 +236,27 @@ def _difference(table: Table, first: int, second: int) -> str:
 
 
 def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndarray) -> Panel:
+    cell = panel.cell
+    assert cell is not None
     ignored: list[str] = []
     counters: list[str] = []  # a saved row number tells the date, and nothing else
 
     def grid(name: str, required: bool, dtype: type) -> np.ndarray | None:
-        values = numbers(table, name, required, at)
+        values, note = numbers(table, name, required, at)
+        if note is not None:
+            panel.notes.setdefault("read_as", []).append(note)
         if values is None:
             ignored.append(table.columns[name])
             return None
-        if name in columns.extra and columns.target is None and _counts(values):
-            counters.append(table.columns[name])
-            return None
-        assert panel.cell is not None
         if len(kept) < table.rows:
             values = values[kept]
+        extra = name in columns.extra and columns.target is None
+        if extra and _counts(values, cell % len(panel.symbols)):
+            counters.append(table.columns[name])
+            return None
         filled = np.full(panel.rows.shape, np.nan, dtype)
         with np.errstate(over="ignore"):  # beyond float32: infinite, and refused as such
-            filled.ravel()[panel.cell] = values
+            filled.ravel()[cell] = values
         return filled
 
     def needed(name: str) -> np.ndarray:
@@ -278,11 +282,19 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndar
     return filled
 
 
-def _counts(values: np.ndarray) -> bool:
-    """Whether a column counts the rows of the file, perhaps anew for each symbol."""
+def _counts(values: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether a column counts the rows [R] of the file, or those of each symbol, to the end.
+
+    A counter that begins anew within a symbol, each day or month, tells the time and is a feature.
+    """
     if len(values) < 10 or not np.isfinite(values).all():
         return False
-    step = np.diff(values)
-    up = np.all((step == 1) | (values[1:] == values[0])) and values.min() == values[0]
-    down = np.all((step == -1) | (values[1:] == values[0])) and values.max() == values[0]
-    return bool((up or down) and np.mean(np.abs(step) == 1) > 0.5)
+    if _goes_by_one(np.diff(values)):
+        return True
+    order = np.argsort(codes, kind="stable")
+    same = codes[order][1:] == codes[order][:-1]
+    return bool(same.any()) and _goes_by_one(np.diff(values[order])[same])
+
+
+def _goes_by_one(steps: np.ndarray) -> bool:
+    return bool(np.all(steps == 1) or np.all(steps == -1))

@@ -18,6 +18,7 @@ from trainable.data.ingest.cells import SAMPLE, is_date
 from trainable.data.ingest.column_names import (
     ALIASES,
     FIELD_NAMES,
+    IDENTITIES,
     SYMBOL_NAMES,
     TIME_NAMES,
     TIMES,
@@ -199,7 +200,7 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
     """
     for name in SYMBOL_NAMES:
         if name in table.columns:
-            return table, name
+            return _with_identity(table, name, time)
     if pa.types.is_nested(table.read(time).type):
         return table, None  # no time at all: it is refused as such
     times = _codes(table.read(time))
@@ -238,6 +239,26 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
             "symbols; rename the one that does to 'symbol'"
         )
     return table, None
+
+
+def _with_identity(table: Table, name: str, time: str) -> tuple[Table, str]:
+    """Takes CRSP's PERMNO for the symbol where tickers change hands; leaves other numbers out."""
+    ids = [key for key, written in table.columns.items() if squashed(written) in IDENTITIES]
+    if not ids:
+        return table, name
+    written = table.columns[name]
+    permanent = next((key for key in ids if squashed(table.columns[key]) == "permno"), None)
+    if permanent is not None and _may_name(table, permanent):
+        codes, tickers = _codes(table.read(permanent)), _codes(table.read(name))
+        pairs = len(np.unique(codes * (int(tickers.max()) + 2) + tickers + 1))
+        one_to_one = pairs == int(codes.max()) + 1 == int(tickers.max()) + 1
+        if codes.min() >= 0 and (tickers.min() < 0 or not one_to_one):
+            others = [key for key in ids if key != permanent]
+            number = table.columns[permanent]
+            note = f"{number!r} read as symbols: {written!r} is not the same company throughout"
+            return table.without([*others, name]).renamed(permanent, "symbol", note), "symbol"
+    names = ", ".join(repr(table.columns[key]) for key in ids)
+    return table.without(ids, f"symbols stand in {written!r}; {names} not used beside it"), name
 
 
 def _refuse_no_symbols(table: Table, key: str) -> None:
