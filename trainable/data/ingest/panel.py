@@ -13,7 +13,7 @@ from trainable.data.ingest.columns import (
     symbol_codes,
     time_column,
 )
-from trainable.data.ingest.day_and_time import times_of
+from trainable.data.ingest.day_and_time import times_of, with_time_of_day
 from trainable.data.ingest.roles import with_fields, with_symbol, with_time
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
@@ -81,7 +81,7 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         UserError: missing columns, unreadable or missing timestamps, duplicates, text cells.
     """
     file_rows = table.rows
-    table = with_time(table)
+    table = with_time_of_day(with_time(table))
     if settings.features is None:
         table = with_fields(long_form(table))
     time_name = time_column(table)
