@@ -55,6 +55,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("pricedate", "quotedate", "observationdate", "gmttime", "localtime", "bartime"),
         *("candletime", "day", "dt", "ts", "caldt", "datadate", "asofdate", "datum", "unix"),
         *("unixtime", "unixtimestamp", "epoch", "t", "closetime", "timeclose"),
+        *("yyyymm", "yyyymmdd", "yearmonth", "monthend"),
     ),
     "symbol": (
         *("uniqueid", "sym", "tic", "tickersymbol", "tscode", "stockcode", "ric", "instrument"),

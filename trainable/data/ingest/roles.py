@@ -31,6 +31,7 @@ from trainable.data.times.time_of_day import CLOCK as TIME_OF_DAY
 
 CLOCK = re.compile(r"h?\d{1,2}([:.h]\d\d){0,2}([:.]\d+)? ?([ap]\.?m\.?)?")
 ONE_TIME = "write one column 'timestamp' such as 2024-01-31 09:30"
+CALENDAR_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")  # yyyymm(dd)
 NO_SYMBOLS = {
     "sides of a quote": {"bid", "ask", "mid", "offer", "buy", "sell", "b", "a", "s"},
     "parts of a day": {"morning", "afternoon", "evening", "night", "day", "am", "pm", "pre", "post",
@@ -127,13 +128,16 @@ def is_clock(column: pa.ChunkedArray) -> bool:
 def _holds_times(table: Table, key: str) -> bool:
     """Whether a column that is called like a time holds times, not prices of a ticker `T`."""
     kind = table.read(key).type
-    if pa.types.is_integer(kind):
-        return _sample(table, key) != [] and min(_sample(table, key)) >= EPOCHS_FROM
-    if pa.types.is_floating(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         values = _sample(table, key)
-        return values != [] and min(values) >= EPOCHS_FROM and all(v == int(v) for v in values)
+        whole = values != [] and all(v == v // 1 for v in values)
+        digits = whole and all(CALENDAR_DIGITS.fullmatch(str(int(v))) for v in values)
+        return whole and (min(values) >= EPOCHS_FROM or digits)
     if is_text(kind):
-        return all(is_date(v) or _is_epoch(v) for v in _sample(table, key)[:20])
+        cells = [re.sub(r"\.0*$", "", cell.strip()) for cell in _sample(table, key)[:20]]
+        if cells and all(CALENDAR_DIGITS.fullmatch(cell) for cell in cells):
+            return True
+        return all(is_date(cell) or _is_epoch(cell) for cell in cells)
     return _is_temporal(kind)
 
 

@@ -70,3 +70,16 @@ def test_of_two_times_of_day_neither_is_chosen(tmp_path: Path) -> None:
     table = pd.DataFrame({"date": HOURS.strftime(DAY), "begins": clock, "ends": clock})
     with pytest.raises(UserError, match="'begins', 'ends' hold times of the day; call the one"):
         read(tmp_path, table.assign(close=CLOSE))
+
+
+@pytest.mark.parametrize("name", ["caldt", "Month End", "trade_date", "ds"])
+@pytest.mark.parametrize(("form", "step"), [("%Y%m", "MS"), ("%Y%m%d", "B")])
+@pytest.mark.parametrize("kind", [str, int, float])
+def test_a_time_under_an_alias_may_hold_digits(
+    name: str, form: str, step: str, kind: type, tmp_path: Path
+) -> None:
+    days = pd.date_range("1990-01-01", periods=BARS, freq=step)
+    digits = [kind(text) for text in days.strftime(form)]
+    table = pd.DataFrame({name: digits, "close": CLOSE})
+    for found in (read(tmp_path, table), market_from_frame(table, DataSettings())):
+        np.testing.assert_array_equal(found.timestamps, days.to_numpy())
