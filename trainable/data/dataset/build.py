@@ -176,6 +176,8 @@ def _check_size(dataset: Dataset) -> None:
         if found < least:
             start, stop = dataset.split.part(key)
             inside = np.flatnonzero((dataset.time >= start) & (dataset.time < stop))
+            if len(inside) and not np.isfinite(dataset.target[inside]).any():
+                _refuse_short_sessions(dataset)
             missing = (~np.isfinite(dataset.features[inside])).mean(axis=0)
             worst = int(missing.argmax())
             undefined = f" and {dataset.feature_names[worst]} undefined on {missing[worst]:.0%}"
@@ -186,6 +188,22 @@ def _check_size(dataset: Dataset) -> None:
                 "data, a shorter window or horizon, or set data.valid_from, data.gate_from and "
                 "data.test_from"
             )
+
+
+def _refuse_short_sessions(dataset: Dataset) -> None:
+    """Raises `UserError` where no session is long enough for a label."""
+    ends = np.flatnonzero(dataset.session_ends)
+    if not len(ends):
+        return
+    longest = int(np.max(np.diff(ends, prepend=-1, append=len(dataset.timestamps) - 1)))
+    if longest > dataset.reach:
+        return
+    shorter = longest > dataset.horizon and dataset.lag > 0
+    raise UserError(
+        f"{dataset.name}: sessions have {longest} bars at most, and a label ends {dataset.reach} "
+        f"bars after its own (data.lag={dataset.lag}, data.horizon={dataset.horizon}), in the next "
+        f"session, where none is defined; {'set data.lag=0, or ' if shorter else ''}use daily bars"
+    )
 
 
 def describe(dataset: Dataset) -> dict[str, dict[str, Any]]:

@@ -108,8 +108,9 @@ def _calendar(timestamps: np.ndarray, present: np.ndarray | None) -> BarCalendar
     nanoseconds = timestamps.astype("datetime64[ns]").astype(np.int64)
     spacing = np.diff(nanoseconds)
     median = float(np.median(spacing))
-    intraday = median < INTRADAY_BELOW
     days, per_day = np.unique(nanoseconds // DAY, return_counts=True)
+    # Of two bars a day, as many are followed by a night as by the other bar.
+    intraday = median < INTRADAY_BELOW or float(np.median(per_day)) > 1.5
     weekday = (days + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
     typical = _by_weekday(days, per_day, intraday)
     open_days = float(np.minimum(typical, 1.0).sum())  # a Sunday evening is a part of a day
