@@ -12,13 +12,15 @@ from trainable.data.least_squares import left_open, normal_inverse
 from trainable.data.market import Market
 
 IDENTICAL = 0.999  # |correlation| beyond which a feature is the label
+BOTH = 0.9  # … while that of the ranks is no lower than this: one outlier makes no label
 SUSPICIOUS = 0.2  # … and beyond which it deserves a look: honest features stay far below
 RANK_SAMPLE = 100_000  # rows for the rank correlation, at most: its error is then 0.003
 CLASSES = 10  # a feature of at most so many values may be the label's class
 
 EDGES = (  # bars before and after, between which prices are compared; fewer where rows are few
     (*range(21), 30, 50, 100),
-    tuple(range(21)),
+    (*range(21), 30, 50),
+    (*range(11), 15, 20, 30),
     tuple(range(11)),
 )
 FUTURE = 0.5  # share of what the past leaves open that later prices explain: a leak
@@ -58,7 +60,7 @@ def find_leaks(
             "rank correlation": _product(_unit(ranks(column[sample])), ranked),
         }
         kind = max(found, key=lambda k: abs(found[k]))
-        if abs(found[kind]) > IDENTICAL:
+        if abs(found[kind]) > IDENTICAL and abs(found["rank correlation"]) > BOTH:
             raise UserError(
                 f"{where}: feature {name!r} is the label itself ({kind} {found[kind]:.4f} on "
                 f"{len(label)} training rows); remove the column"
@@ -117,9 +119,10 @@ def _is_class(column: np.ndarray, label: np.ndarray) -> bool:
 def find_later_prices(market: Market, columns: dict[str, np.ndarray], end: int) -> list[str]:
     """Compares the moves of a source's own columns with those of later prices.
 
-    A column's change from bar to bar is regressed on the changes of a price up to the bar, then on
-    those after it as well. What is known at a bar cannot be explained by later changes; a close,
-    return or mean that is shifted into the past, or a centred mean, is explained by nothing else.
+    A column's change from bar to bar is regressed on the changes of a price (or the volume) up to
+    the bar, then on those after it as well. What is known at a bar cannot be explained by later
+    changes; a close, return or mean that is shifted into the past, or a centred mean, is explained
+    by nothing else.
 
     Args:
         market: for its prices; without prices its ready returns are taken.
@@ -219,7 +222,10 @@ class _Regression:
         ahead = self.ahead[known]
         together = [abs(_product(_unit(ahead[:, k]), _unit(change))) for k in range(ahead.shape[1])]
         lead = int(np.argmax(together)) + 1
-        return _Later(share, self.price, lead if together[lead - 1] > SHIFTED else 0)
+        lead = lead if together[lead - 1] > SHIFTED else 0
+        if self.price == "volume" and not lead:
+            return _Later(0.0, self.price)  # the time of day and events tell it in advance
+        return _Later(share, self.price, lead)
 
     def _solved(self, known: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """The terms on the rows that a column has, and their inverse: of the past, and of both."""
@@ -232,7 +238,7 @@ class _Regression:
 
 
 def _regressions(market: Market, end: int) -> list[_Regression]:
-    """One for each price, for its changes as such and for those of its logarithm."""
+    """One for each price and the volume, for changes as such and for those of the logarithm."""
     present = market.present[:end]
     prices = {name: market.fields[name][:end] for name in PRICES if name in market.fields}
     if not prices:
@@ -247,6 +253,10 @@ def _regressions(market: Market, end: int) -> list[_Regression]:
     for name, price in prices.items():
         found += _of_price(name, logs[name], logs["close"], present, None)
         found += _of_price(name, price, close, present, close)
+    if "volume" in market.fields:
+        volume = market.fields["volume"][:end]
+        for values in (volume, np.log1p(volume)):
+            found += _of_price("volume", values, values, present, None)
     return found
 
 

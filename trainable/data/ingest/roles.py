@@ -30,6 +30,7 @@ from trainable.data.ingest.table import Table
 from trainable.data.times.time_of_day import CLOCK as TIME_OF_DAY
 
 CLOCK = re.compile(r"h?\d{1,2}([:.h]\d\d){0,2}([:.]\d+)? ?([ap]\.?m\.?)?")
+OFFSET = r" ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)$"  # behind a time of day
 ONE_TIME = "write one column 'timestamp' such as 2024-01-31 09:30"
 CALENDAR_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")  # yyyymm(dd)
 NO_SYMBOLS = {
@@ -122,6 +123,7 @@ def is_clock(column: pa.ChunkedArray) -> bool:
     if not is_text(column.type) or not len(column):
         return False
     texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    texts = pc.replace_substring_regex(texts, OFFSET, "")
     return bool(pc.all(pc.fill_null(pc.match_substring_regex(texts, TIME_OF_DAY), False)).as_py())
 
 

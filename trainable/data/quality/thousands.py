@@ -76,7 +76,9 @@ def _digits_show_it(prices: np.ndarray, up: np.ndarray, down: np.ndarray, places
     if np.any(large != np.rint(large)):
         return False
     fractions = prices[prices != np.rint(prices)]
-    return len(fractions) > 0 and _has_places(fractions, places)
+    if not len(fractions) or (places == THREE and fractions.min() < 1):
+        return False  # a dot between thousands leaves 1.000 and more
+    return _has_places(fractions, places)
 
 
 def _has_places(fractions: np.ndarray, places: int) -> bool:

@@ -48,6 +48,13 @@ def test_a_correlation_above_a_fifth_is_a_warning_that_names_it() -> None:
     assert "4000 training rows" in found[1]
 
 
+def test_one_outlier_that_a_feature_shares_with_the_label_is_suspicious_and_no_more() -> None:
+    label, shared = LABEL.copy(), NOISE.copy()
+    label[5], shared[5] = 100.0, 1e4
+    (warning,) = find_leaks(shared[None], label, ("shared",), "made")
+    assert "'shared' has correlation 1.00" in warning
+
+
 def test_a_large_sample_is_judged_alike() -> None:
     rng = np.random.default_rng(1)
     label = rng.normal(size=150_000).astype(np.float32)
@@ -76,7 +83,7 @@ def test_the_class_of_the_label_is_refused(kinds: int) -> None:
 
 
 MARKET = holes(make_market(bars=1000, symbols=3))
-CLOSE, OPEN = (pd.DataFrame(MARKET.fields[name]) for name in ("close", "open"))
+CLOSE, OPEN, VOLUME = (pd.DataFrame(MARKET.fields[name]) for name in ("close", "open", "volume"))
 END = 600
 
 
@@ -94,6 +101,7 @@ LATER = {
     "centred mean": lambda x: x.rolling(11, center=True).mean() / x,
     "mean that reaches one bar too far": lambda x: x.rolling(10).mean().shift(-1),
     "mean of the next bars": lambda x: x.rolling(10).mean().shift(-10),
+    "mean of the next 50 bars": lambda x: x.rolling(50).mean().shift(-50),
     "return beside noise": lambda x: x.pct_change().shift(-1) + NOISE[: len(x)] * 0.004,
 }
 
@@ -107,7 +115,7 @@ def test_what_is_made_of_later_closes_is_refused(kind: str) -> None:
 @pytest.mark.parametrize("bars", [1, 3])
 def test_an_open_or_close_of_a_later_bar_is_named(bars: int) -> None:
     times = "1 bar" if bars == 1 else f"{bars} bars"
-    for name, price in (("close", CLOSE), ("open", OPEN)):
+    for name, price in (("close", CLOSE), ("open", OPEN), ("volume", VOLUME)):
         later = price.apply(lambda x: x.dropna().shift(-bars).reindex(x.index))
         with pytest.raises(UserError, match=f"'x' moves as the {name} does {times} later"):
             find_later_prices(MARKET, {"x": later.to_numpy(np.float32)}, END)

@@ -65,6 +65,14 @@ def test_an_hour_beside_daily_bars_is_not_joined(tmp_path: Path) -> None:
         assert found.symbols == ("AAA", "BBB")
 
 
+def test_times_of_day_with_an_offset_are_no_symbols(tmp_path: Path) -> None:
+    for offset, hours in (("Z", 0), ("+02:00", 2)):
+        clock = HOURS.strftime("%H:%M") + offset
+        table = pd.DataFrame({"date": HOURS.strftime(DAY), "clock": clock, "close": CLOSE})
+        expected = (HOURS - pd.Timedelta(hours=hours)).to_numpy()
+        np.testing.assert_array_equal(read(tmp_path, table).timestamps, expected)
+
+
 def test_of_two_times_of_day_neither_is_chosen(tmp_path: Path) -> None:
     clock = HOURS.strftime("%H:%M")
     table = pd.DataFrame({"date": HOURS.strftime(DAY), "begins": clock, "ends": clock})

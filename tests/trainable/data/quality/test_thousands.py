@@ -73,6 +73,7 @@ def test_a_volume_with_dots_between_thousands_is_refused(tmp_path: Path) -> None
         np.round(WALK / 1e3, 3),  # three digits throughout
         np.round(np.exp(np.linspace(0, 8, BARS) + 0.1 * MOVES), 3),  # grows by 3,000
         np.where(np.arange(BARS) < 100, np.round(WALK), np.round(WALK / 1e3, 2)),  # redenominated
+        np.where(np.arange(BARS) < 100, np.round(WALK / 1e3), np.round(WALK / 1e6, 3)),  # collapsed
         np.where(np.arange(BARS) == 100, 1e3, 1.0) * np.round(WALK / 1e3, 4),  # a bad tick
     ],
 )
