@@ -24,6 +24,7 @@ EDGES = (  # bars before and after, between which prices are compared; fewer whe
     tuple(range(11)),
 )
 FUTURE = 0.5  # share of what the past leaves open that later prices explain: a leak
+EXACT = 0.9  # … of a column that moves slowly
 EARLY = 0.2  # … that deserves a look
 SHIFTED = 0.9  # correlation with the move of one later bar, from which on it is named
 OPEN = 0.005  # share of a column's variance that the past must leave open
@@ -214,11 +215,14 @@ class _Regression:
         total = _product(change, change)
         if total == 0:
             return _Later(0.0, self.price)
-        left, rest = (left_open(change, *solved) for solved in self._solved(known))
+        past, both = self._solved(known)
+        left, rest = left_open(change, *past), left_open(change, *both)
         if left < OPEN * total:
             return _Later(0.0, self.price)
         fair = (rows - self.past.shape[1]) / (rows - terms)  # each term explains a little by chance
         share = 1.0 - rest / left * fair
+        if _independent(_residual(change, *past)) < ROWS_A_TERM * self.ahead.shape[1]:
+            share = share if share > EXACT else 0.0  # what moves slowly fits anything that does
         ahead = self.ahead[known]
         together = [abs(_product(_unit(ahead[:, k]), _unit(change))) for k in range(ahead.shape[1])]
         lead = int(np.argmax(together)) + 1
@@ -296,9 +300,23 @@ def _of_price(
     bar, symbol, before, by, past, ahead = (
         np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)
     )
-    past = np.stack([np.ones(len(bar)), *map(_clipped, past)], axis=1)
+    constants = [np.ones(len(bar))] if scale is None else [np.ones(len(bar)), by.mean() / by]
+    past = np.stack([*constants, *map(_clipped, past)], axis=1)
     ahead = np.stack([*map(_clipped, ahead)], axis=1)
     return [_Regression(name, bar, symbol, before, by, past, ahead)]
+
+
+def _residual(x: np.ndarray, terms: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    """What of x [n] the terms [n, p] leave; `inverse` as `normal_inverse` gives it."""
+    weights = np.einsum("ij,j->i", inverse, np.einsum("ij,i->j", terms, x))
+    return x - np.einsum("ij,j->i", terms, weights)
+
+
+def _independent(x: np.ndarray) -> float:
+    """The number of independent values that x [n] is worth, by its autocorrelation of lag 1."""
+    together = _product(_unit(x[1:]), _unit(x[:-1]))
+    together = min(max(together, 0.0), 1.0)
+    return len(x) * (1 - together) / (1 + together)
 
 
 def _clipped(x: np.ndarray) -> np.ndarray:

@@ -152,7 +152,7 @@ def numbers(
         if required:
             raise UserError(f"{table.file}: column {written!r} holds {kind}, not numbers")
         return None, None
-    values = column.to_numpy()
+    values = column.to_numpy(zero_copy_only=False)
     if pa.types.is_float32(kind):
         return _decimal(values), note
     return values.astype(np.float64, copy=False), note

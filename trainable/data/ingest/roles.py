@@ -132,15 +132,20 @@ def _holds_times(table: Table, key: str) -> bool:
     kind = table.read(key).type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         values = _sample(table, key)
-        whole = values != [] and all(v == v // 1 for v in values)
-        digits = whole and all(CALENDAR_DIGITS.fullmatch(str(int(v))) for v in values)
-        return whole and (min(values) >= EPOCHS_FROM or digits)
+        return values != [] and all(v == v // 1 for v in values) and _are_times(values)
     if is_text(kind):
         cells = [re.sub(r"\.0*$", "", cell.strip()) for cell in _sample(table, key)[:20]]
-        if cells and all(CALENDAR_DIGITS.fullmatch(cell) for cell in cells):
-            return True
+        if cells and all(re.fullmatch(r"-?\d{1,19}", cell) for cell in cells):
+            return _are_times([int(cell) for cell in cells])
         return all(is_date(cell) or _is_epoch(cell) for cell in cells)
     return _is_temporal(kind)
+
+
+def _are_times(values: list) -> bool:
+    """Whether whole numbers are epochs, also before or across 1970, or digits of months or days."""
+    if min(values) >= EPOCHS_FROM or all(CALENDAR_DIGITS.fullmatch(str(int(v))) for v in values):
+        return True
+    return max(map(abs, values)) >= EPOCHS_FROM and all(v % 60 == 0 for v in values)
 
 
 def _holds_dates(table: Table, key: str) -> bool:
@@ -230,7 +235,7 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
     """
     for name in SYMBOL_NAMES:
         if name in table.columns:
-            return _with_identity(table, name, time)
+            return _with_identity(table, name)
     if pa.types.is_nested(table.read(time).type):
         return table, None  # no time at all: it is refused as such
     times = value_codes(table.read(time))
@@ -246,7 +251,7 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
         codes = value_codes(table.read(key))
         if tells_apart(times, codes) if repeated else codes.max() == 0:
             note = f"{table.columns[key]!r} read as symbols"
-            return table.renamed(key, "symbol", note), "symbol"
+            return _with_identity(table.renamed(key, "symbol", note), "symbol")
     if not repeated:
         return table, None
     found = [
@@ -271,9 +276,9 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
     return table, None
 
 
-def _with_identity(table: Table, name: str, time: str) -> tuple[Table, str]:
+def _with_identity(table: Table, name: str) -> tuple[Table, str]:
     """Takes CRSP's PERMNO for the symbol where tickers change hands; leaves other numbers out."""
-    ids = [key for key, written in table.columns.items() if squashed(written) in IDENTITIES]
+    ids = [k for k, n in table.columns.items() if k != name and squashed(n) in IDENTITIES]
     if not ids:
         return table, name
     written = table.columns[name]

@@ -85,6 +85,8 @@ def test_the_class_of_the_label_is_refused(kinds: int) -> None:
 MARKET = holes(make_market(bars=1000, symbols=3))
 CLOSE, OPEN, VOLUME = (pd.DataFrame(MARKET.fields[name]) for name in ("close", "open", "volume"))
 END = 600
+SMOOTH = np.convolve(NOISE.cumsum(), np.ones(60), "valid")
+SLOW = np.interp(np.arange(4000), np.arange(0, 4000, 63), NOISE[:64].cumsum())  # by quarter
 
 
 def each_own(change) -> np.ndarray:
@@ -131,6 +133,11 @@ def test_what_is_made_of_closes_up_to_the_bar_is_not() -> None:
         "highest": lambda x: x / x.rolling(20).max(),
         "noise": lambda x: pd.Series(NOISE[: len(x)], x.index),
         "sparse": lambda x: (x.pct_change() > 0.02).astype(float),
+    }
+    past |= {
+        "counter": lambda x: pd.Series(np.arange(len(x)) % 251.0, x.index),
+        "slow": lambda x: pd.Series(SLOW[: len(x)], x.index),
+        "smooth": lambda x: pd.Series(SMOOTH[: len(x)], x.index),
     }
     columns = {name: each_own(change) for name, change in past.items()}
     columns |= {name: grid.astype(np.float32) for name, grid in MARKET.fields.items()}

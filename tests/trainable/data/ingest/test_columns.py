@@ -59,6 +59,13 @@ def test_letters_among_returns_of_crsp_are_missing(kind: str, tmp_path: Path) ->
         read(tmp_path, one(close=CLOSE, score=[*returns[1:50], *returns[51:], "1", "C"]))
 
 
+def test_returns_in_percent_with_empty_cells_are_read(tmp_path: Path) -> None:
+    returns = [f"{x:.4f}%" if i % 9 else "" for i, x in enumerate(RNG.normal(0, 1, BARS))]
+    found = read(tmp_path, one(close=CLOSE, ret=returns)).extra["ret"][:, 0]
+    expected = [float(text[:-1]) / 100 if text else np.nan for text in returns]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("hole", [False, True])
 def test_truth_values_are_0_and_1(kind: str, hole: bool, tmp_path: Path) -> None:
@@ -102,6 +109,10 @@ def test_a_permno_beside_tickers_that_say_the_same_is_no_feature(tmp_path: Path)
     assert found.extra == {}
     said = "symbols stand in 'TICKER'; 'PERMNO' not used beside it"
     assert said in found.quality["read_as"]
+    other = crsp({10107: "MSFT", 14593: "AAPL"}).rename(
+        columns={"PERMNO": "gvkey", "TICKER": "tic"}
+    )
+    assert read(tmp_path, other).extra == {}
 
 
 def test_the_permno_is_the_symbol_where_a_ticker_changes_hands_or_name(tmp_path: Path) -> None:

@@ -91,3 +91,14 @@ def test_a_time_under_an_alias_may_hold_digits(
     table = pd.DataFrame({name: digits, "close": CLOSE})
     for found in (read(tmp_path, table), market_from_frame(table, DataSettings())):
         np.testing.assert_array_equal(found.timestamps, days.to_numpy())
+
+
+@pytest.mark.parametrize("first", ["1969-01-02", "1970-01-02", "1950-01-02"])
+def test_a_time_under_an_alias_may_hold_epochs_before_and_across_1970(
+    first: str, tmp_path: Path
+) -> None:
+    days = pd.bdate_range(first, periods=BARS)
+    epochs = days.astype("datetime64[ms]").astype("int64")
+    table = pd.DataFrame({"ts": epochs, "close": CLOSE})
+    for found in (read(tmp_path, table), market_from_frame(table, DataSettings())):
+        np.testing.assert_array_equal(found.timestamps, days.to_numpy())
