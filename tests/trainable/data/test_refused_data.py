@@ -50,11 +50,12 @@ def test_two_symbols_of_which_one_is_always_dearer_are_two(tmp_path: Path) -> No
     np.testing.assert_allclose(found.fields["close"], np.stack([CLOSE, 0.2 * CLOSE[::-1]], axis=1))
 
 
-@pytest.mark.parametrize("form", ["%H:%M", "%H:%M:%S", "%I:%M %p", "H%H"])
-def test_times_of_the_day_are_no_symbols(form: str, tmp_path: Path) -> None:
-    days, clock = HOURS.strftime("%Y-%m-%d"), HOURS.strftime(form)
-    frame = pd.DataFrame({"date": days, "Hour": clock, "close": CLOSE})
-    refused(tmp_path, frame, "'Hour' holds times of the day; call it 'time'")
+def test_hours_in_a_column_of_their_own_are_no_symbols(tmp_path: Path) -> None:
+    days, close = HOURS.strftime("%Y-%m-%d"), CLOSE
+    frame = pd.DataFrame({"date": days, "Hour": HOURS.strftime("H%H"), "close": close})
+    refused(tmp_path, frame, "'Hour' holds times of the day; write one column 'timestamp'")
+    frame = pd.DataFrame({"date": days, "hour": HOURS.hour, "minute": 30, "close": close})
+    refused(tmp_path, frame, r"\('date', 'hour', 'minute'\); write one column 'timestamp'")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset, defined, scored_rows
-from trainable.data.dataset.leaks import find_leaks
+from trainable.data.dataset.leaks import find_later_prices, find_leaks
 from trainable.data.dataset.scaler import fit_scaler
 from trainable.data.dataset.splits import PARTS, Split, rows_inside, split_by_date
 from trainable.data.dataset.targets import label_interval, make_targets
@@ -58,6 +58,8 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     label = dataset.target[dataset.train_rows]
     columns = columns_on(dataset.features, dataset.train_rows)
     warnings = find_leaks(columns, label, dataset.feature_names, market.name)
+    own = {name: market.extra[name] for name in dataset.feature_names if name in market.extra}
+    warnings += find_later_prices(market, own, split.train[1])
     quality = {
         **market.quality,
         "left_out": left_out,
@@ -174,6 +176,8 @@ def _check_size(dataset: Dataset) -> None:
         if found < least:
             start, stop = dataset.split.part(key)
             inside = np.flatnonzero((dataset.time >= start) & (dataset.time < stop))
+            if len(inside) and not np.isfinite(dataset.target[inside]).any():
+                _refuse_short_sessions(dataset)
             missing = (~np.isfinite(dataset.features[inside])).mean(axis=0)
             worst = int(missing.argmax())
             undefined = f" and {dataset.feature_names[worst]} undefined on {missing[worst]:.0%}"
@@ -184,6 +188,22 @@ def _check_size(dataset: Dataset) -> None:
                 "data, a shorter window or horizon, or set data.valid_from, data.gate_from and "
                 "data.test_from"
             )
+
+
+def _refuse_short_sessions(dataset: Dataset) -> None:
+    """Raises `UserError` where no session is long enough for a label."""
+    ends = np.flatnonzero(dataset.session_ends)
+    if not len(ends):
+        return
+    longest = int(np.max(np.diff(ends, prepend=-1, append=len(dataset.timestamps) - 1)))
+    if longest > dataset.reach:
+        return
+    shorter = longest > dataset.horizon and dataset.lag > 0
+    raise UserError(
+        f"{dataset.name}: sessions have {longest} bars at most, and a label ends {dataset.reach} "
+        f"bars after its own (data.lag={dataset.lag}, data.horizon={dataset.horizon}), in the next "
+        f"session, where none is defined; {'set data.lag=0, or ' if shorter else ''}use daily bars"
+    )
 
 
 def describe(dataset: Dataset) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,9 @@
 import numpy as np
 
 MIN_GAP = np.timedelta64(30, "m")  # a shorter pause never ends a session
-GAP_BARS = 5  # a pause longer than this many median spacings may end one
+GAP_BARS = 5  # a pause longer than this many usual spacings may end one
+HOUR = 3_600 * 10**9  # nanoseconds
+NIGHT = 8 * HOUR  # … of bars of an hour and longer: one longer than this, and than 1.5 spacings
 RARE = 0.1  # times with fewer bars than this share of the busiest time are closed
 DAY = 86_400 * 10**9  # nanoseconds
 MONDAY = 3  # 1970-01-01 was a Thursday
@@ -15,7 +17,8 @@ def sessions(timestamps: np.ndarray) -> np.ndarray:
     A session ends where the next bar is further away than 5 median spacings and 30 minutes, and the
     pause covers a time of the day, or a day of the week, at which hardly any bar stands. A pause
     within the hours that usually trade is a halt or an outage: nobody could know of it before, so
-    the session goes on.
+    the session goes on. Of bars of an hour and longer, of which a day has few, a night of 8 hours
+    is such a pause, if it is longer than 1.5 of the shorter spacings.
 
     Args:
         timestamps: [T] datetime64[ns], increasing; UTC or exchange time.
@@ -24,8 +27,11 @@ def sessions(timestamps: np.ndarray) -> np.ndarray:
     spacing = np.diff(stamps)
     if not len(spacing):
         return np.zeros(len(timestamps), np.int64)
-    usual = float(np.median(spacing))
+    usual, short = float(np.median(spacing)), float(np.quantile(spacing, 0.25))
     limit = max(GAP_BARS * usual, float(MIN_GAP / np.timedelta64(1, "ns")))
+    if short >= HOUR:
+        usual = short
+        limit = min(limit, max(1.5 * usual, NIGHT))
     border = spacing > limit
     pauses = np.flatnonzero(border)
     if len(pauses):

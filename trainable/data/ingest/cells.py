@@ -25,6 +25,8 @@ _DATE = re.compile(
     r"|\d{1,2}[-/ .]?[A-Za-z]{3,9}[-/ .,]*\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
 )
 _NUMBER = re.compile(r"[-+]?[$€£¥]?\s*(\d[\d.,'’\s]*|[.,]\d+)([eE][-+]?\d+)?\s*(%|[KMBTkmbt]|bn)?$")
+RATIO = r"(?i)^(?P<many>\d+(?:\.\d+)?)(?: ?[:/] ?|[- ]?for[- ]?| to )(?P<few>0*[1-9]\d*(?:\.\d+)?)$"
+CODE = r"^\s*[A-EPST]\s*$"
 _CURRENCY = r"^([+-]?)\s*[$€£¥]\s*|\s*[$€£¥]$"
 _SPACES = "[ \u00a0\u202f'’]"  # between groups of digits: 1 234.5, 1'234.5
 
@@ -179,6 +181,38 @@ def _values(
         pc.index_in(units, value_set=pa.array(UNITS.keys(), pa.string()))
     )
     return pc.multiply(digits.cast(pa.float64()), factor)
+
+
+def with_ratios(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Returns text with `4:1`, `4/1` and `4-for-1` as 4.0; None where no cell is such a ratio."""
+    parts = pc.extract_regex(pc.utf8_trim_whitespace(column), RATIO)
+    found = pc.is_valid(parts)
+    if not pc.any(found).as_py():
+        return None
+    many, few = (
+        pc.if_else(found, pc.struct_field(parts, part), "1").cast(pa.float64())
+        for part in ("many", "few")
+    )
+    return pc.if_else(found, pc.divide(many, few).cast(pa.string()), column)
+
+
+def without_codes(column: pa.Array | pa.ChunkedArray) -> tuple[pa.Array | pa.ChunkedArray, str]:
+    """Returns text without CRSP's letters for a missing return, and which there were: `B, C`."""
+    coded = pc.match_substring_regex(column, CODE)
+    letters = pc.unique(pc.utf8_trim_whitespace(column.filter(coded))).to_pylist()
+    return pc.if_else(coded, None, column), ", ".join(sorted(letters))
+
+
+def truth_values(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
+    """Returns text of true and false as booleans; None where it says something else."""
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(column))
+    words = pc.if_else(
+        pc.is_in(words, value_set=pa.array(["", "nan", "null", "none"])), None, words
+    )
+    known = pc.is_in(words, value_set=pa.array(["true", "false"]))
+    if words.null_count == len(words) or not pc.all(pc.or_(known, pc.is_null(words))).as_py():
+        return None
+    return pc.equal(words, "true")
 
 
 def written_forms(cells: Iterable[str], marks: Marks) -> list[str]:

@@ -55,6 +55,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("pricedate", "quotedate", "observationdate", "gmttime", "localtime", "bartime"),
         *("candletime", "day", "dt", "ts", "caldt", "datadate", "asofdate", "datum", "unix"),
         *("unixtime", "unixtimestamp", "epoch", "t", "closetime", "timeclose"),
+        *("yyyymm", "yyyymmdd", "yearmonth", "monthend"),
     ),
     "symbol": (
         *("uniqueid", "sym", "tic", "tickersymbol", "tscode", "stockcode", "ric", "instrument"),
@@ -86,6 +87,9 @@ TIMES = frozenset((*TIME_NAMES, *ALIASES["timestamp"], "timehigh", "timelow"))
 RAW_CLOSES = frozenset(
     word + "close" for word in ("unadj", "unadjusted", "raw", "nonadjusted")
 ) | frozenset("close" + word for word in ("unadj", "unadjusted", "raw"))
+
+IDENTITIES = ("permno", "permco", "gvkey", "isin", "cusip", "sedol", "figi", "secid")
+CODED = ("ret", "retx", "dlret", "dlretx")  # returns of CRSP, in which letters stand for none
 
 _BY_SPELLING = {spelling: role for role, all_ in SPELLINGS.items() for spelling in all_}
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError, unknown
-from trainable.data.ingest.cells import to_numbers
+from trainable.data.ingest.cells import to_numbers, truth_values, with_ratios, without_codes
 from trainable.data.ingest.column_names import (
+    CODED,
     EVENT_NAMES,
     FIELD_NAMES,
     TIME_NAMES,
@@ -20,6 +21,7 @@ from trainable.data.ingest.column_names import (
     listed,
     plain,
     refuse_control_characters,
+    squashed,
 )
 from trainable.data.ingest.table import Table
 from trainable.data.settings import DataSettings
@@ -116,29 +118,44 @@ def _named(table: Table, name: str, key: str) -> str:
     return canonical(name)
 
 
-def numbers(table: Table, name: str, required: bool, at: Where) -> np.ndarray | None:
-    """[R] float64; None for a column that holds something else than numbers."""
+def numbers(
+    table: Table, name: str, required: bool, at: Where
+) -> tuple[np.ndarray | None, str | None]:
+    """[R] float64, or None for a column that holds something else; and how it was read, in words.
+
+    Ratios of splits are divided (`4:1`), letters of CRSP in returns are missing, and truth values
+    are 0 and 1.
+    """
     column = table.read(name)
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    written, note = table.columns[name], None
+    if _is_text(column.type):
+        column = column.cast(pa.string())
+        if name == "split" and (divided := with_ratios(column)) is not None:
+            column, note = divided, f"ratios of {written!r} such as 4:1 are new shares : old ones"
+        if squashed(written) in CODED:
+            column, letters = without_codes(column)
+            note = f"{letters} in {written!r} is CRSP's code for no return" if letters else None
+        if name not in FIELD_NAMES and (truth := truth_values(column)) is not None:
+            column = truth
+        else:
+            column = to_numbers(column, required, written, at, table.marks)
+    if column is None:
+        return None, None
     kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if _is_text(kind):
-        column = to_numbers(
-            column.cast(pa.string()), required, table.columns[name], at, table.marks
-        )
-        if column is None:
-            return None
+    if pa.types.is_boolean(kind) and name not in FIELD_NAMES:
+        column, note = column.cast(pa.float64()), f"false and true in {written!r} are 0 and 1"
     elif pa.types.is_null(kind) or pa.types.is_decimal(kind) or pa.types.is_integer(kind):
         column = column.cast(pa.float64())
     elif not pa.types.is_floating(kind):
         if required:
-            raise UserError(
-                f"{table.file}: column {table.columns[name]!r} holds {kind}, not numbers"
-            )
-        return None
-    values = column.to_numpy()
-    return _decimal(values) if pa.types.is_float32(kind) else values.astype(np.float64, copy=False)
+            raise UserError(f"{table.file}: column {written!r} holds {kind}, not numbers")
+        return None, None
+    values = column.to_numpy(zero_copy_only=False)
+    if pa.types.is_float32(kind):
+        return _decimal(values), note
+    return values.astype(np.float64, copy=False), note
 
 
 def _is_text(kind: pa.DataType) -> bool:

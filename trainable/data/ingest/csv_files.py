@@ -10,6 +10,7 @@ from trainable.cli.errors import UserError
 from trainable.data.ingest.cells import one_line, to_numbers
 from trainable.data.ingest.column_names import (
     ALIASES,
+    CODED,
     FIELD_NAMES,
     SYMBOL_NAMES,
     TIMES,
@@ -141,8 +142,9 @@ class CsvFile:
 
 
 def may_be_label(name: str) -> bool:
-    """Returns whether a column may hold symbols or times, and stays text until that is known."""
-    return is_unnamed(name) or squashed(name) in (*TIMES, *ALIASES["symbol"])
+    """Returns whether a column stays text until it is read: symbols, times, ratios, letters."""
+    later = canonical(name) == "split" or squashed(name) in CODED
+    return later or is_unnamed(name) or squashed(name) in (*TIMES, *ALIASES["symbol"])
 
 
 def _is_remark(row: pacsv.InvalidRow, follows: bool) -> bool:

@@ -13,7 +13,7 @@ from trainable.data.ingest.columns import (
     symbol_codes,
     time_column,
 )
-from trainable.data.ingest.day_and_time import times_of
+from trainable.data.ingest.day_and_time import times_of, with_time_of_day
 from trainable.data.ingest.roles import with_fields, with_symbol, with_time
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
@@ -22,6 +22,7 @@ from trainable.data.ingest.wide import long_form
 from trainable.data.settings import DataSettings
 from trainable.data.times.alignment import on_one_grid
 from trainable.data.times.clock_change import clock_change
+from trainable.data.times.twelve_hours import refuse_twelve_hours
 from trainable.data.times.years import Where
 
 MAX_SPARSITY = 50  # grid cells per row of the file, beyond which timestamps plainly do not agree
@@ -80,7 +81,7 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         UserError: missing columns, unreadable or missing timestamps, duplicates, text cells.
     """
     file_rows = table.rows
-    table = with_time(table)
+    table = with_time_of_day(with_time(table))
     if settings.features is None:
         table = with_fields(long_form(table))
     time_name = time_column(table)
@@ -92,6 +93,8 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         return f"{table.file}: data row {table.data_row(row)} ({names[codes[row]]})"
 
     times = times_of(table, time_name, at)
+    if times.zone is None:
+        refuse_twelve_hours(times.values, times.index, codes, at)
     # Row numbers in errors are those of the whole file.
     notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
     if table.notes:
@@ -233,23 +236,27 @@ def _difference(table: Table, first: int, second: int) -> str:
 
 
 def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndarray) -> Panel:
+    cell = panel.cell
+    assert cell is not None
     ignored: list[str] = []
     counters: list[str] = []  # a saved row number tells the date, and nothing else
 
     def grid(name: str, required: bool, dtype: type) -> np.ndarray | None:
-        values = numbers(table, name, required, at)
+        values, note = numbers(table, name, required, at)
+        if note is not None:
+            panel.notes.setdefault("read_as", []).append(note)
         if values is None:
             ignored.append(table.columns[name])
             return None
-        if name in columns.extra and columns.target is None and _counts(values):
-            counters.append(table.columns[name])
-            return None
-        assert panel.cell is not None
         if len(kept) < table.rows:
             values = values[kept]
+        extra = name in columns.extra and columns.target is None
+        if extra and _counts(values, cell % len(panel.symbols)):
+            counters.append(table.columns[name])
+            return None
         filled = np.full(panel.rows.shape, np.nan, dtype)
         with np.errstate(over="ignore"):  # beyond float32: infinite, and refused as such
-            filled.ravel()[panel.cell] = values
+            filled.ravel()[cell] = values
         return filled
 
     def needed(name: str) -> np.ndarray:
@@ -275,11 +282,19 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndar
     return filled
 
 
-def _counts(values: np.ndarray) -> bool:
-    """Whether a column counts the rows of the file, perhaps anew for each symbol."""
+def _counts(values: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether a column counts the rows [R] of the file, or those of each symbol, to the end.
+
+    A counter that begins anew within a symbol, each day or month, tells the time and is a feature.
+    """
     if len(values) < 10 or not np.isfinite(values).all():
         return False
-    step = np.diff(values)
-    up = np.all((step == 1) | (values[1:] == values[0])) and values.min() == values[0]
-    down = np.all((step == -1) | (values[1:] == values[0])) and values.max() == values[0]
-    return bool((up or down) and np.mean(np.abs(step) == 1) > 0.5)
+    if _goes_by_one(np.diff(values)):
+        return True
+    order = np.argsort(codes, kind="stable")
+    same = codes[order][1:] == codes[order][:-1]
+    return bool(same.any()) and _goes_by_one(np.diff(values[order])[same])
+
+
+def _goes_by_one(steps: np.ndarray) -> bool:
+    return bool(np.all(steps == 1) or np.all(steps == -1))

@@ -18,6 +18,7 @@ from trainable.data.ingest.cells import SAMPLE, is_date
 from trainable.data.ingest.column_names import (
     ALIASES,
     FIELD_NAMES,
+    IDENTITIES,
     SYMBOL_NAMES,
     TIME_NAMES,
     TIMES,
@@ -26,8 +27,12 @@ from trainable.data.ingest.column_names import (
     squashed,
 )
 from trainable.data.ingest.table import Table
+from trainable.data.times.time_of_day import CLOCK as TIME_OF_DAY
 
 CLOCK = re.compile(r"h?\d{1,2}([:.h]\d\d){0,2}([:.]\d+)? ?([ap]\.?m\.?)?")
+OFFSET = r" ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)$"  # behind a time of day
+ONE_TIME = "write one column 'timestamp' such as 2024-01-31 09:30"
+CALENDAR_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")  # yyyymm(dd)
 NO_SYMBOLS = {
     "sides of a quote": {"bid", "ask", "mid", "offer", "buy", "sell", "b", "a", "s"},
     "parts of a day": {"morning", "afternoon", "evening", "night", "day", "am", "pm", "pre", "post",
@@ -66,7 +71,10 @@ def with_time(table: Table) -> Table:
 
 
 def _time(table: Table) -> Table:
-    if any(name in table.columns for name in TIME_NAMES):
+    present = [name for name in TIME_NAMES if name in table.columns]
+    if present == ["time"] and is_clock(table.read("time")):
+        return _with_date(table)
+    if present:
         return table
     short = {squashed(name): key for key, name in reversed(table.columns.items())}
     letters = short.keys() >= set("ohlc")
@@ -99,22 +107,50 @@ def _time(table: Table) -> Table:
     )
 
 
+def _with_date(table: Table) -> Table:
+    """Finds the dates beside a column `time` that holds times of the day alone."""
+    dated = [key for key in (*table.columns, *table.unnamed) if _holds_dates(table, key)]
+    if len(dated) != 1:
+        return table
+    name = table.columns.get(dated[0], "a column without a name")
+    return table.renamed(dated[0], "date", f"{name!r} read as the dates of 'time'")
+
+
+def is_clock(column: pa.ChunkedArray) -> bool:
+    """Returns whether a column holds times of the day alone, such as 09:30 or 9:30 PM."""
+    if pa.types.is_time(column.type):
+        return True
+    if not is_text(column.type) or not len(column):
+        return False
+    texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    texts = pc.replace_substring_regex(texts, OFFSET, "")
+    return bool(pc.all(pc.fill_null(pc.match_substring_regex(texts, TIME_OF_DAY), False)).as_py())
+
+
 def _holds_times(table: Table, key: str) -> bool:
     """Whether a column that is called like a time holds times, not prices of a ticker `T`."""
     kind = table.read(key).type
-    if pa.types.is_integer(kind):
-        return _sample(table, key) != [] and min(_sample(table, key)) >= EPOCHS_FROM
-    if pa.types.is_floating(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         values = _sample(table, key)
-        return values != [] and min(values) >= EPOCHS_FROM and all(v == int(v) for v in values)
-    if _is_text(kind):
-        return all(is_date(v) or _is_epoch(v) for v in _sample(table, key)[:20])
+        return values != [] and all(v == v // 1 for v in values) and _are_times(values)
+    if is_text(kind):
+        cells = [re.sub(r"\.0*$", "", cell.strip()) for cell in _sample(table, key)[:20]]
+        if cells and all(re.fullmatch(r"-?\d{1,19}", cell) for cell in cells):
+            return _are_times([int(cell) for cell in cells])
+        return all(is_date(cell) or _is_epoch(cell) for cell in cells)
     return _is_temporal(kind)
+
+
+def _are_times(values: list) -> bool:
+    """Whether whole numbers are epochs, also before or across 1970, or digits of months or days."""
+    if min(values) >= EPOCHS_FROM or all(CALENDAR_DIGITS.fullmatch(str(int(v))) for v in values):
+        return True
+    return max(map(abs, values)) >= EPOCHS_FROM and all(v % 60 == 0 for v in values)
 
 
 def _holds_dates(table: Table, key: str) -> bool:
     kind = table.read(key).type
-    if not _is_text(kind):
+    if not is_text(kind):
         return _is_temporal(kind)
     cells = _sample(table, key)[:20]
     return bool(cells) and all(is_date(cell) or _is_epoch(cell) for cell in cells)
@@ -164,7 +200,7 @@ def _alias(table: Table, role: str) -> Table:
         for alias in ALIASES[role]
         if alias in short
         and (alias not in LETTERS or letters or (alias == "y" and forecasts))
-        and not _is_text(table.read(short[alias]).type)
+        and not is_text(table.read(short[alias]).type)
     ]
     if role == "volume":  # MetaTrader writes a volume of zero beside its count of ticks
         found = [key for key in found if _moves(table, key)] or found
@@ -199,12 +235,12 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
     """
     for name in SYMBOL_NAMES:
         if name in table.columns:
-            return table, name
+            return _with_identity(table, name)
     if pa.types.is_nested(table.read(time).type):
         return table, None  # no time at all: it is refused as such
-    times = _codes(table.read(time))
+    times = value_codes(table.read(time))
     if time == "date" and "time" in table.columns:
-        of_day = _codes(table.read("time"))
+        of_day = value_codes(table.read("time"))
         times = times * (int(of_day.max()) + 2) + of_day + 1
     repeated = len(np.unique(times)) < len(times)
     short = {squashed(name): key for key, name in reversed(table.columns.items())}
@@ -212,18 +248,18 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
         key = short.get(alias)
         if key is None or key == time or not _may_name(table, key):
             continue
-        codes = _codes(table.read(key))
-        if _tells_apart(times, codes) if repeated else codes.max() == 0:
+        codes = value_codes(table.read(key))
+        if tells_apart(times, codes) if repeated else codes.max() == 0:
             note = f"{table.columns[key]!r} read as symbols"
-            return table.renamed(key, "symbol", note), "symbol"
+            return _with_identity(table.renamed(key, "symbol", note), "symbol")
     if not repeated:
         return table, None
     found = [
         key
         for key in (*table.columns, *table.unnamed)
         if key not in (*TIME_NAMES, *FIELD_NAMES)
-        and _is_text(_value_type(table, key))
-        and _tells_apart(times, _codes(table.read(key)))
+        and is_text(_value_type(table, key))
+        and tells_apart(times, value_codes(table.read(key)))
     ]
     for key in found:
         _refuse_no_symbols(table, key)
@@ -240,14 +276,33 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
     return table, None
 
 
+def _with_identity(table: Table, name: str) -> tuple[Table, str]:
+    """Takes CRSP's PERMNO for the symbol where tickers change hands; leaves other numbers out."""
+    ids = [k for k, n in table.columns.items() if k != name and squashed(n) in IDENTITIES]
+    if not ids:
+        return table, name
+    written = table.columns[name]
+    permanent = next((key for key in ids if squashed(table.columns[key]) == "permno"), None)
+    if permanent is not None and _may_name(table, permanent):
+        codes, tickers = value_codes(table.read(permanent)), value_codes(table.read(name))
+        pairs = len(np.unique(codes * (int(tickers.max()) + 2) + tickers + 1))
+        one_to_one = pairs == int(codes.max()) + 1 == int(tickers.max()) + 1
+        if codes.min() >= 0 and (tickers.min() < 0 or not one_to_one):
+            others = [key for key in ids if key != permanent]
+            number = table.columns[permanent]
+            note = f"{number!r} read as symbols: {written!r} is not the same company throughout"
+            return table.without([*others, name]).renamed(permanent, "symbol", note), "symbol"
+    names = ", ".join(repr(table.columns[key]) for key in ids)
+    return table.without(ids, f"symbols stand in {written!r}; {names} not used beside it"), name
+
+
 def _refuse_no_symbols(table: Table, key: str) -> None:
     """Refuses a text that tells rows of one date apart, but plainly names no symbols."""
     texts = {str(text).strip().casefold() for text in pc.unique(table.read(key)).to_pylist()}
     name = table.columns.get(key, "(unnamed)")
     if all(CLOCK.fullmatch(text) for text in texts):
         raise UserError(
-            f"{table.file}: timestamps repeat, and {name!r} holds times of the day; call it "
-            "'time', and the dates 'date'"
+            f"{table.file}: timestamps repeat, and {name!r} holds times of the day; {ONE_TIME}"
         )
     for what, words in NO_SYMBOLS.items():
         if texts <= words:
@@ -260,7 +315,7 @@ def _refuse_no_symbols(table: Table, key: str) -> None:
 
 def _may_name(table: Table, key: str) -> bool:
     kind = _value_type(table, key)
-    return _is_text(kind) or pa.types.is_integer(kind)
+    return is_text(kind) or pa.types.is_integer(kind)
 
 
 def _value_type(table: Table, key: str) -> pa.DataType:
@@ -268,7 +323,7 @@ def _value_type(table: Table, key: str) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _codes(column: pa.ChunkedArray) -> np.ndarray:
+def value_codes(column: pa.ChunkedArray) -> np.ndarray:
     """[R] int64, the position of each row's value among the column's; −1 where it is empty."""
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
@@ -281,7 +336,7 @@ def _codes(column: pa.ChunkedArray) -> np.ndarray:
     return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _tells_apart(times: np.ndarray, codes: np.ndarray) -> bool:
+def tells_apart(times: np.ndarray, codes: np.ndarray) -> bool:
     """Whether a column divides the rows into symbols of unlike timestamps, of several bars each."""
     symbols = int(codes.max()) + 1
     if codes.min() < 0 or symbols < 2 or 2 * symbols > len(codes):
@@ -290,7 +345,8 @@ def _tells_apart(times: np.ndarray, codes: np.ndarray) -> bool:
     return len(np.unique(pairs)) == len(pairs)
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Returns whether a type holds texts."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 

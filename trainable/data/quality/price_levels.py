@@ -5,6 +5,7 @@ the close adjusted for splits, under a name that nobody knows, also means that t
 """
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,23 @@ import numpy as np
 from trainable.cli.errors import UserError
 from trainable.data.ingest.column_names import RAW_CLOSES, squashed
 from trainable.data.ingest.panel import Panel
+from trainable.data.least_squares import left_open, normal_inverse
 
 SYMBOLS = 20  # at most so many are looked at, those with the most bars
-FACTORS = ("cfacpr", "adjfactor", "adjustmentfactor", "adjfac", "priceadjustmentfactor")
+FACTORS = (  # names of a factor of adjustment
+    *("cfacpr", "adjfactor", "adjustmentfactor", "adjfac", "priceadjustmentfactor", "adjustfactor"),
+    *("cumfactor", "cumulativefactor", "cumadjfactor", "afactor", "hfqfactor", "qfqfactor"),
+    *("backwardfactor", "forwardfactor", "ajexdi", "cumfacpr"),
+)
+PLAIN_FACTORS = ("factor", "factors", "ratio")  # … where it changes in steps
+SAME = 1e-5  # log ratio: within the rounding of float32
+STEPS = 0.05  # share of the bars on which a factor may change
+LARGE_STEP = 0.15  # |log ratio| from which a step is a split
 BARS = 30  # at least so many bars of a symbol
 SMALL_STEP = 0.02  # log ratio: beyond rounding
+EARLIER = (*range(21), 30, 50, 75, 100, 150, 200, 300)  # bars before, between which closes moved
+EXPLAINED = 0.8  # share of a column's moves that those explain, where it is made of earlier closes
+ROWS_A_TERM = 3  # rows for each of their terms, at least
 PRICE_WORDS = re.compile(
     r"close|price|open|high|low|vwap|settle|last|bid|ask|mid|avg|average|mean|sma|ema|wma|(^|_)ma"
     r"|band|upper|lower|pivot|support|resist|nav|mcap|marketcap|market_cap|px"
@@ -37,10 +50,8 @@ def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
     counts = np.isfinite(close).sum(axis=0)
     chosen = [int(n) for n in np.argsort(-counts, kind="stable")[:SYMBOLS] if counts[n] >= BARS]
     for name in list(panel.extra):
-        if squashed(name) in FACTORS:
-            _refuse_factor(panel, name, quality)
         why = "prices that are not adjusted" if squashed(name) in RAW_CLOSES else None
-        why = "the adjusted close holds it" if squashed(name) in FACTORS else why
+        why = why or _factor(panel, name, bool(quality.get("adjusted")))
         if why is None and chosen:
             pairs = [_both(panel.extra[name][:, n], close[:, n]) for n in chosen]
             pairs = [pair for pair in pairs if pair is not None]
@@ -53,14 +64,52 @@ def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
             quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
 
 
-def _refuse_factor(panel: Panel, name: str, quality: dict[str, Any]) -> None:
-    """Refuses a column of adjustment factors where no adjusted close is given."""
-    if not quality.get("adjusted"):
-        raise UserError(
-            f"{panel.file}: column {name!r} holds factors of adjustment, and 'close' is not "
-            "adjusted; give 'adj_close' (close ÷ factor at CRSP, close × factor elsewhere), or "
-            "remove the column"
-        )
+def _factor(panel: Panel, name: str, adjusted: bool) -> str | None:
+    """Why a column is left out as a factor of adjustment; None: it is none.
+
+    Its name says so, or it changes in steps, and the close jumps by as much at every large one.
+
+    Raises:
+        UserError: such a factor beside a close that is not adjusted.
+    """
+    raw, steps = _jumps_with(panel.extra[name], panel.fields["close"])
+    named = squashed(name) in FACTORS or (squashed(name) in PLAIN_FACTORS and steps > 0)
+    if not named and (adjusted or raw != 1.0):
+        return None
+    if adjusted:
+        return "the adjusted close holds it"
+    if raw == 0.0:
+        return "a factor of adjustment; the close is adjusted for its splits already"
+    what = "holds factors of adjustment" if named else "steps by as much as the close jumps, as a "
+    what += "" if named else "factor of adjustment does"
+    raise UserError(
+        f"{panel.file}: column {name!r} {what}, and 'close' is not adjusted; give 'adj_close' "
+        "(close ÷ factor at CRSP, close × factor elsewhere), or remove the column"
+    )
+
+
+def _jumps_with(grid: np.ndarray, close: np.ndarray) -> tuple[float | None, int]:
+    """The share of a column's large steps at which the close jumps by as much, and all its steps.
+
+    The share is None where there is no large step, or where the column is no step function.
+    """
+    found: list[bool] = []
+    count = 0
+    for n in range(grid.shape[1]):
+        pair = _both(grid[:, n], close[:, n])
+        if pair is None:
+            continue
+        step, move = map(np.diff, pair)
+        changes = np.abs(step) > SAME
+        if changes.sum() > max(STEPS * len(step), 1):
+            return None, 0
+        count += int(changes.sum())
+        large = np.abs(step[np.abs(step) > LARGE_STEP])
+        jumps = np.abs(move[np.abs(step) > LARGE_STEP])
+        usual = 1.4826 * float(np.median(np.abs(move)))
+        near = np.maximum(0.25 * large, np.minimum(4 * usual, 0.5 * large))
+        found += list(np.abs(jumps - large) < near)
+    return float(np.mean(found)) if found else None, count
 
 
 def _both(column: np.ndarray, close: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -124,4 +173,26 @@ def _verdict(x: np.ndarray, price: np.ndarray, spoken: bool) -> str | None:
     ):
         return "a price level beside the close; give a ratio to it"
     walks = float(np.std(own)) < 0.35 * wander and float(np.median(np.abs(own))) < 0.1
-    return "a price level; give its return or a ratio" if spoken and walks else None
+    if spoken and walks:
+        return "a price level; give its return or a ratio"
+    if walks and abs(float(np.median(ratio))) < np.log(3) and _of_earlier(own, moves):
+        return "a price level, of earlier closes; give a ratio to it"
+    return None
+
+
+def _of_earlier(own: np.ndarray, moves: np.ndarray) -> bool:
+    """Whether a column's log moves [n] are a weighted sum of the close's up to the same bar."""
+    edges = [
+        edge
+        for i, edge in enumerate(EARLIER)
+        if edge <= len(own) // 3 and len(own) - edge >= ROWS_A_TERM * i
+    ]
+    if len(edges) < 3:
+        return False
+    total = np.concatenate([[0.0], np.cumsum(moves)])
+    last = np.arange(edges[-1], len(own) + 1)
+    terms = np.stack([total[last - a] - total[last - b] for a, b in pairwise(edges)], axis=1)
+    target = own[edges[-1] - 1 :]
+    fair = len(target) / (len(target) - terms.shape[1])
+    rest = left_open(target, terms, normal_inverse(terms))
+    return rest * fair < (1 - EXPLAINED) * float(np.sum(target**2))

@@ -18,6 +18,7 @@ from trainable.data.quality.returns import (
     refuse_impossible_returns,
     refuse_no_returns,
 )
+from trainable.data.quality.thousands import refuse_lost_marks
 from trainable.data.settings import DataSettings
 from trainable.data.times.bar_calendar import bar_calendar, refuse_bars_of_two_lengths
 
@@ -46,6 +47,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         present = panel.rows
         refuse_impossible_returns(panel, settings)
     else:
+        refuse_lost_marks(panel)
         panel, present = repair_prices(panel, quality)
     panel, present = drop_empty(panel, present, quality)
     _refuse_constant(panel, quality)

@@ -108,15 +108,17 @@ def _calendar(timestamps: np.ndarray, present: np.ndarray | None) -> BarCalendar
     nanoseconds = timestamps.astype("datetime64[ns]").astype(np.int64)
     spacing = np.diff(nanoseconds)
     median = float(np.median(spacing))
-    intraday = median < INTRADAY_BELOW
     days, per_day = np.unique(nanoseconds // DAY, return_counts=True)
+    # Of two bars a day, as many are followed by a night as by the other bar.
+    intraday = median < INTRADAY_BELOW or float(np.median(per_day)) > 1.5
     weekday = (days + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
     typical = _by_weekday(days, per_day, intraday)
     open_days = float(np.minimum(typical, 1.0).sum())  # a Sunday evening is a part of a day
     full = typical[weekday] > 0.8
     a_day = float(np.median(per_day[full])) if intraday else 1.0
-    if intraday and len(days) > 1 and spacing.max() <= max(5 * median, HALF_AN_HOUR):
-        a_day = float(round(DAY / median))  # round the clock, which days cut short do not show
+    usual = min(median, float(np.quantile(spacing, 0.25))) if a_day < 4 else median
+    if intraday and len(days) > 1 and spacing.max() <= max(5 * usual, HALF_AN_HOUR):
+        a_day = float(round(DAY / usual))  # round the clock, which days cut short do not show
     seven = open_days > 6.4
     nominal = a_day * (SEVEN_DAYS if seven else FIVE_DAYS)
     counted = _counted(nanoseconds, spacing, median, intraday)

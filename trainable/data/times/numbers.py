@@ -27,6 +27,8 @@ MAX_STEP = (
     400 * DAY
 )  # seconds between bars, within which an epoch near 1970 takes the column's unit
 
+LONG = 30 * DAY  # seconds: the shortest span of epochs around 1970 whose unit is certain
+
 # Calendar digits: number of digits → (name, years in which they look like no epoch).
 CALENDAR = {
     4: ("yyyy", 1900, 2999),
@@ -128,6 +130,8 @@ def instants_of(numbers: Numbers, name: str, at: At) -> tuple[np.ndarray, str]:
     half_calendar = len(calendar) > 0 and 2 * counts.max() >= len(digits)
     if not half_calendar:
         unit = _near_1970(numbers, unit, digits)
+        if np.any(unit < 0) and (one := _one_unit(numbers)) is not None:
+            unit = np.full(len(unit), one)
         if np.all(unit >= 0):
             return _from_epochs(numbers, unit, name, at)
     raise UserError(_refusal(numbers, digits, unit, name, at))
@@ -255,6 +259,30 @@ def _near_1970(numbers: Numbers, unit: np.ndarray, digits: np.ndarray) -> np.nda
     return np.where(open_, units[0], unit)
 
 
+def _one_unit(numbers: Numbers) -> int | None:
+    """The one unit of a column with values within a year of 1970, which do not show it.
+
+    It is the largest in which all lie between 1900 and next year; in a smaller one they would all
+    lie within the hours around 1970. None where they are no bars of a month and longer in that
+    unit, on whole minutes and without long pauses around 1970: they may as well count rows.
+    """
+    if numbers.nano.any():
+        return None
+    first, end = _seconds(FIRST_YEAR), _seconds(last_year() + 1)
+    low, high = int(numbers.whole.min()), int(numbers.whole.max())
+    for k in range(len(UNITS)):
+        scale = 1000**k
+        if low < first * scale or high >= end * scale:
+            continue
+        moments = np.unique(numbers.whole)
+        near = np.abs(moments) < YEAR * scale
+        if not near.any() or np.any(moments % (60 * scale)) or high - low < LONG * scale:
+            return None
+        touches = near[1:] | near[:-1]
+        return k if np.all(np.diff(moments)[touches] <= MAX_STEP * scale) else None
+    return None
+
+
 def _from_epochs(numbers: Numbers, unit: np.ndarray, name: str, at: At) -> tuple[np.ndarray, str]:
     units = np.unique(unit)
     if len(units) == 1 and units[0] == 3:
@@ -285,6 +313,11 @@ def _refuse_ticks(numbers: Numbers, name: str, at: At) -> None:
 
 def _refusal(numbers: Numbers, digits: np.ndarray, unit: np.ndarray, name: str, at: At) -> str:
     """Says what the numbers look like, or which row differs from the first one."""
+    if order := _year_last(numbers):
+        return (
+            f"{at(np.ones(len(digits), bool))}: {numbers.written(0)} in column {name!r} is a date "
+            f"with the year at the end ({order}); write dates as 2019-01-31 or 20190131"
+        )
     kind = np.where(unit >= 0, 100 + unit, 0)
     form = int(np.bincount(digits).argmax()) if 2 * np.count_nonzero(digits) >= len(digits) else 0
     if form:
@@ -304,6 +337,22 @@ def _refusal(numbers: Numbers, digits: np.ndarray, unit: np.ndarray, name: str, 
     if odd:
         text += f"; the first row, {numbers.written(0)}, is {_named(kind[0])}: use one form"
     return text
+
+
+def _year_last(numbers: Numbers) -> str | None:
+    """`ddmmyyyy`, `mmddyyyy` or both, where all numbers are such dates; None: they are not."""
+    whole = numbers.whole
+    padded = numbers.written(0).startswith("0")
+    if numbers.nano.any() or (whole.max() < 10**7 and not padded):
+        return None  # seven digits are a year and a day of the year
+    year, first, second = whole % 10_000, whole // 10**6, whole // 10**4 % 100
+    if not np.all((year >= FIRST_YEAR) & (year <= last_year()) & (first >= 1) & (second >= 1)):
+        return None
+    found = []
+    for order, day, month in (("ddmmyyyy", first, second), ("mmddyyyy", second, first)):
+        if np.all(month <= 12) and np.all(day <= _days_in(year, np.clip(month, 1, 12))):
+            found.append(order)
+    return " or ".join(found) or None
 
 
 def _named(kind: int) -> str:

@@ -225,3 +225,23 @@ def test_no_usable_feature_is_refused_with_each_reason() -> None:
     )
     with pytest.raises(UserError, match=r"no feature can be used: feat_a: it is constant \(1\)"):
         build_dataset(market, SETTINGS)
+
+
+def test_sessions_too_short_for_a_label_are_said_and_not_called_too_few_rows() -> None:
+    market = make_market(bars=1200, symbols=1, intraday=True)
+    days = np.datetime64("2021-01-04", "ns") + np.arange(600) * np.timedelta64(1, "D")
+    stamps = np.repeat(days, 2) + np.tile([9, 13], 600) * np.timedelta64(1, "h")
+    halves = replace(market, timestamps=stamps)
+    says = (
+        r"sessions have 2 bars at most.*data\.lag=1, data\.horizon=1.*set data\.lag=0, or use daily"
+    )
+    with pytest.raises(UserError, match=says):
+        build_dataset(halves, SETTINGS)
+    dataset = build_dataset(halves, replace(SETTINGS, lag=0))
+    close = market.fields["close"][:, 0]
+    rows = dataset.train_rows
+    assert np.all(dataset.time[rows] % 2 == 0)  # the mornings
+    expected = close[dataset.time[rows] + 1] / close[dataset.time[rows]] - 1
+    np.testing.assert_allclose(dataset.target[rows], expected, rtol=1e-5)
+    with pytest.raises(UserError, match=r"data\.horizon=3.* none is defined; use daily bars"):
+        build_dataset(halves, replace(SETTINGS, lag=0, horizon=3))

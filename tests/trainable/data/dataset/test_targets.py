@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from tests.fixtures.markets import make_market, without
@@ -11,6 +12,7 @@ from trainable.data.dataset.sessions import sessions
 from trainable.data.dataset.targets import Targets, label_interval, make_targets, sold_at
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
+from trainable.data.times.bar_calendar import bar_calendar
 
 NAN = np.nan
 
@@ -140,6 +142,45 @@ def test_a_session_ends_after_half_an_hour_and_five_spacings() -> None:
     hours = np.datetime64("2020-01-01", "ns") + np.array([0, 1, 2, 7, 13]) * np.timedelta64(1, "h")
     np.testing.assert_array_equal(sessions(hours), [0, 0, 0, 0, 0])
     np.testing.assert_array_equal(sessions(hours[:1]), [0])
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        (9.5, 13.5),
+        (9.5, 16),
+        (8, 12, 16),
+        (10, 14, 16),
+        (9.5, 12.5, 15.5),
+        (9.5, 11.5, 13.5, 15.5),
+        (1, 3, 5),
+    ],
+)
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_session_of_few_bars_a_day_ends_with_the_day(
+    clock: tuple[float, ...], first: int
+) -> None:
+    days = pd.bdate_range("2021-01-04", periods=200)
+    hours = pd.to_timedelta(np.tile(clock, 200), unit="h")
+    stamps = (days.repeat(len(clock)) + hours).to_numpy("datetime64[ns]")[first:]
+    day = np.repeat(np.arange(200), len(clock))[first:]
+    np.testing.assert_array_equal(sessions(stamps), day - day[0])
+    assert bar_calendar(stamps).intraday
+    assert bar_calendar(stamps).bars_a_year == 252 * len(clock)
+    lost = np.random.default_rng(0).random(len(stamps)) > 0.05
+    ended = np.diff(sessions(stamps[lost])) > 0
+    np.testing.assert_array_equal(ended, np.diff(day[lost]) > 0)
+
+
+@pytest.mark.parametrize("step", [4, 6, 8, 12])
+def test_long_bars_round_the_clock_have_no_sessions(step: int) -> None:
+    stamps = pd.date_range("2021-01-01", periods=600, freq=f"{step}h").to_numpy("datetime64[ns]")
+    assert sessions(stamps).max() == 0
+    lost = np.random.default_rng(0).random(600) > 0.05
+    assert sessions(stamps[lost]).max() == 0
+    friday = pd.DatetimeIndex(stamps).day_of_week < 5
+    week = np.diff(np.flatnonzero(friday)) > 1
+    np.testing.assert_array_equal(np.diff(sessions(stamps[friday])) > 0, week)
 
 
 def ready(target: list[float], returns: list[float] | None = None) -> Market:

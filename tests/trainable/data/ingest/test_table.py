@@ -245,5 +245,5 @@ def test_other_types_of_parquet_columns(tmp_path):
     pq.write_table(arrow, tmp_path / "b.parquet")
     market = load(tmp_path / "b.parquet")
     assert_same(load(tmp_path / "a.parquet"), market)
-    assert market.quality["ignored_columns"] == ["flag"]
+    assert market.quality["left_out_columns"] == [{"column": "flag", "why": "1 throughout"}]
     assert list(market.extra) == ["kept"]

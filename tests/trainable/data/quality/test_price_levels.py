@@ -32,6 +32,9 @@ OTHER = 30 * np.exp(np.cumsum(NOISE.normal(0, 0.01, BARS)))
         ("prev_close", ONE["close"].shift(1)),
         ("typical price", (ONE["high"] + ONE["low"] + ONE["close"]) / 3),
         ("spy_close", OTHER),
+        ("f1", ONE["close"].shift(3)),
+        ("f2", ONE["close"].shift(12)),
+        ("f3", pd.Series(CLOSE).shift(2).rolling(8).mean()),
     ],
 )
 def test_the_level_of_a_price_is_left_out_and_named(name, values):

@@ -152,3 +152,55 @@ def test_typed_times_beyond_the_years_never_wrap(kind):
     values = pa.array([largest], pa.int32() if kind == pa.date32() else pa.int64()).view(kind)
     with pytest.raises(UserError, match="bars lie between 1900 and"):
         parse(values)
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize(
+    ("first", "bars", "step"),
+    [
+        ("1969-06-02", 900, "B"),
+        ("1970-01-01", 900, "D"),
+        ("1928-01-02", 12_000, "B"),
+        ("1968-01-02", 300, "B"),
+        ("1969-12-20", 2000, "h"),
+        ("1960-01-31", 300, "MS"),
+    ],
+)
+def test_epochs_before_and_across_1970_have_one_unit(unit, first, bars, step):
+    moments = pd.date_range(first, periods=bars, freq=step)
+    times = parse(moments.astype(f"datetime64[{unit}]").astype("int64").to_list())
+    np.testing.assert_array_equal(times.values, moments.to_numpy("datetime64[ns]"))
+    assert times.read_as == f"epochs in {unit.replace('u', 'µ')}"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        list(range(5000)),
+        list(range(0, 300_000, 60)),
+        list(range(-200, 200)),
+        [0, *range(1_546_300_800_000, 1_549_300_800_000, 86_400_000)],
+    ],
+    ids=["rows", "minutes of two days", "around an event", "a zero before epochs"],
+)
+def test_counts_around_0_are_no_epochs(values):
+    with pytest.raises(UserError, match=r"data row 1: .* is no date"):
+        parse(values)
+
+
+@pytest.mark.parametrize(
+    ("form", "order"), [("%d%m%Y", "ddmmyyyy"), ("%m%d%Y", "mmddyyyy"), (None, "ddmmyyyy or mmdd")]
+)
+def test_dates_in_digits_with_the_year_at_the_end_are_named(form, order):
+    days = pd.date_range("2019-01-02", periods=300)
+    texts = list(days.strftime(form)) if form else ["01022019", "02032019", "12112019"]
+    for written in (texts, [int(text) for text in texts]):
+        with pytest.raises(
+            UserError, match=rf"year at the end \({order}.* write dates as 2019-01-31"
+        ):
+            parse(written)
+
+
+def test_a_year_and_a_day_of_the_year_is_not_called_a_date_with_the_year_at_the_end():
+    with pytest.raises(UserError, match="a year and a day of the year"):
+        parse(list(pd.date_range("2012-01-01", periods=31).strftime("%Y%j")))

@@ -1,0 +1,141 @@
+"""What columns of splits, codes, truth values, counters and identities are read as."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainable.cli.errors import UserError
+from trainable.data.market import Market
+from trainable.data.settings import DataSettings
+from trainable.data.sources import load_market
+
+BARS = 120
+DAYS = pd.bdate_range("2020-01-01", periods=BARS)
+RNG = np.random.default_rng(2)
+CLOSE = 100 * np.exp(np.cumsum(RNG.normal(0, 0.01, BARS)))
+AT = np.arange(BARS)
+RAW = np.where(AT < 60, 4.0, 1.0) * CLOSE
+KINDS = ("csv", "parquet")
+
+
+def read(folder: Path, table: pd.DataFrame, kind: str = "csv") -> Market:
+    file = folder / f"f.{kind}"
+    if kind == "csv":
+        table.to_csv(file, index=False)
+    else:
+        table.to_parquet(file)
+    return load_market(DataSettings(path=str(file)))
+
+
+def one(**columns: object) -> pd.DataFrame:
+    return pd.DataFrame({"date": DAYS, **columns})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("written", ["4:1", "4/1", "4-for-1", "4 for 1", "4 : 1", "8:2", "4.0"])
+def test_a_split_as_a_ratio_is_divided(written: str, kind: str, tmp_path: Path) -> None:
+    table = one(close=RAW, Splits=np.where(AT == 60, written, ""))
+    np.testing.assert_allclose(read(tmp_path, table, kind).fields["close"][:, 0], CLOSE)
+
+
+def test_a_reverse_split_and_a_ratio_the_wrong_way_round(tmp_path: Path) -> None:
+    table = one(close=CLOSE[::-1] / np.where(AT < 60, 10, 1), split=np.where(AT == 60, "1:10", "0"))
+    np.testing.assert_allclose(read(tmp_path, table).fields["close"][:, 0], CLOSE[::-1])
+    with pytest.raises(UserError, match="names one split, and it is not clear"):
+        read(tmp_path, one(close=RAW, split=np.where(AT == 60, "1:4", "")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_letters_among_returns_of_crsp_are_missing(kind: str, tmp_path: Path) -> None:
+    returns = [f"{x:.6f}" for x in RNG.normal(0, 0.01, BARS)]
+    returns[0], returns[50] = "C", "B"
+    found = read(tmp_path, one(PRC=CLOSE, RET=returns), kind)
+    known = np.isfinite(found.extra["RET"][:, 0])
+    np.testing.assert_array_equal(np.flatnonzero(~known), [0, 50])
+    assert "B, C in 'RET' is CRSP's code for no return" in found.quality["read_as"]
+    with pytest.raises(UserError, match="'C' in column 'score' is not a number"):
+        read(tmp_path, one(close=CLOSE, score=[*returns[1:50], *returns[51:], "1", "C"]))
+
+
+def test_returns_in_percent_with_empty_cells_are_read(tmp_path: Path) -> None:
+    returns = [f"{x:.4f}%" if i % 9 else "" for i, x in enumerate(RNG.normal(0, 1, BARS))]
+    found = read(tmp_path, one(close=CLOSE, ret=returns)).extra["ret"][:, 0]
+    expected = [float(text[:-1]) / 100 if text else np.nan for text in returns]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hole", [False, True])
+def test_truth_values_are_0_and_1(kind: str, hole: bool, tmp_path: Path) -> None:
+    flag = [bool(x) for x in AT % 3 == 0]
+    cells: list[bool | None] = [None, *flag[1:]] if hole else [*flag]
+    found = read(tmp_path, one(close=CLOSE, flag=pd.array(cells, "boolean")), kind)
+    expected = np.where(hole > AT, np.nan, np.array(flag, float))
+    np.testing.assert_array_equal(found.extra["flag"][:, 0], expected)
+    assert "false and true in 'flag' are 0 and 1" in found.quality["read_as"]
+
+
+def test_a_counter_of_a_month_is_a_feature_and_one_of_rows_is_not(tmp_path: Path) -> None:
+    parts = [one(close=CLOSE, symbol="A"), one(close=CLOSE[::-1], symbol="B")]
+    symbols = pd.concat(parts, ignore_index=True)
+    table = symbols.assign(
+        in_month=symbols.groupby([symbols["symbol"], symbols["date"].dt.to_period("M")]).cumcount(),
+        of_symbol=symbols.groupby("symbol").cumcount(),
+        of_file=np.arange(2 * BARS),
+    )
+    for ordered in (
+        table,
+        table.sort_values(["date", "symbol"]).assign(of_file=np.arange(2 * BARS)),
+    ):
+        found = read(tmp_path, ordered)
+        assert list(found.extra) == ["in_month"]
+        out = {entry["column"]: entry["why"] for entry in found.quality["left_out_columns"]}
+        assert out == {"of_symbol": "counts the rows", "of_file": "counts the rows"}
+
+
+def crsp(tickers: dict[int, str]) -> pd.DataFrame:
+    parts = [
+        one(PERMNO=number, TICKER=ticker, PRC=CLOSE * (1 + 0.1 * np.sin(AT / number)))
+        for number, ticker in tickers.items()
+    ]
+    return pd.concat(parts)
+
+
+def test_a_permno_beside_tickers_that_say_the_same_is_no_feature(tmp_path: Path) -> None:
+    found = read(tmp_path, crsp({10107: "MSFT", 14593: "AAPL"}))
+    assert found.symbols == ("AAPL", "MSFT")
+    assert found.extra == {}
+    said = "symbols stand in 'TICKER'; 'PERMNO' not used beside it"
+    assert said in found.quality["read_as"]
+    other = crsp({10107: "MSFT", 14593: "AAPL"}).rename(
+        columns={"PERMNO": "gvkey", "TICKER": "tic"}
+    )
+    assert read(tmp_path, other).extra == {}
+
+
+def test_the_permno_is_the_symbol_where_a_ticker_changes_hands_or_name(tmp_path: Path) -> None:
+    changed = crsp({13407: "FB", 14593: "AAPL"})
+    late = changed["date"] > DAYS[70]
+    changed.loc[late & (changed["PERMNO"] == 13407), "TICKER"] = "META"
+    reused = crsp({13407: "FB", 14593: "FB"})
+    reused = reused.loc[(reused["PERMNO"] == 13407) == (reused["date"] < DAYS[70]), :]
+    for table in (changed, reused):
+        found = read(tmp_path, table)
+        assert found.symbols == ("13407", "14593")
+        said = "'PERMNO' read as symbols: 'TICKER' is not the same company throughout"
+        assert said in found.quality["read_as"]
+
+
+@pytest.mark.parametrize("name", ["factor", "af", "cum_factor", "CFACPR"])
+def test_a_factor_that_steps_where_the_close_jumps_is_refused(name: str, tmp_path: Path) -> None:
+    for factor in (np.where(AT < 60, 0.25, 1.0), np.where(AT < 60, 4.0, 1.0)):
+        with pytest.raises(UserError, match=f"'{name}' .*factor.* of adjustment.*'adj_close'"):
+            read(tmp_path, one(close=RAW, **{name: factor}))
+    adjusted = read(tmp_path, one(close=CLOSE, CFACPR=np.where(AT < 60, 4.0, 1.0)))
+    assert adjusted.extra == {}
+    (entry,) = adjusted.quality["left_out_columns"]
+    assert "adjusted for its splits already" in entry["why"]
+    step = np.where(AT < 60, 4.0, 1.0)  # of something else
+    assert list(read(tmp_path, one(close=CLOSE, rating=step)).extra) == ["rating"]

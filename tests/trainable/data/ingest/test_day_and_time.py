@@ -1,0 +1,104 @@
+"""A time of day beside a column of dates is joined, whatever the two are called."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainable.cli.errors import UserError
+from trainable.data.market import Market
+from trainable.data.settings import DataSettings
+from trainable.data.sources import load_market, market_from_frame
+
+BARS = 240
+HOURS = pd.date_range("2021-01-04", periods=BARS, freq="h")
+CLOSE = 100 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.01, BARS)))
+DAY = "%Y-%m-%d"
+
+
+def read(folder: Path, table: pd.DataFrame) -> Market:
+    table.to_csv(folder / "f.csv", index=False)
+    return load_market(DataSettings(path=str(folder / "f.csv")))
+
+
+@pytest.mark.parametrize("form", ["%H:%M", "%H:%M:%S", "%I:%M %p"])
+@pytest.mark.parametrize(
+    ("date", "clock"),
+    [
+        ("date", "hora"),
+        ("Datum", "Uhrzeit"),
+        ("Trade Date", "Trade Time"),
+        ("timestamp", "bar_time"),
+        ("day", "k"),
+        ("Fecha", "Time"),
+    ],
+)
+def test_a_time_of_day_under_any_name_is_joined(
+    date: str, clock: str, form: str, tmp_path: Path
+) -> None:
+    columns = {date: HOURS.strftime(DAY), clock: HOURS.strftime(form), "close": CLOSE}
+    found = read(tmp_path, pd.DataFrame(columns))
+    np.testing.assert_array_equal(found.timestamps, HOURS.to_numpy())
+    said = "; ".join(found.quality["read_as"])
+    assert f"'{clock}' read as the time of day of '{date}'" in said or f"'{date}' read as" in said
+
+
+def test_it_is_joined_in_a_panel_of_typed_columns_and_of_digits() -> None:
+    minutes = HOURS[HOURS.hour > 0]
+    close = CLOSE[: len(minutes)]
+    for clock in (minutes.time, minutes.hour * 100, np.array(minutes.strftime("%H:%M"))):
+        one = pd.DataFrame({"date": minutes.date, "hhmm": clock, "close": close, "symbol": "A"})
+        found = market_from_frame(pd.concat([one, one.assign(symbol="B")]), DataSettings())
+        np.testing.assert_array_equal(found.timestamps, minutes.to_numpy())
+        np.testing.assert_array_equal(found.fields["close"], np.stack([close, close], axis=1))
+
+
+def test_an_hour_beside_daily_bars_is_not_joined(tmp_path: Path) -> None:
+    days = pd.bdate_range("2021-01-04", periods=BARS)
+    one = pd.DataFrame({"date": days, "report": "16:05", "close": CLOSE})
+    np.testing.assert_array_equal(read(tmp_path, one).timestamps, days.to_numpy())
+    for name in ("symbol", "Name", "Firma"):
+        panel = pd.concat([one.assign(**{name: "AAA"}), one.assign(**{name: "BBB"})])
+        found = read(tmp_path, panel)
+        np.testing.assert_array_equal(found.timestamps, days.to_numpy())
+        assert found.symbols == ("AAA", "BBB")
+
+
+def test_times_of_day_with_an_offset_are_no_symbols(tmp_path: Path) -> None:
+    for offset, hours in (("Z", 0), ("+02:00", 2)):
+        clock = HOURS.strftime("%H:%M") + offset
+        table = pd.DataFrame({"date": HOURS.strftime(DAY), "clock": clock, "close": CLOSE})
+        expected = (HOURS - pd.Timedelta(hours=hours)).to_numpy()
+        np.testing.assert_array_equal(read(tmp_path, table).timestamps, expected)
+
+
+def test_of_two_times_of_day_neither_is_chosen(tmp_path: Path) -> None:
+    clock = HOURS.strftime("%H:%M")
+    table = pd.DataFrame({"date": HOURS.strftime(DAY), "begins": clock, "ends": clock})
+    with pytest.raises(UserError, match="'begins', 'ends' hold times of the day; call the one"):
+        read(tmp_path, table.assign(close=CLOSE))
+
+
+@pytest.mark.parametrize("name", ["caldt", "Month End", "trade_date", "ds"])
+@pytest.mark.parametrize(("form", "step"), [("%Y%m", "MS"), ("%Y%m%d", "B")])
+@pytest.mark.parametrize("kind", [str, int, float])
+def test_a_time_under_an_alias_may_hold_digits(
+    name: str, form: str, step: str, kind: type, tmp_path: Path
+) -> None:
+    days = pd.date_range("1990-01-01", periods=BARS, freq=step)
+    digits = [kind(text) for text in days.strftime(form)]
+    table = pd.DataFrame({name: digits, "close": CLOSE})
+    for found in (read(tmp_path, table), market_from_frame(table, DataSettings())):
+        np.testing.assert_array_equal(found.timestamps, days.to_numpy())
+
+
+@pytest.mark.parametrize("first", ["1969-01-02", "1970-01-02", "1950-01-02"])
+def test_a_time_under_an_alias_may_hold_epochs_before_and_across_1970(
+    first: str, tmp_path: Path
+) -> None:
+    days = pd.bdate_range(first, periods=BARS)
+    epochs = days.astype("datetime64[ms]").astype("int64")
+    table = pd.DataFrame({"ts": epochs, "close": CLOSE})
+    for found in (read(tmp_path, table), market_from_frame(table, DataSettings())):
+        np.testing.assert_array_equal(found.timestamps, days.to_numpy())
