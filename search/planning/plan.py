@@ -33,7 +33,7 @@ from trainable.data.market import Market
 from trainable.data.sources import load_market
 from trainable.io.json_file import read_json
 from trainable.metrics.scoring import scoring
-from trainable.validation import check
+from trainable.validation import check, check_all
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,7 @@ def make_plan(
     rows = len(dataset.train_rows)
     configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
     facts = replace(facts, configs=configs)
-    for config in configs:
-        check(config, dataset)
+    check_all(configs, dataset)
     fewest_steps = min([rows, *(config.train.batches(rows) for config in configs)])
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
     periods = scoring(dataset, dataset.valid_rows).timestamps
@@ -145,9 +144,12 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
     differ = {key for key, values in seen.items() if len(values) > 1}  # also those made of helpers
     searched = sorted(key for key in {*facts.distributions, *differ} if key.startswith("loss/"))
     if settings.objective == "val_loss" and searched:
+        works = "objective=sharpe works"
+        if facts.distributions.keys() >= set(searched):  # else they are made of helpers
+            works += f", or hold them fixed: {' '.join(f'fix.{key}=…' for key in searched)}"
         raise UserError(
             f"objective=val_loss cannot compare trials that differ in {', '.join(searched)}; "
-            f"objective=sharpe works, or fix.{searched[0]}=…"
+            f"{works}"
         )
 
 

@@ -403,7 +403,8 @@ CASES = {
         "c.json data.path=p.csv", ["'low' is 0"], both(put("c.json", "{}"), cell("low", 0)), TRAIN
     ),
     "train a warm-up of more than half": Case(
-        "c.json data.path=p.csv epochs=1", ["schedule/warmup_steps=500 is more than half"],
+        "c.json data.path=p.csv epochs=1",
+        ["schedule/warmup_steps=500 is more than half", "; schedule/warmup_steps="],
         both(put("c.json", '{"schedule/warmup_steps": 500}'), table()), TRAIN,
     ),
     "rank nothing": Case("", ["no run folder named"], command=RANK),

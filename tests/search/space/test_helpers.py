@@ -134,6 +134,16 @@ def test_a_helper_held_fixed():
             check_space(load_space(space), {key: text}, 5)
 
 
+def test_a_helper_that_only_a_fixed_field_is_made_of_is_not_searched():
+    def space(trial: Trial) -> dict:
+        trial.suggest_float("optimizer/lr", 1e-4, 1e-2)
+        return {"model/hidden_dims": "-".join(["8"] * trial.suggest_int("depth", 1, 3))}
+
+    facts = check_space(load_space(space), {"model/hidden_dims": "4"}, 5)
+    assert list(facts.distributions) == ["optimizer/lr"]
+    assert {to_params(config)["model/hidden_dims"] for config in facts.configs} == {"4"}
+
+
 def test_helpers_are_recorded_resumed_ranked_and_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
