@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -28,6 +27,7 @@ from search.session.finish import going_on, hand_over, write_results
 from search.session.interrupts import Interrupted, Interrupts
 from search.session.observer import SearchObserver
 from search.session.resume import resume_command
+from search.session.same_search import check_same
 from search.study.study import SearchStudy, stored_rows
 from trainable.io.file_store import FileStore
 
@@ -94,10 +94,10 @@ class Session:
 
     def _described(self, parts: Assembly) -> dict[str, Any]:
         """Returns what `run.json` says as this session begins."""
-        sessions = provenance.sessions(self._folder.path)
-        if self._folder.resumed:
-            mine = provenance.session_that_goes_on(self.plan, parts.reports.next_batch)
-            sessions = replace(sessions, resumed=(*sessions.resumed, mine))
+        earlier = provenance.sessions(self._folder.path)
+        sessions = provenance.with_session(
+            earlier, self.plan, parts.reports.next_batch, self._folder.resumed
+        )
         return provenance.describe(self.plan, self._words) | sessions.record()
 
     def finish(self) -> Run | None:
@@ -150,7 +150,7 @@ def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> I
             Interrupts() as interrupts,
         ):
             if folder.resumed:
-                provenance.check_same(plan, folder.path)
+                check_same(plan, folder.path)
             with open_study(plan, folder) as study:
                 if folder.resumed:
                     plan = plan.going_on(earlier_of(study.rows()))
@@ -191,6 +191,7 @@ def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
         with open_trial_files(plan.settings, folder.driver, folder.dead):
             pass
         if folder.resumed:
+            check_same(plan, folder.path)
             where = plan.settings.storage or study_file(folder)
             plan = plan.going_on(earlier_of(stored_rows(where, folder.name)))
         folder.discard()  # it could have been made, that is all

@@ -29,7 +29,8 @@ NEW = ("overnight", "delisting_return")
 def test_it_goes_on_with_their_defaults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     begun_before(tmp_path, tiny.bars())
     tiny.search(tmp_path, AGAIN | {"data.delisting_return": "-0.5"}, status=2)
-    assert "cannot go on with another data delisting_return" in capsys.readouterr().err
+    wanted = "cannot go on with data.delisting_return=-0.5 instead of 0.0; "
+    assert wanted in capsys.readouterr().err
     run = tiny.search(tmp_path, AGAIN)
     assert len(tiny.table(run, "trials").query("kind == 'search'")) == 3
 
