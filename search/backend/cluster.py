@@ -33,6 +33,7 @@ from search.backend.resources import check_told, fit
 from search.backend.workers import WorkerSpec
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 
 NO_CLUSTER = (
     "no Ray cluster lets us in; start one with `RAY_AUTH_MODE=token ray start --head`, set "
@@ -104,7 +105,8 @@ def check_nodes(settings: SearchSettings, workers: WorkerSpec) -> None:
     blind = [name for name, seen in looks if not _true(seen)]
     if blind:
         raise UserError(
-            f"{len(blind)} of {len(looks)} machines do not see {files} ({', '.join(blind[:3])}): "
+            f"{len(blind)} of {counted(len(looks), 'machine')} "
+            f"{'does' if len(blind) == 1 else 'do'} not see {files} ({', '.join(blind[:3])}): "
             "checkpoints would be lost; storage_path= of a folder that all machines share, or of "
             "s3://…, works"
         )

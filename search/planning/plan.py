@@ -25,6 +25,7 @@ from search.space.validation import (
     load_space,
 )
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.config import TrialConfig, config_of, to_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
@@ -195,7 +196,7 @@ def _first_trials(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str
     trials = read_enqueued(settings.enqueue)
     if len(trials) > settings.trials:
         raise UserError(
-            f"enqueue={settings.enqueue} has {len(trials)} trials, more than "
+            f"enqueue={settings.enqueue} has {counted(len(trials), 'trial')}, more than "
             f"trials={settings.trials}; trials={len(trials)} works"
         )
     for number, trial in enumerate(trials, start=1):

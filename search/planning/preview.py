@@ -8,7 +8,7 @@ from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
 from search.planning.estimate import estimate
 from search.planning.plan import Plan
-from trainable.cli.text import duration
+from trainable.cli.text import counted, duration
 from trainable.config import TrainConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import PARTS
@@ -30,18 +30,19 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     table.add_row("run", str(settings.folder))
     table.add_row(
         "space",
-        f"{plan.space.name}: {plan.facts.n_searched} parameters, {settings.trials} trials of at "
-        f"most {plan.epochs} epochs, rungs {', '.join(map(str, plan.rungs))}",
+        f"{plan.space.name}: {counted(plan.facts.n_searched, 'parameter')}, "
+        f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}, "
+        f"{'rungs' if len(plan.rungs) > 1 else 'rung'} {', '.join(map(str, plan.rungs))}",
     )
     table.add_row(
         "data",
-        f"{dataset.name}: {count} symbol{'s' if count > 1 else ''}, "
-        f"{len(dataset.timestamps):,} bars, features: {groups}",
+        f"{dataset.name}: {counted(count, 'symbol')}, "
+        f"{counted(len(dataset.timestamps), 'bar')}, features: {groups}",
     )
     for part in PARTS:
         first, last = (f"{date:.10}" for date in dataset.dates(part))
         rows = {"train": len(dataset.train_rows), "valid": len(dataset.valid_rows)}.get(part)
-        note = f"{rows:,} rows" if rows is not None else "not read by a search"
+        note = counted(rows, "row") if rows is not None else "not read by a search"
         table.add_row(NAMES[part], f"{first} to {last}, {note}")
     table.add_row("bars a year", calendar_words(dataset.periods_per_year, dataset.quality))
     table.add_row("traded", _traded(dataset))
@@ -67,9 +68,9 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     if slots is not None:
         expected = estimate(plan, slots)
         console.print(
-            f"Expected: {expected.epochs:,.0f} epochs, {expected.steps:,.0f} steps of "
-            f"{expected.step_us:,.0f} µs each: about {duration(expected.seconds)} on {slots} "
-            f"worker{'s' if slots > 1 else ''}."
+            f"Expected: {counted(round(expected.epochs), 'epoch')}, "
+            f"{counted(round(expected.steps), 'step')} of {expected.step_us:,.0f} µs each: about "
+            f"{duration(expected.seconds)} on {counted(slots, 'worker')}."
         )
 
 
@@ -103,7 +104,7 @@ def _survivors(plan: Plan) -> str | None:
     if dataset.delisting_return:
         sold = f"at {dataset.delisting_return:.0%}"
     said = (
-        f"{count} symbol{'s end' if count > 1 else ' ends'} before the data do, sold {sold} "
+        f"{counted(count, 'symbol ends', 'symbols end')} before the data do, sold {sold} "
         "(data.delisting_return)"
     )
     if found.as_set is None or found.otherwise is None or found.as_set == found.otherwise:
@@ -121,7 +122,10 @@ def _steps(plan: Plan) -> str:
     steps = plan.settings.steps_per_epoch
     counts = [TrainConfig(batch_size=size, steps_per_epoch=steps).batches(rows) for size in sizes]
     batches = ", ".join(f"{count:,} of {size}" for count, size in zip(counts, sizes, strict=True))
-    return f"an epoch is {batches} rows; no trial is judged in the first {plan.facts.max_warmup:,}"
+    warmup = plan.facts.max_warmup
+    first = "first step" if warmup == 1 else f"first {warmup:,} steps"
+    judged = f"no trial is judged in its {first}" if warmup else "there is no warm-up"
+    return f"an epoch is {batches} rows; {judged}"
 
 
 def _left_out(entries: list[dict[str, str]]) -> str:

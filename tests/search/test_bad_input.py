@@ -522,7 +522,7 @@ def test_commas_equals_signs_questions_and_parentheses_work(here, monkeypatch, c
     assert run(SEARCH, [*words, "dry_run=true"], monkeypatch) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
-    for part in ("my, (r)=?/1.10", f"{name}: 1 parameters", f"{name}.csv: 2 symbols"):
+    for part in ("my, (r)=?/1.10", f"{name}: 1 parameter, ", f"{name}.csv: 2 symbols"):
         assert part in shown.out
     assert sorted(path.name for path in (here / "here").iterdir()) == [f"{name}.csv", f"{name}.py"]
     assert len(list((here / "cache").iterdir())) == 1  # what can be used is kept

@@ -14,6 +14,7 @@ from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import parse
 from trainable.cli.paths import expand_home
+from trainable.cli.text import counted
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import PARTS
@@ -57,7 +58,7 @@ def show_market(market: Market, console: Console) -> None:
         ("rows in the file", quality.get("rows_in_file")),
         ("bars with a close" if market.target is None else "rows used", quality["rows"]),
         ("symbols", f"{len(market.symbols)}: {_few(market.symbols, 8)}"),
-        ("dates", f"{quality['first']} to {quality['last']} ({quality['bars']:,} bars)"),
+        ("dates", f"{quality['first']} to {quality['last']} ({counted(quality['bars'], 'bar')})"),
         ("bars a year", calendar_words(market.periods_per_year, quality)),
         ("columns", f"{len(columns)}: {_few(columns, 12)}"),
         ("time zone", quality.get("time_zone")),
@@ -161,7 +162,7 @@ def _show_moves(quality: dict[str, Any], console: Console) -> None:
     ]
     title = (
         f"Extreme moves: {moves['count']:,} beyond 15 robust deviations, of these "
-        f"{ticks['reverted'] + ticks['stale']:,} bad ticks (prices are not altered)"
+        f"{counted(ticks['reverted'] + ticks['stale'], 'bad tick')} (prices are not altered)"
     )
     _print_table(console, title, ["date", "symbol", "return", "robust z", ""], rows)
 
