@@ -1,7 +1,7 @@
 """One search in this process: it trains, then leaves its tables, ranking and best model."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -29,6 +29,7 @@ from search.session.observer import SearchObserver
 from search.session.resume import resume_command
 from search.session.same_search import check_same
 from search.study.study import SearchStudy, stored_rows
+from trainable.cli.errors import NameTakenError
 from trainable.io.file_store import FileStore
 
 
@@ -135,6 +136,8 @@ class Session:
 def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> Iterator[Session]:
     """Opens the run folder, the trials' files and the study, and prints the plan.
 
+    A run that nobody named gets a name that is free in all three.
+
     Args:
         plan: of the search.
         words: of the command line, as they may be stored; None from Python.
@@ -143,10 +146,33 @@ def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> I
     Raises:
         UserError: nothing could be started, and nothing is left behind.
     """
-    with open_folder(plan.settings, words) as folder, folder.discard_on_error():
+    taken: set[str] = set()
+    with ExitStack() as stack:
+        session = None
+        while session is None:
+            try:
+                session = stack.enter_context(_open(plan, words, console, taken))
+            except NameTakenError:
+                if plan.settings.name is not None:
+                    raise
+        yield session
+
+
+@contextmanager
+def _open(
+    plan: Plan, words: Sequence[str] | None, console: Console, taken: set[str]
+) -> Iterator[Session]:
+    """Opens a session as `open_session` does, with a name that is not `taken`, and adds it there.
+
+    Raises:
+        NameTakenError: another run has that name in the storage or beside the trials' files.
+    """
+    with open_folder(plan.settings, words, taken) as folder, folder.discard_on_error():
+        taken.add(folder.name)
+        unnamed = plan.settings.name is None
         plan = plan.named(folder.name)
         with (
-            open_trial_files(plan.settings, folder.driver, folder.dead) as files,
+            open_trial_files(plan.settings, folder.driver, folder.dead, unnamed) as files,
             Interrupts() as interrupts,
         ):
             if folder.resumed:
