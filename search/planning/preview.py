@@ -10,11 +10,10 @@ from search.planning.estimate import estimate
 from search.planning.plan import Plan
 from trainable.cli.text import counted, duration
 from trainable.config import TrainConfig
-from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
-from trainable.metrics.delisting import delisting
+from trainable.metrics.traded import ended_line, traded_line
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
 
@@ -45,7 +44,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         note = counted(rows, "row") if rows is not None else "not read by a search"
         table.add_row(NAMES[part], f"{first} to {last}, {note}")
     table.add_row("bars a year", calendar_words(dataset.periods_per_year, dataset.quality))
-    table.add_row("traded", _traded(dataset))
+    table.add_row("traded", traded_line(dataset))
     table.add_row("steps", _steps(plan))
     if plan.earlier is not None:
         for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
@@ -60,7 +59,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     left_out = dataset.quality.get("left_out", [])
     if left_out:
         console.print(Text(_left_out(left_out), style="dim"))
-    if text := _survivors(plan):
+    if text := ended_line(dataset, plan.market.expected is not None):
         console.print(Text(text))
     unit = "bars" if dataset.intraday else None
     sentence = luck_sentence(None, plan.counted, len(plan.periods), dataset.periods_per_year, unit)
@@ -72,48 +71,6 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
             f"{counted(round(expected.steps), 'step')} of {expected.step_us:,.0f} µs each: about "
             f"{duration(expected.seconds)} on {counted(slots, 'worker')}."
         )
-
-
-def _traded(dataset: Dataset) -> str:
-    """Returns when a position is entered, what it is for and what it costs."""
-    overnight = {
-        None: "",
-        "flat": ", overnight flat (leaving and coming back are charged)",
-        "hold": ", overnight hold (the gap is earned)",
-    }[dataset.overnight]
-    ready = dataset.lag > 0 and "ready" in dataset.feature_groups
-    held = " (the file's returns must begin that late: they are not moved)" if ready else ""
-    return (
-        f"horizon {dataset.horizon}, lag {dataset.lag}{held}, cost {dataset.cost_bps:g} bps a unit "
-        f"turned over{overnight}"
-    )
-
-
-def _survivors(plan: Plan) -> str | None:
-    """Returns what the data say of symbols that end; None for one symbol, or a generated market."""
-    dataset = plan.dataset
-    if len(dataset.symbols) == 1 or plan.market.expected is not None:
-        return None
-    count = len(dataset.ended)
-    if not count:
-        return (
-            "No symbol ends before the data do: they hold survivors only, which flatters a buyer."
-        )
-    found = delisting(dataset)
-    sold = "at their last price" if count > 1 else "at its last price"
-    if dataset.delisting_return:
-        sold = f"at {dataset.delisting_return:.0%}"
-    said = (
-        f"{counted(count, 'symbol ends', 'symbols end')} before the data do, sold {sold} "
-        "(data.delisting_return)"
-    )
-    if found.as_set is None or found.otherwise is None or found.as_set == found.otherwise:
-        return f"{said}; in the validation part that changes nothing."
-    other = f"a delisting at {found.other_return:.0%}" if found.other_return else "their last price"
-    return (
-        f"{said}; {other} would make equal weight {found.otherwise:.2f} instead of "
-        f"{found.as_set:.2f}."
-    )
 
 
 def _steps(plan: Plan) -> str:

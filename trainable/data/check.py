@@ -25,6 +25,7 @@ from trainable.data.reading_notes import extreme_line
 from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
 from trainable.data.times.bar_calendar import calendar_words
+from trainable.metrics.traded import ended_line, traded_line
 
 USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
 
@@ -80,6 +81,17 @@ def show_market(market: Market, console: Console) -> None:
         console.print()
 
 
+def show_traded(dataset: Dataset, generated: bool, console: Console) -> None:
+    """Prints what a search would trade, in the words of its plan."""
+    facts: list[tuple[Any, ...]] = [("traded", traded_line(dataset))]
+    if dataset.overnight is not None:
+        sessions = int(dataset.session_ends[:-1].sum()) + 1
+        facts.append(("sessions", f"{sessions:,}"))
+    facts.append(("symbols that end", ended_line(dataset, generated)))
+    facts.append(("which", _few(dataset.ended, 8) or None))
+    _print_table(console, "Traded", ["", ""], facts)
+
+
 def show_dataset(dataset: Dataset, console: Console) -> None:
     """Prints features, possible leaks and the split."""
     quality = dataset.quality
@@ -120,7 +132,9 @@ def _check(words: list[str], console: Console) -> int:
     with cache_if_usable():
         market = load_market(settings)
         show_market(market, console)
-        show_dataset(build_dataset(market, settings), console)
+        dataset = build_dataset(market, settings)
+        show_traded(dataset, market.expected is not None, console)
+        show_dataset(dataset, console)
     return 0
 
 
