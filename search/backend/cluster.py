@@ -64,7 +64,7 @@ def connect(
     hush()
     if address is None:
         try:
-            with _connected(local_ray.address(), token=True, job_config=_Job()) as context:
+            with _connected(local_ray.address(), token=True) as context:
                 yield _cluster(context, local_ray.token)
         finally:
             local_ray.end()
@@ -159,7 +159,7 @@ def _connected(
         AuthenticationTokenLoader.instance().reset_cache()
     try:
         with silent():
-            context = ray.init(address=address, **QUIET, **more)
+            context = ray.init(address=address, job_config=_Job(), **QUIET, **more)
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         if refused is None:
             raise
@@ -175,7 +175,8 @@ class _Job(JobConfig):
     """A job whose workers do not look for modules in the folder that the person works in.
 
     Ray would put that folder first, where a `random.py` hides Python's own, unless the job brings a
-    folder of its own. The workers of our own Ray have all that they need.
+    folder of its own. The workers of our own Ray have all that they need, and those of a cluster
+    are sent it.
     """
 
     def _runtime_env_has_working_dir(self) -> bool:
