@@ -141,7 +141,7 @@ def assemble(
             n_parameters=_parameter_counter(plan),
             epochs=plan.epochs,
             deadline=None if budget is None else monotonic() + budget,
-            why_alone=lambda config: why_alone(config, _input_shape(plan, config), device),
+            why_alone=_why_alone(plan, device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
             judged=sessions(folder.path).judged() if folder.resumed else (),
             in_rounds=rounds,
@@ -240,6 +240,17 @@ def _pruner(plan: Plan) -> Pruner:
 def _input_shape(plan: Plan, config: TrialConfig) -> InputShape:
     """Returns the shape of one input."""
     return InputShape(config.data.window, len(plan.dataset.columns(config.data.features)))
+
+
+def _why_alone(plan: Plan, device: str) -> Callable[[TrialConfig], str | None]:
+    """Returns a function from a configuration to why it trains alone; None: it does not.
+
+    In rounds none does: how many train at once would depend on the number of workers, and with it
+    what the sampler knows.
+    """
+    if plan.settings.deterministic:
+        return lambda config: None
+    return lambda config: why_alone(config, _input_shape(plan, config), device)
 
 
 def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:
