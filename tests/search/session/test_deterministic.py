@@ -177,7 +177,7 @@ def test_the_record_says_which(wanted: Path) -> None:
 
 
 def test_a_time_budget_that_was_used_up_is_a_doubt(folder: Path) -> None:
-    run = search(folder, "late", deterministic="true", time_budget_s=0.2, trials=2000)
+    run = search(folder, "late", deterministic="true", time_budget_s=1.5, trials=2000)
     assert record(run)["exactly"] is False
     assert "the time was up: where, depends on the machine" in record(run)["doubts"]
     trials = tiny.table(run, "trials").query("kind != 'baseline'")
