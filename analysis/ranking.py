@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.load import Run
 from analysis.statistics.luck_line import luck_line, luck_sentence, luck_verdict
+from trainable.cli.text import counted
 from trainable.run_format import STATES
 from trainable.stop_reasons import NUMERIC_FAILURES
 
@@ -150,7 +151,7 @@ def _about_lengths(run: Run) -> list[str]:
     if len(lengths) < 2:
         return []
     each = ", ".join(
-        f"{count:,} trial{'s' if count > 1 else ''} for at most {length:,} epochs"
+        f"{counted(count, 'trial')} for at most {counted(length, 'epoch')}"
         for length, count in lengths.items()
     )
     return [
@@ -163,7 +164,7 @@ def summary_sentences(run: Run) -> list[str]:
     """Returns what the run says, in plain sentences: outcome, best, luck line, baselines."""
     states = [str(state) for state in run.searched["state"]]
     running = states.count("RUNNING")
-    tried = "1 configuration" if len(states) == 1 else f"{len(states):,} configurations"
+    tried = counted(len(states), "configuration")
     outcome = (
         f"{tried} tried: {states.count('COMPLETE')} finished, {states.count('PRUNED')} pruned, "
         f"{states.count('FAIL')} failed"

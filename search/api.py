@@ -1,7 +1,7 @@
 """A search from Python: a function as space, a frame as data."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -21,11 +21,20 @@ from search.settings.settings import SearchSettings
 from search.space.loading import SpaceFunction, load_space
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.output import Output
+from trainable.config import FIELDS
 from trainable.data.file_types import is_table
 from trainable.data.ingest.in_memory import arrow_table
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
+
+# Settings that are dicts in Python, by what stands before their keys elsewhere.
+DICTS = {
+    "fix.": "fix",
+    "fix_": "fix",
+    "data.synthetic.": "data_synthetic",
+    "data_synthetic_": "data_synthetic",
+}
 
 
 def launch(
@@ -43,7 +52,8 @@ def launch(
             pyarrow with the columns of such a file; None: the settings' own source.
         backend: where trials train, made from the settings.
         settings: those of the command line, such as `trials=64`; `data_horizon=5` stands for
-            `data.horizon=5`.
+            `data.horizon=5`, `fix={"model/dropout": 0.3}` for `fix.model/dropout=0.3`, and
+            `data_synthetic={"bars": 400}` for `data.synthetic.bars=400`.
 
     Returns:
         The run; None for `dry_run=True`.
@@ -91,5 +101,18 @@ def _by_key(settings: Mapping[str, object]) -> dict[str, object]:
     of_data = {f"data_{field.name}": f"data.{field.name}" for field in fields(DataSettings)}
     for name in settings:
         if name not in known and name not in of_data:
-            raise unknown("setting", name, known | of_data.keys())
+            raise _unknown_setting(name, known | of_data.keys())
     return {of_data.get(name, name): value for name, value in settings.items()}
+
+
+def _unknown_setting(name: str, known: Collection[str]) -> UserError:
+    """Returns the error for a keyword that is no setting, with the form that it has in Python."""
+    said = f"unknown setting {name!r}: in Python it is"
+    for begin, group in DICTS.items():
+        key = name.removeprefix(begin)
+        if key and key != name:
+            key = next((field for field in FIELDS if field.replace("/", "_") == key), key)
+            return UserError(f"{said} {group}={{{key!r}: …}}")
+    if (argument := name.replace(".", "_")) in known:
+        return UserError(f"{said} {argument}=…")
+    return unknown("setting", name, known)

@@ -14,6 +14,7 @@ from safetensors.torch import save as tensors_as_bytes
 from torch import Tensor, nn
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.config import TrialConfig, from_params, to_params
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import Scaler
@@ -59,7 +60,9 @@ class Predictor:
             )
         window = self.config.data.window
         if len(rows) and int(dataset.age[rows].min()) < window:
-            raise UserError(f"{dataset.name}: a row has fewer than {window} rows of its symbol")
+            raise UserError(
+                f"{dataset.name}: a row has fewer than {counted(window, 'row')} of its symbol"
+            )
         columns = [dataset.feature_names.index(name) for name in self.scaler.names]
         x = self.scaler.transform(dataset.features[:, columns])
         np.nan_to_num(x, copy=False, nan=0.0)

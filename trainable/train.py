@@ -6,6 +6,7 @@ python -m trainable.train config.json data=us20 epochs=3
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -86,11 +87,13 @@ def main(argv: Sequence[str]) -> int:
         raise unknown("executor", command.executor, names)
     if command.epochs:
         config = replace(config, train=replace(config.train, epochs=command.epochs))
-    validate(config)
+    with _of_a_file():
+        validate(config)
     with cache_if_usable():
         market = load_market(command.data)
         dataset = build_dataset(market, command.data, max_window=config.data.window)
-        check(config, dataset)
+        with _of_a_file():
+            check(config, dataset)
     print(f"{'epoch':>5} {'steps':>8} {'train loss':>11} {'val loss':>11} {'Sharpe':>8} {'IC':>8}")
     for report in train(config, dataset, command.executor, device):
         cells = [_cell(report.values.get(name)) for name in ("train_loss", "val_loss")]
@@ -103,6 +106,15 @@ def main(argv: Sequence[str]) -> int:
         if report.stop is not None:
             print(f"{report.stop.reason}: {json.dumps(report.stop.evidence)}")
     return 0
+
+
+@contextmanager
+def _of_a_file() -> Iterator[None]:
+    """Has an error of the block advise what a file can say: it knows no `fix.`."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(str(error).replace("fix.", "")) from error
 
 
 def chosen_device(name: str) -> str:

@@ -1,11 +1,12 @@
 """Checks a configuration before anything starts: its values, and whether it fits the data."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, to_params
 from trainable.data.dataset.dataset import Dataset
 
@@ -48,14 +49,7 @@ def validate_against(
             f"train/batch_size={batch} is more than the {rows} training rows; "
             f"fix.train/batch_size={max(2, min(32, rows // 2))} works, or more data"
         )
-    warmup, steps = config.schedule.warmup_steps, config.train.epochs * steps_per_epoch
-    if 2 * warmup > steps:
-        epochs = math.ceil(2 * warmup / steps_per_epoch)
-        raise UserError(
-            f"schedule/warmup_steps={warmup} is more than half of all {steps} steps "
-            f"({config.train.epochs} epochs of {steps_per_epoch}); "
-            f"fix.schedule/warmup_steps={steps // 2} or epochs={epochs} works"
-        )
+    _check_warmups([config], [steps_per_epoch])
     if groups is not None and config.data.features != "all":
         available = set(groups)
         for part in config.data.features.split("+"):
@@ -68,16 +62,64 @@ def validate_against(
 
 def check(config: TrialConfig, dataset: Dataset) -> None:
     """Raises `UserError` unless this configuration can be trained on this dataset."""
-    validate(config)
+    check_all([config], dataset)
+
+
+def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
+    """Raises `UserError` unless each of these configurations can be trained on this dataset.
+
+    What the error advises fits all of them, not only the one that it names.
+    """
     rows = len(dataset.train_rows)
-    steps = config.train.batches(rows)
-    validate_against(config, rows=rows, window_limit=dataset.max_window, steps_per_epoch=steps)
-    dataset.columns(config.data.features)
-    if zone := config.loss.dead_zone:
-        moves = np.abs(dataset.target[dataset.train_rows])
+    for config in configs:
+        validate(config)
+        if config.train.batch_size > rows:  # before its steps are counted
+            validate_against(config, rows, dataset.max_window, 1)
+    steps = [config.train.batches(rows) for config in configs]
+    _check_warmups(configs, steps)
+    for config, count in zip(configs, steps, strict=True):
+        validate_against(config, rows, dataset.max_window, count)
+        dataset.columns(config.data.features)
+    _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
+
+
+def _check_warmups(configs: Sequence[TrialConfig], steps_per_epoch: Sequence[int]) -> None:
+    """Raises `UserError` where a warm-up is more than half of a configuration's training.
+
+    Args:
+        configs: valid configurations.
+        steps_per_epoch: optimizer steps of one epoch of each.
+    """
+    several = list(zip(configs, steps_per_epoch, strict=True))
+    needed = [math.ceil(2 * config.schedule.warmup_steps / steps) for config, steps in several]
+    longest = max(range(len(several)), key=needed.__getitem__)
+    config, per_epoch = several[longest]
+    epochs = config.train.epochs
+    if needed[longest] <= epochs:
+        return
+    fits = min(config.train.epochs * steps for config, steps in several) // 2
+    raise UserError(
+        f"schedule/warmup_steps={config.schedule.warmup_steps} is more than half of all "
+        f"{epochs * per_epoch} steps ({counted(epochs, 'epoch')} of {per_epoch}); "
+        f"fix.schedule/warmup_steps={fits} or epochs={needed[longest]} works"
+    )
+
+
+def _check_dead_zones(configs: Sequence[TrialConfig], moves: np.ndarray) -> None:
+    """Raises `UserError` where a dead zone leaves fewer training rows than a batch has.
+
+    Args:
+        configs: valid configurations.
+        moves: [R] absolute labels of the training rows.
+    """
+    for config in configs:
+        zone = config.loss.dead_zone
         left = int((moves > zone).sum())
-        if left < config.train.batch_size:
+        if zone and left < config.train.batch_size:
+            largest = max(config.train.batch_size for config in configs)
+            enough = np.partition(moves, -largest)[-largest]  # so many rows move at least so far
+            works = min(np.median(moves), enough) / 2
             raise UserError(
-                f"loss/dead_zone={zone:g} leaves {left} of the {rows} training rows to learn "
-                f"from; fix.loss/dead_zone={np.median(moves) / 2:.2g} works"
+                f"loss/dead_zone={zone:g} leaves {left} of the {len(moves)} training rows to learn "
+                f"from; fix.loss/dead_zone={works:.2g} works"
             )

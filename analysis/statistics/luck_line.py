@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 
 
 def luck_line(trials: int, periods: int, periods_per_year: float) -> float:
@@ -55,7 +56,7 @@ def luck_sentence(
     if unit is None:
         unit = "days" if 200 < periods_per_year <= 366 else "periods"
     reached = "no best yet" if best is None else f"best {best:.2f}"
-    subject = "1 useless trial" if trials == 1 else f"{trials:,} useless trials"
+    subject = counted(trials, "useless trial")
     return f"{reached}; {subject} on {periods:,} {unit} would reach {line:.2f}"
 
 

@@ -33,6 +33,7 @@ from search.backend.resources import check_told, fit
 from search.backend.workers import WorkerSpec
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 
 NO_CLUSTER = (
     "no Ray cluster lets us in; start one with `RAY_AUTH_MODE=token ray start --head`, set "
@@ -63,7 +64,7 @@ def connect(
     hush()
     if address is None:
         try:
-            with _connected(local_ray.address(), token=True, job_config=_Job()) as context:
+            with _connected(local_ray.address(), token=True) as context:
                 yield _cluster(context, local_ray.token)
         finally:
             local_ray.end()
@@ -104,7 +105,8 @@ def check_nodes(settings: SearchSettings, workers: WorkerSpec) -> None:
     blind = [name for name, seen in looks if not _true(seen)]
     if blind:
         raise UserError(
-            f"{len(blind)} of {len(looks)} machines do not see {files} ({', '.join(blind[:3])}): "
+            f"{len(blind)} of {counted(len(looks), 'machine')} "
+            f"{'does' if len(blind) == 1 else 'do'} not see {files} ({', '.join(blind[:3])}): "
             "checkpoints would be lost; storage_path= of a folder that all machines share, or of "
             "s3://…, works"
         )
@@ -157,7 +159,7 @@ def _connected(
         AuthenticationTokenLoader.instance().reset_cache()
     try:
         with silent():
-            context = ray.init(address=address, **QUIET, **more)
+            context = ray.init(address=address, job_config=_Job(), **QUIET, **more)
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         if refused is None:
             raise
@@ -173,7 +175,8 @@ class _Job(JobConfig):
     """A job whose workers do not look for modules in the folder that the person works in.
 
     Ray would put that folder first, where a `random.py` hides Python's own, unless the job brings a
-    folder of its own. The workers of our own Ray have all that they need.
+    folder of its own. The workers of our own Ray have all that they need, and those of a cluster
+    are sent it.
     """
 
     def _runtime_env_has_working_dir(self) -> bool:

@@ -12,7 +12,10 @@ from search.backend.base import Cluster, Observer
 from search.backend.workers import StartFailures, WorkerSpec, check_store_answers
 from search.monitor.metrics import Figure
 from search.scheduling.controller import Controller
+from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.windows import Windows
+from trainable.executors import executor_for
 from trainable.report import Report
 from trainable.worker.assignment import Instructions
 from trainable.worker.worker import Worker
@@ -43,13 +46,19 @@ MakeWorker = Callable[[Dataset, WorkerSpec, int], LocalWorker]
 
 def unmeasured_worker(dataset: Dataset, spec: WorkerSpec, members: int) -> Worker:
     """Returns a worker whose cohorts are as large as they may be: nothing depends on its speed."""
+
+    def largest(
+        config: TrialConfig, windows: Windows, device: torch.device | str, most: int
+    ) -> int:
+        return 1 if executor_for(config, windows.shape, device) == "solo" else most
+
     return Worker(
         dataset,
         spec.files,
         spec.rungs,
         most=members,
         save_every=spec.save_every,
-        cohort_size=lambda config, windows, device, most: most,
+        cohort_size=largest,
         in_rounds=spec.in_rounds,
     )
 

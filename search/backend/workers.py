@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from search.settings.masking import mask
 from search.settings.settings import SearchSettings
-from trainable.cli.errors import UserError
+from trainable.cli.errors import NameTakenError, UserError
 from trainable.io.file_store import HERE, FileStore, GoneError, NotWrittenError
 
 NO_BUCKET = "NO_SUCH_BUCKET"  # in what pyarrow says
@@ -46,7 +46,7 @@ def mark_of(driver: str) -> str:
 
 @contextmanager
 def open_trial_files(
-    settings: SearchSettings, driver: str, dead: Sequence[str] = ()
+    settings: SearchSettings, driver: str, dead: Sequence[str] = (), alone: bool = False
 ) -> Iterator[FileStore]:
     """Opens the folder of the trials' files, and marks it while the search runs.
 
@@ -54,8 +54,10 @@ def open_trial_files(
         settings: of the search.
         driver: that opens it.
         dead: drivers whose marks are removed: they were killed before their search began.
+        alone: whether the folder must be that of no other run.
 
     Raises:
+        NameTakenError: another run of this name has its trials' files there.
         UserError: nothing can be written there.
     """
     if settings.storage_path is None:
@@ -72,6 +74,8 @@ def open_trial_files(
         where = mask(settings.storage_path or str(files))
         raise UserError(f"storage_path={where}: cannot be written ({mask(said)})") from error
     try:
+        if alone and not files.is_empty(but=name):
+            raise NameTakenError(f"{mask(str(files))} has files of another run of this name")
         yield files
     finally:
         with suppress(OSError):  # the search has ended, and says how

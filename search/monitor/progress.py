@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.pruning.asha import RungState
+from trainable.cli.text import counted
 from trainable.stop_reasons import INFRASTRUCTURE, KEEPS_MODEL, NUMERIC_FAILURES
 
 BAD = (*NUMERIC_FAILURES, *INFRASTRUCTURE)
@@ -79,7 +80,7 @@ def render(snapshot: Snapshot) -> RenderableType:
     done.add_column(ratio=1)
     done.add_column(no_wrap=True)
     bar = ProgressBar(max(1, snapshot.total), min(snapshot.done, snapshot.total))
-    done.add_row(bar, f"{snapshot.done} of {snapshot.total} trials")
+    done.add_row(bar, f"{snapshot.done} of {counted(snapshot.total, 'trial')}")
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold", ratio=1)
@@ -98,7 +99,7 @@ def lines(snapshot: Snapshot) -> str:
     """Returns the same as one line of plain text."""
     reasons = _reasons(snapshot.reasons).plain
     parts = [
-        f"{snapshot.done}/{snapshot.total} trials",
+        f"{snapshot.done}/{counted(snapshot.total, 'trial')}",
         f"running {_running(snapshot)}",
         *([reasons] if reasons else []),
         f"best {_best(snapshot).plain}",
@@ -183,7 +184,8 @@ def _pace(snapshot: Snapshot) -> str:
 
 def _running(snapshot: Snapshot) -> str:
     elsewhere = f" here, {snapshot.elsewhere} elsewhere" if snapshot.elsewhere else ""
-    seeds = f", {snapshot.waiting} seeds of finalists to go" if snapshot.waiting else ""
+    waiting = counted(snapshot.waiting, "seed")
+    seeds = f", {waiting} of finalists to go" if snapshot.waiting else ""
     return f"{snapshot.running}{elsewhere}{seeds}"
 
 
@@ -206,7 +208,7 @@ def _best(snapshot: Snapshot) -> Text:
         return text
     if snapshot.best is not None:
         text.stylize("bold green" if snapshot.best > snapshot.luck else "yellow")
-    subject = "1 useless trial" if snapshot.total == 1 else f"{snapshot.total:,} useless trials"
+    subject = counted(snapshot.total, "useless trial")
     where = f" on {snapshot.periods:,} {snapshot.period_name}" if snapshot.periods else ""
     return text.append(f"; {subject}{where} would reach {snapshot.luck:.2f}", "dim")
 

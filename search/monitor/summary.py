@@ -19,6 +19,7 @@ from analysis.ranking import (
     summary_sentences,
     varied_params,
 )
+from trainable.cli.text import counted
 from trainable.stop_reasons import KEEPS_MODEL
 
 TOP = 5
@@ -113,7 +114,7 @@ def _saved(run: Run, epochs: int) -> str:
         return ""
     return (
         f"Compute saved by stopping early: {1 - trained / possible:.0%} "
-        f"({trained:,} of {possible:,} epochs were trained, the seeds of finalists included)."
+        f"({trained:,} of {counted(possible, 'epoch')} trained, the seeds of finalists included)."
     )
 
 

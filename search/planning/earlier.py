@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search.study.trials import EPOCHS, TrialRecord
+from trainable.cli.text import counted
 from trainable.run_format import SEARCHED
 
 
@@ -45,11 +46,16 @@ def earlier_sentences(earlier: Earlier, trials: int, epochs: int) -> list[str]:
     """
     said = []
     if set(earlier.lengths) - {epochs}:
-        there = ", ".join(f"{count} of at most {n}" for n, count in earlier.lengths.items())
+        there = " and ".join(
+            f"{counted(count, 'trial')} of at most {counted(length, 'epoch')}"
+            for length, count in earlier.lengths.items()
+        )
+        one = sum(earlier.lengths.values()) == 1
+        ended = "has ended and stays as it was" if one else "have ended and stay as they were"
         said.append(
-            f"trials of {there} epochs have ended and stay as they were judged; what is trained "
-            f"from now on has at most {epochs}: they are ranked together, though some were trained "
-            "for longer"
+            f"{there} {ended} judged; what is trained from now on has at most "
+            f"{counted(epochs, 'epoch')}: all are ranked together, though some are trained for "
+            "longer"
         )
     if trials < earlier.trials:
         said.append(

@@ -25,6 +25,7 @@ from search.space.validation import (
     load_space,
 )
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.config import TrialConfig, config_of, to_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
@@ -33,7 +34,7 @@ from trainable.data.market import Market
 from trainable.data.sources import load_market
 from trainable.io.json_file import read_json
 from trainable.metrics.scoring import scoring
-from trainable.validation import check
+from trainable.validation import check, check_all
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,7 @@ def make_plan(
     rows = len(dataset.train_rows)
     configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
     facts = replace(facts, configs=configs)
-    for config in configs:
-        check(config, dataset)
+    check_all(configs, dataset)
     fewest_steps = min([rows, *(config.train.batches(rows) for config in configs)])
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
     periods = scoring(dataset, dataset.valid_rows).timestamps
@@ -145,9 +145,12 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
     differ = {key for key, values in seen.items() if len(values) > 1}  # also those made of helpers
     searched = sorted(key for key in {*facts.distributions, *differ} if key.startswith("loss/"))
     if settings.objective == "val_loss" and searched:
+        works = "objective=sharpe works"
+        if facts.distributions.keys() >= set(searched):  # else they are made of helpers
+            works += f", or hold them fixed: {' '.join(f'fix.{key}=…' for key in searched)}"
         raise UserError(
             f"objective=val_loss cannot compare trials that differ in {', '.join(searched)}; "
-            f"objective=sharpe works, or fix.{searched[0]}=…"
+            f"{works}"
         )
 
 
@@ -193,7 +196,7 @@ def _first_trials(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str
     trials = read_enqueued(settings.enqueue)
     if len(trials) > settings.trials:
         raise UserError(
-            f"enqueue={settings.enqueue} has {len(trials)} trials, more than "
+            f"enqueue={settings.enqueue} has {counted(len(trials), 'trial')}, more than "
             f"trials={settings.trials}; trials={len(trials)} works"
         )
     for number, trial in enumerate(trials, start=1):

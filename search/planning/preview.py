@@ -8,13 +8,12 @@ from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
 from search.planning.estimate import estimate
 from search.planning.plan import Plan
-from trainable.cli.text import duration
+from trainable.cli.text import counted, duration
 from trainable.config import TrainConfig
-from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
-from trainable.metrics.delisting import delisting
+from trainable.metrics.traded import ended_line, traded_line
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
 
@@ -30,21 +29,22 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     table.add_row("run", str(settings.folder))
     table.add_row(
         "space",
-        f"{plan.space.name}: {plan.facts.n_searched} parameters, {settings.trials} trials of at "
-        f"most {plan.epochs} epochs, rungs {', '.join(map(str, plan.rungs))}",
+        f"{plan.space.name}: {counted(plan.facts.n_searched, 'parameter')}, "
+        f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}, "
+        f"{'rungs' if len(plan.rungs) > 1 else 'rung'} {', '.join(map(str, plan.rungs))}",
     )
     table.add_row(
         "data",
-        f"{dataset.name}: {count} symbol{'s' if count > 1 else ''}, "
-        f"{len(dataset.timestamps):,} bars, features: {groups}",
+        f"{dataset.name}: {counted(count, 'symbol')}, "
+        f"{counted(len(dataset.timestamps), 'bar')}, features: {groups}",
     )
     for part in PARTS:
         first, last = (f"{date:.10}" for date in dataset.dates(part))
         rows = {"train": len(dataset.train_rows), "valid": len(dataset.valid_rows)}.get(part)
-        note = f"{rows:,} rows" if rows is not None else "not read by a search"
+        note = counted(rows, "row") if rows is not None else "not read by a search"
         table.add_row(NAMES[part], f"{first} to {last}, {note}")
     table.add_row("bars a year", calendar_words(dataset.periods_per_year, dataset.quality))
-    table.add_row("traded", _traded(dataset))
+    table.add_row("traded", traded_line(dataset))
     table.add_row("steps", _steps(plan))
     if plan.earlier is not None:
         for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
@@ -59,7 +59,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     left_out = dataset.quality.get("left_out", [])
     if left_out:
         console.print(Text(_left_out(left_out), style="dim"))
-    if text := _survivors(plan):
+    if text := ended_line(dataset, plan.market.expected is not None):
         console.print(Text(text))
     unit = "bars" if dataset.intraday else None
     sentence = luck_sentence(None, plan.counted, len(plan.periods), dataset.periods_per_year, unit)
@@ -67,52 +67,10 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     if slots is not None:
         expected = estimate(plan, slots)
         console.print(
-            f"Expected: {expected.epochs:,.0f} epochs, {expected.steps:,.0f} steps of "
-            f"{expected.step_us:,.0f} µs each: about {duration(expected.seconds)} on {slots} "
-            f"worker{'s' if slots > 1 else ''}."
+            f"Expected: {counted(round(expected.epochs), 'epoch')}, "
+            f"{counted(round(expected.steps), 'step')} of {expected.step_us:,.0f} µs each: about "
+            f"{duration(expected.seconds)} on {counted(slots, 'worker')}."
         )
-
-
-def _traded(dataset: Dataset) -> str:
-    """Returns when a position is entered, what it is for and what it costs."""
-    overnight = {
-        None: "",
-        "flat": ", overnight flat (leaving and coming back are charged)",
-        "hold": ", overnight hold (the gap is earned)",
-    }[dataset.overnight]
-    ready = dataset.lag > 0 and "ready" in dataset.feature_groups
-    held = " (the target must begin that late: it is not moved)" if ready else ""
-    return (
-        f"horizon {dataset.horizon}, lag {dataset.lag}{held}, cost {dataset.cost_bps:g} bps a unit "
-        f"turned over{overnight}"
-    )
-
-
-def _survivors(plan: Plan) -> str | None:
-    """Returns what the data say of symbols that end; None for one symbol, or a generated market."""
-    dataset = plan.dataset
-    if len(dataset.symbols) == 1 or plan.market.expected is not None:
-        return None
-    count = len(dataset.ended)
-    if not count:
-        return (
-            "No symbol ends before the data do: they hold survivors only, which flatters a buyer."
-        )
-    found = delisting(dataset)
-    sold = "at their last price" if count > 1 else "at its last price"
-    if dataset.delisting_return:
-        sold = f"at {dataset.delisting_return:.0%}"
-    said = (
-        f"{count} symbol{'s end' if count > 1 else ' ends'} before the data do, sold {sold} "
-        "(data.delisting_return)"
-    )
-    if found.as_set is None or found.otherwise is None or found.as_set == found.otherwise:
-        return f"{said}; in the validation part that changes nothing."
-    other = f"a delisting at {found.other_return:.0%}" if found.other_return else "their last price"
-    return (
-        f"{said}; {other} would make equal weight {found.otherwise:.2f} instead of "
-        f"{found.as_set:.2f}."
-    )
 
 
 def _steps(plan: Plan) -> str:
@@ -121,7 +79,10 @@ def _steps(plan: Plan) -> str:
     steps = plan.settings.steps_per_epoch
     counts = [TrainConfig(batch_size=size, steps_per_epoch=steps).batches(rows) for size in sizes]
     batches = ", ".join(f"{count:,} of {size}" for count, size in zip(counts, sizes, strict=True))
-    return f"an epoch is {batches} rows; no trial is judged in the first {plan.facts.max_warmup:,}"
+    warmup = plan.facts.max_warmup
+    first = "first step" if warmup == 1 else f"first {warmup:,} steps"
+    judged = f"no trial is judged in its {first}" if warmup else "there is no warm-up"
+    return f"an epoch is {batches} rows; {judged}"
 
 
 def _left_out(entries: list[dict[str, str]]) -> str:

@@ -3,7 +3,7 @@
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -79,6 +79,7 @@ class RunFolder:
         resume: bool = False,
         shared: bool = False,
         free: bool = False,
+        taken: Collection[str] = (),
     ) -> Self:
         """Makes the folder of a new run, or opens that of an old one to go on.
 
@@ -90,6 +91,7 @@ class RunFolder:
             resume: whether it is there already.
             shared: whether others may drive it too, since its study can be shared.
             free: whether the run is called `name-2`, `name-3` … where the name is taken.
+            taken: names that are so elsewhere.
 
         Raises:
             UserError: the run exists (without `resume`) or does not (with it), another process
@@ -105,7 +107,7 @@ class RunFolder:
         lock, driver, dead = None, token_hex(4), ()
         file = None
         try:
-            path = _make_free(path, made) if free else _make(path, made)
+            path = _make_free(path, made, taken) if free else _make(path, made)
             file = path / (SHARED.format(driver) if shared else LOCK)
             lock = take_lock(file)
             if not resume:
@@ -264,11 +266,13 @@ def _make(path: Path, made: list[Path]) -> Path:
     return path
 
 
-def _make_free(path: Path, made: list[Path]) -> Path:
+def _make_free(path: Path, made: list[Path], taken: Collection[str]) -> Path:
     """Makes a folder that was not there, with a number at its end where the name is taken."""
     _make(path.parent, made)
     for number in count(1):
         free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        if free.name in taken:
+            continue
         try:
             free.mkdir()  # of two processes at once, one makes it
         except FileExistsError:

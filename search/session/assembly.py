@@ -1,7 +1,7 @@
 """Puts the parts of a search together: study, pruner, reports, controller, workers."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -67,12 +67,15 @@ class Assembly:
         return any(fit(machine, self.settings.cpus_per_trial, gpus) for machine in machines)
 
 
-def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFolder:
+def open_folder(
+    settings: SearchSettings, words: Sequence[str] | None, taken: Collection[str] = ()
+) -> RunFolder:
     """Opens the run folder, beside other drivers where the storage can be shared.
 
     Args:
         settings: of the search.
         words: of the command line, without secrets; None from Python. A new run notes them.
+        taken: names that a run nobody named cannot have.
 
     Raises:
         UserError: it cannot be opened, or another process drives it alone.
@@ -82,7 +85,7 @@ def open_folder(settings: SearchSettings, words: Sequence[str] | None) -> RunFol
     shared = can_be_shared(settings.storage)
     name = settings.name or default_name(settings.space, datetime.now())
     folder = RunFolder.create(
-        settings.runs_dir, name, settings.resume, shared, free=settings.name is None
+        settings.runs_dir, name, settings.resume, shared, settings.name is None, taken
     )
     if not (folder.resumed or settings.dry_run):
         with folder.discard_on_error():
@@ -138,7 +141,7 @@ def assemble(
             n_parameters=_parameter_counter(plan),
             epochs=plan.epochs,
             deadline=None if budget is None else monotonic() + budget,
-            why_alone=lambda config: why_alone(config, _input_shape(plan, config), device),
+            why_alone=_why_alone(plan, device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
             judged=sessions(folder.path).judged() if folder.resumed else (),
             in_rounds=rounds,
@@ -237,6 +240,17 @@ def _pruner(plan: Plan) -> Pruner:
 def _input_shape(plan: Plan, config: TrialConfig) -> InputShape:
     """Returns the shape of one input."""
     return InputShape(config.data.window, len(plan.dataset.columns(config.data.features)))
+
+
+def _why_alone(plan: Plan, device: str) -> Callable[[TrialConfig], str | None]:
+    """Returns a function from a configuration to why it trains alone; None: it does not.
+
+    In rounds none does: how many train at once would depend on the number of workers, and with it
+    what the sampler knows.
+    """
+    if plan.settings.deterministic:
+        return lambda config: None
+    return lambda config: why_alone(config, _input_shape(plan, config), device)
 
 
 def _parameter_counter(plan: Plan) -> Callable[[TrialSpec], int]:

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from trainable.data.dataset.build import evaluation_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import train_eval_rows
 from trainable.data.synthetic.market import continuation
-from trainable.io.atomic import make_folder
+from trainable.io.atomic import json_text, make_folder
+from trainable.io.checksums import checked, with_checksum
 from trainable.io.file_store import FileStore, writing
+from trainable.io.json_file import loads
 from trainable.metrics.reachable import reachable
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
@@ -73,6 +76,8 @@ def without_predictions(run: Run) -> list[int]:
 def export_best(folder: RunFolder, models: FinalistModels, run: Run) -> int | None:
     """Copies the winner's model to `best/`; returns its number, None when no trial survived.
 
+    Its `config.json` there also has what its positions are made with, see `position_facts`.
+
     Raises:
         UserError: its model is damaged or gone.
     """
@@ -87,9 +92,34 @@ def export_best(folder: RunFolder, models: FinalistModels, run: Run) -> int | No
     models.load(number)
     source = models.files.within(number)
     make_folder(best)
-    for name in (predict.MODEL, predict.CONFIG):
-        folder.write_bytes(f"best/{name}", source.read(name))
+    config = checked(loads(source.read(predict.CONFIG)))
+    config["facts"] |= position_facts(run, number, models.dataset)
+    folder.write_bytes(f"best/{predict.MODEL}", source.read(predict.MODEL))
+    text = json_text(with_checksum(loads(json_text(config))), indent=2)
+    folder.write_bytes(f"best/{predict.CONFIG}", f"{text}\n".encode())
     return number
+
+
+def position_facts(run: Run, number: int, dataset: Dataset) -> dict[str, Any]:
+    """Returns what turns a trial's predictions into positions and their returns.
+
+    `position_std` and `position_mean` are those of `epochs.parquet` at its ranking epoch: the scale
+    of its predictions on the training rows. None from five symbols on, which need no scale.
+    """
+    (trial,) = run.trials.query("number == @number").to_dict("records")
+    epoch = int(trial["ranking_epoch"])
+    key = "number == @number and epoch == @epoch"
+    (row,) = run.epochs.query(key, local_dict={"number": number, "epoch": epoch}).to_dict("records")
+    scale = {name: row.get(name) for name in ("position_std", "position_mean")}
+    return {
+        "ranking_epoch": epoch,
+        **{name: None if value is None or isnan(value) else value for name, value in scale.items()},
+        "symbols": list(dataset.symbols),
+        "cost_bps": dataset.cost_bps,
+        "periods_per_year": dataset.periods_per_year,
+        "overnight": dataset.overnight,
+        "delisting_return": dataset.delisting_return,
+    }
 
 
 def on_continuation(folder: Path, plan: Plan) -> dict[str, Any] | None:

@@ -2,14 +2,12 @@
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from platform import platform, python_version
 from typing import Any
-
-import numpy as np
 
 from search.planning.plan import Plan
 from search.pruning.asha import JudgedAt
@@ -18,16 +16,9 @@ from search.scheduling.controller import Controller
 from search.settings.settings import SearchSettings, masked
 from trainable.cli.errors import UserError
 from trainable.data.dataset.splits import PARTS
-from trainable.io.atomic import json_text
 from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
-# What must not change when a run is resumed: its reports and its sampler rest on it.
-SAME_DATA = (
-    "sha256", "symbols", "features", "horizon", "lag", "cost_bps", "periods_per_year",
-    "train_rows", "valid_rows", "validation_periods", "overnight", "delisting_return",
-)  # fmt: skip
-SAME_SETTINGS = ("objective", "seed", "steps_per_epoch", "rungs", "reduction_factor", "fix")
 PACKAGES = ("asharpe", "ray", "optuna", "torch", "numpy", "pandas", "pyarrow")
 
 
@@ -63,6 +54,7 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
             "intraday": dataset.intraday,
             "horizon": dataset.horizon,
             "lag": dataset.lag,
+            "returns_lag": dataset.lag if settings.data.returns else None,
             "cost_bps": dataset.cost_bps,
             "overnight": dataset.overnight,
             "delisting_return": dataset.delisting_return,
@@ -90,32 +82,29 @@ class Sessions:
 
     Attributes:
         started: when the run began, UTC.
-        epochs: of a full training, as the run began; None where nobody said.
-        rungs: as the run began; None where nobody said.
+        begun_with: `trials`, `epochs` and `rungs` of the first session, those that are known.
         resumed: what each session said that went on with it.
     """
 
     started: str
-    epochs: int | None
-    rungs: tuple[int, ...] | None
+    begun_with: dict[str, Any]
     resumed: tuple[dict[str, Any], ...]
 
     def judged(self) -> list[JudgedAt]:
         """Returns at which rungs each session judged, and from which batch of reports on."""
-        begun = [] if self.rungs is None else [JudgedAt(0, self.rungs)]
+        first = self.begun_with.get("rungs")
+        begun = [] if first is None else [JudgedAt(0, tuple(first))]
         return begun + [
             JudgedAt(one["batch"], tuple(one["rungs"])) for one in self.resumed if "rungs" in one
         ]
 
     def record(self) -> dict[str, Any]:
-        """Returns the keys of `run.json`, those that are known."""
-        record = {
+        """Returns the keys of `run.json`; `epochs` and `rungs` beside them are the latest."""
+        return {
             "started": self.started,
-            "epochs": self.epochs,
-            "rungs": self.rungs,
+            "begun_with": self.begun_with,
             "resumed": list(self.resumed),
         }
-        return {key: value for key, value in record.items() if value is not None}
 
 
 def repeatability(settings: SearchSettings, controller: Controller, device: str) -> dict[str, Any]:
@@ -164,81 +153,41 @@ def check_begun(folder: Path) -> None:
         )
 
 
-def check_same(plan: Plan, folder: Path) -> None:
-    """Refuses to go on with a run on other data, another objective or another space.
-
-    Args:
-        plan: of the session that is about to begin.
-        folder: of the run.
-
-    Raises:
-        UserError: says which of these has changed.
-    """
-    old = _stored(folder / "run.json")
-    new = loads(json_text(describe(plan, [])))  # as it would be stored: lists, not tuples
-    if "overnight" not in old["data"]:  # of a version that counted returns over gaps as 0
-        _refuse_other_returns(plan, folder.name)
-        sessions = bool(plan.dataset.session_ends.any())
-        old["data"] |= {"overnight": "flat" if sessions else None, "delisting_return": 0.0}
-    changed = [f"data {key}" for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
-    changed += ["split dates"] if old["split"] != new["split"] else []
-    changed += [
-        key for key in SAME_SETTINGS if old["settings"].get(key) != new["settings"].get(key)
-    ]
-    changed += ["space"] if old["space"].get("sha256") != new["space"]["sha256"] else []
-    if changed:
-        raise UserError(
-            f"run {folder.name!r} cannot go on with another {', '.join(sorted(changed))}; "
-            "choose another name to start a new run"
-        )
-
-
-def _refuse_other_returns(plan: Plan, name: str) -> None:
-    """Raises UserError where the reports of an earlier version rest on other returns."""
-    dataset = plan.dataset
-    gaps = (np.diff(dataset.time) > 1) & (np.diff(dataset.symbol) == 0)
-    if gaps.any() or dataset.overnight is not None:
-        what = "over missing bars" if gaps.any() else "overnight"
-        raise UserError(
-            f"run {name!r} was begun by a version that counted returns {what} as 0, and its "
-            "trials cannot be ranked beside new ones; choose another name to start a new run"
-        )
-
-
 def sessions(folder: Path) -> Sessions:
     """Returns the sessions of a run so far: none of one that begins now."""
     file = folder / "run.json"
     if not file.exists() or start_in(folder) is not None:
-        return Sessions(now(), None, None, ())
-    old = _stored(file)
-    # Older folders say no more than when: their top says how the latest session has judged.
+        return Sessions(now(), {}, ())
+    old = stored_record(file)
+    # An older folder says no more than when a session went on. Its `epochs` and `rungs` are those
+    # of the first one, or all that is known of how it judged.
+    begun_with = old.get("begun_with") or {k: old[k] for k in ("epochs", "rungs") if k in old}
     entries = [one if isinstance(one, dict) else {"at": one} for one in old["resumed"]]
-    rungs = tuple(old["rungs"]) if "rungs" in old else None
-    return Sessions(old["started"], old.get("epochs"), rungs, tuple(entries))
+    return Sessions(old["started"], begun_with, tuple(entries))
 
 
-def session_that_goes_on(plan: Plan, batch: int) -> dict[str, Any]:
-    """Returns what `run.json` says of a session that goes on with a run.
+def with_session(earlier: Sessions, plan: Plan, batch: int, resumed: bool) -> Sessions:
+    """Returns the sessions of a run with the one that begins now.
 
     Args:
-        plan: of the session.
+        earlier: the sessions so far.
+        plan: of this session.
         batch: number of the first batch of reports that it judges.
+        resumed: whether the run was there before.
     """
-    return {
-        "at": now(),
-        "trials": plan.settings.trials,
-        "epochs": plan.epochs,
-        "rungs": list(plan.rungs),
-        "batch": batch,
-    }
+    mine = {"trials": plan.settings.trials, "epochs": plan.epochs, "rungs": list(plan.rungs)}
+    if not resumed:
+        return replace(earlier, begun_with=mine)
+    entry = {"at": now(), **mine, "batch": batch}
+    return replace(earlier, resumed=(*earlier.resumed, entry))
 
 
 def resumed(folder: Path) -> list[dict[str, Any]]:
     """Returns the sessions that went on with the run, those of other drivers included."""
-    return _stored(folder / "run.json")["resumed"]
+    return stored_record(folder / "run.json")["resumed"]
 
 
-def _stored(file: Path) -> dict[str, Any]:
+def stored_record(file: Path) -> dict[str, Any]:
     """Reads an earlier session's `run.json`."""
     try:
         old = checked(loads(file.read_text(encoding="utf-8")))

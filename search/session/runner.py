@@ -1,8 +1,7 @@
 """One search in this process: it trains, then leaves its tables, ranking and best model."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -28,7 +27,9 @@ from search.session.finish import going_on, hand_over, write_results
 from search.session.interrupts import Interrupted, Interrupts
 from search.session.observer import SearchObserver
 from search.session.resume import resume_command
+from search.session.same_search import check_same
 from search.study.study import SearchStudy, stored_rows
+from trainable.cli.errors import NameTakenError
 from trainable.io.file_store import FileStore
 
 
@@ -94,10 +95,10 @@ class Session:
 
     def _described(self, parts: Assembly) -> dict[str, Any]:
         """Returns what `run.json` says as this session begins."""
-        sessions = provenance.sessions(self._folder.path)
-        if self._folder.resumed:
-            mine = provenance.session_that_goes_on(self.plan, parts.reports.next_batch)
-            sessions = replace(sessions, resumed=(*sessions.resumed, mine))
+        earlier = provenance.sessions(self._folder.path)
+        sessions = provenance.with_session(
+            earlier, self.plan, parts.reports.next_batch, self._folder.resumed
+        )
         return provenance.describe(self.plan, self._words) | sessions.record()
 
     def finish(self) -> Run | None:
@@ -135,6 +136,8 @@ class Session:
 def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> Iterator[Session]:
     """Opens the run folder, the trials' files and the study, and prints the plan.
 
+    A run that nobody named gets a name that is free in all three.
+
     Args:
         plan: of the search.
         words: of the command line, as they may be stored; None from Python.
@@ -143,14 +146,37 @@ def open_session(plan: Plan, words: Sequence[str] | None, console: Console) -> I
     Raises:
         UserError: nothing could be started, and nothing is left behind.
     """
-    with open_folder(plan.settings, words) as folder, folder.discard_on_error():
+    taken: set[str] = set()
+    with ExitStack() as stack:
+        session = None
+        while session is None:
+            try:
+                session = stack.enter_context(_open(plan, words, console, taken))
+            except NameTakenError:
+                if plan.settings.name is not None:
+                    raise
+        yield session
+
+
+@contextmanager
+def _open(
+    plan: Plan, words: Sequence[str] | None, console: Console, taken: set[str]
+) -> Iterator[Session]:
+    """Opens a session as `open_session` does, with a name that is not `taken`, and adds it there.
+
+    Raises:
+        NameTakenError: another run has that name in the storage or beside the trials' files.
+    """
+    with open_folder(plan.settings, words, taken) as folder, folder.discard_on_error():
+        taken.add(folder.name)
+        unnamed = plan.settings.name is None
         plan = plan.named(folder.name)
         with (
-            open_trial_files(plan.settings, folder.driver, folder.dead) as files,
+            open_trial_files(plan.settings, folder.driver, folder.dead, unnamed) as files,
             Interrupts() as interrupts,
         ):
             if folder.resumed:
-                provenance.check_same(plan, folder.path)
+                check_same(plan, folder.path)
             with open_study(plan, folder) as study:
                 if folder.resumed:
                     plan = plan.going_on(earlier_of(study.rows()))
@@ -191,6 +217,7 @@ def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
         with open_trial_files(plan.settings, folder.driver, folder.dead):
             pass
         if folder.resumed:
+            check_same(plan, folder.path)
             where = plan.settings.storage or study_file(folder)
             plan = plan.going_on(earlier_of(stored_rows(where, folder.name)))
         folder.discard()  # it could have been made, that is all

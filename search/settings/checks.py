@@ -57,7 +57,7 @@ def check(settings: SearchSettings) -> SearchSettings:
         )
     for key, text in settings.fix.items():
         if key in RESERVED:
-            raise UserError(f"fix.{key} is set by the search; {RESERVED[key]}={text} works")
+            raise UserError(f"fix.{key} is set by the search; write {RESERVED[key]}={text}")
     _check_name(settings)
     return settings
 

@@ -1,6 +1,7 @@
 """Parameters of a space that a person holds fixed: never suggested, and the last word."""
 
 from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, cast
 
 from optuna import Trial
@@ -66,8 +67,8 @@ class _Fixing:
 
         def suggest(name: str, *args: Any, **kwargs: Any) -> Any:
             if name in self._helpers and name not in self.constants:
-                choices = args[0] if args else kwargs.get("choices", ())
-                self.constants[name] = _helper(attribute, name, self._helpers[name], choices)
+                asked = signature(found).bind(name, *args, **kwargs).arguments
+                self.constants[name] = _helper(attribute, name, self._helpers[name], asked)
             if name in self.constants:
                 return self.constants[name]
             return found(name, *args, **kwargs)
@@ -75,12 +76,31 @@ class _Fixing:
         return suggest
 
 
-def _helper(method: str, name: str, text: str, choices: Any) -> object:
-    """Returns what was typed for a helper, as what a method of a trial suggests."""
+def _helper(method: str, name: str, text: str, asked: Mapping[str, Any]) -> object:
+    """Returns what was typed for a helper, as what a method of a trial suggests.
+
+    Raises:
+        UserError: the space never suggests this value.
+    """
     key = f"fix.{name}"
-    if method != "suggest_categorical":
-        return convert(Kind(int if method == "suggest_int" else float), text, key)
-    for choice in choices:
-        if text in (str(choice), str(choice).lower()):
-            return choice
-    raise UserError(f"{key}={text}: expected one of {', '.join(map(str, choices))}")
+    if method == "suggest_categorical":
+        choices = asked["choices"]
+        for choice in choices:
+            if text in (str(choice), str(choice).lower()):
+                return choice
+        raise UserError(f"{key}={text}: expected one of {', '.join(map(str, choices))}")
+    value: Any = convert(Kind(int if method == "suggest_int" else float), text, key)
+    low, high, step = asked["low"], asked["high"], asked.get("step")
+    if not low <= value <= high:
+        works = low if value < low else high
+        raise UserError(
+            f"{key}={text} is outside of what the space suggests, {low} … {high}; {key}={works} "
+            "works"
+        )
+    if step is not None and abs((steps := (value - low) / step) - round(steps)) > 1e-9:
+        works = low + step * int(steps)
+        raise UserError(
+            f"{key}={text} is none of what the space suggests, {low} … {high} in steps of {step}; "
+            f"{key}={works} works"
+        )
+    return value

@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.space.draws import Draws, Sample
 from search.space.fixed_values import fixed
-from search.space.helpers import at_end, check_effect, together
+from search.space.helpers import at_end, has_effect, most_demanding, together
 from search.space.loading import Space, SpaceFunction, load_space
 from search.space.names import configured, unknown_name
 from trainable.cli.errors import UserError
@@ -33,12 +33,13 @@ class SpaceFacts:
 
     Attributes:
         distributions: what is searched, by parameter, helpers included; fixed and overruled ones
-            are not.
+            are not, nor are helpers that only fixed fields are made of.
         max_window: the longest window any trial can ask for, in rows of a symbol.
         max_warmup: the longest warm-up any trial can ask for, in optimizer steps.
         shapes: the shapes seen; members of a cohort share one.
         batch_sizes: the batch sizes seen, rising.
-        configs: every configuration sampled, to be held against the data.
+        configs: every configuration sampled, and those that ask most of the data and the epochs;
+            to be held against both.
     """
 
     distributions: dict[str, BaseDistribution]
@@ -78,9 +79,13 @@ def check_space(
         if not is_field_name(name) and not any(name in sample.returned for sample in drawn):
             raise UserError(f"fix.{name}: {unknown_name(name, helpers)}")
     for name in helpers:
-        check_effect(where, draw, drawn, name)
+        if not has_effect(draw, drawn, name):
+            if not _makes_fixed_fields(space, fix, name, samples, seed):
+                raise UserError(f"{where}: {unknown_name(name)}")
+            searched.remove(name)
     # A field that is made of helpers has no range of its own: its ends are those of the helpers.
     drawn += [draw(at_end(names, high)) for names in together(helpers) for high in (False, True)]
+    drawn += [draw(pick) for pick in most_demanding(drawn[:samples], helpers)]
     first: dict[str, BaseDistribution] = {}
     for sample in drawn:
         for name in searched & sample.distributions.keys() - first.keys():
@@ -102,6 +107,17 @@ def check_space(
         batch_sizes=tuple(sorted({config.train.batch_size for config in configs})),
         configs=tuple(configs),
     )
+
+
+def _makes_fixed_fields(
+    space: Space, fix: Mapping[str, str], helper: str, samples: int, seed: int
+) -> bool:
+    """Says whether a helper without effect has one where no field is held fixed."""
+    helpers = {name: text for name, text in fix.items() if not is_field_name(name)}
+    if len(helpers) == len(fix):
+        return False
+    free = Draws(space, helpers, seed)
+    return has_effect(free, [free() for _ in range(samples)], helper)
 
 
 def _searched(drawn: Sequence[Sample]) -> set[str]:

@@ -38,7 +38,7 @@ from search.study.trials import (
     optuna_end,
     row_of,
 )
-from trainable.cli.errors import UserError, unknown
+from trainable.cli.errors import NameTakenError, UserError, unknown
 from trainable.run_format import SEARCHED
 
 __all__ = ["SEARCHED", "Handover", "SearchStudy", "TrialRecord", "TrialSpec"]
@@ -102,7 +102,8 @@ class SearchStudy:
                 of them made is replaced.
 
         Raises:
-            UserError: there is a study of that name, or the storage cannot be opened.
+            NameTakenError: there is a study of that name.
+            UserError: the storage cannot be opened.
         """
         backend = open_storage(storage, create=True)
         shared = can_be_shared(storage)
@@ -484,8 +485,8 @@ def _coordination(
     return Shared(storage, study_id, index, name)
 
 
-def _exists(storage: Storage, name: str) -> UserError:
-    return UserError(
+def _exists(storage: Storage, name: str) -> NameTakenError:
+    return NameTakenError(
         f"study {name!r} exists in {name_of(storage)}; add resume=true to go on with it, and the "
         "runs_dir=PATH that holds its run folder, or choose another name"
     )

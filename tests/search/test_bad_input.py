@@ -403,7 +403,8 @@ CASES = {
         "c.json data.path=p.csv", ["'low' is 0"], both(put("c.json", "{}"), cell("low", 0)), TRAIN
     ),
     "train a warm-up of more than half": Case(
-        "c.json data.path=p.csv epochs=1", ["schedule/warmup_steps=500 is more than half"],
+        "c.json data.path=p.csv epochs=1",
+        ["schedule/warmup_steps=500 is more than half", "; schedule/warmup_steps="],
         both(put("c.json", '{"schedule/warmup_steps": 500}'), table()), TRAIN,
     ),
     "rank nothing": Case("", ["no run folder named"], command=RANK),
@@ -521,7 +522,7 @@ def test_commas_equals_signs_questions_and_parentheses_work(here, monkeypatch, c
     assert run(SEARCH, [*words, "dry_run=true"], monkeypatch) == 0
     shown = capsys.readouterr()
     assert shown.err == ""
-    for part in ("my, (r)=?/1.10", f"{name}: 1 parameters", f"{name}.csv: 2 symbols"):
+    for part in ("my, (r)=?/1.10", f"{name}: 1 parameter, ", f"{name}.csv: 2 symbols"):
         assert part in shown.out
     assert sorted(path.name for path in (here / "here").iterdir()) == [f"{name}.csv", f"{name}.py"]
     assert len(list((here / "cache").iterdir())) == 1  # what can be used is kept

@@ -23,8 +23,8 @@ from search.run_folder.lock import LOCK, drivers_of, release, take_lock
 from search.run_folder.long_tables import ScoredRows
 from search.run_folder.reports import ReportStore
 from search.session.observer import SearchObserver
-from search.session.provenance import check_same
 from search.session.resume import with_stored
+from search.session.same_search import check_same
 from search.settings.reading import settings_from
 from search.study.study import SearchStudy
 from tests.fixtures.here import interrupt_after, search_here

@@ -121,3 +121,30 @@ def test_a_text_is_a_source_or_a_path_and_a_path_is_a_path(data, says, tmp_path,
 def test_two_sources_at_once_are_refused(data, settings, says):
     with pytest.raises(UserError, match=says):
         plan(data, **settings)
+
+
+@pytest.mark.parametrize(
+    ("setting", "form"),
+    [
+        ("fix.model/dropout", "fix={'model/dropout': …}"),
+        ("fix_model_dropout", "fix={'model/dropout': …}"),
+        ("fix.depth", "fix={'depth': …}"),
+        ("data.horizon", "data_horizon=…"),
+        ("data.path", "data_path=…"),
+        ("data.synthetic.bars", "data_synthetic={'bars': …}"),
+        ("data_synthetic_bars", "data_synthetic={'bars': …}"),
+    ],
+)
+def test_a_key_of_the_command_line_is_answered_with_its_form_in_python(setting, form):
+    with pytest.raises(UserError) as refused:
+        plan("synthetic", **{setting: 1})
+    assert str(refused.value) == f"unknown setting {setting!r}: in Python it is {form}"
+
+
+def test_the_forms_of_python_are_taken(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    made = {"bars": 400, "symbols": 6}
+    plan("synthetic", data_synthetic=made, data_horizon=5, fix={"model/dropout": 0.3})
+    said = capfd.readouterr().out
+    assert "6 symbols, 400 bars" in said
+    assert "horizon 5" in said

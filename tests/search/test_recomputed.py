@@ -11,6 +11,7 @@ from analysis.load import load_run
 from tests.fixtures.here import search_here
 from tests.fixtures.recomputed import Rules, recompute, recompute_equal_weight
 from tests.fixtures.searches import TINY
+from trainable import predict
 
 DAYS = pd.date_range("2020-01-01", periods=620)
 WORDS = (
@@ -108,6 +109,18 @@ def test_sharpe_turnover_and_costs_follow_from_predictions_and_prices(
             data["overnight"] == "flat",
             (said["position_std"], said["position_mean"]) if few else None,
         )
+        if number == run.run["best"]:  # what is needed forward, without the tables
+            facts = predict.load(Path("runs/run/best")).facts
+            known = (facts["position_std"], facts["position_mean"]) if few else None
+            assert rules == Rules(
+                facts["horizon"],
+                facts["lag"],
+                facts["cost_bps"],
+                facts["periods_per_year"],
+                facts["delisting_return"],
+                facts["overnight"] == "flat",
+                known,
+            )
         found = recompute(prices, run.predictions.query(f"number == {number}"), rules)
         table: Any = pd.read_parquet("runs/run/returns.parquet").query(key).set_index("timestamp")
         assert found.net.index.equals(table.index)

@@ -201,14 +201,14 @@ def test_launch_from_python(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
     with pytest.raises(UserError, match=r"'mine' exists; add resume=true"):
         launch(space=small_space, data=prices(), name="mine", runs_dir=str(tmp_path / "runs"))
     again = {"name": "mine", "resume": True, "runs_dir": str(tmp_path / "runs")}
-    with pytest.raises(UserError, match=r"cannot go on with another data sha256"):
+    with pytest.raises(UserError, match=r"cannot go on with other content of data=;"):
         launch(space=small_space, data=prices(310), epochs=2, **again)
 
     def other_space(trial):
         trial.suggest_float("optimizer/lr", 1e-3, 1e-2, log=True)
         return {"model/name": "mlp", "model/hidden_dims": "8", "train/batch_size": 64}
 
-    with pytest.raises(UserError, match="another objective, space"):
+    with pytest.raises(UserError, match="objective=rank_ic instead of sharpe, space=other_space"):
         launch(space=other_space, data=prices(), epochs=2, objective="rank_ic", **again)
 
 

@@ -14,6 +14,10 @@ class UserError(Exception):
     """
 
 
+class NameTakenError(UserError):
+    """The name of something new is that of something else, in a place that both use."""
+
+
 def unknown(what: str, name: str, available: Iterable[str]) -> UserError:
     """Returns the error for a `name` that is none of `available`, with the closest one offered."""
     names = sorted(available)

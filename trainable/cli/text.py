@@ -1,6 +1,18 @@
 """Numbers in the words that a person uses."""
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """Returns a number of things in words: `1 trial`, `1,200 trials`.
+
+    Args:
+        number: of the things.
+        one: the word for one of them.
+        many: the word for several; None: `one` with an `s`.
+    """
+    word = one if number == 1 else many or f"{one}s"
+    return f"{number:,} {word}"
+
+
 def duration(seconds: float) -> str:
     """Returns a length of time in words: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
     if seconds < 90:

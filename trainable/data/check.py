@@ -14,6 +14,7 @@ from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import parse
 from trainable.cli.paths import expand_home
+from trainable.cli.text import counted
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import PARTS
@@ -24,6 +25,7 @@ from trainable.data.reading_notes import extreme_line
 from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
 from trainable.data.times.bar_calendar import calendar_words
+from trainable.metrics.traded import ended_line, traded_line
 
 USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
 
@@ -57,7 +59,7 @@ def show_market(market: Market, console: Console) -> None:
         ("rows in the file", quality.get("rows_in_file")),
         ("bars with a close" if market.target is None else "rows used", quality["rows"]),
         ("symbols", f"{len(market.symbols)}: {_few(market.symbols, 8)}"),
-        ("dates", f"{quality['first']} to {quality['last']} ({quality['bars']:,} bars)"),
+        ("dates", f"{quality['first']} to {quality['last']} ({counted(quality['bars'], 'bar')})"),
         ("bars a year", calendar_words(market.periods_per_year, quality)),
         ("columns", f"{len(columns)}: {_few(columns, 12)}"),
         ("time zone", quality.get("time_zone")),
@@ -77,6 +79,17 @@ def show_market(market: Market, console: Console) -> None:
     if moves := extreme_line(quality):
         console.print(Text(f"warning: {moves}", style="yellow"))
         console.print()
+
+
+def show_traded(dataset: Dataset, generated: bool, console: Console) -> None:
+    """Prints what a search would trade, in the words of its plan."""
+    facts: list[tuple[Any, ...]] = [("traded", traded_line(dataset))]
+    if dataset.overnight is not None:
+        sessions = int(dataset.session_ends[:-1].sum()) + 1
+        facts.append(("sessions", f"{sessions:,}"))
+    facts.append(("symbols that end", ended_line(dataset, generated)))
+    facts.append(("which", _few(dataset.ended, 8) or None))
+    _print_table(console, "Traded", ["", ""], facts)
 
 
 def show_dataset(dataset: Dataset, console: Console) -> None:
@@ -119,7 +132,9 @@ def _check(words: list[str], console: Console) -> int:
     with cache_if_usable():
         market = load_market(settings)
         show_market(market, console)
-        show_dataset(build_dataset(market, settings), console)
+        dataset = build_dataset(market, settings)
+        show_traded(dataset, market.expected is not None, console)
+        show_dataset(dataset, console)
     return 0
 
 
@@ -161,7 +176,7 @@ def _show_moves(quality: dict[str, Any], console: Console) -> None:
     ]
     title = (
         f"Extreme moves: {moves['count']:,} beyond 15 robust deviations, of these "
-        f"{ticks['reverted'] + ticks['stale']:,} bad ticks (prices are not altered)"
+        f"{counted(ticks['reverted'] + ticks['stale'], 'bad tick')} (prices are not altered)"
     )
     _print_table(console, title, ["date", "symbol", "return", "robust z", ""], rows)
 

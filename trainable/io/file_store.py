@@ -77,6 +77,13 @@ class FileStore:
             found = self._system.get_file_info(chosen)
         return sorted(info.base_name for info in found if info.type != fs.FileType.Directory)
 
+    def is_empty(self, but: str) -> bool:
+        """Says whether nothing is here, no file and no folder, besides one file."""
+        chosen = fs.FileSelector(self._path, allow_not_found=True)
+        with self._answering():
+            found = self._system.get_file_info(chosen)
+        return all(info.base_name == but for info in found)
+
     def has(self, name: str) -> bool:
         """Says whether there is such a file."""
         with self._answering():

@@ -51,12 +51,22 @@ def workers(node: int) -> set[int]:
     return {pid for pid in descendants(node) if WORKER in command(pid)}
 
 
+def hide_modules(folder: Path) -> None:
+    """Writes files and folders that are called as modules that a worker imports."""
+    hidden = "raise SystemExit(f'hidden by {__file__}')\n"
+    for name in ("random", "queue", "torch", "analysis", "spaces"):
+        (folder / f"{name}.py").write_text(hidden, encoding="utf-8")
+    (folder / "trainable").mkdir()
+    (folder / "trainable" / "__init__.py").write_text(hidden, encoding="utf-8")
+
+
 def test_a_cluster_without_a_token_is_refused_unless_it_is_wanted(tmp_path: Path) -> None:
     write_space(tmp_path)
     with cluster("--num-cpus=1", token=None) as nodes:
         search = run_on(nodes, tmp_path, *SHORT)
         refused(search, nodes.address, "asks for no token", "open_cluster=true")
         assert contents(tmp_path) == ["tiny.py"]
+        hide_modules(tmp_path)  # from here on, for its workers, too
         search = run_on(nodes, tmp_path, *SHORT, "open_cluster=true", more=ENVIRONMENT)
         assert leaks([nodes.folder, tmp_path], SECRET.encode()) == set()
     assert search.process.returncode == 0, search.err

@@ -75,7 +75,7 @@ def test_each_trial_saves_what_its_own_length_leaves(tmp_path: Path):
     ended = rows[rows["stop_reason"] == "asha_rung"].index[:3]
     rows = rows.loc[ended].assign(**{"params.train/epochs": [20, 20, 50], "epochs": [5, 10, 5]})
     rows.to_parquet(path / "trials.parquet")
-    assert "Compute saved by stopping early: 78% (20 of 90 epochs were trained" in said(path, 200)
+    assert "Compute saved by stopping early: 78% (20 of 90 epochs trained" in said(path, 200)
     assert "2 trials for at most 20 epochs, 1 trial for at most 50 epochs" in said(path, 200)
 
 

@@ -18,7 +18,8 @@ from trainable.data.market import Market
 
 def said(market: Market, *words: str) -> str:
     """The plan as it is printed, on lines of any length."""
-    settings = settings_from(["name=x", "trials=16", "epochs=16", *words])
+    given = {word.partition("=")[0]: word for word in ("trials=16", "epochs=16", *words)}
+    settings = settings_from(["name=x", *given.values()])
     out = io.StringIO()
     plan = make_plan(settings, load_space(narrow), lambda: market)
     show_plan(plan, Console(file=out, width=400))
@@ -31,6 +32,21 @@ def test_the_header_says_horizon_lag_cost_and_bars_a_year() -> None:
     assert line.split(None, 1)[1].strip() == ("horizon 5, lag 1, cost 2.5 bps a unit turned over")
     (line,) = [line for line in text.splitlines() if line.startswith("bars a year")]
     assert line.split()[3] == "252"
+
+
+@pytest.mark.parametrize(
+    ("number", "wanted"),
+    [
+        (1, "1 parameter, 1 trial of at most 1 epoch, rung 1"),
+        (2, "1 parameter, 2 trials of at most 2 epochs, rungs 1, 2"),
+    ],
+)
+def test_one_of_a_thing_is_said_as_one(number: int, wanted: str) -> None:
+    text = said(make_market(600, number), f"trials={number}", f"epochs={number}")
+    assert f"narrow: {wanted}" in " ".join(text.split())
+    assert f"made: {number} symbol{'s' if number > 1 else ''}, 600 bars" in text
+    assert "of 32 rows; there is no warm-up" in text
+    assert f"{number} useless trial{'s' if number > 1 else ''} on" in text
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Sequence
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from search.run import main
 from search.session.observer import SearchObserver
 from tests.fixtures import tiny
 from tests.fixtures.here import interrupt_after
+from trainable import executors
 from trainable.data.dataset.dataset import Dataset
+from trainable.models import MODELS
 from trainable.report import Report
 from trainable.worker.assignment import Instructions
 
@@ -124,6 +127,26 @@ def test_nor_does_the_number_of_workers_where_models_train_together(
     assert differs(run, wanted, ["cohort"]) == []
 
 
+@pytest.mark.parametrize("executor", ["serial", "solo"])
+def test_nor_where_each_model_trains_for_itself(
+    executor: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As do those that are large, and those without a batched form."""
+    monkeypatch.setattr(executors, "LARGE", 10)
+    if executor == "solo":
+        monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], batched=None))
+    one = search(folder, f"{executor}1", 1, speed=1, deterministic="true", trials=10)
+    two = search(folder, f"{executor}2", 2, speed=7, deterministic="true", trials=10)
+    assert differs(two, one, ["cohort"]) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(SearchObserver, "tick", interrupt_after(3))
+        search(folder, f"{executor}3", 2, speed=5, status=130, deterministic="true", trials=10)
+    again = search(
+        folder, f"{executor}3", 1, speed=6, deterministic="true", trials=10, resume="true"
+    )
+    assert differs(again, one, ["cohort"]) == []
+
+
 @pytest.mark.parametrize("shards", [1, 6])
 def test_a_search_that_was_interrupted_is_the_same_one(
     shards: int, folder: Path, wanted: Path, monkeypatch: pytest.MonkeyPatch
@@ -154,7 +177,7 @@ def test_the_record_says_which(wanted: Path) -> None:
 
 
 def test_a_time_budget_that_was_used_up_is_a_doubt(folder: Path) -> None:
-    run = search(folder, "late", deterministic="true", time_budget_s=0.2, trials=2000)
+    run = search(folder, "late", deterministic="true", time_budget_s=1.5, trials=2000)
     assert record(run)["exactly"] is False
     assert "the time was up: where, depends on the machine" in record(run)["doubts"]
     trials = tiny.table(run, "trials").query("kind != 'baseline'")

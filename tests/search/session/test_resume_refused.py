@@ -14,32 +14,46 @@ BASE = tiny.WORDS | {"trials": 2, "name": "x"}
 READY = BASE | {
     "name": "ready", "data.path": "ready.csv", "data.features": "feat_*", "data.target": "label",
 }  # fmt: skip
-ROWS = {"data train_rows", "data valid_rows"}
 CASES: dict[str, tuple[dict[str, object], set[str]]] = {
-    "objective": ({"objective": "rank_ic"}, {"objective"}),
-    "seed": ({"seed": 1}, {"seed"}),
-    "steps_per_epoch": ({"steps_per_epoch": 5}, {"steps_per_epoch"}),
-    "rungs": ({"rungs": "2"}, {"rungs"}),
-    "reduction_factor": ({"reduction_factor": 3}, {"reduction_factor"}),
-    "fix": ({"fix.model/dropout": 0.2}, {"fix"}),
-    "space": ({"space": "other.py"}, {"space"}),
-    "other closes": ({"data.path": "other.csv"}, {"data sha256"}),
-    "costs": ({"data.cost_bps": 2}, {"data cost_bps"}),
-    "delisting": ({"data.delisting_return": -0.5}, {"data delisting_return"}),
-    "bars a year": ({"data.periods_per_year": 365}, {"data periods_per_year"}),
-    "symbols": ({"data.symbols": "AA,BB,CC,DD,EE"}, {"data symbols", *ROWS}),
-    "held out": ({"data.holdout_symbols": 0.1}, {"data symbols", *ROWS}),
-    "horizon": ({"data.horizon": 2}, {"data horizon", *ROWS}),
-    "lag": ({"data.lag": 1}, {"data lag", "data validation_periods", *ROWS}),
+    "objective": ({"objective": "rank_ic"}, {"objective=rank_ic instead of sharpe"}),
+    "seed": ({"seed": 1}, {"seed=1 instead of 0"}),
+    "steps_per_epoch": ({"steps_per_epoch": 5}, {"steps_per_epoch=5 instead of 4"}),
+    "rungs": ({"rungs": "2"}, {"rungs=2 instead of unset"}),
+    "reduction_factor": ({"reduction_factor": 3}, {"reduction_factor=3 instead of 4"}),
+    "fix": ({"fix.model/dropout": 0.2}, {"fix.model/dropout=0.2 instead of unset"}),
+    "space": ({"space": "other.py"}, {"space=other.py instead of tiny.py"}),
+    "other closes": ({"data.path": "other.csv"}, {"data.path=other.csv instead of bars.csv"}),
+    "costs": ({"data.cost_bps": 2}, {"data.cost_bps=2.0 instead of 1.0"}),
+    "delisting": (
+        {"data.delisting_return": -0.5},
+        {"data.delisting_return=-0.5 instead of 0.0"},
+    ),
+    "bars a year": (
+        {"data.periods_per_year": 365},
+        {"data.periods_per_year=365.0 instead of unset"},
+    ),
+    "symbols": (
+        {"data.symbols": "AA,BB,CC,DD,EE"},
+        {"data.symbols=AA,BB,CC,DD,EE instead of unset"},
+    ),
+    "held out": (
+        {"data.holdout_symbols": 0.1},
+        {"data.holdout_symbols=0.1 instead of 0.0"},
+    ),
+    "horizon": ({"data.horizon": 2}, {"data.horizon=2 instead of 1"}),
+    "lag": ({"data.lag": 1}, {"data.lag=1 instead of unset"}),
     "validation": (
         {"data.valid_from": "2020-07-10"},
-        {"split dates", "data validation_periods", *ROWS},
+        {"data.valid_from=2020-07-10 instead of unset"},
     ),
-    "gate": (
-        {"data.gate_from": "2020-09-20"},
-        {"split dates", "data validation_periods", "data valid_rows"},
+    "test": (
+        {"data.test_from": "2020-10-20"},
+        {"data.test_from=2020-10-20 instead of unset"},
     ),
-    "test": ({"data.test_from": "2020-10-20"}, {"split dates"}),
+    "two at once, and the same file elsewhere": (
+        {"data.horizon": 2, "seed": 1, "data.path": "./bars.csv"},
+        {"data.horizon=2 instead of 1", "seed=1 instead of 0"},
+    ),
 }
 
 
@@ -65,9 +79,9 @@ def content(run: Path) -> dict[str, bytes]:
 
 def refused(capsys: pytest.CaptureFixture[str]) -> set[str]:
     said = capsys.readouterr().err
-    found = re.search(r"^error: run '\w+' cannot go on with another ([^;]*);", said)
+    found = re.search(r"^error: run '\w+' cannot go on with ([^;]*); leave that", said)
     assert found is not None, said
-    return set(found[1].split(", "))
+    return set(re.split(r", (?=[\w./]+=|other)", found[1]))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -78,9 +92,10 @@ def test_another_is_refused_by_name_and_nothing_is_touched(
     before = content(folder / "runs" / "x")
     capsys.readouterr()
     again: dict[str, object] = {"name": "x", "resume": "true", "trials": 3, **words}
-    tiny.search(folder, again, status=2)
-    assert refused(capsys) == wanted
-    assert content(folder / "runs" / "x") == before
+    for dry_run in ("false", "true"):  # a dry run refuses what the resumed one would
+        tiny.search(folder, again | {"dry_run": dry_run}, status=2)
+        assert refused(capsys) == wanted
+        assert content(folder / "runs" / "x") == before
 
 
 def test_the_same_file_with_other_content_is_other_data(
@@ -92,7 +107,7 @@ def test_the_same_file_with_other_content_is_other_data(
         home / "bars.csv", index=False
     )
     tiny.search(home, {"name": "x", "resume": "true", "trials": 3}, status=2)
-    assert refused(capsys) == {"data sha256"}
+    assert refused(capsys) == {"other content of bars.csv"}
 
 
 def test_other_features_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +115,19 @@ def test_other_features_are_refused(folder: Path, capsys: pytest.CaptureFixture[
     capsys.readouterr()
     words = {"name": "ready", "resume": "true", "trials": 3, "data.features": "feat_a"}
     tiny.search(folder, words, status=2)
-    assert refused(capsys) == {"data features"}
+    assert refused(capsys) == {"data.features=feat_a instead of feat_*"}
+
+
+def test_another_column_of_the_same_file_is_another_label(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = READY | {"name": "columns", "data.returns": "next"}
+    tiny.search(folder, words)
+    for key, text, before in (("target", "next", "label"), ("returns", "label", "next")):
+        capsys.readouterr()
+        again = {"name": "columns", "resume": "true", "trials": 3, f"data.{key}": text}
+        tiny.search(folder, again, status=2)
+        assert refused(capsys) == {f"data.{key}={text} instead of {before}"}
 
 
 def test_the_space_file_may_not_change_under_its_name(
@@ -110,7 +137,7 @@ def test_the_space_file_may_not_change_under_its_name(
     file = tmp_path / "home" / "tiny.py"
     file.write_text(tiny.SPACE.replace("1e-2", "2e-2"), encoding="utf-8")
     tiny.search(tmp_path / "home", {"name": "x", "resume": "true", "trials": 3}, status=2)
-    assert refused(capsys) == {"space"}
+    assert refused(capsys) == {"other content of space tiny.py"}
 
 
 def test_what_may_change_is_taken(folder: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_other_epochs_are_said_in_plan_record_and_ranking(
 ) -> None:
     run, said = again(begun, tmp_path / "home", epochs=epochs, trials=15)
     plan, _, end = flat(said).partition("Luck line")
-    assert "trials of 12 of at most 3 epochs have ended and stay as they were judged; " in plan
+    assert "12 trials of at most 3 epochs have ended and stay as they were judged; " in plan
     assert f"what is trained from now on has at most {epochs}" in plan
     lengths = sorted([(3, 12), (epochs, 3)])
     sentence = (
@@ -77,7 +77,9 @@ def test_other_epochs_are_said_in_plan_record_and_ranking(
     assert session["epochs"] == epochs
     assert session["rungs"] == [1, epochs]
     assert session["trials"] == 15
-    assert (described(run)["epochs"], described(run)["rungs"]) == (3, [1, 3])
+    assert described(run)["begun_with"] == {"trials": 12, "epochs": 3, "rungs": [1, 3]}
+    assert (described(run)["epochs"], described(run)["rungs"]) == (epochs, [1, epochs])
+    assert described(run)["settings"]["epochs"] == epochs
     assert latest_session(described(run))[1] == [1, epochs]
     new = rows(run).query("kind == 'search'").iloc[12:]
     assert set(new["params.train/epochs"]) == {epochs}
@@ -116,7 +118,7 @@ def test_a_dry_run_says_it_too(begun: Path, tmp_path: Path) -> None:
     shutil.copytree(begun, tmp_path / "home")
     words = {"name": "x", "resume": "true", "dry_run": "true", "epochs": 5, "trials": 5}
     _, said = tiny.search_and_listen(tmp_path / "home", words)
-    assert "12 of at most 3 epochs" in flat(said)
+    assert "12 trials of at most 3 epochs have ended" in flat(said)
     assert "trials=5 is fewer than the 12" in flat(said)
     assert "Luck line: 12 useless trials" in flat(said)
     assert described(tmp_path / "home" / "runs" / "x")["resumed"] == []
@@ -159,7 +161,11 @@ def test_the_record_of_an_older_run_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps(whole), encoding="utf-8")
     sessions = provenance.sessions(tmp_path)
     assert sessions.judged() == [JudgedAt(0, (1, 3))]
-    assert sessions.record() == {**old, "rungs": (1, 3), "resumed": [{"at": when[1]}]}
-    for record in (old, sessions.record()):
+    begun_with = {"epochs": 3, "rungs": [1, 3]}
+    resumed = [{"at": when[1]}]
+    assert sessions.record() == {
+        "started": when[0], "begun_with": begun_with, "resumed": resumed
+    }  # fmt: skip
+    for record in (old, {**sessions.record(), "rungs": [1, 3]}):
         begun, rungs = latest_session(record)
         assert (begun.isoformat(), list(rungs)) == (when[1], [1, 3])

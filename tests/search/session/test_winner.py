@@ -15,6 +15,7 @@ import pytest
 from safetensors.torch import load_file
 
 from tests.fixtures import tiny
+from trainable import predict
 
 WORDS = tiny.WORDS | {
     "trials": 8, "epochs": 4, "rungs": "1,2,3", "reduction_factor": 2, "finalist_seeds": 3,
@@ -68,6 +69,17 @@ def test_the_exported_model_is_that_of_the_first_of_the_ranking(found: Found) ->
     assert all(best[name].equal(own[name]) for name in own)
     assert not all(best[name].equal(last[name]) for name in last)
     assert f"Best is trial {first}: " in found.said
+
+
+def test_the_exported_model_has_all_that_its_positions_need(found: Found) -> None:
+    facts = predict.load(found.run / "best").facts
+    epoch = found.trials.loc[found.ranked[0], "ranking_epoch"]
+    assert facts["ranking_epoch"] == facts["epoch"] == epoch
+    assert facts["position_std"] is None  # of fewer than five symbols only: test_recomputed.py
+    data = found.json["data"]
+    kept = ("symbols", "cost_bps", "periods_per_year", "overnight", "delisting_return")
+    assert {key: facts[key] for key in kept} == {key: data[key] for key in kept}
+    assert facts["symbols"] == list(tiny.SYMBOLS)
 
 
 def test_the_live_best_is_of_searched_trials_at_their_lowest_loss(found: Found) -> None:

@@ -144,7 +144,7 @@ def test_data_path_alone_is_a_file():
         (["data=us20", "data=us20"], "data.source is given twice"),
         (["data=prices.csv"], "a file is data.path=prices.csv"),
         (["data.path="], "data.path= is empty; write the path"),
-        (["fix.train/epochs=3"], "fix.train/epochs is set by the search; epochs=3 works"),
+        (["fix.train/epochs=3"], "fix.train/epochs is set by the search; write epochs=3"),
         (["trails=3"], "did you mean 'trials'"),
         (["+trials=3"], "no + needed; write trials=3"),
     ],

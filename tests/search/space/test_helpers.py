@@ -129,9 +129,36 @@ def test_a_helper_held_fixed():
         ("depht", "2", r"fix\.depht: unknown parameter 'depht': .*; did you mean 'depth'\\?"),
         ("depth", "two", r"fix\.depth=two: expected a whole number"),
         ("wide", "5", r"fix\.wide=5: expected one of 4, 8"),
+        ("depth", "4", r"fix\.depth=4 is outside of what .*, 1 … 3; fix\.depth=3 works"),
+        ("depth", "0", r"fix\.depth=0 is outside of what .*, 1 … 3; fix\.depth=1 works"),
     ):
         with pytest.raises(UserError, match=said):
             check_space(load_space(space), {key: text}, 5)
+
+
+def test_a_helper_held_fixed_between_its_steps():
+    def space(trial: Trial) -> dict:
+        width = trial.suggest_int("width", 8, 32, step=8)
+        share = trial.suggest_float("share", 0.0, 0.5, step=0.1)
+        return {"model/hidden_dims": str(width), "model/dropout": share}
+
+    facts = check_space(load_space(space), {"width": "24", "share": "0.3"}, 5)
+    made = [to_params(config) for config in facts.configs]
+    assert {(one["model/hidden_dims"], one["model/dropout"]) for one in made} == {("24", 0.3)}
+    with pytest.raises(UserError, match=r"8 … 32 in steps of 8; fix\.width=16 works"):
+        check_space(load_space(space), {"width": "20"}, 5)
+    with pytest.raises(UserError, match=r"share=0\.25 is none of .* in steps of 0\.1"):
+        check_space(load_space(space), {"share": "0.25"}, 5)
+
+
+def test_a_helper_that_only_a_fixed_field_is_made_of_is_not_searched():
+    def space(trial: Trial) -> dict:
+        trial.suggest_float("optimizer/lr", 1e-4, 1e-2)
+        return {"model/hidden_dims": "-".join(["8"] * trial.suggest_int("depth", 1, 3))}
+
+    facts = check_space(load_space(space), {"model/hidden_dims": "4"}, 5)
+    assert list(facts.distributions) == ["optimizer/lr"]
+    assert {to_params(config)["model/hidden_dims"] for config in facts.configs} == {"4"}
 
 
 def test_helpers_are_recorded_resumed_ranked_and_repeated(

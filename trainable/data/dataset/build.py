@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.data.dataset.dataset import Dataset, defined, scored_rows
 from trainable.data.dataset.leaks import find_later_prices, find_leaks
 from trainable.data.dataset.scaler import fit_scaler
@@ -182,11 +183,11 @@ def _check_size(dataset: Dataset) -> None:
             worst = int(missing.argmax())
             undefined = f" and {dataset.feature_names[worst]} undefined on {missing[worst]:.0%}"
             raise UserError(
-                f"{dataset.name}: {found} {part}, at least {least} are needed: {stop - start} bars "
-                f"and {len(inside)} rows in that part, less a window of {dataset.max_window}, a "
-                f"label of {dataset.reach} bars{undefined if missing[worst] else ''}; use more "
-                "data, a shorter window or horizon, or set data.valid_from, data.gate_from and "
-                "data.test_from"
+                f"{dataset.name}: {found} {part}, at least {least} are needed: "
+                f"{counted(stop - start, 'bar')} and {counted(len(inside), 'row')} in that part, "
+                f"less a window of {dataset.max_window}, a label of {counted(dataset.reach, 'bar')}"
+                f"{undefined if missing[worst] else ''}; use more data, a shorter "
+                "window or horizon, or set data.valid_from, data.gate_from and data.test_from"
             )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.data.dataset.sessions import session_ends
 from trainable.data.settings import DataSettings
 
@@ -44,7 +45,7 @@ def split_by_date(timestamps: np.ndarray, settings: DataSettings, intraday: bool
     Raises:
         UserError: a date that cannot be read, lies outside the data or leaves a part empty.
     """
-    span = f"the data has {len(timestamps)} bars"
+    span = f"the data has {counted(len(timestamps), 'bar')}"
     if len(timestamps):
         span += f" from {timestamps[0]:.19} to {timestamps[-1]:.19}".replace("T00:00:00", "")
     starts = [0]

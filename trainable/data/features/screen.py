@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from trainable.cli.text import counted
 from trainable.data.features.table import FeatureTable
 from trainable.data.gather import columns_on
 
@@ -44,7 +45,7 @@ def _fault(x: np.ndarray, warm: np.ndarray, warmup: int) -> str | None:
         return f"it is constant ({low:.6g}) on the training dates"
     cold = float((~finite & ~warm).mean())
     if cold > MAX_WARMUP:
-        return f"its warm-up of {warmup} bars would cost {cold:.0%} of the training rows"
+        return f"its warm-up of {counted(warmup, 'bar')} would cost {cold:.0%} of the training rows"
     missing = 1.0 - float(finite[warm].mean()) if warm.any() else 0.0
     if missing > MAX_MISSING:
         return f"it is missing in {missing:.1%} of the training rows"

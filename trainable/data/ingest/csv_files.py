@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.data.ingest.cells import one_line, to_numbers
 from trainable.data.ingest.column_names import (
     ALIASES,
@@ -124,8 +125,9 @@ class CsvFile:
     def _refusal(self, row: pacsv.InvalidRow) -> UserError:
         cells = " ".join(row.text.split())[:60]
         return UserError(
-            f"{self._path}: data row {row.number - self.layout.skip}: {row.actual_columns} cells "
-            f"instead of {row.expected_columns} (truncated file?): {cells!r}"
+            f"{self._path}: data row {row.number - self.layout.skip}: "
+            f"{counted(row.actual_columns, 'cell')} instead of {row.expected_columns} "
+            f"(truncated file?): {cells!r}"
         )
 
     def _note_remarks(self, remarks: list[pacsv.InvalidRow], rows: int) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.data.ingest.cells import (
     SAMPLE,
     Marks,
@@ -102,8 +103,9 @@ def csv_layout(path: Path) -> CsvLayout:
         names = _one_more(path, names, data, notes)
     elif width > len(names) and delimiter == ",":
         raise UserError(
-            f"{path}: the header has {len(names)} cells and the data rows {width}; where numbers "
-            "have decimal commas, separate the columns with semicolons or write decimal points"
+            f"{path}: the header has {counted(len(names), 'cell')} and the data rows {width}; "
+            "where numbers have decimal commas, separate the columns with semicolons or write "
+            "decimal points"
         )
     unnamed = iter(range(len(names)))
     names = [name if name.strip() else f"unnamed: {next(unnamed)}" for name in names]
@@ -285,7 +287,7 @@ def _of_no_header(
     )
     raise UserError(
         f"{path}: no header: the first line holds data already ({', '.join(first)[:60]!r}); put a "
-        f"line with the names of its {columns} columns before it, such as {example}"
+        f"line with the names of its {counted(columns, 'column')} before it, such as {example}"
     )
 
 
@@ -322,6 +324,6 @@ def _one_more(
     if not any(squashed(name) in TIMES for name in names) and all(is_date(c[0]) for c in wide):
         return ["", *names]  # R writes row names without a name of their own
     raise UserError(
-        f"{path}: the header has {len(names)} cells and the data rows {len(names) + 1}; name every "
-        "column"
+        f"{path}: the header has {counted(len(names), 'cell')} and the data rows {len(names) + 1}; "
+        "name every column"
     )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError, unknown
+from trainable.cli.text import counted
 from trainable.data.settings import DataSettings
 
 
@@ -29,7 +30,8 @@ def choose_symbols(
             amount = "none" if not out.any() else "all"
             raise UserError(
                 f"{file}: data.holdout_symbols={settings.holdout_symbols:g} holds out {amount} of "
-                f"{kept.sum()} symbols; use {'a larger' if not out.any() else 'a smaller'} share"
+                f"{counted(int(kept.sum()), 'symbol')}; "
+                f"use {'a larger' if not out.any() else 'a smaller'} share"
             )
         notes["held_out_symbols"] = [n for n, o in zip(names, out, strict=True) if o]
         kept &= ~out

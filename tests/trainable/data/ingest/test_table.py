@@ -145,7 +145,11 @@ def truncated_parquet(path: Path) -> None:
         ("a.parquet", write_bytes(b""), "the file is empty"),
         ("a.csv", write_bytes(b"\n\n"), "the file is empty"),
         ("a.csv", write_bytes(b"timestamp,symbol,close\n"), "no data rows"),
-        ("a.csv", write_bytes(b"timestamp,close\n2024-01-01,1\n2024-01-02"), "data row 2: 1 cells"),
+        (
+            "a.csv",
+            write_bytes(b"timestamp,close\n2024-01-01,1\n2024-01-02"),
+            "data row 2: 1 cell instead",
+        ),
         ("a.csv", write_bytes("timestamp,close\n".encode("utf-16")), "no data rows"),
         ("a.csv", write_bytes(b"timestamp,close\n2024-01-01,\0\0\n"), "NUL"),
         ("a.csv", write_bytes(b"timestamp,close,CLOSE \n2024-01-01,1,2\n"), "two columns"),
