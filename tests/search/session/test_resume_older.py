@@ -51,7 +51,9 @@ def test_it_does_not_where_ready_returns_were_read_on_the_row_of_the_decision(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     frame: Any = tiny.ready()
-    frame["next"] = frame.groupby("symbol")["next"].shift(1)  # the label is of one bar later
+    frame["next"] = (
+        frame.groupby("symbol")["next"].shift(1).fillna(0.0)
+    )  # the label is of one bar later
     words = {"features": "feat_*", "target": "label", "returns": "next", "lag": "1"}
     begun_before(tmp_path, frame, **{f"data.{key}": word for key, word in words.items()})
     tiny.search(tmp_path, AGAIN, status=2)

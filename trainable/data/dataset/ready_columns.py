@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.data.dataset.agreement import EXACT, Agreement, Comparison, agreement
 from trainable.data.dataset.overlap import horizon_of
 from trainable.data.gather import by_symbol
@@ -166,21 +167,25 @@ def _refuse_disagreement(found: Agreement, name: str, settings: DataSettings, la
     if best.start < 0:
         by, known = lag - best.start, "known" if best.stop <= 0 else "partly known"
         raise UserError(
-            f"{name}: the target {target!r} is {returns!r} of {_bars(-best.start)} earlier{over}: "
+            f"{name}: the target {target!r} is {returns!r} of {counted(-best.start, 'bar')} earlier{over}: "
             f"a return that begins before the decision and is {known} by then. {returns!r} must "
             f"be the return from its row's bar to the next; where it is, shift {target!r} back by "
-            f"{_bars(by)} in each symbol: groupby(symbol).shift(-{by})"
+            f"{counted(by, 'bar')} in each symbol: groupby(symbol).shift(-{by})"
         )
     if best.start != lag:
-        later = f"{_bars(best.start)} later" if best.start else "the same row"
-        begins = f"{_bars(best.start)} after the decision" if best.start else "with the decision"
+        later = f"{counted(best.start, 'bar')} later" if best.start else "the same row"
+        begins = (
+            f"{counted(best.start, 'bar')} after the decision"
+            if best.start
+            else "with the decision"
+        )
         raise UserError(
             f"{name}: the target {target!r} is {returns!r} of {later}{over}, so it begins "
             f"{begins}, and data.lag is {lag}; where {returns!r} is the return from its row's bar "
             f"to the next, data.lag={best.start}{horizon_works} works"
         )
     raise UserError(
-        f"{name}: the target {target!r} is made of {_bars(best.bars)} (it is {returns!r} "
+        f"{name}: the target {target!r} is made of {counted(best.bars, 'bar')} (it is {returns!r} "
         f"compounded over so many) and not of {horizon}, so that its positions would not last as "
         f"long as it does; data.horizon={best.bars} works"
     )
@@ -210,12 +215,13 @@ def _refuse_past(column: np.ndarray, market: Market, name: str, spans: int) -> N
     bars = int(np.isfinite(own).argmax())
     if bars != spans:
         return
+    there = "the first bar" if bars == 1 else f"the first {bars} bars"
     raise UserError(
-        f"{market.name}: column {name!r} is empty on the first {_bars(bars)} of a symbol and known "
+        f"{market.name}: column {name!r} is empty on {there} of a symbol and known "
         "on its last: it is a return that ends on its row, and is over when the decision is made; "
-        f"shift it back by {_bars(bars)} in each symbol: groupby(symbol).shift(-{bars})"
+        f"shift it back by {counted(bars, 'bar')} in each symbol: groupby(symbol).shift(-{bars})"
     )
 
 
 def _bars(count: int) -> str:
-    return f"{count} bar{'' if count == 1 else 's'}"
+    return counted(count, "bar")

@@ -111,7 +111,7 @@ def test_a_return_that_ends_on_its_row_is_told_by_its_empty_cells(column: str) -
     past = np.vstack([np.full((1, SYMBOLS), np.nan), ONE[:-1]])
     right = np.vstack([ONE[:-1], np.full((1, SYMBOLS), np.nan)])
     columns = {"label": right, "one": right} | {column: past}
-    with pytest.raises(UserError, match=rf"{column!r} is empty on the first 1 bar .*shift\(-1\)"):
+    with pytest.raises(UserError, match=rf"{column!r} is empty on the first bar .*shift\(-1\)"):
         build(columns["label"], columns["one"], 0, 1)
 
 
