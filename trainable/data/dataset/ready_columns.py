@@ -167,25 +167,21 @@ def _refuse_disagreement(found: Agreement, name: str, settings: DataSettings, la
     if best.start < 0:
         by, known = lag - best.start, "known" if best.stop <= 0 else "partly known"
         raise UserError(
-            f"{name}: the target {target!r} is {returns!r} of {counted(-best.start, 'bar')} earlier{over}: "
+            f"{name}: the target {target!r} is {returns!r} of {_bars(-best.start)} earlier{over}: "
             f"a return that begins before the decision and is {known} by then. {returns!r} must "
             f"be the return from its row's bar to the next; where it is, shift {target!r} back by "
-            f"{counted(by, 'bar')} in each symbol: groupby(symbol).shift(-{by})"
+            f"{_bars(by)} in each symbol: groupby(symbol).shift(-{by})"
         )
     if best.start != lag:
-        later = f"{counted(best.start, 'bar')} later" if best.start else "the same row"
-        begins = (
-            f"{counted(best.start, 'bar')} after the decision"
-            if best.start
-            else "with the decision"
-        )
+        later = f"{_bars(best.start)} later" if best.start else "the same row"
+        begins = f"{_bars(best.start)} after the decision" if best.start else "with the decision"
         raise UserError(
             f"{name}: the target {target!r} is {returns!r} of {later}{over}, so it begins "
             f"{begins}, and data.lag is {lag}; where {returns!r} is the return from its row's bar "
             f"to the next, data.lag={best.start}{horizon_works} works"
         )
     raise UserError(
-        f"{name}: the target {target!r} is made of {counted(best.bars, 'bar')} (it is {returns!r} "
+        f"{name}: the target {target!r} is made of {_bars(best.bars)} (it is {returns!r} "
         f"compounded over so many) and not of {horizon}, so that its positions would not last as "
         f"long as it does; data.horizon={best.bars} works"
     )
@@ -219,7 +215,7 @@ def _refuse_past(column: np.ndarray, market: Market, name: str, spans: int) -> N
     raise UserError(
         f"{market.name}: column {name!r} is empty on {there} of a symbol and known "
         "on its last: it is a return that ends on its row, and is over when the decision is made; "
-        f"shift it back by {counted(bars, 'bar')} in each symbol: groupby(symbol).shift(-{bars})"
+        f"shift it back by {_bars(bars)} in each symbol: groupby(symbol).shift(-{bars})"
     )
 
 
