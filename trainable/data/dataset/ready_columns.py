@@ -18,7 +18,8 @@ MAX_ROWS = 60_000  # of the first symbols, that are looked at
 MIN_BARS = 60  # of a symbol, below which nothing can be told
 MIN_SHARE = 4  # a symbol with less than this part of the most bars is left out
 RELATIVE_FROM = 5  # symbols of a bar from which its mean return is taken off, too
-SMALLER = 0.5  # target ÷ returns, from which the returns are in another unit
+UNITS = (10.0, 100.0, 10_000.0)  # returns ÷ target, where they are in another unit
+NEAR = 0.03  # … relative difference from it
 MOSTLY = 0.8  # share of the symbols whose column shows that it is over on its row
 
 
@@ -146,10 +147,17 @@ def _refuse_returns_of_many_bars(rows: _Rows, name: str, settings: DataSettings)
 
 
 def _refuse_another_unit(found: Agreement, name: str, settings: DataSettings) -> None:
-    """Raises `UserError` where `data.returns` is a multiple of a target that is such a return."""
-    if found.best.correlation >= EXACT and 0 < found.slope < SMALLER:
+    """Raises `UserError` where `data.returns` is the target in another unit.
+
+    A target may be any share of a return: the mean of its bars, or a volatility that it aims at.
+    """
+    if found.best.correlation < EXACT or found.slope <= 0:
+        return
+    ratio = 1.0 / found.slope
+    mean = abs(ratio / found.best.bars - 1.0) < NEAR
+    if not mean and any(abs(ratio / unit - 1.0) < NEAR for unit in UNITS):
         raise UserError(
-            f"{name}: data.returns={settings.returns} is {1.0 / found.slope:.3g} times what the "
+            f"{name}: data.returns={settings.returns} is {ratio:.3g} times what the "
             f"target {settings.target!r} says; write both in decimals, not percent (0.01 is one "
             "percent)"
         )

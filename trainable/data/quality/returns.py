@@ -6,9 +6,11 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.data.ingest.panel import Panel
+from trainable.data.ingest.timestamps import show_time
 from trainable.data.settings import DataSettings
 
 MANY = 50  # values, or bars, from which a column shows what it holds
+DIFFERENT = 0.5  # share of the values between two bounds that differ; ticks of a price do not
 FEW_VALUES = 4  # different ones, besides 0, that returns never are confined to
 SOME = 10_000  # values of which the different ones are counted
 BARS_SEEN = 500  # spread over the data, at which symbols are compared
@@ -21,6 +23,9 @@ FLAT_KURTOSIS = ((500, 2.3), (200, 2.0))  # from so many values on
 TRIM = 0.02  # share of either tail that is left out: a crash is no unit
 LONG = 250  # bars of a symbol from which its decay is looked at
 MUCH = 1.5  # standard deviation a year, from which the plan asks
+NO_ASSET = 20.0  # … and from which it is refused
+SURE = 3.0  # standard errors by which a mean may be wrong
+FAR, FALLS = 25.0, 0.5  # usual standard deviations, and the least move, that the plan names
 DECAY = -4.0  # mean logarithmic growth a year: 98 % are lost every year
 SYMMETRIC = 1.3  # 99 % quantile ÷ −1 % quantile: of what grows it is larger when it moves that much
 
@@ -63,8 +68,8 @@ def describe_returns(
     """Adds how much the returns vary to the notes: a wrong unit is seen by that.
 
     Raises:
-        UserError: returns of which nothing is left after a year, though they are as often up as
-            down and as far: those of no asset, but of percent.
+        UserError: returns that vary as no asset's do, or of which nothing can be left after a year
+            though they are as often up as down and as far: percent.
     """
     assert panel.returns is not None
     name = settings.returns or settings.target
@@ -75,24 +80,46 @@ def describe_returns(
             spreads.append(own.std())
         if len(own) >= LONG:
             low, high = np.quantile(own, [TRIM, 1.0 - TRIM])
-            usual = own[(own >= low) & (own <= high)]
-            decays.append(np.log1p(np.maximum(usual, -0.999)).mean() * bars_a_year)
+            growth = np.log1p(np.maximum(own[(own >= low) & (own <= high)], -0.999))
+            most = growth.mean() + SURE * growth.std() / len(growth) ** 0.5
+            decays.append(most * bars_a_year)
     spread = float(np.median(spreads)) if spreads else 0.0
     a_year = spread * bars_a_year**0.5
     varies = f"{spread:.3g} a bar, {a_year:.3g} a year"
+    in_decimals = f"write decimals, not percent (0.01 is one percent){_if_score(settings)}"
+    if a_year > NO_ASSET:
+        raise UserError(
+            f"{panel.file}: column {name!r} varies by {varies} (standard deviation), as no asset "
+            f"does; {in_decimals}"
+        )
     if decays and np.median(decays) < DECAY:
         low, high = np.nanquantile(panel.returns, [0.01, 0.99])
         if high < SYMMETRIC * -low:
             raise UserError(
                 f"{panel.file}: column {name!r} varies by {varies} (standard deviation), as much "
-                "up as down: compounded, nothing would be left within a year; write decimals, not "
-                f"percent (0.01 is one percent){_if_score(settings)}"
+                f"up as down: compounded, nothing would be left within a year; {in_decimals}"
             )
     doubt = "; few assets vary as much: is it percent?" if a_year > MUCH else ""
     if _relative(panel.returns):
         doubt += "; they sum to 0 at each bar, so equal weight earns nothing of the market"
+    doubt += _largest(panel)
     notes.setdefault("read_as", []).append(
         f"returns {name!r}: decimals with a standard deviation of {varies} (median symbol){doubt}"
+    )
+
+
+def _largest(panel: Panel) -> str:
+    """Names a return that stands far out of its symbol's others; nothing where none does."""
+    assert panel.returns is not None
+    size = np.abs(np.nan_to_num(panel.returns))
+    bar, symbol = np.unravel_index(int(size.argmax()), size.shape)
+    own = size[:, symbol][np.isfinite(panel.returns[:, symbol])]
+    usual = float(np.sqrt(np.square(own[own <= np.quantile(own, 1.0 - TRIM)]).mean()))
+    if size[bar, symbol] < max(FALLS, FAR * usual):
+        return ""
+    return (
+        f"; the largest is {panel.returns[bar, symbol]:+,.4g} ({panel.symbols[symbol]}, "
+        f"{show_time(panel.timestamps[bar])}): is it one?"
     )
 
 
@@ -151,7 +178,9 @@ def _bounded(known: np.ndarray) -> str | None:
     if len(known) < FLAT_KURTOSIS[-1][0]:
         return None
     low, high = known.min(), known.max()
-    if low < 0 < high and min(np.mean(known == low), np.mean(known == high)) >= AT_BOUND:
+    between = known[(known > low) & (known < high) & (known != 0)][:SOME]
+    crowds = min(np.mean(known == low), np.mean(known == high)) >= AT_BOUND
+    if low < 0 < high and crowds and len(np.unique(between)) > DIFFERENT * len(between):
         return f"many values at exactly {low:g} and {high:g} (a score, or clipped)"
     deviation = np.square(known - known.mean())
     if not deviation.any():

@@ -20,12 +20,15 @@ def rank(values: np.ndarray, axis: int) -> np.ndarray:
     return (ranks - (values.shape[axis] + 1) / 2) / values.shape[axis]
 
 
-def read(returns: np.ndarray, column: str = "label") -> Market:
+def read(returns: np.ndarray, column: str = "label", minutes: int | None = None) -> Market:
     bars, symbols = returns.shape
     rng = np.random.default_rng(0)
+    times = pd.bdate_range("2020-01-01", periods=bars)
+    if minutes is not None:
+        times = pd.date_range("2020-01-06", periods=bars, freq=f"{minutes}min")
     frame = pd.DataFrame(
         {
-            "date": np.tile(pd.bdate_range("2020-01-01", periods=bars), symbols),
+            "date": np.tile(times, symbols),
             "symbol": np.repeat([f"S{n}" for n in range(symbols)], bars),
             "feat_a": rng.normal(size=bars * symbols),
             "label": rng.normal(0.0, 0.01, bars * symbols),
@@ -68,9 +71,33 @@ def test_scores_that_serve_as_returns_are_refused(kind: str, column: str) -> Non
 
 @pytest.mark.parametrize("column", ["label", "next"])
 def test_percent_that_never_falls_below_minus_one_are_refused(column: str) -> None:
-    values = np.clip(20.0 * RELATIVE, -0.95, None)
+    values = np.clip(40.0 * RELATIVE, -0.95, None)
     with pytest.raises(UserError, match=r"nothing would be left within a year; write decimals"):
         read(values, column)
+    with pytest.raises(UserError, match=r" a year \(standard deviation\), as no asset does; write"):
+        read(np.clip(300.0 * RELATIVE, -0.95, None), column)
+
+
+def test_a_short_time_says_nothing_of_a_year() -> None:
+    for seed in range(10):
+        market = read(0.001 * np.random.default_rng(seed).normal(size=(1440, 1)), minutes=1)
+        assert "percent?" not in market.quality["read_as"][0]
+
+
+@pytest.mark.parametrize("price", [1.0, 2.0, 5.0])
+def test_a_price_that_moves_by_a_tick_at_a_time_is_no_score(price: float) -> None:
+    for seed in range(4):
+        ticks = np.random.default_rng(seed).choice([-1, 0, 1], (1000, 1), p=[0.2, 0.6, 0.2])
+        cents = np.maximum(100 * price + np.cumsum(ticks), 50)
+        read(np.append(cents[1:] / cents[:-1] - 1.0, 0.0)[:, None], minutes=1)
+
+
+def test_a_return_that_stands_out_is_named() -> None:
+    values = RETURNS.copy()
+    values[400, 2] = 250.0
+    (note,) = read(values).quality["read_as"]
+    assert "; the largest is +250 (S2, 2021-07-14): is it one?" in note
+    assert "the largest" not in read(RETURNS).quality["read_as"][0]
 
 
 def test_what_real_assets_do_is_taken_and_the_plan_says_how_much_they_vary() -> None:
