@@ -99,7 +99,7 @@ def describe_returns(
                 f"{panel.file}: column {name!r} varies by {varies} (standard deviation), as much "
                 f"up as down: compounded, nothing would be left within a year; {in_decimals}"
             )
-    doubt = "; few assets vary as much: is it percent?" if a_year > MUCH else ""
+    doubt = "; few assets vary as much: it may be percent" if a_year > MUCH else ""
     if _relative(panel.returns):
         doubt += "; they sum to 0 at each bar, so equal weight earns nothing of the market"
     doubt += _largest(panel)
@@ -118,8 +118,8 @@ def _largest(panel: Panel) -> str:
     if size[bar, symbol] < max(FALLS, FAR * usual):
         return ""
     return (
-        f"; the largest is {panel.returns[bar, symbol]:+,.4g} ({panel.symbols[symbol]}, "
-        f"{show_time(panel.timestamps[bar])}): is it one?"
+        f"; the largest, {panel.returns[bar, symbol]:+,.4g} ({panel.symbols[symbol]}, "
+        f"{show_time(panel.timestamps[bar])}), stands far out of the others"
     )
 
 

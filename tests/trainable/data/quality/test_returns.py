@@ -81,7 +81,7 @@ def test_percent_that_never_falls_below_minus_one_are_refused(column: str) -> No
 def test_a_short_time_says_nothing_of_a_year() -> None:
     for seed in range(10):
         market = read(0.001 * np.random.default_rng(seed).normal(size=(1440, 1)), minutes=1)
-        assert "percent?" not in market.quality["read_as"][0]
+        assert "may be percent" not in market.quality["read_as"][0]
 
 
 @pytest.mark.parametrize("price", [1.0, 2.0, 5.0])
@@ -96,7 +96,7 @@ def test_a_return_that_stands_out_is_named() -> None:
     values = RETURNS.copy()
     values[400, 2] = 250.0
     (note,) = read(values).quality["read_as"]
-    assert "; the largest is +250 (S2, 2021-07-14): is it one?" in note
+    assert "; the largest, +250 (S2, 2021-07-14), stands far out of the others" in note
     assert "the largest" not in read(RETURNS).quality["read_as"][0]
 
 
@@ -112,7 +112,7 @@ def test_what_real_assets_do_is_taken_and_the_plan_says_how_much_they_vary() -> 
         spread = np.median(values.std(axis=0))
         (note,) = read(values).quality["read_as"]
         assert f"standard deviation of {spread:.3g} a bar, " in note
-        assert ("percent?" in note) == (spread * read(values).periods_per_year ** 0.5 > 1.5)
+        assert ("may be percent" in note) == (spread * read(values).periods_per_year ** 0.5 > 1.5)
 
 
 def test_returns_relative_to_their_bar_are_said() -> None:
