@@ -60,7 +60,7 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
 
     Raises:
         UserError: a market with neither closes nor ready labels and returns, ready columns that are
-            not what the settings say, or `data.overnight=flat` on bars without sessions.
+            not what the settings say, or `data.overnight` on bars without sessions.
     """
     horizon, lag = label_interval(settings, market.intraday)
     if market.fields and "close" not in market.fields:
@@ -226,9 +226,9 @@ def _overnight(settings: DataSettings, has_sessions: bool, name: str) -> str | N
     """Returns flat or hold; None for bars without sessions."""
     if has_sessions:
         return settings.overnight or "flat"
-    if settings.overnight == "flat":
+    if settings.overnight is not None:
         raise UserError(
-            f"{name}: data.overnight=flat needs intraday bars with pauses between sessions, and "
+            f"{name}: data.overnight={settings.overnight} needs intraday bars with pauses between sessions, and "
             "these have none; leave it out"
         )
     return None

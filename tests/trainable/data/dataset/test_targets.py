@@ -103,10 +103,11 @@ def test_labels_do_not_span_session_gaps() -> None:
     np.testing.assert_allclose(held.forward_returns[8, 0], close[10] / close[9] - 1)
 
 
-def test_flat_overnight_needs_sessions() -> None:
-    with pytest.raises(UserError, match=r"data\.overnight=flat needs intraday bars"):
-        made(prices([1.0, 2.0, 3.0]), horizon=1, lag=0, overnight="flat")
-    assert made(prices([1.0, 2.0, 3.0]), horizon=1, lag=0, overnight="hold").overnight is None
+@pytest.mark.parametrize("overnight", ["flat", "hold"])
+def test_a_choice_of_nights_needs_sessions(overnight: str) -> None:
+    with pytest.raises(UserError, match=rf"data\.overnight={overnight} needs intraday bars"):
+        made(prices([1.0, 2.0, 3.0]), horizon=1, lag=0, overnight=overnight)
+    assert made(prices([1.0, 2.0, 3.0]), horizon=1, lag=0).overnight is None
 
 
 def test_daily_labels_do_span_weekends() -> None:
