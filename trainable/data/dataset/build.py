@@ -139,6 +139,7 @@ def _assemble(
         forward_returns=targets.forward_returns,
         tradable=market.present,
         sold=targets.sold,
+        own_last=targets.own_last,
         session_ends=targets.session_ends,
         overnight=targets.overnight,
         bad_ticks=market.bad_ticks,
