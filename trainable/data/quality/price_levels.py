@@ -47,21 +47,54 @@ def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
         UserError: a column that looks like the adjusted close of a close that is not.
     """
     close = panel.fields["close"]
-    counts = np.isfinite(close).sum(axis=0)
-    chosen = [int(n) for n in np.argsort(-counts, kind="stable")[:SYMBOLS] if counts[n] >= BARS]
+    chosen = _longest(close)
     for name in list(panel.extra):
         why = "prices that are not adjusted" if squashed(name) in RAW_CLOSES else None
         why = why or _factor(panel, name, bool(quality.get("adjusted")))
         if why is None and chosen:
-            pairs = [_both(panel.extra[name][:, n], close[:, n]) for n in chosen]
-            pairs = [pair for pair in pairs if pair is not None]
+            pairs = _pairs(panel.extra[name], close, chosen)
             if 2 * len(pairs) > len(chosen):
                 if not quality.get("adjusted"):
                     _refuse_adjusted(panel, name, pairs)
-                why = _level(name, pairs)
+                why = _level(pairs, PRICE_WORDS.search(name.lower()) is not None)
         if why:
             panel.extra.pop(name)
             quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
+
+
+def leave_out_levels_beside(panel: Panel, close: np.ndarray, quality: dict[str, Any]) -> None:
+    """Takes ready features at the level of a close [T, N] out of `panel.extra`, and records them.
+
+    Raises:
+        UserError: no feature is left.
+    """
+    chosen = _longest(close)
+    found: dict[str, str] = {}
+    for name, grid in panel.extra.items():
+        pairs = _pairs(grid, close, chosen)
+        if 2 * len(pairs) > len(chosen) > 0 and (why := _level(pairs, spoken=False)):
+            found[name] = why
+    for name, why in found.items():
+        panel.extra.pop(name)
+        quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
+    if not panel.extra:
+        whys = "; ".join(f"{name!r} is {why}" for name, why in found.items())
+        raise UserError(f"{panel.file}: no feature is left: {whys}")
+
+
+def _longest(close: np.ndarray) -> list[int]:
+    """The numbers of the symbols with the most bars."""
+    counts = np.isfinite(close).sum(axis=0)
+    order = np.argsort(-counts, kind="stable")[:SYMBOLS]
+    return [int(n) for n in order if counts[n] >= BARS]
+
+
+def _pairs(
+    grid: np.ndarray, close: np.ndarray, chosen: list[int]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The logarithms of a column and the close, of the chosen symbols in which it is a price."""
+    pairs = [_both(grid[:, n], close[:, n]) for n in chosen]
+    return [pair for pair in pairs if pair is not None]
 
 
 def _factor(panel: Panel, name: str, adjusted: bool) -> str | None:
@@ -116,9 +149,9 @@ def _both(column: np.ndarray, close: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """The logarithms of a column and of the close, where both are known; None: it is no price."""
     known = np.isfinite(column) & np.isfinite(close)
     x, price = column[known].astype(np.float64), close[known]
-    if len(x) < BARS or np.mean(x <= 0) > 0.01:
+    positive = (x > 0) & (price > 0)
+    if len(x) < BARS or np.mean(~positive) > 0.01:
         return None
-    positive = x > 0
     return np.log(x[positive]), np.log(price[positive])
 
 
@@ -146,9 +179,8 @@ def _refuse_adjusted(panel: Panel, name: str, pairs: list[tuple[np.ndarray, np.n
             )
 
 
-def _level(name: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> str | None:
-    """Why a column is the level of a price; None: it is not."""
-    spoken = PRICE_WORDS.search(name.lower()) is not None
+def _level(pairs: list[tuple[np.ndarray, np.ndarray]], spoken: bool) -> str | None:
+    """Why a column is the level of a price; None: it is not. `spoken`: its name says that it is."""
     verdicts = [_verdict(x, price, spoken) for x, price in pairs]
     found = [why for why in verdicts if why]
     return found[0] if 2 * len(found) > len(verdicts) else None

@@ -11,7 +11,7 @@ from trainable.data.ingest.panel import Panel
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
 from trainable.data.quality.outliers import find_extremes
-from trainable.data.quality.price_levels import leave_out_levels
+from trainable.data.quality.price_levels import leave_out_levels, leave_out_levels_beside
 from trainable.data.quality.repairs import drop_empty, repair_prices
 from trainable.data.quality.returns import (
     describe_returns,
@@ -54,7 +54,9 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
     if panel.target is not None:
         _refuse_unmoving_label(panel, settings, quality)
         refuse_no_returns(panel, settings)
-    if panel.target is None:
+        if panel.beside is not None:
+            leave_out_levels_beside(panel, panel.beside, quality)
+    else:
         leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
         raise UserError(f"{panel.file}: only {len(panel.timestamps)} bar; give at least two")
@@ -76,6 +78,8 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         extra=panel.extra,
         target=panel.target,
         returns=panel.returns,
+        beside=panel.beside,
+        beside_name=panel.written.get("close", "close"),
         quality=quality,
     )
     return described(market)

@@ -135,6 +135,7 @@ def drop_empty(
         rows=cut(panel.rows),
         target=None if panel.target is None else cut(panel.target),
         returns=None if panel.returns is None else cut(panel.returns),
+        beside=None if panel.beside is None else cut(panel.beside),
         cell=None,  # rows of the file no longer match
         row=None,
     )
