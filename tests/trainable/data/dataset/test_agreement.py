@@ -176,6 +176,41 @@ def test_returns_of_a_close_from_their_row_on_are_taken(
     assert "level of the close" in left["why"]
 
 
+@pytest.mark.parametrize(
+    ("bars", "lag", "says"),
+    [
+        (
+            1,
+            0,
+            r"'feat_past' is the label itself .* remove the column; or, if 'label' is a return ",
+        ),
+        (
+            1,
+            1,
+            r"'feat_past' is the label itself .* remove the column; or, if 'label' is a return ",
+        ),
+        (2, 0, r"'feat_past' is made of the return of later bars.*; or, if 'label' is a return "),
+    ],
+)
+def test_a_feature_of_the_past_is_not_blamed_for_a_target_of_the_past(
+    bars: int, lag: int, says: str
+) -> None:
+    """The target ends on its row, and the rows that tell are dropped; the advice is taken."""
+    grids = {"label": made_of(ONE, -1, 1), "feat_past": made_of(ONE, -bars, bars)}
+    frame = pd.DataFrame({name: x[3:].T.ravel() for name, x in grids.items()})
+    frame["date"] = np.tile(pd.bdate_range("2020-01-01", periods=BARS - 3), SYMBOLS)
+    frame["symbol"] = np.repeat([f"S{n}" for n in range(SYMBOLS)], BARS - 3)
+    frame["feat_noise"] = np.random.default_rng(2).normal(size=len(frame))
+    settings = DataSettings(features="feat_*", target="label", lag=lag)
+    ends = rf"that ends on its row.* groupby\(symbol\)\.shift\(-{lag + 1}\)$"
+    with pytest.raises(UserError, match=says + ends):
+        build_dataset(market_from_frame(frame, settings), settings)
+    frame["label"] = frame.groupby("symbol")["label"].shift(-lag - 1)
+    found = build_dataset(market_from_frame(frame, settings), settings)
+    assert set(found.feature_names) == {"feat_past", "feat_noise"}
+    np.testing.assert_allclose(found.forward_returns[:400], ONE[lag + 3 : lag + 403])
+
+
 def test_a_barrier_that_is_mostly_met_earlier_is_taken() -> None:
     paths = np.stack([made_of(ONE, 0, k) for k in range(1, 11)])
     far = np.abs(paths) > 0.03
