@@ -25,6 +25,7 @@ PLAIN_FACTORS = ("factor", "factors", "ratio")  # … where it changes in steps
 SAME = 1e-5  # log ratio: within the rounding of float32
 STEPS = 0.05  # share of the bars on which a factor may change
 LARGE_STEP = 0.15  # |log ratio| from which a step is a split
+BESIDE = np.log(1.5)  # median log ratio to the close, below which a ready feature is at its level
 BARS = 30  # at least so many bars of a symbol
 SMALL_STEP = 0.02  # log ratio: beyond rounding
 EARLIER = (*range(21), 30, 50, 75, 100, 150, 200, 300)  # bars before, between which closes moved
@@ -56,7 +57,7 @@ def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
             if 2 * len(pairs) > len(chosen):
                 if not quality.get("adjusted"):
                     _refuse_adjusted(panel, name, pairs)
-                why = _level(pairs, PRICE_WORDS.search(name.lower()) is not None)
+                why = _level(name, pairs)
         if why:
             panel.extra.pop(name)
             quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
@@ -69,17 +70,27 @@ def leave_out_levels_beside(panel: Panel, close: np.ndarray, quality: dict[str, 
         UserError: no feature is left.
     """
     chosen = _longest(close)
-    found: dict[str, str] = {}
-    for name, grid in panel.extra.items():
-        pairs = _pairs(grid, close, chosen)
-        if 2 * len(pairs) > len(chosen) > 0 and (why := _level(pairs, spoken=False)):
-            found[name] = why
-    for name, why in found.items():
+    found = [
+        name
+        for name, grid in panel.extra.items()
+        if 2 * sum(_at_level(*pair) for pair in _pairs(grid, close, chosen)) > len(chosen)
+    ]
+    why = "the level of the close; give a ratio to it"
+    for name in found:
         panel.extra.pop(name)
         quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
     if not panel.extra:
-        whys = "; ".join(f"{name!r} is {why}" for name, why in found.items())
-        raise UserError(f"{panel.file}: no feature is left: {whys}")
+        names = ", ".join(map(repr, found))
+        raise UserError(f"{panel.file}: no feature is left: {names} (at {why})")
+
+
+def _at_level(x: np.ndarray, price: np.ndarray) -> bool:
+    """Whether a column is about the close itself, in logarithms [n]: a quotient of it is not."""
+    ratio, spread = x - price, float(np.std(price))
+    if spread == 0 or np.std(x) == 0:
+        return False
+    beside = float(np.std(ratio)) < 0.5 * spread and abs(float(np.median(ratio))) < BESIDE
+    return beside and float(np.corrcoef(x, price)[0, 1]) > 0.95
 
 
 def _longest(close: np.ndarray) -> list[int]:
@@ -179,8 +190,9 @@ def _refuse_adjusted(panel: Panel, name: str, pairs: list[tuple[np.ndarray, np.n
             )
 
 
-def _level(pairs: list[tuple[np.ndarray, np.ndarray]], spoken: bool) -> str | None:
-    """Why a column is the level of a price; None: it is not. `spoken`: its name says that it is."""
+def _level(name: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> str | None:
+    """Why a column is the level of a price; None: it is not."""
+    spoken = PRICE_WORDS.search(name.lower()) is not None
     verdicts = [_verdict(x, price, spoken) for x, price in pairs]
     found = [why for why in verdicts if why]
     return found[0] if 2 * len(found) > len(verdicts) else None

@@ -132,7 +132,8 @@ def beside(column: str, start: int, lag: int, close: str, *splits: tuple[int, in
     grids = {
         close: price,
         "feat_a": np.random.default_rng(2).normal(size=ONE.shape),
-        "feat_level": 3.0 * price,
+        "feat_level": pd.DataFrame(price).rolling(5, min_periods=1).mean().to_numpy(),
+        "feat_fall": price / np.maximum.accumulate(price),
         "label": given if column == "label" else np.sign(made_of(ONE, lag, 1)),
         "one": given if column == "one" else ONE,
     }
@@ -170,7 +171,7 @@ def test_returns_of_a_close_from_their_row_on_are_taken(
 ) -> None:
     found = beside(column, lag if column == "label" else 0, lag, "close", *splits)
     np.testing.assert_allclose(found.forward_returns[:400], ONE[lag + 3 : lag + 403])
-    assert found.feature_names == ("feat_a",)
+    assert found.feature_names == ("feat_a", "feat_fall")
     (left,) = found.quality["left_out_columns"]
     assert left["column"] == "feat_level"
     assert "level of the close" in left["why"]
