@@ -132,7 +132,7 @@ def beside(column: str, start: int, lag: int, close: str, *splits: tuple[int, in
     grids = {
         close: price,
         "feat_a": np.random.default_rng(2).normal(size=ONE.shape),
-        "feat_level": pd.DataFrame(price).rolling(5, min_periods=1).mean().to_numpy(),
+        "feat_level": np.array(pd.DataFrame(price).rolling(5, min_periods=1).mean()),
         "feat_fall": price / np.maximum.accumulate(price),
         "label": given if column == "label" else np.sign(made_of(ONE, lag, 1)),
         "one": given if column == "one" else ONE,
