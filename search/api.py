@@ -16,6 +16,7 @@ from search.planning.plan import make_plan
 from search.run_folder.starting import can_begin
 from search.session.runner import run_search
 from search.settings.masking import no_secret_told
+from search.settings.python_form import said_as_in_python
 from search.settings.reading import settings_of
 from search.settings.settings import SearchSettings
 from search.space.loading import SpaceFunction, load_space
@@ -61,7 +62,7 @@ def launch(
     Raises:
         UserError: what would end the command with status 2.
     """
-    with no_secret_told():
+    with no_secret_told(), said_as_in_python():
         values = _by_key(settings)
         _refuse_two_sources(data, values)
         if isinstance(data, str | Path):

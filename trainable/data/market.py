@@ -19,6 +19,9 @@ class Market:
         target: [T, N] float64, ready label (ready features only).
         returns: [T, N] float64, ready simple return from a symbol's own bar t to its next, on the
             row of t; the target where `data.returns` names none (ready features only).
+        beside: [T, N] float64, a close that the file of ready features has; target and returns are
+            compared with it, and nothing else is made of it.
+        beside_name: what the file calls it.
         present: [T, N] bool, where the source has a bar.
         bad_ticks: [T, N] bool, extreme moves that mostly reverse within three bars.
         intraday: bars are shorter than a day.
@@ -42,5 +45,7 @@ class Market:
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     target: np.ndarray | None = None
     returns: np.ndarray | None = None
+    beside: np.ndarray | None = None
+    beside_name: str = "close"
     quality: dict[str, Any] = field(default_factory=dict)
     expected: np.ndarray | None = None

@@ -45,7 +45,7 @@ class DataSettings:
     overnight: str | None = (
         None  # intraday bars with sessions: flat (the default; both trades charged) or hold
     )
-    delisting_return: float = 0.0  # return after the last bar of a symbol that ends, e.g. -0.6
+    delisting_return: float = 0.0  # return after a symbol's last bar, where the file has none: -0.6
     periods_per_year: float | None = None  # bars a year; unset: inferred from the timestamps
     symbols: tuple[str, ...] | None = None  # use only these symbols
     holdout_symbols: float = 0.0  # share of symbols never shown to a search

@@ -41,9 +41,13 @@ def equal_weight_sharpe(dataset: Dataset) -> float | None:
 
 
 def sold_otherwise(dataset: Dataset, delisting_return: float) -> Dataset:
-    """Returns the dataset with another return after the last bar of symbols that end."""
+    """Returns the dataset with another return after the last bar of symbols that end.
+
+    A last return that is the file's own stays.
+    """
     forward = dataset.forward_returns.copy()
-    for symbol in np.flatnonzero(dataset.sold < len(dataset.timestamps)):
+    ended = dataset.sold < len(dataset.timestamps)
+    for symbol in np.flatnonzero(ended & ~dataset.own_last):
         bars = np.flatnonzero(dataset.tradable[:, symbol])
         flat = dataset.overnight == "flat" and dataset.session_ends[bars[-1]]
         if len(bars) > dataset.lag and not flat:

@@ -35,14 +35,22 @@ def ended_line(dataset: Dataset, generated: bool) -> str | None:
         return (
             "No symbol ends before the data do: they hold survivors only, which flatters a buyer."
         )
+    own = int(dataset.own_last.sum())
+    said = f"{counted(count, 'symbol ends', 'symbols end')} before the data do, "
+    if own == count:
+        each = "each " if count > 1 else ""
+        return (
+            f"{said}{each}with the file's own return after its last bar: data.delisting_return "
+            "is not used."
+        )
+    if own:
+        said += f"{own} with the file's own return after the last bar, "
+        said += f"{count - own} "
     found = delisting(dataset)
-    sold = "at their last price" if count > 1 else "at its last price"
+    sold = "at their last price" if count - own > 1 else "at its last price"
     if dataset.delisting_return:
         sold = f"at {dataset.delisting_return:.0%}"
-    said = (
-        f"{counted(count, 'symbol ends', 'symbols end')} before the data do, sold {sold} "
-        "(data.delisting_return)"
-    )
+    said += f"sold {sold} (data.delisting_return)"
     if found.as_set is None or found.otherwise is None or found.as_set == found.otherwise:
         return f"{said}; in the validation part that changes nothing."
     other = f"a delisting at {found.other_return:.0%}" if found.other_return else "their last price"

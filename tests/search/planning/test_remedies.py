@@ -30,6 +30,13 @@ def by_branch(trial: Trial) -> dict[str, Any]:
     return {}
 
 
+def rarely(trial: Trial) -> dict[str, Any]:
+    """One configuration of twenty has a warm-up, some of them a long one."""
+    if trial.suggest_float("optimizer/lr", 0.0, 1.0) > 0.95:
+        trial.suggest_int("schedule/warmup_steps", 20, 80, step=20)
+    return {}
+
+
 def by_helpers(trial: Trial) -> dict[str, Any]:
     warm, size = trial.suggest_int("warm", 1, 9), trial.suggest_int("size", 3, 7)
     return {"schedule/warmup_steps": 10**warm // 9**5, "train/batch_size": 2**size}
@@ -71,6 +78,8 @@ CASES = {
     "warm-up of helpers": (by_helpers, []),
     "warm-up of few steps": (whole_range, ["steps_per_epoch=1"]),
     "warm-up of a space that comes with the project": ("conservative", []),
+    "warm-up that only some learning rates have": ("quick_test", ["epochs=1"]),
+    "warm-up of a rare branch": (rarely, ["epochs=1"]),
     "batches": (large_batches, []),
     "dead zone": (wide_zone, []),
     "losses": (kinds_of_loss, ["objective=val_loss"]),

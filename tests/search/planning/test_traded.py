@@ -95,6 +95,37 @@ def test_symbols_that_end_are_counted_and_a_delisting_is_worked_out() -> None:
     assert b < a
 
 
+def test_a_last_return_of_the_file_itself_is_no_delisting_return() -> None:
+    """Symbols 0 and 1 end in the validation part; the file has a return on their last rows."""
+    market = ending(650, 700)
+    close, present = market.fields["close"], market.present
+    returns = np.where(present, -0.3, np.nan)
+    returns[:-1] = np.where(present[1:], close[1:] / close[:-1] - 1.0, returns[:-1])
+    returns[-1] = np.nan
+    rng = np.random.default_rng(0)
+    features = {name: rng.normal(size=close.shape).astype(np.float32) for name in "ab"}
+    ready = ("data.features=*", "data.target=x", "data.returns=r")
+
+    def line(returns: np.ndarray, *words: str) -> str:
+        given = replace(market, fields={}, extra=features, target=returns, returns=returns)
+        lines = said(given, *ready, *words).splitlines()
+        return next(line for line in lines if "before the data do" in line)
+
+    own = (
+        "2 symbols end before the data do, each with the file's own return after its last bar: "
+        "data.delisting_return is not used."
+    )
+    assert line(returns) == line(returns, "data.delisting_return=-0.3") == own
+    half = returns.copy()
+    half[699, 1] = np.nan
+    found = line(half, "data.delisting_return=-0.3")
+    assert found.startswith(
+        "2 symbols end before the data do, 1 with the file's own return after the last bar, 1 sold "
+        "at -30% (data.delisting_return); a delisting at -60% would make equal weight"
+    )
+    assert found.endswith(f"instead of {equal_weight(market, -0.3):.2f}.")
+
+
 def test_an_end_outside_the_validation_part_changes_nothing_there() -> None:
     text = said(ending(500))
     assert "1 symbol ends before the data do, sold at its last price" in text

@@ -9,7 +9,7 @@ import numpy as np
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.data.dataset.dataset import Dataset, defined, scored_rows
-from trainable.data.dataset.leaks import find_later_prices, find_leaks
+from trainable.data.dataset.leaks import ReadyColumn, find_later_prices, find_leaks
 from trainable.data.dataset.scaler import fit_scaler
 from trainable.data.dataset.splits import PARTS, Split, rows_inside, split_by_date
 from trainable.data.dataset.targets import label_interval, make_targets
@@ -58,9 +58,10 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     _check_size(dataset)
     label = dataset.target[dataset.train_rows]
     columns = columns_on(dataset.features, dataset.train_rows)
-    warnings = find_leaks(columns, label, dataset.feature_names, market.name)
+    target, returns = _ready_columns(market, settings, horizon, lag)
+    warnings = find_leaks(columns, label, dataset.feature_names, market.name, target)
     own = {name: market.extra[name] for name in dataset.feature_names if name in market.extra}
-    warnings += find_later_prices(market, own, split.train[1])
+    warnings += find_later_prices(market, own, split.train[1], returns)
     quality = {
         **market.quality,
         "left_out": left_out,
@@ -73,6 +74,16 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     }
     release_memory()
     return replace(dataset, quality=quality)
+
+
+def _ready_columns(
+    market: Market, settings: DataSettings, horizon: int, lag: int
+) -> tuple[ReadyColumn | None, ReadyColumn | None]:
+    """Returns the ready target and the ready returns; None where they are made of prices."""
+    if market.fields or settings.target is None:
+        return None, None
+    target = ReadyColumn(settings.target, lag + horizon)
+    return target, target if settings.returns is None else ReadyColumn(settings.returns, 1)
 
 
 def evaluation_dataset(
@@ -139,6 +150,7 @@ def _assemble(
         forward_returns=targets.forward_returns,
         tradable=market.present,
         sold=targets.sold,
+        own_last=targets.own_last,
         session_ends=targets.session_ends,
         overnight=targets.overnight,
         bad_ticks=market.bad_ticks,

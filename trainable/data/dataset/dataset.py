@@ -37,6 +37,8 @@ class Dataset:
         tradable: [T, N] bool, a bar is present at t.
         sold: [N] int32, bar at which a symbol that ended is sold, the one after its last; T where
             none ends before the data do.
+        own_last: [N] bool, symbols that ended and whose return after their last bar is the file's
+            own (`targets.Targets`).
         session_ends: [T] bool, last bars of sessions. overnight: flat or hold; None for bars
             without sessions.
         bad_ticks: [T, N] bool.
@@ -65,6 +67,7 @@ class Dataset:
     forward_returns: np.ndarray
     tradable: np.ndarray
     sold: np.ndarray
+    own_last: np.ndarray
     session_ends: np.ndarray
     overnight: str | None
     bad_ticks: np.ndarray

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.data.gather import sampled
 from trainable.data.least_squares import left_open, normal_inverse
 from trainable.data.market import Market
@@ -35,8 +36,25 @@ CLIP = 6.0  # robust deviations: one outlier in both must not look like agreemen
 PRICES = ("close", "open", "high", "low")
 
 
+@dataclass(frozen=True)
+class ReadyColumn:
+    """A ready column with which features are compared: it may itself be at fault.
+
+    Attributes:
+        name: as the settings call it.
+        back: bars by which it must be shifted back where it ends on its row.
+    """
+
+    name: str
+    back: int
+
+
 def find_leaks(
-    columns: Iterable[np.ndarray], label: np.ndarray, names: Sequence[str], where: str
+    columns: Iterable[np.ndarray],
+    label: np.ndarray,
+    names: Sequence[str],
+    where: str,
+    ready: ReadyColumn | None = None,
 ) -> list[str]:
     """Compares each feature with the label on the training rows.
 
@@ -45,6 +63,7 @@ def find_leaks(
         label: [n] their labels, finite.
         names: F names.
         where: the data's name, for messages.
+        ready: the label's column, where it is ready made.
 
     Returns:
         A warning for each feature whose Pearson or Spearman correlation exceeds 0.2.
@@ -64,19 +83,35 @@ def find_leaks(
         if abs(found[kind]) > IDENTICAL and abs(found["rank correlation"]) > BOTH:
             raise UserError(
                 f"{where}: feature {name!r} is the label itself ({kind} {found[kind]:.4f} on "
-                f"{len(label)} training rows); remove the column"
+                f"{len(label)} training rows); remove the column{_or_else(ready)}"
             )
         if _is_class(column, label):
             raise UserError(
                 f"{where}: feature {name!r} is the label's class: its values divide the label "
                 f"without exception on {len(label)} training rows; remove the column"
+                f"{_or_else(ready)}"
             )
         if abs(found[kind]) > SUSPICIOUS:
             warnings.append(
                 f"feature {name!r} has {kind} {found[kind]:.2f} with the label on {len(label)} "
-                "training rows: does it know the future?"
+                f"training rows: does it know the future{_or_past(ready)}?"
             )
     return warnings
+
+
+def _or_else(ready: ReadyColumn | None) -> str:
+    """Advice for a ready column that was over on its row: an honest feature may know it."""
+    if ready is None:
+        return ""
+    return (
+        f"; or, if {ready.name!r} is a return that ends on its row, so that it is over when the "
+        f"decision is made, keep the feature and shift {ready.name!r} back by "
+        f"{counted(ready.back, 'bar')} in each symbol: groupby(symbol).shift(-{ready.back})"
+    )
+
+
+def _or_past(ready: ReadyColumn | None) -> str:
+    return "" if ready is None else f", or does {ready.name!r} end on its row"
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -117,7 +152,12 @@ def _is_class(column: np.ndarray, label: np.ndarray) -> bool:
     return len(np.unique(column)) == changes + 1
 
 
-def find_later_prices(market: Market, columns: dict[str, np.ndarray], end: int) -> list[str]:
+def find_later_prices(
+    market: Market,
+    columns: dict[str, np.ndarray],
+    end: int,
+    ready: ReadyColumn | None = None,
+) -> list[str]:
     """Compares the moves of a source's own columns with those of later prices.
 
     A column's change from bar to bar is regressed on the changes of a price (or the volume) up to
@@ -129,6 +169,7 @@ def find_later_prices(market: Market, columns: dict[str, np.ndarray], end: int) 
         market: for its prices; without prices its ready returns are taken.
         columns: further columns by name, [T, N].
         end: number of the first bar after the training part; nothing from there on is looked at.
+        ready: the column of the returns, where they are ready made.
 
     Returns:
         A warning for each column of which later prices explain 20 to 50 % of what the past leaves
@@ -154,11 +195,11 @@ def find_later_prices(market: Market, columns: dict[str, np.ndarray], end: int) 
             raise UserError(
                 f"{market.name}: feature {name!r} {what}, which explains {best.share:.0%} of what "
                 "earlier bars leave open; remove the column, or move it to the bar at which it is "
-                "known"
+                f"known{_or_else(ready)}"
             )
         warnings.append(
             f"feature {name!r}: the {best.price} of later bars explains {best.share:.0%} of what "
-            "those before leave open: does it know the future?"
+            f"those before leave open: does it know the future{_or_past(ready)}?"
         )
     return warnings
 

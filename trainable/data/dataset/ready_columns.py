@@ -20,6 +20,8 @@ MIN_SHARE = 4  # a symbol with less than this part of the most bars is left out
 RELATIVE_FROM = 5  # symbols of a bar from which its mean return is taken off, too
 UNITS = (10.0, 100.0, 10_000.0)  # returns ÷ target, where they are in another unit
 NEAR = 0.03  # … relative difference from it
+OF_CLOSE = 0.95  # correlation with the close's returns from which a column is nothing but them
+JUMP = 0.25  # log move of a close, from which it may be a split
 MOSTLY = 0.8  # share of the symbols whose column shows that it is over on its row
 
 
@@ -41,7 +43,8 @@ def refuse_wrong_columns(market: Market, settings: DataSettings, lag: int) -> No
     _refuse_past(market.target, market, str(settings.target), settings.horizon)
     if given_returns(settings):
         _refuse_past(market.returns, market, str(settings.returns), 1)
-    rows = _Rows.of(market)
+    _refuse_past_of_close(market, settings, lag)
+    rows = _Rows.of(market, market.target, market.returns)
     if rows is None:
         return
     if given_returns(settings):
@@ -83,11 +86,15 @@ class _Rows:
     longest: int
 
     @classmethod
-    def of(cls, market: Market) -> "_Rows | None":
-        """Returns the rows; None where there are too few to tell anything."""
-        assert market.target is not None
-        assert market.returns is not None
-        counts = (market.present & np.isfinite(market.target)).sum(axis=0)
+    def of(cls, market: Market, label: np.ndarray, returns: np.ndarray) -> "_Rows | None":
+        """Returns the rows of a label and of returns; None where too few to tell anything.
+
+        Args:
+            market: for the bars that are present.
+            label: [T, N].
+            returns: [T, N] of one bar.
+        """
+        counts = (market.present & np.isfinite(label)).sum(axis=0)
         bars = int(counts.max(initial=0))
         if bars < MIN_BARS:
             return None
@@ -99,14 +106,14 @@ class _Rows:
         present = market.present[:, kept]
         relative = None
         if market.present.shape[1] >= RELATIVE_FROM:
-            known = market.present & np.isfinite(market.returns)
-            total = np.where(known, market.returns, 0.0).sum(axis=1, keepdims=True)
+            known = market.present & np.isfinite(returns)
+            total = np.where(known, returns, 0.0).sum(axis=1, keepdims=True)
             mean = total / np.maximum(known.sum(axis=1, keepdims=True), 1)
-            relative = by_symbol(market.returns[:, kept] - mean, present)[:MAX_ROWS]
+            relative = by_symbol(returns[:, kept] - mean, present)[:MAX_ROWS]
         symbol = np.repeat(np.arange(len(kept)), present.sum(axis=0))[:MAX_ROWS]
         return cls(
-            by_symbol(market.target[:, kept], present)[:MAX_ROWS],
-            by_symbol(market.returns[:, kept], present)[:MAX_ROWS],
+            by_symbol(label[:, kept], present)[:MAX_ROWS],
+            by_symbol(returns[:, kept], present)[:MAX_ROWS],
             relative,
             symbol,
             bars,
@@ -127,6 +134,44 @@ def _agreement(rows: _Rows, lag: int, horizon: int) -> Agreement | None:
         one = agreement(comparison, lag, horizon, rows.bars)
         if one is not None and (found is None or one.best.correlation > found.best.correlation):
             found = one
+    return found
+
+
+def _refuse_past_of_close(market: Market, settings: DataSettings, lag: int) -> None:
+    """Raises `UserError` where what is earned is the return of the close over earlier bars.
+
+    Only a column that is nothing but that is refused: the close may be raw, and of another hour.
+    """
+    if market.beside is None:
+        return
+    assert market.returns is not None
+    name = settings.returns or settings.target
+    begins = 0 if given_returns(settings) else lag
+    rows = _Rows.of(market, market.returns, _returns_of(market.beside, market.present))
+    found = None if rows is None else _agreement(rows, begins, 1)
+    if found is None or not found.clear:
+        return
+    best = found.best
+    if best.start >= 0 or best.correlation < OF_CLOSE:
+        return
+    known = "known" if best.stop <= 0 else "partly known"
+    by = begins - best.start
+    raise UserError(
+        f"{market.name}: column {name!r} is the return of {market.beside_name!r} from "
+        f"{_bars(-best.start)} before its row on: it begins before the decision and is {known} by "
+        f"then; shift {name!r} back by {_bars(by)} in each symbol: groupby(symbol).shift(-{by})"
+    )
+
+
+def _returns_of(close: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Returns [T, N] simple returns to each symbol's own next bar; none where it may be a split."""
+    found = np.full(close.shape, np.nan)
+    for n in range(close.shape[1]):
+        bars = np.flatnonzero(present[:, n])
+        own = close[bars, n]
+        known = np.isfinite(own) & (own > 0)
+        growth = np.diff(np.log(np.where(known, own, np.nan)))
+        found[bars[:-1], n] = np.where(np.abs(growth) < JUMP, np.expm1(growth), np.nan)
     return found
 
 

@@ -29,11 +29,14 @@ class Targets:
         forward_returns: [T, N] float64, simple return from t+lag to t+lag+1, in the symbol's own
             bars, of what a position decided at t earns. 0 where it is flat overnight, or was
             never entered because the symbol has no bar t+lag. The delisting return where t+lag is
-            the last bar of a symbol that ends before the data do. NaN where there is no bar at t.
+            the last bar of a symbol that ends before the data do, if ready returns have none
+            there. NaN where there is no bar at t.
         label_end: [R] int32, bar of the grid at which the label interval ends, or the position is
             sold since the symbol ended; T or more where the data end first.
         sold: [N] int32, bar of the grid at which a symbol that ended is sold: the one after its
             last; T where none ends before the data do.
+        own_last: [N] bool, the symbol ended and its return after its last bar is the file's own:
+            the delisting return is not used.
         session_ends: [T] bool, last bars of sessions.
         overnight: flat or hold; None for bars without sessions.
     """
@@ -42,6 +45,7 @@ class Targets:
     forward_returns: np.ndarray
     label_end: np.ndarray
     sold: np.ndarray
+    own_last: np.ndarray
     session_ends: np.ndarray
     overnight: str | None
 
@@ -60,7 +64,7 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
 
     Raises:
         UserError: a market with neither closes nor ready labels and returns, ready columns that are
-            not what the settings say, or `data.overnight=flat` on bars without sessions.
+            not what the settings say, or `data.overnight` on bars without sessions.
     """
     horizon, lag = label_interval(settings, market.intraday)
     if market.fields and "close" not in market.fields:
@@ -77,6 +81,7 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
     rows = int(market.present.sum())
     target, label_end = np.empty(rows), np.empty(rows, np.int32)
     forward = np.empty(market.present.shape)
+    own_last = np.zeros(len(market.symbols), bool)
     begin = 0
     for part in symbol_blocks(len(market.symbols)):
         own = _OwnBars.of(market.present[:, part], sold[part])
@@ -94,7 +99,10 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
             earned = own.rows(market.returns[:, part])
             if given_returns(settings):
                 earned = own.later(earned, lag)
-        earned[own.sale(earned, lag)] = settings.delisting_return
+        sale = own.sale(lag)
+        known = np.isfinite(earned)
+        own_last[part][own.symbol[sale & known]] = True
+        earned[sale & ~known] = settings.delisting_return
         earned[own.idle(earned, flat, lag)] = 0.0
         forward[:, part] = own.grid(earned)
         begin = here.stop
@@ -103,6 +111,7 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
         forward_returns=forward,
         label_end=label_end,
         sold=sold,
+        own_last=own_last,
         session_ends=ends,
         overnight=overnight,
     )
@@ -178,10 +187,10 @@ class _OwnBars:
         crosses[crosses] = session[self.time[crosses]] != session[self.ahead(self.time, steps)]
         return crosses
 
-    def sale(self, earned: np.ndarray, lag: int) -> np.ndarray:
-        """Returns [r] bool, rows entered at the last bar of a symbol that ended, without return."""
+    def sale(self, lag: int) -> np.ndarray:
+        """Returns [r] bool, rows entered at the last bar of a symbol that ended."""
         ended = self.sold < self.present.shape[1]
-        return self.has(lag) & ~self.has(lag + 1) & ended & np.isnan(earned)
+        return self.has(lag) & ~self.has(lag + 1) & ended
 
     def idle(self, earned: np.ndarray, flat: np.ndarray, lag: int) -> np.ndarray:
         """Returns [r] bool, rows that earn nothing: after the data, or flat overnight.
@@ -226,9 +235,9 @@ def _overnight(settings: DataSettings, has_sessions: bool, name: str) -> str | N
     """Returns flat or hold; None for bars without sessions."""
     if has_sessions:
         return settings.overnight or "flat"
-    if settings.overnight == "flat":
+    if settings.overnight is not None:
         raise UserError(
-            f"{name}: data.overnight=flat needs intraday bars with pauses between sessions, and "
-            "these have none; leave it out"
+            f"{name}: data.overnight={settings.overnight} needs intraday bars with pauses between "
+            "sessions, and these have none; leave it out"
         )
     return None

@@ -21,6 +21,7 @@ from trainable.data.ingest.column_names import (
     listed,
     plain,
     refuse_control_characters,
+    role_of,
     squashed,
 )
 from trainable.data.ingest.table import Table
@@ -30,12 +31,20 @@ from trainable.data.times.years import Where
 
 @dataclass(frozen=True)
 class Columns:
-    """Which of the table's columns play which part, by canonical name."""
+    """Which of the table's columns play which part, by canonical name.
+
+    Attributes:
+        fields: prices, volume, splits, dividends.
+        extra: features.
+        target, returns: of ready features.
+        close: a close beside ready features; None for none, or where several could be it.
+    """
 
     fields: tuple[str, ...]
     extra: tuple[str, ...]
     target: str | None = None
     returns: str | None = None
+    close: str | None = None
 
 
 def time_column(table: Table) -> str:
@@ -109,7 +118,25 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
     )
     if not extra:
         raise unknown("data.features", settings.features, (table.columns[name] for name in rest))
-    return Columns((), extra, target, returns or target)
+    close = _close(table, [name for name in rest if name not in (target, returns)])
+    return Columns((), extra, target, returns or target, close)
+
+
+def _close(table: Table, names: list[str]) -> str | None:
+    """Returns the column of numbers that is the close, the adjusted one if there is one."""
+    for role in ("adj_close", "close"):
+        found = [name for name in names if name == role] or [
+            name
+            for name in names
+            if role_of(table.columns[name]) == role and len(squashed(table.columns[name])) > 1
+        ]
+        if len(found) == 1 and _is_number(table.read(found[0]).type):
+            return found[0]
+    return None
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind) or pa.types.is_integer(kind)
 
 
 def _named(table: Table, name: str, key: str) -> str:

@@ -42,6 +42,7 @@ class Panel:
             source has them: [T, N] float64.
         extra: further number columns by name, [T, N] float32.
         target, returns: [T, N] float64, ready features only.
+        beside: [T, N] float64, a close that the file of ready features has, to compare with.
         rows: [T, N] bool, the source has a row.
         cell: [R] int64, flat grid cell by kept row of the file; None for sources without rows.
         row: [R] int64, 1-based data row of the file by kept row.
@@ -58,6 +59,7 @@ class Panel:
     extra: dict[str, np.ndarray] = field(default_factory=dict)
     target: np.ndarray | None = None
     returns: np.ndarray | None = None
+    beside: np.ndarray | None = None
     cell: np.ndarray | None = None
     row: np.ndarray | None = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -272,10 +274,12 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndar
     filled = replace(
         panel,
         fields={name: needed(name) for name in columns.fields},
-        written={name: table.columns[name] for name in columns.fields},
+        written={name: table.columns[name] for name in columns.fields}
+        | ({"close": table.columns[columns.close]} if columns.close else {}),
         extra={name: values for name, values in extra.items() if values is not None},
         target=needed(columns.target) if columns.target else None,
         returns=needed(columns.returns) if columns.returns else None,
+        beside=grid(columns.close, False, np.float64) if columns.close else None,
     )
     if ignored:
         filled.notes["ignored_columns"] = ignored

@@ -25,6 +25,7 @@ PLAIN_FACTORS = ("factor", "factors", "ratio")  # … where it changes in steps
 SAME = 1e-5  # log ratio: within the rounding of float32
 STEPS = 0.05  # share of the bars on which a factor may change
 LARGE_STEP = 0.15  # |log ratio| from which a step is a split
+BESIDE = np.log(1.5)  # median log ratio to the close, below which a ready feature is at its level
 BARS = 30  # at least so many bars of a symbol
 SMALL_STEP = 0.02  # log ratio: beyond rounding
 EARLIER = (*range(21), 30, 50, 75, 100, 150, 200, 300)  # bars before, between which closes moved
@@ -47,14 +48,12 @@ def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
         UserError: a column that looks like the adjusted close of a close that is not.
     """
     close = panel.fields["close"]
-    counts = np.isfinite(close).sum(axis=0)
-    chosen = [int(n) for n in np.argsort(-counts, kind="stable")[:SYMBOLS] if counts[n] >= BARS]
+    chosen = _longest(close)
     for name in list(panel.extra):
         why = "prices that are not adjusted" if squashed(name) in RAW_CLOSES else None
         why = why or _factor(panel, name, bool(quality.get("adjusted")))
         if why is None and chosen:
-            pairs = [_both(panel.extra[name][:, n], close[:, n]) for n in chosen]
-            pairs = [pair for pair in pairs if pair is not None]
+            pairs = _pairs(panel.extra[name], close, chosen)
             if 2 * len(pairs) > len(chosen):
                 if not quality.get("adjusted"):
                     _refuse_adjusted(panel, name, pairs)
@@ -62,6 +61,51 @@ def leave_out_levels(panel: Panel, quality: dict[str, Any]) -> None:
         if why:
             panel.extra.pop(name)
             quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
+
+
+def leave_out_levels_beside(panel: Panel, close: np.ndarray, quality: dict[str, Any]) -> None:
+    """Takes ready features at the level of a close [T, N] out of `panel.extra`, and records them.
+
+    Raises:
+        UserError: no feature is left.
+    """
+    chosen = _longest(close)
+    found = [
+        name
+        for name, grid in panel.extra.items()
+        if 2 * sum(_at_level(*pair) for pair in _pairs(grid, close, chosen)) > len(chosen)
+    ]
+    why = "the level of the close; give a ratio to it"
+    for name in found:
+        panel.extra.pop(name)
+        quality.setdefault("left_out_columns", []).append({"column": name, "why": why})
+    if not panel.extra:
+        names = ", ".join(map(repr, found))
+        raise UserError(f"{panel.file}: no feature is left: {names} (at {why})")
+
+
+def _at_level(x: np.ndarray, price: np.ndarray) -> bool:
+    """Whether a column is about the close itself, in logarithms [n]: a quotient of it is not."""
+    ratio, spread = x - price, float(np.std(price))
+    if spread == 0 or np.std(x) == 0:
+        return False
+    beside = float(np.std(ratio)) < 0.5 * spread and abs(float(np.median(ratio))) < BESIDE
+    return beside and float(np.corrcoef(x, price)[0, 1]) > 0.95
+
+
+def _longest(close: np.ndarray) -> list[int]:
+    """The numbers of the symbols with the most bars."""
+    counts = np.isfinite(close).sum(axis=0)
+    order = np.argsort(-counts, kind="stable")[:SYMBOLS]
+    return [int(n) for n in order if counts[n] >= BARS]
+
+
+def _pairs(
+    grid: np.ndarray, close: np.ndarray, chosen: list[int]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The logarithms of a column and the close, of the chosen symbols in which it is a price."""
+    pairs = [_both(grid[:, n], close[:, n]) for n in chosen]
+    return [pair for pair in pairs if pair is not None]
 
 
 def _factor(panel: Panel, name: str, adjusted: bool) -> str | None:
@@ -116,9 +160,9 @@ def _both(column: np.ndarray, close: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """The logarithms of a column and of the close, where both are known; None: it is no price."""
     known = np.isfinite(column) & np.isfinite(close)
     x, price = column[known].astype(np.float64), close[known]
-    if len(x) < BARS or np.mean(x <= 0) > 0.01:
+    positive = (x > 0) & (price > 0)
+    if len(x) < BARS or np.mean(~positive) > 0.01:
         return None
-    positive = x > 0
     return np.log(x[positive]), np.log(price[positive])
 
 

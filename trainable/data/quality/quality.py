@@ -11,7 +11,7 @@ from trainable.data.ingest.panel import Panel
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
 from trainable.data.quality.outliers import find_extremes
-from trainable.data.quality.price_levels import leave_out_levels
+from trainable.data.quality.price_levels import leave_out_levels, leave_out_levels_beside
 from trainable.data.quality.repairs import drop_empty, repair_prices
 from trainable.data.quality.returns import (
     describe_returns,
@@ -42,7 +42,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
             columns, fewer than two bars.
     """
     quality: dict[str, Any] = deepcopy(panel.notes)
-    _refuse_infinite(panel)
+    _refuse_infinite(panel, settings)
     if panel.target is not None:
         present = panel.rows
         refuse_impossible_returns(panel, settings)
@@ -52,8 +52,11 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
     panel, present = drop_empty(panel, present, quality)
     _refuse_constant(panel, quality)
     if panel.target is not None:
+        _refuse_unmoving_label(panel, settings, quality)
         refuse_no_returns(panel, settings)
-    if panel.target is None:
+        if panel.beside is not None:
+            leave_out_levels_beside(panel, panel.beside, quality)
+    else:
         leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
         raise UserError(f"{panel.file}: only {len(panel.timestamps)} bar; give at least two")
@@ -75,6 +78,8 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         extra=panel.extra,
         target=panel.target,
         returns=panel.returns,
+        beside=panel.beside,
+        beside_name=panel.written.get("close", "close"),
         quality=quality,
     )
     return described(market)
@@ -109,11 +114,9 @@ def described(market: Market) -> Market:
     return replace(market, quality=quality, bad_ticks=bad)
 
 
-def _refuse_infinite(panel: Panel) -> None:
-    columns = panel.fields | panel.extra
-    for name, grid in (("target", panel.target), ("returns", panel.returns)):
-        if grid is not None:
-            columns = columns | {name: grid}
+def _refuse_infinite(panel: Panel, settings: DataSettings) -> None:
+    columns = {panel.written.get(name, name): grid for name, grid in panel.fields.items()}
+    columns |= panel.extra | _ready(panel, settings)
     for name, grid in columns.items():
         infinite = np.isinf(grid)
         if infinite.any():
@@ -125,7 +128,7 @@ def _refuse_infinite(panel: Panel) -> None:
 
 
 def _refuse_constant(panel: Panel, quality: dict[str, Any]) -> None:
-    """Refuses prices and labels that never move; leaves further columns out that are constant."""
+    """Refuses prices that never move; leaves further columns out that are constant."""
 
     def leave_out(name: str, why: str) -> None:
         column = panel.written.get(name, name)
@@ -148,8 +151,9 @@ def _refuse_constant(panel: Panel, quality: dict[str, Any]) -> None:
         long = np.isfinite(grid).sum(axis=0) >= CONSTANT_FROM
         if name == "close" and np.any(still := long & (low == high)):
             names = [s for s, is_still in zip(panel.symbols, still, strict=True) if is_still]
+            column = panel.written.get("adj_close", panel.written.get("close", "close"))
             raise UserError(
-                f"{panel.file}: column 'close' of {', '.join(names[:5])} never moves "
+                f"{panel.file}: column {column!r} of {', '.join(names[:5])} never moves "
                 f"({low[still][0]:g} throughout); leave {'it' if len(names) == 1 else 'them'} out: "
                 f"data.symbols={_others(panel.symbols, names)}"
             )
@@ -158,20 +162,35 @@ def _refuse_constant(panel: Panel, quality: dict[str, Any]) -> None:
         if np.isnan(low) or (low == high and grid.size > 1):
             panel.extra.pop(name)
             leave_out(name, "empty" if np.isnan(low) else f"{low:g} throughout")
-    if panel.target is not None:
-        low, high = np.fmin.reduce(panel.target, axis=None), np.fmax.reduce(panel.target, axis=None)
-        if np.isnan(low):
-            raise UserError(f"{panel.file}: column 'target' has no number; remove it from the file")
-        if low == high and panel.target.size > 1:
-            _constant(panel, "target", float(low))
-        if not panel.extra:
-            names = ", ".join(entry["column"] for entry in quality["left_out_columns"])
-            raise UserError(f"{panel.file}: all features are constant or empty: {names}")
+
+
+def _ready(panel: Panel, settings: DataSettings) -> dict[str, np.ndarray]:
+    """Returns the ready target and returns [T, N], by the names that the file gives them."""
+    grids = {settings.target: panel.target, settings.returns: panel.returns}
+    return {name: grid for name, grid in grids.items() if name is not None and grid is not None}
+
+
+def _refuse_unmoving_label(panel: Panel, settings: DataSettings, quality: dict[str, Any]) -> None:
+    """Refuses a target, or returns, without a number or of one value, and a lack of features."""
+    for name, grid in _ready(panel, settings).items():
+        key = "data.target" if name == settings.target else "data.returns"
+        low, high = np.fmin.reduce(grid, axis=None), np.fmax.reduce(grid, axis=None)
+        if not np.isnan(low) and (low != high or grid.size == 1):
+            continue
+        what = "has no number" if np.isnan(low) else f"is constant ({low:g} throughout)"
+        needed = "there is nothing to learn" if key == "data.target" else "nothing can be earned"
+        raise UserError(
+            f"{panel.file}: column {name!r} {what}, so {needed}; name another: {key}=COLUMN"
+        )
+    if not panel.extra:
+        names = ", ".join(entry["column"] for entry in quality["left_out_columns"])
+        raise UserError(f"{panel.file}: all features are constant or empty: {names}")
 
 
 def _constant(panel: Panel, name: str, value: float) -> None:
     raise UserError(
-        f"{panel.file}: column {name!r} is constant ({value:g} throughout); remove it from the file"
+        f"{panel.file}: column {panel.written.get(name, name)!r} is constant ({value:g} "
+        "throughout); remove it from the file"
     )
 
 

@@ -72,8 +72,9 @@ def _refuse_crossed(panel: Panel, fields: dict[str, np.ndarray]) -> None:
     crossed = fields["high"] < fields["low"]
     if crossed.any():
         where, (bar, symbol) = panel.first(crossed)
+        high, low = (panel.written.get(name, name) for name in ("high", "low"))
         raise UserError(
-            f"{where}: column 'high' {fields['high'][bar, symbol]:g} is below 'low' "
+            f"{where}: column {high!r} {fields['high'][bar, symbol]:g} is below {low!r} "
             f"{fields['low'][bar, symbol]:g} ({crossed.sum()} such bars); correct them"
         )
 
@@ -134,6 +135,7 @@ def drop_empty(
         rows=cut(panel.rows),
         target=None if panel.target is None else cut(panel.target),
         returns=None if panel.returns is None else cut(panel.returns),
+        beside=None if panel.beside is None else cut(panel.beside),
         cell=None,  # rows of the file no longer match
         row=None,
     )

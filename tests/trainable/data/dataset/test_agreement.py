@@ -115,6 +115,103 @@ def test_a_return_that_ends_on_its_row_is_told_by_its_empty_cells(column: str) -
         build(columns["label"], columns["one"], 0, 1)
 
 
+def beside(column: str, start: int, lag: int, close: str, *splits: tuple[int, int]) -> Dataset:
+    """A dataset of returns that begin `start` bars after their row, beside a close, without gaps.
+
+    Args:
+        column: label, which serves as the returns, or one, the returns.
+        start: 0 is right for returns, lag for a label.
+        lag: of the settings.
+        close: what the close is called.
+        splits: bar and symbol from which on the close is a fifth of what it was.
+    """
+    price = 50.0 * np.vstack([np.ones(SYMBOLS), np.cumprod(1.0 + ONE, axis=0)])[:-1]
+    for bar, symbol in splits:
+        price[bar:, symbol] /= 5
+    given = made_of(ONE, start, 1)
+    grids = {
+        close: price,
+        "feat_a": np.random.default_rng(2).normal(size=ONE.shape),
+        "feat_level": np.array(pd.DataFrame(price).rolling(5, min_periods=1).mean()),
+        "feat_fall": price / np.maximum.accumulate(price),
+        "label": given if column == "label" else np.sign(made_of(ONE, lag, 1)),
+        "one": given if column == "one" else ONE,
+    }
+    rows = slice(3, BARS - 3)  # what is empty at the beginning or the end is dropped
+    frame = pd.DataFrame({name: x[rows].T.ravel() for name, x in grids.items()})
+    days = pd.bdate_range("2020-01-01", periods=BARS)[rows]
+    frame = frame.assign(date=np.tile(days, SYMBOLS))
+    frame = frame.assign(symbol=np.repeat([f"S{n}" for n in range(SYMBOLS)], len(days)))
+    returns = None if column == "label" else "one"
+    settings = DataSettings(features="feat_*", target="label", returns=returns, lag=lag)
+    return build_dataset(market_from_frame(frame, settings), settings)
+
+
+@pytest.mark.parametrize("close", ["close", "Adj Close", "PX_LAST"])
+@pytest.mark.parametrize(("column", "lag"), [("label", 0), ("label", 1), ("one", 0)])
+def test_returns_of_a_close_before_their_row_are_refused(column: str, lag: int, close: str) -> None:
+    by = lag + 1
+    with pytest.raises(
+        UserError,
+        match=rf"column '{column}' is the return of '{close}' from 1 bar before its row on: .* "
+        rf"known by then; shift '{column}' back by {by} bars? .*shift\(-{by}\)",
+    ):
+        beside(column, -1, lag, close)
+
+
+def test_a_raw_close_shows_returns_of_the_past_as_well() -> None:
+    with pytest.raises(UserError, match="'label' is the return of 'close'"):
+        beside("label", -1, 0, "close", (100, 0), (200, 3))
+
+
+@pytest.mark.parametrize("splits", [(), ((100, 0), (200, 3), (300, 3))])
+@pytest.mark.parametrize(("column", "lag"), [("label", 0), ("label", 1), ("one", 0), ("one", 2)])
+def test_returns_of_a_close_from_their_row_on_are_taken(
+    column: str, lag: int, splits: tuple[tuple[int, int], ...]
+) -> None:
+    found = beside(column, lag if column == "label" else 0, lag, "close", *splits)
+    np.testing.assert_allclose(found.forward_returns[:400], ONE[lag + 3 : lag + 403])
+    assert found.feature_names == ("feat_a", "feat_fall")
+    (left,) = found.quality["left_out_columns"]
+    assert left["column"] == "feat_level"
+    assert "level of the close" in left["why"]
+
+
+@pytest.mark.parametrize(
+    ("bars", "lag", "says"),
+    [
+        (
+            1,
+            0,
+            r"'feat_past' is the label itself .* remove the column; or, if 'label' is a return ",
+        ),
+        (
+            1,
+            1,
+            r"'feat_past' is the label itself .* remove the column; or, if 'label' is a return ",
+        ),
+        (2, 0, r"'feat_past' is made of the return of later bars.*; or, if 'label' is a return "),
+    ],
+)
+def test_a_feature_of_the_past_is_not_blamed_for_a_target_of_the_past(
+    bars: int, lag: int, says: str
+) -> None:
+    """The target ends on its row, and the rows that tell are dropped; the advice is taken."""
+    grids = {"label": made_of(ONE, -1, 1), "feat_past": made_of(ONE, -bars, bars)}
+    frame = pd.DataFrame({name: x[3:].T.ravel() for name, x in grids.items()})
+    frame["date"] = np.tile(pd.bdate_range("2020-01-01", periods=BARS - 3), SYMBOLS)
+    frame["symbol"] = np.repeat([f"S{n}" for n in range(SYMBOLS)], BARS - 3)
+    frame["feat_noise"] = np.random.default_rng(2).normal(size=len(frame))
+    settings = DataSettings(features="feat_*", target="label", lag=lag)
+    ends = rf"that ends on its row.* groupby\(symbol\)\.shift\(-{lag + 1}\)$"
+    with pytest.raises(UserError, match=says + ends):
+        build_dataset(market_from_frame(frame, settings), settings)
+    frame["label"] = frame.groupby("symbol")["label"].shift(-lag - 1)
+    found = build_dataset(market_from_frame(frame, settings), settings)
+    assert set(found.feature_names) == {"feat_past", "feat_noise"}
+    np.testing.assert_allclose(found.forward_returns[:400], ONE[lag + 3 : lag + 403])
+
+
 def test_a_barrier_that_is_mostly_met_earlier_is_taken() -> None:
     paths = np.stack([made_of(ONE, 0, k) for k in range(1, 11)])
     far = np.abs(paths) > 0.03

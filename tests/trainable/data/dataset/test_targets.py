@@ -69,6 +69,29 @@ def test_a_symbol_that_ends_is_sold_at_the_delisting_return() -> None:
     np.testing.assert_allclose(lagged.forward_returns[:4, 1], [1.0, 1.0, -0.6, 0.0])
 
 
+@pytest.mark.parametrize(("lag", "named"), [(0, True), (1, True), (0, False), (1, False)])
+def test_a_last_return_that_the_file_has_is_the_one_that_is_earned(lag: int, named: bool) -> None:
+    """Two symbols end at bar 99: the second without a return there, as CRSP has one."""
+    rng = np.random.default_rng(0)
+    present = np.ones((150, 3), bool)
+    present[100:, 1:] = False
+    returns = np.where(present, rng.normal(0.0, 0.01, (150, 3)), NAN)
+    last = 99 if named else 99 - lag  # a target that serves as the returns begins `lag` bars later
+    returns[last, 1:] = [-0.37, NAN]
+    market = replace(
+        make_market(bars=150, symbols=3),
+        fields={},
+        present=present,
+        returns=returns,
+        target=rng.normal(size=(150, 3)) if named else returns,
+    )
+    words = {"features": "feat_*", "target": "y", "returns": "ret" if named else None}
+    found = made(market, horizon=1, lag=lag, delisting_return=-0.6, **words)
+    assert found.sold.tolist() == [150, 100, 100]
+    assert found.forward_returns[99 - lag, 1:].tolist() == [-0.37, -0.6]
+    assert found.own_last.tolist() == [False, True, False]
+
+
 def test_a_symbol_has_ended_where_it_is_silent_for_longer_than_ever() -> None:
     days = np.arange(28)  # from a Monday to a Sunday
     stock, gone = days % 7 < 5, days < 20
@@ -103,10 +126,11 @@ def test_labels_do_not_span_session_gaps() -> None:
     np.testing.assert_allclose(held.forward_returns[8, 0], close[10] / close[9] - 1)
 
 
-def test_flat_overnight_needs_sessions() -> None:
-    with pytest.raises(UserError, match=r"data\.overnight=flat needs intraday bars"):
-        made(prices([1.0, 2.0, 3.0]), horizon=1, lag=0, overnight="flat")
-    assert made(prices([1.0, 2.0, 3.0]), horizon=1, lag=0, overnight="hold").overnight is None
+@pytest.mark.parametrize("overnight", ["flat", "hold"])
+def test_a_choice_of_nights_needs_sessions(overnight: str) -> None:
+    with pytest.raises(UserError, match=rf"data\.overnight={overnight} needs intraday bars"):
+        made(prices([1.0, 2.0, 3.0]), horizon=1, lag=0, overnight=overnight)
+    assert made(prices([1.0, 2.0, 3.0]), horizon=1, lag=0).overnight is None
 
 
 def test_daily_labels_do_span_weekends() -> None:

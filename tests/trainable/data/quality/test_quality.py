@@ -69,6 +69,57 @@ def test_infinite_and_too_large_further_columns_are_refused():
         market(table)
 
 
+def ready(**columns: object) -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    table = frame()[["timestamp", "symbol"]]
+    return table.assign(feat_a=rng.normal(size=2 * BARS), y=SCORES, ret=0.1 * SCORES).assign(
+        **columns
+    )
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        ({"y": np.where(np.arange(2 * BARS) == 50, np.inf, SCORES)}, "column 'y' is infinite (1"),
+        ({"ret": np.where(np.arange(2 * BARS) == 50, np.inf, SCORES)}, "column 'ret' is infinite"),
+        (
+            {"y": 1.0},
+            "column 'y' is constant (1 throughout), so there is nothing to learn; name an",
+        ),
+        (
+            {"y": np.nan},
+            "column 'y' has no number, so there is nothing to learn; name another: dat",
+        ),
+        (
+            {"ret": 0.0},
+            "column 'ret' is constant (0 throughout), so nothing can be earned; name an",
+        ),
+        ({"ret": np.nan}, "column 'ret' has no number, so nothing can be earned; name another: da"),
+    ],
+)
+def test_a_ready_column_that_is_no_label_is_called_as_in_the_file(columns, says):
+    with pytest.raises(UserError) as error:
+        market(ready(**columns), features="feat_*", target="y", returns="ret")
+    assert says in str(error.value)
+    assert "remove" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "value", "says"),
+    [
+        ("close", "Last", np.inf, "column 'Last' is infinite"),
+        ("open", "Opening Price", 5.0, "column 'Opening Price' is constant (5 throughout)"),
+        ("close", "Last", 5.0, "column 'Last' of S0, S1 never moves"),
+    ],
+)
+def test_a_price_under_another_name_is_called_as_in_the_file(role, name, value, says):
+    table = frame().drop(columns=["high", "low"])
+    table[role] = value
+    with pytest.raises(UserError) as error:
+        market(table.rename(columns={role: name}))
+    assert says in str(error.value)
+
+
 def test_bars_whose_range_misses_open_or_close_are_widened_and_counted():
     table = frame()
     table.loc[3, "close"] = table.loc[3, "high"] * 1.01
@@ -174,7 +225,7 @@ def test_constant_ready_features_are_left_out_and_a_constant_target_is_refused()
     found = market(table, features="feat_*", target="label")
     assert list(found.extra) == ["feat_a"]
     assert found.quality["left_out_columns"] == [{"column": "feat_b", "why": "1 throughout"}]
-    with pytest.raises(UserError, match="'target' is constant"):
+    with pytest.raises(UserError, match="'label' is constant"):
         market(table.assign(label=0.0), features="feat_a", target="label")
     with pytest.raises(UserError, match="all features are constant or empty: feat_b"):
         market(table, features="feat_b", target="label")
