@@ -83,6 +83,13 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": ("vol", "volumes", "pxvolume", "tickvol", "tickvolume", "volumen", "basevolume", "v"),
     "adj_close": ("adj", "adjusted", "adjprice", "adjustedprice", "priceadj", "pxadj", "adjprc"),
 }
+CLOCK_NAMES = frozenset(
+    (
+        *("hhmm", "hhmmss", "hour", "hora", "uhrzeit", "zeit", "clock", "heure", "ora", "tijd"),
+        *("godzina", "bartime", "tradetime", "timeofday", "tod", "tradingtime", "localtime"),
+        *("timestr", "starttime", "endtime"),
+    )
+)
 TIMES = frozenset((*TIME_NAMES, *ALIASES["timestamp"], "timehigh", "timelow"))
 RAW_CLOSES = frozenset(
     word + "close" for word in ("unadj", "unadjusted", "raw", "nonadjusted")
@@ -118,6 +125,13 @@ def role_of(name: str) -> str | None:
     if short in _BY_SPELLING:
         return _BY_SPELLING[short]
     return next((role for role, names in ALIASES.items() if short in names), None)
+
+
+def is_clock_name(name: str) -> bool:
+    """Returns whether a column is called like one of times of the day: `BarTime`, `TIME_M`."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    short = squashed(name)
+    return short in CLOCK_NAMES or short.endswith("ofday") or "time" in map(str.lower, words)
 
 
 def is_unnamed(key: str) -> bool:

@@ -13,7 +13,7 @@ from trainable.data.ingest.columns import (
     symbol_codes,
     time_column,
 )
-from trainable.data.ingest.day_and_time import times_of, with_time_of_day
+from trainable.data.ingest.day_and_time import probable_time, times_of, with_time_of_day
 from trainable.data.ingest.roles import with_fields, with_symbol, with_time
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
@@ -135,7 +135,7 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         row=(row if table.file_rows is None else table.file_rows[row]) + 1,
         notes=notes,
     )
-    _refuse_duplicates(panel, table, symbol_name is not None)
+    _refuse_duplicates(panel, table, symbol_name)
     return _fill(panel, table, kept_columns, where, row)
 
 
@@ -196,7 +196,7 @@ def _narrow(
     return names, times, codes, row
 
 
-def _refuse_duplicates(panel: Panel, table: Table, has_symbols: bool) -> None:
+def _refuse_duplicates(panel: Panel, table: Table, symbol_name: str | None) -> None:
     cell, row = panel.cell, panel.row
     assert cell is not None
     assert row is not None
@@ -214,15 +214,15 @@ def _refuse_duplicates(panel: Panel, table: Table, has_symbols: bool) -> None:
             f"{panel.file}: data row {row[second]} has the timestamp of data row {row[first]}, "
             f"{show_time(panel.timestamps[bar])}: {hint}"
         )
+    advice = probable_time(table, int(row[second]) - 1, symbol_name)
+    if not advice and symbol_name is None:
+        advice = "; keep one, or call the column of symbols 'symbol' if there is one"
+    elif not advice:
+        advice = "; keep one" + _difference(table, int(row[first]) - 1, int(row[second]) - 1)
     raise UserError(
         f"{panel.file}: data row {row[second]} repeats data row {row[first]}: timestamp "
         f"{show_time(panel.timestamps[bar])}, symbol {panel.symbols[symbol]} "
-        f"({np.count_nonzero(again)} such rows); keep one"
-        + (
-            _difference(table, int(row[first]) - 1, int(row[second]) - 1)
-            if has_symbols
-            else ", or call the column of symbols 'symbol' if there is one"
-        )
+        f"({np.count_nonzero(again)} such rows){advice}"
     )
 
 

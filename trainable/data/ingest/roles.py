@@ -22,6 +22,7 @@ from trainable.data.ingest.column_names import (
     SYMBOL_NAMES,
     TIME_NAMES,
     TIMES,
+    is_clock_name,
     listed,
     near_miss,
     squashed,
@@ -124,7 +125,17 @@ def is_clock(column: pa.ChunkedArray) -> bool:
         return False
     texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
     texts = pc.replace_substring_regex(texts, OFFSET, "")
-    return bool(pc.all(pc.fill_null(pc.match_substring_regex(texts, TIME_OF_DAY), False)).as_py())
+    lasts = pc.match_substring_regex(texts, r"^\d[hH]$")  # 1h, 4h: how long a bar lasts
+    found = pc.and_not(pc.match_substring_regex(texts, TIME_OF_DAY), lasts)
+    return bool(pc.all(pc.fill_null(found, False)).as_py())
+
+
+def is_digits(column: pa.ChunkedArray) -> bool:
+    """Returns whether a column of text holds whole numbers alone."""
+    if not is_text(column.type) or not len(column):
+        return False
+    digits = pc.match_substring_regex(column.cast(pa.string()), r"^\s*\d{1,9}(\.0*)?\s*$")
+    return bool(pc.all(pc.fill_null(digits, False)).as_py())
 
 
 def _holds_times(table: Table, key: str) -> bool:
@@ -259,6 +270,7 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
         for key in (*table.columns, *table.unnamed)
         if key not in (*TIME_NAMES, *FIELD_NAMES)
         and is_text(_value_type(table, key))
+        and not (is_digits(table.read(key)) and is_clock_name(table.columns.get(key, "")))
         and tells_apart(times, value_codes(table.read(key)))
     ]
     for key in found:
