@@ -81,11 +81,14 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         UserError: missing columns, unreadable or missing timestamps, duplicates, text cells.
     """
     file_rows = table.rows
-    table = with_time_of_day(with_time(table))
+    table = timed = with_time_of_day(with_time(table))
     if settings.features is None:
         table = with_fields(long_form(table))
     time_name = time_column(table)
     table, symbol_name = with_symbol(table, time_name)
+    nameless = [key for key in timed.unnamed if timed.read(key).null_count < timed.rows]
+    if table.file_rows is None:  # else a wide table, whose index is left behind
+        nameless = [key for key in nameless if key in table.unnamed]
     kept_columns = choose_columns(table, settings, time_name, symbol_name)
     names, codes = symbol_codes(table, symbol_name)
 
@@ -99,6 +102,9 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
     if table.notes:
         notes["read_as"] = list(table.notes)
+    if nameless:
+        left = [{"column": "(no name)", "why": "a saved index, or row numbers"} for _ in nameless]
+        notes["left_out_columns"] = left
     if times.zone is not None:
         notes["time_zone"] = times.zone
     if times.read_as is not None:

@@ -8,6 +8,7 @@ the table as it was.
 # pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +49,11 @@ NO_SYMBOLS = {
 EPOCHS_FROM = (
     10**8
 )  # an integer in a column called like a time is one from here on: 1973 in seconds
+VOLUME_OF = re.compile(r"[Vv]ol(?:ume)?[ _]+[A-Z]{2,6}")  # Volume BTC, Volume USDT
+TRADED = re.compile(
+    r"(?i)vol|st(ü|ue|u)c?k|qty|quantit|shares|units|size|amount|turnover|base|quote|umsatz|titres"
+    r"|coins|contracts|lots|pieces|titel"
+)  # in the name of what may count shares or coins
 LETTERS = frozenset("ohlcvty")  # one-letter aliases count only beside o, h, l and c
 
 
@@ -183,7 +189,7 @@ def with_fields(table: Table) -> Table:
         UserError: a name that is a slip of the keys away from a missing role, or several columns
             that could be the close.
     """
-    for role in ("adj_close", "close", "open", "high", "low", "volume"):
+    for role in ("adj_close", "close", "open", "high", "low", "volume", "adj_volume", "dividend"):
         table = _alias(table, role)
     for role in FIELD_NAMES:
         if role in table.columns or (role == "close" and "adj_close" in table.columns):
@@ -215,6 +221,7 @@ def _alias(table: Table, role: str) -> Table:
     ]
     if role == "volume":  # MetaTrader writes a volume of zero beside its count of ticks
         found = [key for key in found if _moves(table, key)] or found
+        return _with_volume(table, found)
     if role == "adj_close" and "close" not in table.columns:
         return table
     if not found:
@@ -227,6 +234,65 @@ def _alias(table: Table, role: str) -> Table:
         )
     name = table.columns[found[0]]
     return table.renamed(found[0], role, f"{name!r} read as {role}")
+
+
+def _with_volume(table: Table, found: list[str]) -> Table:
+    """Takes the column in shares or coins for the volume, not the one in money beside it.
+
+    Money ÷ shares is a price of the bar; that shows which is which, whatever they are called.
+
+    Args:
+        table: with its prices found.
+        found: columns whose names usually mean the volume.
+    """
+    money = found or [key for key, name in table.columns.items() if VOLUME_OF.fullmatch(name)]
+    pairs = [
+        (unit, key)
+        for key in money
+        for unit, name in table.columns.items()
+        if unit not in (*TIME_NAMES, *FIELD_NAMES, key)
+        and TRADED.search(name)
+        and _price_between(table, key, unit)
+    ]
+    if pairs:
+        unit, written = pairs[0][0], table.columns[pairs[0][0]]
+        note = (
+            f"{written!r} read as volume: {table.columns[pairs[0][1]]!r} ÷ it is a price of the bar"
+        )
+        return table.renamed(unit, "volume", note)
+    if found:
+        name = table.columns[found[0]]
+        return table.renamed(found[0], "volume", f"{name!r} read as volume")
+    if not money:
+        return table
+    names = ", ".join(repr(table.columns[key]) for key in money)
+    note = f"no volume: if {names} is in shares or coins, call it 'volume'"
+    return replace(table, notes=(*table.notes, note))
+
+
+def _price_between(table: Table, money: str, units: str) -> bool:
+    """Whether money ÷ units lies between low and high, or near the close, in nearly all rows."""
+    low, high = ("low", "high") if {"low", "high"} <= table.columns.keys() else ("close", "close")
+    columns = [_floats(table, key) for key in (money, units, low, high)]
+    if any(column is None for column in columns):
+        return False
+    spent, bought, least, most = (column for column in columns if column is not None)
+    traded = (spent > 0) & (bought > 0)
+    if np.count_nonzero(traded) < 20:
+        return False
+    price = spent[traded] / bought[traded]
+    slack = 0.002 if low != high else 0.05
+    good = (price >= least[traded] * (1 - slack)) & (price <= most[traded] * (1 + slack))
+    return bool(np.mean(good) >= 0.95)
+
+
+def _floats(table: Table, key: str) -> np.ndarray | None:
+    column = table.read(key) if key in table.columns else None
+    if column is None or not (
+        pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    ):
+        return None
+    return column.cast(pa.float64(), safe=False).to_numpy()
 
 
 def _moves(table: Table, key: str) -> bool:

@@ -139,3 +139,84 @@ def test_a_factor_that_steps_where_the_close_jumps_is_refused(name: str, tmp_pat
     assert "adjusted for its splits already" in entry["why"]
     step = np.where(AT < 60, 4.0, 1.0)  # of something else
     assert list(read(tmp_path, one(close=CLOSE, rating=step)).extra) == ["rating"]
+
+
+BARS_OF = {
+    "open": CLOSE * 0.999,
+    "high": CLOSE * 1.01,
+    "low": CLOSE * 0.99,
+    "close": CLOSE,
+}
+UNITS = RNG.integers(10_000, 20_000, BARS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("units", "money"),
+    [
+        ("Volume BTC", "Volume USDT"),
+        ("Volume AAVE", "Volume EUR"),
+        ("Stuecke", "Volumen"),
+        ("Stück", "Volumen"),
+        ("Shares traded", "Vol"),
+    ],
+)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_two_volumes_the_one_in_shares_counts(
+    swapped: bool, units: str, money: str, kind: str, tmp_path: Path
+) -> None:
+    cells = {units: UNITS, money: UNITS * CLOSE * 1.002}
+    if swapped:
+        cells = dict(reversed(cells.items()))
+    found = read(tmp_path, one(**BARS_OF, **cells), kind)
+    np.testing.assert_array_equal(found.fields["volume"][:, 0], UNITS)
+    np.testing.assert_allclose(found.extra[money][:, 0], UNITS * CLOSE * 1.002, rtol=1e-6)
+    assert f"'{units}' read as volume: '{money}' ÷ it is a price" in str(found.quality["read_as"])
+
+
+def test_volumes_that_do_not_show_which_is_which_are_named(tmp_path: Path) -> None:
+    cells = {"Volume BTC": UNITS, "Volume USDT": UNITS[::-1] * CLOSE}
+    found = read(tmp_path, one(**BARS_OF, **cells))
+    assert "volume" not in found.fields
+    line = "no volume: if 'Volume BTC', 'Volume USDT' is in shares or coins, call it 'volume'"
+    assert line in found.quality["read_as"]
+
+
+@pytest.mark.parametrize(
+    "adjusted",
+    [
+        ("AdjustmentOpen", "AdjustmentClose", "AdjustmentVolume"),
+        ("Adjustment_Open", "Adjustment_Close", "Adjustment_Volume"),
+        ("AdjO", "AdjC", "AdjVo"),
+    ],
+)
+def test_prices_called_after_their_adjustment_are_used(
+    adjusted: tuple[str, str, str], tmp_path: Path
+) -> None:
+    open_, close, volume = adjusted
+    raw = {"open": 0.999 * RAW, "close": RAW, "volume": UNITS}
+    table = one(**raw, **{open_: 0.999 * CLOSE, close: CLOSE, volume: UNITS * RAW / CLOSE})
+    found = read(tmp_path, table)
+    np.testing.assert_allclose(found.fields["open"][:, 0], 0.999 * CLOSE)
+    np.testing.assert_allclose(found.fields["close"][:, 0], CLOSE)
+    np.testing.assert_allclose(found.fields["volume"][:, 0], UNITS * RAW / CLOSE)
+    assert not found.extra
+
+
+@pytest.mark.parametrize("name", ["Ex-Dividend", "DIVAMT", "ex_div", "Dividends"])
+def test_dividends_are_no_feature(name: str, tmp_path: Path) -> None:
+    found = read(tmp_path, one(close=CLOSE, **{name: np.where(AT == 60, 0.5, 0)}))
+    assert not found.extra
+    assert name in [left["column"] for left in found.quality["left_out_columns"]]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_a_column_without_a_name_is_left_out_and_said(name: str, kind: str, tmp_path: Path) -> None:
+    table = pd.DataFrame({name: AT, "date": DAYS, "close": CLOSE})
+    wide = pd.DataFrame({name: AT, "date": DAYS, "AAA": CLOSE, "BBB": CLOSE[::-1], "CCC": CLOSE})
+    for source in (table, wide):
+        left = read(tmp_path, source, kind).quality["left_out_columns"]
+        assert left == [{"column": "(no name)", "why": "a saved index, or row numbers"}]
+    index = table.set_index(name) if name else pd.DataFrame({"date": DAYS, "close": CLOSE})
+    assert "left_out_columns" not in read(tmp_path, index, "parquet").quality
