@@ -35,6 +35,8 @@ CLOCK = re.compile(r"h?\d{1,2}([:.h]\d\d){0,2}([:.]\d+)? ?([ap]\.?m\.?)?")
 OFFSET = r" ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)$"  # behind a time of day
 ONE_TIME = "write one column 'timestamp' such as 2024-01-31 09:30"
 CALENDAR_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")  # yyyymm(dd)
+WEEKDAY = re.compile(r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,? +")
+PERIOD = re.compile(r"(19|20)\d\d[-/ ]?([Qq][1-4]|[Mm]\d{1,2})|[A-Z][a-z]{2,8}[- ](19|20)\d\d")
 NO_SYMBOLS = {
     "sides of a quote": {"bid", "ask", "mid", "offer", "buy", "sell", "b", "a", "s"},
     "parts of a day": {"morning", "afternoon", "evening", "night", "day", "am", "pm", "pre", "post",
@@ -154,7 +156,7 @@ def _holds_times(table: Table, key: str) -> bool:
         cells = [re.sub(r"\.0*$", "", cell.strip()) for cell in _sample(table, key)[:20]]
         if cells and all(re.fullmatch(r"-?\d{1,19}", cell) for cell in cells):
             return _are_times([int(cell) for cell in cells])
-        return all(is_date(cell) or _is_epoch(cell) for cell in cells)
+        return all(map(_may_be_date, cells))
     return _is_temporal(kind)
 
 
@@ -170,7 +172,12 @@ def _holds_dates(table: Table, key: str) -> bool:
     if not is_text(kind):
         return _is_temporal(kind)
     cells = _sample(table, key)[:20]
-    return bool(cells) and all(is_date(cell) or _is_epoch(cell) for cell in cells)
+    return bool(cells) and all(map(_may_be_date, cells))
+
+
+def _may_be_date(cell: str) -> bool:
+    cell = WEEKDAY.sub("", cell.strip())
+    return is_date(cell) or _is_epoch(cell) or PERIOD.fullmatch(cell) is not None
 
 
 def _is_temporal(kind: pa.DataType) -> bool:
