@@ -28,6 +28,7 @@ from trainable.data.ingest.column_names import (
     near_miss,
     squashed,
 )
+from trainable.data.ingest.csv_layout import dates_across, pairs_of_columns
 from trainable.data.ingest.table import Table
 from trainable.data.times.time_of_day import CLOCK as TIME_OF_DAY
 
@@ -65,6 +66,7 @@ def with_time(table: Table) -> Table:
     Raises:
         UserError: there is none, or several could be it.
     """
+    _refuse_odd_shapes(table)
     table = _time(table)
     chosen = next(name for name in TIME_NAMES if name in table.columns)
     others = [
@@ -77,6 +79,21 @@ def with_time(table: Table) -> Table:
     names = ", ".join(repr(table.columns[key]) for key in others)
     written = table.columns[chosen]
     return table.without(others, f"time stands in {written!r}; {names} not used beside it")
+
+
+def _refuse_odd_shapes(table: Table) -> None:
+    names = list(table.columns.values())
+    if len(names) < 4:
+        return
+    if all(map(is_date, names[1:])):
+        raise UserError(f"{table.file}: {dates_across(names)}")
+    keys = list(table.columns)
+    if len(keys) % 2 or any(key in FIELD_NAMES for key in keys[1::2]):
+        return
+    alike = {re.sub(r"[\W\d_]+$", "", name) for name in names[::2]}
+    in_turns = (_holds_dates(table, key) == (i % 2 == 0) for i, key in enumerate(keys))
+    if (len(keys) > 5 or len(alike) == 1) and all(in_turns):
+        raise UserError(f"{table.file}: {pairs_of_columns(names)}")
 
 
 def _time(table: Table) -> Table:
@@ -272,8 +289,8 @@ def _with_volume(table: Table, found: list[str]) -> Table:
         return table.renamed(found[0], "volume", f"{name!r} read as volume")
     if not money:
         return table
-    names = ", ".join(repr(table.columns[key]) for key in money)
-    note = f"no volume: if {names} is in shares or coins, call it 'volume'"
+    names = " or ".join(repr(table.columns[key]) for key in money)
+    note = f"no volume: call {names} 'volume' if it is in shares or coins"
     return replace(table, notes=(*table.notes, note))
 
 

@@ -178,7 +178,7 @@ def test_volumes_that_do_not_show_which_is_which_are_named(tmp_path: Path) -> No
     cells = {"Volume BTC": UNITS, "Volume USDT": UNITS[::-1] * CLOSE}
     found = read(tmp_path, one(**BARS_OF, **cells))
     assert "volume" not in found.fields
-    line = "no volume: if 'Volume BTC', 'Volume USDT' is in shares or coins, call it 'volume'"
+    line = "no volume: call 'Volume BTC' or 'Volume USDT' 'volume' if it is in shares or coins"
     assert line in found.quality["read_as"]
 
 
@@ -220,3 +220,43 @@ def test_a_column_without_a_name_is_left_out_and_said(name: str, kind: str, tmp_
         assert left == [{"column": "(no name)", "why": "a saved index, or row numbers"}]
     index = table.set_index(name) if name else pd.DataFrame({"date": DAYS, "close": CLOSE})
     assert "left_out_columns" not in read(tmp_path, index, "parquet").quality
+
+
+PAIRS = (
+    "several columns of dates .*: pairs of columns, a date and a value for each symbol; give one"
+)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("Date", "AEM US Equity", "Date", "BILL US Equity"),
+        ("Date", "AEM US Equity", "Date.1", "BILL US Equity"),
+        ("DateA", "AEM", "DateB", "BILL", "Date", "CVNA"),
+        ("Dates", "AEM", "Dates_2", "BILL"),
+    ],
+)
+def test_pairs_of_dates_and_values_are_refused_as_such(
+    names: tuple[str, ...], tmp_path: Path
+) -> None:
+    cells = [DAYS if i % 2 == 0 else CLOSE for i in range(len(names))]
+    lines = [",".join(names)]
+    lines += [",".join(str(column[row])[:10] for column in cells) for row in range(BARS)]
+    (tmp_path / "f.csv").write_text("\n".join(lines))
+    with pytest.raises(UserError, match=PAIRS):
+        load_market(DataSettings(path=str(tmp_path / "f.csv")))
+
+
+def test_a_second_date_beside_the_columns_of_a_bar_is_no_pair(tmp_path: Path) -> None:
+    later = DAYS + pd.Timedelta(days=30)
+    found = read(tmp_path, one(price=CLOSE, expiry=later, rate=RNG.normal(0, 1, BARS)))
+    np.testing.assert_allclose(found.fields["close"][:, 0], CLOSE)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("first", ["symbol", "Firm", "", "Instrument"])
+def test_a_table_on_its_side_is_refused_as_such(first: str, kind: str, tmp_path: Path) -> None:
+    cells = {day: [1.0 + i, 2.0 + i] for i, day in enumerate(DAYS.strftime("%Y-%m-%d"))}
+    table = pd.DataFrame({first: ["AAA", "BBB"], **cells})
+    with pytest.raises(UserError, match=r"the header holds dates .*: the table lies on its side"):
+        read(tmp_path, table, kind)
