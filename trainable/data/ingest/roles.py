@@ -31,11 +31,14 @@ from trainable.data.ingest.column_names import (
 from trainable.data.ingest.csv_layout import dates_across, pairs_of_columns
 from trainable.data.ingest.table import Table
 from trainable.data.times.time_of_day import CLOCK as TIME_OF_DAY
+from trainable.data.times.time_of_day import time_of_day
 
 CLOCK = re.compile(r"h?\d{1,2}([:.h]\d\d){0,2}([:.]\d+)? ?([ap]\.?m\.?)?")
 OFFSET = r" ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)$"  # behind a time of day
 ONE_TIME = "write one column 'timestamp' such as 2024-01-31 09:30"
 CALENDAR_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")  # yyyymm(dd)
+QUARTER_HOUR = 900 * 10**9  # nanoseconds
+BAR_LENGTH = re.compile(r"\d{1,3} ?(m|min|h|hour|hours|d|day|days|w|week|weeks)")
 WEEKDAY = re.compile(r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,? +")
 PERIOD = re.compile(r"(19|20)\d\d[-/ ]?([Qq][1-4]|[Mm]\d{1,2})|[A-Z][a-z]{2,8}[- ](19|20)\d\d")
 NO_SYMBOLS = {
@@ -406,6 +409,18 @@ def _refuse_no_symbols(table: Table, key: str) -> None:
         raise UserError(
             f"{table.file}: timestamps repeat, and {name!r} holds times of the day; {ONE_TIME}"
         )
+    if _may_be_times(table, key):
+        raise UserError(
+            f"{table.file}: timestamps repeat, and {name!r} holds evenly spaced numbers "
+            f"({', '.join(sorted(texts)[:3])}): call it 'time' if they are times of the day, "
+            "'symbol' if they name symbols"
+        )
+    lengths = all(BAR_LENGTH.fullmatch(text) for text in texts)
+    if lengths and any("h" in text or "min" in text for text in texts):
+        raise UserError(
+            f"{table.file}: timestamps repeat, and {name!r} holds how long bars last "
+            f"({', '.join(sorted(texts)[:3])}); keep the bars of one length"
+        )
     for what, words in NO_SYMBOLS.items():
         if texts <= words:
             raise UserError(
@@ -413,6 +428,21 @@ def _refuse_no_symbols(table: Table, key: str) -> None:
                 f"({', '.join(sorted(texts)[:3])}), no symbols; give one row per timestamp and "
                 "symbol, with a column 'symbol'"
             )
+
+
+def _may_be_times(table: Table, key: str) -> bool:
+    """Whether a text holds numbers that are times of the day, at one or two even steps."""
+    column = table.read(key)
+    if not is_digits(column):
+        return False
+    try:
+        found = time_of_day(column, "", str)
+    except UserError:
+        return False
+    if found is None:
+        return False
+    steps = np.diff(np.unique(found[0]))
+    return len(np.unique(steps)) in (1, 2) and (len(steps) > 2 or not np.any(steps % QUARTER_HOUR))
 
 
 def _may_name(table: Table, key: str) -> bool:

@@ -155,6 +155,29 @@ def test_a_column_that_orders_the_rows_of_a_date_is_named(
         read(tmp_path, pd.concat([table.assign(symbol="A"), table.assign(symbol="B")]))
 
 
+@pytest.mark.parametrize("counted", list(OF_DAY))
+def test_texts_of_numbers_that_may_be_times_are_no_symbols(counted: str) -> None:
+    cells = [str(value) for value in OF_DAY[counted]]
+    table = pd.DataFrame({"date": SESSION.strftime(DAY), "slot": cells, "close": CLOSE})
+    with pytest.raises(
+        UserError, match=r"'slot' holds evenly spaced numbers .*: call it 'time' if"
+    ):
+        market_from_frame(table, DataSettings())
+    codes = np.array(["0700", "0941", "1299", "2318", "3690", "9988", "0005", "1810"])
+    found = market_from_frame(table.assign(slot=np.tile(codes, BARS // 8)), DataSettings())
+    assert set(found.symbols) == set(codes)
+    days = pd.bdate_range("2021-01-04", periods=BARS // 2).repeat(2)
+    pair = table.assign(date=days, slot=["0005", "0700"] * (BARS // 2))
+    assert market_from_frame(pair, DataSettings()).symbols == ("0005", "0700")
+
+
+def test_lengths_of_bars_are_no_symbols(tmp_path: Path) -> None:
+    days = pd.bdate_range("2021-01-04", periods=BARS // 2).repeat(2)
+    table = pd.DataFrame({"date": days, "interval": ["1h", "4h"] * (BARS // 2), "close": CLOSE})
+    with pytest.raises(UserError, match=r"'interval' holds how long bars last .1h, 4h.; keep the"):
+        read(tmp_path, table)
+
+
 def test_how_long_a_bar_lasts_is_no_time_of_day(tmp_path: Path) -> None:
     days = pd.bdate_range("2021-01-04", periods=BARS)
     table = pd.DataFrame({"date": days, "symbol": "A", "interval": "1h", "close": CLOSE})
