@@ -181,6 +181,7 @@ def probable_time(table: Table, row: int, symbol: str | None) -> str:
         groups = groups * (int(codes.max()) + 2) + codes
     order = np.argsort(groups, kind="stable")
     same = np.diff(groups[order]) == 0
+    together = np.count_nonzero(np.diff(groups)) < len(np.unique(groups))  # the rows of a date
     for key, written in table.columns.items():
         if key in (*TIME_NAMES, *FIELD_NAMES, symbol):
             continue
@@ -195,6 +196,8 @@ def probable_time(table: Table, row: int, symbol: str | None) -> str:
             "call it 'time'" if _is_time(table.read(key)) else "write 09:30 in a column 'time'"
         )
         advice = f"if it is the time of day, {reading}"
+        if symbol is None and not together:
+            return f"; if {written!r} ({cell} here) names symbols, call it 'symbol'"
         if symbol is None:
             advice += "; if it names symbols, call it 'symbol'"
         return f"; {written!r} ({cell} here) orders the rows of each date: {advice}"

@@ -155,6 +155,13 @@ def test_a_column_that_orders_the_rows_of_a_date_is_named(
         read(tmp_path, pd.concat([table.assign(symbol="A"), table.assign(symbol="B")]))
 
 
+def test_numbers_in_a_file_of_one_symbol_after_another_may_name_them(tmp_path: Path) -> None:
+    days = pd.bdate_range("2021-01-04", periods=BARS)
+    panel = pd.concat([pd.DataFrame({"date": days, "firm": i, "close": CLOSE}) for i in (1, 2, 3)])
+    with pytest.raises(UserError, match=r"; if 'firm' \(2 here\) names symbols, call it 'symbol'$"):
+        read(tmp_path, panel)
+
+
 @pytest.mark.parametrize("counted", list(OF_DAY))
 def test_texts_of_numbers_that_may_be_times_are_no_symbols(counted: str) -> None:
     cells = [str(value) for value in OF_DAY[counted]]
