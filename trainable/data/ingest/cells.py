@@ -15,20 +15,39 @@ from trainable.cli.errors import UserError
 
 EMPTY_CELLS = [
     *("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT", "-", "--", "."),
-    "#N/A N/A",
+    *("#N/A N/A", "\u2212", "\u2013", "\u2014"),
 ]
-UNITS = {"": 1.0, "%": 0.01, "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12}
+UNITS = {
+    **{"": 1.0, "%": 0.01, "k": 1e3, "m": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12},
+    **{"\u4e07": 1e4, "\u842c": 1e4, "\u4ebf": 1e8, "\u5104": 1e8},  # Chinese and Japanese
+}
 SAMPLE = 1000  # cells of a column that are looked at for their form
 
 _DATE = re.compile(
     r"\d{4}[-/.]\d{1,2}([-/.]\d{1,2}|$)|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}|(19|20)\d{6}(\D|$)"
-    r"|\d{1,2}[-/ .]?[A-Za-z]{3,9}[-/ .,]*\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
+    r"|\d{1,2}[-/ .]{0,2}[A-Za-z]{3,9}[-/ .,]*\d{2,4}|[A-Za-z]{3,9}\.? \d{1,2},? \d{4}"
 )
-_NUMBER = re.compile(r"[-+]?[$€£¥]?\s*(\d[\d.,'’\s]*|[.,]\d+)([eE][-+]?\d+)?\s*(%|[KMBTkmbt]|bn)?$")
 RATIO = r"(?i)^(?P<many>\d+(?:\.\d+)?)(?: ?[:/] ?|[- ]?for[- ]?| to )(?P<few>0*[1-9]\d*(?:\.\d+)?)$"
 CODE = r"^\s*[A-EPST]\s*$"
-_CURRENCY = r"^([+-]?)\s*[$€£¥]\s*|\s*[$€£¥]$"
-_SPACES = "[ \u00a0\u202f'’]"  # between groups of digits: 1 234.5, 1'234.5
+_SPACES = "[ \u00a0\u2007\u2009\u202f'’]"  # between groups of digits: 1 234.5, 1'234.5
+INDIAN = r"\d{1,2}(?:,\d\d)+,\d{3}"  # 1,10,071
+_GAP = "[\\s\u00a0\u2007\u2009\u202f]*"
+_MINUS = "[\u2212\u2010\u2011\u2013\ufe63\uff0d]"  # signs that stand for `-`
+_LETTERS = "KMBTkmbt\u4e07\u842c\u4ebf\u5104"
+_UNIT = f"(?:%|[{_LETTERS}]|bn)"
+_CODES = (
+    "USDT|USDC|USD|EUR|GBP|GBX|GBp|JPY|CHF|CAD|AUD|NZD|CNY|CNH|RMB|HKD|SGD|INR|KRW|TWD|SEK|NOK|DKK|"
+    "PLN|CZK|HUF|RON|TRY|RUB|ZAR|BRL|MXN|ILS|THB|IDR|MYR|PHP|VND|SAR|AED|QAR|KWD|EGP|NGN|CLP|COP|"
+    "PEN|ARS|BTC|ETH|kr|zł|Rs\\.?|(?:US|HK|NT|R|A|C|S)\\$"
+)
+_MONEY = f"(?:{_CODES}|[$€£¥₹₩₽₺₪฿₫₱₴₦])"
+_BEFORE = rf"^([+-]?){_GAP}{_MONEY}{_GAP}([+-]?[\d.,])"
+_BEHIND = rf"([\d.,%n{_LETTERS}]){_GAP}{_MONEY}$"
+_ANY_MONEY = rf"(?:^[+-]?{_GAP}(?P<before>{_MONEY})|(?P<behind>{_MONEY})$)"
+_NUMBER = re.compile(
+    rf"[-+]?{_GAP}(?:{_MONEY})?{_GAP}[-+]?(\d[\d.,'’\s]*|[.,]\d+)([eE][-+]?\d+)?\s*"
+    rf"{_UNIT}?{_GAP}(?:{_MONEY})?$"
+)
 
 
 @dataclass(frozen=True)
@@ -56,22 +75,26 @@ def is_date(cell: str) -> bool:
 
 def is_number(cell: str) -> bool:
     """Returns whether a cell is a number in any of the written forms."""
-    return _NUMBER.match(cell.strip()) is not None
+    return _NUMBER.match(re.sub(_MINUS, "-", cell.strip())) is not None
 
 
 def number_marks(cells: Iterable[str]) -> Marks:
     """Returns how numbers are written, from cells of which many are numbers.
 
-    A comma that cannot stand between groups of three digits is a decimal comma, unless a point
-    somewhere is a decimal point as surely.
+    A comma that cannot stand between groups of three digits, or of two and at last three as in
+    India, is a decimal comma, unless a point somewhere is a decimal point as surely.
     """
     point = comma = False
     for cell in cells:
-        cell = cell.strip().strip("%$€£¥KMBTkmbt +-")
+        cell = re.sub(f"^{_MINUS}", "-", cell.strip())
+        cell = re.sub(_BEHIND, r"\1", re.sub(_BEFORE, r"\1\2", cell))
+        cell = re.sub(rf"(?<=\d){_SPACES}(?=\d{{3}})", "", cell.strip(f"% +-{_LETTERS}"))
         if not cell or cell[0] not in "0123456789.,":
             continue
         if re.fullmatch(r"\d*\.\d+|\d{1,3}(,\d{3})+\.\d*|\d{1,3}(,\d{3}){2,}", cell):
             point |= not re.fullmatch(r"[1-9]\d{0,2}\.\d{3}", cell)
+        elif re.fullmatch(r"\d{1,2}(,\d\d)+,\d{3}(\.\d*)?", cell):
+            point = True
         elif re.fullmatch(r"\d*,\d+|\d{1,3}(\.\d{3})+,\d*|\d{1,3}(\.\d{3}){2,}", cell):
             comma |= not re.fullmatch(r"[1-9]\d{0,2},\d{3}", cell)
     return Marks("," if comma and not point else ".", point or comma)
@@ -86,8 +109,8 @@ def to_numbers(
 ) -> pa.Array | pa.ChunkedArray | None:
     """Casts text to numbers; None where a column is text by nature.
 
-    Thousands separators and currency signs are dropped, a percentage is divided by 100, and K, M, B
-    and T multiply.
+    Thousands separators and one currency's sign or code are dropped, a percentage is divided by
+    100, and K, M, B and T multiply.
 
     Args:
         column: [R] text.
@@ -109,30 +132,60 @@ def to_numbers(
         return numbers
     if marks is None:
         marks = number_marks(_sample(trimmed))
-    bare = pc.replace_substring_regex(trimmed, _CURRENCY, r"\1")
+    bare = pc.replace_substring_regex(trimmed, f"^{_MINUS}{_GAP}", "-")
+    money = _currencies(bare)
+    bare = pc.replace_substring_regex(bare, _BEFORE, r"\1\2")
+    bare = pc.replace_substring_regex(bare, _BEHIND, r"\1")
     digits = (
-        rf"(?:\d{{1,3}}(?:{re.escape(marks.group)}\d{{3}})+|\d{{1,3}}(?:{_SPACES}\d{{3}})+|\d+)"
+        rf"(?:\d{{1,3}}(?:{re.escape(marks.group)}\d{{3}})+|\d{{1,3}}(?:{_SPACES}\d{{3}})+|\d+"
+        rf"{'|' + INDIAN if marks.group == ',' else ''})"
     )
     decimal = re.escape(marks.decimal)
     number = (
         rf"^(?P<number>[+-]?(?:{digits}(?:{decimal}\d*)?|{decimal}\d+)(?:[eE][+-]?\d+)?)"
-        r"\s*(?P<unit>%|[KMBTkmbt]|bn)?$|^[+-]?(?i:inf|infinity|nan)$"
+        rf"\s*(?P<unit>{_UNIT})?$|^[+-]?(?i:inf|infinity|nan)$"
     )
     text = _unlike(bare, number)
     if not required and text.any():  # `10K` among `10Q` is a word
         filled = len(trimmed) - trimmed.null_count
-        words = _unlike(bare, number.replace("|[KMBTkmbt]|bn)", ")"))
+        words = _unlike(bare, number.replace(_UNIT, "%"))
         if 2 * words.sum() > filled:
             return None
     if not text.any():
+        if len(money) > 1:
+            raise UserError(
+                f"{where(0)}: column {name!r} holds several currencies ({', '.join(money[:4])}); "
+                "give all of it in one"
+            )
         return _values(bare, number, marks, name, where)
     row = int(np.flatnonzero(text)[0])
     cell = trimmed[row].as_py()
-    comma = f"; write decimals with a {'point' if marks.decimal == '.' else 'comma'}"
     raise UserError(
         f"{where(row)}: {cell!r} in column {name!r} is not a number; correct or empty the "
-        f"cell{comma if marks.group in cell else ''}"
+        f"cell{_advice(cell, marks)}"
     )
+
+
+def _advice(cell: str, marks: Marks) -> str:
+    """What to write instead of a cell that is no number here."""
+    if re.fullmatch(r"\(.*\d.*\)", cell):
+        return f"; if its parentheses are a minus, write -{cell[1:-1].strip()}"
+    if re.fullmatch(r"\d+(-\d+\+?|[- ]\d+/\d+)", cell):
+        return "; write fractions of a price as decimals"
+    if marks.group in cell and re.fullmatch(r"[-+]?[\d.,]+", cell):
+        return f"; write decimals with a {'point' if marks.decimal == '.' else 'comma'}"
+    return ""
+
+
+def _currencies(column: pa.Array | pa.ChunkedArray) -> list[str]:
+    """The signs and codes of currencies that stand before or behind the numbers of a column."""
+    parts = pc.extract_regex(column, _ANY_MONEY)
+    found = {
+        text
+        for part in ("before", "behind")
+        for text in pc.unique(pc.struct_field(parts, part)).to_pylist()
+    }
+    return sorted(found - {None, ""})
 
 
 def _cast(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray | None:
@@ -171,7 +224,7 @@ def _values(
     parts = pc.extract_regex(bare, number)
     special = pc.equal(pc.struct_field(parts, "number"), "")
     digits = pc.struct_field(parts, "number")
-    for mark in (marks.group, *" \u00a0\u202f'’"):
+    for mark in (marks.group, *" \u00a0\u2007\u2009\u202f'’"):
         digits = pc.replace_substring(digits, mark, "")
     digits = pc.replace_substring(digits, marks.decimal, ".")
     digits = pc.replace_substring_regex(digits, r"\.($|[eE])", r"\1")
@@ -228,9 +281,10 @@ def written_forms(cells: Iterable[str], marks: Marks) -> list[str]:
             found["decimal commas"] = None
         if cell.endswith("%"):
             found["percent divided by 100"] = None
-        elif cell[-1] in "KMBTkmbtn":
+        plain = re.sub(_BEHIND, r"\1", cell)
+        if plain[-1] in "n" + _LETTERS:
             found["K, M, B, T multiplied out"] = None
-        if any(sign in cell for sign in "$€£¥"):
+        if plain != cell or re.match(_BEFORE, cell):
             found["currency signs dropped"] = None
     return list(found)
 

@@ -37,7 +37,7 @@ for _role in PRICES:
     SPELLINGS[_role] = (_role, f"{_role}price", f"price{_role}", f"{_ing}price")
     SPELLINGS[f"adj_{_role}"] = tuple(
         spelling
-        for word in ("adj", "adjusted")
+        for word in ("adj", "adjusted", "adjustment")
         for spelling in (
             f"{word}{_role}",
             f"{word}{_role}price",
@@ -46,8 +46,11 @@ for _role in PRICES:
             f"{_role}price{word}",
         )
     )
+    SPELLINGS[f"adj_{_role}"] += (f"adj{_role[0]}",)  # J-Quants: AdjO, AdjH, AdjL, AdjC, AdjVo
 SPELLINGS["close"] += ("closelast",)
-SPELLINGS["adj_volume"] = ("adjvolume", "adjustedvolume", "volumeadj", "volumeadjusted")
+SPELLINGS["adj_volume"] = (
+    *("adjvolume", "adjustedvolume", "adjustmentvolume", "volumeadj", "volumeadjusted"),
+)
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "timestamp": (
@@ -80,9 +83,21 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "open": ("opening", "opens", "pxopen", "openprc", "eroffnung", "erster", "o"),
     "high": ("highest", "highs", "pxhigh", "askhi", "hoch", "h"),
     "low": ("lowest", "lows", "pxlow", "bidlo", "tief", "l"),
-    "volume": ("vol", "volumes", "pxvolume", "tickvol", "tickvolume", "volumen", "basevolume", "v"),
+    "volume": (
+        *("vol", "volumes", "pxvolume", "tickvol", "tickvolume", "stuecke", "stucke", "volumen"),
+        *("basevolume", "v"),
+    ),
+    "adj_volume": ("adjvo",),
+    "dividend": ("exdividend", "exdiv", "divamt", "cashdiv", "dividendcash", "dividendpaid"),
     "adj_close": ("adj", "adjusted", "adjprice", "adjustedprice", "priceadj", "pxadj", "adjprc"),
 }
+CLOCK_NAMES = frozenset(
+    (
+        *("hhmm", "hhmmss", "hour", "hora", "uhrzeit", "zeit", "clock", "heure", "ora", "tijd"),
+        *("godzina", "bartime", "tradetime", "timeofday", "tod", "tradingtime", "localtime"),
+        *("timestr", "starttime", "endtime"),
+    )
+)
 TIMES = frozenset((*TIME_NAMES, *ALIASES["timestamp"], "timehigh", "timelow"))
 RAW_CLOSES = frozenset(
     word + "close" for word in ("unadj", "unadjusted", "raw", "nonadjusted")
@@ -118,6 +133,13 @@ def role_of(name: str) -> str | None:
     if short in _BY_SPELLING:
         return _BY_SPELLING[short]
     return next((role for role, names in ALIASES.items() if short in names), None)
+
+
+def is_clock_name(name: str) -> bool:
+    """Returns whether a column is called like one of times of the day: `BarTime`, `TIME_M`."""
+    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)
+    short = squashed(name)
+    return short in CLOCK_NAMES or short.endswith("ofday") or "time" in map(str.lower, words)
 
 
 def is_unnamed(key: str) -> bool:

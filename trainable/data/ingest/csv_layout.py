@@ -111,6 +111,9 @@ def csv_layout(path: Path) -> CsvLayout:
     names = [name if name.strip() else f"unnamed: {next(unnamed)}" for name in names]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
+        timed = [squashed(name) in TIMES for name in names]
+        if len(names) > 3 and len(names) % 2 == 0 and timed == [True, False] * (len(names) // 2):
+            raise UserError(f"{path}: {pairs_of_columns(names)}")
         raise UserError(f"{path}: two columns are called {twice.strip()!r}; rename one")
     untimed = [i for i, name in enumerate(names) if squashed(name) not in TIMES]
     data = data[: max(50, CELLS // len(names))]
@@ -282,6 +285,8 @@ def _of_no_header(
         notes.append("no header: the twelve columns of a Binance kline file")
         return list(BINANCE)
     columns = len(first)
+    if columns > 2 and all(map(is_date, first[1:])):
+        raise UserError(f"{path}: {dates_across(first)}")
     example = {5: "date,open,high,low,close", 6: "date,open,high,low,close,volume"}.get(
         columns, "date,close" if columns == 2 else "date,symbol,close,…"
     )
@@ -326,4 +331,22 @@ def _one_more(
     raise UserError(
         f"{path}: the header has {counted(len(names), 'cell')} and the data rows {len(names) + 1}; "
         "name every column"
+    )
+
+
+def pairs_of_columns(names: Sequence[str]) -> str:
+    """Returns the words for dates and values in turns, a pair a symbol, as Bloomberg gives them."""
+    shown = ", ".join(name.strip() for name in names[:4])
+    return (
+        f"several columns of dates ({shown} …): pairs of columns, a date and a value for each "
+        "symbol; give one column 'date' and a column a symbol, or one row per timestamp and symbol"
+    )
+
+
+def dates_across(names: Sequence[str]) -> str:
+    """Returns the words for a table whose dates run across the header."""
+    shown = ", ".join(name.strip() for name in names[:3])
+    return (
+        f"the header holds dates ({shown} …): the table lies on its side; transpose it, so that "
+        "the dates stand in a column 'date' and each symbol has a column"
     )

@@ -13,7 +13,7 @@ from trainable.data.ingest.columns import (
     symbol_codes,
     time_column,
 )
-from trainable.data.ingest.day_and_time import times_of, with_time_of_day
+from trainable.data.ingest.day_and_time import probable_time, times_of, with_time_of_day
 from trainable.data.ingest.roles import with_fields, with_symbol, with_time
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
@@ -83,11 +83,14 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         UserError: missing columns, unreadable or missing timestamps, duplicates, text cells.
     """
     file_rows = table.rows
-    table = with_time_of_day(with_time(table))
+    table = timed = with_time_of_day(with_time(table))
     if settings.features is None:
         table = with_fields(long_form(table))
     time_name = time_column(table)
     table, symbol_name = with_symbol(table, time_name)
+    nameless = [key for key in timed.unnamed if timed.read(key).null_count < timed.rows]
+    if table.file_rows is None:  # else a wide table, whose index is left behind
+        nameless = [key for key in nameless if key in table.unnamed]
     kept_columns = choose_columns(table, settings, time_name, symbol_name)
     names, codes = symbol_codes(table, symbol_name)
 
@@ -101,6 +104,9 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
     if table.notes:
         notes["read_as"] = list(table.notes)
+    if nameless:
+        left = [{"column": "(no name)", "why": "a saved index, or row numbers"} for _ in nameless]
+        notes["left_out_columns"] = left
     if times.zone is not None:
         notes["time_zone"] = times.zone
     if times.read_as is not None:
@@ -137,7 +143,7 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         row=(row if table.file_rows is None else table.file_rows[row]) + 1,
         notes=notes,
     )
-    _refuse_duplicates(panel, table, symbol_name is not None)
+    _refuse_duplicates(panel, table, symbol_name)
     return _fill(panel, table, kept_columns, where, row)
 
 
@@ -198,7 +204,7 @@ def _narrow(
     return names, times, codes, row
 
 
-def _refuse_duplicates(panel: Panel, table: Table, has_symbols: bool) -> None:
+def _refuse_duplicates(panel: Panel, table: Table, symbol_name: str | None) -> None:
     cell, row = panel.cell, panel.row
     assert cell is not None
     assert row is not None
@@ -216,15 +222,15 @@ def _refuse_duplicates(panel: Panel, table: Table, has_symbols: bool) -> None:
             f"{panel.file}: data row {row[second]} has the timestamp of data row {row[first]}, "
             f"{show_time(panel.timestamps[bar])}: {hint}"
         )
+    advice = probable_time(table, int(row[second]) - 1, symbol_name)
+    if not advice and symbol_name is None:
+        advice = "; keep one, or call the column of symbols 'symbol' if there is one"
+    elif not advice:
+        advice = "; keep one" + _difference(table, int(row[first]) - 1, int(row[second]) - 1)
     raise UserError(
         f"{panel.file}: data row {row[second]} repeats data row {row[first]}: timestamp "
         f"{show_time(panel.timestamps[bar])}, symbol {panel.symbols[symbol]} "
-        f"({np.count_nonzero(again)} such rows); keep one"
-        + (
-            _difference(table, int(row[first]) - 1, int(row[second]) - 1)
-            if has_symbols
-            else ", or call the column of symbols 'symbol' if there is one"
-        )
+        f"({np.count_nonzero(again)} such rows){advice}"
     )
 
 

@@ -8,6 +8,7 @@ the table as it was.
 # pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -22,17 +23,24 @@ from trainable.data.ingest.column_names import (
     SYMBOL_NAMES,
     TIME_NAMES,
     TIMES,
+    is_clock_name,
     listed,
     near_miss,
     squashed,
 )
+from trainable.data.ingest.csv_layout import dates_across, pairs_of_columns
 from trainable.data.ingest.table import Table
 from trainable.data.times.time_of_day import CLOCK as TIME_OF_DAY
+from trainable.data.times.time_of_day import time_of_day
 
 CLOCK = re.compile(r"h?\d{1,2}([:.h]\d\d){0,2}([:.]\d+)? ?([ap]\.?m\.?)?")
 OFFSET = r" ?([Zz]|UTC|[+-]\d\d(:?\d\d)?)$"  # behind a time of day
 ONE_TIME = "write one column 'timestamp' such as 2024-01-31 09:30"
 CALENDAR_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")  # yyyymm(dd)
+QUARTER_HOUR = 900 * 10**9  # nanoseconds
+BAR_LENGTH = re.compile(r"\d{1,3} ?(m|min|h|hour|hours|d|day|days|w|week|weeks)")
+WEEKDAY = re.compile(r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,? +")
+PERIOD = re.compile(r"(19|20)\d\d[-/ ]?([Qq][1-4]|[Mm]\d{1,2})|[A-Z][a-z]{2,8}[- ](19|20)\d\d")
 NO_SYMBOLS = {
     "sides of a quote": {"bid", "ask", "mid", "offer", "buy", "sell", "b", "a", "s"},
     "parts of a day": {"morning", "afternoon", "evening", "night", "day", "am", "pm", "pre", "post",
@@ -47,6 +55,11 @@ NO_SYMBOLS = {
 EPOCHS_FROM = (
     10**8
 )  # an integer in a column called like a time is one from here on: 1973 in seconds
+VOLUME_OF = re.compile(r"[Vv]ol(?:ume)?[ _]+[A-Z]{2,6}")  # Volume BTC, Volume USDT
+TRADED = re.compile(
+    r"(?i)vol|st(ü|ue|u)c?k|qty|quantit|shares|units|size|amount|turnover|base|quote|umsatz|titres"
+    r"|coins|contracts|lots|pieces|titel"
+)  # in the name of what may count shares or coins
 LETTERS = frozenset("ohlcvty")  # one-letter aliases count only beside o, h, l and c
 
 
@@ -56,6 +69,7 @@ def with_time(table: Table) -> Table:
     Raises:
         UserError: there is none, or several could be it.
     """
+    _refuse_odd_shapes(table)
     table = _time(table)
     chosen = next(name for name in TIME_NAMES if name in table.columns)
     others = [
@@ -68,6 +82,21 @@ def with_time(table: Table) -> Table:
     names = ", ".join(repr(table.columns[key]) for key in others)
     written = table.columns[chosen]
     return table.without(others, f"time stands in {written!r}; {names} not used beside it")
+
+
+def _refuse_odd_shapes(table: Table) -> None:
+    names = list(table.columns.values())
+    if len(names) < 4:
+        return
+    if all(map(is_date, names[1:])):
+        raise UserError(f"{table.file}: {dates_across(names)}")
+    keys = list(table.columns)
+    if len(keys) % 2 or any(key in FIELD_NAMES for key in keys[1::2]):
+        return
+    alike = {re.sub(r"[\W\d_]+$", "", name) for name in names[::2]}
+    in_turns = (_holds_dates(table, key) == (i % 2 == 0) for i, key in enumerate(keys))
+    if (len(keys) > 5 or len(alike) == 1) and all(in_turns):
+        raise UserError(f"{table.file}: {pairs_of_columns(names)}")
 
 
 def _time(table: Table) -> Table:
@@ -124,7 +153,17 @@ def is_clock(column: pa.ChunkedArray) -> bool:
         return False
     texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
     texts = pc.replace_substring_regex(texts, OFFSET, "")
-    return bool(pc.all(pc.fill_null(pc.match_substring_regex(texts, TIME_OF_DAY), False)).as_py())
+    lasts = pc.match_substring_regex(texts, r"^\d[hH]$")  # 1h, 4h: how long a bar lasts
+    found = pc.and_not(pc.match_substring_regex(texts, TIME_OF_DAY), lasts)
+    return bool(pc.all(pc.fill_null(found, False)).as_py())
+
+
+def is_digits(column: pa.ChunkedArray) -> bool:
+    """Returns whether a column of text holds whole numbers alone."""
+    if not is_text(column.type) or not len(column):
+        return False
+    digits = pc.match_substring_regex(column.cast(pa.string()), r"^\s*\d{1,9}(\.0*)?\s*$")
+    return bool(pc.all(pc.fill_null(digits, False)).as_py())
 
 
 def _holds_times(table: Table, key: str) -> bool:
@@ -137,7 +176,7 @@ def _holds_times(table: Table, key: str) -> bool:
         cells = [re.sub(r"\.0*$", "", cell.strip()) for cell in _sample(table, key)[:20]]
         if cells and all(re.fullmatch(r"-?\d{1,19}", cell) for cell in cells):
             return _are_times([int(cell) for cell in cells])
-        return all(is_date(cell) or _is_epoch(cell) for cell in cells)
+        return all(map(_may_be_date, cells))
     return _is_temporal(kind)
 
 
@@ -153,7 +192,12 @@ def _holds_dates(table: Table, key: str) -> bool:
     if not is_text(kind):
         return _is_temporal(kind)
     cells = _sample(table, key)[:20]
-    return bool(cells) and all(is_date(cell) or _is_epoch(cell) for cell in cells)
+    return bool(cells) and all(map(_may_be_date, cells))
+
+
+def _may_be_date(cell: str) -> bool:
+    cell = WEEKDAY.sub("", cell.strip())
+    return is_date(cell) or _is_epoch(cell) or PERIOD.fullmatch(cell) is not None
 
 
 def _is_temporal(kind: pa.DataType) -> bool:
@@ -172,7 +216,7 @@ def with_fields(table: Table) -> Table:
         UserError: a name that is a slip of the keys away from a missing role, or several columns
             that could be the close.
     """
-    for role in ("adj_close", "close", "open", "high", "low", "volume"):
+    for role in ("adj_close", "close", "open", "high", "low", "volume", "adj_volume", "dividend"):
         table = _alias(table, role)
     for role in FIELD_NAMES:
         if role in table.columns or (role == "close" and "adj_close" in table.columns):
@@ -204,6 +248,7 @@ def _alias(table: Table, role: str) -> Table:
     ]
     if role == "volume":  # MetaTrader writes a volume of zero beside its count of ticks
         found = [key for key in found if _moves(table, key)] or found
+        return _with_volume(table, found)
     if role == "adj_close" and "close" not in table.columns:
         return table
     if not found:
@@ -216,6 +261,65 @@ def _alias(table: Table, role: str) -> Table:
         )
     name = table.columns[found[0]]
     return table.renamed(found[0], role, f"{name!r} read as {role}")
+
+
+def _with_volume(table: Table, found: list[str]) -> Table:
+    """Takes the column in shares or coins for the volume, not the one in money beside it.
+
+    Money ÷ shares is a price of the bar; that shows which is which, whatever they are called.
+
+    Args:
+        table: with its prices found.
+        found: columns whose names usually mean the volume.
+    """
+    money = found or [key for key, name in table.columns.items() if VOLUME_OF.fullmatch(name)]
+    pairs = [
+        (unit, key)
+        for key in money
+        for unit, name in table.columns.items()
+        if unit not in (*TIME_NAMES, *FIELD_NAMES, key)
+        and TRADED.search(name)
+        and _price_between(table, key, unit)
+    ]
+    if pairs:
+        unit, written = pairs[0][0], table.columns[pairs[0][0]]
+        note = (
+            f"{written!r} read as volume: {table.columns[pairs[0][1]]!r} ÷ it is a price of the bar"
+        )
+        return table.renamed(unit, "volume", note)
+    if found:
+        name = table.columns[found[0]]
+        return table.renamed(found[0], "volume", f"{name!r} read as volume")
+    if not money:
+        return table
+    names = " or ".join(repr(table.columns[key]) for key in money)
+    note = f"no volume: call {names} 'volume' if it is in shares or coins"
+    return replace(table, notes=(*table.notes, note))
+
+
+def _price_between(table: Table, money: str, units: str) -> bool:
+    """Whether money ÷ units lies between low and high, or near the close, in nearly all rows."""
+    low, high = ("low", "high") if {"low", "high"} <= table.columns.keys() else ("close", "close")
+    columns = [_floats(table, key) for key in (money, units, low, high)]
+    if any(column is None for column in columns):
+        return False
+    spent, bought, least, most = (column for column in columns if column is not None)
+    traded = (spent > 0) & (bought > 0)
+    if np.count_nonzero(traded) < 20:
+        return False
+    price = spent[traded] / bought[traded]
+    slack = 0.002 if low != high else 0.05
+    good = (price >= least[traded] * (1 - slack)) & (price <= most[traded] * (1 + slack))
+    return bool(np.mean(good) >= 0.95)
+
+
+def _floats(table: Table, key: str) -> np.ndarray | None:
+    column = table.read(key) if key in table.columns else None
+    if column is None or not (
+        pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    ):
+        return None
+    return column.cast(pa.float64(), safe=False).to_numpy()
 
 
 def _moves(table: Table, key: str) -> bool:
@@ -259,6 +363,7 @@ def with_symbol(table: Table, time: str) -> tuple[Table, str | None]:
         for key in (*table.columns, *table.unnamed)
         if key not in (*TIME_NAMES, *FIELD_NAMES)
         and is_text(_value_type(table, key))
+        and not (is_digits(table.read(key)) and is_clock_name(table.columns.get(key, "")))
         and tells_apart(times, value_codes(table.read(key)))
     ]
     for key in found:
@@ -304,6 +409,18 @@ def _refuse_no_symbols(table: Table, key: str) -> None:
         raise UserError(
             f"{table.file}: timestamps repeat, and {name!r} holds times of the day; {ONE_TIME}"
         )
+    if _may_be_times(table, key):
+        raise UserError(
+            f"{table.file}: timestamps repeat, and {name!r} holds evenly spaced numbers "
+            f"({', '.join(sorted(texts)[:3])}): call it 'time' if they are times of the day, "
+            "'symbol' if they name symbols"
+        )
+    lengths = all(BAR_LENGTH.fullmatch(text) for text in texts)
+    if lengths and any("h" in text or "min" in text for text in texts):
+        raise UserError(
+            f"{table.file}: timestamps repeat, and {name!r} holds how long bars last "
+            f"({', '.join(sorted(texts)[:3])}); keep the bars of one length"
+        )
     for what, words in NO_SYMBOLS.items():
         if texts <= words:
             raise UserError(
@@ -311,6 +428,21 @@ def _refuse_no_symbols(table: Table, key: str) -> None:
                 f"({', '.join(sorted(texts)[:3])}), no symbols; give one row per timestamp and "
                 "symbol, with a column 'symbol'"
             )
+
+
+def _may_be_times(table: Table, key: str) -> bool:
+    """Whether a text holds numbers that are times of the day, at one or two even steps."""
+    column = table.read(key)
+    if not is_digits(column):
+        return False
+    try:
+        found = time_of_day(column, "", str)
+    except UserError:
+        return False
+    if found is None:
+        return False
+    steps = np.diff(np.unique(found[0]))
+    return len(np.unique(steps)) in (1, 2) and (len(steps) > 2 or not np.any(steps % QUARTER_HOUR))
 
 
 def _may_name(table: Table, key: str) -> bool:

@@ -3,6 +3,7 @@
 # pyright: reportAttributeAccessIssue=false
 # pyarrow.compute makes its functions when it is imported, where pyright cannot see them.
 
+import re
 from dataclasses import dataclass
 from typing import NoReturn
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError
+from trainable.data.times.month_names import in_digits
 from trainable.data.times.numbers import NUMBER, instants_of, numbers_of_text
 from trainable.data.times.years import At, refuse_years, shortened
 
@@ -29,6 +31,11 @@ PARTS = (
 COMPACT = r"^(\d{4})(\d\d)(\d\d)($|[T ])"
 NAMED_ZONE = r"^(?P<time>.*\d(?: ?[AaPp][Mm])?) (?P<zone>[A-Za-z_]+(?:/[A-Za-z0-9_+-]+)*)$"
 NO_ZONE = pa.array(["Z", "AM", "PM"])  # words that the other patterns know
+OFFSET_WITH_NAME = (
+    r"([\dMm.]) ?(?:UTC|GMT) ?([+-]\d\d:?\d\d)(?: \([A-Za-z ]+\))?$"  # GMT+0100 (CET)
+)
+SHORT_OFFSET = r"([\dMm.]) ?(?:UTC|GMT) ?([+-])(\d)$"
+SHORT_YEAR = re.compile(r"([A-Za-z]{3,9}|\d{1,2}[-/. ]([A-Za-z]{3,9}|\d{1,2}))[-/. ]\d\d")
 BRACKETED = r"\[[A-Za-z0-9_/+-]+\]$"  # Java writes the zone's name behind the offset
 
 
@@ -66,14 +73,18 @@ def parse_texts(texts: pa.Array, name: str, at: At) -> Parsed:
     instants = _arrow(texts, None, name, at)
     if instants is not None:
         return Parsed(instants)
-    plain = pc.replace_substring_regex(texts, r" ?(?:UTC|GMT)$", "Z")
-    zone, read_as = None, None
+    plain = pc.replace_substring_regex(texts, OFFSET_WITH_NAME, r"\1 \2")
+    plain = pc.replace_substring_regex(plain, SHORT_OFFSET, r"\1 \20\3:00")
+    plain = pc.replace_substring_regex(plain, r" ?(?:UTC|GMT)$", "Z")
+    zone = None
+    plain, read_as = in_digits(plain)
     zoned = pc.match_substring_regex(plain, ZONED).to_numpy(zero_copy_only=False)
     if not (zoned.all() and _arrow(plain, "UTC", name, at) is not None):
         plain = pc.replace_substring_regex(plain, r"\s+", " ")
         plain = pc.replace_substring_regex(plain, BRACKETED, "")
         plain, zone = _named_zone(plain, texts, name, at)
-        plain, read_as = _as_iso(plain, name, at)
+        plain, order = _as_iso(plain, name, at)
+        read_as = read_as or order
         zoned = pc.match_substring_regex(plain, ZONED).to_numpy(zero_copy_only=False)
     if zone is not None:
         return Parsed(_localised(_iso(plain, texts, None, name, at), zone, name, at), zone, read_as)
@@ -144,6 +155,8 @@ def _iso(plain: pa.Array, written: pa.Array, zone: str | None, name: str, at: At
 
 def _refuse(bad: np.ndarray, written: pa.Array, name: str, at: At, why: str = "") -> NoReturn:
     cell = shortened(written[int(np.argmax(bad))].as_py())
+    if not why and SHORT_YEAR.fullmatch(cell):
+        why = "has a year of two digits"
     raise UserError(
         f"{at(bad)}: {cell!r} in column {name!r} {why or 'is not a date'}; write ISO 8601 such as "
         f"{FORMS}"

@@ -18,7 +18,7 @@ MINUTE = 60 * 10**9
 def passed(values, kind=None) -> list[float] | None:
     column = pa.chunked_array([pa.array(values, kind)])
     found = time_of_day(column, "time", lambda row: f"data row {row + 1}")
-    return None if found is None else [value / MINUTE for value in found]
+    return None if found is None else [value / MINUTE for value in found[0]]
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,14 @@ def passed(values, kind=None) -> list[float] | None:
         ([0, 10000, 230000], [0, 60, 1380]),
         ([93000500, 160000000], [570 + 0.5 / 60, 960]),
         ([0, 0], [0, 0]),
+        (["09h", "9h30", "17H00"], [540, 570, 1020]),
+        ([34200, 34260], [570, 571]),
+        ([540, 600, 660], [540, 600, 660]),
+        ([570, 571], [570, 571]),
+        ([*range(0, 1440, 15)], range(0, 1440, 15)),
+        ([*range(0, 86_400_000, 3_600_000)], range(0, 1440, 60)),
+        ([32_400_000, 36_000_000], [540, 600]),
+        ([930, 1000, 1030, 1100, 1130, 1230, 1300], [570, 600, 630, 660, 690, 750, 780]),
         ([dt.time(9, 30)], [570]),
         ([dt.timedelta(hours=9.5)], [570]),
     ],
@@ -46,7 +54,17 @@ def test_times_of_day(values, minutes):
 
 @pytest.mark.parametrize(
     "values",
-    [[34200, 34260], [570, 571], [-1], ["25:00"], ["13:00 PM"], ["after close"], [b"9:30"]],
+    [
+        [-1],
+        [1, 2, 78],  # the bars of a day, counted
+        [*range(0, 390, 5)],  # minutes since trading began
+        [577, 584, 699],
+        ["25:00"],
+        ["13:00 PM"],
+        ["after close"],
+        [b"9:30"],
+        ["24h30"],
+    ],
 )
 def test_what_is_no_time_of_day(values):
     assert passed(values) is None
