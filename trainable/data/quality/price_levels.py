@@ -19,7 +19,8 @@ SYMBOLS = 20  # at most so many are looked at, those with the most bars
 FACTORS = (  # names of a factor of adjustment
     *("cfacpr", "adjfactor", "adjustmentfactor", "adjfac", "priceadjustmentfactor", "adjustfactor"),
     *("cumfactor", "cumulativefactor", "cumadjfactor", "afactor", "hfqfactor", "qfqfactor"),
-    *("backwardfactor", "forwardfactor", "ajexdi", "cumfacpr"),
+    *("backwardfactor", "forwardfactor", "ajexdi", "cumfacpr", "cfadj", "cfret", "cfacshr"),
+    *("trfd", "adjratio", "cumfacshr", "adjustmentratio", "splitadjustmentfactor"),
 )
 PLAIN_FACTORS = ("factor", "factors", "ratio")  # … where it changes in steps
 SAME = 1e-5  # log ratio: within the rounding of float32

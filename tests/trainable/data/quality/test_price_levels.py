@@ -148,7 +148,7 @@ def test_a_slow_column_is_a_price_where_its_name_ends_so(name):
         (CLOSE - CLOSE.mean()) / CLOSE.std(),
         (CLOSE - CLOSE.min()) / np.ptp(CLOSE),
         ONE["close"].shift(20),
-        ONE["close"].shift(60),
+        ONE["close"].shift(35),
     ],
 )
 def test_the_close_in_other_units_or_of_earlier_bars_is_a_level(values):
