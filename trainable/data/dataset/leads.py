@@ -14,6 +14,7 @@ from trainable.data.market import Market
 LEADS = 260  # bars: a year of daily ones
 SYMBOLS = 20  # symbols looked at, at most: those with the most bars
 BARS = 4096  # bars of each, at most: the last of the training part
+REACH = 65_536  # bars of the grid looked at, at most: the last
 ROWS = 100  # bars at which a lead is compared, at least, on average over the symbols
 AROUND = 21  # bars over which changes are compared with their usual size
 SOON = 2  # bars: markets that lag others follow them so late
@@ -42,10 +43,11 @@ def find_leads(market: Market, columns: dict[str, np.ndarray], end: int) -> list
     Raises:
         UserError: a column that follows them for the most part.
     """
-    level = _level(market, end)
+    start = max(end - REACH, 0)
+    level = _level(market, start, end)
     if level is None or not columns:
         return []
-    present = market.present[:end] & np.isfinite(level)
+    present = market.present[start:end] & np.isfinite(level)
     kinds = _returns(level, present)
     counts = present.sum(axis=0)
     chosen = [n for n in np.argsort(-counts, kind="stable")[:SYMBOLS] if counts[n] > ROWS]
@@ -59,7 +61,7 @@ def find_leads(market: Market, columns: dict[str, np.ndarray], end: int) -> list
     }
     warnings = []
     for name, grid in columns.items():
-        rows = [grid[at, n].astype(np.float64) for at, n in zip(bars, chosen, strict=True)]
+        rows = [grid[start + at, n].astype(np.float64) for at, n in zip(bars, chosen, strict=True)]
         change = _Spectra.of([np.diff(row, prepend=np.nan) for row in rows], length)
         found = {kind: _lead(change, returns) for kind, returns in moves.items()}
         kind = max(found, key=lambda kind: found[kind].share)
@@ -77,13 +79,13 @@ def find_leads(market: Market, columns: dict[str, np.ndarray], end: int) -> list
     return warnings
 
 
-def _level(market: Market, end: int) -> np.ndarray | None:
-    """[end, N] logarithm of the close; None: there is neither a close nor a ready return."""
+def _level(market: Market, start: int, end: int) -> np.ndarray | None:
+    """[end − start, N] logarithm of the close; None: neither it nor a ready return is known."""
     if "close" in market.fields:
-        return np.log(market.fields["close"][:end])
+        return np.log(market.fields["close"][start:end])
     if market.returns is None:
         return None
-    growth = np.log1p(np.maximum(np.nan_to_num(market.returns[:end]), -0.99))
+    growth = np.log1p(np.maximum(np.nan_to_num(market.returns[start:end]), -0.99))
     return np.cumsum(growth, axis=0) - growth
 
 
