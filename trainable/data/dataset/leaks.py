@@ -83,13 +83,13 @@ def find_leaks(
         if abs(found[kind]) > IDENTICAL and abs(found["rank correlation"]) > BOTH:
             raise UserError(
                 f"{where}: feature {name!r} is the label itself ({kind} {found[kind]:.4f} on "
-                f"{len(label)} training rows); remove the column{_or_else(ready)}"
+                f"{len(label)} training rows); remove the column{or_else(ready)}"
             )
         if _is_class(column, label):
             raise UserError(
                 f"{where}: feature {name!r} is the label's class: its values divide the label "
                 f"without exception on {len(label)} training rows; remove the column"
-                f"{_or_else(ready)}"
+                f"{or_else(ready)}"
             )
         if abs(found[kind]) > SUSPICIOUS:
             warnings.append(
@@ -99,8 +99,8 @@ def find_leaks(
     return warnings
 
 
-def _or_else(ready: ReadyColumn | None) -> str:
-    """Advice for a ready column that was over on its row: an honest feature may know it."""
+def or_else(ready: ReadyColumn | None) -> str:
+    """Returns advice for a ready column that was over on its row: an honest feature may know it."""
     if ready is None:
         return ""
     return (
@@ -195,7 +195,7 @@ def find_later_prices(
             raise UserError(
                 f"{market.name}: feature {name!r} {what}, which explains {best.share:.0%} of what "
                 "earlier bars leave open; remove the column, or move it to the bar at which it is "
-                f"known{_or_else(ready)}"
+                f"known{or_else(ready)}"
             )
         warnings.append(
             f"feature {name!r}: the {best.price} of later bars explains {best.share:.0%} of what "

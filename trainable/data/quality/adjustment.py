@@ -1,10 +1,12 @@
 """Prices adjusted for splits and dividends: by an adjusted close, or by a column of splits."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.data.ingest.column_names import ALIASES, RAW_CLOSES, squashed
 from trainable.data.ingest.panel import Panel
 
 SPLIT_FROM = 0.15  # |log ratio| from which a step of the adjustment is a split, not a dividend
@@ -12,6 +14,89 @@ VOLUME_BARS = 20  # bars at either side of a split on which the volume is compar
 MOST = 0.9  # of the splits must be plain
 NEAR = 0.25  # of a split's log ratio: at least so far a plain one may be from all or nothing
 HALF = 0.5  # of a split's log ratio: nearer to all of it, or nearer to nothing
+INSIDE = 0.9  # share of the bars on which a raw close lies between low and high
+FACTOR_STEPS = 0.05  # share of the bars on which a factor may change
+SMALLEST = 1e-4  # log ratio: a smaller step of a factor is rounding
+
+
+def with_raw_close(panel: Panel, quality: dict[str, Any]) -> Panel:
+    """Finds the raw close among further columns, where only an adjusted close is known as such.
+
+    Its name is one of a close (`PRC`, `last`, `raw_close`); where the bar's range is given, it lies
+    inside.
+
+    Args:
+        panel: as read.
+        quality: takes what was found.
+    """
+    if "adj_close" not in panel.fields or "close" in panel.fields:
+        return panel
+    names = [name for name in panel.extra if squashed(name) in RAW_CLOSES]
+    names += [name for name in panel.extra if squashed(name) in ALIASES["close"]]
+    low, high = panel.fields.get("low"), panel.fields.get("high")
+    for name in names:
+        grid = panel.extra[name].astype(np.float64)
+        if low is not None and high is not None:
+            known = np.isfinite(grid) & np.isfinite(low) & np.isfinite(high)
+            size = np.abs(grid)
+            inside = (size >= low * (1 - SMALLEST)) & (size <= high * (1 + SMALLEST))
+            if not known.any() or inside[known].mean() < INSIDE:
+                continue
+        written = panel.written.get(name, name)
+        note = f"{written!r} read as the raw close beside {_written(panel, 'adj_close')}"
+        quality.setdefault("read_as", []).append(note)
+        return replace(
+            panel,
+            fields={**panel.fields, "close": grid},
+            extra={key: values for key, values in panel.extra.items() if key != name},
+            written={**panel.written, "close": written},
+        )
+    return panel
+
+
+def without_factors(
+    panel: Panel, fields: dict[str, np.ndarray], quality: dict[str, Any]
+) -> dict[str, np.ndarray]:
+    """Returns the further columns that are no factor between the raw and the adjusted close.
+
+    A factor changes in few steps, and where adjusted ÷ raw close does, by as much or its inverse.
+
+    Args:
+        panel: with its further columns.
+        fields: with both closes, before they are adjusted.
+        quality: takes what is left out.
+    """
+    if "adj_close" not in fields or "close" not in fields:
+        return panel.extra
+    factor = np.log(fields["adj_close"]) - np.log(fields["close"])
+    kept = {}
+    for name, grid in panel.extra.items():
+        verdicts = [_is_factor(grid[:, n], factor[:, n]) for n in range(grid.shape[1])]
+        found = [verdict for verdict in verdicts if verdict is not None]
+        if found and np.mean(found) > MOST:
+            _leave_out(quality, panel, name, "a factor of adjustment; the adjusted close holds it")
+        else:
+            kept[name] = grid
+    return kept
+
+
+def _is_factor(column: np.ndarray, factor: np.ndarray) -> bool | None:
+    """Whether a symbol's column [T] steps as its factor's logarithm [T]; None: neither steps."""
+    known = np.isfinite(column) & np.isfinite(factor)
+    x = column[known].astype(np.float64)
+    if len(x) < 2:
+        return None
+    if (x <= 0).any():
+        return False
+    own, steps = np.diff(np.log(x)), np.diff(factor[known])
+    changed = np.abs(own) > SMALLEST
+    if not changed.any() and np.abs(steps).max() < SPLIT_FROM:
+        return None
+    if not 0 < changed.sum() <= max(FACTOR_STEPS * len(own), 1):
+        return False
+    size = np.abs(own[changed])
+    near = np.abs(np.abs(steps[changed]) - size) < 0.1 * size + 0.001
+    return bool(near.mean() > MOST)
 
 
 def adjust(

@@ -8,7 +8,7 @@ import numpy as np
 from trainable.cli.errors import UserError
 from trainable.data.ingest.column_names import ADJUSTED, EVENT_NAMES, PRICES
 from trainable.data.ingest.panel import Panel
-from trainable.data.quality.adjustment import adjust
+from trainable.data.quality.adjustment import adjust, with_raw_close, without_factors
 
 ENOUGH_BARS, HALF = 20, 0.5  # so many bars, and which share of them, are no repair
 ROUNDING = 1e-9  # relative; less than this is not outside the bar's range
@@ -23,6 +23,7 @@ def repair_prices(panel: Panel, quality: dict[str, Any]) -> tuple[Panel, np.ndar
     Raises:
         UserError: non-positive prices, negative volume, high < low.
     """
+    panel = with_raw_close(panel, quality)
     fields = dict(panel.fields)
     close = fields.get("close", fields.get("adj_close"))
     assert close is not None
@@ -46,11 +47,10 @@ def repair_prices(panel: Panel, quality: dict[str, Any]) -> tuple[Panel, np.ndar
     _refuse_crossed(panel, fields)
     quality["bar_out_of_range"] = _widen(fields)
     _refuse_other_scale(panel, fields, quality["bar_out_of_range"], int(present.sum()))
+    kept = without_factors(panel, fields, quality)
     fields = adjust(panel, fields, quality)
     _widen(fields)  # rounding of the products
-    extra = {
-        name: np.where(present, grid, np.float32(np.nan)) for name, grid in panel.extra.items()
-    }
+    extra = {name: np.where(present, grid, np.float32(np.nan)) for name, grid in kept.items()}
     return replace(panel, fields=fields, extra=extra), present
 
 

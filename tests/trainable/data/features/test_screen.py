@@ -58,7 +58,7 @@ def test_values_that_are_missing() -> None:
     )
     assert found == {
         "never": "it has no value on the training dates",
-        "hundred": "it is missing in 18.5% of the training rows",  # 100 of 600 − 60
+        "hundred": "it is missing in 18.5% of the training rows from its first value on",
     }
 
 
@@ -66,9 +66,26 @@ def test_a_start_without_values_is_warm_up_and_not_missing() -> None:
     x = column()
     x[:60] = np.nan
     assert reasons(feature_table(with_columns(slow=x))) == {}
-    x[:100] = np.nan
+    x[:190] = np.nan  # of 600
+    assert reasons(feature_table(with_columns(slow=x))) == {}
+    x[:210] = np.nan
     assert reasons(feature_table(with_columns(slow=x))) == {
-        "slow": "it is missing in 7.4% of the training rows"
+        "slow": "it begins late: 35% of the training rows are before its first value; give more "
+        "history, or a shorter look-back"
+    }
+
+
+def test_holes_count_from_each_symbols_first_value_on() -> None:
+    x = np.repeat(column(), 2, axis=1)
+    x[:150, 1] = np.nan
+    assert reasons(feature_table(with_columns(late=x))) == {}
+    x[200:300, 1] = np.nan  # of 2 · 600 − 60 − 150 rows
+    assert reasons(feature_table(with_columns(late=x))) == {
+        "late": "it is missing in 10.1% of the training rows from its first value on"
+    }
+    x[:, 1] = np.nan
+    assert reasons(feature_table(with_columns(one=x))) == {
+        "one": "it is missing in 50.0% of the training rows from its first value on"
     }
 
 

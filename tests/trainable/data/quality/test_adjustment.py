@@ -105,3 +105,40 @@ def test_neither_splits_nor_dividends_are_features():
         "split_factor",
         "dividend_amount",
     ]
+
+
+def test_the_raw_close_of_crsp_is_found_beside_an_adjusted_one():
+    crsp = {"open": "OPENPRC", "high": "ASKHI", "low": "BIDLO", "close": "PRC", "volume": "VOL"}
+    table = raw_bars().rename(columns=crsp).assign(adj_close=bars()["close"])
+    found = market(table)
+    right = bars()
+    for name in ("open", "high", "low", "close"):  # single precision: PRC is a further column
+        np.testing.assert_allclose(found.fields[name][:, 0], right[name], rtol=1e-6)
+    np.testing.assert_allclose(found.fields["volume"][:, 0], right["volume"], rtol=1e-6)
+    assert found.extra == {}
+    assert "'PRC' read as the raw close beside 'adj_close'" in found.quality["read_as"]
+
+
+def test_a_close_outside_the_range_of_its_bars_is_no_raw_one():
+    table = raw_bars().drop(columns="close").assign(last=bars()["close"], adj_close=bars()["close"])
+    found = market(table)
+    assert list(found.fields) == ["volume", "close"]
+    assert "last" not in found.extra
+
+
+FACTOR = np.where(np.arange(BARS) < SPLIT, 4.0, 1.0)
+
+
+@pytest.mark.parametrize("values", [FACTOR, 1 / FACTOR, 25 * FACTOR])
+def test_a_factor_beside_an_adjusted_close_is_no_feature_whatever_it_is_called(values):
+    found = market(raw_bars().assign(adj_close=bars()["close"], k=values))
+    assert found.extra == {}
+    (entry,) = found.quality["left_out_columns"]
+    assert entry == {"column": "k", "why": "a factor of adjustment; the adjusted close holds it"}
+
+
+def test_other_steps_beside_an_adjusted_close_are_features():
+    steps = np.where(np.arange(BARS) < SPLIT - 30, 4.0, 1.0)
+    rating = np.where(np.arange(BARS) < SPLIT, 4.0, 3.0)
+    found = market(raw_bars().assign(adj_close=bars()["close"], steps=steps, rating=rating))
+    assert list(found.extra) == ["steps", "rating"]

@@ -86,3 +86,70 @@ def test_beside_a_known_adjusted_close_the_raw_one_is_only_left_out():
     found = market(table)
     assert found.extra == {}
     assert found.quality["left_out_columns"][0]["column"] == "kurs"
+
+
+DAYS = np.arange(BARS)
+SPIKE = ONE.assign(close=CLOSE * np.where(DAYS < BARS // 2, 1.0, 1.4))  # a jump, as after earnings
+EARNINGS = np.repeat([4.0, 4.3, 3.9, 4.6], -(-BARS // 4))[:BARS]  # by quarter
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("near_high", SPIKE["close"] / SPIKE["close"].cummax()),
+        ("near_high_60", SPIKE["close"] / SPIKE["close"].rolling(60, min_periods=1).max()),
+        ("above_low", SPIKE["close"] / SPIKE["close"].cummin()),
+        ("pe", SPIKE["close"] / EARNINGS),
+        ("x", SPIKE["close"] / EARNINGS),
+        ("price_to_book", SPIKE["close"] / 30),
+        ("ytd", SPIKE["close"] / SPIKE["close"].groupby(DAYS // 40).transform("first")),
+    ],
+)
+def test_a_ratio_to_the_close_is_neither_its_level_nor_an_adjusted_close(name, values):
+    table = SPIKE.assign(open=SPIKE["close"], high=SPIKE["close"], low=SPIKE["close"])
+    assert list(market(table.assign(**{name: values})).extra) == [name]
+    cents = {part: table[part] / 95 for part in ("open", "high", "low", "close")}
+    if not name.startswith(("pe", "x", "price")):
+        assert list(market(table.assign(**cents, **{name: values})).extra) == [name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "open_interest",
+        "openInterest",
+        "vol_ma",
+        "volume_ma20",
+        "avg_volume",
+        "high_yield_spread",
+        "order_flow",
+        "cash_flow_yield",
+        "bid_volume",
+        "AvgSentiment",
+        "low_vol_index",
+        "small_cap_share",
+        "humidity",
+    ],
+)
+def test_a_slow_column_is_no_price_for_a_part_of_its_name(name):
+    assert list(market(ONE.assign(**{name: OTHER})).extra) == [name]
+
+
+@pytest.mark.parametrize("name", ["SpyClose", "spy.last", "gold_price", "best bid"])
+def test_a_slow_column_is_a_price_where_its_name_ends_so(name):
+    assert market(ONE.assign(**{name: OTHER})).extra == {}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.log(CLOSE),
+        np.log(CLOSE / CLOSE[0]),
+        (CLOSE - CLOSE.mean()) / CLOSE.std(),
+        (CLOSE - CLOSE.min()) / np.ptp(CLOSE),
+        ONE["close"].shift(20),
+        ONE["close"].shift(35),
+    ],
+)
+def test_the_close_in_other_units_or_of_earlier_bars_is_a_level(values):
+    assert market(ONE.assign(x=values)).extra == {}
