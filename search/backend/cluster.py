@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import services
+from ray._private import services, utils
 from ray._private.authentication.authentication_token_setup import AUTH_MODE_ENV_VAR
 from ray._raylet import (
     AuthenticationTokenLoader,  # pyright: ignore[reportAttributeAccessIssue]
@@ -158,7 +158,7 @@ def _connected(
         Config.initialize("")
         AuthenticationTokenLoader.instance().reset_cache()
     try:
-        with silent():
+        with silent(), _signals_are_ours():
             context = ray.init(address=address, job_config=_Job(), **QUIET, **more)
     except (ConnectionError, ValueError, RuntimeError, RayError) as error:
         if refused is None:
@@ -169,6 +169,17 @@ def _connected(
             yield context
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _signals_are_ours() -> Iterator[None]:
+    """Has Ray leave SIGTERM alone: its handler would end the process at once, with status 15."""
+    before = utils.set_sigterm_handler
+    utils.set_sigterm_handler = lambda sigterm_handler: None
+    try:
+        yield
+    finally:
+        utils.set_sigterm_handler = before
 
 
 class _Job(JobConfig):

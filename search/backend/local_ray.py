@@ -165,6 +165,9 @@ class LocalRay:
         found: dict[str, Any] = {
             "OMP_NUM_THREADS": str(threads),  # as Ray would set it, but before NumPy's import
             "RAY_preload_python_modules": WORKER,
+            # Workers stay in our group, and end with it: one that still starts would make Ray's
+            # folder again when it is gone.
+            "RAY_process_group_cleanup_enabled": "0",
             # As soon as Tune reserves the cores Ray would end the workers that wait for it.
             "RAY_num_workers_soft_limit": str(self._cpus()),
             **os.environ,

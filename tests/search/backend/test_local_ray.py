@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ray._private import utils
 
-from search.backend import local_ray
+from search.backend import cluster, local_ray
 from search.backend.local_ray import LocalRay
 from search.settings.reading import settings_from
 from tests.fixtures.searches import (
@@ -157,6 +158,21 @@ def test_a_signal_while_ray_starts_leaves_nothing(
             time.sleep(0.1)
         assert contents(search.tmp) == []
     assert contents(tmp_path) == ["tiny.py"]
+
+
+def test_ray_takes_no_signal_as_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handler of SIGTERM ends a process with status 15."""
+
+    def init(**settings: object) -> None:
+        utils.set_sigterm_handler(signal.SIG_IGN)
+        raise ConnectionError("no Ray")
+
+    monkeypatch.setattr(cluster.ray, "init", init)
+    monkeypatch.setattr(LocalRay, "address", lambda self: "127.0.0.1:1")
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(ConnectionError), cluster.connect(None, LocalRay(settings_from([]))):
+        pass
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_cluster_that_hangs_as_it_starts_ends_after_its_owner(tmp_path: Path) -> None:
