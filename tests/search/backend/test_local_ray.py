@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ray._private import utils
 
 from search.backend import cluster, local_ray
 from search.backend.local_ray import LocalRay
@@ -164,7 +163,7 @@ def test_ray_takes_no_signal_as_it_connects(monkeypatch: pytest.MonkeyPatch) -> 
     """Its handler of SIGTERM ends a process with status 15."""
 
     def init(**settings: object) -> None:
-        utils.set_sigterm_handler(signal.SIG_IGN)
+        cluster.utils.set_sigterm_handler(signal.SIG_IGN)
         raise ConnectionError("no Ray")
 
     monkeypatch.setattr(cluster.ray, "init", init)
