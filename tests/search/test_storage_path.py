@@ -31,8 +31,8 @@ from trainable.cli.errors import UserError
 from trainable.io.file_store import FileStore, GoneError
 
 SLOW = (
-    "steps_per_epoch=400", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=6", "cohort=2",
-    "checkpoint_steps=200", "dashboard=false",
+    "steps_per_epoch=200", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=6", "cohort=2",
+    "checkpoint_steps=100", "dashboard=false",
 )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ from trainable.cli.errors import UserError
 
 # Many cohorts of two: enough reports to be interrupted between.
 SLOW = (
-    "steps_per_epoch=800", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=10", "cohort=2",
+    "steps_per_epoch=400", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=10", "cohort=2",
     *LIGHT,
 )  # fmt: skip
 
@@ -65,7 +65,7 @@ def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: 
     assert json.loads((folder / "run.json").read_text())["interrupted"] is True
 
 
-@pytest.mark.timeout(500)  # four sessions, two of them with Ray
+@pytest.mark.timeout(400)  # four sessions, the first with Ray
 def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -95,15 +95,13 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
     with pytest.raises(UserError, match=r"'long' exists; add resume=true"):
         main(words)
 
-    with started(tmp_path, *again) as search:
+    for name in hiding:  # from `python -c`, as the next two are started, they do
+        (tmp_path / name).unlink()
+    with started(tmp_path, *again, program=SEARCH_LOCALLY) as search:
         have = len(list(folder.glob("shards/*")))
         reported(search, folder, have + 1)
         search.send(signal.SIGKILL)
         assert search.wait() == -signal.SIGKILL
-        # Workers do not outlive it; Ray's agents look for their cluster for a minute first.
-        assert search.survivors(but="Agent") == set()
-    for name in hiding:  # from `python -c`, as the next two are started, they do
-        (tmp_path / name).unlink()
 
     with started(tmp_path, *again, program=SEARCH_LOCALLY) as search:
         have = len(list(folder.glob("shards/*")))
@@ -127,8 +125,8 @@ def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(
     """A checkpoint on a file system that does not answer, played by a pipe that nobody fills."""
     write_space(tmp_path)
     folder = tmp_path / "runs" / "stuck"
-    unjudged = ("steps_per_epoch=600", "epochs=6", "rungs=6", "finalist_seeds=1", "trials=5",
-                "cohort=2", "checkpoint_steps=300")  # fmt: skip
+    unjudged = ("steps_per_epoch=300", "epochs=6", "rungs=6", "finalist_seeds=1", "trials=5",
+                "cohort=2", "checkpoint_steps=150")  # fmt: skip
     monkeypatch.chdir(tmp_path)
     with patch.object(SearchObserver, "tick", interrupt_after(2)):
         assert search_here(*MARKET, *unjudged, "space=tiny.py", "name=stuck", *LIGHT) == 130
