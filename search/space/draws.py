@@ -1,12 +1,19 @@
 """Random configurations of a space, drawn in memory to see what it can ask for."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import optuna
 from optuna import Trial
-from optuna.distributions import BaseDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    check_distribution_compatibility,
+)
+from optuna.samplers import BaseSampler, RandomSampler
 
 from search.settings.settings import RESERVED
 from search.space.fixed_values import fixed
@@ -19,24 +26,45 @@ from trainable.validation import validate
 Pick = Callable[[str, BaseDistribution, Any], Any]  # name, distribution, suggested value → value
 
 
-class _Picking:
-    """A trial whose suggestions somebody else has the last word on."""
+class _RandomTrial:
+    """A trial of no study: it suggests at random, and `pick` has the last word.
 
-    def __init__(self, trial: Trial, pick: Pick) -> None:
-        self._trial, self._pick = trial, pick
+    A trial of a study keeps every value in its storage, which takes longer than the space itself.
+    """
+
+    def __init__(self, sampler: BaseSampler, pick: Pick | None) -> None:
+        self._sampler, self._pick = sampler, pick
         self.params: dict[str, Any] = {}
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        return self._suggest(name, FloatDistribution(low, high, log=log, step=step))
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int:
+        return self._suggest(name, IntDistribution(low, high, log=log, step=step))
+
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
+        return self._suggest(name, CategoricalDistribution(choices))
+
+    def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        if name in self.distributions:
+            check_distribution_compatibility(self.distributions[name], distribution)
+            return self.params[name]
+        unused = cast(Any, None)  # a random sampler looks at no study
+        value = self._sampler.sample_independent(unused, unused, name, distribution)
+        self.distributions[name] = distribution
+        self.params[name] = value if self._pick is None else self._pick(name, distribution, value)
+        return self.params[name]
 
     def __getattr__(self, attribute: str) -> Any:
-        found = getattr(self._trial, attribute)
-        if not attribute.startswith("suggest_"):
-            return found
-
-        def suggest(name: str, *args: Any, **kwargs: Any) -> Any:
-            value = found(name, *args, **kwargs)
-            self.params[name] = self._pick(name, self._trial.distributions[name], value)
-            return self.params[name]
-
-        return suggest
+        """What else a trial has is that of a real one."""
+        if attribute.startswith("suggest_"):
+            return getattr(optuna.Trial, attribute).__get__(self)  # older names, made of the above
+        return getattr(_quiet_study().ask(), attribute)
 
 
 @dataclass(frozen=True)
@@ -55,23 +83,21 @@ class Draws:
     def __init__(self, space: Space, fix: Mapping[str, str], seed: int) -> None:
         self._space, self._fix = space, fix
         self._function = fixed(space.function, fix)
-        self._study = _quiet_study(seed)
+        self._sampler = RandomSampler(seed=seed)
 
     def __call__(self, pick: Pick | None = None) -> Sample:
         """Returns one more; `pick` has the last word on each suggestion."""
-        trial = self._study.ask()
-        picking = trial if pick is None else _Picking(trial, pick)
-        returned = call(self._space, self._function, cast(Trial, picking))
-        suggested = dict(picking.params)
-        config = _checked(self._space, suggested, returned, self._fix)
-        return Sample(suggested, trial.distributions, returned, config)
+        trial = _RandomTrial(self._sampler, pick)
+        returned = call(self._space, self._function, cast(Trial, trial))
+        config = _checked(self._space, trial.params, returned, self._fix)
+        return Sample(trial.params, trial.distributions, returned, config)
 
 
-def _quiet_study(seed: int) -> optuna.Study:
+def _quiet_study() -> optuna.Study:
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        return optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        return optuna.create_study()
     finally:
         optuna.logging.set_verbosity(before)
 
