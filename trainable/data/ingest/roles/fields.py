@@ -3,7 +3,7 @@
 from trainable.cli.errors import UserError
 from trainable.data.ingest.column_names import ALIASES, FIELD_NAMES, LETTERS, near_miss, squashed
 from trainable.data.ingest.roles.column_values import is_text
-from trainable.data.ingest.roles.volume import moves, with_volume
+from trainable.data.ingest.roles.volume import with_volume
 from trainable.data.ingest.table import Table
 
 
@@ -44,8 +44,7 @@ def _alias(table: Table, role: str) -> Table:
         and (alias not in LETTERS or letters or (alias == "y" and forecasts))
         and not is_text(table.read(short[alias]).type)
     ]
-    if role == "volume":  # MetaTrader writes a volume of zero beside its count of ticks
-        found = [key for key in found if moves(table, key)] or found
+    if role == "volume":
         return with_volume(table, found)
     if role == "adj_close" and "close" not in table.columns:
         return table

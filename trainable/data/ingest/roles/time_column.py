@@ -23,9 +23,7 @@ ONE_TIME = "write one column 'timestamp' such as 2024-01-31 09:30"
 CALENDAR_DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])?")  # yyyymm(dd)
 WEEKDAY = re.compile(r"^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,? +")
 PERIOD = re.compile(r"(19|20)\d\d[-/ ]?([Qq][1-4]|[Mm]\d{1,2})|[A-Z][a-z]{2,8}[- ](19|20)\d\d")
-EPOCHS_FROM = (
-    10**8
-)  # an integer in a column called like a time is one from here on: 1973 in seconds
+EPOCHS_FROM = 10**8  # a whole number in a column called like a time is one from here: 1973, in s
 
 
 def with_time(table: Table) -> Table:

@@ -29,6 +29,8 @@ def with_volume(table: Table, found: list[str]) -> Table:
         table: with its prices found.
         found: columns whose names usually mean the volume.
     """
+    # MetaTrader writes a volume of zero beside its count of ticks.
+    found = [key for key in found if _moves(table, key)] or found
     money = found or [key for key, name in table.columns.items() if VOLUME_OF.fullmatch(name)]
     pairs = [
         (unit, key)
@@ -79,7 +81,7 @@ def _floats(table: Table, key: str) -> np.ndarray | None:
     return column.cast(pa.float64(), safe=False).to_numpy()
 
 
-def moves(table: Table, key: str) -> bool:
-    """Returns whether a column holds more than one value."""
+def _moves(table: Table, key: str) -> bool:
+    """Whether a column holds more than one value."""
     values = table.read(key)
     return pc.count_distinct(values).as_py() > 1
