@@ -91,6 +91,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "dividend": ("exdividend", "exdiv", "divamt", "cashdiv", "dividendcash", "dividendpaid"),
     "adj_close": ("adj", "adjusted", "adjprice", "adjustedprice", "priceadj", "pxadj", "adjprc"),
 }
+LETTERS = frozenset("ohlcvty")  # one-letter aliases count only beside o, h, l and c
 CLOCK_NAMES = frozenset(
     (
         *("hhmm", "hhmmss", "hour", "hora", "uhrzeit", "zeit", "clock", "heure", "ora", "tijd"),

@@ -19,7 +19,8 @@ from trainable.data.ingest.column_names import (
     squashed,
 )
 from trainable.data.ingest.columns import time_column
-from trainable.data.ingest.roles import ONE_TIME, is_clock, is_digits, is_text, value_codes
+from trainable.data.ingest.roles.column_values import is_clock, is_digits, is_text, value_codes
+from trainable.data.ingest.roles.time_column import ONE_TIME
 from trainable.data.ingest.table import Table
 from trainable.data.ingest.timestamps import Times, parse_times
 from trainable.data.times.time_of_day import DAY, time_of_day

@@ -14,7 +14,9 @@ from trainable.data.ingest.columns import (
     time_column,
 )
 from trainable.data.ingest.day_and_time import probable_time, times_of, with_time_of_day
-from trainable.data.ingest.roles import with_fields, with_symbol, with_time
+from trainable.data.ingest.roles.fields import with_fields
+from trainable.data.ingest.roles.symbols import with_symbol
+from trainable.data.ingest.roles.time_column import with_time
 from trainable.data.ingest.selection import choose_symbols, first_bar
 from trainable.data.ingest.table import Table
 from trainable.data.ingest.timestamps import Times, show_time

@@ -1,4 +1,4 @@
-"""What columns of splits, codes, truth values, counters and identities are read as."""
+"""What columns of splits, codes, truth values and counters are read as."""
 
 from pathlib import Path
 
@@ -6,31 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.fixtures.tables import AT, BARS, CLOSE, DAYS, KINDS, RAW, one, read
 from trainable.cli.errors import UserError
-from trainable.data.market import Market
-from trainable.data.settings import DataSettings
-from trainable.data.sources import load_market
 
-BARS = 120
-DAYS = pd.bdate_range("2020-01-01", periods=BARS)
 RNG = np.random.default_rng(2)
-CLOSE = 100 * np.exp(np.cumsum(RNG.normal(0, 0.01, BARS)))
-AT = np.arange(BARS)
-RAW = np.where(AT < 60, 4.0, 1.0) * CLOSE
-KINDS = ("csv", "parquet")
-
-
-def read(folder: Path, table: pd.DataFrame, kind: str = "csv") -> Market:
-    file = folder / f"f.{kind}"
-    if kind == "csv":
-        table.to_csv(file, index=False)
-    else:
-        table.to_parquet(file)
-    return load_market(DataSettings(path=str(file)))
-
-
-def one(**columns: object) -> pd.DataFrame:
-    return pd.DataFrame({"date": DAYS, **columns})
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -95,39 +74,6 @@ def test_a_counter_of_a_month_is_a_feature_and_one_of_rows_is_not(tmp_path: Path
         assert out == {"of_symbol": "counts the rows", "of_file": "counts the rows"}
 
 
-def crsp(tickers: dict[int, str]) -> pd.DataFrame:
-    parts = [
-        one(PERMNO=number, TICKER=ticker, PRC=CLOSE * (1 + 0.1 * np.sin(AT / number)))
-        for number, ticker in tickers.items()
-    ]
-    return pd.concat(parts)
-
-
-def test_a_permno_beside_tickers_that_say_the_same_is_no_feature(tmp_path: Path) -> None:
-    found = read(tmp_path, crsp({10107: "MSFT", 14593: "AAPL"}))
-    assert found.symbols == ("AAPL", "MSFT")
-    assert found.extra == {}
-    said = "symbols stand in 'TICKER'; 'PERMNO' not used beside it"
-    assert said in found.quality["read_as"]
-    other = crsp({10107: "MSFT", 14593: "AAPL"}).rename(
-        columns={"PERMNO": "gvkey", "TICKER": "tic"}
-    )
-    assert read(tmp_path, other).extra == {}
-
-
-def test_the_permno_is_the_symbol_where_a_ticker_changes_hands_or_name(tmp_path: Path) -> None:
-    changed = crsp({13407: "FB", 14593: "AAPL"})
-    late = changed["date"] > DAYS[70]
-    changed.loc[late & (changed["PERMNO"] == 13407), "TICKER"] = "META"
-    reused = crsp({13407: "FB", 14593: "FB"})
-    reused = reused.loc[(reused["PERMNO"] == 13407) == (reused["date"] < DAYS[70]), :]
-    for table in (changed, reused):
-        found = read(tmp_path, table)
-        assert found.symbols == ("13407", "14593")
-        said = "'PERMNO' read as symbols: 'TICKER' is not the same company throughout"
-        assert said in found.quality["read_as"]
-
-
 @pytest.mark.parametrize("name", ["factor", "af", "cum_factor", "CFACPR"])
 def test_a_factor_that_steps_where_the_close_jumps_is_refused(name: str, tmp_path: Path) -> None:
     for factor in (np.where(AT < 60, 0.25, 1.0), np.where(AT < 60, 4.0, 1.0)):
@@ -141,75 +87,6 @@ def test_a_factor_that_steps_where_the_close_jumps_is_refused(name: str, tmp_pat
     assert list(read(tmp_path, one(close=CLOSE, rating=step)).extra) == ["rating"]
 
 
-BARS_OF = {
-    "open": CLOSE * 0.999,
-    "high": CLOSE * 1.01,
-    "low": CLOSE * 0.99,
-    "close": CLOSE,
-}
-UNITS = RNG.integers(10_000, 20_000, BARS)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("units", "money"),
-    [
-        ("Volume BTC", "Volume USDT"),
-        ("Volume AAVE", "Volume EUR"),
-        ("Stuecke", "Volumen"),
-        ("Stück", "Volumen"),
-        ("Shares traded", "Vol"),
-    ],
-)
-@pytest.mark.parametrize("swapped", [False, True])
-def test_of_two_volumes_the_one_in_shares_counts(
-    swapped: bool, units: str, money: str, kind: str, tmp_path: Path
-) -> None:
-    cells = {units: UNITS, money: UNITS * CLOSE * 1.002}
-    if swapped:
-        cells = dict(reversed(cells.items()))
-    found = read(tmp_path, one(**BARS_OF, **cells), kind)
-    np.testing.assert_array_equal(found.fields["volume"][:, 0], UNITS)
-    np.testing.assert_allclose(found.extra[money][:, 0], UNITS * CLOSE * 1.002, rtol=1e-6)
-    assert f"'{units}' read as volume: '{money}' ÷ it is a price" in str(found.quality["read_as"])
-
-
-def test_volumes_that_do_not_show_which_is_which_are_named(tmp_path: Path) -> None:
-    cells = {"Volume BTC": UNITS, "Volume USDT": UNITS[::-1] * CLOSE}
-    found = read(tmp_path, one(**BARS_OF, **cells))
-    assert "volume" not in found.fields
-    line = "no volume: call 'Volume BTC' or 'Volume USDT' 'volume' if it is in shares or coins"
-    assert line in found.quality["read_as"]
-
-
-@pytest.mark.parametrize(
-    "adjusted",
-    [
-        ("AdjustmentOpen", "AdjustmentClose", "AdjustmentVolume"),
-        ("Adjustment_Open", "Adjustment_Close", "Adjustment_Volume"),
-        ("AdjO", "AdjC", "AdjVo"),
-    ],
-)
-def test_prices_called_after_their_adjustment_are_used(
-    adjusted: tuple[str, str, str], tmp_path: Path
-) -> None:
-    open_, close, volume = adjusted
-    raw = {"open": 0.999 * RAW, "close": RAW, "volume": UNITS}
-    table = one(**raw, **{open_: 0.999 * CLOSE, close: CLOSE, volume: UNITS * RAW / CLOSE})
-    found = read(tmp_path, table)
-    np.testing.assert_allclose(found.fields["open"][:, 0], 0.999 * CLOSE)
-    np.testing.assert_allclose(found.fields["close"][:, 0], CLOSE)
-    np.testing.assert_allclose(found.fields["volume"][:, 0], UNITS * RAW / CLOSE)
-    assert not found.extra
-
-
-@pytest.mark.parametrize("name", ["Ex-Dividend", "DIVAMT", "ex_div", "Dividends"])
-def test_dividends_are_no_feature(name: str, tmp_path: Path) -> None:
-    found = read(tmp_path, one(close=CLOSE, **{name: np.where(AT == 60, 0.5, 0)}))
-    assert not found.extra
-    assert name in [left["column"] for left in found.quality["left_out_columns"]]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])
 def test_a_column_without_a_name_is_left_out_and_said(name: str, kind: str, tmp_path: Path) -> None:
@@ -220,43 +97,3 @@ def test_a_column_without_a_name_is_left_out_and_said(name: str, kind: str, tmp_
         assert left == [{"column": "(no name)", "why": "a saved index, or row numbers"}]
     index = table.set_index(name) if name else pd.DataFrame({"date": DAYS, "close": CLOSE})
     assert "left_out_columns" not in read(tmp_path, index, "parquet").quality
-
-
-PAIRS = (
-    "several columns of dates .*: pairs of columns, a date and a value for each symbol; give one"
-)
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ("Date", "AEM US Equity", "Date", "BILL US Equity"),
-        ("Date", "AEM US Equity", "Date.1", "BILL US Equity"),
-        ("DateA", "AEM", "DateB", "BILL", "Date", "CVNA"),
-        ("Dates", "AEM", "Dates_2", "BILL"),
-    ],
-)
-def test_pairs_of_dates_and_values_are_refused_as_such(
-    names: tuple[str, ...], tmp_path: Path
-) -> None:
-    cells = [DAYS if i % 2 == 0 else CLOSE for i in range(len(names))]
-    lines = [",".join(names)]
-    lines += [",".join(str(column[row])[:10] for column in cells) for row in range(BARS)]
-    (tmp_path / "f.csv").write_text("\n".join(lines))
-    with pytest.raises(UserError, match=PAIRS):
-        load_market(DataSettings(path=str(tmp_path / "f.csv")))
-
-
-def test_a_second_date_beside_the_columns_of_a_bar_is_no_pair(tmp_path: Path) -> None:
-    later = DAYS + pd.Timedelta(days=30)
-    found = read(tmp_path, one(price=CLOSE, expiry=later, rate=RNG.normal(0, 1, BARS)))
-    np.testing.assert_allclose(found.fields["close"][:, 0], CLOSE)
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("first", ["symbol", "Firm", "", "Instrument"])
-def test_a_table_on_its_side_is_refused_as_such(first: str, kind: str, tmp_path: Path) -> None:
-    cells = {day: [1.0 + i, 2.0 + i] for i, day in enumerate(DAYS.strftime("%Y-%m-%d"))}
-    table = pd.DataFrame({first: ["AAA", "BBB"], **cells})
-    with pytest.raises(UserError, match=r"the header holds dates .*: the table lies on its side"):
-        read(tmp_path, table, kind)

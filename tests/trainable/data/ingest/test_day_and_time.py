@@ -178,38 +178,7 @@ def test_texts_of_numbers_that_may_be_times_are_no_symbols(counted: str) -> None
     assert market_from_frame(pair, DataSettings()).symbols == ("0005", "0700")
 
 
-def test_lengths_of_bars_are_no_symbols(tmp_path: Path) -> None:
-    days = pd.bdate_range("2021-01-04", periods=BARS // 2).repeat(2)
-    table = pd.DataFrame({"date": days, "interval": ["1h", "4h"] * (BARS // 2), "close": CLOSE})
-    with pytest.raises(UserError, match=r"'interval' holds how long bars last .1h, 4h.; keep the"):
-        read(tmp_path, table)
-
-
 def test_how_long_a_bar_lasts_is_no_time_of_day(tmp_path: Path) -> None:
     days = pd.bdate_range("2021-01-04", periods=BARS)
     table = pd.DataFrame({"date": days, "symbol": "A", "interval": "1h", "close": CLOSE})
     np.testing.assert_array_equal(read(tmp_path, table).timestamps, days.to_numpy())
-
-
-@pytest.mark.parametrize("name", ["caldt", "Month End", "trade_date", "ds"])
-@pytest.mark.parametrize(("form", "step"), [("%Y%m", "MS"), ("%Y%m%d", "B")])
-@pytest.mark.parametrize("kind", [str, int, float])
-def test_a_time_under_an_alias_may_hold_digits(
-    name: str, form: str, step: str, kind: type, tmp_path: Path
-) -> None:
-    days = pd.date_range("1990-01-01", periods=BARS, freq=step)
-    digits = [kind(text) for text in days.strftime(form)]
-    table = pd.DataFrame({name: digits, "close": CLOSE})
-    for found in (read(tmp_path, table), market_from_frame(table, DataSettings())):
-        np.testing.assert_array_equal(found.timestamps, days.to_numpy())
-
-
-@pytest.mark.parametrize("first", ["1969-01-02", "1970-01-02", "1950-01-02"])
-def test_a_time_under_an_alias_may_hold_epochs_before_and_across_1970(
-    first: str, tmp_path: Path
-) -> None:
-    days = pd.bdate_range(first, periods=BARS)
-    epochs = days.astype("datetime64[ms]").astype("int64")
-    table = pd.DataFrame({"ts": epochs, "close": CLOSE})
-    for found in (read(tmp_path, table), market_from_frame(table, DataSettings())):
-        np.testing.assert_array_equal(found.timestamps, days.to_numpy())
