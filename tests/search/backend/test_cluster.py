@@ -86,8 +86,8 @@ def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
     (tmp_path / "runs" / "other" / "big").write_bytes(b"x" * 1000)
     gpu = ("--num-cpus=1", "--num-gpus=1")
     words = (
-        *MARKET, "space=tiny.py", "name=a", "trials=32", "cohort=4", "steps_per_epoch=1000", "epochs=6",
-        "rungs=2,6", "finalist_seeds=1", "cpus_per_trial=0.5", "gpus_per_trial=0.5",
+        *MARKET, "space=tiny.py", "name=a", "trials=32", "cohort=4", "steps_per_epoch=1000",
+        "epochs=6", "rungs=2,6", "finalist_seeds=1", "cpus_per_trial=0.5", "gpus_per_trial=0.5",
         "open_cluster=true",
     )  # fmt: skip
     host = get_node_ip_address()
