@@ -67,7 +67,7 @@ class Run:
     @cached_property
     def searched(self) -> pd.DataFrame:
         """The rows of searched configurations: kinds search and enqueued."""
-        return self.trials.query("kind in @kinds", local_dict={"kinds": SEARCHED})
+        return self.trials.loc[self.trials["kind"].isin(SEARCHED)]
 
     @cached_property
     def periods(self) -> int:
@@ -93,14 +93,14 @@ class Run:
         Raises:
             UserError: the trial has returns of several epochs and no validation loss.
         """
-        mine = self.returns.query("number == @number")
+        mine = self.returns.loc[self.returns["number"] == number]
         if len(np.unique(mine["epoch"])) > 1:
-            epoch = self._ranking_epoch(number)  # noqa: F841 (the query reads it)
-            mine = mine.query("epoch == @epoch")
+            mine = mine.loc[mine["epoch"] == self._ranking_epoch(number)]
         return mine.reset_index(drop=True)
 
     def _ranking_epoch(self, number: int) -> int:
-        mine = self.epochs.query("number == @number and val_loss == val_loss")
+        known = self.epochs["val_loss"].notna()
+        mine = self.epochs.loc[known & (self.epochs["number"] == number)]
         if mine.empty:
             raise UserError(f"{self.folder}: trial {number} has returns but no validation loss")
         losses = np.asarray(mine["val_loss"], float)

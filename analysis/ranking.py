@@ -48,7 +48,7 @@ def rank(run: Run) -> pd.DataFrame:
     configurations; NA where there is no mean.
     """
     seeds: dict[int, list[Row]] = {}
-    for seed in run.trials.query("kind == 'seed'").to_dict("records"):
+    for seed in run.trials.loc[run.trials["kind"] == "seed"].to_dict("records"):
         seeds.setdefault(int(seed["parent"]), []).append(seed)
     params = varied_params(run)
     line = luck(run)
@@ -105,7 +105,7 @@ def _key(record: Row) -> tuple[float, ...]:
 
 def baselines(run: Run) -> pd.DataFrame:
     """Returns the baselines, the best first: `name`, `number`, `SHOWN`."""
-    rows = run.trials.query("kind == 'baseline'").to_dict("records")
+    rows = run.trials.loc[run.trials["kind"] == "baseline"].to_dict("records")
     records = [{"name": row["params.model/name"], **row} for row in rows]
     records.sort(key=lambda row: (isnan(row["sharpe"]), -row["sharpe"]))
     return pd.DataFrame(records, columns=["name", "number", *SHOWN])
@@ -140,7 +140,7 @@ def trained_lengths(run: Run) -> dict[int, int]:
     column = "params.train/epochs"
     if column not in run.searched:
         return {}
-    ended = run.searched.query("state != 'RUNNING'").dropna(subset=[column])
+    ended = run.searched.loc[run.searched["state"] != "RUNNING"].dropna(subset=[column])
     lengths = ended[[column, "epochs"]].max(axis="columns")  # one that went on is longer, if old
     counts = lengths.astype("int64").value_counts().sort_index()
     return {int(length): int(count) for length, count in counts.to_dict().items()}

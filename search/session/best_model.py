@@ -68,7 +68,8 @@ class FinalistModels:
 
 def without_predictions(run: Run) -> list[int]:
     """Returns the finalists that have a ranking epoch and no predictions in the table."""
-    finished = run.trials.query("state == 'COMPLETE' and kind != 'baseline'")
+    trials = run.trials
+    finished = trials.loc[(trials["state"] == "COMPLETE") & (trials["kind"] != "baseline")]
     finished = finished.dropna(subset=["ranking_epoch"])
     return sorted(set(finished["number"]) - set(run.predictions["number"]))
 
@@ -106,10 +107,10 @@ def position_facts(run: Run, number: int, dataset: Dataset) -> dict[str, Any]:
     `position_std` and `position_mean` are those of `epochs.parquet` at its ranking epoch: the scale
     of its predictions on the training rows. None from five symbols on, which need no scale.
     """
-    (trial,) = run.trials.query("number == @number").to_dict("records")
+    (trial,) = run.trials.loc[run.trials["number"] == number].to_dict("records")
     epoch = int(trial["ranking_epoch"])
-    key = "number == @number and epoch == @epoch"
-    (row,) = run.epochs.query(key, local_dict={"number": number, "epoch": epoch}).to_dict("records")
+    there = (run.epochs["number"] == number) & (run.epochs["epoch"] == epoch)
+    (row,) = run.epochs.loc[there].to_dict("records")
     scale = {name: row.get(name) for name in ("position_std", "position_mean")}
     return {
         "ranking_epoch": epoch,

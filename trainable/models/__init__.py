@@ -21,7 +21,8 @@ MODELS: dict[str, Model] = {"mlp": Model(MlpConfig, Mlp, BatchedMlp)}
 def build_model(config: ModelConfig, shape: InputShape, seed: int) -> nn.Module:
     """Returns the model with the initial weights of `seed`, whatever was drawn before."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        # `torch.manual_seed` also notes the seed for every kind of device, with a stack trace each.
+        torch.default_generator.manual_seed(seed)
         return look_up(MODELS, config.name, "model").build(config, shape)
 
 
