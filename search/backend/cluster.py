@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -168,18 +170,25 @@ def _connected(
         with _as_they_wait():
             yield context
     finally:
-        ray.shutdown()
+        with _signals_are_ours():
+            ray.shutdown()
 
 
 @contextmanager
 def _signals_are_ours() -> Iterator[None]:
-    """Has Ray leave SIGTERM alone: its handler would end the process at once, with status 15."""
+    """Has Ray leave SIGTERM alone: its handler would end the process at once, with status 15.
+
+    Below Python, Ray takes the signal as it connects, and gives it back to nobody as it ends: then
+    SIGTERM would kill.
+    """
     before = utils.set_sigterm_handler
     utils.set_sigterm_handler = lambda sigterm_handler: None
     try:
         yield
     finally:
         utils.set_sigterm_handler = before
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
 class _Job(JobConfig):

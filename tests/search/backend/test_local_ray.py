@@ -1,5 +1,6 @@
 """Our own Ray starts early: whatever happens meanwhile, nothing of it is left."""
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -172,6 +174,39 @@ def test_ray_takes_no_signal_as_it_connects(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(ConnectionError), cluster.connect(None, LocalRay(settings_from([]))):
         pass
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_still_reaches_the_search_after_its_ray_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray's library sets SIGTERM, below Python, to what kills; tables are written only then."""
+    heard: list[int] = []
+    context = SimpleNamespace(dashboard_url=None, address_info={"session_dir": tmp_path / "none"})
+
+    def shutdown() -> None:
+        ctypes.CDLL(None).signal(int(signal.SIGTERM), 0)
+        assert not caught(signal.SIGTERM)
+
+    monkeypatch.setattr(cluster.ray, "shutdown", shutdown)
+    monkeypatch.setattr(cluster.ray, "init", lambda **settings: context)
+    monkeypatch.setattr(cluster.ray, "cluster_resources", dict)
+    monkeypatch.setattr(LocalRay, "address", lambda self: "127.0.0.1:1")
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    try:
+        with cluster.connect(None, LocalRay(settings_from([]))):
+            pass
+        assert caught(signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def caught(number: signal.Signals) -> bool:
+    """Says whether a handler of this process hears a signal, as the kernel sees it."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    (mask,) = (line.split()[1] for line in lines if line.startswith("SigCgt:"))
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 def test_a_cluster_that_hangs_as_it_starts_ends_after_its_owner(tmp_path: Path) -> None:
