@@ -1,5 +1,6 @@
 """Fixtures that several files of tests share; what they need is imported by who uses them only."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+# Threads that wait for each other leave the cores to the other processes of a test run.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 settings.register_profile("fixed", derandomize=True)  # the same examples every time
 settings.load_profile("fixed")
 
