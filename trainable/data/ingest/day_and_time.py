@@ -79,7 +79,7 @@ def _only_dates(column: pa.ChunkedArray) -> bool:
     if is_text(kind):
         column = column.cast(pa.string())
         return not pc.any(pc.match_substring_regex(column, r"\d[T ]+\d|:|^\d{9,}")).as_py()
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         limits = pc.min_max(column).as_py()
         return limits["min"] is not None and 10**7 <= limits["min"] <= limits["max"] < 10**8
     return pa.types.is_date(kind)
