@@ -24,8 +24,8 @@ from trainable.data.ingest.wide import long_form
 from trainable.data.settings import DataSettings
 from trainable.data.times.alignment import on_one_grid
 from trainable.data.times.clock_change import clock_change
-from trainable.data.times.trading_days import refuse_clocks_that_run_back
-from trainable.data.times.twelve_hours import refuse_twelve_hours
+from trainable.data.times.misread.trading_days import refuse_clocks_that_run_back
+from trainable.data.times.misread.twelve_hours import refuse_twelve_hours
 from trainable.data.times.years import Where
 
 MAX_SPARSITY = 50  # grid cells per row of the file, beyond which timestamps plainly do not agree

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError
+from trainable.data.times.short_years import short_year_forms
 from trainable.data.times.years import FIRST_YEAR, At, last_year, refuse_years, shortened
 
 NUMBER = r"^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$"
@@ -127,6 +128,12 @@ def instants_of(numbers: Numbers, name: str, at: At) -> tuple[np.ndarray, str]:
     unit = _units(numbers.whole)
     if len(calendar) == 1 and counts[0] == len(digits):
         return _from_calendar(numbers, int(calendar[0]), name, at)
+    if forms := short_year_forms(numbers.whole):
+        raise UserError(
+            f"{at(np.ones(len(digits), bool))}: {numbers.written(0)} in column {name!r} is a date "
+            f"with its year in two digits or at the end ({' or '.join(forms)}); write "
+            "2019-01-31 09:30 or 201901310930"
+        )
     half_calendar = len(calendar) > 0 and 2 * counts.max() >= len(digits)
     if not half_calendar:
         unit = _near_1970(numbers, unit, digits)
