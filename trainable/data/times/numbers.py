@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError
+from trainable.data.times.misread.origins import refuse_odd_weeks, refuse_other_units
 from trainable.data.times.short_years import short_year_forms
 from trainable.data.times.years import FIRST_YEAR, At, last_year, refuse_years, shortened
 
@@ -296,7 +297,10 @@ def _from_epochs(numbers: Numbers, unit: np.ndarray, name: str, at: At) -> tuple
         _refuse_ticks(numbers, name, at)
     nanoseconds = 1000 ** (3 - unit)
     instants = numbers.whole * nanoseconds + numbers.nano * nanoseconds // 10**9
+    first = at(np.ones(len(instants), bool))
+    refuse_odd_weeks(instants, name, first, epochs=True)
     if len(units) == 1:
+        refuse_other_units(instants, numbers.written(0), UNITS[units[0]], name, first)
         return instants, f"epochs in {UNITS[units[0]]}"
     counts = ", ".join(f"{np.count_nonzero(unit == u):,} in {UNITS[u]}" for u in units)
     return instants, f"epochs of mixed units, each by its size: {counts}"
