@@ -25,6 +25,7 @@ from trainable.data.settings import DataSettings
 from trainable.data.times.alignment import on_one_grid
 from trainable.data.times.clock_change import clock_change
 from trainable.data.times.misread.origins import refuse_odd_weeks
+from trainable.data.times.misread.swapped_days import refuse_swapped_days
 from trainable.data.times.misread.trading_days import refuse_clocks_that_run_back
 from trainable.data.times.misread.twelve_hours import refuse_twelve_hours
 from trainable.data.times.years import Where
@@ -105,6 +106,7 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     if times.zone is None:
         refuse_twelve_hours(times.values, times.index, codes, at)
     refuse_odd_weeks(times.values.astype(np.int64), table.columns[time_name], at(0), epochs=False)
+    refuse_swapped_days(times.values, times.index, codes, at)
     refuse_clocks_that_run_back(times.values, times.index, codes, at, times.zone is not None)
     # Row numbers in errors are those of the whole file.
     notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
