@@ -47,7 +47,11 @@ def with_time_of_day(table: Table) -> Table:
         UserError: hours or minutes in columns of their own, or several columns of times.
     """
     name = time_column(table)
-    if "time" in table.columns or not _only_dates(table.read(name)) or not _repeats(table, name):
+    if not _only_dates(table.read(name)):
+        return table
+    if name in ("timestamp", "datetime") and "time" in table.columns:
+        return _beside_time(table, name)
+    if "time" in table.columns or not _repeats(table, name):
         return table
     keys = [key for key in table.columns if key not in TIME_NAMES]
     written = table.columns[name]
@@ -68,6 +72,18 @@ def with_time_of_day(table: Table) -> Table:
         names = ", ".join(map(repr, (written, *parts)))
         raise UserError(f"{table.file}: the time stands in several columns ({names}); {ONE_TIME}")
     return table
+
+
+def _beside_time(table: Table, name: str) -> Table:
+    """Takes a column of dates called `timestamp` for the dates of `time`, where they repeat."""
+    written, time = table.columns[name], table.columns["time"]
+    if not _repeats(table, name):
+        return table.without(
+            ["time"], f"each date has one bar: {time!r} not used beside {written!r}"
+        )
+    if "date" in table.columns:  # two columns of dates
+        return table.without([name], f"{time!r} read as the time of day of 'date', not {written!r}")
+    return table.renamed(name, "date", f"{time!r} read as the time of day of {written!r}")
 
 
 def _only_dates(column: pa.ChunkedArray) -> bool:

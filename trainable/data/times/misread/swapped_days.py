@@ -9,6 +9,7 @@ from trainable.cli.errors import UserError
 from trainable.data.times.years import Where
 
 DAY = 86_400 * 10**9  # nanoseconds
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 TWELFTH = 12
 ENOUGH = 15  # dates on days of the week that no later date of a month has
 ENOUGH_LATER = 60  # dates after the 12th, which show the days of the week that have bars
@@ -39,7 +40,8 @@ def refuse_swapped_days(
     off = _on_closed_days(days, swapped)
     if np.count_nonzero(off) >= ENOUGH:
         row = int(np.argmax(off[index]))
-        why = f"lies on a {_weekday(days[index[row]])}, as only dates up to the 12th of a month do"
+        weekday = _weekday(days, int(index[row]))
+        why = f"lies on a {weekday}, as only dates up to the 12th of a month do"
     else:
         if not _are_in_order(values, values + (swapped - days), index, codes):
             return
@@ -99,5 +101,5 @@ def _are_in_order(
     return bool(np.all(right[same] >= 0))
 
 
-def _weekday(day: np.datetime64) -> str:
-    return day.astype(object).strftime("%A")
+def _weekday(days: np.ndarray, index: int) -> str:
+    return WEEKDAYS[(int(days.astype(np.int64)[index]) + 3) % 7]  # 1970-01-01 was a Thursday
