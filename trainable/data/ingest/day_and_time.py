@@ -34,6 +34,7 @@ SPAN = (
     r"^(?P<begin_hour>\d{1,2})[:.hH](?P<begin_minute>\d\d)(?::\d\d)?\s*(?:-|–|—|/|~|to|bis)\s*"
     r"(?P<end_hour>\d{1,2})[:.hH](?P<end_minute>\d\d)(?::\d\d)?$"
 )
+MIDNIGHT = r"(\d)[T ]00:00(?::00(?:\.0+)?)?\s*$"  # behind dates that a tool wrote in full
 OFFSET = r"\d ?(?:[Zz]|UTC|[+-]\d\d(?::?\d\d)?)$"
 
 
@@ -93,8 +94,8 @@ def _only_dates(column: pa.ChunkedArray) -> bool:
         stamps = column.drop_null().to_numpy()
         return kind.tz is None and bool(np.all(stamps == stamps.astype("datetime64[D]")))
     if is_text(kind):
-        column = column.cast(pa.string())
-        return not pc.any(pc.match_substring_regex(column, r"\d[T ]+\d|:|^\d{9,}")).as_py()
+        texts = pc.replace_substring_regex(column.cast(pa.string()), MIDNIGHT, r"\1")
+        return not pc.any(pc.match_substring_regex(texts, r"\d[T ]+\d|:|^\d{9,}")).as_py()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         limits = pc.min_max(column).as_py()
         return limits["min"] is not None and 10**7 <= limits["min"] <= limits["max"] < 10**8

@@ -191,6 +191,8 @@ def test_time_beside_a_timestamp_of_dates_alone_is_joined(name: str, tmp_path: P
     for found in (
         read(tmp_path, table.assign(close=CLOSE)),
         read(tmp_path, table.assign(date=HOURS.strftime(DAY), close=CLOSE)),
+        read(tmp_path, table.assign(close=CLOSE, **{name: HOURS.strftime(f"{DAY} 00:00:00")})),
+        read(tmp_path, table.assign(close=CLOSE, **{name: HOURS.strftime("%Y%m%d")})),
         market_from_frame(typed, DataSettings()),
         market_from_frame(typed.assign(**{name: HOURS.date}), DataSettings()),
     ):
