@@ -15,7 +15,8 @@ DAY = 24 * HOUR
 NEXT = DAY - 2 * HOUR  # the least from a morning to the next evening, where clocks change too
 ENOUGH = 3  # such days, below which nothing can be said
 SHARE = 0.1  # of the dates with several bars: evenings were not traded in all years
-PLAIN = 0.8  # of all steps back within a day; fewer: the rows are in no order
+PLAIN = 0.8  # of all steps back within a day; fewer: its rows are in no order
+MOST = 0.7  # of all steps back; fewer: the dates are in no order
 
 
 def refuse_clocks_that_run_back(
@@ -78,12 +79,13 @@ def _steps_back(stamps: np.ndarray, same: np.ndarray) -> np.ndarray:
     second = (stamps - stamps.min()) // 10**9
     place = run * 2**32 + second
     beyond = np.searchsorted(place, run[row] * 2**32 + second[row - 1])
-    end = np.append(starts, len(stamps))[run[row]]  # of each run: the last of a symbol may end
-    jumps = np.append(~same, True)[end - 1]
+    end = np.append(starts, len(stamps))[run[row]]  # of each run, before dates in another order
+    jumps = np.append(~same | (step <= -DAY), True)[end - 1]
     inside = beyond < len(stamps)
     inside[inside] = run[beyond[inside]] == run[row[inside]]
     jumps[inside] = stamps[beyond[inside]] - stamps[row[inside]] >= NEXT
-    return row[jumps] if np.count_nonzero(jumps) >= PLAIN * len(back) else row[:0]
+    plain = np.count_nonzero(jumps) >= PLAIN * len(row) and len(row) >= MOST * len(back)
+    return row[jumps] if plain else row[:0]
 
 
 def _is_sorted_as_text(stamps: np.ndarray, same: np.ndarray) -> bool:
@@ -107,7 +109,7 @@ def _in_words(
     beyond = end + onward
     ends = (beyond >= 0) & (beyond < len(stamps))
     alone = np.abs(stamps[beyond[ends]] - stamps[end[ends]]) > 20 * HOUR
-    if early % DAY == 0 and late % DAY > 12 * HOUR and np.mean(alone) > 0.5:
+    if early % DAY == 0 and late % DAY >= 12 * HOUR and np.mean(alone) > 0.5:
         why = "the midnight that ends a day, with the date of that day? give it the next date"
     else:
         why = (

@@ -76,6 +76,9 @@ def test_it_is_seen_in_two_columns_in_panels_with_zones_and_in_some_of_the_years
             read(tmp_path, form)
     with pytest.raises(UserError, match=EVENING):
         read(tmp_path, frame(SHANGHAI, "%Y-%m-%dT%H:%M:00+08:00"))
+    as_text = sorted(SHANGHAI, key=lambda time: time.strftime("%Y-%-m-%-d"))
+    with pytest.raises(UserError, match=EVENING):
+        read(tmp_path, frame(pd.DatetimeIndex(as_text)))
     no_nights = SHANGHAI[(SHANGHAI.hour < 21) | (SHANGHAI.normalize() > DAYS[24])]
     with pytest.raises(UserError, match=EVENING):
         read(tmp_path, frame(no_nights))
