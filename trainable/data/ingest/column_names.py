@@ -54,7 +54,8 @@ SPELLINGS["adj_volume"] = (
 
 ALIASES: dict[str, tuple[str, ...]] = {
     "timestamp": (
-        *("opentime", "timeopen", "ds", "tradedate", "tradingdate", "tradingday", "tradetime"),
+        *("opentime", "timeopen", "ds", "actionday", "tradedate", "tradingdate"),
+        *("tradingday", "tradetime"),
         *("pricedate", "quotedate", "observationdate", "gmttime", "localtime", "bartime"),
         *("candletime", "day", "dt", "ts", "caldt", "datadate", "asofdate", "datum", "unix"),
         *("unixtime", "unixtimestamp", "epoch", "t", "closetime", "timeclose"),

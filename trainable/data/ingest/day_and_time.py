@@ -34,6 +34,7 @@ SPAN = (
     r"^(?P<begin_hour>\d{1,2})[:.hH](?P<begin_minute>\d\d)(?::\d\d)?\s*(?:-|–|—|/|~|to|bis)\s*"
     r"(?P<end_hour>\d{1,2})[:.hH](?P<end_minute>\d\d)(?::\d\d)?$"
 )
+MIDNIGHT = r"(\d)[T ]00:00(?::00(?:\.0+)?)?\s*$"  # behind dates that a tool wrote in full
 OFFSET = r"\d ?(?:[Zz]|UTC|[+-]\d\d(?::?\d\d)?)$"
 
 
@@ -47,7 +48,11 @@ def with_time_of_day(table: Table) -> Table:
         UserError: hours or minutes in columns of their own, or several columns of times.
     """
     name = time_column(table)
-    if "time" in table.columns or not _only_dates(table.read(name)) or not _repeats(table, name):
+    if not _only_dates(table.read(name)):
+        return table
+    if name in ("timestamp", "datetime") and "time" in table.columns:
+        return _beside_time(table, name)
+    if "time" in table.columns or not _repeats(table, name):
         return table
     keys = [key for key in table.columns if key not in TIME_NAMES]
     written = table.columns[name]
@@ -70,6 +75,18 @@ def with_time_of_day(table: Table) -> Table:
     return table
 
 
+def _beside_time(table: Table, name: str) -> Table:
+    """Takes a column of dates called `timestamp` for the dates of `time`, where they repeat."""
+    written, time = table.columns[name], table.columns["time"]
+    if not _repeats(table, name):
+        return table.without(
+            ["time"], f"each date has one bar: {time!r} not used beside {written!r}"
+        )
+    if "date" in table.columns:  # two columns of dates
+        return table.without([name], f"{time!r} read as the time of day of 'date', not {written!r}")
+    return table.renamed(name, "date", f"{time!r} read as the time of day of {written!r}")
+
+
 def _only_dates(column: pa.ChunkedArray) -> bool:
     """Whether a column holds dates without a time of day."""
     kind = column.type
@@ -77,9 +94,9 @@ def _only_dates(column: pa.ChunkedArray) -> bool:
         stamps = column.drop_null().to_numpy()
         return kind.tz is None and bool(np.all(stamps == stamps.astype("datetime64[D]")))
     if is_text(kind):
-        column = column.cast(pa.string())
-        return not pc.any(pc.match_substring_regex(column, r"\d[T ]+\d|:|^\d{9,}")).as_py()
-    if pa.types.is_integer(kind):
+        texts = pc.replace_substring_regex(column.cast(pa.string()), MIDNIGHT, r"\1")
+        return not pc.any(pc.match_substring_regex(texts, r"\d[T ]+\d|:|^\d{9,}")).as_py()
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         limits = pc.min_max(column).as_py()
         return limits["min"] is not None and 10**7 <= limits["min"] <= limits["max"] < 10**8
     return pa.types.is_date(kind)

@@ -24,7 +24,10 @@ from trainable.data.ingest.wide import long_form
 from trainable.data.settings import DataSettings
 from trainable.data.times.alignment import on_one_grid
 from trainable.data.times.clock_change import clock_change
-from trainable.data.times.twelve_hours import refuse_twelve_hours
+from trainable.data.times.misread.origins import refuse_odd_weeks
+from trainable.data.times.misread.swapped_days import refuse_swapped_days
+from trainable.data.times.misread.trading_days import refuse_clocks_that_run_back
+from trainable.data.times.misread.twelve_hours import refuse_twelve_hours
 from trainable.data.times.years import Where
 
 MAX_SPARSITY = 50  # grid cells per row of the file, beyond which timestamps plainly do not agree
@@ -102,6 +105,9 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
     times = times_of(table, time_name, at)
     if times.zone is None:
         refuse_twelve_hours(times.values, times.index, codes, at)
+    refuse_odd_weeks(times.values.astype(np.int64), table.columns[time_name], at(0), epochs=False)
+    refuse_swapped_days(times.values, times.index, codes, at)
+    refuse_clocks_that_run_back(times.values, times.index, codes, at, times.zone is not None)
     # Row numbers in errors are those of the whole file.
     notes: dict[str, Any] = {"rows_in_file": file_rows, "unsorted_rows": _unsorted(times, codes)}
     if table.notes:

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from trainable.cli.errors import UserError
+from trainable.data.times.misread.origins import refuse_odd_weeks, refuse_other_units
+from trainable.data.times.short_years import short_year_forms
 from trainable.data.times.years import FIRST_YEAR, At, last_year, refuse_years, shortened
 
 NUMBER = r"^[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?$"
@@ -127,6 +129,12 @@ def instants_of(numbers: Numbers, name: str, at: At) -> tuple[np.ndarray, str]:
     unit = _units(numbers.whole)
     if len(calendar) == 1 and counts[0] == len(digits):
         return _from_calendar(numbers, int(calendar[0]), name, at)
+    if forms := short_year_forms(numbers.whole):
+        raise UserError(
+            f"{at(np.ones(len(digits), bool))}: {numbers.written(0)} in column {name!r} is a date "
+            f"with its year in two digits or at the end ({' or '.join(forms)}); write "
+            "2019-01-31 09:30 or 201901310930"
+        )
     half_calendar = len(calendar) > 0 and 2 * counts.max() >= len(digits)
     if not half_calendar:
         unit = _near_1970(numbers, unit, digits)
@@ -289,7 +297,10 @@ def _from_epochs(numbers: Numbers, unit: np.ndarray, name: str, at: At) -> tuple
         _refuse_ticks(numbers, name, at)
     nanoseconds = 1000 ** (3 - unit)
     instants = numbers.whole * nanoseconds + numbers.nano * nanoseconds // 10**9
+    first = at(np.ones(len(instants), bool))
+    refuse_odd_weeks(instants, name, first, epochs=True)
     if len(units) == 1:
+        refuse_other_units(instants, numbers.written(0), UNITS[units[0]], name, first)
         return instants, f"epochs in {UNITS[units[0]]}"
     counts = ", ".join(f"{np.count_nonzero(unit == u):,} in {UNITS[u]}" for u in units)
     return instants, f"epochs of mixed units, each by its size: {counts}"

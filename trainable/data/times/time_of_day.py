@@ -25,7 +25,11 @@ USUAL_STEPS = frozenset(
     )
     for step in (unit * count for count in steps)
 )  # between the bars of a day
-DIGITS = r"^\d{1,9}(?:\.0*)?$"
+DIGITS = r"^\d{1,14}(?:\.0*)?$"
+CLOCK_BELOW = 240_000_000  # hhmmssmmm; numbers from here count micro- or nanoseconds
+UNITS = ((60 * SECOND, "minutes"), (SECOND, "seconds"), (10**6, "milliseconds"))
+FINE_UNITS = ((10**3, "microseconds"), (1, "nanoseconds"))
+FIRST_MINUTES = 240 * SECOND  # bars that all lie in them are none: hhmmss and six digits more
 
 
 def time_of_day(
@@ -35,7 +39,8 @@ def time_of_day(
 
     Read are times and durations, `9:30`, `09:30:00.5`, `9:30 PM`, `09h30`, digits: hhmm (930) or,
     where the largest is above that, hhmmss (93000) or hhmmssmmm (93000000), and evenly spaced
-    minutes, seconds or milliseconds of the day. None where the column holds something else.
+    minutes, seconds, milli-, micro- or nanoseconds of the day. None where the column holds
+    something else.
 
     Raises:
         UserError: an empty cell, or digits that may be hours, minutes or a clock's time.
@@ -54,7 +59,7 @@ def time_of_day(
         return (passed, None) if np.all((passed >= 0) & (passed <= DAY)) else None
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         values = column.to_numpy()
-        whole = np.isfinite(values) & (values >= 0) & (values < 240_000_000)
+        whole = np.isfinite(values) & (values >= 0) & (values <= DAY)
         whole &= np.where(whole, values, 0) % 1 == 0
         return _clock_digits(values.astype(np.int64), name, where) if whole.all() else None
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
@@ -85,31 +90,36 @@ def _clock_digits(
             f"{where(row)}: {values[row]} in column {name!r} may be an hour or a minute; write "
             "times as 09:30"
         )
+    if values.max() >= CLOCK_BELOW:
+        return _counted(values, FINE_UNITS)
     if values.max() > 240_000:
         passed = _hhmmss(values // 1000)
         passed = None if passed is None else passed + values % 1000 * 10**6
     else:
         passed = _hhmmss(values) if values.max() > 2400 else _hhmm(values)
-    counted = _counted(values)
+    counted = _counted(values, UNITS)
     if counted is not None and (passed is None or len(_steps(counted[0])) < len(_steps(passed))):
         return counted
     return _told(passed)
 
 
-def _counted(values: np.ndarray) -> tuple[np.ndarray, str] | None:
-    """Minutes, seconds or milliseconds since midnight; None where steps are no usual ones.
+def _counted(
+    values: np.ndarray, units: tuple[tuple[int, str], ...]
+) -> tuple[np.ndarray, str] | None:
+    """Units of time since midnight, the larger first; None where steps are no usual ones.
 
     Of the units in which all lie within a day the largest counts: bars that all lie in the first
     minutes after midnight are none. Numbers that begin with the day and end before it does may
     count the bars, or the time since trading began.
     """
-    units = ((60 * SECOND, "minutes"), (SECOND, "seconds"), (10**6, "milliseconds"))
     for unit, words in units:
         if int(values.max()) * unit > DAY:
             continue
         passed = values * unit
         steps = _steps(passed)
         if not len(steps) or steps[0] not in USUAL_STEPS:
+            return None
+        if units is FINE_UNITS and passed.max() < FIRST_MINUTES:
             return None
         begins, ends = passed.min() < 2 * steps[0], passed.max() + 2 * steps[0] >= DAY
         return (passed, f"{words} of the day") if ends or not begins else None

@@ -182,3 +182,31 @@ def test_how_long_a_bar_lasts_is_no_time_of_day(tmp_path: Path) -> None:
     days = pd.bdate_range("2021-01-04", periods=BARS)
     table = pd.DataFrame({"date": days, "symbol": "A", "interval": "1h", "close": CLOSE})
     np.testing.assert_array_equal(read(tmp_path, table).timestamps, days.to_numpy())
+
+
+@pytest.mark.parametrize("name", ["timestamp", "datetime"])
+def test_time_beside_a_timestamp_of_dates_alone_is_joined(name: str, tmp_path: Path) -> None:
+    table = pd.DataFrame({name: HOURS.strftime(DAY), "time": HOURS.strftime("%H:%M")})
+    typed = pd.DataFrame({name: HOURS.normalize(), "time": HOURS.time}).assign(close=CLOSE)
+    for found in (
+        read(tmp_path, table.assign(close=CLOSE)),
+        read(tmp_path, table.assign(date=HOURS.strftime(DAY), close=CLOSE)),
+        read(tmp_path, table.assign(close=CLOSE, **{name: HOURS.strftime(f"{DAY} 00:00:00")})),
+        read(tmp_path, table.assign(close=CLOSE, **{name: HOURS.strftime("%Y%m%d")})),
+        market_from_frame(typed, DataSettings()),
+        market_from_frame(typed.assign(**{name: HOURS.date}), DataSettings()),
+    ):
+        np.testing.assert_array_equal(found.timestamps, HOURS.to_numpy())
+        assert "'time' read as the time of day of" in found.quality["read_as"][0]
+    both = pd.concat([table.assign(close=CLOSE, symbol=symbol) for symbol in "AB"])
+    np.testing.assert_array_equal(read(tmp_path, both).timestamps, HOURS.to_numpy())
+
+
+def test_time_beside_daily_timestamps_is_left_out_in_words(tmp_path: Path) -> None:
+    days = pd.bdate_range("2021-01-04", periods=BARS)
+    table = pd.DataFrame({"timestamp": days.strftime(DAY), "close": CLOSE, "time": "16:00:00"})
+    for frame in (table, pd.concat([table.assign(symbol="A"), table.assign(symbol="B")])):
+        found = read(tmp_path, frame)
+        np.testing.assert_array_equal(found.timestamps, days.to_numpy())
+        said = "each date has one bar: 'time' not used beside 'timestamp'"
+        assert found.quality["read_as"] == [said]
