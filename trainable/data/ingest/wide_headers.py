@@ -6,6 +6,7 @@ a row would stand beside its earlier ones.
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -166,7 +167,7 @@ def _years_go_on(columns: Sequence[np.ndarray]) -> bool:
         return False
     usual = float(np.median([np.median(np.abs(np.diff(log))) for log in logs]))
     for turned in (logs, [log[::-1] for log in logs]):
-        steps = [abs(b[0] - a[-1]) for a, b in zip(turned, turned[1:], strict=False)]
+        steps = [abs(b[0] - a[-1]) for a, b in pairwise(turned)]
         if np.median(steps) < NEAR_STEPS * usual:
             return True
     return False

@@ -20,7 +20,8 @@ from trainable.data.quality.returns import (
 )
 from trainable.data.quality.thousands import refuse_lost_marks
 from trainable.data.settings import DataSettings
-from trainable.data.times.bar_calendar import bar_calendar, refuse_bars_of_two_lengths
+from trainable.data.times.bar_calendar import bar_calendar
+from trainable.data.times.bar_lengths import refuse_bars_of_several_lengths
 
 CONSTANT_FROM = 10  # bars of one symbol from which an unmoving close is a defect
 
@@ -60,7 +61,9 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
         raise UserError(f"{panel.file}: only {len(panel.timestamps)} bar; give at least two")
-    refuse_bars_of_two_lengths(panel.timestamps, panel.file)
+    lengths = refuse_bars_of_several_lengths(panel.timestamps, present, panel.symbols, panel.file)
+    if lengths is not None:
+        quality.setdefault("read_as", []).append(lengths)
     calendar = bar_calendar(panel.timestamps, present).set_to(settings.periods_per_year)
     quality["calendar"] = calendar.described()
     if panel.target is not None:
