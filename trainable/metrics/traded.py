@@ -31,6 +31,11 @@ def ended_line(dataset: Dataset, generated: bool) -> str | None:
     if len(dataset.symbols) == 1 or generated:
         return None
     count = len(dataset.ended)
+    if not count and (still := dataset.quality.get("carried_on")):
+        return (
+            "No symbol's rows end before the data do, but the last price of "
+            f"{counted(len(still), 'symbol')} does not move any more."
+        )
     if not count:
         return (
             "No symbol ends before the data do: they hold survivors only, which flatters a buyer."

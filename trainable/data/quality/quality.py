@@ -10,6 +10,7 @@ from trainable.cli.errors import UserError
 from trainable.data.ingest.panel import Panel
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
+from trainable.data.quality.carried_on import end_carried_on
 from trainable.data.quality.outliers import find_extremes
 from trainable.data.quality.price_levels import leave_out_levels, leave_out_levels_beside
 from trainable.data.quality.repairs import drop_empty, repair_prices
@@ -50,6 +51,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
     else:
         refuse_lost_marks(panel)
         panel, present = repair_prices(panel, quality)
+        panel, present = end_carried_on(panel, present, quality)
     panel, present = drop_empty(panel, present, quality)
     _refuse_constant(panel, quality)
     if panel.target is not None:
