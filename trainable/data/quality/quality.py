@@ -20,6 +20,7 @@ from trainable.data.quality.returns import (
     refuse_no_returns,
 )
 from trainable.data.quality.thousands import refuse_lost_marks
+from trainable.data.quality.undefined import refuse_undefined
 from trainable.data.settings import DataSettings
 from trainable.data.times.bar_calendar import bar_calendar
 from trainable.data.times.bar_lengths import refuse_bars_of_several_lengths
@@ -49,6 +50,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         present = panel.rows
         refuse_impossible_returns(panel, settings)
     else:
+        refuse_undefined(panel)
         refuse_lost_marks(panel)
         panel, present = repair_prices(panel, quality)
         panel, present = end_carried_on(panel, present, quality)
