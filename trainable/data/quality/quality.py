@@ -11,6 +11,7 @@ from trainable.data.ingest.panel import Panel
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
 from trainable.data.quality.carried_on import end_carried_on
+from trainable.data.quality.no_prices import refuse_no_prices
 from trainable.data.quality.outliers import find_extremes
 from trainable.data.quality.price_levels import leave_out_levels, leave_out_levels_beside
 from trainable.data.quality.repairs import drop_empty, repair_prices
@@ -52,6 +53,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
     else:
         refuse_undefined(panel)
         refuse_lost_marks(panel)
+        refuse_no_prices(panel)
         panel, present = repair_prices(panel, quality)
         panel, present = end_carried_on(panel, present, quality)
     panel, present = drop_empty(panel, present, quality)
