@@ -16,6 +16,7 @@ from trainable.data.ingest.column_names import (
     CODED,
     EVENT_NAMES,
     FIELD_NAMES,
+    LIKELY_CLOSE,
     TIME_NAMES,
     canonical,
     listed,
@@ -87,11 +88,9 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
     rest = [name for name in table.columns if name not in taken]
     if settings.features is None:
         if "close" not in rest and "adj_close" not in rest:
-            only = (
-                f"; rename {table.columns[rest[0]]!r} to 'close' if it is one"
-                if len(rest) == 1
-                else ""
-            )
+            likely = rest if len(rest) == 1 else [n for n in rest if LIKELY_CLOSE.fullmatch(n)]
+            several = " or ".join(repr(table.columns[name]) for name in likely[:3])
+            only = f"; rename {several} to 'close' if it is one" if likely else ""
             raise UserError(
                 f"{table.file}: no 'close' column among {listed(table.columns.values())}{only}; "
                 "give one row per timestamp and symbol with a close, a column of closes a symbol, "
