@@ -54,7 +54,7 @@ def test_the_newer_format_of_crsp_is_read(tmp_path: Path) -> None:
 def test_a_name_that_may_be_the_close_is_offered(tmp_path: Path) -> None:
     for name in ("TRDPRC_1", "BidClose", "LastPx"):
         with pytest.raises(UserError, match=f"rename {name!r} to 'close' if it is one"):
-            read(tmp_path, one(**{name: CLOSE, "Turnover": 5.0 * AT + 3}))
+            read(tmp_path, one(**{name: CLOSE, "Turnover": UNITS}))
     with pytest.raises(UserError, match="no 'close' column") as error:
-        read(tmp_path, one(**{"Prev Close": CLOSE, "Turnover": 5.0 * AT + 3}))
+        read(tmp_path, one(**{"Prev Close": CLOSE, "Turnover": UNITS}))
     assert "rename" not in str(error.value)
