@@ -18,7 +18,8 @@ FEW_DAYS = 60  # days below which a count says little: the weekdays decide
 HALF_AN_HOUR = DAY / 48
 LONG_GAP = 15 * DAY  # a longer pause, and than five bars, is no part of the calendar
 KNOWN = {52: "weekly", 26: "every two weeks", 24: "twice a month", 13: "every four weeks",
-         12: "monthly", 4: "quarterly", 2: "twice a year", 1: "yearly"}  # fmt: skip
+         12: "monthly", 6: "every two months", 4: "quarterly", 2: "twice a year",
+         1: "yearly"}  # fmt: skip
 NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
