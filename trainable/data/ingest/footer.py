@@ -9,8 +9,8 @@ from trainable.data.ingest.table import Table
 MOST = 12  # rows at the end that are looked at
 SUMS = re.compile(
     r"(?i)((grand|sub)[ -]?)?(totals?|sums?|averages?|avg|means?|medians?|min(imum)?|max(imum)?|"
-    r"count|std|st\. ?dev|change|high(est)?|low(est)?|summe|gesamt|insgesamt|mittel(wert)?|durchschnitt|"
-    r"somme|moyenne|totale|media|suma|promedio|toplam|totaal|gemiddelde|итого|合计|合計|평균|총계)"
+    r"count|std|st\. ?dev|change|high(est)?|low(est)?|summe|gesamt|insgesamt|mittel(wert)?|"
+    r"durchschnitt|somme|moyenne|totale|media|suma|promedio|toplam|totaal|gemiddelde|итого|合计|合計|평균|총계)"
     r"[ :.*]*"
 )
 
