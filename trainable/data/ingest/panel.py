@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.data.ingest.column_names import squashed
 from trainable.data.ingest.columns import (
     Columns,
     choose_columns,
@@ -15,6 +16,8 @@ from trainable.data.ingest.columns import (
 )
 from trainable.data.ingest.day_and_time import probable_time, times_of, with_time_of_day
 from trainable.data.ingest.footer import without_footer
+from trainable.data.ingest.roles.column_values import value_codes
+from trainable.data.ingest.roles.contracts import CONTRACTS, roll_note
 from trainable.data.ingest.roles.fields import with_fields
 from trainable.data.ingest.roles.symbols import with_symbol
 from trainable.data.ingest.roles.time_column import with_time
@@ -306,7 +309,21 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndar
     )
     if ignored:
         filled.notes["ignored_columns"] = ignored
+    _note_rolls(filled, table, cell, kept)
     return filled
+
+
+def _note_rolls(panel: Panel, table: Table, cell: np.ndarray, kept: np.ndarray) -> None:
+    """Says at which rows the prices go over to another futures contract, or refuses the gaps."""
+    close = panel.fields.get("adj_close", panel.fields.get("close"))
+    for key, name in table.columns.items():
+        if close is None or squashed(name) not in CONTRACTS or key in ("symbol", "ticker"):
+            continue
+        codes = np.full(panel.rows.shape, -1)
+        codes.ravel()[cell] = value_codes(table.read(key))[kept]
+        if note := roll_note(name, codes, close, panel.file):
+            panel.notes.setdefault("read_as", []).append(note)
+            return  # a second such column changes with the first
 
 
 def _counts(values: np.ndarray, codes: np.ndarray) -> bool:
