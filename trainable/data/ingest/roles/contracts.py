@@ -44,8 +44,8 @@ def roll_note(name: str, codes: np.ndarray, close: np.ndarray, file: str) -> str
     if count >= ROLLS and jump > JUMPS * usual:
         raise UserError(
             f"{file}: {name!r} changes {count} times, and the close jumps at these rolls "
-            f"({sizes}): the gap between two contracts is no return; give back-adjusted prices, or a "
-            f"row per contract and date with {name!r} as the column 'symbol'"
+            f"({sizes}): the gap between two contracts is no return; give back-adjusted prices, "
+            f"or a row per contract and date with {name!r} as the column 'symbol'"
         )
     times = "once" if count == 1 else f"{count} times"
     return (
