@@ -241,8 +241,10 @@ def _refuse_duplicates(panel: Panel, table: Table, symbol_name: str | None) -> N
     )
 
 
-def _blanks(table: Table, symbol: str, first: int, second: int) -> str:
+def _blanks(table: Table, symbol: str | None, first: int, second: int) -> str:
     """Advice where the symbols of two rows differ in blanks only; empty: they do not."""
+    if symbol is None:
+        return ""
     column = table.read(symbol)
     written = [column[row].as_py() for row in (first, second)]
     if not all(isinstance(text, str) for text in written) or written[0] == written[1]:

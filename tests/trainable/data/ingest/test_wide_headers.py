@@ -22,7 +22,7 @@ def row_by_row(names: list[str], descending: bool = False) -> pd.DataFrame:
     prices = walk(1, ROWS * len(names)).reshape(ROWS, len(names))
     frame = pd.DataFrame(prices, columns=names)
     frame.insert(0, "date", DAYS)
-    return frame[::-1].reset_index(drop=True) if descending else frame
+    return frame.iloc[::-1].reset_index(drop=True) if descending else frame
 
 
 @pytest.mark.parametrize(

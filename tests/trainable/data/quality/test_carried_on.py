@@ -38,7 +38,7 @@ def test_a_symbol_ends_where_its_price_is_carried_on_without_a_trade(volume):
     assert market.present[:, 0].all()
     np.testing.assert_array_equal(market.present[:, 1], np.arange(BARS) < END)
     np.testing.assert_array_equal(np.isfinite(market.fields["close"][:, 1]), np.arange(BARS) < END)
-    day = str(DAYS[END - 1].date())
+    day = str(DAYS[END - 1])[:10]
     assert f"the last price of B (since {day}, 150 bars) is carried on without a trade" in said(
         market
     )
