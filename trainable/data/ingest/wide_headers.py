@@ -11,11 +11,14 @@ from itertools import pairwise
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.data.ingest.column_names import listed
 from trainable.data.times.month_names import MONTHS
 
 ROWS = 10  # from which the prices show whether a row goes on where the one before it ended
 GOES_ON = 0.9  # |move| from a row's end to the next row, in those between the rows' beginnings
+COMPARED, MOVED, SAME_PRICES = 12, 5, 0.98  # columns, rows, share of the rows that are the same
+MOST_ROWS = 5_000  # in which they are compared
 YEARS, NEAR_STEPS = 4, 6.0  # columns, and usual moves between the end of one and the next one
 CLOCK = re.compile(
     r"(?i)(t|h|at)?\d{1,2}[:h]\d\d([:.]\d\d)*( ?[ap]\.?m\.?)?|\d{1,2} ?[ap]\.?m\.?|"
@@ -73,6 +76,7 @@ def refuse_times_as_names(
         )
     if columns is None or len(names) < 2:
         return
+    _refuse_moved_rows(names, columns, file)
     what, order = _doubtful(names)
     if order is not None and _goes_on([columns[i] for i in order]):
         raise UserError(
@@ -90,6 +94,24 @@ _ADVICE = (
     "write a row per bar, with its whole time in one column 'timestamp' (2024-01-31 09:30) and its "
     "price in 'close'"
 )
+
+
+def _refuse_moved_rows(names: Sequence[str], columns: Sequence[np.ndarray], file: str) -> None:
+    """Refuses a column that holds the prices of another one some rows earlier or later."""
+    few = range(min(len(names), COMPARED))
+    for a, b in ((a, b) for a in few for b in few if a != b):
+        for rows in range(1, MOVED + 1):
+            left, right = columns[a][rows:MOST_ROWS], columns[b][: MOST_ROWS - rows]
+            right = right[: len(left)]
+            known = np.isfinite(left) & np.isfinite(right)
+            moved = np.diff(left[known]) != 0
+            same = (left[known] == right[known])[1:]
+            if np.count_nonzero(moved) >= ROWS and np.mean(same[moved]) > SAME_PRICES:
+                raise UserError(
+                    f"{file}: {names[b]!r} holds the prices of {names[a]!r} moved by "
+                    f"{counted(rows, 'row')}: these are columns of one symbol; keep the close "
+                    "alone and call it 'close'"
+                )
 
 
 def _is_clock(name: str) -> bool:

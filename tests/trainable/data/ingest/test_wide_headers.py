@@ -108,3 +108,12 @@ def test_symbols_that_move_together_at_one_level_are_symbols(names):
     columns = {name: market * walk(i + 9, ROWS, 1.0) ** 0.05 for i, name in enumerate(names)}
     frame = pd.DataFrame({"date": DAYS, **columns})
     assert set(market_from_frame(frame, DataSettings()).symbols) == set(names)
+
+
+@pytest.mark.parametrize(("names", "rows"), [(["T+0", "T+1"], -1), (["lag0", "lag2"], 2)])
+def test_columns_of_earlier_or_later_prices_are_no_symbols(names, rows):
+    close = pd.Series(walk(3, ROWS))
+    frame = pd.DataFrame({"date": DAYS, names[0]: close, names[1]: close.shift(rows)})
+    said = rf"holds the prices of 'T\+?.*moved by 1 row:|moved by {abs(rows)} rows:"
+    with pytest.raises(UserError, match=said):
+        market_from_frame(frame, DataSettings())
