@@ -30,6 +30,9 @@ NUMBERED = re.compile(
     r"(?i)(?:(he|hb|h|qh|mtu|period|bar|slot|interval|session|day)[ _.-]?)?(\d{1,6})(\.\d\d?|h)?"
 )
 YEAR = re.compile(r"(?i)(?:y|fy|cy|year)?[ _.-]?((?:19|20)\d\d)(?:\.0)?")
+SUMMARY = re.compile(
+    r"(?i)avg\.?|average|mean|min|max|base|baseload|peak|peakload|off-?peak|total|sum|week|settle"
+)  # of the columns beside it
 IN_ORDER = {
     "days of the week": tuple(
         day
@@ -77,8 +80,9 @@ def refuse_times_as_names(
     if columns is None or len(names) < 2:
         return
     _refuse_moved_rows(names, columns, file)
-    what, order = _doubtful(names)
-    if order is not None and _goes_on([columns[i] for i in order]):
+    parts = [i for i, name in enumerate(names) if not SUMMARY.fullmatch(name.strip())]
+    what, order = _doubtful([names[i] for i in parts]) if len(parts) > 1 else ("", None)
+    if order is not None and _goes_on([columns[parts[i]] for i in order]):
         raise UserError(
             f"{file}: the columns {listed(names)} look like {what}, no symbols: each row goes on "
             f"where the one before it ends, so that a row holds several bars; {_ADVICE}"
@@ -119,7 +123,8 @@ def _is_clock(name: str) -> bool:
     name = name.strip()
     if span := SPAN.fullmatch(name):
         begin, end = int(span[1]), int(span[3])
-        return begin <= 24 and end <= 24 and (end - begin) % 24 <= 12
+        longest = 12 if span[2] or span[4] else 1  # 2-10 may be a spread of yields
+        return begin <= 24 and end <= 24 and (end - begin) % 24 <= longest
     if CLOCK.fullmatch(name) is None:
         return False
     hour = int(next(iter(re.findall(r"\d+", name))))
@@ -128,6 +133,10 @@ def _is_clock(name: str) -> bool:
 
 def _doubtful(names: Sequence[str]) -> tuple[str, list[int] | None]:
     """What names may be besides symbols, and their order in time; None: nothing."""
+    begin = re.split(r"[ _.-]", names[0].strip())[0]
+    ends = [name.strip()[len(begin) :].strip(" _.-") for name in names]
+    if all(ends) and all(name.strip().startswith(begin) for name in names):
+        names = ends  # Price H1, Price H2
     words = [name.strip().casefold().rstrip(".") for name in names]
     for what, known in IN_ORDER.items():
         if all(word in known for word in words):

@@ -50,6 +50,8 @@ def row_by_row(names: list[str], descending: bool = False) -> pd.DataFrame:
         ["Jan", "Feb", "Mar", "Apr"],
         ["Q1", "Q2", "Q3", "Q4"],
         ["AM", "PM"],
+        ["GOLD AM", "GOLD PM"],
+        ["P_H1", "P_H2", "P_H3"],
     ],
 )
 @pytest.mark.parametrize("descending", [False, True])
@@ -59,6 +61,13 @@ def test_columns_called_like_times_are_no_symbols(names, descending):
         frame.columns = ["date", "Mon", "Tue", "Wed", "Thu", "Fri"]
         frame = frame[["date", *names]]
     with pytest.raises(UserError, match=r"no symbols: .*a row holds several bars"):
+        market_from_frame(frame, DataSettings())
+
+
+def test_a_mean_beside_the_hours_changes_nothing():
+    frame = row_by_row(["1", "2", "3", "4"])
+    frame["AVG"] = frame[["1", "2", "3", "4"]].mean(axis=1)
+    with pytest.raises(UserError, match="look like times of the day or numbers of bars"):
         market_from_frame(frame, DataSettings())
 
 
@@ -90,6 +99,8 @@ def test_columns_that_are_years_are_no_symbols():
         ["HE1", "HE2", "HE3"],  # lean hogs
         ["H1", "H2", "H3"],
         ["BRK-B", "3-01"],
+        ["2-10", "5-30", "2-5"],
+        ["GOLD AM", "GOLD PM"],
     ],
 )
 def test_tickers_that_look_like_times_are_symbols(names):
