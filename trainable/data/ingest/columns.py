@@ -89,8 +89,11 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
     if settings.features is None:
         if "close" not in rest and "adj_close" not in rest:
             likely = rest if len(rest) == 1 else [n for n in rest if LIKELY_CLOSE.fullmatch(n)]
-            several = " or ".join(repr(table.columns[name]) for name in likely[:3])
-            only = f"; rename {several} to 'close' if it is one" if likely else ""
+            only = (
+                f"; rename {table.columns[likely[0]]!r} to 'close' if it is one"
+                if len(likely) == 1
+                else ""
+            )
             raise UserError(
                 f"{table.file}: no 'close' column among {listed(table.columns.values())}{only}; "
                 "give one row per timestamp and symbol with a close, a column of closes a symbol, "
