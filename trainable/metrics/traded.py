@@ -9,6 +9,7 @@ OVERNIGHT = {
     "flat": ", overnight flat (leaving and coming back are charged)",
     "hold": ", overnight hold (the gap is earned)",
 }
+LATE = 3  # bars at the end of the data that a symbol may lack since its rows come late
 
 
 def traded_line(dataset: Dataset) -> str:
@@ -30,7 +31,26 @@ def ended_line(dataset: Dataset, generated: bool) -> str | None:
     """
     if len(dataset.symbols) == 1 or generated:
         return None
+    said = _ended(dataset)
+    bars = len(dataset.timestamps)
+    late = (dataset.sold < bars) & (dataset.sold >= bars - LATE)
+    if not late.any():
+        return said
+    names = [name for name, is_late in zip(dataset.symbols, late, strict=True) if is_late]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return (
+        f"{said} Of these {', '.join(names[:5])}{more} lack{'s' if len(names) == 1 else ''} only "
+        f"the last bars of the file ({LATE} at most): rows that are late, rather than an end?"
+    )
+
+
+def _ended(dataset: Dataset) -> str:
     count = len(dataset.ended)
+    if not count and (still := dataset.quality.get("carried_on")):
+        return (
+            "No symbol's rows end before the data do, but the last price of "
+            f"{counted(len(still), 'symbol')} does not move any more."
+        )
     if not count:
         return (
             "No symbol ends before the data do: they hold survivors only, which flatters a buyer."

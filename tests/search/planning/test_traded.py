@@ -132,6 +132,14 @@ def test_an_end_outside_the_validation_part_changes_nothing_there() -> None:
     assert "in the validation part that changes nothing" in text
 
 
+def test_a_symbol_that_lacks_the_last_bar_only_is_named() -> None:
+    text = said(ending(650, 999, 998))
+    assert "3 symbols end before the data do" in text
+    assert "lack only the last bars of the file (3 at most): rows that are late" in text
+    assert "lacks only the last bars" in said(ending(999))
+    assert "the last bars of the file" not in said(ending(650, 996))
+
+
 def test_data_in_which_no_symbol_ends_hold_survivors_only() -> None:
     assert "No symbol ends before the data do: they hold survivors only" in said(ending())
     assert "survivors" not in said(make_market(600, 1))

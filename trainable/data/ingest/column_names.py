@@ -59,7 +59,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
         *("pricedate", "quotedate", "observationdate", "gmttime", "localtime", "bartime"),
         *("candletime", "day", "dt", "ts", "caldt", "datadate", "asofdate", "datum", "unix"),
         *("unixtime", "unixtimestamp", "epoch", "t", "closetime", "timeclose"),
-        *("yyyymm", "yyyymmdd", "yearmonth", "monthend"),
+        *("yyyymm", "yyyymmdd", "yearmonth", "monthend", "dlycaldt", "mthcaldt"),
     ),
     "symbol": (
         *("uniqueid", "sym", "tic", "tickersymbol", "tscode", "stockcode", "ric", "instrument"),
@@ -80,18 +80,20 @@ ALIASES: dict[str, tuple[str, ...]] = {
             "settle",
         ),
         *("settlement", "settlementprice", "prc", "schlusskurs", "schluss", "c", "y"),
+        *("dlyprc", "dlyclose", "mthprc"),
     ),
-    "open": ("opening", "opens", "pxopen", "openprc", "eroffnung", "erster", "o"),
-    "high": ("highest", "highs", "pxhigh", "askhi", "hoch", "h"),
-    "low": ("lowest", "lows", "pxlow", "bidlo", "tief", "l"),
+    "open": ("opening", "opens", "pxopen", "openprc", "eroffnung", "erster", "o", "dlyopen"),
+    "high": ("highest", "highs", "pxhigh", "askhi", "hoch", "h", "dlyhigh"),
+    "low": ("lowest", "lows", "pxlow", "bidlo", "tief", "l", "dlylow"),
     "volume": (
         *("vol", "volumes", "pxvolume", "tickvol", "tickvolume", "stuecke", "stucke", "volumen"),
-        *("basevolume", "v"),
+        *("basevolume", "v", "dlyvol", "mthvol"),
     ),
     "adj_volume": ("adjvo",),
     "dividend": ("exdividend", "exdiv", "divamt", "cashdiv", "dividendcash", "dividendpaid"),
     "adj_close": ("adj", "adjusted", "adjprice", "adjustedprice", "priceadj", "pxadj", "adjprc"),
 }
+NOT_BESIDE = {"dlyclose": "dlyprc"}  # CRSP: the trade alone, beside that or the mean of bid and ask
 LETTERS = frozenset("ohlcvty")  # one-letter aliases count only beside o, h, l and c
 CLOCK_NAMES = frozenset(
     (
@@ -105,8 +107,19 @@ RAW_CLOSES = frozenset(
     word + "close" for word in ("unadj", "unadjusted", "raw", "nonadjusted")
 ) | frozenset("close" + word for word in ("unadj", "unadjusted", "raw"))
 
+LIKELY_CLOSE = re.compile(
+    r"(?i)(?!.*(prev|pre_|next|lag|log|open|high|low|avg|mean|target|52|week|month|year))"
+    r".*(close|clpr|prc|price|px|last|settle|settlement|nav|kurs)[_ ]?\d?"
+)  # a name that may be the close
 IDENTITIES = ("permno", "permco", "gvkey", "isin", "cusip", "sedol", "figi", "secid")
-CODED = ("ret", "retx", "dlret", "dlretx")  # returns of CRSP, in which letters stand for none
+CODED = (
+    "ret",
+    "retx",
+    "dlret",
+    "dlretx",
+    "dlyret",
+    "dlyretx",
+)  # returns of CRSP, in which letters stand for none
 
 _BY_SPELLING = {spelling: role for role, all_ in SPELLINGS.items() for spelling in all_}
 

@@ -16,6 +16,7 @@ from trainable.data.ingest.column_names import (
     CODED,
     EVENT_NAMES,
     FIELD_NAMES,
+    LIKELY_CLOSE,
     TIME_NAMES,
     canonical,
     listed,
@@ -87,9 +88,10 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
     rest = [name for name in table.columns if name not in taken]
     if settings.features is None:
         if "close" not in rest and "adj_close" not in rest:
+            likely = rest if len(rest) == 1 else [n for n in rest if LIKELY_CLOSE.fullmatch(n)]
             only = (
-                f"; rename {table.columns[rest[0]]!r} to 'close' if it is one"
-                if len(rest) == 1
+                f"; rename {table.columns[likely[0]]!r} to 'close' if it is one"
+                if len(likely) == 1
                 else ""
             )
             raise UserError(

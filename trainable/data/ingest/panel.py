@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.data.ingest.column_names import squashed
 from trainable.data.ingest.columns import (
     Columns,
     choose_columns,
@@ -14,6 +15,9 @@ from trainable.data.ingest.columns import (
     time_column,
 )
 from trainable.data.ingest.day_and_time import probable_time, times_of, with_time_of_day
+from trainable.data.ingest.footer import without_footer
+from trainable.data.ingest.roles.column_values import value_codes
+from trainable.data.ingest.roles.contracts import CONTRACTS, roll_note
 from trainable.data.ingest.roles.fields import with_fields
 from trainable.data.ingest.roles.symbols import with_symbol
 from trainable.data.ingest.roles.time_column import with_time
@@ -88,7 +92,7 @@ def read_panel(table: Table, settings: DataSettings) -> Panel:
         UserError: missing columns, unreadable or missing timestamps, duplicates, text cells.
     """
     file_rows = table.rows
-    table = timed = with_time_of_day(with_time(table))
+    table = timed = with_time_of_day(without_footer(with_time(table)))
     if settings.features is None:
         table = with_fields(long_form(table))
     time_name = time_column(table)
@@ -234,11 +238,27 @@ def _refuse_duplicates(panel: Panel, table: Table, symbol_name: str | None) -> N
     if not advice and symbol_name is None:
         advice = "; keep one, or call the column of symbols 'symbol' if there is one"
     elif not advice:
-        advice = "; keep one" + _difference(table, int(row[first]) - 1, int(row[second]) - 1)
+        rows = int(row[first]) - 1, int(row[second]) - 1
+        advice = _blanks(table, symbol_name, *rows) or "; keep one" + _difference(table, *rows)
     raise UserError(
         f"{panel.file}: data row {row[second]} repeats data row {row[first]}: timestamp "
         f"{show_time(panel.timestamps[bar])}, symbol {panel.symbols[symbol]} "
         f"({np.count_nonzero(again)} such rows){advice}"
+    )
+
+
+def _blanks(table: Table, symbol: str | None, first: int, second: int) -> str:
+    """Advice where the symbols of two rows differ in blanks only; empty: they do not."""
+    if symbol is None:
+        return ""
+    column = table.read(symbol)
+    written = [column[row].as_py() for row in (first, second)]
+    if not all(isinstance(text, str) for text in written) or written[0] == written[1]:
+        return ""
+    name = table.columns[symbol]
+    return (
+        f"; their {name!r} cells are {written[0]!r} and {written[1]!r}, which differ in blanks at "
+        "the ends: keep the rows of one, or give the other its own name"
     )
 
 
@@ -297,7 +317,21 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndar
     )
     if ignored:
         filled.notes["ignored_columns"] = ignored
+    _note_rolls(filled, table, cell, kept)
     return filled
+
+
+def _note_rolls(panel: Panel, table: Table, cell: np.ndarray, kept: np.ndarray) -> None:
+    """Says at which rows the prices go over to another futures contract, or refuses the gaps."""
+    close = panel.fields.get("adj_close", panel.fields.get("close"))
+    for key, name in table.columns.items():
+        if close is None or squashed(name) not in CONTRACTS or key in ("symbol", "ticker"):
+            continue
+        codes = np.full(panel.rows.shape, -1)
+        codes.ravel()[cell] = value_codes(table.read(key))[kept]
+        if note := roll_note(name, codes, close, panel.file):
+            panel.notes.setdefault("read_as", []).append(note)
+            return  # a second such column changes with the first
 
 
 def _counts(values: np.ndarray, codes: np.ndarray) -> bool:

@@ -80,6 +80,15 @@ class Table:
         notes = self.notes if note is None else (*self.notes, note)
         return replace(self, columns=columns, notes=notes)
 
+    def first(self, rows: int, note: str) -> "Table":
+        """Returns the first rows of a table that was read from a file."""
+        return replace(
+            self,
+            rows=rows,
+            read=lambda key: self.read(key).slice(0, rows),
+            notes=(*self.notes, note),
+        )
+
     def data_row(self, row: int) -> int:
         """Returns the 1-based row of the file that a 0-based row of the table comes from."""
         return (row if self.file_rows is None else int(self.file_rows[row])) + 1

@@ -17,6 +17,7 @@ from trainable.data.ingest.column_names import (
     role_of,
 )
 from trainable.data.ingest.table import Table
+from trainable.data.ingest.wide_headers import refuse_times_as_names
 
 TICKER = re.compile(r"[\^$]?[A-Z0-9][A-Z0-9.\-/=_:& ]*$")
 NO_TICKERS = (  # before or after `close` they tell which close it is
@@ -54,6 +55,8 @@ def long_form(table: Table) -> Table:
     keys = [key for key in table.columns if key not in times]
     columns = _two_levels(table, keys)
     if columns is not None:
+        symbols = list(dict.fromkeys(column.symbol for column in columns))
+        refuse_times_as_names(symbols, None, table.file)
         fields = list(dict.fromkeys(column.field for column in columns))
         note = f"a wide table of columns by symbol: {listed(fields)}"
     elif (columns := _closes(table, keys)) is not None:
@@ -153,6 +156,7 @@ def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
         steps = [_step(values) for values in columns if values is not None]
         if float(np.median(steps)) > WANDERS_BELOW or max(steps) > 2 * WANDERS_BELOW:
             return None
+    refuse_times_as_names(names, [c for c in columns if c is not None], table.file)
     _refuse_parts_of_one_price(table, names, columns)
     return [_Column(key, "close", name) for key, name in zip(keys, names, strict=True)]
 

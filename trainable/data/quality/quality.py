@@ -10,6 +10,8 @@ from trainable.cli.errors import UserError
 from trainable.data.ingest.panel import Panel
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market
+from trainable.data.quality.carried_on import end_carried_on
+from trainable.data.quality.no_prices import refuse_no_prices
 from trainable.data.quality.outliers import find_extremes
 from trainable.data.quality.price_levels import leave_out_levels, leave_out_levels_beside
 from trainable.data.quality.repairs import drop_empty, repair_prices
@@ -19,8 +21,10 @@ from trainable.data.quality.returns import (
     refuse_no_returns,
 )
 from trainable.data.quality.thousands import refuse_lost_marks
+from trainable.data.quality.undefined import refuse_undefined
 from trainable.data.settings import DataSettings
-from trainable.data.times.bar_calendar import bar_calendar, refuse_bars_of_two_lengths
+from trainable.data.times.bar_calendar import bar_calendar
+from trainable.data.times.bar_lengths import refuse_bars_of_several_lengths
 
 CONSTANT_FROM = 10  # bars of one symbol from which an unmoving close is a defect
 
@@ -47,8 +51,11 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         present = panel.rows
         refuse_impossible_returns(panel, settings)
     else:
+        refuse_undefined(panel)
         refuse_lost_marks(panel)
+        refuse_no_prices(panel)
         panel, present = repair_prices(panel, quality)
+        panel, present = end_carried_on(panel, present, quality)
     panel, present = drop_empty(panel, present, quality)
     _refuse_constant(panel, quality)
     if panel.target is not None:
@@ -60,7 +67,9 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         leave_out_levels(panel, quality)
     if len(panel.timestamps) < 2:
         raise UserError(f"{panel.file}: only {len(panel.timestamps)} bar; give at least two")
-    refuse_bars_of_two_lengths(panel.timestamps, panel.file)
+    lengths = refuse_bars_of_several_lengths(panel.timestamps, present, panel.symbols, panel.file)
+    if lengths is not None:
+        quality.setdefault("read_as", []).append(lengths)
     calendar = bar_calendar(panel.timestamps, present).set_to(settings.periods_per_year)
     quality["calendar"] = calendar.described()
     if panel.target is not None:

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from trainable.cli.errors import UserError
-from trainable.cli.text import duration
-
 DAY = 86_400 * 10**9  # nanoseconds
 YEAR = 365.25  # days
 INTRADAY_BELOW = 20 * 3_600 * 10**9  # median spacing of bars shorter than a day, nanoseconds
@@ -17,12 +14,12 @@ FIVE_DAYS, SEVEN_DAYS = 252.0, 365.0  # trading days a year
 NEAR_DAYS = 0.06  # relative: 237 to 267 days a year are 252 (holidays differ, or are not left out)
 NEAR = 0.02  # relative: of weekly bars and longer
 JUDGED_FROM = 0.6  # of the bars: where the validation part begins by default
-ENOUGH_BARS = 20  # at either end of the data, to say how long they are
 FEW_DAYS = 60  # days below which a count says little: the weekdays decide
 HALF_AN_HOUR = DAY / 48
 LONG_GAP = 15 * DAY  # a longer pause, and than five bars, is no part of the calendar
 KNOWN = {52: "weekly", 26: "every two weeks", 24: "twice a month", 13: "every four weeks",
-         12: "monthly", 4: "quarterly", 2: "twice a year", 1: "yearly"}  # fmt: skip
+         12: "monthly", 6: "every two months", 4: "quarterly", 2: "twice a year",
+         1: "yearly"}  # fmt: skip
 NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -79,29 +76,6 @@ def bar_calendar(timestamps: np.ndarray, present: np.ndarray | None = None) -> B
         return whole
     before = f"since {str(timestamps[start])[:10]}; {whole.counted:,.6g} over the whole span"
     return replace(recent, why=f"{recent.why} ({before})")
-
-
-def refuse_bars_of_two_lengths(timestamps: np.ndarray, file: str) -> None:
-    """Raises `UserError` where bars are much longer at one end of the data than at the other.
-
-    Daily bars that become hourly ones have no one number of bars a year. The tenth part of the
-    spacings counts, so that bars which are merely missing change nothing.
-
-    Args:
-        timestamps: [T] datetime64[ns], increasing.
-        file: what the error calls the source.
-    """
-    spacing = np.diff(timestamps.astype("datetime64[ns]").astype(np.int64))
-    quarter = len(spacing) // 4
-    if quarter < ENOUGH_BARS:
-        return
-    ends = spacing[:quarter], spacing[-quarter:]
-    first, last = (float(np.quantile(part, 0.1)) for part in ends)
-    if min(first, last) < INTRADAY_BELOW and max(first, last) > 3 * min(first, last):
-        raise UserError(
-            f"{file}: bars are {duration(first / 1e9)} apart at the beginning and "
-            f"{duration(last / 1e9)} at the end; keep bars of one length"
-        )
 
 
 def _calendar(timestamps: np.ndarray, present: np.ndarray | None) -> BarCalendar:

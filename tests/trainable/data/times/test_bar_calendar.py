@@ -35,6 +35,7 @@ def with_a_break() -> Any:
 @pytest.mark.parametrize(
     ("timestamps", "intraday", "bars"),
     [
+        (pd.date_range("1960-01-31", "2020-12-31", freq="2ME"), False, 6),
         (TRADED, False, 252),
         (TRADED[:10], False, 252),
         (TRADED[:2], False, 252),

@@ -1,7 +1,14 @@
 """Prices and volume under other names, and names that are a slip of the keys away."""
 
 from trainable.cli.errors import UserError
-from trainable.data.ingest.column_names import ALIASES, FIELD_NAMES, LETTERS, near_miss, squashed
+from trainable.data.ingest.column_names import (
+    ALIASES,
+    FIELD_NAMES,
+    LETTERS,
+    NOT_BESIDE,
+    near_miss,
+    squashed,
+)
 from trainable.data.ingest.roles.column_values import is_text
 from trainable.data.ingest.roles.volume import with_volume
 from trainable.data.ingest.table import Table
@@ -41,6 +48,7 @@ def _alias(table: Table, role: str) -> Table:
         short[alias]
         for alias in ALIASES[role]
         if alias in short
+        and NOT_BESIDE.get(alias) not in short
         and (alias not in LETTERS or letters or (alias == "y" and forecasts))
         and not is_text(table.read(short[alias]).type)
     ]

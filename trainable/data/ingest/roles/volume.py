@@ -18,6 +18,8 @@ TRADED = re.compile(
     r"(?i)vol|st(ü|ue|u)c?k|qty|quantit|shares|units|size|amount|turnover|base|quote|umsatz|titres"
     r"|coins|contracts|lots|pieces|titel"
 )  # in the name of what may count shares or coins
+MONEY = re.compile(r"(?i)value|notional|turnover|amount|money|traded|umsatz|betrag|volum|vol")
+NOT_TRADED = re.compile(r"(?i)outstand|float|cap|held|hold|own|issued|market|short|book|position")
 
 
 def with_volume(table: Table, found: list[str]) -> Table:
@@ -32,12 +34,18 @@ def with_volume(table: Table, found: list[str]) -> Table:
     # MetaTrader writes a volume of zero beside its count of ticks.
     found = [key for key in found if _moves(table, key)] or found
     money = found or [key for key, name in table.columns.items() if VOLUME_OF.fullmatch(name)]
+    spent = money or [
+        key
+        for key, name in table.columns.items()
+        if MONEY.search(name) and key not in (*TIME_NAMES, *FIELD_NAMES)
+    ]
     pairs = [
         (unit, key)
-        for key in money
+        for key in spent
         for unit, name in table.columns.items()
         if unit not in (*TIME_NAMES, *FIELD_NAMES, key)
         and TRADED.search(name)
+        and (money or not any(map(NOT_TRADED.search, (name, table.columns[key]))))
         and _price_between(table, key, unit)
     ]
     if pairs:

@@ -24,6 +24,9 @@ BARS_OF = {
         ("Stuecke", "Volumen"),
         ("Stück", "Volumen"),
         ("Shares traded", "Vol"),
+        ("qty", "value"),
+        ("Traded Quantity", "Turnover (Lacs)"),
+        ("units", "notional"),
     ],
 )
 @pytest.mark.parametrize("swapped", [False, True])
@@ -45,3 +48,12 @@ def test_volumes_that_do_not_show_which_is_which_are_named(tmp_path: Path) -> No
     assert "volume" not in found.fields
     line = "no volume: call 'Volume BTC' or 'Volume USDT' 'volume' if it is in shares or coins"
     assert line in found.quality["read_as"]
+
+
+@pytest.mark.parametrize(
+    ("units", "money"),
+    [("shares_outstanding", "market_value"), ("shares held", "position value"), ("qty", "x")],
+)
+def test_shares_that_are_not_traded_are_no_volume(units: str, money: str, tmp_path: Path) -> None:
+    found = read(tmp_path, one(**BARS_OF, **{units: UNITS, money: UNITS * CLOSE}))
+    assert "volume" not in found.fields
