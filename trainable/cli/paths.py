@@ -16,6 +16,23 @@ PathText: TypeAlias = Annotated[str, IS_PATH]
 _IN_URL = re.compile(r"(sqlite(?:\+\w+)?:///)(~.*)", re.DOTALL)
 
 
+MOST = 4096  # bytes of a path
+
+
+def is_content(text: str) -> bool:
+    """Says whether a text is the content of a file, given where its path is wanted."""
+    begins = text.lstrip()[:1] in ("[", "{")  # JSON
+    lines = len(text.strip().splitlines()) > 1
+    return (begins or lines or len(text.encode("utf-8", "replace")) > MOST) and not _exists(text)
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return False
+
+
 def expand_home(text: str, key: str | None = None) -> str:
     """Returns a path, or the URL of an SQLite file, with `~` and `~user` at its start expanded.
 
