@@ -6,7 +6,7 @@ from rich.text import Text
 
 from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
-from search.planning.estimate import estimate
+from search.planning.estimate import Estimate, estimate
 from search.planning.plan import Plan
 from trainable.cli.text import counted, duration
 from trainable.config import TrainConfig
@@ -65,12 +65,21 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     sentence = luck_sentence(None, plan.counted, len(plan.periods), dataset.periods_per_year, unit)
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
-        expected = estimate(plan, slots)
-        console.print(
-            f"Expected: {counted(round(expected.epochs), 'epoch')}, "
-            f"{counted(round(expected.steps), 'step')} of {expected.step_us:,.0f} µs each: about "
-            f"{duration(expected.seconds)} on {counted(slots, 'worker')}."
-        )
+        console.print(_expected(estimate(plan, slots), slots, plan.earlier is not None))
+
+
+def _expected(expected: Estimate, slots: int, resumed: bool) -> str:
+    if not expected.steps:
+        return "Expected: nothing is left to train."
+    begin = "Expected of what is left" if resumed else "Expected"
+    epochs = counted(max(1, round(expected.epochs)), "epoch")
+    said = f"{begin}: {epochs}, {counted(max(1, round(expected.steps)), 'step')}"
+    if expected.step_us is None or expected.seconds is None:
+        return f"{said}; their time was not measured, since the model is large for the memory here."
+    return (
+        f"{said} of {expected.step_us:,.0f} µs each: about {duration(expected.seconds)} on "
+        f"{counted(slots, 'worker')}."
+    )
 
 
 def _steps(plan: Plan) -> str:
