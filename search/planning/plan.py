@@ -142,7 +142,7 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
     """Raises `UserError` if the objective would compare losses of different kinds."""
     seen: dict[str, set[object]] = {}
     for config in facts.configs:
-        for key, value in to_params(config).items():
+        for key, value in to_params(replace(config, unused=())).items():
             seen.setdefault(key, set()).add(value)
     differ = {key for key, values in seen.items() if len(values) > 1}  # also those made of helpers
     searched = sorted(key for key in {*facts.distributions, *differ} if key.startswith("loss/"))

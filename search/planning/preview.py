@@ -1,5 +1,7 @@
 """Prints what a search will do before it starts: data, split, steps, rungs, luck line."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -9,7 +11,7 @@ from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate
 from search.planning.plan import Plan
 from trainable.cli.text import counted, duration
-from trainable.config import TrainConfig
+from trainable.config import TABLES, TrainConfig
 from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
@@ -50,6 +52,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
             table.add_row("resumed", sentence)
     console.print(table)
+    if idle := plan.facts.without_effect:
+        console.print(Text(_without_effect(plan, idle)))
     for line in reading_lines(dataset.quality):
         console.print(Text(line))
     moves = extreme_line(dataset.quality)
@@ -80,6 +84,20 @@ def _expected(expected: Estimate, slots: int, resumed: bool) -> str:
         f"{said} of {expected.step_us:,.0f} µs each: about {duration(expected.seconds)} on "
         f"{counted(slots, 'worker')}."
     )
+
+
+def _without_effect(plan: Plan, names: Sequence[str]) -> str:
+    """Says which suggested parameters change no trial, and what leaves them out."""
+    said = []
+    for name in names:
+        group = name.partition("/")[0]
+        entries = (
+            {getattr(config, group).name for config in plan.facts.configs}
+            if group in TABLES
+            else set()
+        )
+        said.append(f"{name} ({', '.join(sorted(entries))} has none)" if entries else name)
+    return f"Suggested without effect, and not counted: {', '.join(said)}."
 
 
 def _steps(plan: Plan) -> str:
