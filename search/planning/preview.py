@@ -19,6 +19,8 @@ from trainable.metrics.traded import ended_line, traded_line
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
 
+NAMED = 20  # symbols held out that are named
+
 
 def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     """Prints the plan; with `slots`, the number of workers, also the expected time."""
@@ -52,6 +54,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
             table.add_row("resumed", sentence)
     console.print(table)
+    if held := dataset.quality.get("held_out_symbols"):
+        console.print(Text(_held_out(held, count, settings.data.holdout_symbols)))
     if idle := plan.facts.without_effect:
         console.print(Text(_without_effect(plan, idle)))
     for line in reading_lines(dataset.quality):
@@ -83,6 +87,16 @@ def _expected(expected: Estimate, slots: int, resumed: bool) -> str:
     return (
         f"{said} of {expected.step_us:,.0f} µs each: about {duration(expected.seconds)} on "
         f"{counted(slots, 'worker')}."
+    )
+
+
+def _held_out(held: Sequence[str], left: int, chance: float) -> str:
+    """Says which symbols no search sees, and that their number is not just that share."""
+    more = f" … and {len(held) - NAMED:,} more" if len(held) > NAMED else ""
+    return (
+        f"Held out: {len(held):,} of {counted(len(held) + left, 'symbol')} "
+        f"(data.holdout_symbols={chance:g} is the chance of each; a hash of its name decides): "
+        f"{', '.join(held[:NAMED])}{more}."
     )
 
 

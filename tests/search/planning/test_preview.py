@@ -1,5 +1,6 @@
 """What the plan says before a search: bars a year and why, and what is searched."""
 
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -83,3 +84,18 @@ def test_what_has_no_effect_in_any_trial_is_named_and_not_counted(
     assert f"idle: {searched} parameter" in said
     begins = "Suggested without effect, and not counted: "
     assert (f"{begins}{named}" in said) if named else ("without effect" not in said)
+
+
+@pytest.mark.parametrize("chance", [0.3, 0.6])
+def test_symbols_held_out_are_counted_and_named(chance: float, tmp_path: Path) -> None:
+    first = {name: sha256(name.encode()).hexdigest()[:16] for name in tiny.SYMBOLS}
+    out = [name for name, digits in first.items() if int(digits, 16) / 16**16 < chance]
+    days = pd.bdate_range("2018-01-01", periods=240)
+    plan, text = planned(tmp_path, days, f"data.holdout_symbols={chance}")
+    assert set(plan.dataset.symbols) == set(tiny.SYMBOLS) - set(out)
+    assert (
+        f"Held out: {len(out)} of 6 symbols (data.holdout_symbols={chance} is the chance of each; "
+        f"a hash of its name decides): {', '.join(out)}." in text
+    )
+    _, text = planned(tmp_path, days)
+    assert "Held out" not in text
