@@ -64,7 +64,7 @@ def launch(
     Raises:
         UserError: what would end the command with status 2.
     """
-    with no_secret_told(), said_as_in_python():
+    with no_secret_told(), said_as_in_python({**settings, "space": space}):
         values = _by_key(settings)
         _refuse_two_sources(data, values)
         _refuse_tables(values)

@@ -118,7 +118,7 @@ def _from_file(file: Path, shown: str) -> Space:
 def _from_function(function: SpaceFunction, epochs: int | None) -> Space:
     if not callable(function):
         raise UserError(
-            f"space={shown(function)} is neither a name, nor a .py file, nor a function"
+            f"space is a {type(function).__name__}; it must be a name, a .py file or a function"
         )
     name = getattr(function, "__name__", type(function).__name__).strip("<>")
     try:

@@ -141,8 +141,8 @@ def test_two_sources_at_once_are_refused(data, settings, says):
         ({"data_symbols": {"AAA"}}, "data_symbols={'AAA'}: expected text, several joined"),
         ({"data_symbols": []}, "data_symbols names no symbol; leave it out"),
         ({"fix": prices()}, "fix is a DataFrame: expected a dict"),
-        ({"fix": {"optimizer/lr": prices()["last"]}}, "fix.optimizer/lr is a Series: expected"),
-        ({"space": prices()}, "space=date Name last 0 2015-01-01 AAA"),
+        ({"fix": {"optimizer/lr": prices()["last"]}}, "fix={'optimizer/lr': …} is a Series: exp"),
+        ({"space": prices()}, "space is a DataFrame; it must be a name, a .py file or a function"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )

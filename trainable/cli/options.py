@@ -80,7 +80,7 @@ def parse(cls: type[C], argv: Sequence[str], prefix: str = "") -> C:
             is missing, or a token that is not `key=value`.
     """
     prefix = f"{prefix.rstrip('.')}." if prefix else ""
-    kinds = _kinds(cls, prefix)
+    kinds = kinds_of(cls, prefix)
     given: dict[str, Any] = {}
     seen: set[str] = set()
     for token in argv:
@@ -114,7 +114,7 @@ def from_values(cls: type[C], values: Mapping[str, Any], prefix: str = "") -> C:
         UserError: an unknown key, a value of the wrong type, or a needed key that is missing.
     """
     prefix = f"{prefix.rstrip('.')}." if prefix else ""
-    kinds = _kinds(cls, prefix)
+    kinds = kinds_of(cls, prefix)
     given: dict[str, Any] = {}
     for key, value in _ungrouped(values, kinds):
         if key not in kinds:
@@ -192,7 +192,7 @@ def convert(kind: Kind, text: str, key: str) -> Any:
 
 def expand_paths(cls: type, argv: Sequence[str]) -> list[str]:
     """Returns the tokens of a command line with `~` expanded in those that are paths."""
-    kinds = _kinds(cls, "")
+    kinds = kinds_of(cls)
     tokens = []
     for token in argv:
         key, text = split(token)
@@ -253,13 +253,14 @@ def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting]
         print(textwrap.fill(text, columns, initial_indent=f"  {lead}", subsequent_indent=indent))
 
 
-def _kinds(cls: type, prefix: str) -> dict[str, Kind]:
+def kinds_of(cls: type, prefix: str = "") -> dict[str, Kind]:
+    """Returns what each key takes, by the keys of a command line."""
     hints = get_type_hints(cls, include_extras=True)
     kinds: dict[str, Kind] = {}
     for spec in fields(cls):
         key, hint = prefix + spec.name, hints[spec.name]
         if is_dataclass(hint):
-            kinds |= _kinds(cast(type, hint), f"{key}.")
+            kinds |= kinds_of(cast(type, hint), f"{key}.")
         else:
             kinds[key] = kind_of(hint)
     return kinds
@@ -322,7 +323,7 @@ def _text(value: object, key: str) -> str:
     several = isinstance(value, list | tuple)
     if not all(map(is_one_value, value if several else [value])):
         raise UserError(f"{_given(key, value)}: expected text, a number or a date")
-    return _typed(value)
+    return as_text(value)
 
 
 def _given(key: str, value: object) -> str:
@@ -331,7 +332,8 @@ def _given(key: str, value: object) -> str:
     return f"{key}={shown(value)}" if plain else f"{key} is a {type(value).__name__}"
 
 
-def _typed(value: object) -> str:
+def as_text(value: object) -> str:
+    """Returns a value given in Python as a command line has it."""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
@@ -363,7 +365,7 @@ def _shown(default: Any) -> str:
         return ""
     if default is None or default in ((), {}):
         return "none"
-    return _typed(default)
+    return as_text(default)
 
 
 def _meanings(cls: type) -> dict[str, str]:
