@@ -166,6 +166,6 @@ def _literal(text: str, kind: Kind) -> str:
         return f"[{', '.join(_literal(part.strip(), one) for part in text.split(','))}]"
     if kind.base is bool and text.lower() in TRUTH:
         return str(TRUTH[text.lower()])
-    if kind.base in (int, float) and _NUMBER.fullmatch(text):
+    if kind.base is not str and (text in ("True", "False") or _NUMBER.fullmatch(text)):
         return text
     return repr(text)

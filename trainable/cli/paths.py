@@ -3,6 +3,7 @@
 A shell leaves the `~` of `data.path=~/prices.csv` as it is.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -21,9 +22,16 @@ MOST = 4096  # bytes of a path
 
 def is_content(text: str) -> bool:
     """Says whether a text is the content of a file, given where its path is wanted."""
-    begins = text.lstrip()[:1] in ("[", "{")  # JSON
-    lines = len(text.strip().splitlines()) > 1
-    return (begins or lines or len(text.encode("utf-8", "replace")) > MOST) and not _exists(text)
+    several = len(text.strip().splitlines()) > 1
+    long = len(text.encode("utf-8", "replace")) > MOST
+    return (long or several or _is_json(text)) and not _exists(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), list | dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _exists(text: str) -> bool:

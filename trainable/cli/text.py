@@ -1,4 +1,4 @@
-"""Numbers in the words that a person uses."""
+"""Numbers and values in the words that a person uses."""
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:

@@ -82,6 +82,7 @@ def test_a_setting_is_written_as_a_keyword(said: str, in_python: str) -> None:
         ({"fix": {"depht": 2}}, "fix.depht: unknown", "fix={'depht': …}: unknown"),
         ({"fix": {"wide": "a b"}}, "fix.wide=a b: expected", "fix={'wide': 'a b'}: expected"),
         ({"data_target": "ret, net"}, "data.target=ret, net: no", "data_target='ret, net': no"),
+        ({"data_lag": True}, "data.lag=True: expected", "data_lag=True: expected"),
         ({"data_horizon": 1}, "data.horizon=12 works", "data_horizon=12 works"),
         ({"data_path": "x"}, "data.path=x.csv works", "data_path='x.csv' works"),
     ],
