@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields, replace
 from functools import partial
+from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO, cast
 
@@ -22,6 +23,7 @@ from search.settings.settings import SearchSettings
 from search.space.loading import SpaceFunction, load_space
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.output import Output
+from trainable.cli.paths import is_content
 from trainable.config import FIELDS
 from trainable.data.file_types import is_table
 from trainable.data.ingest.in_memory import arrow_table
@@ -62,9 +64,15 @@ def launch(
     Raises:
         UserError: what would end the command with status 2.
     """
-    with no_secret_told(), said_as_in_python():
+    with no_secret_told(), said_as_in_python({**settings, "space": space}):
         values = _by_key(settings)
         _refuse_two_sources(data, values)
+        _refuse_tables(values)
+        if isinstance(data, str) and is_content(data):
+            raise UserError(
+                f"data= is a text of {len(data):,} characters, no path and no name; of the content "
+                "of a CSV file, give data=pd.read_csv(io.StringIO(text))"
+            )
         if isinstance(data, str | Path):
             values["data.path" if _is_path(data) else "data.source"] = str(data)
         epochs = settings.get("epochs")
@@ -90,6 +98,18 @@ def _refuse_two_sources(data: object, values: Mapping[str, object]) -> None:
         if data is not None and values.get(key) is not None:
             setting = key.replace(".", "_")
             raise UserError(f"data= and {setting}= name two sources: keep one of them")
+
+
+def _refuse_tables(values: Mapping[str, object]) -> None:
+    """Raises `UserError` where a table is given as a setting that takes a name or a path."""
+    for key in ("data.path", "data.source"):
+        value = values.get(key)
+        if not isinstance(value, str | PathLike | None):
+            setting, kind = key.replace(".", "_"), type(value).__name__
+            what = "a path" if key == "data.path" else "a name"
+            raise UserError(
+                f"{setting}= takes {what}, and this is a {kind}; a table is given as launch(data=…)"
+            )
 
 
 def _is_path(data: str | Path) -> bool:

@@ -65,6 +65,7 @@ def open_trial_files(
     else:
         run = FileStore.of(settings.storage_path).within(settings.run_name)
     files, name = run.within("trials"), mark_of(driver)
+    made = [] if settings.storage_path is None else run.missing()
     try:
         _mark(files.with_few_tries(), name)
         for other in dead:
@@ -83,6 +84,8 @@ def open_trial_files(
             files.prune()
             if settings.storage_path is not None:
                 run.prune()
+            for folder in made:  # a search that leaves nothing leaves no folders for it
+                folder.prune()
 
 
 @contextmanager

@@ -16,11 +16,20 @@ class Earlier:
     Attributes:
         lengths: how many trials have ended, by the epochs of the full training they were meant to
             have.
-        unfinished: how many go on.
+        begun: epochs that each of those that go on has behind it.
+        seeds: of each finished configuration, how many further seeds there are.
+        seeds_begun: epochs that each of those seeds that go on has behind it.
     """
 
     lengths: Mapping[int, int]
-    unfinished: int
+    begun: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
+    seeds_begun: tuple[int, ...] = ()
+
+    @property
+    def unfinished(self) -> int:
+        """How many searched trials go on."""
+        return len(self.begun)
 
     @property
     def trials(self) -> int:
@@ -33,7 +42,19 @@ def earlier_of(rows: Sequence[TrialRecord]) -> Earlier:
     searched = [row for row in rows if row.kind in SEARCHED]
     ended = [row for row in searched if row.state != "RUNNING"]
     lengths = Counter(max(row.params.get(EPOCHS, 0), row.facts.get("epochs", 0)) for row in ended)
-    return Earlier(dict(sorted(lengths.items())), len(searched) - len(ended))
+    seeds = Counter(row.parent for row in rows if row.kind == "seed")
+    return Earlier(
+        dict(sorted(lengths.items())),
+        begun=tuple(_reported(row) for row in searched if row.state == "RUNNING"),
+        seeds=tuple(seeds[row.number] for row in ended if row.state == "COMPLETE"),
+        seeds_begun=tuple(
+            _reported(row) for row in rows if row.kind == "seed" and row.state == "RUNNING"
+        ),
+    )
+
+
+def _reported(row: TrialRecord) -> int:
+    return max(row.reports, default=0)
 
 
 def earlier_sentences(earlier: Earlier, trials: int, epochs: int) -> list[str]:

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import torch
 
+from search.planning.earlier import Earlier
+from search.planning.memory import machine_memory, needed
 from search.planning.plan import Plan
 from search.scheduling.capacity import capacity_of
 from trainable.config import TrialConfig, shape_key
 from trainable.data.dataset.windows import make_windows
 from trainable.executors.calibration import best_size, step_seconds
 
+SHARE = 0.05  # of the memory here: other programs have theirs, and a step takes several copies
 MEASURED_STEPS = 20  # after one step that is not counted
 
 
@@ -21,14 +24,15 @@ class Estimate:
     Attributes:
         epochs: of all trials together, the seeds of finalists included.
         steps: optimizer steps of all trials together.
-        step_us: microseconds of one step of one member, in a cohort as the search forms them.
-        seconds: of the whole search.
+        step_us: microseconds of one step of one member, in a cohort as the search forms them;
+            None: not measured, since the model is too large for that here.
+        seconds: of the whole search; None likewise.
     """
 
     epochs: float
     steps: float
-    step_us: float
-    seconds: float
+    step_us: float | None
+    seconds: float | None
 
 
 def expected_epochs(
@@ -42,30 +46,80 @@ def expected_epochs(
         reduction_factor: one in this many trials passes a rung.
         finalist_seeds: seeds that each configuration of the last rung is trained with.
     """
-    epochs, alive, before = 0.0, float(trials), 0
+    return _epochs(rungs, [0] * trials, reduction_factor, finalist_seeds, at_least=1.0)
+
+
+def expected_rest(
+    earlier: Earlier,
+    rungs: Sequence[int],
+    trials: int,
+    reduction_factor: int,
+    finalist_seeds: int,
+) -> float:
+    """Returns the epochs that are left of a resumed search, as `expected_epochs` counts them.
+
+    Args:
+        earlier: what is there already; the rest of the arguments is that of the whole search.
+        rungs: see there.
+        trials: see there.
+        reduction_factor: see there.
+        finalist_seeds: see there.
+    """
+    begun = [*earlier.begun, *[0] * max(0, trials - earlier.trials)]
+    at_least = 0.0 if earlier.seeds else 1.0  # nobody need go on where somebody has finished
+    searched = _epochs(rungs, begun, reduction_factor, finalist_seeds, at_least)
+    missing = sum(max(0, finalist_seeds - 1 - there) for there in earlier.seeds)
+    seeds = [*earlier.seeds_begun, *[0] * missing]
+    return searched + sum(max(0, rungs[-1] - done) for done in seeds)
+
+
+def _epochs(
+    rungs: Sequence[int],
+    begun: Sequence[int],
+    reduction_factor: int,
+    finalist_seeds: int,
+    at_least: float,
+) -> float:
+    """Returns the expected epochs of trials that have so many epochs behind them.
+
+    At least so many of them, if there are any, pass each rung.
+    """
+    epochs, alive, before = 0.0, 0.0, 0
     for i, rung in enumerate(rungs):
-        epochs += alive * (rung - before)
+        last = i == len(rungs) - 1
+        joining = [done for done in begun if before <= done and (done < rung or last)]
+        epochs += alive * (rung - before) + sum(max(0, rung - done) for done in joining)
+        alive += len(joining)
         before = rung
-        if i < len(rungs) - 1:
-            alive = max(1.0, alive / reduction_factor)
+        if not last:
+            alive = max(min(at_least, alive), alive / reduction_factor)
     return epochs + alive * (finalist_seeds - 1) * rungs[-1]
 
 
 def estimate(plan: Plan, slots: int) -> Estimate:
     """Measures a few steps of the space's most frequent shape, and extrapolates.
 
+    Of a resumed search, what is left of it.
+
     Args:
         plan: of the search.
         slots: number of workers that train at once.
     """
     settings = plan.settings
-    epochs = expected_epochs(
-        plan.rungs, settings.trials, settings.reduction_factor, settings.finalist_seeds
-    )
+    search = (plan.rungs, settings.trials, settings.reduction_factor, settings.finalist_seeds)
+    if plan.earlier is None:
+        epochs = expected_epochs(*search)
+    else:
+        epochs = expected_rest(plan.earlier, *search)
     by_shape: dict[object, list[TrialConfig]] = {}
     for config in plan.facts.configs:
         by_shape.setdefault(shape_key(config), []).append(config)
     configs = max(by_shape.values(), key=len)
+    steps = epochs * configs[0].train.batches(len(plan.dataset.train_rows))
+    there = machine_memory()
+    large = there is not None and needed(configs[0], plan.dataset)[1] > SHARE * there
+    if large or not steps:
+        return Estimate(epochs, steps, None, None)
     most = capacity_of(settings.trials, slots, settings.cohort_size).members
     windows = make_windows(plan.dataset, configs[0].data)
     threads = torch.get_num_threads()
@@ -76,5 +130,4 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         step = step_seconds(cohort, windows, "cpu", MEASURED_STEPS)
     finally:
         torch.set_num_threads(threads)
-    steps = epochs * configs[0].train.batches(len(windows.train_rows))
     return Estimate(epochs, steps, step * 1e6, steps * step / slots)

@@ -1,7 +1,7 @@
 """Checks everything that a search needs, before anything is written or started."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,6 +12,7 @@ import torch
 
 from analysis.statistics.luck_line import luck_line
 from search.planning.earlier import Earlier
+from search.planning.memory import check_memory
 from search.pruning.asha import first_rung, rung_epochs
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.settings.settings import SearchSettings
@@ -116,6 +117,7 @@ def make_plan(
     configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
     facts = replace(facts, configs=configs)
     check_all(configs, dataset)
+    check_memory(configs, dataset, settings)
     fewest_steps = min([rows, *(config.train.batches(rows) for config in configs)])
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
     periods = scoring(dataset, dataset.valid_rows).timestamps
@@ -123,7 +125,7 @@ def make_plan(
         settings=settings,
         space=space,
         facts=facts,
-        ask=_checked(ask, dataset, settings.fix),
+        ask=_checked(ask, dataset, settings),
         market=market,
         dataset=dataset,
         epochs=epochs,
@@ -140,7 +142,7 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
     """Raises `UserError` if the objective would compare losses of different kinds."""
     seen: dict[str, set[object]] = {}
     for config in facts.configs:
-        for key, value in to_params(config).items():
+        for key, value in to_params(replace(config, unused=())).items():
             seen.setdefault(key, set()).add(value)
     differ = {key for key, values in seen.items() if len(values) > 1}  # also those made of helpers
     searched = sorted(key for key in {*facts.distributions, *differ} if key.startswith("loss/"))
@@ -221,7 +223,7 @@ def _with_epochs(space: Space, settings: SearchSettings, epochs: int) -> SpaceFu
     return ask
 
 
-def _checked(ask: SpaceFunction, dataset: Dataset, fix: Collection[str]) -> SpaceFunction:
+def _checked(ask: SpaceFunction, dataset: Dataset, settings: SearchSettings) -> SpaceFunction:
     """Returns a space function that also checks each configuration against the data.
 
     The samples before the launch may have missed a rare branch of the space.
@@ -229,7 +231,9 @@ def _checked(ask: SpaceFunction, dataset: Dataset, fix: Collection[str]) -> Spac
 
     def ask_and_check(trial: optuna.Trial) -> dict[str, Any]:
         constants = ask(trial)
-        check(configured(trial.params, constants, fix), dataset)
+        config = configured(trial.params, constants, settings.fix)
+        check(config, dataset)
+        check_memory([config], dataset, settings)
         return constants
 
     return ask_and_check

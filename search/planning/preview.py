@@ -1,21 +1,25 @@
 """Prints what a search will do before it starts: data, split, steps, rungs, luck line."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
-from search.planning.estimate import estimate
+from search.planning.estimate import Estimate, estimate
 from search.planning.plan import Plan
 from trainable.cli.text import counted, duration
-from trainable.config import TrainConfig
+from trainable.config import TABLES, TrainConfig
 from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
 from trainable.metrics.traded import ended_line, traded_line
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
+
+NAMED = 20  # symbols held out that are named
 
 
 def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
@@ -50,6 +54,10 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
             table.add_row("resumed", sentence)
     console.print(table)
+    if held := dataset.quality.get("held_out_symbols"):
+        console.print(Text(_held_out(held, count, settings.data.holdout_symbols)))
+    if idle := plan.facts.without_effect:
+        console.print(Text(_without_effect(plan, idle)))
     for line in reading_lines(dataset.quality):
         console.print(Text(line))
     moves = extreme_line(dataset.quality)
@@ -65,12 +73,45 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     sentence = luck_sentence(None, plan.counted, len(plan.periods), dataset.periods_per_year, unit)
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
-        expected = estimate(plan, slots)
-        console.print(
-            f"Expected: {counted(round(expected.epochs), 'epoch')}, "
-            f"{counted(round(expected.steps), 'step')} of {expected.step_us:,.0f} µs each: about "
-            f"{duration(expected.seconds)} on {counted(slots, 'worker')}."
+        console.print(_expected(estimate(plan, slots), slots, plan.earlier is not None))
+
+
+def _expected(expected: Estimate, slots: int, resumed: bool) -> str:
+    if not expected.steps:
+        return "Expected: nothing is left to train."
+    begin = "Expected of what is left" if resumed else "Expected"
+    epochs = counted(max(1, round(expected.epochs)), "epoch")
+    said = f"{begin}: {epochs}, {counted(max(1, round(expected.steps)), 'step')}"
+    if expected.step_us is None or expected.seconds is None:
+        return f"{said}; their time was not measured, since the model is large for the memory here."
+    return (
+        f"{said} of {expected.step_us:,.0f} µs each: about {duration(expected.seconds)} on "
+        f"{counted(slots, 'worker')}."
+    )
+
+
+def _held_out(held: Sequence[str], left: int, chance: float) -> str:
+    """Says which symbols no search sees, and that their number is not just that share."""
+    more = f" … and {len(held) - NAMED:,} more" if len(held) > NAMED else ""
+    return (
+        f"Held out: {len(held):,} of {counted(len(held) + left, 'symbol')} "
+        f"(data.holdout_symbols={chance:g} is the chance of each; a hash of its name decides): "
+        f"{', '.join(held[:NAMED])}{more}."
+    )
+
+
+def _without_effect(plan: Plan, names: Sequence[str]) -> str:
+    """Says which suggested parameters change no trial, and what leaves them out."""
+    said = []
+    for name in names:
+        group = name.partition("/")[0]
+        entries = (
+            {getattr(config, group).name for config in plan.facts.configs}
+            if group in TABLES
+            else set()
         )
+        said.append(f"{name} ({', '.join(sorted(entries))} has none)" if entries else name)
+    return f"Suggested without effect, and not counted: {', '.join(said)}."
 
 
 def _steps(plan: Plan) -> str:

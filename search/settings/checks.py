@@ -34,6 +34,8 @@ def check(settings: SearchSettings) -> SearchSettings:
     _at_least("gpus_per_trial", settings.gpus_per_trial, 0, 0.25)
     _above_zero("time_budget_s", settings.time_budget_s, 3600)
     _above_zero("patience_s", settings.patience_s, 600)
+    if settings.data.symbols == ():
+        raise UserError("data.symbols names no symbol; leave it out to have all of them")
     check_data_settings(settings.data)
     if settings.objective not in OBJECTIVES:
         raise unknown("objective", settings.objective, OBJECTIVES)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from search.settings.checks import check
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.cli.options import Setting, from_values, parse, print_help, split
+from trainable.cli.options import Setting, from_values, is_one_value, parse, print_help, split
 from trainable.data.settings import expand_source, refuse_two_sources
 
 NEVER_EMPTY = {
@@ -41,7 +41,10 @@ def settings_of(values: Mapping[str, object]) -> SearchSettings:
         UserError: with the key, the value and what would work.
     """
     refuse_two_sources({key for key, value in values.items() if value is not None})
-    _refuse_empty(key for key, value in values.items() if value == "")
+    _refuse_empty(key for key, value in values.items() if isinstance(value, str) and value == "")
+    for key, value in values.items():
+        if key in NEVER_EMPTY and not is_one_value(value):
+            raise UserError(f"{key} is a {type(value).__name__}; {NEVER_EMPTY[key]}")
     return check(from_values(SearchSettings, values))
 
 

@@ -26,6 +26,10 @@ from trainable.validation import validate
 Pick = Callable[[str, BaseDistribution, Any], Any]  # name, distribution, suggested value → value
 
 
+class TwiceError(UserError):
+    """One call of a space suggests a parameter from two ranges; Optuna would only warn."""
+
+
 class _RandomTrial:
     """A trial of no study: it suggests at random, and `pick` has the last word.
 
@@ -53,6 +57,11 @@ class _RandomTrial:
     def _suggest(self, name: str, distribution: BaseDistribution) -> Any:
         if name in self.distributions:
             check_distribution_compatibility(self.distributions[name], distribution)
+            if distribution != self.distributions[name]:
+                raise TwiceError(
+                    f"{name} is suggested twice in one trial, from {self.distributions[name]} and "
+                    f"from {distribution}, of which the first alone counts: suggest it once"
+                )
             return self.params[name]
         unused = cast(Any, None)  # a random sampler looks at no study
         value = self._sampler.sample_independent(unused, unused, name, distribution)
@@ -88,7 +97,10 @@ class Draws:
     def __call__(self, pick: Pick | None = None) -> Sample:
         """Returns one more; `pick` has the last word on each suggestion."""
         trial = _RandomTrial(self._sampler, pick)
-        returned = call(self._space, self._function, cast(Trial, trial))
+        try:
+            returned = call(self._space, self._function, cast(Trial, trial))
+        except TwiceError as error:
+            raise UserError(f"{self._space.path or self._space.name}: {error}") from error
         config = _checked(self._space, trial.params, returned, self._fix)
         return Sample(trial.params, trial.distributions, returned, config)
 

@@ -3,7 +3,8 @@
 A helper must change a field.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -14,28 +15,43 @@ from search.space.draws import Draws, Pick, Sample
 DEMANDING = ("schedule/warmup_steps", "train/batch_size", "loss/dead_zone")
 
 
-def has_effect(draw: Draws, drawn: Sequence[Sample], helper: str) -> bool:
-    """Says whether another value of a helper changes anything else that a space says."""
+Looked = Callable[[Sample], object]  # what may differ where a parameter has another value
+
+
+def has_effect(draw: Draws, drawn: Sequence[Sample], name: str, look: Looked) -> bool:
+    """Says whether another value of a suggested parameter changes what `look` sees of a sample."""
     for sample in drawn:
-        if helper not in sample.suggested:
+        if name not in sample.suggested:
             continue
-        others = [v for v in _ends(sample.distributions[helper]) if v != sample.suggested[helper]]
+        others = [v for v in _ends(sample.distributions[name]) if v != sample.suggested[name]]
         if not others:
             return True  # it has one value only
         for value in others:
-            changed = draw(_with(sample, helper, value))
-            if _without(helper, changed) != _without(helper, sample):
+            if look(draw(_with(sample, name, value))) != look(sample):
                 return True
     return False
 
 
-def _without(helper: str, sample: Sample) -> tuple[dict[str, Any], dict[str, Any]]:
+def all_but(helper: str) -> Looked:
     """Returns what a call suggested and returned, but for a helper."""
-    suggested, returned = (
-        {name: value for name, value in values.items() if name != helper}
-        for values in (sample.suggested, sample.returned)
-    )
-    return suggested, returned
+
+    def look(sample: Sample) -> object:
+        return [
+            {name: value for name, value in values.items() if name != helper}
+            for values in (sample.suggested, sample.returned)
+        ]
+
+    return look
+
+
+def configuration(sample: Sample) -> object:
+    """Returns the configuration that a call makes."""
+    return sample.config
+
+
+def trained(sample: Sample) -> object:
+    """Returns the configuration without the fields of models and losses that it is not of."""
+    return replace(sample.config, unused=())
 
 
 def _with(sample: Sample, helper: str, value: object) -> Pick:

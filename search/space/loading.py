@@ -13,7 +13,8 @@ from typing import cast
 from optuna import Trial
 
 from trainable.cli.errors import UserError, unknown
-from trainable.cli.paths import expand_home
+from trainable.cli.paths import expand_home, is_content
+from trainable.cli.text import shown
 
 SpaceFunction = Callable[[Trial], Mapping[str, object]]
 
@@ -55,6 +56,11 @@ def load_space(space: str | Path | SpaceFunction, epochs: int | None = None) -> 
     """
     if not isinstance(space, str | Path):
         return _from_function(space, epochs)
+    if is_content(str(space)):
+        raise UserError(
+            f"space= wants a name, a path or a function, and this is the content of a file: "
+            f"{shown(str(space))}"
+        )
     text = expand_home(str(space), "space")
     if isinstance(space, str) and not text.endswith(".py") and not {"/", "\\"} & set(text):
         if text not in names():
@@ -111,7 +117,9 @@ def _from_file(file: Path, shown: str) -> Space:
 
 def _from_function(function: SpaceFunction, epochs: int | None) -> Space:
     if not callable(function):
-        raise UserError(f"space={function!r} is neither a name, nor a .py file, nor a function")
+        raise UserError(
+            f"space is a {type(function).__name__}; it must be a name, a .py file or a function"
+        )
     name = getattr(function, "__name__", type(function).__name__).strip("<>")
     try:
         source = inspect.getsource(function)
@@ -126,7 +134,7 @@ def _from_function(function: SpaceFunction, epochs: int | None) -> Space:
 
 def _checked_epochs(epochs: object, where: str) -> int:
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-        raise UserError(f"{where} = {epochs!r} must be a whole number of at least 1")
+        raise UserError(f"{where} = {shown(epochs)} must be a whole number of at least 1")
     return epochs
 
 

@@ -9,7 +9,16 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.space.draws import Draws, Sample
 from search.space.fixed_values import fixed
-from search.space.helpers import at_end, has_effect, most_demanding, together
+from search.space.helpers import (
+    Looked,
+    all_but,
+    at_end,
+    configuration,
+    has_effect,
+    most_demanding,
+    together,
+    trained,
+)
 from search.space.loading import Space, SpaceFunction, load_space
 from search.space.names import configured, unknown_name
 from trainable.cli.errors import UserError
@@ -32,8 +41,10 @@ class SpaceFacts:
     """What sampling a space showed.
 
     Attributes:
-        distributions: what is searched, by parameter, helpers included; fixed and overruled ones
-            are not, nor are helpers that only fixed fields are made of.
+        distributions: what is searched, by parameter, helpers included; fixed ones are not, nor is
+            what has no effect.
+        without_effect: what is suggested and changes no trial, such as `optimizer/momentum` where
+            each optimizer is adamw.
         max_window: the longest window any trial can ask for, in rows of a symbol.
         max_warmup: the longest warm-up any trial can ask for, in optimizer steps.
         shapes: the shapes seen; members of a cohort share one.
@@ -43,6 +54,7 @@ class SpaceFacts:
     """
 
     distributions: dict[str, BaseDistribution]
+    without_effect: tuple[str, ...]
     max_window: int
     max_warmup: int
     shapes: frozenset[tuple[tuple[str, Any], ...]]
@@ -73,34 +85,50 @@ def check_space(
     where = space.path or space.name
     draw = Draws(space, fix, seed)
     drawn = [draw() for _ in range(samples)]
-    searched = _searched(drawn)
+    searched = {name for sample in drawn for name in sample.suggested}
+    overruled = _overruled(drawn)
+    for name, value in overruled.items():
+        if not has_effect(draw, drawn, name, configuration):
+            if not _has_effect_unless_fixed(space, fix, name, configuration, samples, seed):
+                raise UserError(
+                    f"{where} suggests {name} and returns {value!r} for it, so that nothing is "
+                    "searched there: leave it out of what is returned to search it, or suggest it "
+                    "no longer to hold it constant"
+                )
+            searched.remove(name)
     helpers = sorted(name for name in searched if not is_field_name(name))
     for name in fix:
         if not is_field_name(name) and not any(name in sample.returned for sample in drawn):
             raise UserError(f"fix.{name}: {unknown_name(name, helpers)}")
     for name in helpers:
-        if not has_effect(draw, drawn, name):
-            if not _makes_fixed_fields(space, fix, name, samples, seed):
+        if not has_effect(draw, drawn, name, all_but(name)):
+            if not _has_effect_unless_fixed(space, fix, name, all_but(name), samples, seed):
                 raise UserError(f"{where}: {unknown_name(name)}")
             searched.remove(name)
-    # A field that is made of helpers has no range of its own: its ends are those of the helpers.
+    idle = {name for name in searched if not _is_trained(draw, drawn, name, name in overruled)}
+    searched -= idle
+    # A field that is made of helpers, or is sometimes overruled, has no range of its own: its ends
+    # are those of what it is made of.
+    helpers = [*helpers, *sorted(searched & overruled.keys())]
     drawn += [draw(at_end(names, high)) for names in together(helpers) for high in (False, True)]
     drawn += [draw(pick) for pick in most_demanding(drawn[:samples], helpers)]
     first: dict[str, BaseDistribution] = {}
     for sample in drawn:
         for name in searched & sample.distributions.keys() - first.keys():
             first[name] = sample.distributions[name]
-            if is_field_name(name):
+            if is_field_name(name) and name not in overruled:
                 _check_edges(space, name, first[name])
     windows, warmups = [1], [0]
     for sample in drawn:
-        own = {name: d for name, d in sample.distributions.items() if name in searched}
+        ranged = searched - (overruled.keys() & sample.returned.keys())
+        own = {name: d for name, d in sample.distributions.items() if name in ranged}
         windows.append(_largest("data/window", own, sample.config.data.window))
         if warmup := sample.config.schedule.warmup_steps:
             warmups.append(_largest("schedule/warmup_steps", own, warmup))
     configs = [sample.config for sample in drawn]
     return SpaceFacts(
         distributions={name: first[name] for name in sorted(first)},
+        without_effect=tuple(sorted(idle)),
         max_window=max(windows),
         max_warmup=max(warmups),
         shapes=frozenset(map(shape_key, configs)),
@@ -109,31 +137,36 @@ def check_space(
     )
 
 
-def _makes_fixed_fields(
-    space: Space, fix: Mapping[str, str], helper: str, samples: int, seed: int
+def _has_effect_unless_fixed(
+    space: Space, fix: Mapping[str, str], name: str, look: Looked, samples: int, seed: int
 ) -> bool:
-    """Says whether a helper without effect has one where no field is held fixed."""
-    helpers = {name: text for name, text in fix.items() if not is_field_name(name)}
+    """Says whether a parameter without effect has one where no field is held fixed."""
+    helpers = {helper: text for helper, text in fix.items() if not is_field_name(helper)}
     if len(helpers) == len(fix):
         return False
     free = Draws(space, helpers, seed)
-    return has_effect(free, [free() for _ in range(samples)], helper)
+    return has_effect(free, [free() for _ in range(samples)], name, look)
 
 
-def _searched(drawn: Sequence[Sample]) -> set[str]:
-    """Returns the parameters whose suggestions reach the trials: no constant overrules them.
+def _overruled(drawn: Sequence[Sample]) -> dict[str, object]:
+    """Returns the fields for which some sample returns another value than it suggested, with that.
 
-    A space may return what it suggested.
+    A space may return what it suggested, and overrule it under some conditions.
     """
-    free: set[str] = set()
-    overruled: set[str] = set()
+    found: dict[str, object] = {}
     for sample in drawn:
         for name, value in sample.suggested.items():
-            if name not in sample.returned:
-                free.add(name)
-            elif sample.returned[name] != value:
-                overruled.add(name)
-    return free | ({name for sample in drawn for name in sample.suggested} - overruled)
+            if is_field_name(name) and sample.returned.get(name, value) != value:
+                found.setdefault(name, sample.returned[name])
+    return dict(sorted(found.items()))
+
+
+def _is_trained(draw: Draws, drawn: Sequence[Sample], name: str, overruled: bool) -> bool:
+    """Says whether a searched parameter changes how any sampled configuration is trained."""
+    if is_field_name(name) and not overruled:
+        having = [sample for sample in drawn if name in sample.suggested]
+        return any(name not in dict(sample.config.unused) for sample in having)
+    return has_effect(draw, drawn, name, trained)
 
 
 def _check_edges(space: Space, key: str, distribution: BaseDistribution) -> None:

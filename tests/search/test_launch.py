@@ -1,5 +1,6 @@
 """`launch(data=…)`: every form of table and path is taken, all else refused in one line."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,87 @@ def test_a_text_is_a_source_or_a_path_and_a_path_is_a_path(data, says, tmp_path,
 def test_two_sources_at_once_are_refused(data, settings, says):
     with pytest.raises(UserError, match=says):
         plan(data, **settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"data_path": prices()}, "data_path= takes a path, and this is a DataFrame; a table is"),
+        ({"data_source": prices()}, "data_source= takes a name, and this is a DataFrame; a table"),
+        ({"data_path": pa.table({"a": [1]})}, "data_path= takes a path, and this is a Table"),
+        ({"enqueue": [{"optimizer/lr": 0.1}]}, "enqueue is a list; write the path of a JSON file"),
+        ({"enqueue": {"optimizer/lr": 0.1}}, "enqueue is a dict; write the path of a JSON file"),
+        ({"name": prices()}, "name is a DataFrame; write a folder name"),
+        ({"trials": prices()}, "trials is a DataFrame: expected a whole number"),
+        ({"epochs": prices()["last"]}, "epochs is a Series: expected a whole number"),
+        ({"resume": np.ones(2)}, "resume is a ndarray: expected true or false"),
+        ({"data_target": prices()["last"]}, "data_target is a Series: expected text, a number"),
+        ({"data_symbols": prices()}, "data_symbols is a DataFrame: expected text"),
+        ({"data_symbols": {"AAA"}}, "data_symbols={'AAA'}: expected text, several joined"),
+        ({"data_symbols": []}, "data_symbols names no symbol; leave it out"),
+        ({"fix": prices()}, "fix is a DataFrame: expected a dict"),
+        ({"fix": {"optimizer/lr": prices()["last"]}}, "fix={'optimizer/lr': …} is a Series: exp"),
+        ({"space": prices()}, "space is a DataFrame; it must be a name, a .py file or a function"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_a_table_or_a_list_where_a_setting_takes_one_value(settings, says):
+    with pytest.raises(UserError) as refused:
+        launch(**{"space": "quick_test", "dry_run": True, **settings})
+    said = str(refused.value)
+    assert said.startswith(says)
+    assert "\n" not in said
+    assert len(said) < 200
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pd.Series(["AAA", "BBB", "AAA"]),
+        np.array(["AAA", "BBB"]),
+        pd.Index(["AAA", "BBB"]),
+        pa.array(["AAA", "BBB"]),
+        ("AAA", "BBB"),
+    ],
+    ids=lambda names: type(names).__name__,
+)
+def test_a_column_of_symbols_is_taken_as_a_list(names, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    plan(prices(), data_symbols=names)
+    assert "2 symbols, 400 bars" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("moment", [pd.Timestamp, np.datetime64, pd.Period])
+def test_a_date_is_taken_as_a_date(moment, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    plan(prices(), data_valid_from=moment("2016-01-04"))
+    assert "validation 2016-01-04 to" in " ".join(capfd.readouterr().out.split())
+
+
+CONTENT = prices().to_csv(index=False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"data": CONTENT}, "characters, no path and no name; of the content of a CSV file, give"),
+        ({"data": "x" * 5000}, "data= is a text of 5,000 characters, no path and no name"),
+        ({"data_path": CONTENT}, "data_path= wants a path, and this is the content of a file: 'da"),
+        ({"data_source": CONTENT}, "unknown data source 'date,Name,last"),
+        ({"enqueue": '[{"optimizer/lr": 0.1}]'}, "enqueue= wants a path, and this is the content"),
+        ({"space": "EPOCHS = 3\ndef space(trial): ...\n"}, "space= wants a name, a path or a fun"),
+    ],
+)
+def test_the_content_of_a_file_where_its_path_is_wanted(settings, says):
+    with pytest.raises(UserError, match=re.escape(says)) as refused:
+        launch(**{"space": "quick_test", "dry_run": True, **settings})
+    assert len(str(refused.value)) < 250
+
+
+@pytest.mark.parametrize("data", [prices()["last"], {"a": [1]}, [1.0], np.ones(3)])
+def test_columns_in_another_form_are_answered_with_a_frame(data):
+    with pytest.raises(UserError, match=r"no table; .*; pd\.DataFrame\(…\) makes one of columns$"):
+        plan(data)
 
 
 @pytest.mark.parametrize(

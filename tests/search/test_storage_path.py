@@ -198,3 +198,26 @@ def test_a_store_that_goes_away_ends_the_search_and_no_trial(store: ObjectStore)
     check_store_answers("Traceback …\nOSError: [Errno 28] No space left on device\n")
     with pytest.raises(UserError, match="models cannot be read or written"), store_answers(place):
         place.names()
+
+
+@pytest.mark.parametrize("there", ["", "new", "new/deep"])
+@pytest.mark.parametrize("scheme", [False, True])
+def test_a_dry_run_leaves_no_folder_that_it_made(
+    there: str, scheme: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / there).mkdir(parents=True, exist_ok=True)
+    before = sorted(tmp_path.rglob("*"))
+    where = f"file://{tmp_path}/new/deep" if scheme else "new/deep"
+    words = [*MARKET, *SLOW, "space=quick_test", "runs_dir=other/runs", "fix.train/batch_size=16"]
+    assert search_here(*words, f"storage_path={where}", "dry_run=true") == 0
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_search_that_is_refused_after_its_folder_was_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = [*MARKET, *SLOW, "space=quick_test", "storage_path=new/deep", "name=x"]
+    assert search_here(*words, "storage=sqlite:///nowhere/study.db") == 2
+    assert list(tmp_path.iterdir()) == []

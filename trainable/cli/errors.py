@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar
 
+from trainable.cli.text import shown
+
 T = TypeVar("T")
 
 
@@ -23,7 +25,7 @@ def unknown(what: str, name: str, available: Iterable[str]) -> UserError:
     names = sorted(available)
     close = get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return UserError(f"unknown {what} {name!r}{hint} Available: {', '.join(names)}")
+    return UserError(f"unknown {what} {shown(name)}{hint} Available: {', '.join(names)}")
 
 
 def look_up(table: Mapping[str, T], name: str, what: str) -> T:

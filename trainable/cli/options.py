@@ -14,7 +14,8 @@ import tokenize
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, fields, is_dataclass
-from numbers import Integral, Real
+from numbers import Integral, Number, Real
+from os import PathLike
 from typing import (
     Annotated,
     Any,
@@ -28,7 +29,8 @@ from typing import (
 )
 
 from trainable.cli.errors import UserError, unknown
-from trainable.cli.paths import IS_PATH, expand_home
+from trainable.cli.paths import IS_PATH, expand_home, is_content
+from trainable.cli.text import shown
 
 C = TypeVar("C")
 
@@ -78,7 +80,7 @@ def parse(cls: type[C], argv: Sequence[str], prefix: str = "") -> C:
             is missing, or a token that is not `key=value`.
     """
     prefix = f"{prefix.rstrip('.')}." if prefix else ""
-    kinds = _kinds(cls, prefix)
+    kinds = kinds_of(cls, prefix)
     given: dict[str, Any] = {}
     seen: set[str] = set()
     for token in argv:
@@ -112,7 +114,7 @@ def from_values(cls: type[C], values: Mapping[str, Any], prefix: str = "") -> C:
         UserError: an unknown key, a value of the wrong type, or a needed key that is missing.
     """
     prefix = f"{prefix.rstrip('.')}." if prefix else ""
-    kinds = _kinds(cls, prefix)
+    kinds = kinds_of(cls, prefix)
     given: dict[str, Any] = {}
     for key, value in _ungrouped(values, kinds):
         if key not in kinds:
@@ -130,19 +132,21 @@ def fitting(kind: Kind, value: Any, key: str) -> Any:
     """
     if kind.mapping:
         if not isinstance(value, Mapping):
-            raise UserError(f"{key}={value!r}: expected a dict")
-        return {str(name): _text(one) for name, one in value.items()}
+            raise UserError(f"{_given(key, value)}: expected a dict")
+        return {str(name): _text(one, f"{key}.{name}") for name, one in value.items()}
     if isinstance(value, str):
         return convert(kind, value, key)
+    if kind.many:
+        value = _listed(value, once=kind.base is str)
     if kind.many and isinstance(value, list | tuple):
         one = kind._replace(many=False, optional=False)
         return tuple(fitting(one, item, key) for item in value)
     if kind.base is str and not kind.many:
-        return convert(kind, _text(value), key)
+        return convert(kind, _text(value, key), key)
     truth = isinstance(value, bool)
     fits = {bool: truth, int: isinstance(value, Integral), float: isinstance(value, Real)}
     if kind.many or truth != (kind.base is bool) or not fits[kind.base]:
-        raise UserError(f"{key}={value!r}: expected {kind.words()}")
+        raise UserError(f"{_given(key, value)}: expected {kind.words()}")
     if not math.isfinite(value):
         raise UserError(f"{key}={value}: expected a finite number")
     return kind.base(value)
@@ -172,6 +176,10 @@ def convert(kind: Kind, text: str, key: str) -> Any:
         one = kind._replace(many=False, optional=False)
         return tuple(convert(one, part.strip(), key) for part in text.split(",")) if text else ()
     if kind.base is str:
+        if kind.path and is_content(text):
+            raise UserError(
+                f"{key}= wants a path, and this is the content of a file: {shown(text)}"
+            )
         return expand_home(text, key) if kind.path else text
     try:
         value = TRUTH[text.lower()] if kind.base is bool else kind.base(text.strip())
@@ -184,7 +192,7 @@ def convert(kind: Kind, text: str, key: str) -> Any:
 
 def expand_paths(cls: type, argv: Sequence[str]) -> list[str]:
     """Returns the tokens of a command line with `~` expanded in those that are paths."""
-    kinds = _kinds(cls, "")
+    kinds = kinds_of(cls)
     tokens = []
     for token in argv:
         key, text = split(token)
@@ -245,13 +253,14 @@ def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting]
         print(textwrap.fill(text, columns, initial_indent=f"  {lead}", subsequent_indent=indent))
 
 
-def _kinds(cls: type, prefix: str) -> dict[str, Kind]:
+def kinds_of(cls: type, prefix: str = "") -> dict[str, Kind]:
+    """Returns what each key takes, by the keys of a command line."""
     hints = get_type_hints(cls, include_extras=True)
     kinds: dict[str, Kind] = {}
     for spec in fields(cls):
         key, hint = prefix + spec.name, hints[spec.name]
         if is_dataclass(hint):
-            kinds |= _kinds(cast(type, hint), f"{key}.")
+            kinds |= kinds_of(cast(type, hint), f"{key}.")
         else:
             kinds[key] = kind_of(hint)
     return kinds
@@ -282,7 +291,49 @@ def _unknown_key(key: str, kinds: Mapping[str, Kind]) -> UserError:
     return unknown("key", key, (f"{k}.KEY" if v.mapping else k for k, v in kinds.items()))
 
 
-def _text(value: object) -> str:
+def is_one_value(value: object) -> bool:
+    """Says whether a value has a text that says it all: a text, a number, a date or a path."""
+    dated = hasattr(value, "strftime") or getattr(value, "shape", None) == ()  # NumPy's, pandas'
+    return isinstance(value, str | Number | PathLike | types.NoneType) or (
+        dated and not hasattr(value, "__iter__")
+    )
+
+
+def _listed(value: Any, once: bool) -> Any:
+    """Returns the values of a one-dimensional array or column as a list; of others, the value.
+
+    Args:
+        value: a list, or an array or column of NumPy, pandas, polars or pyarrow.
+        once: keep the first of equal values alone, as of a column of symbols.
+    """
+    for name in ("to_pylist", "to_list", "tolist"):
+        if hasattr(value, "__len__") and callable(method := getattr(value, name, None)):
+            values = method()
+            if isinstance(values, list) and all(map(is_one_value, values)):
+                return list(dict.fromkeys(values)) if once else values
+    return value
+
+
+def _text(value: object, key: str) -> str:
+    """Returns one value, or a few in a list, as a command line has them.
+
+    Raises:
+        UserError: it is a table, a dict or anything else that has no such text.
+    """
+    several = isinstance(value, list | tuple)
+    if not all(map(is_one_value, value if several else [value])):
+        raise UserError(f"{_given(key, value)}: expected text, a number or a date")
+    return as_text(value)
+
+
+def _given(key: str, value: object) -> str:
+    """Returns what was given for a setting, in one short line; of a table, what it is."""
+    plain = is_one_value(value) or isinstance(value, list | tuple | dict | set)
+    return f"{key}={shown(value)}" if plain else f"{key} is a {type(value).__name__}"
+
+
+def as_text(value: object) -> str:
+    """Returns a value given in Python as a command line has it."""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
@@ -314,7 +365,7 @@ def _shown(default: Any) -> str:
         return ""
     if default is None or default in ((), {}):
         return "none"
-    return _text(default)
+    return as_text(default)
 
 
 def _meanings(cls: type) -> dict[str, str]:

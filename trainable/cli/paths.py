@@ -3,6 +3,7 @@
 A shell leaves the `~` of `data.path=~/prices.csv` as it is.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,30 @@ IS_PATH = "a path"
 # The type of a setting that is a path, or may be one: `~` is expanded as the setting is read.
 PathText: TypeAlias = Annotated[str, IS_PATH]
 _IN_URL = re.compile(r"(sqlite(?:\+\w+)?:///)(~.*)", re.DOTALL)
+
+
+MOST = 4096  # bytes of a path
+
+
+def is_content(text: str) -> bool:
+    """Says whether a text is the content of a file, given where its path is wanted."""
+    several = len(text.strip().splitlines()) > 1
+    long = len(text.encode("utf-8", "replace")) > MOST
+    return (long or several or _is_json(text)) and not _exists(text)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), list | dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _exists(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        return False
 
 
 def expand_home(text: str, key: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Numbers in the words that a person uses."""
+"""Numbers and values in the words that a person uses."""
 
 
 def counted(number: int, one: str, many: str | None = None) -> str:
@@ -25,3 +25,15 @@ def duration(seconds: float) -> str:
         return f"{hours} h {minutes} min"
     days, hours = divmod(round(seconds / 3600), 24)
     return f"{days} d {hours} h"
+
+
+def shown(value: object, most: int = 60) -> str:
+    """Returns a value as Python writes it, in one line of at most so many characters.
+
+    Of a URL that is too long nothing is left but its scheme: half a URL may end within a password.
+    """
+    line = " ".join(repr(value).split())
+    if len(line) <= most:
+        return line
+    head, scheme, _ = line[: most - 1].partition("://")
+    return f"{head}{scheme}…"

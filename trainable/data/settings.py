@@ -48,7 +48,7 @@ class DataSettings:
     delisting_return: float = 0.0  # return after a symbol's last bar, where the file has none: -0.6
     periods_per_year: float | None = None  # bars a year; unset: inferred from the timestamps
     symbols: tuple[str, ...] | None = None  # use only these symbols
-    holdout_symbols: float = 0.0  # share of symbols never shown to a search
+    holdout_symbols: float = 0.0  # chance of each symbol to be held out, by a hash of its name
     fraction: float = 1.0  # most recent share of the dates
     valid_from: str | None = None  # first validation date; unset: after 60 % of the dates
     gate_from: str | None = None  # first date of the gate window; unset: after 75 %

@@ -114,11 +114,23 @@ class FileStore:
         with suppress(FileNotFoundError), self._answering():
             self._system.delete_file(self._full(name))
 
+    def missing(self) -> list[Self]:
+        """Returns this folder and those above it that are not there, the deepest first.
+
+        None of an object store, which has no folders.
+        """
+        if self._atomic:
+            return []
+        path = Path(self._path)
+        absent = [folder for folder in (path, *path.parents) if not folder.exists()]
+        return [type(self)(self._system, str(folder)) for folder in absent]
+
     def prune(self) -> None:
         """Removes the folder if nothing is in it; raises OSError."""
         chosen = fs.FileSelector(self._path, allow_not_found=True)
         if not self._system.get_file_info(chosen):
-            self._system.delete_dir(self._path)
+            with suppress(FileNotFoundError):
+                self._system.delete_dir(self._path)
 
     def _put(self, name: str, content: bytes) -> None:
         with self._answering(), self._system.open_output_stream(self._full(name)) as file:

@@ -41,4 +41,5 @@ def _count(config: ModelConfig, shape: InputShape) -> int:
     entry = look_up(MODELS, config.name, "model")
     if entry.batched is not None:
         return entry.batched(config, shape).size
-    return sum(parameter.numel() for parameter in build_model(config, shape, 0).parameters())
+    with torch.device("meta"):  # shapes alone: it may be too large for this machine
+        return sum(parameter.numel() for parameter in build_model(config, shape, 0).parameters())

@@ -9,7 +9,8 @@ import torch
 from rich.console import Console
 
 from search.planning import estimate as module
-from search.planning.estimate import Estimate, estimate, expected_epochs
+from search.planning.earlier import Earlier
+from search.planning.estimate import Estimate, estimate, expected_epochs, expected_rest
 from search.planning.plan import Plan, make_plan
 from search.planning.preview import show_plan
 from search.session.assembly import slots_here
@@ -51,6 +52,44 @@ def test_epochs_are_those_of_the_survivors_of_each_rung_and_of_the_finalists_see
     assert expected_epochs((1, 4, 16), 16, 4, 1) == 16 + 12 + 12
     assert expected_epochs((5,), 3, 4, 1) == 15
     assert expected_epochs((1, 4), 2, 4, 1) == 2 + 3  # somebody goes on however few there are
+
+
+def rest(trials: int, earlier: Earlier, seeds: int = 3) -> float:
+    return expected_rest(earlier, (1, 4, 16), trials, 4, seeds)
+
+
+def test_what_is_left_of_a_finished_search_is_nothing() -> None:
+    finished = Earlier({16: 16}, seeds=(2,))  # one finalist, with both of its further seeds
+    assert rest(16, finished) == 0
+    assert rest(12, finished) == 0
+
+
+def test_what_is_left_are_further_trials_and_what_goes_on() -> None:
+    finished = Earlier({16: 16}, seeds=(2,))
+    # 4 more: 4 for 1 epoch, 1 for 3 more, a quarter for 12 more and for two seeds of 16.
+    assert rest(20, finished) == 4 + 3 + 3 + 0.25 * 32
+    assert rest(20, finished, seeds=1) == 4 + 3 + 3
+    # Two have 1 epoch behind them and passed its rung, one has 6 of its 16.
+    amid = Earlier({16: 13}, begun=(1, 1, 6), seeds=(2,))
+    assert rest(16, amid, seeds=1) == 2 * 3 + 10 + 0.5 * 12
+
+
+def test_what_is_left_are_the_seeds_that_finalists_lack() -> None:
+    waiting = Earlier({16: 16}, seeds=(2, 1, 0), seeds_begun=(10,))
+    assert rest(16, waiting) == 6 + (0 + 1 + 2) * 16
+
+
+def test_a_search_that_nothing_has_begun_of_is_all_left() -> None:
+    assert rest(16, Earlier({})) == expected_epochs((1, 4, 16), 16, 4, 3)
+    assert rest(2, Earlier({}, begun=(0,))) == expected_epochs((1, 4, 16), 2, 4, 3)
+
+
+def test_a_large_model_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan()
+    monkeypatch.setattr("os.sysconf", lambda name: 100)
+    found = estimate(made, 1)
+    assert (found.step_us, found.seconds) == (None, None)
+    assert found.steps == found.epochs * (len(made.dataset.train_rows) // 32)
 
 
 def test_steps_are_those_that_the_person_asked_for(threads: list[int]) -> None:

@@ -1,8 +1,11 @@
-"""What the plan says before a search: how many bars make a year, and why."""
+"""What the plan says before a search: bars a year and why, and what is searched."""
 
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
+import optuna
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -11,7 +14,9 @@ from search.planning.plan import Plan, make_plan
 from search.planning.preview import show_plan
 from search.session.provenance import describe
 from search.settings.reading import settings_from
+from search.space.validation import load_space
 from tests.fixtures import tiny
+from tests.fixtures.markets import make_market
 
 
 def planned(folder: Path, days: pd.DatetimeIndex, *words: str) -> tuple[Plan, str]:
@@ -51,3 +56,46 @@ def test_a_number_that_was_set_stands_beside_the_one_that_was_found(tmp_path: Pa
     days = pd.bdate_range("2018-01-01", periods=240)
     _, text = planned(tmp_path, days, "data.periods_per_year=250")
     assert "250: set by data.periods_per_year (found: 252, 5 weekdays, daily)" in text
+
+
+def idle(trial: optuna.Trial) -> dict[str, Any]:
+    trial.suggest_float("optimizer/lr", 1e-4, 1e-2, log=True)
+    trial.suggest_float("optimizer/momentum", 0.0, 0.9)
+    trial.suggest_float("loss/delta", 0.5, 2.0)
+    return {"optimizer/name": "adamw", "loss/name": "mse", "schedule/name": "constant"}
+
+
+@pytest.mark.parametrize(
+    ("words", "searched", "named"),
+    [
+        ((), 1, "loss/delta (mse has none), optimizer/momentum (adamw has none)"),
+        (("fix.optimizer/name=sgd",), 2, "loss/delta (mse has none)"),
+        (("fix.optimizer/name=sgd", "fix.loss/name=huber"), 3, None),
+        (("objective=val_loss",), 1, "loss/delta (mse has none), optimizer/momentum (adamw has no"),
+    ],
+)
+def test_what_has_no_effect_in_any_trial_is_named_and_not_counted(
+    words: tuple[str, ...], searched: int, named: str | None
+) -> None:
+    settings = settings_from(["name=x", "trials=4", "epochs=4", *words])
+    console = Console(record=True, width=300)
+    show_plan(make_plan(settings, load_space(idle), make_market), console)
+    said = console.export_text()
+    assert f"idle: {searched} parameter" in said
+    begins = "Suggested without effect, and not counted: "
+    assert (f"{begins}{named}" in said) if named else ("without effect" not in said)
+
+
+@pytest.mark.parametrize("chance", [0.3, 0.6])
+def test_symbols_held_out_are_counted_and_named(chance: float, tmp_path: Path) -> None:
+    first = {name: sha256(name.encode()).hexdigest()[:16] for name in tiny.SYMBOLS}
+    out = [name for name, digits in first.items() if int(digits, 16) / 16**16 < chance]
+    days = pd.bdate_range("2018-01-01", periods=240)
+    plan, text = planned(tmp_path, days, f"data.holdout_symbols={chance}")
+    assert set(plan.dataset.symbols) == set(tiny.SYMBOLS) - set(out)
+    assert (
+        f"Held out: {len(out)} of 6 symbols (data.holdout_symbols={chance} is the chance of each; "
+        f"a hash of its name decides): {', '.join(out)}." in text
+    )
+    _, text = planned(tmp_path, days)
+    assert "Held out" not in text

@@ -124,6 +124,24 @@ def test_a_dry_run_says_it_too(begun: Path, tmp_path: Path) -> None:
     assert described(tmp_path / "home" / "runs" / "x")["resumed"] == []
 
 
+@pytest.mark.parametrize(
+    ("trials", "expected"),
+    [
+        (12, "Expected: nothing is left to train."),
+        (5, "Expected: nothing is left to train."),
+        # Rungs 1 and 3: one for 1 epoch, a quarter of it for 2 more and for one seed of 3.
+        (13, "Expected of what is left: 2 epochs, 9 steps of "),
+    ],
+)
+def test_a_dry_run_expects_what_is_left(
+    trials: int, expected: str, begun: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(begun, tmp_path / "home")
+    words = {"name": "x", "resume": "true", "dry_run": "true", "trials": trials}
+    _, said = tiny.search_and_listen(tmp_path / "home", words)
+    assert expected in flat(said)
+
+
 @pytest.mark.parametrize(("epochs", "shards"), [(3, 2), (3, 9), (40, 2)])
 def test_an_interrupted_run_with_other_epochs_ends_every_trial_at_an_end_of_its_own(
     epochs: int, shards: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 import warnings
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from optuna import Trial
@@ -8,6 +9,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from search.space.validation import check_space, fixed, load_space
 from trainable.cli.errors import UserError
+from trainable.config import to_params
 
 
 def write(tmp_path: Path, text: str) -> str:
@@ -130,13 +132,115 @@ def test_fixed_parameters_are_not_searched_and_bound_the_facts():
     assert check_space(load_space(conditional), fix, 20).max_warmup == 0
 
 
-def test_constants_win_over_suggestions_of_the_same_name():
-    def overruled(trial: Trial) -> dict:
-        trial.suggest_int("data/window", 1, 60)
-        return {"data/window": 10}
+def test_a_constant_that_always_overrules_a_suggestion_is_refused(tmp_path):
+    body = "trial.suggest_float('optimizer/lr', 1e-4, 1e-2); return {'optimizer/lr': 1e-3}"
+    path = write(tmp_path, f"EPOCHS = 3\ndef space(trial):\n    {body}\n")
+    space = load_space(path)
+    with pytest.raises(UserError) as refused:
+        check_space(space, {}, 10)
+    assert str(refused.value) == (
+        f"{path} suggests optimizer/lr and returns 0.001 for it, so that nothing is searched "
+        "there: leave it out of what is returned to search it, or suggest it no longer to hold it "
+        "constant"
+    )
+    facts = check_space(space, {"optimizer/lr": "0.5"}, 10)  # held fixed: neither of them counts
+    assert {config.optimizer.lr for config in facts.configs} == {0.5}
 
-    facts = check_space(load_space(overruled), {}, 10)
-    assert (facts.max_window, facts.n_searched) == (10, 0)
+
+def test_a_constant_may_overrule_a_suggestion_under_some_conditions():
+    def calm(trial: Trial) -> dict:
+        trial.suggest_float("optimizer/lr", 1e-4, 1e-2)
+        trial.suggest_int("data/window", 1, 60)
+        large = trial.suggest_categorical("model/hidden_dims", ["8", "64"]) == "64"
+        return {"optimizer/lr": 1e-5, "data/window": 5} if large else {}
+
+    facts = check_space(load_space(calm), {}, 30)
+    assert set(facts.distributions) == {"optimizer/lr", "data/window", "model/hidden_dims"}
+    assert facts.max_window == 60
+    rates = {c.optimizer.lr for c in facts.configs if to_params(c)["model/hidden_dims"] == "64"}
+    assert rates == {1e-5}
+    # Where another parameter is held fixed it may always overrule: it is not searched there.
+    fixed_large = check_space(load_space(calm), {"model/hidden_dims": "64"}, 30)
+    assert (fixed_large.n_searched, fixed_large.max_window) == (0, 5)
+
+
+def test_a_suggestion_that_is_returned_in_another_unit_is_searched():
+    def percent(trial: Trial) -> dict:
+        share = trial.suggest_float("model/dropout", 0, 50)
+        return {"model/dropout": share / 100}
+
+    facts = check_space(load_space(percent), {}, 30)
+    assert list(facts.distributions) == ["model/dropout"]
+    assert {0.0, 0.5} <= {config.model.dropout for config in facts.configs}
+
+
+def test_what_is_suggested_is_what_is_returned_whatever_its_type():
+    def same(trial: Trial) -> dict:
+        size = trial.suggest_categorical("train/batch_size", [16, 32])
+        rate = trial.suggest_float("optimizer/lr", 1e-4, 1e-2)
+        return {"train/batch_size": np.int64(size), "optimizer/lr": np.float64(rate)}
+
+    assert check_space(load_space(same), {}, 10).n_searched == 2
+
+
+def test_one_name_from_two_ranges_in_different_branches():
+    def branches(trial: Trial) -> dict:
+        if trial.suggest_categorical("model/hidden_dims", ["8", "64"]) == "8":
+            trial.suggest_float("model/dropout", 0.0, 0.2)
+        else:
+            trial.suggest_float("model/dropout", 0.0, 0.5)
+        return {}
+
+    assert check_space(load_space(branches), {}, 10).n_searched == 2
+
+
+def test_one_name_from_two_ranges_in_one_trial():
+    def twice(trial: Trial) -> dict:
+        trial.suggest_float("model/dropout", 0.0, 0.2)
+        trial.suggest_float("model/dropout", 0.0, 0.5)
+        return {}
+
+    with pytest.raises(UserError) as refused:
+        check_space(load_space(twice), {}, 10)
+    said = str(refused.value)
+    assert said.startswith("twice: model/dropout is suggested twice in one trial, from FloatDis")
+    assert said.endswith("of which the first alone counts: suggest it once")
+
+
+def test_the_same_suggestion_twice_is_one():
+    def again(trial: Trial) -> dict:
+        first = trial.suggest_float("model/dropout", 0.0, 0.2)
+        assert trial.suggest_float("model/dropout", 0.0, 0.2) == first
+        return {}
+
+    assert check_space(load_space(again), {}, 10).n_searched == 1
+
+
+def test_a_field_of_another_entry_is_not_counted():
+    def momentum(trial: Trial) -> dict:
+        trial.suggest_float("optimizer/lr", 1e-4, 1e-2)
+        trial.suggest_float("optimizer/momentum", 0.0, 0.9)
+        trial.suggest_float("loss/delta", 0.5, 2.0)
+        trial.suggest_categorical("loss/name", ["mse", "huber"])
+        return {"optimizer/name": "adamw"}
+
+    facts = check_space(load_space(momentum), {}, 40)
+    assert set(facts.distributions) == {"optimizer/lr", "loss/delta", "loss/name"}
+    assert facts.without_effect == ("optimizer/momentum",)
+    by_mse = check_space(load_space(momentum), {"loss/name": "mse"}, 40)
+    assert by_mse.without_effect == ("loss/delta", "optimizer/momentum")
+    by_sgd = check_space(load_space(momentum), {"optimizer/name": "sgd"}, 40)
+    assert by_sgd.without_effect == ()
+
+
+def test_a_helper_that_makes_fields_of_another_entry_is_not_counted():
+    def helped(trial: Trial) -> dict:
+        trial.suggest_float("optimizer/lr", 1e-4, 1e-2)
+        inertia = trial.suggest_float("inertia", 0.0, 0.9)
+        return {"optimizer/name": "adamw", "optimizer/momentum": inertia}
+
+    facts = check_space(load_space(helped), {}, 20)
+    assert (list(facts.distributions), facts.without_effect) == (["optimizer/lr"], ("inertia",))
 
 
 def test_a_fixed_value_reaches_the_space_and_is_never_suggested():

@@ -1,8 +1,8 @@
-"""Numbers in the words that a person uses."""
+"""Numbers and values in the words that a person uses."""
 
 import pytest
 
-from trainable.cli.text import duration
+from trainable.cli.text import duration, shown
 
 
 @pytest.mark.parametrize(
@@ -12,3 +12,17 @@ from trainable.cli.text import duration
 )  # fmt: skip
 def test_durations_as_a_person_says_them(seconds: float, said: str) -> None:
     assert duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        ("AAA", "'AAA'"),
+        ("a\nb", r"'a\nb'"),
+        ([1, 2], "[1, 2]"),
+        ("x" * 90, f"'{'x' * 58}…"),
+        (f"postgresql://ann:{'p' * 60}@db/x", "'postgresql://…"),
+    ],
+)
+def test_a_value_is_shown_in_one_short_line(value: object, line: str) -> None:
+    assert shown(value) == line

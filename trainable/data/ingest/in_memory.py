@@ -1,5 +1,8 @@
 """Tables given from Python, of pandas, polars or pyarrow, → one Arrow table."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -36,7 +39,9 @@ def arrow_table(data: object) -> pa.Table:
         except (pa.ArrowException, TypeError) as error:
             raise UserError(f"data is a {kind}, no table ({one_line(error)}); {WORKS}") from error
     if not isinstance(table, pa.Table):
-        raise UserError(f"data is a {kind}, no table; {WORKS}")
+        columns = isinstance(data, pd.Series | np.ndarray | Mapping | list | tuple)
+        makes = "; pd.DataFrame(…) makes one of columns" if columns else ""
+        raise UserError(f"data is a {kind}, no table; {WORKS}{makes}")
     return _without_views(table).replace_schema_metadata()  # pandas' own has its version in it
 
 

@@ -30,8 +30,8 @@ def choose_symbols(
             amount = "none" if not out.any() else "all"
             raise UserError(
                 f"{file}: data.holdout_symbols={settings.holdout_symbols:g} holds out {amount} of "
-                f"{counted(int(kept.sum()), 'symbol')}; "
-                f"use {'a larger' if not out.any() else 'a smaller'} share"
+                f"{counted(int(kept.sum()), 'symbol')}, of which a hash of the name decides; "
+                f"use {'a larger' if not out.any() else 'a smaller'} number"
             )
         notes["held_out_symbols"] = [n for n, o in zip(names, out, strict=True) if o]
         kept &= ~out
@@ -39,7 +39,10 @@ def choose_symbols(
 
 
 def held_out(symbol: str, share: float) -> bool:
-    """Whether a symbol is never shown to a search: a hash of its name alone decides."""
+    """Whether a symbol is never shown to a search: a hash of its name alone decides.
+
+    So a symbol stays where it is as others come and go. Of few symbols another share is held out.
+    """
     return int.from_bytes(hashlib.sha256(symbol.encode()).digest()[:8]) < share * 2**64
 
 

@@ -4,6 +4,7 @@ Parameters are one [K, P] tensor, so that an optimizer is a handful of operation
 order of its parts are those of `Mlp.state_dict()`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -59,13 +60,13 @@ class BatchedMlp:
     @property
     def size(self) -> int:
         """P: parameters of one member."""
-        return sum(torch.Size(shape).numel() for shape in self.shapes.values())
+        return sum(math.prod(shape) for shape in self.shapes.values())
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
         """Returns the named parts of `flat` [K, P] as views [K, …]."""
         parts, start = {}, 0
         for name, sizes in self.shapes.items():
-            size = torch.Size(sizes).numel()
+            size = math.prod(sizes)
             parts[name] = flat[:, start : start + size].unflatten(1, sizes)
             start += size
         return parts
