@@ -9,12 +9,12 @@ import numpy as np
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.data.dataset.dataset import Dataset, defined, scored_rows
-from trainable.data.dataset.leads import find_leads
-from trainable.data.dataset.leaks import ReadyColumn, find_later_prices, find_leaks
+from trainable.data.dataset.leaks.leads import find_leads
+from trainable.data.dataset.leaks.leaks import ReadyColumn, find_later_prices, find_leaks
+from trainable.data.dataset.leaks.whole_periods import refuse_whole_periods
 from trainable.data.dataset.scaler import fit_scaler
 from trainable.data.dataset.splits import PARTS, Split, rows_inside, split_by_date
 from trainable.data.dataset.targets import label_interval, make_targets
-from trainable.data.dataset.whole_periods import refuse_whole_periods
 from trainable.data.features.screen import screen
 from trainable.data.features.table import FeatureTable, feature_table
 from trainable.data.gather import columns_on, release_memory

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainable.cli.errors import UserError
-from trainable.data.dataset.leaks import ReadyColumn, or_else
+from trainable.data.dataset.leaks.leaks import ReadyColumn, or_else
 from trainable.data.market import Market
 
 LEADS = 260  # bars: a year of daily ones

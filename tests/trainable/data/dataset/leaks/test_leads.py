@@ -6,7 +6,7 @@ import pytest
 
 from tests.fixtures.markets import holes, make_market
 from trainable.cli.errors import UserError
-from trainable.data.dataset.leads import find_leads
+from trainable.data.dataset.leaks.leads import find_leads
 
 MARKET = holes(make_market(bars=1000, symbols=6))
 CLOSE = pd.DataFrame(MARKET.fields["close"])

@@ -8,7 +8,7 @@ import pytest
 
 from tests.fixtures.markets import make_market
 from trainable.cli.errors import UserError
-from trainable.data.dataset.whole_periods import refuse_whole_periods
+from trainable.data.dataset.leaks.whole_periods import refuse_whole_periods
 from trainable.data.market import Market
 
 EACH_HOUR = np.datetime64("2024-01-01", "ns") + np.arange(1500) * np.timedelta64(1, "h")
