@@ -6,7 +6,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.data.dataset.agreement import EXACT, Agreement, Comparison, agreement
+from trainable.data.dataset.agreement import EXACT, Agreement, Comparison, Fit, agreement
 from trainable.data.dataset.overlap import horizon_of
 from trainable.data.gather import by_symbol
 from trainable.data.market import Market
@@ -43,7 +43,9 @@ def refuse_wrong_columns(market: Market, settings: DataSettings, lag: int) -> No
     _refuse_past(market.target, market, str(settings.target), settings.horizon)
     if given_returns(settings):
         _refuse_past(market.returns, market, str(settings.returns), 1)
-    _refuse_past_of_close(market, settings, lag)
+    _refuse_one_column_for_both(settings, lag)
+    _refuse_other_bars_of_close(market, settings, lag)
+    _refuse_early(market, settings, lag)
     rows = _Rows.of(market, market.target, market.returns)
     if rows is None:
         return
@@ -137,30 +139,81 @@ def _agreement(rows: _Rows, lag: int, horizon: int) -> Agreement | None:
     return found
 
 
-def _refuse_past_of_close(market: Market, settings: DataSettings, lag: int) -> None:
-    """Raises `UserError` where what is earned is the return of the close over earlier bars.
+def _refuse_other_bars_of_close(market: Market, settings: DataSettings, lag: int) -> None:
+    """Raises `UserError` where what is earned is the close's return of other bars than it must be.
 
     Only a column that is nothing but that is refused: the close may be raw, and of another hour.
     """
     if market.beside is None:
         return
     assert market.returns is not None
-    name = settings.returns or settings.target
     begins = 0 if given_returns(settings) else lag
     rows = _Rows.of(market, market.returns, _returns_of(market.beside, market.present))
     found = None if rows is None else _agreement(rows, begins, 1)
     if found is None or not found.clear:
         return
     best = found.best
-    if best.start >= 0 or best.correlation < OF_CLOSE:
+    if best.correlation < (OF_CLOSE if best.start < 0 else EXACT):
         return
-    known = "known" if best.stop <= 0 else "partly known"
-    by = begins - best.start
+    what = f"column {settings.returns or settings.target!r} is the return of {market.beside_name!r}"
+    if best.start < 0:
+        _refuse_past_of_close(found.best, f"{market.name}: {what}", settings, begins)
+    over = f", over {best.bars} bars" if best.bars > 1 else ""
+    what = f"{market.name}: {what} from {_row(best.start)} on{over}"
+    if given_returns(settings):
+        raise UserError(
+            f"{what}; data.returns must be one bar's simple return, from its row's bar to the next"
+            f"{_shifted(settings.returns, best.start) if best.bars == 1 else ''}"
+        )
+    if best.bars > 1:
+        raise UserError(
+            f"{what}, and is not of {_bars(1)}, so that it would be earned anew at every bar; "
+            f"data.horizon={best.bars} data.lag={best.start} with data.returns=COLUMN of one bar's "
+            "return works"
+        )
     raise UserError(
-        f"{market.name}: column {name!r} is the return of {market.beside_name!r} from "
-        f"{_bars(-best.start)} before its row on: it begins before the decision and is {known} by "
-        f"then; shift {name!r} back by {_bars(by)} in each symbol: groupby(symbol).shift(-{by})"
+        f"{what}, and data.lag={lag} says that it begins {_bars(lag) if lag else 'with its row'}"
+        f"{' after its row' if lag else ''}; data.lag={best.start} works"
+        f"{_shifted(settings.target, best.start - lag, ', or ')}"
     )
+
+
+def _refuse_past_of_close(best: Fit, what: str, settings: DataSettings, begins: int) -> None:
+    """Raises `UserError` for a return of the close that begins before its row."""
+    name, by = settings.returns or settings.target, begins - best.start
+    known = "known" if best.stop <= 0 else "partly known"
+    raise UserError(
+        f"{what} from {_bars(-best.start)} before its row on: it begins before the decision and is "
+        f"{known} by then; shift {name!r} back by {_bars(by)} in each symbol: "
+        f"groupby(symbol).shift(-{by})"
+    )
+
+
+def _row(start: int) -> str:
+    return f"{_bars(start)} after its row" if start else "its row"
+
+
+def _shifted(name: str | None, by: int, joint: str = "; ") -> str:
+    """Advice for a column that begins `by` bars too late, below 0 too early; nothing for 0."""
+    if by == 0:
+        return ""
+    where = "forward" if by > 0 else "back"
+    return (
+        f"{joint}shift {name!r} {where} by {_bars(abs(by))} in each symbol: "
+        f"groupby(symbol).shift({by})"
+    )
+
+
+def _refuse_one_column_for_both(settings: DataSettings, lag: int) -> None:
+    """Raises `UserError` where one column is target and returns, and cannot be both."""
+    name = settings.target
+    if settings.returns == name and lag > 0:
+        raise UserError(
+            f"data.returns={name} is the target as well: at data.lag={lag} a target begins "
+            f"{_bars(lag)} after its row, and data.returns with it; where {name!r} begins "
+            f"{_bars(lag)} after its row, leave out data.returns; where it begins with its row, "
+            "data.lag=0 works"
+        )
 
 
 def _returns_of(close: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -228,10 +281,15 @@ def _refuse_disagreement(found: Agreement, name: str, settings: DataSettings, la
     if best.start != lag:
         later = f"{_bars(best.start)} later" if best.start else "the same row"
         begins = f"{_bars(best.start)} after the decision" if best.start else "with the decision"
+        alone = ""
+        if best.start == 0 and best.bars == horizon == 1 and best.correlation >= EXACT:
+            alone = (
+                f"; where both begin {_bars(lag)} after their row, leave out data.returns={returns}"
+            )
         raise UserError(
-            f"{name}: the target {target!r} is {returns!r} of {later}{over}, so it begins "
-            f"{begins}, and data.lag is {lag}; where {returns!r} is the return from its row's bar "
-            f"to the next, data.lag={best.start}{horizon_works} works"
+            f"{name}: the target {target!r} is {returns!r} of {later}{over}. Where {returns!r} is "
+            f"the return from its row's bar to the next, as it must be, the target begins {begins},"
+            f" and data.lag is {lag}: data.lag={best.start}{horizon_works} works{alone}"
         )
     raise UserError(
         f"{name}: the target {target!r} is made of {_bars(best.bars)} (it is {returns!r} "
@@ -269,6 +327,30 @@ def _refuse_past(column: np.ndarray, market: Market, name: str, spans: int) -> N
         f"{market.name}: column {name!r} is empty on {there} of a symbol and known "
         "on its last: it is a return that ends on its row, and is over when the decision is made; "
         f"shift it back by {_bars(bars)} in each symbol: groupby(symbol).shift(-{bars})"
+    )
+
+
+def _refuse_early(market: Market, settings: DataSettings, lag: int) -> None:
+    """Raises `UserError` where a target that serves as the returns is known too near to the end.
+
+    What begins `lag` bars after its row is empty on the last lag + 1 bars of a symbol. Where fewer
+    are empty, it begins earlier; where none is, such rows were dropped, and it tells nothing.
+    """
+    if given_returns(settings) or lag == 0 or market.target is None:
+        return
+    empty = []
+    for n in np.flatnonzero(market.present.sum(axis=0) >= MIN_BARS):
+        known = np.flatnonzero(np.isfinite(market.target[market.present[:, n], n]))
+        empty.append(market.present[:, n].sum() - 1 - known[-1] if len(known) else 0)
+    count = int(np.median(empty)) if empty else 0
+    if not 0 < count <= lag or np.mean(np.array(empty) == count) < MOSTLY:
+        return
+    ends = "the last bar" if count == 1 else f"the last {count} bars"
+    start = count - 1
+    raise UserError(
+        f"{market.name}: column {settings.target!r} is empty on {ends} of a symbol only: it is the "
+        f"return from {_row(start)} on, and data.lag={lag} says that it begins {_bars(lag)} after "
+        f"its row; data.lag={start} works{_shifted(settings.target, start - lag, ', or ')}"
     )
 
 
