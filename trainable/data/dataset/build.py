@@ -65,7 +65,7 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     own = {name: market.extra[name] for name in dataset.feature_names if name in market.extra}
     warnings += find_later_prices(market, own, split.train[1], returns)
     warnings += find_leads(market, own, split.train[1], returns)
-    refuse_whole_periods(market, own, split.train[1])
+    refuse_whole_periods(market, own, split.train[1], returns)
     quality = {
         **market.quality,
         "left_out": left_out,
@@ -86,7 +86,7 @@ def _ready_columns(
     """Returns the ready target and the ready returns; None where they are made of prices."""
     if market.fields or settings.target is None:
         return None, None
-    target = ReadyColumn(settings.target, lag + horizon)
+    target = ReadyColumn(settings.target, lag + horizon, lag)
     return target, target if settings.returns is None else ReadyColumn(settings.returns, 1)
 
 

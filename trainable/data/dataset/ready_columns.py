@@ -8,6 +8,7 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.data.dataset.agreement import EXACT, Agreement, Comparison, Fit, agreement
 from trainable.data.dataset.overlap import horizon_of
+from trainable.data.dataset.ready_prices import returns_of
 from trainable.data.gather import by_symbol
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
@@ -21,7 +22,6 @@ RELATIVE_FROM = 5  # symbols of a bar from which its mean return is taken off, t
 UNITS = (10.0, 100.0, 10_000.0)  # returns ÷ target, where they are in another unit
 NEAR = 0.03  # … relative difference from it
 OF_CLOSE = 0.95  # correlation with the close's returns from which a column is nothing but them
-JUMP = 0.25  # log move of a close, from which it may be a split
 MOSTLY = 0.8  # share of the symbols whose column shows that it is over on its row
 
 
@@ -148,7 +148,7 @@ def _refuse_other_bars_of_close(market: Market, settings: DataSettings, lag: int
         return
     assert market.returns is not None
     begins = 0 if given_returns(settings) else lag
-    rows = _Rows.of(market, market.returns, _returns_of(market.beside, market.present))
+    rows = _Rows.of(market, market.returns, returns_of(market.beside, market.present))
     found = None if rows is None else _agreement(rows, begins, 1)
     if found is None or not found.clear:
         return
@@ -214,18 +214,6 @@ def _refuse_one_column_for_both(settings: DataSettings, lag: int) -> None:
             f"{_bars(lag)} after its row, leave out data.returns; where it begins with its row, "
             "data.lag=0 works"
         )
-
-
-def _returns_of(close: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Returns [T, N] simple returns to each symbol's own next bar; none where it may be a split."""
-    found = np.full(close.shape, np.nan)
-    for n in range(close.shape[1]):
-        bars = np.flatnonzero(present[:, n])
-        own = close[bars, n]
-        known = np.isfinite(own) & (own > 0)
-        growth = np.diff(np.log(np.where(known, own, np.nan)))
-        found[bars[:-1], n] = np.where(np.abs(growth) < JUMP, np.expm1(growth), np.nan)
-    return found
 
 
 def _refuse_returns_of_many_bars(rows: _Rows, name: str, settings: DataSettings) -> None:

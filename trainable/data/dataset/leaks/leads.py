@@ -10,6 +10,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.data.dataset.leaks.leaks import ReadyColumn, or_else
+from trainable.data.dataset.ready_prices import log_close
 from trainable.data.market import Market
 
 LEADS = 260  # bars: a year of daily ones
@@ -48,9 +49,10 @@ def find_leads(
         UserError: a column that follows them for the most part.
     """
     start = max(end - REACH, 0)
-    level = _level(market, start, end)
+    level = log_close(market, 0 if ready is None else ready.begins)
     if level is None or not columns:
         return []
+    level = level[start:end]
     present = market.present[start:end] & np.isfinite(level)
     kinds = _returns(level, present)
     counts = present.sum(axis=0)
@@ -81,16 +83,6 @@ def find_leads(
         if share > EARLY[lead <= SOON]:
             warnings.append(f"feature {name!r} moves in part {what}: does it know the future?")
     return warnings
-
-
-def _level(market: Market, start: int, end: int) -> np.ndarray | None:
-    """[end − start, N] logarithm of the close; None: neither it nor a ready return is known."""
-    if "close" in market.fields:
-        return np.log(market.fields["close"][start:end])
-    if market.returns is None:
-        return None
-    growth = np.log1p(np.maximum(np.nan_to_num(market.returns[start:end]), -0.99))
-    return np.cumsum(growth, axis=0) - growth
 
 
 def _returns(level: np.ndarray, present: np.ndarray) -> dict[str, np.ndarray]:
