@@ -127,7 +127,7 @@ def test_ready_features_that_hold_it_are_refused(market: Market, period: str, ho
         "mean": whole("mean") / close - 1,
     }
     if period != "week":
-        found["volatility"] = close.pct_change().groupby(group).transform("std")
+        found["volatility"] = pd.DataFrame(close.pct_change().groupby(group).transform("std"))
     known = {
         "so_far": close / whole("first") - 1,
         "range_so_far": whole("cummax") / whole("cummin"),
