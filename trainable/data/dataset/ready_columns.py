@@ -6,8 +6,17 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.data.dataset.agreement import EXACT, Agreement, Comparison, Fit, agreement
+from trainable.data.dataset.agreement import (
+    CLEAR,
+    EXACT,
+    SAME,
+    Agreement,
+    Comparison,
+    Fit,
+    agreement,
+)
 from trainable.data.dataset.overlap import horizon_of
+from trainable.data.dataset.period_ends import nothing_at_end, return_to_end
 from trainable.data.dataset.ready_prices import returns_of
 from trainable.data.gather import by_symbol
 from trainable.data.market import Market
@@ -22,6 +31,7 @@ RELATIVE_FROM = 5  # symbols of a bar from which its mean return is taken off, t
 UNITS = (10.0, 100.0, 10_000.0)  # returns ÷ target, where they are in another unit
 NEAR = 0.03  # … relative difference from it
 OF_CLOSE = 0.95  # correlation with the close's returns from which a column is nothing but them
+SMOOTHED = "; where it is one bar's return of smoothed prices, a close beside it shows that"
 MOSTLY = 0.8  # share of the symbols whose column shows that it is over on its row
 
 
@@ -44,13 +54,15 @@ def refuse_wrong_columns(market: Market, settings: DataSettings, lag: int) -> No
     if given_returns(settings):
         _refuse_past(market.returns, market, str(settings.returns), 1)
     _refuse_one_column_for_both(settings, lag)
-    _refuse_other_bars_of_close(market, settings, lag)
+    _refuse_return_to_end(market, settings, lag)
+    shown = _refuse_other_bars_of_close(market, settings, lag)
     _refuse_early(market, settings, lag)
     rows = _Rows.of(market, market.target, market.returns)
     if rows is None:
         return
     if given_returns(settings):
-        _refuse_returns_of_many_bars(rows, market.name, settings)
+        if not shown:
+            _refuse_returns_of_many_bars(rows, market.name, settings)
         found = _agreement(rows, lag, settings.horizon)
         if found is not None:
             _refuse_another_unit(found, market.name, settings)
@@ -58,13 +70,16 @@ def refuse_wrong_columns(market: Market, settings: DataSettings, lag: int) -> No
                 _refuse_disagreement(found, market.name, settings, lag)
         if found is not None and found.best == found.declared:
             return
+    if shown and not given_returns(settings):
+        return
     own = horizon_of(rows.label, rows.symbol, rows.longest)
     if own is not None and own > settings.horizon:
         more = "" if given_returns(settings) else " with data.returns=COLUMN of one bar's return"
+        more += " works" if market.beside is not None else f" works{SMOOTHED}"
         raise UserError(
             f"{market.name}: the target {settings.target!r} is made of {own} bars (what comes in "
             f"goes out again after so many) and not of {settings.horizon}, so that it would be "
-            f"earned anew at every bar; data.horizon={own}{more} works"
+            f"earned anew at every bar; data.horizon={own}{more}"
         )
 
 
@@ -139,22 +154,23 @@ def _agreement(rows: _Rows, lag: int, horizon: int) -> Agreement | None:
     return found
 
 
-def _refuse_other_bars_of_close(market: Market, settings: DataSettings, lag: int) -> None:
+def _refuse_other_bars_of_close(market: Market, settings: DataSettings, lag: int) -> bool:
     """Raises `UserError` where what is earned is the close's return of other bars than it must be.
 
     Only a column that is nothing but that is refused: the close may be raw, and of another hour.
+    Returns whether the close shows that the column is what it must be.
     """
     if market.beside is None:
-        return
+        return False
     assert market.returns is not None
     begins = 0 if given_returns(settings) else lag
     rows = _Rows.of(market, market.returns, returns_of(market.beside, market.present))
     found = None if rows is None else _agreement(rows, begins, 1)
     if found is None or not found.clear:
-        return
+        return found is not None and found.declared.correlation >= EXACT
     best = found.best
     if best.correlation < (OF_CLOSE if best.start < 0 else EXACT):
-        return
+        return False
     what = f"column {settings.returns or settings.target!r} is the return of {market.beside_name!r}"
     if best.start < 0:
         _refuse_past_of_close(found.best, f"{market.name}: {what}", settings, begins)
@@ -204,6 +220,40 @@ def _shifted(name: str | None, by: int, joint: str = "; ") -> str:
     )
 
 
+def _refuse_return_to_end(market: Market, settings: DataSettings, lag: int) -> None:
+    """Raises `UserError` where the target is the return to the end of a session, week or month."""
+    assert market.target is not None
+    if given_returns(settings):
+        returns = market.returns
+    else:
+        returns = None if market.beside is None else returns_of(market.beside, market.present)
+    if returns is None:
+        found = nothing_at_end(market)
+    else:
+        rows = _Rows.of(market, market.target, returns)
+        fixed = None if rows is None else _agreement(rows, lag, settings.horizon)
+        best = 0.0 if fixed is None else fixed.best.correlation
+        if rows is None or best >= EXACT:
+            return
+        found = return_to_end(market, returns, lag)
+        if found is None or found.correlation < max(SAME, best):
+            return
+        declared = 0.0 if fixed is None else fixed.declared.correlation
+        gain, rest = found.correlation**2 - declared**2, 1.0 - found.correlation**2
+        if gain * found.periods <= CLEAR * rest:
+            return
+        if found.correlation < EXACT and found.bars <= settings.horizon:
+            return  # such as a barrier that is mostly met earlier
+    if found is None:
+        return
+    raise UserError(
+        f"{market.name}: the target {settings.target!r} is the return to the {found.period}'s end, "
+        f"of {found.bars} to 0 bars, and a position lasts data.horizon bars on every row: no "
+        "setting fits it; a target over as many bars on each row works, with data.horizon of so "
+        f"many{'' if given_returns(settings) else ' and data.returns=COLUMN'}"
+    )
+
+
 def _refuse_one_column_for_both(settings: DataSettings, lag: int) -> None:
     """Raises `UserError` where one column is target and returns, and cannot be both."""
     name = settings.target
@@ -228,7 +278,7 @@ def _refuse_returns_of_many_bars(rows: _Rows, name: str, settings: DataSettings)
         raise UserError(
             f"{name}: data.returns={settings.returns} is made of {bars} bars ({how}), so that each "
             f"bar would earn {bars} times what it does; it must be one bar's simple return, from "
-            "its row's bar to the next"
+            f"its row's bar to the next{SMOOTHED}"
         )
 
 
