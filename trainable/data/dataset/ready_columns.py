@@ -260,8 +260,8 @@ def _refuse_one_column_for_both(settings: DataSettings, lag: int) -> None:
     if settings.returns == name and lag > 0:
         raise UserError(
             f"data.returns={name} is the target as well: at data.lag={lag} a target begins "
-            f"{_bars(lag)} after its row, and data.returns with it; where {name!r} begins "
-            f"{_bars(lag)} after its row, leave out data.returns; where it begins with its row, "
+            f"{_bars(lag)} after its row, and data.returns on it; where {name!r} begins "
+            f"{_bars(lag)} after its row, leave out data.returns; where it begins on its row, "
             "data.lag=0 works"
         )
 
