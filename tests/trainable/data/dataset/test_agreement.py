@@ -200,6 +200,26 @@ def test_returns_of_a_close_after_the_bar_that_they_should_begin_at_are_refused(
         beside(column, start, lag, "PX_LAST", *splits)
 
 
+@pytest.mark.parametrize("returns", [None, "one"])
+def test_a_close_beside_smoothed_returns_shows_that_they_are_of_one_bar(
+    returns: str | None,
+) -> None:
+    steps = np.log1p(ONE)
+    steps[1:] = 0.5 * steps[1:] + 0.5 * steps[:-1]
+    close = 50.0 * np.exp(np.cumsum(steps, axis=0))
+    one = np.vstack([close[1:] / close[:-1] - 1.0, np.full((1, SYMBOLS), np.nan)])
+    frame = pd.DataFrame({"label": one.T.ravel(), "one": one.T.ravel(), "close": close.T.ravel()})
+    frame["date"] = np.tile(pd.bdate_range("2020-01-01", periods=BARS), SYMBOLS)
+    frame["symbol"] = np.repeat([f"S{n}" for n in range(SYMBOLS)], BARS)
+    frame["feat_a"] = np.random.default_rng(2).normal(size=len(frame))
+    settings = DataSettings(features="feat_*", target="label", returns=returns)
+    found = build_dataset(market_from_frame(frame, settings), settings)
+    np.testing.assert_allclose(found.forward_returns[:400], one[:400])
+    without = frame.drop(columns="close")
+    with pytest.raises(UserError, match=r"made of 2 bars .*a close beside it shows that"):
+        build_dataset(market_from_frame(without, settings), settings)
+
+
 def alone(label: np.ndarray, lag: int, returns: str | None = None) -> Dataset:
     """A dataset of a target that serves as the returns, with nothing beside it."""
     frame = pd.DataFrame({"label": label.T.ravel()})
