@@ -149,12 +149,16 @@ def test_data_in_which_no_symbol_ends_hold_survivors_only() -> None:
 
 def test_the_header_says_that_a_ready_target_is_not_moved() -> None:
     close = make_market(600).fields["close"]
-    returns = np.full(close.shape, np.nan)
-    returns[:-1] = close[1:] / close[:-1] - 1.0
-    market = replace(make_market(600), fields={}, target=returns, returns=returns)
     rng = np.random.default_rng(0)
-    ready = replace(market, extra={"feat_a": rng.normal(size=close.shape).astype(np.float32)})
+
+    def ready(lag: int) -> Market:
+        returns = np.full(close.shape, np.nan)
+        returns[: -lag - 1] = close[lag + 1 :] / close[lag : len(close) - 1] - 1.0
+        feature = rng.normal(size=close.shape).astype(np.float32)
+        market = replace(make_market(600), fields={}, target=returns, returns=returns)
+        return replace(market, extra={"feat_a": feature})
+
     assert "lag 1 (the target must begin that late: it is not moved)" in said(
-        ready, "data.lag=1", "data.features=feat_*", "data.target=x"
+        ready(1), "data.lag=1", "data.features=feat_*", "data.target=x"
     )
-    assert "lag 0, cost" in said(ready, "data.features=feat_*", "data.target=x")
+    assert "lag 0, cost" in said(ready(0), "data.features=feat_*", "data.target=x")

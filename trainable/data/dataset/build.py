@@ -9,12 +9,12 @@ import numpy as np
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.data.dataset.dataset import Dataset, defined, scored_rows
-from trainable.data.dataset.leads import find_leads
-from trainable.data.dataset.leaks import ReadyColumn, find_later_prices, find_leaks
+from trainable.data.dataset.leaks.leads import find_leads
+from trainable.data.dataset.leaks.leaks import ReadyColumn, find_later_prices, find_leaks
+from trainable.data.dataset.leaks.whole_periods import refuse_whole_periods
 from trainable.data.dataset.scaler import fit_scaler
 from trainable.data.dataset.splits import PARTS, Split, rows_inside, split_by_date
 from trainable.data.dataset.targets import label_interval, make_targets
-from trainable.data.dataset.whole_periods import refuse_whole_periods
 from trainable.data.features.screen import screen
 from trainable.data.features.table import FeatureTable, feature_table
 from trainable.data.gather import columns_on, release_memory
@@ -65,7 +65,7 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     own = {name: market.extra[name] for name in dataset.feature_names if name in market.extra}
     warnings += find_later_prices(market, own, split.train[1], returns)
     warnings += find_leads(market, own, split.train[1], returns)
-    refuse_whole_periods(market, own, split.train[1])
+    refuse_whole_periods(market, own, split.train[1], returns)
     quality = {
         **market.quality,
         "left_out": left_out,
@@ -86,7 +86,7 @@ def _ready_columns(
     """Returns the ready target and the ready returns; None where they are made of prices."""
     if market.fields or settings.target is None:
         return None, None
-    target = ReadyColumn(settings.target, lag + horizon)
+    target = ReadyColumn(settings.target, lag + horizon, lag)
     return target, target if settings.returns is None else ReadyColumn(settings.returns, 1)
 
 

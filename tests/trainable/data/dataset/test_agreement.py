@@ -74,8 +74,8 @@ def test_a_target_that_is_what_the_settings_say_is_taken(kind: str, lag: int, ho
 @pytest.mark.parametrize(
     ("start", "bars", "lag", "horizon", "says"),
     [
-        (1, 1, 0, 1, r"of 1 bar later, so it begins 1 bar after .*data\.lag=1 works"),
-        (0, 1, 1, 1, r"of the same row, so it begins with the decision.*data\.lag=0 works"),
+        (1, 1, 0, 1, r"of 1 bar later\. .* begins 1 bar after .*data\.lag=1 works"),
+        (0, 1, 1, 1, r"of the same row\. .* begins with the decision.*data\.lag=0 works"),
         (1, 5, 0, 1, r"of 1 bar later, compounded over 5 bars.*data\.lag=1 data\.horizon=5 works"),
         (0, 5, 0, 1, r"made of 5 bars .*data\.horizon=5 works"),
         (-1, 1, 0, 1, r"1 bar earlier: .* begins before the decision .*shift\(-1\)"),
@@ -175,6 +175,85 @@ def test_returns_of_a_close_from_their_row_on_are_taken(
     (left,) = found.quality["left_out_columns"]
     assert left["column"] == "feat_level"
     assert "level of the close" in left["why"]
+
+
+@pytest.mark.parametrize(
+    ("column", "start", "lag", "says"),
+    [
+        ("label", 0, 1, r"from its row on, .* data\.lag=0 works, or shift 'label' back by 1 bar "),
+        ("label", 1, 0, r"from 1 bar after its row on, .* data\.lag=1 works, or .*\.shift\(1\)$"),
+        ("label", 1, 3, r"from 1 bar after its row on, .* data\.lag=1 works, or .*\.shift\(-2\)$"),
+        (
+            "one",
+            1,
+            0,
+            r"from 1 bar after .* to the next; shift 'one' forward by 1 bar .*shift\(1\)$",
+        ),
+        ("one", 2, 1, r"from 2 bars after .* shift 'one' forward by 2 bars .*shift\(2\)$"),
+    ],
+)
+@pytest.mark.parametrize("splits", [(), ((100, 0), (200, 3))])
+def test_returns_of_a_close_after_the_bar_that_they_should_begin_at_are_refused(
+    column: str, start: int, lag: int, says: str, splits: tuple[tuple[int, int], ...]
+) -> None:
+    with pytest.raises(UserError, match=rf"column '{column}' is the return of 'PX_LAST' {says}"):
+        beside(column, start, lag, "PX_LAST", *splits)
+
+
+@pytest.mark.parametrize("returns", [None, "one"])
+def test_a_close_beside_smoothed_returns_shows_that_they_are_of_one_bar(
+    returns: str | None,
+) -> None:
+    steps = np.log1p(ONE)
+    steps[1:] = 0.5 * steps[1:] + 0.5 * steps[:-1]
+    close = 50.0 * np.exp(np.cumsum(steps, axis=0))
+    one = np.vstack([close[1:] / close[:-1] - 1.0, np.full((1, SYMBOLS), np.nan)])
+    frame = pd.DataFrame({"label": one.T.ravel(), "one": one.T.ravel(), "close": close.T.ravel()})
+    frame["date"] = np.tile(pd.bdate_range("2020-01-01", periods=BARS), SYMBOLS)
+    frame["symbol"] = np.repeat([f"S{n}" for n in range(SYMBOLS)], BARS)
+    frame["feat_a"] = np.random.default_rng(2).normal(size=len(frame))
+    settings = DataSettings(features="feat_*", target="label", returns=returns)
+    found = build_dataset(market_from_frame(frame, settings), settings)
+    np.testing.assert_allclose(found.forward_returns[:400], one[:400])
+    without = frame.drop(columns="close")
+    with pytest.raises(UserError, match=r"made of 2 bars .*a close beside it shows that"):
+        build_dataset(market_from_frame(without, settings), settings)
+
+
+def alone(label: np.ndarray, lag: int, returns: str | None = None) -> Dataset:
+    """A dataset of a target that serves as the returns, with nothing beside it."""
+    frame = pd.DataFrame({"label": label.T.ravel()})
+    frame["date"] = np.tile(pd.bdate_range("2020-01-01", periods=len(label)), SYMBOLS)
+    frame["symbol"] = np.repeat([f"S{n}" for n in range(SYMBOLS)], len(label))
+    frame["feat_a"] = np.random.default_rng(2).normal(size=len(frame))
+    settings = DataSettings(features="feat_*", target="label", returns=returns, lag=lag)
+    return build_dataset(market_from_frame(frame, settings), settings)
+
+
+@pytest.mark.parametrize(("start", "lag"), [(0, 1), (0, 2), (1, 2)])
+def test_a_target_that_begins_before_the_entry_is_told_by_its_empty_cells(
+    start: int, lag: int
+) -> None:
+    early = made_of(ONE, start, 1)
+    early[BARS - start - 1 :] = np.nan
+    says = rf"'label' is empty on the last .* data\.lag={start} works, or .*shift\({start - lag}\)$"
+    with pytest.raises(UserError, match=says):
+        alone(early, lag)
+    assert alone(early, start).lag == start
+    right = made_of(ONE, lag, 1)
+    right[BARS - lag - 1 :] = np.nan
+    np.testing.assert_allclose(alone(right, lag).forward_returns[:400], ONE[lag : lag + 400])
+    assert alone(right[: -lag - 1], lag).lag == lag  # rows without a target were dropped
+
+
+def test_a_column_cannot_be_target_and_returns_where_there_is_a_lag() -> None:
+    says = (
+        r"data\.returns=label is the target as well.* leave out data\.returns; .* data\.lag=0 works"
+    )
+    for start in (0, 1):
+        with pytest.raises(UserError, match=says):
+            alone(made_of(ONE, start, 1), 1, "label")
+    assert alone(made_of(ONE, 0, 1), 0, "label").lag == 0
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Features that are returns over many bars to come, of one symbol or among several."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tests.fixtures.markets import holes, make_market
 from trainable.cli.errors import UserError
-from trainable.data.dataset.leads import find_leads
+from trainable.data.dataset.leaks.leads import find_leads
 
 MARKET = holes(make_market(bars=1000, symbols=6))
 CLOSE = pd.DataFrame(MARKET.fields["close"])
@@ -70,6 +72,59 @@ def test_what_is_known_at_its_bar_passes() -> None:
     columns = {name: x.to_numpy(np.float32) for name, x in known.items()}
     for end in (END, 270, 110, 30):
         assert find_leads(MARKET, columns, end) == []
+
+
+def depends(how: str, symbols: int, seed: int) -> pd.DataFrame:
+    """Closes whose returns depend on the ones before: smoothed, or by this autocorrelation."""
+    own = np.random.default_rng(seed).normal(size=(800, symbols))
+    if how == "smoothed":
+        own[1:] = 0.6 * own[1:] + 0.4 * own[:-1]
+    elif how == "each its own":
+        for t in range(1, 800):
+            own[t] += np.linspace(-0.5, 0.6, symbols) * own[t - 1]
+    else:
+        for t in range(1, 800):
+            own[t] += float(how) * own[t - 1]
+    return pd.DataFrame(50.0 * np.exp(0.01 * own.cumsum(axis=0)))
+
+
+@pytest.mark.parametrize("symbols", [1, 3, 12])
+@pytest.mark.parametrize("how", ["-0.5", "0.4", "0.6", "smoothed", "each its own"])
+def test_features_of_returns_that_depend_on_the_ones_before_pass_and_leads_do_not(
+    how: str, symbols: int
+) -> None:
+    close = depends(how, symbols, symbols)
+    shape = close.shape
+    market = replace(
+        MARKET,
+        fields={"close": close.to_numpy()},
+        present=np.ones(shape, bool),
+        timestamps=MARKET.timestamps[: len(close)],
+        symbols=tuple(f"S{n}" for n in range(symbols)),
+    )
+    own, past = close.pct_change(), close.rolling(20)
+    rise = pd.DataFrame(own.clip(lower=0)).rolling(14).mean()
+    size = pd.DataFrame(own.abs()).rolling(14).mean()
+    known = {
+        "z20": (close - past.mean()) / past.std(),
+        "z60": (close - close.rolling(60).mean()) / close.rolling(60).std(),
+        "average": close / close.rolling(50).mean(),
+        "highest": close / close.rolling(60).max(),
+        "strength": pd.DataFrame(rise) / pd.DataFrame(size),
+        "return": own,
+        "month": close.pct_change(20),
+        "deviation": own.rolling(20).std(),
+        "less the others": own.sub(own.mean(axis=1), axis=0),
+    }
+    columns = {name: x.to_numpy(np.float32) for name, x in known.items()}
+    assert find_leads(market, columns, 700) == []
+    noise = 0.004 * np.random.default_rng(9).normal(size=shape)
+    for bars in (1, 2, 20):
+        ahead = close.shift(-bars) / close - 1
+        times = "1 bar" if bars == 1 else f"{bars} bars"
+        for column in (ahead, ahead + noise):
+            with pytest.raises(UserError, match=f"'x' moves as the close.* does {times} later"):
+                find_leads(market, {"x": column.to_numpy(np.float32)}, 700)
 
 
 def test_nothing_after_the_training_part_is_looked_at() -> None:

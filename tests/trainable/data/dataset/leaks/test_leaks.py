@@ -7,7 +7,7 @@ from scipy.stats import rankdata
 
 from tests.fixtures.markets import holes, make_market
 from trainable.cli.errors import UserError
-from trainable.data.dataset.leaks import find_later_prices, find_leaks, ranks
+from trainable.data.dataset.leaks.leaks import find_later_prices, find_leaks, ranks
 
 RNG = np.random.default_rng(0)
 LABEL = (RNG.standard_t(4, 4000) * 0.01).astype(np.float32)

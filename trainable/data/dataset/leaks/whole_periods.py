@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from trainable.cli.errors import UserError
+from trainable.data.dataset import ready_prices
+from trainable.data.dataset.leaks.leaks import ReadyColumn
 from trainable.data.gather import sampled
 from trainable.data.least_squares import left_open, normal_inverse
 from trainable.data.market import Market
 
+AMONG = 5  # symbols, from which returns are compared with the others'
 SYMBOLS = 10  # symbols looked at, at most: those with the most bars
 ROWS = 2500  # rows looked at, at most
 PERIODS = 12  # periods of one symbol, at least
@@ -26,33 +29,68 @@ OPEN = 0.01  # share of a column's variance that what is known must leave open
 CLIP = 6.0  # robust deviations
 
 
-def refuse_whole_periods(market: Market, columns: dict[str, np.ndarray], end: int) -> None:
+def refuse_whole_periods(
+    market: Market, columns: dict[str, np.ndarray], end: int, ready: ReadyColumn | None = None
+) -> None:
     """Refuses columns that are explained by what their day, week, month or quarter will bring.
 
     A column is regressed on what is known of the period at its bar, then on the period's return,
-    mean, range or volume as well. All are taken less their means of the
-    symbol and of the same place in a period: the time of day is no leak.
+    mean, range, volatility or volume as well; the same is done for returns and columns less the
+    mean of the symbols. All are taken less their means of the symbol and of the same place in a
+    period: the time of day is no leak.
 
     Args:
-        market: for its prices; without a close nothing is looked for.
+        market: for its prices; without them its ready returns, and a close beside them, are taken.
         columns: further columns by name, [T, N].
         end: number of the first bar after the training part; nothing from there on is looked at.
+        ready: the column of the returns, where they are ready made.
 
     Raises:
         UserError: such a column.
     """
-    if not columns or "close" not in market.fields:
+    if not columns:
         return
-    outcomes = list(_outcomes(market, end))
+    close = ready_prices.log_close(market, 0 if ready is None else ready.begins)
+    if close is None:
+        return
+    outcomes = list(_outcomes(market, close, end))
+    _refuse(market.name, columns, outcomes)
+    if len(market.symbols) < AMONG or not outcomes:
+        return
+    outcomes = [
+        outcome
+        for outcome in _outcomes(market, _among(close, market.present), end)
+        if outcome.what in ("return", "mean")
+    ]
+    _refuse(market.name, {name: _less_mean(grid) for name, grid in columns.items()}, outcomes)
+
+
+def _refuse(where: str, columns: dict[str, np.ndarray], outcomes: list["_Outcome"]) -> None:
     for name, grid in columns.items():
         for outcome in outcomes:
             share = outcome.explains(grid)
             if share > outcome.enough:
                 raise UserError(
-                    f"{market.name}: feature {name!r} holds the {outcome.what} of the whole "
+                    f"{where}: feature {name!r} holds the {outcome.what} of the whole "
                     f"{outcome.period}, which explains {share:.0%} of what is open at its bars; "
                     f"remove the column, or give each bar that of the {outcome.period} before"
                 )
+
+
+def _less_mean(grid: np.ndarray) -> np.ndarray:
+    """Returns a grid [T, N] less its mean over the symbols known at each bar."""
+    known = np.isfinite(grid)
+    total = np.where(known, grid, 0.0).sum(axis=1)
+    return grid - (total / np.maximum(known.sum(axis=1), 1))[:, None]
+
+
+def _among(log_close: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Returns [T, N] prices of which each return is the symbol's less the mean at its bar."""
+    growth = np.full(log_close.shape, np.nan)
+    for n in range(len(present.T)):
+        bars = np.flatnonzero(present[:, n])
+        growth[bars[1:], n] = np.diff(log_close[bars, n])
+    return np.where(present, np.cumsum(np.nan_to_num(_less_mean(growth)), axis=0), np.nan)
 
 
 @dataclass(frozen=True)
@@ -124,7 +162,7 @@ def _clipped(x: np.ndarray) -> np.ndarray:
     return np.clip(x, middle - most, middle + most) if most else x
 
 
-def _outcomes(market: Market, end: int) -> Iterator[_Outcome]:
+def _outcomes(market: Market, log_close: np.ndarray, end: int) -> Iterator[_Outcome]:
     """All that may be compared, by period and kind."""
     stamps = market.timestamps[:end]
     days = stamps.astype("datetime64[D]").astype(np.int64)
@@ -143,7 +181,7 @@ def _outcomes(market: Market, end: int) -> Iterator[_Outcome]:
             own = np.flatnonzero(market.present[:end, n])
             if len(np.unique(number[own])) < PERIODS + 2:
                 continue
-            for what, part in _of_symbol(market, own, int(n), number[own]).items():
+            for what, part in _of_symbol(market, log_close, own, int(n), number[own]).items():
                 if what != "volume" or period == "day" or not market.intraday:
                     parts.setdefault(what, []).append(part)
         enough = SHARE if len(np.unique(number)) >= MANY else SHARE_OF_FEW
@@ -165,24 +203,28 @@ def _outcomes(market: Market, end: int) -> Iterator[_Outcome]:
 
 
 def _of_symbol(
-    market: Market, own: np.ndarray, n: int, number: np.ndarray
+    market: Market, log_close: np.ndarray, own: np.ndarray, n: int, number: np.ndarray
 ) -> dict[str, dict[str, np.ndarray]]:
     """By kind of result: cells, places, what is known [n, p] and the result [n] of one symbol.
 
     Args:
-        market: for prices and volume.
+        market: for volume and the other prices; the close stands in for those that it lacks.
+        log_close: [T, N].
         own: [n] bars of the symbol.
         n: number of the symbol.
         number: [n] the period of each bar; the first and the last are left out: they may be cut.
     """
-    close = np.log(market.fields["close"][own, n])
+    close = log_close[own, n]
     first = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
     group = np.cumsum(np.diff(number, prepend=number[0] - 1) != 0) - 1
     ends = np.append(first[1:], len(own)) - 1
     place = np.arange(len(own)) - first[group]
     inside = (group > 0) & (group < len(first) - 1)
     before = close[np.maximum(first[group] - 1, 0)]
-    opened = np.log(market.fields["open"][own, n]) if "open" in market.fields else close
+    opened, high, low = (
+        np.log(market.fields[name][own, n]) if name in market.fields else close
+        for name in ("open", "high", "low")
+    )
     moves = [close - before, opened[first[group]] - before, close[first[group]] - before]
     moves.append(np.diff(close, prepend=close[0]))
     total = np.cumsum(close - close[0])
@@ -191,15 +233,16 @@ def _of_symbol(
     whole = (since[ends] / (place[ends] + 1))[group] + close[0]
     results = {"return": (moves, (close[ends])[group] - close)}
     results["mean"] = ([*moves, so_far - close], whole - close)
-    high, low = (market.fields.get(name) for name in ("high", "low"))
-    top = np.log(high[own, n]) if high is not None else close
-    bottom = np.log(low[own, n]) if low is not None else close
     spread, widest = np.empty(len(own)), np.empty(len(own))
     for start, last in zip(first, ends, strict=True):
         part = slice(start, last + 1)
-        spread[part] = np.maximum.accumulate(top[part]) - np.minimum.accumulate(bottom[part])
+        spread[part] = np.maximum.accumulate(high[part]) - np.minimum.accumulate(low[part])
         widest[part] = spread[last]
     results["range"] = ([spread, *moves], widest)
+    squares = np.cumsum(moves[-1] ** 2)
+    squares -= (squares - moves[-1] ** 2)[first[group]]
+    so_far = np.sqrt(np.maximum(squares, 0.0) / (place + 1))
+    results["volatility"] = ([so_far, spread, np.abs(moves[-1])], so_far[ends][group])
     volume = market.fields.get("volume")
     if volume is not None:
         size = np.nan_to_num(volume[own, n])

@@ -8,7 +8,8 @@ import pytest
 
 from tests.fixtures.markets import make_market
 from trainable.cli.errors import UserError
-from trainable.data.dataset.whole_periods import refuse_whole_periods
+from trainable.data.dataset.leaks.leaks import ReadyColumn
+from trainable.data.dataset.leaks.whole_periods import refuse_whole_periods
 from trainable.data.market import Market
 
 EACH_HOUR = np.datetime64("2024-01-01", "ns") + np.arange(1500) * np.timedelta64(1, "h")
@@ -90,6 +91,69 @@ def test_what_is_known_at_the_bar_passes(market: Market, period: str) -> None:
             ended = column.groupby(group).last().shift(1)
             known[f"{what} before"] = ended.reindex(group).set_axis(stamps)
     check(market, **known)
+
+
+def ready(market: Market, how: str) -> tuple[Market, ReadyColumn]:
+    """The same closes as ready returns, on the row of their bar, or of the bar before."""
+    own = pd.DataFrame(market.fields["close"])
+    close = own.to_numpy()
+    lag = int(how == "a target that begins a bar later")
+    returns = (own.shift(-lag - 1) / own.shift(-lag) - 1).to_numpy()
+    if how == "less the mean of the symbols":
+        returns = returns - returns.mean(axis=1, keepdims=True)
+    # Nothing but the close beside shows the prices where the returns are noise.
+    beside = close if how == "beside a close" else None
+    returns = returns * np.nan if beside is not None else returns
+    return (
+        replace(market, fields={}, returns=returns, target=returns, beside=beside),
+        ReadyColumn("y", lag + 1, lag),
+    )
+
+
+@pytest.mark.parametrize("how", ["returns", "a target that begins a bar later", "beside a close"])
+@pytest.mark.parametrize(("market", "period"), [(HOURS, "day"), (DAYS, "week"), (DAYS, "month")])
+def test_ready_features_that_hold_it_are_refused(market: Market, period: str, how: str) -> None:
+    closes = replace(market, fields={"close": market.fields["close"]})
+    given, column = ready(closes, how)
+    close = fields(closes)["close"]
+    group = pd.DatetimeIndex(market.timestamps).to_period(PERIODS[period])
+
+    def whole(what: str) -> pd.DataFrame:
+        return pd.DataFrame(close.groupby(group).transform(what))
+
+    found = {
+        "return": whole("last") / whole("first") - 1,
+        "range": whole("max") / whole("min") - 1,
+        "mean": whole("mean") / close - 1,
+    }
+    if period != "week":
+        found["volatility"] = pd.DataFrame(close.pct_change().groupby(group).transform("std"))
+    known = {
+        "so_far": close / whole("first") - 1,
+        "range_so_far": whole("cummax") / whole("cummin"),
+        "deviation": close.pct_change().rolling(20).std(),
+        "average": close / close.rolling(20).mean(),
+    }
+    for what, x in found.items():
+        with pytest.raises(UserError, match=f"'x' holds the {what} of the whole {period}"):
+            refuse_whole_periods(given, {"x": x.to_numpy(np.float32)}, 1200, column)
+        ended = x.groupby(group).last().shift(1).reindex(group).set_axis(close.index)
+        known[f"{what}_before"] = ended
+    grids = {name: x.to_numpy(np.float32) for name, x in known.items()}
+    refuse_whole_periods(given, grids, 1200, column)
+
+
+def test_returns_less_the_market_show_the_return_of_a_whole_month() -> None:
+    market = make_market(bars=1500, symbols=6)
+    given, column = ready(market, "less the mean of the symbols")
+    close = fields(market)["close"]
+    whole = close.groupby(pd.DatetimeIndex(market.timestamps).to_period("M"))
+    first, last = (pd.DataFrame(whole.transform(what)) for what in ("first", "last"))
+    x = last / first - 1
+    with pytest.raises(UserError, match="'x' holds the return of the whole month"):
+        refuse_whole_periods(given, {"x": x.to_numpy(np.float32)}, 1200, column)
+    so_far = (close / first - 1).to_numpy(np.float32)
+    refuse_whole_periods(given, {"x": so_far}, 1200, column)
 
 
 def test_nothing_after_the_training_part_is_looked_at() -> None:

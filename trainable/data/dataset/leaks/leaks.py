@@ -8,6 +8,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
+from trainable.data.dataset.ready_prices import log_close
 from trainable.data.gather import sampled
 from trainable.data.least_squares import left_open, normal_inverse
 from trainable.data.market import Market
@@ -43,10 +44,12 @@ class ReadyColumn:
     Attributes:
         name: as the settings call it.
         back: bars by which it must be shifted back where it ends on its row.
+        begins: bars after its row at which it begins.
     """
 
     name: str
     back: int
+    begins: int = 0
 
 
 def find_leaks(
@@ -181,7 +184,7 @@ def find_later_prices(
     if not columns:
         return []
     warnings = []
-    regressions = _regressions(market, end)
+    regressions = _regressions(market, end, ready)
     for name, grid in columns.items():
         found = [regression.later(grid) for regression in regressions]
         best = max(found, key=lambda later: later.share, default=None)
@@ -282,15 +285,15 @@ class _Regression:
         return self.solved[key]
 
 
-def _regressions(market: Market, end: int) -> list[_Regression]:
+def _regressions(market: Market, end: int, ready: ReadyColumn | None) -> list[_Regression]:
     """One for each price and the volume, for changes as such and for those of the logarithm."""
     present = market.present[:end]
     prices = {name: market.fields[name][:end] for name in PRICES if name in market.fields}
     if not prices:
-        if market.returns is None:
+        logarithm = log_close(market, 0 if ready is None else ready.begins)
+        if logarithm is None:
             return []
-        growth = np.log1p(np.maximum(np.nan_to_num(market.returns[:end]), -0.99))
-        logarithm = np.cumsum(growth, axis=0) - growth
+        logarithm = logarithm[:end]
         return _of_price("return", logarithm, logarithm, present, None)
     close = prices["close"]
     logs = {name: np.log(price) for name, price in prices.items()}
