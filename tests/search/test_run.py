@@ -196,7 +196,7 @@ def test_launch_from_python(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
     out, err = capfd.readouterr()
     assert "4 configurations tried" in out
     assert err == ""
-    with pytest.raises(UserError, match=r"'mine' exists; add resume=true"):
+    with pytest.raises(UserError, match=r"'mine' exists; add resume=True"):
         launch(space=small_space, data=prices(), name="mine", runs_dir=str(tmp_path / "runs"))
     again = {"name": "mine", "resume": True, "runs_dir": str(tmp_path / "runs")}
     with pytest.raises(UserError, match=r"cannot go on with other content of data=;"):

@@ -3,13 +3,13 @@
 A shell leaves the `~` of `data.path=~/prices.csv` as it is.
 """
 
-import json
 import os
 import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from trainable.cli.errors import UserError
+from trainable.io.json_file import loads
 
 IS_PATH = "a path"
 # The type of a setting that is a path, or may be one: `~` is expanded as the setting is read.
@@ -29,8 +29,8 @@ def is_content(text: str) -> bool:
 
 def _is_json(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), list | dict)
-    except (ValueError, RecursionError):
+        return isinstance(loads(text), list | dict)
+    except ValueError:
         return False
 
 
