@@ -206,7 +206,7 @@ def test_launch_from_python(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
         trial.suggest_float("optimizer/lr", 1e-3, 1e-2, log=True)
         return {"model/name": "mlp", "model/hidden_dims": "8", "train/batch_size": 64}
 
-    with pytest.raises(UserError, match="objective=rank_ic instead of sharpe, space=other_space"):
+    with pytest.raises(UserError, match="objective='rank_ic' instead of sharpe, space='other_"):
         launch(space=other_space, data=prices(), epochs=2, objective="rank_ic", **again)
 
 

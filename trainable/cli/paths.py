@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, TypeAlias
 
 from trainable.cli.errors import UserError
-from trainable.io.json_file import loads
 
 IS_PATH = "a path"
 # The type of a setting that is a path, or may be one: `~` is expanded as the setting is read.
@@ -24,14 +23,13 @@ def is_content(text: str) -> bool:
     """Says whether a text is the content of a file, given where its path is wanted."""
     several = len(text.strip().splitlines()) > 1
     long = len(text.encode("utf-8", "replace")) > MOST
-    return (long or several or _is_json(text)) and not _exists(text)
+    return (long or several or _in_brackets(text)) and not _exists(text)
 
 
-def _is_json(text: str) -> bool:
-    try:
-        return isinstance(loads(text), list | dict)
-    except ValueError:
-        return False
+def _in_brackets(text: str) -> bool:
+    """Says whether a text looks like JSON that holds an object or a list of texts."""
+    ends = text.strip()[:1] + text.strip()[-1:]
+    return ends in ("[]", "{}") and '"' in text
 
 
 def _exists(text: str) -> bool:
