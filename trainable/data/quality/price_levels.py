@@ -31,6 +31,7 @@ BARS = 30  # at least so many bars of a symbol
 SMALL_STEP = 0.02  # log ratio: beyond rounding
 EARLIER = (*range(21), 30, 50, 75, 100, 150, 200, 300)  # bars before, between which closes moved
 EXPLAINED = 0.8  # share of a column's moves that those explain, where it is made of earlier closes
+WEIGHT = 0.5  # of a mean of earlier closes, at least; it is 1, less what lies further back
 ROWS_A_TERM = 3  # rows for each of their terms, at least
 PRICES = frozenset(
     (
@@ -248,13 +249,14 @@ def _level(name: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> str | None:
     other = bool(NO_PRICES.intersection(words))
     spoken = bool(words) and words[-1] in PRICES and not other
     likely = bool((PRICES | AVERAGES).intersection(words)) and not other
-    verdicts = [_verdict(x, price, spoken, likely, other) for x, price in pairs]
+    ratio = bool(RATIOS.intersection(words))
+    verdicts = [_verdict(x, price, spoken, likely, other, ratio) for x, price in pairs]
     found = [why for why in verdicts if why]
     return found[0] if 2 * len(found) > len(verdicts) else None
 
 
 def _verdict(
-    x: np.ndarray, price: np.ndarray, spoken: bool, likely: bool, other: bool
+    x: np.ndarray, price: np.ndarray, spoken: bool, likely: bool, other: bool, named_ratio: bool
 ) -> str | None:
     """Why one symbol's column is a level of a price; None: it is not.
 
@@ -264,6 +266,7 @@ def _verdict(
         spoken: its name says that it is a price.
         likely: its name may say so.
         other: its name says that it is something else.
+        named_ratio: its name says that it is a ratio, of which one near 1 is no price.
     """
     moves, own = np.diff(price), np.diff(x)
     ratio = x - price
@@ -279,7 +282,7 @@ def _verdict(
         changes = np.abs(np.diff(ratio)) > 0.25 * typical
         same = not other and float(np.ptp(ratio)) < SMALL_STEP
         steps = abs(float(ratio[-1])) < 0.05 and np.mean(changes) < STEPS
-        if same or steps or (like and near) or likely:
+        if same or likely or (not named_ratio and (steps or (like and near))):
             return "the level of the close; give a ratio to it"
         return None
     together = float(np.corrcoef(x, price)[0, 1])
@@ -333,7 +336,10 @@ def _earlier(own: np.ndarray, moves: np.ndarray) -> bool:
 
 
 def _of_earlier(own: np.ndarray, moves: np.ndarray) -> bool:
-    """Whether a column's log moves [n] are a weighted sum of the close's up to the same bar."""
+    """Whether a column's log moves [n] are a weighted mean of the close's up to the same bar.
+
+    The weights of a mean add up to 1; those of an oscillator, which returns to where it was, to 0.
+    """
     edges = [
         edge
         for i, edge in enumerate(EARLIER)
@@ -346,5 +352,9 @@ def _of_earlier(own: np.ndarray, moves: np.ndarray) -> bool:
     terms = np.stack([total[last - a] - total[last - b] for a, b in pairwise(edges)], axis=1)
     target = own[edges[-1] - 1 :]
     fair = len(target) / (len(target) - terms.shape[1])
-    rest = left_open(target, terms, normal_inverse(terms))
-    return rest * fair < (1 - EXPLAINED) * float(np.sum(target**2))
+    inverse = normal_inverse(terms)
+    rest = left_open(target, terms, inverse)
+    if rest * fair >= (1 - EXPLAINED) * float(np.sum(target**2)):
+        return False
+    weights = np.einsum("ij,kj,k->i", inverse, terms, target)  # of one bar, by term
+    return float(np.dot(weights, np.diff(edges))) > WEIGHT

@@ -1,4 +1,4 @@
-"""Rows of totals after the data are no bars."""
+"""Rows of totals, of text and of nothing after the data are no bars."""
 
 from pathlib import Path
 
@@ -37,6 +37,33 @@ def test_rows_of_totals_are_skipped_and_said(tmp_path: Path, footer: list[str]) 
     said = found.quality["read_as"][0]
     assert "after the data skipped: " in said
     assert repr(footer[0].partition(",")[0]) in said
+
+
+@pytest.mark.parametrize(
+    ("footer", "shown"),
+    [
+        (["Source: Exchange,,,"], "'Source: Exchange'"),
+        (['"Data provided by X, as is",,,'], "'Data provided by X, as is'"),
+        (["Downloaded on 2023-01-02,,,"], "'Downloaded on 2023-01-02'"),
+        (["Notes,,,"], "'Notes'"),
+        ([",,,", "End of file,,,"], "'End of file'"),
+        ([",,,", ",,,"], "nothing"),
+    ],
+)
+def test_a_footer_that_a_spreadsheet_filled_up_is_skipped(
+    tmp_path: Path, footer: list[str], shown: str
+) -> None:
+    frame = one(open=CLOSE, close=CLOSE, volume=UNITS)
+    found = read(tmp_path, frame, *footer)
+    assert len(found.timestamps) == BARS
+    (said,) = [line for line in found.quality["read_as"] if "after the data skipped: " in line]
+    assert shown in said
+
+
+def test_a_last_bar_without_a_date_is_no_footer(tmp_path: Path) -> None:
+    frame = one(open=CLOSE, close=CLOSE, volume=UNITS)
+    with pytest.raises(UserError, match="cell is empty; every bar needs its timestamp"):
+        read(tmp_path, frame, ",1,1,1")
 
 
 def test_another_word_in_place_of_a_date_is_refused(tmp_path: Path) -> None:

@@ -61,6 +61,39 @@ def test_a_relative_column_is_a_feature(name, values):
     assert list(market(ONE.assign(**{name: values})).extra) == [name]
 
 
+def oscillators(close: np.ndarray) -> dict[str, pd.Series]:
+    """What moves about 50: of relative strength, of Wilder (1978), and distances from means."""
+    price = pd.Series(close)
+    up, down = price.diff().clip(lower=0), (-price.diff()).clip(lower=0)
+    found = {}
+    for n in (14, 21, 28):
+        ways = [way.ewm(alpha=1 / n, adjust=False).mean() for way in (up, down)]
+        found[f"f{n}"] = 100 * ways[0] / (ways[0] + ways[1])
+    return found | {"f50": 50 + 100 * (price / price.rolling(50).mean() - 1)}
+
+
+@pytest.mark.parametrize("first", [5, 20, 50, 100, 140])
+@pytest.mark.parametrize("seed", range(3))
+def test_what_returns_to_where_it_was_is_a_feature_at_any_price(first, seed):
+    moves = np.random.default_rng(seed).normal(0, 0.012, 1200)
+    close = (first * np.exp(np.cumsum(moves))).round(2)
+    table = pd.DataFrame({"date": pd.bdate_range("2015-01-01", periods=1200), "close": close})
+    means = {f"mean{n}": pd.Series(close).rolling(n).mean() for n in (20, 50, 100)}
+    found = market(table.assign(**oscillators(close), **means))
+    assert list(found.extra) == ["f14", "f21", "f28", "f50"]
+
+
+@pytest.mark.parametrize("name", ["pe", "price_to_earnings", "fwd_pe", "price_earnings"])
+@pytest.mark.parametrize("last", [0.8, 0.96, 1.0, 1.04])
+def test_a_ratio_to_earnings_near_1_is_a_feature(name, last):
+    quarters = np.arange(BARS) // 63
+    steps = np.random.default_rng(3).normal(0.01, 0.08, quarters[-1] + 1)
+    earnings = np.exp(np.cumsum(steps))[quarters]
+    ratio = CLOSE / earnings * earnings[-1] / last
+    found = market(ONE.assign(**{name: ratio.round(2)}))
+    assert list(found.extra) == [name]
+
+
 def test_prices_near_1_do_not_make_a_ratio_a_price():
     table = ONE.assign(**{n: ONE[n] / 95 for n in ("open", "high", "low", "close")})
     table = table.assign(high_low=table["high"] / table["low"])
