@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.fixtures.tables import read, walk
 from trainable.cli.errors import UserError
-from trainable.data.market import Market
-from trainable.data.settings import DataSettings
-from trainable.data.sources import load_market
 
 DAYS = pd.bdate_range("2021-01-04", periods=30)
 STAMP = "%Y-%m-%d %H:%M"
@@ -24,17 +22,6 @@ def clocks(*sessions: tuple[float, float, int]) -> pd.TimedeltaIndex:
 def trading_days(*sessions: tuple[float, float, int]) -> pd.DatetimeIndex:
     """Each date beside all clocks of its trading day, in the order of trading."""
     return pd.DatetimeIndex([day + clock for day in DAYS for clock in clocks(*sessions)])
-
-
-def frame(times: pd.Index, form: str = STAMP) -> pd.DataFrame:
-    walk = np.random.default_rng(1).normal(0.0, 0.01, len(times))
-    when = pd.DatetimeIndex(times).strftime(form)
-    return pd.DataFrame({"timestamp": when, "close": 100 * np.exp(np.cumsum(walk))})
-
-
-def read(folder: Path, table: pd.DataFrame) -> Market:
-    table.to_csv(folder / "f.csv", index=False)
-    return load_market(DataSettings(path=str(folder / "f.csv")))
 
 
 SHANGHAI = trading_days((21, 0.25, 8), (9, 0.25, 10))
@@ -59,29 +46,29 @@ def test_a_clock_that_runs_back_on_each_date_is_refused(
     times: pd.DatetimeIndex, says: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=says):
-        read(tmp_path, frame(times))
+        read(tmp_path, walk(times))
 
 
 def test_it_is_seen_in_two_columns_in_panels_with_zones_and_in_some_of_the_years(
     tmp_path: Path,
 ) -> None:
-    table = frame(SHANGHAI)
+    table = walk(SHANGHAI)
     when = table.pop("timestamp").str
     for names in (("date", "time"), ("TradingDay", "UpdateTime")):
         with pytest.raises(UserError, match=EVENING):
             read(tmp_path, table.assign(**{names[0]: when[:10], names[1]: when[11:]}))
-    panel = pd.concat([frame(SHANGHAI).assign(symbol=name) for name in "AB"])
+    panel = pd.concat([walk(SHANGHAI).assign(symbol=name) for name in "AB"])
     for form in (panel, panel.sort_index(kind="stable")):
         with pytest.raises(UserError, match=EVENING):
             read(tmp_path, form)
     with pytest.raises(UserError, match=EVENING):
-        read(tmp_path, frame(SHANGHAI, "%Y-%m-%dT%H:%M:00+08:00"))
+        read(tmp_path, walk(SHANGHAI, "%Y-%m-%dT%H:%M:00+08:00"))
     as_text = sorted(SHANGHAI, key=lambda time: time.strftime("%Y-%-m-%-d"))
     with pytest.raises(UserError, match=EVENING):
-        read(tmp_path, frame(pd.DatetimeIndex(as_text)))
+        read(tmp_path, walk(pd.DatetimeIndex(as_text)))
     no_nights = SHANGHAI[(SHANGHAI.hour < 21) | (SHANGHAI.normalize() > DAYS[24])]
     with pytest.raises(UserError, match=EVENING):
-        read(tmp_path, frame(no_nights))
+        read(tmp_path, walk(no_nights))
 
 
 def late_rows(times: pd.DatetimeIndex) -> pd.Index:
@@ -117,14 +104,14 @@ RNG = np.random.default_rng(3)
     ],
 )
 def test_rows_in_any_other_order_are_sorted(times: pd.DatetimeIndex, tmp_path: Path) -> None:
-    found = read(tmp_path, frame(times))
+    found = read(tmp_path, walk(times))
     np.testing.assert_array_equal(found.timestamps, np.sort(np.asarray(times, "datetime64[ns]")))
 
 
 def test_an_hour_that_repeats_at_the_clock_change_is_no_evening(tmp_path: Path) -> None:
     zone = pd.date_range("2021-10-25", "2021-11-06", freq="h", tz="Europe/Berlin")
     local = zone.tz_localize(None)
-    found = read(tmp_path, frame(local[~local.duplicated()]))
+    found = read(tmp_path, walk(local[~local.duplicated()]))
     assert len(found.timestamps) == len(local) - 1
 
 
@@ -134,7 +121,7 @@ def test_the_calendar_date_beside_the_trading_day_is_taken(tmp_path: Path) -> No
     trading = SHANGHAI.normalize()
     before = pd.DatetimeIndex([day - pd.offsets.BDay() for day in trading])
     action = pd.DatetimeIndex(np.where(night, before, trading))
-    table = frame(action).assign(UpdateTime=SHANGHAI.strftime("%H:%M:%S"))
+    table = walk(action).assign(UpdateTime=SHANGHAI.strftime("%H:%M:%S"))
     table["timestamp"] = action.strftime("%Y%m%d")
     table = table.rename(columns={"timestamp": "ActionDay"})
     for found in (

@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.fixtures.tables import read, walk
 from trainable.cli.errors import UserError
-from trainable.data.market import Market
-from trainable.data.settings import DataSettings
-from trainable.data.sources import load_market
 
 DAYS = pd.bdate_range("2021-01-04", periods=30)
 
@@ -21,17 +19,6 @@ def bars(first: float, step: float, count: int) -> pd.DatetimeIndex:
 
 SESSION = bars(9.5, 0.5, 14)  # 09:30 … 16:00
 TWELVE = "%Y-%m-%d %I:%M"
-
-
-def frame(times: pd.Index, form: str) -> pd.DataFrame:
-    walk = np.random.default_rng(1).normal(0.0, 0.01, len(times))
-    when = pd.DatetimeIndex(times).strftime(form)
-    return pd.DataFrame({"timestamp": when, "close": 100 * np.exp(np.cumsum(walk))})
-
-
-def read(folder: Path, table: pd.DataFrame) -> Market:
-    table.to_csv(folder / "f.csv", index=False)
-    return load_market(DataSettings(path=str(folder / "f.csv")))
 
 
 @pytest.mark.parametrize(
@@ -49,21 +36,21 @@ def test_a_clock_of_twelve_hours_is_refused(
     times: pd.DatetimeIndex, says: str, tmp_path: Path
 ) -> None:
     with pytest.raises(UserError, match=f"{says} on each day: a 12-hour clock without AM/PM"):
-        read(tmp_path, frame(times, TWELVE))
+        read(tmp_path, walk(times, TWELVE))
 
 
 def test_it_is_seen_in_two_columns_and_where_twelve_was_read_as_zero(tmp_path: Path) -> None:
-    table = frame(SESSION, TWELVE)
+    table = walk(SESSION, TWELVE)
     when = table.pop("timestamp").str
     with pytest.raises(UserError, match="12-hour clock"):
         read(tmp_path, table.assign(date=when[:10], time=when[11:]))
     misread = pd.to_datetime(SESSION.strftime(TWELVE), format=TWELVE)
     with pytest.raises(UserError, match="back from 11:30 to 00:00 on each day"):
-        read(tmp_path, frame(misread, "%Y-%m-%d %H:%M"))
+        read(tmp_path, walk(misread, "%Y-%m-%d %H:%M"))
 
 
 def test_it_is_seen_of_each_symbol_and_after_sorting(tmp_path: Path) -> None:
-    table = frame(SESSION, TWELVE)
+    table = walk(SESSION, TWELVE)
     both = pd.concat([table.assign(symbol="B"), table.assign(symbol="A")])
     with pytest.raises(UserError, match=r"data row 428 \(A\): times run back"):
         read(tmp_path, both)
@@ -81,16 +68,16 @@ def test_bars_of_a_whole_clock_are_read_in_any_order(
     times: pd.DatetimeIndex, order: str, tmp_path: Path
 ) -> None:
     if order == "newest day first":
-        table = frame(times, "%Y-%m-%d %H:%M")
+        table = walk(times, "%Y-%m-%d %H:%M")
         day = table["timestamp"].str[:10]
         table = table.iloc[np.lexsort((table["timestamp"], -pd.to_datetime(day).astype("int64")))]
     else:
         mixed = np.random.default_rng(0).permutation(len(times))
         rows = {"up": slice(None), "down": slice(None, None, -1), "mixed": mixed}[order]
-        table = frame(times, "%Y-%m-%d %H:%M").iloc[rows]
+        table = walk(times, "%Y-%m-%d %H:%M").iloc[rows]
     np.testing.assert_array_equal(read(tmp_path, table).timestamps, times.to_numpy())
 
 
 def test_am_and_pm_are_read(tmp_path: Path) -> None:
-    found = read(tmp_path, frame(SESSION, "%Y-%m-%d %I:%M %p"))
+    found = read(tmp_path, walk(SESSION, "%Y-%m-%d %I:%M %p"))
     np.testing.assert_array_equal(found.timestamps, SESSION.to_numpy())
