@@ -22,6 +22,7 @@ from trainable.data.ingest.column_names import (
 from trainable.data.ingest.csv_layout import CsvLayout, csv_layout
 
 BLOCK = 8 << 20  # bytes of CSV in memory at a time
+TAIL = 1 << 16  # bytes at the end of a file, more than its last line has
 
 
 class CsvFile:
@@ -98,6 +99,8 @@ class CsvFile:
             raise UserError(f"{path}: after data row {done}: {one_line(error)}") from error
         except (EOFError, OSError, UnicodeError) as error:
             raise UserError(f"{path}: damaged or truncated: {one_line(error)}") from error
+        if cell := _open_cell(path, layout):
+            raise UserError(f"{path}: ends within a quoted cell (truncated file?): {cell!r}")
         self._note_remarks(remarks, done)
 
     def _typed(self, batch: pa.RecordBatch, schema: pa.Schema | None, done: int) -> pa.RecordBatch:
@@ -141,6 +144,18 @@ class CsvFile:
         text = " ".join(remarks[0].text.split()).strip('"')[:60]
         count = "a line" if len(remarks) == 1 else f"{len(remarks)} lines"
         self.notes.append(f"{count} of text among or after the data skipped: {text!r}")
+
+
+def _open_cell(path: Path, layout: CsvLayout) -> str:
+    """Returns the last cell where its quotes are never closed, which the parser takes as it is."""
+    if path.suffix.lower() == ".gz":  # one that was cut short is refused as it is unpacked
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - TAIL, 0) & ~1)  # whole characters of UTF-16
+        lines = file.read().decode(layout.encoding, "replace").rstrip("\r\n").splitlines()
+    line = layout.delimiter + (lines[-1] if lines else "")
+    _, opened, cell = line.rpartition(f'{layout.delimiter}"')
+    return cell if opened and '"' not in cell else ""
 
 
 def may_be_label(name: str) -> bool:

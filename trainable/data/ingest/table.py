@@ -29,7 +29,7 @@ from trainable.io.json_file import loads
 from trainable.io.parquet_file import open_parquet
 
 _added: list[Path] = []  # cache files that this process made
-CACHE_FORMAT = "5"  # part of a cache file's name: raise it when the conversion changes
+CACHE_FORMAT = "6"  # part of a cache file's name: raise it when the conversion changes
 NOTES_KEY = b"asharpe.reading"  # of a cache file's metadata: notes and number marks as JSON
 
 

@@ -150,6 +150,13 @@ def truncated_parquet(path: Path) -> None:
             write_bytes(b"timestamp,close\n2024-01-01,1\n2024-01-02"),
             "data row 2: 1 cell instead",
         ),
+        ("a.csv", write_bytes(text(frame()).rstrip() + b',"109.4'), "instead of"),
+        (
+            "a.csv",
+            write_bytes(b'timestamp,close\n2024-01-01,"1"\n2024-01-02,"109.4'),
+            "quoted cell",
+        ),
+        ("a.csv", write_bytes(b'timestamp,close\n2024-01-01,"1"\n2024-01-02,"109.4\n'), "quoted"),
         ("a.csv", write_bytes("timestamp,close\n".encode("utf-16")), "no data rows"),
         ("a.csv", write_bytes(b"timestamp,close\n2024-01-01,\0\0\n"), "NUL"),
         ("a.csv", write_bytes(b"timestamp,close,CLOSE \n2024-01-01,1,2\n"), "two columns"),
