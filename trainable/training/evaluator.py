@@ -13,6 +13,7 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows
 from trainable.executors.base import Executor
 from trainable.losses import LOSSES, LossConfig
+from trainable.losses.base import Targets
 from trainable.metrics.portfolio import position_scale
 from trainable.metrics.scores import score, sharpe_and_ic
 from trainable.metrics.scoring import scoring
@@ -20,6 +21,7 @@ from trainable.models.batched.layers import ALIGNED
 
 ROWS = 256  # predicted at once, so that the activations of many members fit into the caches
 LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call is dear
+LAST = 2**31  # an epoch past all others: weights that change do so at the same epoch for all
 CELLS = 2**16  # predictions whose loss is computed at once
 
 
@@ -138,9 +140,9 @@ class Evaluator:
         shape = max(2, len(predictions)), len(self.y)
         p = predictions.double().expand(shape)
         y, known = self.y.expand(shape), self.known.expand(shape)
-        columns = self.loss.columns_of(settings, p.device, p.dtype)
-        loss, _ = self.loss.of_batch(p, y, known, columns, training=False)
-        return loss[: len(predictions)].tolist()
+        columns = self.loss.columns_of(settings, p.device, p.dtype, [LAST] * len(settings))
+        result = self.loss.of_batch(p, Targets(y, known), columns, training=False)
+        return result.loss[: len(predictions)].tolist()
 
     def _position_scale(self, seen: np.ndarray) -> dict[str, float | None]:
         """Returns what positions of fewer than five symbols are recomputed with, both or neither.

@@ -7,10 +7,12 @@ import numpy as np
 import torch
 
 from trainable.cli.errors import look_up
+from trainable.config import input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows, make_windows
 from trainable.executors import EXECUTORS, executor_for, state_form
 from trainable.executors.base import Executor, cause, snapshot_if_finite
+from trainable.losses.base import Targets
 from trainable.models import MODELS
 from trainable.report import Report, Stop
 from trainable.training import health
@@ -61,11 +63,12 @@ class Training:
         check_shape(starts, first)
         self.dataset, self.device = dataset, torch.device(device)
         self.windows = windows or make_windows(dataset, first.data, device, dtype)
+        shape = input_shape(first, self.windows.features)
         self.executor_name = executor
         if executor == "auto":
-            self.executor_name = executor_for(first, self.windows.shape, device)
+            self.executor_name = executor_for(first, shape, device)
         self.executor: Executor = look_up(EXECUTORS, self.executor_name, "executor")(
-            [start.config for start in starts], self.windows.shape, self.device, dtype
+            [start.config for start in starts], shape, self.device, dtype
         )
         self.evaluator = Evaluator(dataset, self.windows, first.loss.name)
         self.members: list[Member] = []
@@ -167,7 +170,7 @@ class Training:
 
     def _begin_epoch(self, done: int = 0) -> None:
         self.plan: EpochPlan = plan_epoch(self.members, self.sampler, self.batches, self.device)
-        self.executor.plan(self.plan.lr, done)
+        self.executor.plan(self.plan.lr, done, [member.epoch for member in self.members])
         self.seconds = 0.0
         for member in self.members if not done else []:
             member.failed = 0
@@ -177,7 +180,7 @@ class Training:
         i = self.i
         x, y = self.plan.batch(i, self.windows, self.executor.prepare)
         mask = None if self.zone is None else y.abs() > self.zone
-        result = self.executor.step(i, x, y, mask)
+        result = self.executor.step(i, x, Targets(y, mask))
         self.plan.losses[i].copy_(result.loss)
         self.plan.norms[i].copy_(result.norm)
         self.i += 1

@@ -48,8 +48,13 @@ class Windows:
 
     @property
     def shape(self) -> InputShape:
-        """The shape of one input."""
-        return InputShape(self.window, self.x.shape[1])
+        """The shape of one input, for a model of one output."""
+        return InputShape(self.window, self.features)
+
+    @property
+    def features(self) -> int:
+        """F, values of a row."""
+        return self.x.shape[1]
 
     def at(self, rows: Tensor) -> Tensor:
         """Returns the inputs [..., W, F] that end at `rows` [...].
