@@ -42,6 +42,10 @@ class Targets(NamedTuple):
         """Returns the targets of a lone member [1, …] for so many copies of it."""
         return self._each(lambda t: t.expand(members, *t.shape[1:]))
 
+    def repeated(self, members: int) -> "Targets":
+        """Returns targets without a dimension of members, [members, …]."""
+        return self._each(lambda t: t.expand(members, *t.shape))
+
     def member(self, k: int) -> "Targets":
         """Returns the targets of member k, without the dimension of members."""
         return self._each(lambda t: t[k])
@@ -126,6 +130,16 @@ def one_return(config: LossConfig) -> Heads:
     return ONE_RETURN
 
 
+def horizon_of_data(config: LossConfig) -> tuple[int, ...]:
+    """Returns no horizon of a loss's own."""
+    return ()
+
+
+def the_prediction(config: LossConfig, prediction: Tensor, horizon: int) -> Tensor:
+    """Returns the prediction of a model of one output as it is."""
+    return prediction
+
+
 @dataclass(frozen=True)
 class Loss:
     """An entry of the table of losses.
@@ -137,6 +151,10 @@ class Loss:
         by_epoch: (configuration, epochs that ended) → further columns, which change with the
             epoch; a number past every epoch gives those of the evaluation that compares epochs.
         heads: configuration → the heads that a model needs for this loss.
+        horizons: configuration → horizons of the targets, in bars; none: only `data.horizon`.
+        signal: (configuration, predictions [..., B] or [..., B, O], `data.horizon`) → the one
+            number [..., B] a row that is traded and scored.
+        needs_rows: it needs `Targets.rows`.
         batches: the order of batches that it needs, an entry of
             `training.batch_sampler.BATCH_SAMPLERS`.
     """
@@ -146,7 +164,10 @@ class Loss:
     columns: tuple[str, ...] = ()
     by_epoch: Callable[[Any, int], dict[str, float]] | None = None
     heads: Callable[[Any], Heads] = one_return
+    horizons: Callable[[Any], tuple[int, ...]] = horizon_of_data
+    signal: Callable[[Any, Tensor, int], Tensor] = the_prediction
     batches: str = "rows"
+    needs_rows: bool = False
 
     def columns_of(
         self,
