@@ -19,10 +19,12 @@ from trainable.config import TrialConfig, from_params, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import Scaler
 from trainable.data.dataset.windows import Windows
+from trainable.data.graph.day_graph import day_graph
 from trainable.io.checksums import DamagedError, checked, crc32, with_checksum
 from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
-from trainable.models import InputShape, build_model
+from trainable.losses import LOSSES
+from trainable.models import MODELS, InputShape, build_model
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 SUM = "model_crc32"  # in the configuration: of the other file
@@ -47,7 +49,11 @@ class Predictor:
 
     @torch.no_grad()
     def predict(self, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-        """Returns raw predictions [m] float32 for rows [m] of a dataset.
+        """Returns what is traded, [m] float32, for rows [m] of a dataset.
+
+        Of a model of one output that is its raw prediction; of several what the loss makes of them.
+        A model over whole days sees all symbols of the rows' bars, also those not asked for, and
+        is connected by the returns of this dataset.
 
         Raises:
             UserError: the dataset lacks a feature, or a row has not enough rows before it.
@@ -66,12 +72,39 @@ class Predictor:
         columns = [dataset.feature_names.index(name) for name in self.scaler.names]
         x = self.scaler.transform(dataset.features[:, columns])
         np.nan_to_num(x, copy=False, nan=0.0)
-        back = np.arange(1 - window, 1)
+        days = MODELS[self.config.model.name].batches == "days"
+        outputs = (self._of_days if days else self._of_rows)(x, dataset, rows)
+        horizon = self.facts.get("horizon", dataset.horizon)
+        signal = LOSSES[self.config.loss.name].signal(self.config.loss, outputs, horizon)
+        return signal.numpy().astype(np.float32)
+
+    def _of_rows(self, x: np.ndarray, dataset: Dataset, rows: np.ndarray) -> Tensor:
+        """Returns the outputs [m, …] of a model of single rows of scaled features x [R, F]."""
+        back = np.arange(1 - self.config.data.window, 1)
         parts = [
-            self.model(torch.from_numpy(x[part[:, None] + back])).numpy()
+            self.model(torch.from_numpy(x[part[:, None] + back]))
             for part in np.array_split(rows, max(1, -(-len(rows) // ROWS)))
         ]
-        return np.concatenate(parts).astype(np.float32)
+        return torch.cat(parts)
+
+    def _of_days(self, x: np.ndarray, dataset: Dataset, rows: np.ndarray) -> Tensor:
+        """Returns the outputs [m, …] of a model over whole days, likewise."""
+        window, model = self.config.data.window, self.config.model
+        graph = day_graph(dataset, MODELS[model.name].graph(model), window=window)
+        time, symbol = dataset.time[rows], dataset.symbol[rows]
+        graph.rows[time, symbol] = torch.from_numpy(rows)  # also those that lack a feature
+        bars, day = np.unique(time, return_inverse=True)
+        cells = torch.from_numpy(day * len(dataset.symbols) + symbol)
+        back = torch.arange(1 - window, 1)
+        values, parts = torch.from_numpy(x), []
+        for part in torch.from_numpy(bars.astype(np.int64)).split(
+            max(1, ROWS // len(dataset.symbols))
+        ):
+            shown = graph.rows[part].flatten()
+            inputs = values[shown.clamp(min=window - 1).unsqueeze(-1) + back]
+            inputs *= (shown >= 0).view(-1, 1, 1)
+            parts.append(self.model(inputs, graph.days(part, inputs.dtype)))
+        return torch.cat(parts)[cells] if parts else torch.zeros(0)
 
 
 def save(

@@ -9,6 +9,9 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, to_params
 from trainable.data.dataset.dataset import Dataset
+from trainable.hyperparameter import Checked
+from trainable.losses import LOSSES
+from trainable.models import MODELS
 
 
 def check_value(key: str, value: object) -> None:
@@ -17,9 +20,12 @@ def check_value(key: str, value: object) -> None:
 
 
 def validate(config: TrialConfig) -> None:
-    """Raises `UserError` for a value that is not allowed."""
+    """Raises `UserError` for a value that is not allowed, or values that do not fit each other."""
     for key, value in to_params(config).items():
         check_value(key, value)
+    for part in (config.model, config.optimizer, config.schedule, config.loss):
+        if isinstance(part, Checked):
+            part.check()
 
 
 def validate_against(
@@ -80,7 +86,28 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
         dataset.columns(config.data.features)
+        _check_days(config, dataset)
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
+
+
+def _check_days(config: TrialConfig, dataset: Dataset) -> None:
+    """Raises `UserError` where batches of whole days are too small, or of one symbol."""
+    model, loss = MODELS[config.model.name], LOSSES[config.loss.name]
+    if "days" not in (model.batches, loss.batches):
+        return
+    which = "model" if model.batches == "days" else "loss"
+    name = getattr(config, which).name
+    symbols, batch = len(dataset.symbols), config.train.batch_size
+    if symbols < 2:
+        raise UserError(
+            f"{which}/name={name} relates the symbols of a day, and {dataset.name} has one; "
+            f"another {which} works, or data of several symbols"
+        )
+    if batch < 2 * symbols:
+        raise UserError(
+            f"train/batch_size={batch} is less than two days of {symbols} symbols, and "
+            f"{which}/name={name} trains on whole days; fix.train/batch_size={2 * symbols} works"
+        )
 
 
 def _check_warmups(configs: Sequence[TrialConfig], steps_per_epoch: Sequence[int]) -> None:

@@ -11,4 +11,5 @@ quality/     checks of prices: refused with file, column and row, or repaired an
 synthetic/   a generated market with a planted signal
 features/    the table of features, a file for each group
 dataset/     labels, split, scaling and windows
+graph/       which symbols are connected at each bar, for models over whole days
 """

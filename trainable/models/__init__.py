@@ -11,11 +11,15 @@ from trainable.cli.errors import look_up
 from trainable.hyperparameter import hyperparameters
 from trainable.models.base import InputShape, Model, ModelConfig
 from trainable.models.batched.mlp import BatchedMlp
+from trainable.models.graph import Graph, GraphConfig, graph_settings
 from trainable.models.mlp import Mlp, MlpConfig
 
 __all__ = ["MODELS", "InputShape", "Model", "ModelConfig", "build_model", "count_parameters"]
 
-MODELS: dict[str, Model] = {"mlp": Model(MlpConfig, Mlp, BatchedMlp)}
+MODELS: dict[str, Model] = {
+    "mlp": Model(MlpConfig, Mlp, BatchedMlp),
+    "graph": Model(GraphConfig, Graph, batches="days", graph=graph_settings),
+}
 
 
 def build_model(config: ModelConfig, shape: InputShape, seed: int) -> nn.Module:

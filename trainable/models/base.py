@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor, nn
 
 ONE_RETURN = (("return", 1),)
+EDGE_FEATURES = 2  # of a connection: correlation, and 1 where both symbols are of one group
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Days(NamedTuple):
         present: [..., D, N] bool, symbols that have a row on the day.
         neighbours: [..., D, N, k] int64, the symbols that each symbol is connected with; itself
             where it has fewer.
-        edges: [..., D, N, k, E], features of these connections.
+        edges: [..., D, N, k, 2], features of these connections: correlation, same group.
         connected: [..., D, N, k] bool, connections that there are.
     """
 
@@ -57,6 +58,23 @@ class Days(NamedTuple):
     def member(self, k: int) -> "Days":
         """Returns what member k of [K, …] sees."""
         return Days(*(each[k] for each in self))
+
+
+@dataclass(frozen=True)
+class GraphSettings:
+    """How the symbols of a bar are connected: by the correlation of their past returns.
+
+    Attributes:
+        window: bars up to and with the present one whose returns are compared; two thirds of them
+            must be known of both symbols, and half of them is the half-life of their weights.
+        neighbours: symbols of the strongest correlations that a symbol chooses at most; half as
+            many it chooses in any case.
+        threshold: |correlation| from which a symbol is chosen.
+    """
+
+    window: int = 60
+    neighbours: int = 20
+    threshold: float = 0.3
 
 
 class ModelConfig(Protocol):
@@ -114,6 +132,11 @@ class BatchedModel(Protocol):
         ...
 
 
+def usual_graph(config: ModelConfig) -> GraphSettings:
+    """Returns the settings of models that have none of their own."""
+    return GraphSettings()
+
+
 @dataclass(frozen=True)
 class Model:
     """An entry of the table of models.
@@ -125,12 +148,14 @@ class Model:
         batched: (configuration, shape) → the same for K members by hand, for one output; None:
             there is no such form.
         batches: the order of its batches, an entry of `training.batch_sampler.BATCH_SAMPLERS`.
+        graph: configuration → how symbols are connected, of models over whole days.
     """
 
     config: type[ModelConfig]
     build: Callable[[Any, InputShape], nn.Module]
     batched: Callable[[Any, InputShape], BatchedModel] | None = None
     batches: str = "rows"
+    graph: Callable[[Any], GraphSettings] = usual_graph
 
 
 def one_output(x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """What a batch of rows holds for a configuration: inputs, targets, and what its loss asks besides.
 
 Single rows are the usual case. A loss or a model over whole days gets D consecutive days as a grid,
-symbol by symbol within a day, in which rows of −1 stand for absent symbols.
+symbol by symbol within a day, in which rows of −1 stand for absent symbols. A model over whole days
+is also shown the symbols of these days that have a window but no row to learn from.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,11 @@ from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.horizons import horizon_targets
 from trainable.data.dataset.windows import Windows
+from trainable.data.graph.day_graph import DayGraph, day_graph
 from trainable.losses import LOSSES
 from trainable.losses.base import RowFacts, Targets
 from trainable.models import MODELS
-from trainable.models.base import Days
+from trainable.models.base import Days, GraphSettings
 
 Prepare = Callable[[Tensor], Tensor]
 
@@ -41,7 +43,7 @@ class BatchSource:
 
     Attributes:
         loss: of the configuration.
-        day_model: its model is one over whole days.
+        graph: of each bar, for a model over whole days; else None.
         whole_days: rows come as grids of whole days.
         simple: a batch is inputs and targets alone.
         y: [R] or [R, H] targets; 0 where undefined.
@@ -53,7 +55,10 @@ class BatchSource:
     def __init__(self, dataset: Dataset, windows: Windows, config: TrialConfig) -> None:
         loss, model = LOSSES[config.loss.name], MODELS[config.model.name]
         self.windows, self.loss = windows, loss
-        self.day_model = model.batches == "days"
+        self.graph: DayGraph | None = None
+        if model.batches == "days":
+            self.graph = _graph_of(dataset, windows, model.graph(config.model))
+            self.time = torch.from_numpy(dataset.time).to(windows.x.device)
         self.whole_days = order_of(config) == "days"
         self.simple = not (self.whole_days or loss.needs_rows)
         self.symbols = len(dataset.symbols)
@@ -79,14 +84,15 @@ class BatchSource:
         if self.simple:
             return Batch(prepare(self.windows.at(rows)), Targets(self.windows.targets(rows)))
         present = rows >= 0
-        rows = rows.clamp(min=0)
-        x = self.windows.at(rows)
-        days = None
+        targets = self.targets(rows.clamp(min=0), present)
+        days, seen = None, rows
+        if self.graph is not None:
+            bars = self.bars(rows)
+            seen, days = self.graph.rows[bars].flatten(-2), self.graph.days(bars, self.y.dtype)
+        x = self.windows.at(seen.clamp(min=self.windows.window - 1))
         if self.whole_days:
-            x = x * present[..., None, None]
-        if self.day_model:
-            days = self.days(present)
-        return Batch(prepare(x), self.targets(rows, present), days)
+            x = x * (seen >= 0)[..., None, None]
+        return Batch(prepare(x), targets, days)
 
     def targets(self, rows: Tensor, present: Tensor) -> Targets:
         """Returns the targets of rows [..., B] that are present."""
@@ -100,13 +106,10 @@ class BatchSource:
         symbols = self.symbols if self.whole_days else 0
         return Targets(y, known & shown, RowFacts(self.scales, returns, symbols, self.cost))
 
-    def days(self, present: Tensor) -> Days:
-        """Returns what a model over whole days sees of a grid [..., D·N] of those present."""
-        grid = present.unflatten(-1, (-1, self.symbols))
-        itself = torch.arange(self.symbols, device=present.device).view(-1, 1)
-        neighbours = itself.expand(*grid.shape, 1)
-        edges = torch.zeros(*neighbours.shape, 1, dtype=self.y.dtype, device=present.device)
-        return Days(grid, neighbours, edges, grid.unsqueeze(-1))
+    def bars(self, rows: Tensor) -> Tensor:
+        """Returns the bar of each day of a grid of rows [..., D·N]; one is present on each day."""
+        bars = self.time[rows.clamp(min=0)].masked_fill(rows < 0, 0)
+        return bars.unflatten(-1, (-1, self.symbols)).amax(-1).long()
 
 
 def order_of(config: TrialConfig) -> str:
@@ -139,3 +142,10 @@ def _of_horizons(
         y = torch.from_numpy(np.where(known, found / scale, 0.0)).to(windows.y)
         windows.cache[horizons] = y, torch.from_numpy(known).to(y.device), scale
     return windows.cache[horizons]
+
+
+def _graph_of(dataset: Dataset, windows: Windows, settings: GraphSettings) -> DayGraph:
+    """Returns the graph of each bar of the dataset; made once a dataset."""
+    if settings not in windows.graphs:
+        windows.graphs[settings] = day_graph(dataset, settings, windows.x.device)
+    return windows.graphs[settings]

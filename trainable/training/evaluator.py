@@ -143,7 +143,7 @@ class Evaluator:
 
     def _predict(self, executor: Executor, rows: Tensor, days: "DayRows | None") -> Tensor:
         """Returns the predictions [K, m] or [K, m, O] of rows [m]."""
-        if days is not None and self.source.day_model:
+        if days is not None and self.source.graph is not None:
             return self._predict_days(executor, days)
         # The same for every cohort size: the last bits of a product depend on its number of rows
         # and on its address, so the last part is padded with copies of a row.

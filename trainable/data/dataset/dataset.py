@@ -51,6 +51,8 @@ class Dataset:
             resolved.
         max_window: the largest window any trial may use.
         quality: for `run.json`.
+        symbol_group: [N] int32, the group of each symbol (`data.groups`); −1: unknown. None: the
+            data have no groups.
         name, sha256: of the source.
     """
 
@@ -84,6 +86,7 @@ class Dataset:
     name: str
     sha256: str
     quality: dict[str, Any] = field(default_factory=dict)
+    symbol_group: np.ndarray | None = None
 
     @property
     def reach(self) -> int:

@@ -35,6 +35,8 @@ class Windows:
         scaler: fitted on the training rows.
         names: the F features.
         cache: what is made of the dataset when first needed, for all windows that share `x`.
+        graphs: of the dataset's bars, by their settings, made when first needed; for all windows of
+            one `SharedWindows`.
     """
 
     x: Tensor
@@ -48,6 +50,7 @@ class Windows:
     scaler: Scaler
     names: tuple[str, ...]
     cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    graphs: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def shape(self) -> InputShape:
@@ -89,6 +92,7 @@ class SharedWindows:
     def __init__(self, dataset: Dataset, device: torch.device | str = "cpu") -> None:
         self.dataset, self.device = dataset, device
         self._recent: dict[DataConfig, Windows] = {}  # the most recently used is last
+        self._graphs: dict[Any, Any] = {}
 
     def of(self, config: DataConfig) -> Windows:
         """Returns the windows of these settings."""
@@ -98,7 +102,7 @@ class SharedWindows:
         if windows is None:
             while len(self._recent) >= MAX_SHARED:
                 del self._recent[next(iter(self._recent))]
-            windows = make_windows(self.dataset, key, self.device)
+            windows = replace(make_windows(self.dataset, key, self.device), graphs=self._graphs)
         self._recent[key] = windows
         return replace(windows, window=config.window)
 

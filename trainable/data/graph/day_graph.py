@@ -1,0 +1,105 @@
+"""The graph of each bar of a dataset, made once, and what a model sees of some of its bars."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainable.data.dataset.dataset import Dataset, defined
+from trainable.data.graph.correlation import correlations, past_returns
+from trainable.data.graph.neighbours import choose
+from trainable.models.base import Days, GraphSettings
+
+VALUES = 2**21  # correlations that are worked on at once
+
+
+@dataclass(frozen=True)
+class DayGraph:
+    """Who is shown at each bar, and with whom he is connected.
+
+    Attributes:
+        rows: [T, N] int64, the dataset's row that is shown; −1: none.
+        neighbours: [T, N, k] int16 or int32, symbols; itself where there are fewer. That each is
+            connected with itself is not stored.
+        correlation: [T, N, k] float16, of these.
+        group: [N] int64; −1: unknown.
+    """
+
+    rows: Tensor
+    neighbours: Tensor
+    correlation: Tensor
+    group: Tensor
+
+    def days(self, bars: Tensor, dtype: torch.dtype) -> Days:
+        """Returns what a model sees of bars [..., D]; its first connection is that with itself."""
+        present = self.rows[bars] >= 0
+        several = self.neighbours[bars].long()
+        own = torch.arange(present.shape[-1], device=bars.device).unsqueeze(-1)
+        alone = own.expand(*several.shape[:-1], 1)
+        neighbours = torch.cat([alone, several], -1)
+        theirs = present.gather(-1, neighbours.flatten(-2)).view(neighbours.shape)
+        connected = theirs & present.unsqueeze(-1)
+        connected[..., 1:] &= several != own
+        correlation = self.correlation[bars].to(dtype)
+        correlation = torch.cat([torch.ones_like(alone, dtype=dtype), correlation], -1)
+        groups = self.group[neighbours]
+        same = (groups == self.group.unsqueeze(-1)) & (groups >= 0)
+        edges = torch.stack([correlation, same.to(dtype)], -1)
+        return Days(present, neighbours, edges, connected)
+
+
+def day_graph(
+    dataset: Dataset, settings: GraphSettings, device: torch.device | str = "cpu", window: int = 1
+) -> DayGraph:
+    """Returns the graph of all bars of a dataset.
+
+    A symbol is shown at a bar where it has a row with every feature and the largest window
+    defined, whatever becomes of it later: a label that is missing because the symbol is about to
+    end would tell the future. At bar t returns up to its close count, and nothing later.
+
+    Args:
+        dataset: of the search, or one to predict on.
+        settings: of the graph.
+        device: where its tensors are.
+        window: rows of an input, where the dataset was made for shorter ones.
+    """
+    bars, symbols = dataset.tradable.shape
+    returns = torch.from_numpy(past_returns(dataset)).to(device, torch.float32)
+    small = torch.int16 if symbols < 2**15 else torch.int32
+    size = max(1, VALUES // max(symbols * symbols, symbols * settings.window))
+    parts = []
+    for first in range(0, bars, size):
+        last = min(first + size, bars)
+        found = correlations(returns, first, last, settings.window)
+        neighbours, strengths = choose(found, settings)
+        parts.append((neighbours.to(small), strengths.half()))
+    width = max(part.shape[-1] for part, _ in parts)
+    own = torch.arange(symbols, dtype=small, device=device).view(-1, 1)
+    neighbours = own.expand(bars, symbols, width).contiguous()
+    strengths = torch.zeros(bars, symbols, width, dtype=torch.half, device=device)
+    for first, (who, how) in zip(range(0, bars, size), parts, strict=True):
+        neighbours[first : first + size, :, : who.shape[-1]] = who
+        strengths[first : first + size, :, : how.shape[-1]] = how
+    group = dataset.symbol_group
+    known = np.full(symbols, -1) if group is None else group
+    return DayGraph(
+        torch.from_numpy(shown_rows(dataset, window)).to(device),
+        neighbours,
+        strengths,
+        torch.from_numpy(known.astype(np.int64)).to(device),
+    )
+
+
+def shown_rows(dataset: Dataset, window: int = 1) -> np.ndarray:
+    """Returns the grid [T, N] int64 of rows that a model over whole days sees; −1 for none.
+
+    Args:
+        dataset: that the rows are of.
+        window: rows of an input.
+    """
+    rows = np.flatnonzero(dataset.age >= max(window, dataset.max_window))
+    rows = rows[defined(dataset.features, rows)]
+    grid = np.full(dataset.tradable.shape, -1, np.int64)
+    grid[dataset.time[rows], dataset.symbol[rows]] = rows
+    return grid

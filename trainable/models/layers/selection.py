@@ -1,0 +1,95 @@
+"""Variable selection: a small network for each feature, and weights that say which ones count."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import elu, glu
+
+from trainable.models.layers.heads import initialised
+
+
+class VariableSelection(nn.Module):
+    """Maps the features of each row to `width` values (after Lim et al. 2021, section 4.2).
+
+    A gated residual network of its own makes `inner` values of each feature. They are multiplied by
+    the feature's weight, a sigmoid of what a network over all features of the row says, not a
+    softmax: any number of features may count. A linear layer sums them up.
+
+    In training the mean of the weights (of rows that are present, their steps and features) costs
+    `l1`, so that those of useless features go to 0. This is added to the gradient on the way back;
+    the loss that is reported does not hold it.
+
+    Args:
+        features: F.
+        inner: values of each feature.
+        width: values of a row afterwards.
+        dropout: share of values dropped in the networks.
+        l1: cost of the mean weight.
+    """
+
+    def __init__(self, features: int, inner: int, width: int, dropout: float, l1: float) -> None:
+        super().__init__()
+        self.l1, self.features = l1, features
+        self.scale = nn.Parameter(_uniform(features, 1, inner))
+        self.shift = nn.Parameter(torch.zeros(features, 1, inner))
+        self.hidden = nn.Parameter(_uniform(features, inner, inner))
+        self.hidden_bias = nn.Parameter(torch.zeros(features, 1, inner))
+        self.dropout = nn.Dropout(dropout)
+        self.gate = nn.Parameter(_uniform(features, inner, 2 * inner))
+        self.gate_bias = nn.Parameter(torch.zeros(features, 1, 2 * inner))
+        self.passed = nn.Parameter(_uniform(features, 1, inner))
+        self.norm_scale = nn.Parameter(torch.ones(features, 1, inner))
+        self.norm_shift = nn.Parameter(torch.zeros(features, 1, inner))
+        self.weight_hidden = initialised(nn.Linear(features, width))
+        self.weight_dropout = nn.Dropout(dropout)
+        self.weight = initialised(nn.Linear(width, features))
+        self.outputs = initialised(nn.Linear(features * inner, width))
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        """Maps x [B, W, F] to [B, W, width].
+
+        Args:
+            x: windows.
+            present: [B] bool, rows whose weights cost something.
+        """
+        weights = self.weights(x)
+        if self.training and self.l1:
+            rows = present.to(x.dtype)
+            each = rows / (rows.sum().clamp(min=1) * weights[0].numel())
+            weights = _Cost.apply(weights, self.l1 * each.view(-1, 1, 1))
+        # Features first: one batched product for all of them.
+        rows = x.flatten(0, 1).t().unsqueeze(-1)  # [F, B·W, 1]
+        new = elu(rows * self.scale + self.shift)
+        new = self.dropout(torch.baddbmm(self.hidden_bias, new, self.hidden))
+        new = glu(torch.baddbmm(self.gate_bias, new, self.gate), -1)
+        new = nn.functional.layer_norm(rows * self.passed + new, new.shape[-1:])
+        new = torch.addcmul(self.norm_shift, new, self.norm_scale)
+        new = new * weights.flatten(0, 1).t().unsqueeze(-1)
+        return self.outputs(new.transpose(0, 1).flatten(1)).unflatten(0, x.shape[:2])
+
+    def weights(self, x: Tensor) -> Tensor:
+        """Returns the weights [B, W, F] of the features of x [B, W, F], 0 … 1."""
+        return self.weight(self.weight_dropout(elu(self.weight_hidden(x)))).sigmoid()
+
+
+class _Cost(torch.autograd.Function):
+    """Returns x ≥ 0 as it is, and adds the slope of Σ cost·x to its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, cost: Tensor) -> Tensor:
+        """Returns x."""
+        ctx.save_for_backward(cost)
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
+        """Returns the gradient by x."""
+        (cost,) = ctx.saved_tensors
+        return slopes[0] + cost, None
+
+
+def _uniform(features: int, inputs: int, outputs: int) -> Tensor:
+    """Returns Xavier-uniform weights of a network for each feature."""
+    bound = (6 / (inputs + outputs)) ** 0.5
+    return torch.empty(features, inputs, outputs).uniform_(-bound, bound)
