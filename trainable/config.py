@@ -57,6 +57,12 @@ class DataConfig:
         "robust (median, interquartile range) or standard (mean, deviation)",
         choices=("robust", "standard"),
     )
+    target: str = hyperparameter(
+        "scaled",
+        "what is learned: the return scaled by its training deviation, or z_by_day, how many "
+        "deviations it is from the mean of all symbols at its bar",
+        choices=("scaled", "z_by_day"),
+    )
 
 
 @dataclass(frozen=True)

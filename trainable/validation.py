@@ -7,7 +7,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.config import FIELDS, TrialConfig, to_params
+from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
 
 
@@ -80,7 +80,31 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
         dataset.columns(config.data.features)
+        _check_target(config, dataset)
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
+
+
+def _check_target(config: TrialConfig, dataset: Dataset) -> None:
+    """Raises `UserError` where what is learned does not fit the loss or the data."""
+    if config.data.target != "z_by_day":
+        return
+    scaled = "fix.data/target=scaled works"
+    if not dataset.panel:
+        raise UserError(
+            f"data/target=z_by_day compares the symbols of a bar, and {dataset.name} has "
+            f"{counted(len(dataset.symbols), 'symbol')}; {scaled}"
+        )
+    heads = [name for name, _ in input_shape(config, 1).heads]
+    if "action" in heads:
+        raise UserError(
+            f"loss/name={config.loss.name} takes raw returns, and data/target=z_by_day has none; "
+            f"{scaled}"
+        )
+    if config.loss.dead_zone:
+        raise UserError(
+            f"loss/dead_zone={config.loss.dead_zone:g} is a size of raw returns, and "
+            f"data/target=z_by_day has none; fix.loss/dead_zone=0 or {scaled}"
+        )
 
 
 def _check_warmups(configs: Sequence[TrialConfig], steps_per_epoch: Sequence[int]) -> None:

@@ -190,6 +190,7 @@ def test_members_may_differ_in_numbers_and_share_the_shape():
     others = {
         "model/hidden_dims": "8", "optimizer/name": "sgd", "schedule/name": "constant",
         "loss/name": "mse", "data/features": "price", "data/scaler": "standard",
+        "data/target": "z_by_day",
     }  # fmt: skip
     for key in FIELDS.keys() - {"model/name"}:  # there is one model
         value = FIELDS[key].default
@@ -203,7 +204,7 @@ def test_what_shares_a_shape_is_what_the_cohort_expects():
     shared = {key for key, _ in shape_key(TrialConfig())}
     assert shared == {
         "model/name", "model/hidden_dims", "model/norm", "optimizer/name",
-        "loss/name", "data/window", "data/features", "data/winsorise", "data/scaler",
+        "loss/name", "data/window", "data/features", "data/winsorise", "data/scaler", "data/target",
         "train/batch_size", "train/epochs", "train/steps_per_epoch",
     }  # fmt: skip
 
