@@ -133,11 +133,13 @@ class SoloExecutor:
         saved = self.optimizer.state_dict()
         for i, entry in saved["state"].items():
             for key, value in entry.items():
-                kind = "optimizer" if isinstance(value, Tensor) else "number"
-                state[f"{kind}.{i}.{key}"] = torch.as_tensor(value).detach().clone()
+                if isinstance(value, Tensor):
+                    state[f"optimizer.{i}.{key}"] = value.detach().clone()
+                else:
+                    state[f"number.{i}.{key}"] = _tensor_of(value)
         for i, group in enumerate(saved["param_groups"]):
             for key in self._counts(group):
-                state[f"group.{i}.{key}"] = torch.tensor(group[key])
+                state[f"group.{i}.{key}"] = _tensor_of(group[key])
         return state
 
     def _set(self, state: dict[str, Tensor]) -> None:
@@ -167,3 +169,8 @@ class SoloExecutor:
             for key, value in group.items()
             if key not in self._settings and isinstance(value, int | float)
         ]
+
+
+def _tensor_of(number: float) -> Tensor:
+    """Returns a number as a tensor that has all of its digits."""
+    return torch.tensor(number, dtype=torch.float64 if isinstance(number, float) else None)

@@ -78,10 +78,11 @@ def update_by_part(layout: Layout) -> Update:
     """Returns the update of models whose tensors lie like this.
 
     A matrix [n, m] keeps its n row means and m column means in the first n + m of its columns of
-    the buffer. A matrix with one row or column is kept whole, which is the same.
+    the buffer; so do those in a tensor [..., n, m]. A matrix with one row or column is kept whole,
+    which is the same.
     """
     parts = PartNorms(layout)
-    matrices = [part for part in layout if len(part.shape) == 2 and min(part.shape) > 1]
+    matrices = [part for part in layout if len(part.shape) > 1 and min(part.shape[-2:]) > 1]
 
     def update(p: Tensor, g: Tensor, buffers: Sequence[Tensor], factors: Factors) -> None:
         (state,) = buffers
@@ -103,11 +104,11 @@ def update_by_part(layout: Layout) -> Update:
 
 
 def _means(squares: Tensor, part: Part, state: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Returns a matrix's new row and column means [K, n + m], and its scale [K, n·m]."""
-    n, m = part.shape
-    square = squares[:, part.columns].unflatten(1, part.shape)
-    now = torch.cat([square.mean(2), square.mean(1)], dim=1)
-    kept = state[:, part.start : part.start + n + m].lerp(now, weight)
-    rows, columns = kept.split((n, m), dim=1)
-    by_row = (rows / rows.mean(1, keepdim=True)).rsqrt_()
-    return kept, (by_row.unsqueeze(2) * columns.rsqrt().unsqueeze(1)).flatten(1)
+    """Returns new row and column means of matrices [K, matrices · (n + m)], and their scale."""
+    n, m = part.shape[-2:]
+    square = squares[:, part.columns].unflatten(1, (-1, n, m))
+    now = torch.cat([square.mean(3), square.mean(2)], dim=2).flatten(1)
+    kept = state[:, part.start : part.start + now.shape[1]].lerp(now, weight)
+    rows, columns = kept.unflatten(1, (-1, n + m)).split((n, m), dim=2)
+    by_row = (rows / rows.mean(2, keepdim=True)).rsqrt_()
+    return kept, (by_row.unsqueeze(3) * columns.rsqrt().unsqueeze(2)).flatten(1)
