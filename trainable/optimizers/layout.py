@@ -47,7 +47,7 @@ def layout_of(views: Callable[[Tensor], Mapping[str, Tensor]], size: int) -> Lay
         size: P.
     """
     found = views(torch.empty(1, size, device="meta"))
-    return [Part(name, v.storage_offset(), tuple(v.shape[1:])) for name, v in found.items()]
+    return [Part(name, int(v.storage_offset()), tuple(v.shape[1:])) for name, v in found.items()]
 
 
 def is_head(name: str) -> bool:

@@ -49,8 +49,9 @@ def floor_field(meaning: str, default: float = 0.05) -> Any:
     return hyperparameter(default, meaning, low=0, high=1, per_member=True)
 
 
-def period_field(meaning: str) -> Any:
+def period_field() -> Any:
     """Returns the field of schedules that come back to the peak rate."""
+    meaning = "optimizer steps from one peak to the next; of cosine_restarts the first time"
     return hyperparameter(1000, meaning, low=2, per_member=True)
 
 

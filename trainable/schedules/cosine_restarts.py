@@ -14,7 +14,7 @@ class CosineRestartsConfig:
 
     name: str = entry_name("cosine_restarts", per_member=True)
     warmup_steps: int = warmup_steps_field()
-    period: int = period_field("optimizer steps of the first cycle")
+    period: int = period_field()
     period_multiplier: int = hyperparameter(
         2, "length of each cycle, in lengths of the one before", low=1, high=10, per_member=True
     )

@@ -17,7 +17,7 @@ class CyclicalConfig:
 
     name: str = entry_name("cyclical", per_member=True)
     warmup_steps: int = warmup_steps_field()
-    period: int = period_field("optimizer steps from one peak to the next")
+    period: int = period_field()
     floor: float = floor_field("share of lr halfway between two peaks")
 
 

@@ -23,9 +23,7 @@ class WarmupHoldCosineConfig:
     floor: float = floor_field("share of lr at the end")
 
 
-def warmup_hold_cosine(
-    config: WarmupHoldCosineConfig, step: np.ndarray, total: int
-) -> np.ndarray:
+def warmup_hold_cosine(config: WarmupHoldCosineConfig, step: np.ndarray, total: int) -> np.ndarray:
     """Returns the rise, ones, and the cosine."""
     after = max(1, total - config.warmup_steps)
     held = config.hold * after

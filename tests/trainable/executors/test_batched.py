@@ -28,7 +28,14 @@ def various(**shared: Any) -> list[TrialConfig]:
     each = [
         {"lr": 1e-3, "weight_decay": 0.0, "clip": 0.05, "momentum": 0.9},
         {"lr": 5e-3, "weight_decay": 0.1, "clip": 5.0, "momentum": 0.0, "head_lr": 3.0},
-        {"lr": 2e-4, "weight_decay": 0.01, "clip": 0.5, "momentum": 0.5, "beta2": 0.9, "beta1": 0.5},
+        {
+            "lr": 2e-4,
+            "weight_decay": 0.01,
+            "clip": 0.5,
+            "momentum": 0.5,
+            "beta2": 0.9,
+            "beta1": 0.5,
+        },
         {"lr": 3e-3, "weight_decay": 1.0, "clip": 1e9, "momentum": 0.99, "head_lr": 0.2},
     ]
     return [

@@ -17,7 +17,9 @@ from trainable.optimizers import OPTIMIZERS
 BATCHED = [name for name, optimizer in OPTIMIZERS.items() if optimizer.has_batched_form]
 # Of each optimizer a small and a large cohort, which one or three join.
 SIZES = [
-    (name, first, (1, 3)[(i + first // 5) % 2]) for i, name in enumerate(BATCHED) for first in (1, 5)
+    (name, first, (1, 3)[(i + first // 5) % 2])
+    for i, name in enumerate(BATCHED)
+    for first in (1, 5)
 ]
 INPUTS, BATCH, STEPS = 6, 13, 20  # steps of a plan
 CPU = torch.device("cpu")

@@ -22,7 +22,7 @@ def config_of(name: str, **fields: float) -> Any:
     return from_params({"optimizer/name": name, "optimizer/lr": 0.01, **params}).optimizer
 
 
-def run(step_of: Callable[[Tensor], Callable[[Tensor], None]], steps: int = 30) -> Tensor:
+def run(step_of: Callable[[Tensor], Callable[[Tensor], object]], steps: int = 30) -> Tensor:
     """Trains a matrix on a noisy bowl, by a function from it to what takes a step."""
     p = START.clone().requires_grad_()
     step = step_of(p)
@@ -34,8 +34,10 @@ def run(step_of: Callable[[Tensor], Callable[[Tensor], None]], steps: int = 30) 
     return p.detach()
 
 
-def built(config: Any, name: str = "hidden.weight") -> Callable[[Tensor], Callable[[Tensor], None]]:
-    def start(p: Tensor) -> Callable[[Tensor], None]:
+def built(
+    config: Any, name: str = "hidden.weight"
+) -> Callable[[Tensor], Callable[[Tensor], object]]:
+    def start(p: Tensor) -> Callable[[Tensor], object]:
         optimizer = OPTIMIZERS[config.name].build([(name, p)], config)
         return lambda gradient: optimizer.step()
 
@@ -51,7 +53,7 @@ def test_adamw_is_torchs_plain_one_too() -> None:
     """The built one is fused; the plain loop of torch is another implementation."""
     config = config_of("adamw", weight_decay=0.1, beta1=0.5, beta2=0.9)
 
-    def plain(p: Tensor) -> Callable[[Tensor], None]:
+    def plain(p: Tensor) -> Callable[[Tensor], object]:
         adamw = torch.optim.AdamW([p], 0.01, (0.5, 0.9), weight_decay=0.1, foreach=False)
         return lambda gradient: adamw.step()
 
@@ -61,7 +63,7 @@ def test_adamw_is_torchs_plain_one_too() -> None:
 def test_gpro_whose_cap_is_never_reached_is_torchs_adam() -> None:
     config = config_of("gpro", weight_decay=0.1, beta1=0.5, beta2=0.9, max_update_norm=1e9)
 
-    def adam(p: Tensor) -> Callable[[Tensor], None]:
+    def adam(p: Tensor) -> Callable[[Tensor], object]:
         optimizer = torch.optim.Adam([p], 0.01, (0.5, 0.9), weight_decay=0.1)
         return lambda gradient: optimizer.step()
 
@@ -71,7 +73,7 @@ def test_gpro_whose_cap_is_never_reached_is_torchs_adam() -> None:
 def test_gpro_moves_no_tensor_further_than_its_cap_and_smaller_updates_as_adam_does() -> None:
     moves = []
 
-    def watched(p: Tensor) -> Callable[[Tensor], None]:
+    def watched(p: Tensor) -> Callable[[Tensor], object]:
         step = built(config_of("gpro", lr=0.1, max_update_norm=2.0))(p)
 
         def one(gradient: Tensor) -> None:
@@ -89,7 +91,7 @@ def test_gpro_moves_no_tensor_further_than_its_cap_and_smaller_updates_as_adam_d
 def test_lamb_is_algorithm_2_by_hand() -> None:
     config = config_of("lamb", weight_decay=0.1)
 
-    def by_hand(p: Tensor) -> Callable[[Tensor], None]:
+    def by_hand(p: Tensor) -> Callable[[Tensor], object]:
         m, v, t = torch.zeros_like(START), torch.zeros_like(START), 0
 
         def one(gradient: Tensor) -> None:
@@ -110,7 +112,7 @@ def test_adafactor_is_torchs_while_its_cap_on_the_rate_is_not_reached() -> None:
     """torch adds nothing to the squares, and its rate is at most 1/√t."""
     config = config_of("adafactor", weight_decay=0.0, beta2=0.99999)
 
-    def torchs(p: Tensor) -> Callable[[Tensor], None]:
+    def torchs(p: Tensor) -> Callable[[Tensor], object]:
         optimizer = torch.optim.Adafactor([p], 0.01)
         return lambda gradient: optimizer.step()
 
@@ -120,7 +122,7 @@ def test_adafactor_is_torchs_while_its_cap_on_the_rate_is_not_reached() -> None:
 def test_adan_is_algorithm_1_by_hand() -> None:
     config = config_of("adan", weight_decay=0.1)
 
-    def by_hand(p: Tensor) -> Callable[[Tensor], None]:
+    def by_hand(p: Tensor) -> Callable[[Tensor], object]:
         t = 0
         m, d, n = (torch.zeros_like(START) for _ in range(3))
         last: Tensor | None = None
@@ -145,7 +147,7 @@ def test_adan_is_algorithm_1_by_hand() -> None:
 def test_sophia_is_the_library_s_with_the_squared_gradient_as_its_hessian() -> None:
     config = config_of("sophia", hessian_scale=0.3, weight_decay=0.1)
 
-    def library(p: Tensor) -> Callable[[Tensor], None]:
+    def library(p: Tensor) -> Callable[[Tensor], object]:
         sophia = SophiaH([p], 0.01, (0.96, 0.99), weight_decay=0.1, p=1.0)
         return lambda gradient: sophia.step(hessian=[0.3 * gradient**2])
 
@@ -168,7 +170,7 @@ def test_shampoo_is_algorithm_1_by_hand() -> None:
         values, vectors = torch.linalg.eigh(matrix)
         return vectors @ torch.diag(values**-0.25) @ vectors.T
 
-    def by_hand(p: Tensor) -> Callable[[Tensor], None]:
+    def by_hand(p: Tensor) -> Callable[[Tensor], object]:
         left, right = (1e-6 * torch.eye(n, dtype=torch.float64) for n in (4, 3))
 
         def one(gradient: Tensor) -> None:
@@ -196,7 +198,7 @@ def test_muon_is_torchs_to_the_precision_that_torchs_has() -> None:
     """torch iterates in bfloat16, which has eight bits."""
     config = config_of("muon", weight_decay=0.1)
 
-    def torchs(p: Tensor) -> Callable[[Tensor], None]:
+    def torchs(p: Tensor) -> Callable[[Tensor], object]:
         muon = torch.optim.Muon([p], 0.01, 0.1, adjust_lr_fn="match_rms_adamw")
         return lambda gradient: muon.step()
 
@@ -207,7 +209,7 @@ def test_muon_is_torchs_to_the_precision_that_torchs_has() -> None:
 def test_muon_leaves_heads_and_embeddings_to_adamw(name: str) -> None:
     config = config_of("muon", weight_decay=0.1)
 
-    def adamw(p: Tensor) -> Callable[[Tensor], None]:
+    def adamw(p: Tensor) -> Callable[[Tensor], object]:
         optimizer = torch.optim.AdamW([p], 0.01, weight_decay=0.1)
         return lambda gradient: optimizer.step()
 
