@@ -10,7 +10,7 @@ from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, to_params
 from trainable.data.dataset.dataset import Dataset
 from trainable.models import InputShape, parameter_names
-from trainable.optimizers.base import check_heads
+from trainable.optimizers.base import check_heads, head_share
 
 
 def check_value(key: str, value: object) -> None:
@@ -82,7 +82,7 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
         features = dataset.columns(config.data.features)
-        if config.optimizer.head_lr != 1:
+        if head_share(config.optimizer) != 1:
             shape = InputShape(config.data.window, len(features))
             check_heads(config.optimizer, parameter_names(config.model, shape))
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))

@@ -35,11 +35,6 @@ class OptimizerConfig(Protocol):
         ...
 
     @property
-    def head_lr(self) -> float:
-        """Share of the learning rate that the parameters of heads get."""
-        ...
-
-    @property
     def clip(self) -> float:
         """Limit of the gradient's L2 norm."""
         ...
@@ -71,7 +66,7 @@ class Optimizer:
 
     config: type[OptimizerConfig]
     build: Callable[[NamedParameters, Any], torch.optim.Optimizer]
-    buffers: int
+    buffers: int = 0
     plan: Callable[[Sequence[Any], np.ndarray, np.ndarray], dict[str, np.ndarray]] | None = None
     update: Update | None = None
     single: Single | None = None
@@ -93,7 +88,7 @@ class Optimizer:
         if self.plan is None:
             raise ValueError(f"{configs[0].name} has no batched form")
         factors = self.plan(configs, lr, applied)
-        shares = column(configs, HEAD_LR)
+        shares = np.array([head_share(config) for config in configs], dtype=np.float64)
         if (shares != 1).any():
             factors[HEAD_LR] = np.broadcast_to(shares, lr.shape)
         return factors
@@ -125,6 +120,14 @@ class Optimizer:
         return updated
 
 
+def head_share(config: OptimizerConfig) -> float:
+    """Returns the share of the learning rate that heads get: `head_lr`, or 1 without such a field.
+
+    All of ours have it.
+    """
+    return getattr(config, HEAD_LR, 1.0)
+
+
 def check_heads(config: OptimizerConfig, names: Iterable[str]) -> None:
     """Raises `UserError` where heads should have another rate, and the model has no head.
 
@@ -132,9 +135,10 @@ def check_heads(config: OptimizerConfig, names: Iterable[str]) -> None:
         config: of the optimizer.
         names: of the model's parameters.
     """
-    if config.head_lr != 1 and not any(map(is_head, names)):
+    share = head_share(config)
+    if share != 1 and not any(map(is_head, names)):
         raise UserError(
-            f"optimizer/{HEAD_LR}={config.head_lr:g}: no component of the model has a name that "
+            f"optimizer/{HEAD_LR}={share:g}: no component of the model has a name that "
             f"begins with head; fix.optimizer/{HEAD_LR}=1 works"
         )
 
@@ -147,10 +151,11 @@ def param_groups(parameters: NamedParameters, config: OptimizerConfig) -> list[d
     """
     named = list(parameters)
     check_heads(config, (name for name, _ in named))
-    if config.head_lr == 1:
+    head_lr = head_share(config)
+    if head_lr == 1:
         return [{"params": [p for _, p in named], "lr": config.lr, LR_SHARE: 1.0}]
     groups = []
-    for share, of_heads in ((1.0, False), (config.head_lr, True)):
+    for share, of_heads in ((1.0, False), (head_lr, True)):
         members = [p for name, p in named if is_head(name) == of_heads]
         if members:
             groups.append({"params": members, "lr": config.lr * share, LR_SHARE: share})
