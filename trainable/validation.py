@@ -7,9 +7,9 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.config import FIELDS, TrialConfig, to_params
+from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
-from trainable.models import InputShape, parameter_names
+from trainable.models import parameter_names
 from trainable.optimizers.base import check_heads, head_share
 
 
@@ -83,7 +83,7 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
         validate_against(config, rows, dataset.max_window, count)
         features = dataset.columns(config.data.features)
         if head_share(config.optimizer) != 1:
-            shape = InputShape(config.data.window, len(features))
+            shape = input_shape(config, len(features))
             check_heads(config.optimizer, parameter_names(config.model, shape))
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
 

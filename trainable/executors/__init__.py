@@ -30,7 +30,7 @@ def executor_for(config: TrialConfig, shape: InputShape, device: torch.device | 
         shape: of an input.
         device: where it trains.
     """
-    if MODELS[config.model.name].batched is None:
+    if MODELS[config.model.name].batched is None or shape.outputs > 1:
         return "solo"
     if not OPTIMIZERS[config.optimizer.name].has_batched_form:
         return "solo"
