@@ -1,8 +1,8 @@
 """GPro: Adam (Kingma & Ba 2015) whose update of each tensor is capped in its L2 norm.
 
-Weight decay is coupled: it is added to the gradient. With the update u of a tensor, as long as
-Adam's, weights change by −lr · u · min(1, ρ / ‖u‖₂): no tensor moves further than lr · ρ in a step,
-however many numbers it has.
+Weight decay is coupled: it is added to the gradient. With u, Adam's update of a tensor, the tensor
+changes by −lr · u · min(1, ρ / ‖u‖₂). So no tensor moves further than lr · ρ in a step, however
+many numbers it has.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,12 @@
 """Sophia: Liu et al. (2023), algorithm 3, with the squared gradient as its diagonal Hessian.
 
-The paper estimates the diagonal of the Hessian every ten steps with a second backward pass: of the
-gradient itself (Sophia-H, `create_graph`) or from labels drawn from the model (Sophia-G, the
-Gauss–Newton–Bartlett estimate B·ĝ²). Neither exists in a training step that has one backward pass.
-This is Sophia-G with the true labels: h is the mean of c·g², which costs nothing, so at every step.
-It is the empirical Fisher diagonal, and equals the Gauss–Newton–Bartlett estimate where the model's
-distribution of labels is the true one (Kunstner et al. 2019 on how far that goes). c is the paper's
-γ·B: no more than a share of the updates should be clipped at 1.
+The paper estimates the diagonal of the Hessian every ten steps by a second backward pass: through
+the gradient (Sophia-H, `create_graph`), or from labels drawn from the model (Sophia-G, the
+Gauss–Newton–Bartlett estimate B·ĝ²). A training step has one backward pass. So this is Sophia-G
+with the true labels: h is the mean of c·g², which costs nothing, at every step. It is the empirical
+Fisher diagonal. It equals the paper's estimate, in expectation, where the model's distribution of
+labels is the true one; Kunstner et al. (2019) show how far that may be from the case. c is γ·B of
+the paper, which tunes γ so that some of the updates are clipped at 1, but not all.
 """
 
 from collections.abc import Sequence
