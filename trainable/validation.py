@@ -9,6 +9,8 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
+from trainable.models import parameter_names
+from trainable.optimizers.base import check_heads, head_share
 
 
 def check_value(key: str, value: object) -> None:
@@ -79,8 +81,11 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
     _check_warmups(configs, steps)
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
-        dataset.columns(config.data.features)
+        features = dataset.columns(config.data.features)
         _check_target(config, dataset)
+        if head_share(config.optimizer) != 1:
+            shape = input_shape(config, len(features))
+            check_heads(config.optimizer, parameter_names(config.model, shape))
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
 
 

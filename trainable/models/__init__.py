@@ -13,7 +13,15 @@ from trainable.models.base import InputShape, Model, ModelConfig
 from trainable.models.batched.mlp import BatchedMlp
 from trainable.models.mlp import Mlp, MlpConfig
 
-__all__ = ["MODELS", "InputShape", "Model", "ModelConfig", "build_model", "count_parameters"]
+__all__ = [
+    "MODELS",
+    "InputShape",
+    "Model",
+    "ModelConfig",
+    "build_model",
+    "count_parameters",
+    "parameter_names",
+]
 
 MODELS: dict[str, Model] = {"mlp": Model(MlpConfig, Mlp, BatchedMlp)}
 
@@ -43,3 +51,9 @@ def _count(config: ModelConfig, shape: InputShape) -> int:
         return entry.batched(config, shape).size
     with torch.device("meta"):  # shapes alone: it may be too large for this machine
         return sum(parameter.numel() for parameter in build_model(config, shape, 0).parameters())
+
+
+def parameter_names(config: ModelConfig, shape: InputShape) -> list[str]:
+    """Returns the names of the model's parameters; no memory is taken for them."""
+    with torch.device("meta"):
+        return [name for name, _ in build_model(config, shape, 0).named_parameters()]
