@@ -7,8 +7,10 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.config import FIELDS, TrialConfig, to_params
+from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
+from trainable.hyperparameter import Checked
+from trainable.models import count_parameters
 
 
 def check_value(key: str, value: object) -> None:
@@ -17,9 +19,12 @@ def check_value(key: str, value: object) -> None:
 
 
 def validate(config: TrialConfig) -> None:
-    """Raises `UserError` for a value that is not allowed."""
+    """Raises `UserError` for a value that is not allowed, or values that do not fit each other."""
     for key, value in to_params(config).items():
         check_value(key, value)
+    for part in (config.model, config.optimizer, config.schedule, config.loss):
+        if isinstance(part, Checked):
+            part.check()
 
 
 def validate_against(
@@ -79,7 +84,8 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
     _check_warmups(configs, steps)
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
-        dataset.columns(config.data.features)
+        shape = input_shape(config, dataset.groups_of(config.data.features))
+        count_parameters(config.model, shape)  # a model that cannot be built says so
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
 
 

@@ -33,6 +33,7 @@ class Windows:
         target_scale: training standard deviation of the target, decimal return.
         scaler: fitted on the training rows.
         names: the F features.
+        groups: the group of each.
     """
 
     x: Tensor
@@ -45,6 +46,7 @@ class Windows:
     target_scale: float
     scaler: Scaler
     names: tuple[str, ...]
+    groups: tuple[str, ...]
 
     @property
     def shape(self) -> InputShape:
@@ -144,6 +146,7 @@ def make_windows(
         target_scale=scale,
         scaler=scaler,
         names=tuple(dataset.feature_names[i] for i in columns),
+        groups=dataset.groups_of(config.features),
     )
 
 
