@@ -6,7 +6,7 @@ ranges, error messages and the shape of a cohort follow from these fields; nothi
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints, runtime_checkable
 
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import Kind, kind_of
@@ -114,6 +114,15 @@ def hyperparameters(cls: Any) -> dict[str, Hyperparameter]:
         )
         for spec in fields(cls)
     }
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A configuration whose fields must fit each other, besides each its own range."""
+
+    def check(self) -> None:
+        """Raises `UserError` where they do not."""
+        ...
 
 
 def check_divisible(key: str, whole: int, by: str, parts: int) -> None:

@@ -9,7 +9,9 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
-from trainable.models import parameter_names
+from trainable.hyperparameter import Checked
+from trainable.losses import LOSSES
+from trainable.models import count_parameters, parameter_names
 from trainable.optimizers.base import check_heads, head_share
 
 
@@ -19,9 +21,12 @@ def check_value(key: str, value: object) -> None:
 
 
 def validate(config: TrialConfig) -> None:
-    """Raises `UserError` for a value that is not allowed."""
+    """Raises `UserError` for a value that is not allowed, or values that do not fit each other."""
     for key, value in to_params(config).items():
         check_value(key, value)
+    for part in (config.model, config.optimizer, config.schedule, config.loss):
+        if isinstance(part, Checked):
+            part.check()
 
 
 def validate_against(
@@ -81,10 +86,10 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
     _check_warmups(configs, steps)
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
-        features = dataset.columns(config.data.features)
+        shape = input_shape(config, dataset.groups_of(config.data.features))
+        count_parameters(config.model, shape)  # a model that cannot be built says so
         _check_target(config, dataset)
         if head_share(config.optimizer) != 1:
-            shape = input_shape(config, len(features))
             check_heads(config.optimizer, parameter_names(config.model, shape))
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
 
@@ -99,7 +104,7 @@ def _check_target(config: TrialConfig, dataset: Dataset) -> None:
             f"data/target=z_by_day compares the symbols of a bar, and {dataset.name} has "
             f"{counted(len(dataset.symbols), 'symbol')}; {scaled}"
         )
-    heads = [name for name, _ in input_shape(config, 1).heads]
+    heads = [name for name, _ in LOSSES[config.loss.name].heads(config.loss)]
     if "action" in heads:
         raise UserError(
             f"loss/name={config.loss.name} takes raw returns, and data/target=z_by_day has none; "

@@ -11,7 +11,13 @@ from trainable.cli.errors import look_up
 from trainable.hyperparameter import hyperparameters
 from trainable.models.base import InputShape, Model, ModelConfig
 from trainable.models.batched.mlp import BatchedMlp
+from trainable.models.ensemble import Ensemble, EnsembleConfig
+from trainable.models.gru import GruConfig, gru
+from trainable.models.lstm import LstmConfig, lstm
 from trainable.models.mlp import Mlp, MlpConfig
+from trainable.models.tabm import Tabm, TabmConfig
+from trainable.models.tcn import Tcn, TcnConfig
+from trainable.models.transformer import Transformer, TransformerConfig
 
 __all__ = [
     "MODELS",
@@ -23,7 +29,15 @@ __all__ = [
     "parameter_names",
 ]
 
-MODELS: dict[str, Model] = {"mlp": Model(MlpConfig, Mlp, BatchedMlp)}
+MODELS: dict[str, Model] = {
+    "mlp": Model(MlpConfig, Mlp, BatchedMlp),
+    "tabm": Model(TabmConfig, Tabm),
+    "ensemble": Model(EnsembleConfig, Ensemble),
+    "gru": Model(GruConfig, gru),
+    "lstm": Model(LstmConfig, lstm),
+    "tcn": Model(TcnConfig, Tcn),
+    "transformer": Model(TransformerConfig, Transformer),
+}
 
 
 def build_model(config: ModelConfig, shape: InputShape, seed: int) -> nn.Module:

@@ -35,6 +35,7 @@ class Windows:
         target_scale: training standard deviation of the target, decimal return.
         scaler: fitted on the training rows.
         names: the F features.
+        groups: the group of each.
         cache: what is made of the dataset when first needed, for all windows that share `x`.
     """
 
@@ -48,6 +49,7 @@ class Windows:
     target_scale: float
     scaler: Scaler
     names: tuple[str, ...]
+    groups: tuple[str, ...]
     cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -151,6 +153,7 @@ def make_windows(
         target_scale=scale,
         scaler=scaler,
         names=tuple(dataset.feature_names[i] for i in columns),
+        groups=dataset.groups_of(config.features),
     )
 
 
