@@ -130,6 +130,7 @@ def save(
     content = {
         "params": to_params(config),
         "features": list(windows.names),
+        "groups": list(windows.groups),
         "scaler": scaler,
         "facts": {**facts, "target_scale": windows.target_scale},
     }
@@ -161,7 +162,7 @@ def load(where: Path | FileStore) -> Predictor:
         weights = load_tensors(stored)
         config = from_params(content["params"])
         scaler = Scaler.from_dict(content["scaler"])
-        shape = input_shape(config, len(scaler.names))
+        shape = input_shape(config, content.get("groups", [""] * len(scaler.names)))
         _check_shapes(config, shape, weights)
         model = build_model(config.model, shape, 0)
         model.load_state_dict(weights)

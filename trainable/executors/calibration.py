@@ -14,6 +14,8 @@ from trainable.data.dataset.windows import Windows
 from trainable.executors import EXECUTORS, executor_for
 from trainable.executors.base import Executor
 from trainable.losses.base import Targets
+from trainable.models import MODELS
+from trainable.models.base import EDGE_FEATURES, Days
 
 STEPS = 5  # timed of each size; one more comes first
 GAIN = 0.97  # a cohort twice the size must cost a member less than this share of a step
@@ -32,7 +34,7 @@ def best_size(config: TrialConfig, windows: Windows, device: torch.device | str,
         device: where it trains.
         most: the largest size wanted.
     """
-    if executor_for(config, input_shape(config, windows.features), device) != "cohort":
+    if executor_for(config, input_shape(config, windows.groups), device) != "cohort":
         return 1
     best, least, size, lost = 1, math.inf, min(2, most), 0
     while size <= most and lost < 2:
@@ -50,18 +52,34 @@ def step_seconds(
 ) -> float:
     """Returns the seconds of one optimizer step of one member, the median of `steps` tries."""
     first = configs[0]
-    shape = input_shape(first, windows.features)
+    shape = input_shape(first, windows.groups)
     name = executor_for(first, shape, device)
     executor: Executor = look_up(EXECUTORS, name, "executor")(
         configs, shape, torch.device(device), windows.x.dtype
     )
     executor.plan(np.zeros((steps + 1, len(configs))))
-    draw = torch.randint(len(windows.train_rows), (steps + 1, len(configs), first.train.batch_size))
+    days = _some_days(first, len(configs), windows)
+    size = first.train.batch_size if days is None else days.present[0].numel()
+    draw = torch.randint(len(windows.train_rows), (steps + 1, len(configs), size))
     rows = windows.train_rows[draw.to(windows.train_rows.device)]
     times = []
     for i in range(steps + 1):
         begun = time.perf_counter()
         x = executor.prepare(windows.at(rows[i]))
-        executor.step(i, x, Targets(windows.targets(rows[i])))  # waits for its losses
+        executor.step(i, x, Targets(windows.targets(rows[i])), days)  # waits for its losses
         times.append(time.perf_counter() - begun)
     return statistics.median(times[1:]) / len(configs)
+
+
+def _some_days(config: TrialConfig, members: int, windows: Windows) -> Days | None:
+    """Returns two days of symbols that are connected at random, for a model over whole days."""
+    model = MODELS[config.model.name]
+    if model.batches != "days":
+        return None
+    symbols = max(1, config.train.batch_size // 2)
+    links = 1 + min(model.graph(config.model).neighbours, symbols - 1)
+    shape, device = (members, 2, symbols), windows.x.device
+    there = torch.ones(*shape, links, dtype=torch.bool, device=device)
+    neighbours = torch.randint(symbols, there.shape, device=device)
+    edges = torch.rand(*there.shape, EDGE_FEATURES, dtype=windows.x.dtype, device=device)
+    return Days(there[..., 0], neighbours, edges, there)

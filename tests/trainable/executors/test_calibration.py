@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.fixtures.trainings import config, narrow
+from tests.fixtures.trainings import config, market, narrow
 from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
 from trainable.executors import calibration, executor_for, why_alone
@@ -67,3 +67,8 @@ def test_what_gains_nothing_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> 
     assert why_alone(config(), view.shape, "cpu") == "mlp has no batched form"
     assert best_size(config(), view, "cpu", 64) == 1
     assert asked == []
+
+
+def test_a_step_of_a_model_over_whole_days_is_timed() -> None:
+    each = config(model__name="graph", model__hidden=8, train__batch_size=24)
+    assert 0 < step_seconds([each], make_windows(market(), each.data), "cpu", 1) < 5
