@@ -28,6 +28,8 @@ class Market:
         periods_per_year: bars a year.
         name: the source's name or file name.
         sha256: hash of the content.
+        symbol_group: [N] int32, the group of each symbol (`data.groups`); −1: unknown. None: the
+            source has none.
         quality: what was found and repaired, by check name, for `run.json`.
         expected: [T, N] float64, the generator's own conditional expectation of the next bar's
             return (synthetic only): the best prediction there is.
@@ -47,5 +49,6 @@ class Market:
     returns: np.ndarray | None = None
     beside: np.ndarray | None = None
     beside_name: str = "close"
+    symbol_group: np.ndarray | None = None
     quality: dict[str, Any] = field(default_factory=dict)
     expected: np.ndarray | None = None

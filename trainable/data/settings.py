@@ -41,6 +41,7 @@ class DataSettings:
     returns: str | None = (
         None  # ready features: column of one bar's simple return, t to t+1 on the row of t
     )
+    groups: str | None = None  # column of each symbol's group, such as its sector, for graph models
     cost_bps: float = 1.0  # cost per unit turned over, in basis points
     overnight: str | None = (
         None  # intraday bars with sessions: flat (the default; both trades charged) or hold

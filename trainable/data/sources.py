@@ -36,6 +36,11 @@ def load_market(settings: DataSettings) -> Market:
         return _market_of_file(settings)
     if settings.features is not None or settings.target is not None:
         raise UserError("data.features and data.target need data.path: a file with ready features")
+    if settings.groups is not None:
+        raise UserError(
+            f"data.groups={settings.groups} needs data.path: data={settings.source} has no such "
+            "column"
+        )
     return look_up(SOURCES, settings.source, "data source")(settings)
 
 

@@ -171,6 +171,7 @@ def _assemble(
         name=market.name,
         sha256=market.sha256,
         quality=dict(market.quality),
+        symbol_group=market.symbol_group,
     )
 
 

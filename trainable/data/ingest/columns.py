@@ -39,6 +39,7 @@ class Columns:
         extra: features.
         target, returns: of ready features.
         close: a close beside ready features; None for none, or where several could be it.
+        groups: of the symbols' groups.
     """
 
     fields: tuple[str, ...]
@@ -46,6 +47,7 @@ class Columns:
     target: str | None = None
     returns: str | None = None
     close: str | None = None
+    groups: str | None = None
 
 
 def time_column(table: Table) -> str:
@@ -84,7 +86,8 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
     Raises:
         UserError: a name that is no column, or a column that is missing.
     """
-    taken = {time, symbol, *TIME_NAMES}
+    groups = None if settings.groups is None else _named(table, settings.groups, "data.groups")
+    taken = {time, symbol, groups, *TIME_NAMES}
     rest = [name for name in table.columns if name not in taken]
     if settings.features is None:
         if "close" not in rest and "adj_close" not in rest:
@@ -101,7 +104,8 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
             )
         roles = FIELD_NAMES + EVENT_NAMES
         fields = tuple(name for name in roles if name in rest)
-        return Columns(fields, tuple(name for name in rest if name not in roles))
+        extra = tuple(name for name in rest if name not in roles)
+        return Columns(fields, extra, groups=groups)
     if settings.target is None:
         raise UserError("data.features needs data.target: the label's column")
     target = _named(table, settings.target, "data.target")
@@ -121,7 +125,7 @@ def choose_columns(table: Table, settings: DataSettings, time: str, symbol: str 
     if not extra:
         raise unknown("data.features", settings.features, (table.columns[name] for name in rest))
     close = _close(table, [name for name in rest if name not in (target, returns)])
-    return Columns((), extra, target, returns or target, close)
+    return Columns((), extra, target, returns or target, close, groups)
 
 
 def _close(table: Table, names: list[str]) -> str | None:

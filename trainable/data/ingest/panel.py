@@ -16,6 +16,7 @@ from trainable.data.ingest.columns import (
 )
 from trainable.data.ingest.day_and_time import probable_time, times_of, with_time_of_day
 from trainable.data.ingest.footer import without_footer
+from trainable.data.ingest.groups import symbol_groups
 from trainable.data.ingest.roles.column_values import value_codes
 from trainable.data.ingest.roles.contracts import CONTRACTS, roll_note
 from trainable.data.ingest.roles.fields import with_fields
@@ -52,6 +53,7 @@ class Panel:
         extra: further number columns by name, [T, N] float32.
         target, returns: [T, N] float64, ready features only.
         beside: [T, N] float64, a close that the file of ready features has, to compare with.
+        symbol_group: [N] int32, the group of each symbol; −1: unknown. None: there are none.
         rows: [T, N] bool, the source has a row.
         cell: [R] int64, flat grid cell by kept row of the file; None for sources without rows.
         row: [R] int64, 1-based data row of the file by kept row.
@@ -69,6 +71,7 @@ class Panel:
     target: np.ndarray | None = None
     returns: np.ndarray | None = None
     beside: np.ndarray | None = None
+    symbol_group: np.ndarray | None = None
     cell: np.ndarray | None = None
     row: np.ndarray | None = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -317,6 +320,11 @@ def _fill(panel: Panel, table: Table, columns: Columns, at: Where, kept: np.ndar
     )
     if ignored:
         filled.notes["ignored_columns"] = ignored
+    if columns.groups is not None:
+        codes = cell % len(panel.symbols)
+        group, note = symbol_groups(table, columns.groups, panel.symbols, codes, kept)
+        filled = replace(filled, symbol_group=group)
+        filled.notes.setdefault("read_as", []).append(note)
     _note_rolls(filled, table, cell, kept)
     return filled
 

@@ -89,6 +89,7 @@ def checked(panel: Panel, settings: DataSettings, name: str) -> Market:
         returns=panel.returns,
         beside=panel.beside,
         beside_name=panel.written.get("close", "close"),
+        symbol_group=panel.symbol_group,
         quality=quality,
     )
     return described(market)

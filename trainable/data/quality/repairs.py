@@ -136,6 +136,7 @@ def drop_empty(
         target=None if panel.target is None else cut(panel.target),
         returns=None if panel.returns is None else cut(panel.returns),
         beside=None if panel.beside is None else cut(panel.beside),
+        symbol_group=None if panel.symbol_group is None else panel.symbol_group[kept],
         cell=None,  # rows of the file no longer match
         row=None,
     )
