@@ -9,6 +9,8 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, to_params
 from trainable.data.dataset.dataset import Dataset
+from trainable.losses import LOSSES
+from trainable.losses.base import Trained
 
 
 def check_value(key: str, value: object) -> None:
@@ -17,9 +19,10 @@ def check_value(key: str, value: object) -> None:
 
 
 def validate(config: TrialConfig) -> None:
-    """Raises `UserError` for a value that is not allowed."""
+    """Raises `UserError` for a value that is not allowed, also beside the others of its loss."""
     for key, value in to_params(config).items():
         check_value(key, value)
+    LOSSES[config.loss.name].check(config.loss, None)
 
 
 def validate_against(
@@ -80,6 +83,8 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
         dataset.columns(config.data.features)
+        trained = Trained(dataset.horizon, len(dataset.symbols), config.train.epochs)
+        LOSSES[config.loss.name].check(config.loss, trained)
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
 
 

@@ -191,7 +191,7 @@ def test_members_may_differ_in_numbers_and_share_the_shape():
         "model/hidden_dims": "8", "optimizer/name": "sgd", "schedule/name": "constant",
         "loss/name": "mse", "data/features": "price", "data/scaler": "standard",
     }  # fmt: skip
-    for key in FIELDS.keys() - {"model/name"}:  # there is one model
+    for key in to_params(base).keys() - {"model/name"}:  # there is one model
         value = FIELDS[key].default
         other = others.get(key, (not value) if isinstance(value, bool) else None)
         same = shape_key(from_params({key: value + 1 if other is None else other}))
