@@ -89,17 +89,7 @@ def test_a_member_is_the_same_bit_for_bit_whoever_its_neighbours_are(
         together = b.result()
         for k in (0, 1, 7, 17, 18):
             pair = [k, (k + 5) % 19]  # a lone one has a copy of itself beside it
-            y, mask, rows = b.targets
-            assert mask is not None
-            assert rows is not None
-            two = Batch(
-                b.loss,
-                b.prediction[pair],
-                b.targets._replace(
-                    y=y[pair], mask=mask[pair], rows=rows._replace(returns=rows.returns[pair])
-                ),
-                {name: column[pair] for name, column in b.columns.items()},
-            ).result()
+            two = b.members(pair).result()
             assert torch.equal(two.loss, together.loss[pair])
             assert torch.equal(two.slope, together.slope[pair])
             assert {n: part.tolist() for n, part in two.parts.items()} == {
