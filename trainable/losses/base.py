@@ -224,11 +224,11 @@ class Loss:
             configs: of the members.
             device: where they are needed.
             dtype: of the columns.
-            epochs: that each member has ended, for `by_epoch`.
+            epochs: that each member has ended, for `by_epoch`; none: 0 each.
         """
         values = {name: [getattr(config, name) for config in configs] for name in self.columns}
         if self.by_epoch is not None:
-            ages = zip(configs, epochs, strict=True)
+            ages = zip(configs, epochs or [0] * len(configs), strict=True)
             of_each = [self.by_epoch(config, epoch) for config, epoch in ages]
             names = dict.fromkeys(name for each in of_each for name in each)
             values |= {name: [each.get(name, 0.0) for each in of_each] for name in names}

@@ -1,7 +1,7 @@
 """Losses of the information coefficient: 1 − Pearson's or Spearman's correlation across symbols."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from trainable.losses.days import FLAT, grid, moments
 
 LEAST = 3  # symbols of a day: two are always perfectly correlated
 STEEP = 30.0  # differences ÷ temperature beyond this are decided, and exp of them is finite
+PAIRS = 2**16  # of symbols that are compared at once
 
 
 def rank_temperature_field() -> Any:
@@ -69,8 +70,9 @@ def rank_ic(prediction: Tensor, targets: Targets, columns: Columns, training: bo
     targets are exact, ties at their mean. Days are left out as by `ic`.
     """
     p, y, present = grid(prediction, targets)
-    temperature = columns["rank_temperature"].unsqueeze(-1) * moments(p, present).std
-    order = soft_ranks(p, present, temperature)
+    of_day = moments(p, present)
+    temperature = columns["rank_temperature"].unsqueeze(-1) * of_day.std
+    order = soft_ranks(of_day.deviation, present, temperature)
     return one_minus_correlation(order, ranks(y, present), present), NO_PARTS
 
 
@@ -93,12 +95,55 @@ def soft_ranks(values: Tensor, present: Tensor, temperature: Tensor) -> Tensor:
         present: likewise, bool.
         temperature: [..., D, 1], the difference that half decides.
     """
-    difference = values.unsqueeze(-1) - values.unsqueeze(-2)
-    steep = (difference / temperature.unsqueeze(-1)).clamp(-STEEP, STEEP)
+    return cast(Tensor, _SoftRanks.apply(values, present, temperature))
+
+
+class _SoftRanks(torch.autograd.Function):
+    """Soft ranks and their slope, a few days at a time: the pairs of all days may be many."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, present: Tensor, temperature: Tensor) -> Tensor:
+        ctx.save_for_backward(values, present, temperature)
+        days = zip(*_split(values, present, temperature), strict=True)
+        found = [
+            _above(p, t).masked_fill_(~there.unsqueeze(-2), 0).sum(-1).masked_fill_(~there, 0)
+            for p, there, t in days
+        ]
+        return torch.cat(found).view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None, Tensor]:
+        values, present, temperature = ctx.saved_tensors
+        of_values, of_temperature = [], []
+        days = zip(*_split(values, present, temperature, slopes[0]), strict=True)
+        for p, there, t, slope in days:
+            above = _above(p, t)
+            both = there.unsqueeze(-1) & there.unsqueeze(-2)
+            # Of a pair one rank rises by what the other falls.
+            pairs = torch.addcmul(above, above, above, value=-1).masked_fill_(~both, 0)
+            of_p = pairs.mul_(slope.unsqueeze(-1) - slope.unsqueeze(-2)).sum(-1) / t
+            of_values.append(of_p)
+            of_temperature.append(-(of_p * p).sum(-1, keepdim=True) / t)
+        return (
+            torch.cat(of_values).view_as(values),
+            None,
+            torch.cat(of_temperature).view_as(temperature),
+        )
+
+
+def _split(*tensors: Tensor) -> list[tuple[Tensor, ...]]:
+    """Returns tensors [..., D, n] as parts [d, n] of a few days each."""
+    symbols = tensors[0].shape[-1]
+    days = max(1, PAIRS // symbols**2)
+    return [t.reshape(-1, t.shape[-1]).split(days) for t in tensors]
+
+
+def _above(values: Tensor, temperature: Tensor) -> Tensor:
+    """Returns how much each of values [d, N] lies above each other, 0 … 1, [d, N, N]."""
+    scaled = values / temperature
+    below = scaled.unsqueeze(-2) - scaled.unsqueeze(-1)
     # Not torch.sigmoid: its last bits depend on how many members there are.
-    above = 1 / (1 + torch.exp(-steep))
-    others = above.masked_fill(~present.unsqueeze(-2), 0)
-    return others.sum(-1).masked_fill(~present, 0)
+    return below.clamp_(-STEEP, STEEP).exp_().add_(1).reciprocal_()
 
 
 def ranks(values: Tensor, present: Tensor) -> Tensor:
