@@ -139,7 +139,7 @@ def weighted(prediction: Tensor, targets: Targets, columns: Columns, training: b
 
     A part of no named horizon is the mean over all horizons with weights ∝ 1/√h; one of actions is
     of the horizon that is traded. A part without a weight for a member is NaN for it, whatever it
-    is for its neighbours.
+    is for its neighbours; every part of every phase has its name in the result.
 
     Args:
         prediction: [..., B, O] in the order of `heads`; [..., B] where O is 1.
@@ -157,6 +157,7 @@ def weighted(prediction: Tensor, targets: Targets, columns: Columns, training: b
     parts: dict[str, Tensor] = {}
     for term in terms:
         if not term.used:
+            parts[str(term.part)] = wide.new_full(wide.shape[:-2], torch.nan)
             continue
         weight = columns[term.column]
         counts = weight > 0  # 0 × inf of a neighbour's part would be NaN

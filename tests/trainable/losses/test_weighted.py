@@ -108,6 +108,8 @@ def test_each_member_is_in_the_phase_of_its_own_epoch() -> None:
     torch.testing.assert_close(result.loss, torch.stack([huber.loss[0], both[1], both[2]]))
     torch.testing.assert_close(result.slope[0], huber.slope[0])
     torch.testing.assert_close(result.slope[2], 2 * mse.slope[2] + ic.slope[2])
+    alone = {name: part.isnan().all() for name, part in at_epochs(0).result().parts.items()}
+    assert alone == {"huber": False, "mse": True, "ic": True}
     shown = {name: (~part.isnan()).tolist() for name, part in result.parts.items()}
     ended = [False, True, True]
     assert shown == {"huber": [True, False, False], "mse": ended, "ic": ended}
