@@ -163,15 +163,20 @@ def weighted(prediction: Tensor, targets: Targets, columns: Columns, training: b
         counts = weight > 0  # 0 × inf of a neighbour's part would be NaN
         whole = None
         for place, share in _places(term, several, facts):
-            start = first[term.head] + (term.head not in ONE_HORIZON) * place * term.size
+            start = first[term.head]
+            if term.head not in ONE_HORIZON:
+                start += place * term.size
             where = slice(start, start + term.size)
-            own = wide[..., where] if term.size > 1 else wide[..., start]
-            of_horizon = _of_horizon(targets, place, len(several))
-            result = LOSSES[term.part.loss].of_batch(own, of_horizon, columns, training)
-            value = result.loss if share == 1 else share * result.loss
+            own = wide[..., where]
+            result = LOSSES[term.part.loss].of_batch(
+                own if term.size > 1 else own.squeeze(-1),
+                _of_horizon(targets, place, len(several)),
+                columns,
+                training,
+            )
+            value = share * result.loss
             whole = value if whole is None else whole + value
-            own_slope = result.slope if term.size > 1 else result.slope.unsqueeze(-1)
-            scaled = (share * weight).unsqueeze(-1) * own_slope
+            scaled = (share * weight).unsqueeze(-1) * result.slope.view_as(own)
             slope[..., where] += scaled.masked_fill(~counts.unsqueeze(-1), 0)
         assert whole is not None
         parts[str(term.part)] = torch.where(counts.squeeze(-1), whole, torch.nan)
