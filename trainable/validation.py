@@ -11,6 +11,7 @@ from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
 from trainable.hyperparameter import Checked
 from trainable.losses import LOSSES
+from trainable.losses.base import Trained
 from trainable.models import count_parameters, parameter_names
 from trainable.optimizers.base import check_heads, head_share
 
@@ -27,6 +28,7 @@ def validate(config: TrialConfig) -> None:
     for part in (config.model, config.optimizer, config.schedule, config.loss):
         if isinstance(part, Checked):
             part.check()
+    LOSSES[config.loss.name].check(config.loss, None)
 
 
 def validate_against(
@@ -91,6 +93,8 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
         _check_target(config, dataset)
         if head_share(config.optimizer) != 1:
             check_heads(config.optimizer, parameter_names(config.model, shape))
+        trained = Trained(dataset.horizon, len(dataset.symbols), config.train.epochs)
+        LOSSES[config.loss.name].check(config.loss, trained)
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
 
 
