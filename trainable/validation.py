@@ -9,6 +9,9 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, to_params
 from trainable.data.dataset.dataset import Dataset
+from trainable.hyperparameter import check_divisible
+from trainable.losses import LOSSES
+from trainable.models import MODELS
 
 
 def check_value(key: str, value: object) -> None:
@@ -20,6 +23,25 @@ def validate(config: TrialConfig) -> None:
     """Raises `UserError` for a value that is not allowed."""
     for key, value in to_params(config).items():
         check_value(key, value)
+    _check_accumulation(config)
+
+
+def _check_accumulation(config: TrialConfig) -> None:
+    """Raises `UserError` where a batch cannot be trained in parts."""
+    parts, batch = config.train.accumulate, config.train.batch_size
+    if parts == 1:
+        return
+    check_divisible("train/batch_size", batch, "train/accumulate", parts)
+    entries = {
+        f"loss/name={config.loss.name}": LOSSES[config.loss.name].batches,
+        f"model/name={config.model.name}": MODELS[config.model.name].batches,
+    }
+    for which, batches in entries.items():
+        if batches != "rows":
+            raise UserError(
+                f"train/accumulate={parts}: {which} needs whole days, which cannot be trained in "
+                "parts; fix.train/accumulate=1 works"
+            )
 
 
 def validate_against(

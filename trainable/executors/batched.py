@@ -142,9 +142,7 @@ class BatchedExecutor:
         prediction = self.model.forward(self.layers, x, dropped, tape=True)
         return self.loss.of_batch(prediction, targets, self.columns, training=True)
 
-    def _accumulate(
-        self, i: int, x: Tensor, targets: Targets
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _accumulate(self, i: int, x: Tensor, targets: Targets) -> tuple[Tensor, dict[str, Tensor]]:
         """Sums up the gradients of the parts of a batch; returns its loss and the loss's parts."""
         count = self.parts_of_a_batch
         self.grads.zero_()

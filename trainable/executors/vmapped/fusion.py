@@ -96,8 +96,8 @@ def _try(config: ModelConfig, shape: InputShape) -> Fusion:
     x = torch.randn(2, ROWS + 1, shape.window, shape.features, generator=generator)
     calls, widths, work = _run_alone(first, x[0], shape)
     alone = [_answer(member, rows[:ROWS]) for member, rows in zip(members, x, strict=True)]
-    _check_other_values(config, shape, x[0, :ROWS], alone[0])
     _run_together(members, x[:, :ROWS], torch.stack(alone))
+    _check_other_values(config, shape, x[0, :ROWS], alone[0])
     return Fusion(None, calls, widths, work)
 
 

@@ -78,10 +78,7 @@ class VmappedModel:
         some = next(iter(parts.values()))
         self._skeleton.move(some.device, some.dtype)
         lone = len(some) == 1
-        return [
-            (part[0] if lone else part).detach().requires_grad_()
-            for part in parts.values()
-        ]
+        return [(part[0] if lone else part).detach().requires_grad_() for part in parts.values()]
 
     def prepare(self, x: Tensor) -> Tensor:
         """Returns inputs as they are."""

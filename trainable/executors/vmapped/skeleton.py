@@ -37,13 +37,14 @@ class Skeleton:
             else:
                 self.tied[name] = names[id(parameter)]
             by_id[id(parameter)].append((_parameters(self.module.get_submodule(owner)), leaf))
+        saved = self.module.state_dict().keys()
+        self._saved = [name for name, _ in self.module.named_buffers() if name in saved]
         replace_layers(self.module, self.feed)
 
     @property
     def fixed(self) -> dict[str, Tensor]:
         """Its buffers by name, those that are saved with a model."""
-        saved = self.module.state_dict().keys()
-        return {name: b for name, b in self.module.named_buffers() if name in saved}
+        return {name: self.module.get_buffer(name) for name in self._saved}
 
     def move(self, device: torch.device, dtype: torch.dtype) -> None:
         """Moves the buffers; parameters are given from outside and need not move."""
