@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from trainable.hyperparameter import entry_name, hyperparameter
 from trainable.models import MODELS, InputShape, Model, ModelConfig
@@ -24,20 +24,21 @@ class Size(NamedTuple):
     window: int
 
 
-def network_of(text: str) -> tuple[str, int] | None:
-    """Returns the entry of `MODELS` and the window of a network as typed; None: it is none.
+def window_of(network: str) -> int | None:
+    """Returns the window of a network, which is an entry of `MODELS` from then on.
 
     Args:
-        text: as `convolutions20x3w20`: kind, width, layers, window.
+        network: kind, width, layers and window, as `convolutions20x3w20`; None: it is none.
     """
-    found = TYPED.fullmatch(text)
+    found = TYPED.fullmatch(network)
     if found is None:
         return None
     kind, *numbers = found.groups()
     size = Size(*map(int, numbers))
-    if text not in MODELS:
-        MODELS[text] = Model(_config_class(text), lambda c, shape: KINDS[kind](c, shape, size))
-    return text, size.window
+    if network not in MODELS:
+        config = _config_class(network)
+        MODELS[network] = Model(config, lambda c, shape: KINDS[kind](c, shape, size))
+    return size.window
 
 
 def _config_class(entry: str) -> type[ModelConfig]:
@@ -77,7 +78,7 @@ class Convolutions(nn.Module):
         """Maps windows [B, W, F] to predictions [B] or [B, O]."""
         x = x.transpose(1, 2)
         for i, convolution in enumerate(self.convolutions):
-            x = self.dropout(convolution(F.pad(x, (2 * 2**i, 0))).relu())
+            x = self.dropout(convolution(functional.pad(x, (2 * 2**i, 0))).relu())
         return one_output(self.head(x[..., -1]))
 
 
@@ -97,10 +98,10 @@ class Block(nn.Module):
         batch, window, width = x.shape
         parts = self.projections(self.before(x)).view(batch, window, 3, self.heads, -1)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
+        seen = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)
         after, middle, end = self.dropouts
         x = x + after(self.out(seen))
-        return x + end(self.down(middle(F.gelu(self.up(self.between(x))))))
+        return x + end(self.down(middle(functional.gelu(self.up(self.between(x))))))
 
 
 class Transformer(nn.Module):

@@ -1,6 +1,7 @@
 """The executor of many models of one shape: one program on [K, …] tensors.
 
-The program is written by hand where a model has such a form, and made by `vmap` otherwise. A member's arithmetic and random numbers are its own, so that its result does not depend on its
+The program is written by hand where a model has such a form, and made by `vmap` where it has none.
+A member's arithmetic and random numbers are its own, so that its result does not depend on its
 neighbours. A lone member is padded to two, because torch takes other kernels for a batch of one.
 """
 

@@ -25,16 +25,15 @@ class _OfCuda:
     """Sets what cuBLAS and cuDNN may do, and sets it back."""
 
     def __init__(self, wanted: str) -> None:
-        self.wanted, self._before = wanted, ("", "")
+        self.wanted = wanted
+        self._parts: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.cudnn, "conv")]
+        self._before: list[str] = []
 
     def __enter__(self) -> None:
-        matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
-        self._before = (matmul.fp32_precision, conv.fp32_precision)
-        self._set(self.wanted, self.wanted)
+        self._before = [part.fp32_precision for part in self._parts]
+        for part in self._parts:
+            part.fp32_precision = self.wanted
 
     def __exit__(self, *exception: object) -> None:
-        self._set(*self._before)
-
-    def _set(self, matmul: str, conv: str) -> None:
-        torch.backends.cuda.matmul.fp32_precision = matmul
-        torch.backends.cudnn.conv.fp32_precision = conv
+        for part, before in zip(self._parts, self._before, strict=True):
+            part.fp32_precision = before

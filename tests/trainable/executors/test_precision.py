@@ -1,5 +1,7 @@
 """bfloat16 in the products of training, float32 in all else; float16 is refused."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -68,9 +70,10 @@ def test_a_failed_step_in_bf16_leaves_later_ones_as_they_were() -> None:
 
 
 def test_tf32_is_set_around_steps_of_a_gpu_only_and_set_back() -> None:
+    convolutions: Any = torch.backends.cudnn
+
     def now() -> tuple[str, str]:
-        matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
-        return matmul.fp32_precision, conv.fp32_precision
+        return torch.backends.cuda.matmul.fp32_precision, convolutions.conv.fp32_precision
 
     before = now()
     for precision, inside in (("tf32", "tf32"), ("float32", "ieee"), ("bf16", "tf32")):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from tests.fixtures.modules import CONVOLUTIONS, TRANSFORMER, Body, registered, windowed
 from tests.fixtures.trainings import config
@@ -115,7 +115,7 @@ class Columns(Body):
 
 class WeightDrop(Body):
     def hidden(self, x: Tensor) -> Tensor:
-        return F.linear(x.flatten(1), self.dropout(self.inputs.weight))
+        return functional.linear(x.flatten(1), self.dropout(self.inputs.weight))
 
 
 def jump(self: Body, x: Tensor) -> Tensor:
@@ -130,7 +130,10 @@ CASES: dict[str, tuple[Callable[[InputShape], nn.Module], str]] = {
     "gru": (Recurrent, r"nn.GRU \(gru\) has no form for many members"),
     "batch norm": (with_layer(lambda: nn.BatchNorm1d(4)), r"BatchNorm1d \(layer\) keeps statistic"),
     "other dropout": (with_layer(lambda: nn.AlphaDropout(0.1)), r"AlphaDropout \(layer\) draws"),
-    "F.dropout": (body(lambda _, x: F.dropout(x, 0.1)), "draws random numbers in another way"),
+    "F.dropout": (
+        body(lambda _, x: functional.dropout(x, 0.1)),
+        "draws random numbers in another way",
+    ),
     "noise": (body(lambda _, x: x + torch.randn_like(x)), "draws random numbers in another way"),
     "frozen": (Frozen, "head.weight is not trained"),
     "whole numbers": (Counted, "count is int64"),
@@ -205,7 +208,7 @@ def test_members_may_differ_in_shares_of_dropout_only(monkeypatch: pytest.Monkey
             self.slope = slope
 
         def hidden(self, x: Tensor) -> Tensor:
-            return F.leaky_relu(super().hidden(x), self.slope)
+            return functional.leaky_relu(super().hidden(x), self.slope)
 
     registered(monkeypatch, lambda c, shape: Activated(shape, c.slope), config=Sloped)
     why = why_not_fused(config(model__name="own"), SHAPE)

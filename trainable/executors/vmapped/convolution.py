@@ -78,10 +78,9 @@ class _Convolution(torch.autograd.Function):
         return by_x, by_weight, None, None
 
     @staticmethod
-    def vmap(
-        info: Any, in_dims: Any, x: Tensor, weight: Tensor, stride: int, dilation: int
-    ) -> tuple[Any, Any]:
+    def vmap(info: Any, in_dims: Any, *args: Any) -> tuple[Any, Any]:
         """Takes the members as the first dimension of both."""
+        x, weight, stride, dilation = args
         x_dim, weight_dim = in_dims[:2]
         size = info.batch_size
         x = x.movedim(x_dim, 0) if x_dim is not None else x.expand(size, *x.shape)

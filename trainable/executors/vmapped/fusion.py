@@ -64,7 +64,7 @@ def why_not_fused(config: ModelConfig, shape: InputShape) -> str | None:
 
 
 def fusion_of(config: ModelConfig, shape: InputShape) -> Fusion:
-    """Returns what a trial of the model on a few rows finds out; once for all members of a shape."""
+    """Returns what a trial of the model on a few rows finds out; once a shape."""
     return _found(typical(config), shape, MODELS[config.name])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from trainable.executors.vmapped.convolution import convolve
 
@@ -64,6 +64,7 @@ class Feed:
 
 def replace_layers(module: nn.Module, feed: Feed) -> None:
     """Replaces the forwards of the layers that have another here."""
+    layer: Any
     for name, layer in module.named_modules():
         if type(layer) is nn.Dropout:
             layer.forward = partial(feed.dropped, name)
@@ -84,9 +85,9 @@ def _convolve(layer: nn.Conv1d, x: Tensor) -> Tensor:
     (size,), (dilation,), (stride,) = layer.kernel_size, layer.dilation, layer.stride
     if layer.padding == "same":
         both = dilation * (size - 1)
-        x = F.pad(x, (both // 2, both - both // 2))
+        x = functional.pad(x, (both // 2, both - both // 2))
     elif layer.padding != "valid" and (pad := int(layer.padding[0])):
-        x = F.pad(x, (pad, pad))
+        x = functional.pad(x, (pad, pad))
     y = convolve(x, layer.weight, stride, dilation)
     return y if layer.bias is None else y + layer.bias.unsqueeze(-1)
 
@@ -119,10 +120,12 @@ def _attend(
     if layer.in_proj_bias is not None:
         biases = layer.in_proj_bias.chunk(3)
     if query is key and key is value:
-        parts = F.linear(query, layer.in_proj_weight, layer.in_proj_bias).chunk(3, -1)
+        parts = functional.linear(query, layer.in_proj_weight, layer.in_proj_bias).chunk(3, -1)
     else:
         inputs = (query, key, value)
-        parts = [F.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True)]
+        parts = [
+            functional.linear(x, w, b) for x, w, b in zip(inputs, weights, biases, strict=True)
+        ]
     q, k, v = (x.reshape(batch, -1, heads, each).transpose(1, 2) for x in parts)
     scores = (q * each**-0.5) @ k.transpose(-1, -2)
     if attn_mask is not None:
@@ -133,7 +136,7 @@ def _attend(
         scores = _masked(scores, key_padding_mask[:, None, None])
     shares = feed.dropped(name, scores.softmax(-1))
     out = (shares @ v).transpose(1, 2).reshape(batch, length, width)
-    out = F.linear(out, layer.out_proj.weight, layer.out_proj.bias)
+    out = functional.linear(out, layer.out_proj.weight, layer.out_proj.bias)
     if not layer.batch_first:
         out = out.transpose(0, 1)
     if not need_weights:
