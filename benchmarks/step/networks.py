@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -33,12 +34,18 @@ def window_of(network: str) -> int | None:
     found = TYPED.fullmatch(network)
     if found is None:
         return None
+    MODELS.setdefault(network, entry_of(network))
+    return int(found[4])
+
+
+@cache
+def entry_of(network: str) -> Model:
+    """Returns the entry of a network, as typed for `window_of`."""
+    found = TYPED.fullmatch(network)
+    assert found is not None
     kind, *numbers = found.groups()
     size = Size(*map(int, numbers))
-    if network not in MODELS:
-        config = _config_class(network)
-        MODELS[network] = Model(config, lambda c, shape: KINDS[kind](c, shape, size))
-    return size.window
+    return Model(_config_class(network), lambda c, shape: KINDS[kind](c, shape, size))
 
 
 def _config_class(entry: str) -> type[ModelConfig]:
@@ -95,7 +102,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps [B, W, h] to the same shape."""
-        batch, window, width = x.shape
+        batch, window, _ = x.shape
         parts = self.projections(self.before(x)).view(batch, window, 3, self.heads, -1)
         q, k, v = parts.permute(2, 0, 3, 1, 4)
         seen = functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(x.shape)

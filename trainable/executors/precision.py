@@ -26,7 +26,8 @@ class _OfCuda:
 
     def __init__(self, wanted: str) -> None:
         self.wanted = wanted
-        self._parts: list[Any] = [torch.backends.cuda.matmul, getattr(torch.backends.cudnn, "conv")]
+        cudnn: Any = torch.backends.cudnn
+        self._parts: list[Any] = [torch.backends.cuda.matmul, cudnn.conv]
         self._before: list[str] = []
 
     def __enter__(self) -> None:
