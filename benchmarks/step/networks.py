@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -76,7 +77,7 @@ class Convolutions(nn.Module):
         channels = [shape.features, *[size.width] * size.layers]
         self.convolutions = nn.ModuleList(
             nn.Conv1d(before, after, 3, dilation=2**i)
-            for i, (before, after) in enumerate(zip(channels, channels[1:], strict=False))
+            for i, (before, after) in enumerate(pairwise(channels))
         )
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(size.width, shape.outputs)

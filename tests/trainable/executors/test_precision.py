@@ -70,10 +70,10 @@ def test_a_failed_step_in_bf16_leaves_later_ones_as_they_were() -> None:
 
 
 def test_tf32_is_set_around_steps_of_a_gpu_only_and_set_back() -> None:
-    convolutions: Any = torch.backends.cudnn
+    backends: Any = torch.backends
 
     def now() -> tuple[str, str]:
-        return torch.backends.cuda.matmul.fp32_precision, convolutions.conv.fp32_precision
+        return backends.cuda.matmul.fp32_precision, backends.cudnn.conv.fp32_precision
 
     before = now()
     for precision, inside in (("tf32", "tf32"), ("float32", "ieee"), ("bf16", "tf32")):

@@ -3,7 +3,7 @@
 Only the `forward` of a layer is replaced; its parameters and attributes stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -64,14 +64,17 @@ class Feed:
 
 def replace_layers(module: nn.Module, feed: Feed) -> None:
     """Replaces the forwards of the layers that have another here."""
-    layer: Any
     for name, layer in module.named_modules():
         if type(layer) is nn.Dropout:
-            layer.forward = partial(feed.dropped, name)
+            _replace(layer, partial(feed.dropped, name))
         elif isinstance(layer, nn.MultiheadAttention) and _is_plain(layer):
-            layer.forward = partial(_attend, layer, feed, name)
+            _replace(layer, partial(_attend, layer, feed, name))
         elif type(layer) is nn.Conv1d and layer.groups == 1 and layer.padding_mode == "zeros":
-            layer.forward = partial(_convolve, layer)
+            _replace(layer, partial(_convolve, layer))
+
+
+def _replace(layer: Any, forward: Callable[..., Any]) -> None:
+    layer.forward = forward
 
 
 def share_of(layer: nn.Module | None) -> float:
