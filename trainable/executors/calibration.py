@@ -7,13 +7,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from trainable.cli.errors import look_up
 from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.windows import Windows
 from trainable.executors import EXECUTORS, executor_for
 from trainable.executors.base import Executor
-from trainable.losses.base import Targets
+from trainable.losses import LOSSES
+from trainable.losses.base import RowFacts, Targets
 from trainable.models import MODELS
 from trainable.models.base import EDGE_FEATURES, Days
 
@@ -34,7 +36,8 @@ def best_size(config: TrialConfig, windows: Windows, device: torch.device | str,
         device: where it trains.
         most: the largest size wanted.
     """
-    if executor_for(config, input_shape(config, windows.groups), device) != "cohort":
+    name = executor_for(config, input_shape(config, windows.groups), device)
+    if name not in ("cohort", "vmapped"):
         return 1
     best, least, size, lost = 1, math.inf, min(2, most), 0
     while size <= most and lost < 2:
@@ -58,25 +61,45 @@ def step_seconds(
         configs, shape, torch.device(device), windows.x.dtype
     )
     executor.plan(np.zeros((steps + 1, len(configs))))
-    days = _some_days(first, len(configs), windows)
-    size = first.train.batch_size if days is None else days.present[0].numel()
+    symbols = _symbols(first)
+    days = _some_days(first, len(configs), symbols, windows)
+    size = 2 * symbols or first.train.batch_size
     draw = torch.randint(len(windows.train_rows), (steps + 1, len(configs), size))
     rows = windows.train_rows[draw.to(windows.train_rows.device)]
     times = []
     for i in range(steps + 1):
         begun = time.perf_counter()
         x = executor.prepare(windows.at(rows[i]))
-        executor.step(i, x, Targets(windows.targets(rows[i])), days)  # waits for its losses
+        targets = _targets(first, windows, rows[i], symbols)
+        executor.step(i, x, targets, days)  # waits for its losses
         times.append(time.perf_counter() - begun)
     return statistics.median(times[1:]) / len(configs)
 
 
-def _some_days(config: TrialConfig, members: int, windows: Windows) -> Days | None:
+def _symbols(config: TrialConfig) -> int:
+    """Returns the symbols of each of the two days of a batch; 0: batches are single rows."""
+    orders = MODELS[config.model.name].batches, LOSSES[config.loss.name].batches_of(config.loss)
+    return max(1, config.train.batch_size // 2) if "days" in orders else 0
+
+
+def _targets(config: TrialConfig, windows: Windows, rows: Tensor, symbols: int) -> Targets:
+    """Returns targets of rows in the form that the loss asks for; one horizon stands for all."""
+    loss, y = LOSSES[config.loss.name], windows.targets(rows)
+    if not symbols and not loss.needs_facts(config.loss):
+        return Targets(y)
+    horizons = loss.horizons(config.loss) or (1,)
+    scale = torch.full((len(horizons),), windows.target_scale, dtype=y.dtype, device=y.device)
+    facts = RowFacts(scale, y * scale[0], symbols, 1e-4, horizons)
+    if len(horizons) > 1:
+        y = y.unsqueeze(-1).repeat_interleave(len(horizons), -1)
+    return Targets(y, torch.ones_like(y, dtype=torch.bool), facts)
+
+
+def _some_days(config: TrialConfig, members: int, symbols: int, windows: Windows) -> Days | None:
     """Returns two days of symbols that are connected at random, for a model over whole days."""
     model = MODELS[config.model.name]
     if model.batches != "days":
         return None
-    symbols = max(1, config.train.batch_size // 2)
     links = 1 + min(model.graph(config.model).neighbours, symbols - 1)
     shape, device = (members, 2, symbols), windows.x.device
     there = torch.ones(*shape, links, dtype=torch.bool, device=device)

@@ -60,10 +60,11 @@ class BatchSource:
             self.graph = _graph_of(dataset, windows, model.graph(config.model))
             self.time = torch.from_numpy(dataset.time).to(windows.x.device)
         self.whole_days = order_of(config) == "days"
-        self.simple = not (self.whole_days or loss.needs_rows)
+        self.simple = not (self.whole_days or loss.needs_facts(config.loss))
         self.symbols = len(dataset.symbols)
         self.cost = dataset.cost_bps * 1e-4
         self.horizons = loss.horizons(config.loss) or (dataset.horizon,)
+        self.traded = self.horizons.index(dataset.horizon)
         self.y, self.known = windows.y, windows.known
         self.scale = np.array([windows.target_scale])
         if self.horizons != (dataset.horizon,):
@@ -105,7 +106,9 @@ class BatchSource:
             return Targets(y, known & shown)
         returns = self.returns.index_select(0, flat).view(rows.shape) * present
         symbols = self.symbols if self.whole_days else 0
-        return Targets(y, known & shown, RowFacts(self.scales, returns, symbols, self.cost))
+        horizons, traded = self.horizons, self.traded
+        facts = RowFacts(self.scales, returns, symbols, self.cost, horizons, traded)
+        return Targets(y, known & shown, facts)
 
     def bars(self, rows: Tensor) -> Tensor:
         """Returns the bar of each day of a grid of rows [..., D·N]; one is present on each day."""
@@ -115,7 +118,7 @@ class BatchSource:
 
 def order_of(config: TrialConfig) -> str:
     """Returns the order of a configuration's batches: whole days where its loss or model asks."""
-    orders = LOSSES[config.loss.name].batches, MODELS[config.model.name].batches
+    orders = LOSSES[config.loss.name].batches_of(config.loss), MODELS[config.model.name].batches
     return "days" if "days" in orders else "rows"
 
 
