@@ -93,6 +93,16 @@ def test_every_parameter_gets_a_finite_gradient(
 
 
 @each
+@each_shape
+def test_it_trains_under_autocast(name: str, shape: InputShape) -> None:
+    model = build_model(config_of(name), shape, 0).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = model(inputs(shape, rows=64))
+    answers.backward(torch.ones_like(answers))
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@each
 def test_heads_are_called_so(name: str) -> None:
     for shape in (SHAPE, MANY):
         names = dict(build_model(config_of(name), shape, 0).named_parameters())
