@@ -28,7 +28,7 @@ from trainable.models import MODELS, InputShape, build_model
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 SUM = "model_crc32"  # in the configuration: of the other file
-ROWS = 65_536  # predicted at once
+ROWS = 1024  # predicted at once: a large transformer makes half a megabyte of each
 
 
 @dataclass(frozen=True)

@@ -45,10 +45,13 @@ class GraphConfig:
         0.3, "|correlation| from which more than half of the neighbours are chosen", low=0, high=1
     )
     selection_l1: float = hyperparameter(
-        0.01, "cost of the mean weight of the features in their selection", low=0
+        0.01,
+        "cost of the mean weight of the features in their selection",
+        low=0,
+        per_member=True,
     )
     edge_dropout: float = hyperparameter(
-        0.1, "share of connections dropped in training", low=0, high=0.9
+        0.1, "share of connections dropped in training", low=0, high=0.9, per_member=True
     )
     dropout: float = dropout_field(0.2, "share of values dropped in each part of the network")
 

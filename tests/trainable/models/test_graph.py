@@ -75,6 +75,17 @@ def test_it_answers_every_head_and_learns_in_every_part(
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
+def test_it_trains_under_autocast(encoder: str) -> None:
+    model = built(encoder=encoder).float().train()
+    days = some_days(SOME_ABSENT)
+    in_float32 = Days(days.present, days.neighbours, days.edges.float(), days.connected)
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = model(inputs().float(), in_float32)
+    answers.backward(torch.ones_like(answers))
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
 def test_absent_symbols_do_not_change_the_others(encoder: str) -> None:
     model, days, x = built(encoder=encoder), some_days(SOME_ABSENT), inputs()
     other = torch.where(SOME_ABSENT.flatten().view(-1, 1, 1), x, 100 * inputs(7))

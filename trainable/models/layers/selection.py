@@ -86,7 +86,7 @@ class _Cost(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, None]:
         """Returns the gradient by x."""
         (cost,) = ctx.saved_tensors
-        return slopes[0] + cost, None
+        return (slopes[0] + cost).to(slopes[0].dtype), None
 
 
 def _uniform(features: int, inputs: int, outputs: int) -> Tensor:

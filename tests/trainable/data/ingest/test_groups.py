@@ -51,7 +51,8 @@ def test_text_becomes_groups_and_the_plan_says_so() -> None:
 @pytest.mark.parametrize("code", [float, int])
 def test_numbers_become_groups_and_no_feature(code: type) -> None:
     table = frame()
-    table["sector"] = table["symbol"].map({"AA": 10, "BB": 20, "CC": 10, "DD": 45}).astype(code)
+    codes = {"AA": 10, "BB": 20, "CC": 10, "DD": 45}
+    table["sector"] = [code(codes[name]) for name in table["symbol"]]
     assert "sector" not in market(table).extra
     assert groups_of(market(table)) == [0, 1, 0, 2]
     without = market_from_frame(table, DataSettings())
@@ -110,7 +111,7 @@ def test_a_file_with_groups_becomes_a_dataset(tmp_path) -> None:
 
 def test_ready_features_may_have_groups() -> None:
     table = frame().rename(columns={"close": "feat_a"})
-    table["feat_group"] = table["symbol"].map({"AA": 1, "BB": 2, "CC": 1, "DD": 2})
+    table["feat_group"] = [{"AA": 1, "BB": 2, "CC": 1, "DD": 2}[name] for name in table["symbol"]]
     table["next"] = np.random.default_rng(1).normal(0, 0.01, len(table))
     made = market(table, "feat_group", features="feat_*", target="next")
     assert set(made.extra) == {"feat_a"}
