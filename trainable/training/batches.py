@@ -22,6 +22,8 @@ from trainable.losses.base import RowFacts, Targets
 from trainable.models import MODELS
 from trainable.models.base import Days, GraphSettings
 
+MAX_GRAPHS = 3  # that are kept besides those in use
+
 Prepare = Callable[[Tensor], Tensor]
 
 
@@ -154,5 +156,7 @@ def _of_horizons(
 def _graph_of(dataset: Dataset, windows: Windows, settings: GraphSettings) -> DayGraph:
     """Returns the graph of each bar of the dataset; made once a dataset."""
     if settings not in windows.graphs:
+        while len(windows.graphs) >= MAX_GRAPHS:
+            del windows.graphs[next(iter(windows.graphs))]
         windows.graphs[settings] = day_graph(dataset, settings, windows.x.device)
     return windows.graphs[settings]

@@ -65,7 +65,9 @@ def day_graph(
         window: rows of an input, where the dataset was made for shorter ones.
     """
     bars, symbols = dataset.tradable.shape
-    returns = torch.from_numpy(past_returns(dataset)).to(device, torch.float32)
+    # A CUDA device may be set to products of ten bits, which are too few; it has fast exact ones.
+    exact = torch.float64 if torch.device(device).type == "cuda" else torch.float32
+    returns = torch.from_numpy(past_returns(dataset)).to(device, exact)
     small = torch.int16 if symbols < 2**15 else torch.int32
     size = max(1, VALUES // max(symbols * symbols, symbols * settings.window))
     parts = []
