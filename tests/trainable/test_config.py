@@ -190,6 +190,7 @@ def test_members_may_differ_in_numbers_and_share_the_shape():
     others = {
         "model/hidden_dims": "8", "optimizer/name": "sgd", "schedule/name": "constant",
         "loss/name": "mse", "data/features": "price", "data/scaler": "standard",
+        "train/precision": "bf16",
     }  # fmt: skip
     for key in FIELDS.keys() - {"model/name"}:  # there is one model
         value = FIELDS[key].default
@@ -204,7 +205,8 @@ def test_what_shares_a_shape_is_what_the_cohort_expects():
     assert shared == {
         "model/name", "model/hidden_dims", "model/norm", "optimizer/name",
         "loss/name", "data/window", "data/features", "data/winsorise", "data/scaler",
-        "train/batch_size", "train/epochs", "train/steps_per_epoch",
+        "train/batch_size", "train/epochs", "train/steps_per_epoch", "train/precision",
+        "train/accumulate",
     }  # fmt: skip
 
 
