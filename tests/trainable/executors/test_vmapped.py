@@ -63,7 +63,7 @@ def after(steps: int, configs: list[TrialConfig], executor: str) -> Training:
     return training
 
 
-# Adafactor scales a tensor by all of its gradients, and those of the keys' bias are rounding errors.
+# Adafactor scales a tensor by all of its gradients; those of the keys' bias are rounding errors.
 PAIRS = [
     (name, optimizer)
     for name in (*NETWORKS, "mlp")
