@@ -13,6 +13,7 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows
 from trainable.executors.base import Executor
 from trainable.losses import LOSSES, LossConfig
+from trainable.metrics.further import further
 from trainable.metrics.portfolio import position_scale
 from trainable.metrics.scores import score, sharpe_and_ic
 from trainable.metrics.scoring import scoring
@@ -66,7 +67,9 @@ class Evaluator:
         keep_freed_memory()
         self.windows = windows
         self.loss = look_up(LOSSES, loss, "loss")
-        self.valid = scoring(dataset, windows.valid_rows.cpu().numpy())
+        rows = windows.valid_rows.cpu().numpy()
+        self.valid = scoring(dataset, rows)
+        self.bars = dataset.time[rows]
         self.seen = scoring(dataset, windows.train_eval_rows.cpu().numpy())
         self.few = not dataset.panel
         self.y = windows.y[windows.valid_rows].double()
@@ -90,6 +93,7 @@ class Evaluator:
                 spread = float(p.astype(np.float64).std())
             values = {
                 **scores.values,
+                **further(p, self.valid.label, self.bars),
                 **(self._position_scale(t) if self.few else {}),
                 "train_sharpe": train_sharpe,
                 "train_ic": train_ic,
