@@ -71,7 +71,7 @@ def text_of(tables: Mapping[str, Any]) -> str:
     for key, entries in tables.items():
         name = str(key).upper()
         if name not in TABLES:
-            raise unknown("table in parts=", str(key), TABLES)
+            raise unknown("table of parts", str(key), TABLES)
         if not isinstance(entries, Mapping):
             raise UserError(f"parts: {name} is a {type(entries).__name__}; it must be a dict")
         lines.append(f"{name} = {{")
@@ -89,8 +89,8 @@ def _tables_of(part: object) -> dict[str, Any]:
     found = {name: getattr(part, name) for name in TABLES if hasattr(part, name)}
     if not found:
         raise UserError(
-            f"parts is a {type(part).__name__}; it must be the path of a Python file, a module, or "
-            'a dict of tables such as {"MODELS": {"mine": Mine}}'
+            f"parts is of type {type(part).__name__}; it must be the path of a Python file, a "
+            'module, or a dict of tables such as {"MODELS": {"mine": Mine}}'
         )
     return found
 
