@@ -17,7 +17,7 @@ from trainable.cli.options import convert
 from trainable.hyperparameter import Hyperparameter, hyperparameter, hyperparameters
 from trainable.losses import LOSSES, LossConfig
 from trainable.losses.huber import AdaptiveHuberConfig
-from trainable.models import MODELS, ModelConfig
+from trainable.models import MODELS, InputShape, ModelConfig
 from trainable.models.mlp import MlpConfig
 from trainable.optimizers import OPTIMIZERS, OptimizerConfig
 from trainable.optimizers.adamw import AdamwConfig
@@ -192,6 +192,12 @@ def from_params(params: Mapping[str, object]) -> TrialConfig:
         parts[group] = cls(**{name: value for name, value in values.items() if name in own})
         unused += [(f"{group}/{name}", v) for name, v in values.items() if name not in own]
     return TrialConfig(**parts, unused=tuple(sorted(unused)))
+
+
+def input_shape(config: TrialConfig, features: int) -> InputShape:
+    """Returns the shape of a configuration's model on so many features."""
+    heads = LOSSES[config.loss.name].heads(config.loss)
+    return InputShape(config.data.window, features, heads)
 
 
 def is_field_name(name: str) -> bool:

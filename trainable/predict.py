@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.config import TrialConfig, from_params, to_params
+from trainable.config import TrialConfig, from_params, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import Scaler
 from trainable.data.dataset.windows import Windows
@@ -174,7 +174,7 @@ def _predictor(
     """Builds the model, whose parts are in the tables."""
     config = from_params(content["params"])
     scaler = Scaler.from_dict(content["scaler"])
-    shape = InputShape(config.data.window, len(scaler.names))
+    shape = input_shape(config, len(scaler.names))
     _check_shapes(config, shape, weights)
     model = build_model(config.model, shape, 0)
     model.load_state_dict(weights)

@@ -16,7 +16,7 @@ from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import parse
 from trainable.cli.paths import PathText, expand_home
-from trainable.config import TrialConfig, from_params
+from trainable.config import TrialConfig, from_params, input_shape
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_windows
@@ -60,7 +60,7 @@ def train(
     windows = make_windows(dataset, several[0].data, device, dtype)
     name = executor
     if executor == "auto":
-        name = executor_for(several[0], windows.shape, device)
+        name = executor_for(several[0], input_shape(several[0], windows.features), device)
     cohorts = [[start] for start in starts] if name == "solo" else [starts]
     for cohort in cohorts:
         training = Training(cohort, dataset, name, device, dtype, windows)

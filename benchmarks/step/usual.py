@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from trainable.config import TrialConfig
+from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.windows import Windows
 from trainable.models import build_model
 
@@ -24,7 +24,9 @@ def usual(config: TrialConfig, windows: Windows, batches: Batches) -> Callable[[
         windows: the rows; the network goes to their device.
         batches: `from_loader` or `by_index`.
     """
-    model = build_model(config.model, windows.shape, config.train.seed).to(windows.x.device)
+    model = build_model(config.model, input_shape(config, windows.features), config.train.seed).to(
+        windows.x.device
+    )
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.optimizer.lr)
     warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, 1.0, config.schedule.warmup_steps)
     stream = batches(windows, config.train.batch_size)

@@ -12,7 +12,7 @@ from search.backend.base import Cluster, Observer
 from search.backend.workers import StartFailures, WorkerSpec, check_store_answers
 from search.monitor.metrics import Figure
 from search.scheduling.controller import Controller
-from trainable.config import TrialConfig
+from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows
 from trainable.executors import executor_for
@@ -50,7 +50,11 @@ def unmeasured_worker(dataset: Dataset, spec: WorkerSpec, members: int) -> Worke
     def largest(
         config: TrialConfig, windows: Windows, device: torch.device | str, most: int
     ) -> int:
-        return 1 if executor_for(config, windows.shape, device) == "solo" else most
+        return (
+            1
+            if executor_for(config, input_shape(config, windows.features), device) == "solo"
+            else most
+        )
 
     return Worker(
         dataset,

@@ -10,10 +10,10 @@ import torch
 
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.config import TrialConfig
+from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.hyperparameter import hyperparameters
-from trainable.models import InputShape, count_parameters
+from trainable.models import count_parameters
 from trainable.optimizers import OPTIMIZERS
 
 VALUE = 4  # bytes of a float32
@@ -41,7 +41,7 @@ def needed(config: TrialConfig, dataset: Dataset) -> tuple[int, int]:
     These are its weights, as many gradients, and the state of its optimizer.
     """
     features = len(dataset.columns(config.data.features))
-    count = count_parameters(config.model, InputShape(config.data.window, features))
+    count = count_parameters(config.model, input_shape(config, features))
     return count, VALUE * count * (2 + OPTIMIZERS[config.optimizer.name].buffers)
 
 

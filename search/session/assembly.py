@@ -29,7 +29,7 @@ from search.study.prefetch import Prefetcher
 from search.study.storage import can_be_shared, name_of, sqlite_file
 from search.study.study import SearchStudy
 from search.study.trials import TrialSpec
-from trainable.config import TrialConfig, config_of
+from trainable.config import TrialConfig, config_of, input_shape
 from trainable.executors import why_alone
 from trainable.io.file_store import FileStore
 from trainable.metrics.baselines import Baseline, baselines
@@ -240,7 +240,7 @@ def _pruner(plan: Plan) -> Pruner:
 
 def _input_shape(plan: Plan, config: TrialConfig) -> InputShape:
     """Returns the shape of one input."""
-    return InputShape(config.data.window, len(plan.dataset.columns(config.data.features)))
+    return input_shape(config, len(plan.dataset.columns(config.data.features)))
 
 
 def _why_alone(plan: Plan, device: str) -> Callable[[TrialConfig], str | None]:

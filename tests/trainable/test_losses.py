@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainable.losses import LOSSES, Loss
+from trainable.losses.base import Targets
 from trainable.losses.huber import HuberConfig, follow_batch
 from trainable.losses.squared import MseConfig
 
@@ -18,7 +19,7 @@ each_loss = pytest.mark.parametrize("name", LOSSES)
 def mean_loss_and_slope(
     loss: Loss, p: Tensor, y: Tensor, mask: Tensor | None, delta: Tensor, training: bool = False
 ) -> tuple[Tensor, Tensor]:
-    return loss.of_batch(p, y, mask, {"delta": delta}, training)
+    return loss.of_batch(p, Targets(y, mask), {"delta": delta}, training)[:2]
 
 
 def mean_loss(loss: Loss, p: Tensor, y: Tensor, mask: Tensor | None, delta: Tensor) -> Tensor:

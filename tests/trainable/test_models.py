@@ -130,11 +130,16 @@ class Misspelt:
     name, dropout = "mpl", 0.0
 
 
-def test_more_than_one_horizon_is_refused() -> None:
-    shape = InputShape(1, 4, horizons=2)
-    for build in (MODELS["mlp"].build, BATCHED["mlp"]):
-        with pytest.raises(ValueError, match="mlp predicts one horizon, not 2"):
-            build(MlpConfig(), shape)
+def test_several_heads_are_answered_side_by_side() -> None:
+    shape = InputShape(1, 4, heads=(("return", 2), ("action", 3)))
+    assert shape.outputs == 5
+    assert build_model(MlpConfig(), shape, 0)(torch.zeros(6, 1, 4)).shape == (6, 5)
+
+
+def test_the_batched_form_has_one_output() -> None:
+    shape = InputShape(1, 4, heads=(("return", 2),))
+    with pytest.raises(ValueError, match="the batched mlp has one output, not 2"):
+        BATCHED["mlp"](MlpConfig(), shape)
 
 
 def test_unknown_model_is_the_persons_error() -> None:

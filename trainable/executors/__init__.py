@@ -27,7 +27,7 @@ def executor_for(config: TrialConfig, shape: InputShape, device: torch.device | 
         shape: of an input.
         device: where it trains.
     """
-    if MODELS[config.model.name].batched is None:
+    if MODELS[config.model.name].batched is None or shape.outputs > 1:
         return "solo"
     on_cpu = torch.device(device).type == "cpu"
     return "serial" if on_cpu and is_large(config, shape) else "cohort"

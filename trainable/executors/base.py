@@ -5,13 +5,15 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from torch import Tensor
 
 from trainable.config import TrialConfig
+from trainable.losses.base import Targets
+from trainable.models.base import Days
 
 
 @dataclass(frozen=True)
@@ -22,32 +24,41 @@ class StepResult:
         loss: [K].
         norm: [K], L2 norm of the gradient before clipping.
         failed: members whose loss or gradient was not finite; their weights must be restored.
+        parts: [K] by name, the parts of a weighted loss.
     """
 
     loss: Tensor
     norm: Tensor
     failed: list[int]
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Executor(Protocol):
     """K members that take optimizer steps together; k counts from 0 in the present order."""
 
-    def plan(self, lr: np.ndarray, done: int = 0) -> None:
-        """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken."""
+    def plan(self, lr: np.ndarray, done: int = 0, epochs: Sequence[int] = ()) -> None:
+        """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken.
+
+        Args:
+            lr: by step and member.
+            done: steps already taken.
+            epochs: that each member has ended, by which the weights of a loss may change; none:
+                0 each.
+        """
         ...
 
     def prepare(self, x: Tensor) -> Tensor:
         """Returns inputs [..., K, B, W, F] as `step` takes them; all that needs no weight."""
         ...
 
-    def step(self, i: int, x: Tensor, y: Tensor, mask: Tensor | None) -> StepResult:
+    def step(self, i: int, x: Tensor, targets: Targets, days: Days | None = None) -> StepResult:
         """Takes step i of the plan.
 
         Args:
             i: from 0.
             x: prepared inputs [K, B, …].
-            y: targets [K, B].
-            mask: [K, B] bool, the rows that count in the loss; None: all of them.
+            targets: of the same rows, each [K, B, …].
+            days: of a batch of whole days, each [K, D, N, …]; only for models that ask for it.
         """
         ...
 
@@ -71,8 +82,13 @@ class Executor(Protocol):
         """Returns the L2 norms of each member's latest gradient by component, before clipping."""
         ...
 
-    def predict(self, x: Tensor) -> Tensor:
-        """Maps x [m, W, F] to predictions [K, m], without dropout."""
+    def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
+        """Maps x [m, W, F] to predictions [K, m], or [K, m, O], without dropout.
+
+        Args:
+            x: inputs; of a model over whole days those of D days × N symbols.
+            days: of these days, each [D, N, …]; only for models that ask for it.
+        """
         ...
 
     def weights(self, member: int) -> dict[str, Tensor]:

@@ -17,7 +17,9 @@ from trainable.executors.base import StepResult, component, norms
 from trainable.executors.dropout import Dropout
 from trainable.executors.rng import set_state
 from trainable.losses import LOSSES
+from trainable.losses.base import Targets
 from trainable.models import MODELS, InputShape, build_model
+from trainable.models.base import Days
 from trainable.models.batched.layers import padded_size
 from trainable.optimizers import OPTIMIZERS
 
@@ -57,11 +59,14 @@ class BatchedExecutor:
         self.taken = 0
         self.add(configs)
 
-    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+    def plan(self, lr: np.ndarray, done: int = 0, epochs: Sequence[int] = ()) -> None:
         """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken."""
         self.lr = lr
         self.offset = self.taken - done
         self._factors()
+        if self.loss.by_epoch:
+            self.epochs = list(epochs) or [0] * len(self.configs)
+            self._columns()
 
     @torch.inference_mode()
     def prepare(self, x: Tensor) -> Tensor:
@@ -69,15 +74,14 @@ class BatchedExecutor:
         return self.model.prepare(x.flatten(-2))
 
     @torch.inference_mode()
-    def step(self, i: int, x: Tensor, y: Tensor, mask: Tensor | None) -> StepResult:
-        """Takes step i of the plan on prepared x [K, B, D], y [K, B], mask [K, B]."""
+    def step(self, i: int, x: Tensor, targets: Targets, days: Days | None = None) -> StepResult:
+        """Takes step i of the plan on prepared x [K, B, D] and targets [K, B]."""
         members = len(self.configs)
         if members < self.least:
-            x, y = (t.expand(2, *t.shape[1:]) for t in (x, y))
-            mask = None if mask is None else mask.expand(2, *mask.shape[1:])
+            x, targets = x.expand(2, *x.shape[1:]), targets.expand(2)
         dropped = self.dropout.factors(i, x.shape[1])
         prediction = self.model.forward(self.layers, x, dropped, tape=True)
-        loss, slope = self.loss.of_batch(prediction, y, mask, self.columns, training=True)
+        loss, slope, parts = self.loss.of_batch(prediction, targets, self.columns, training=True)
         self.model.backward(self.layers, self.grads, slope)
         norm = torch.linalg.vector_norm(self.grads, dim=1)
         share = torch.div(self.clip, norm.unsqueeze(1) + self.tiny).clamp_(max=1.0)
@@ -89,7 +93,7 @@ class BatchedExecutor:
         if not math.isfinite(float((loss + norm).sum())):  # or a sum that overflowed
             bad = ~(torch.isfinite(loss) & torch.isfinite(norm))
             failed = bad.nonzero().flatten().tolist()
-        return StepResult(loss, norm, failed)
+        return StepResult(loss, norm, failed, {n: part[:members] for n, part in parts.items()})
 
     def finite(self) -> list[str | None]:
         """Returns for each member the first parameter that is not finite, or None."""
@@ -130,7 +134,7 @@ class BatchedExecutor:
         return norms(self.grad_parts)[: len(self.configs)]
 
     @torch.no_grad()
-    def predict(self, x: Tensor) -> Tensor:
+    def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
         """Maps x [m, W, F] to predictions [K, m], without dropout."""
         inputs = self.prepare(x)
         everyone = inputs.expand(len(self.p), *inputs.shape)
@@ -231,8 +235,16 @@ class BatchedExecutor:
 
         self.clip = column([c.optimizer.clip for c in self.configs])
         self.tiny = column([1e-6] * len(self.configs))
-        losses = [self.configs[k].loss for k in rows]
-        self.columns = self.loss.columns_of(losses, self.device, self.dtype)
+        self.epochs = [0] * len(self.configs)
+        self._columns()
+
+    def _columns(self) -> None:
+        """Makes the columns of the loss, [rows, 1] each."""
+        lone = len(self.configs) < self.least
+        rows = [0] * self.least if lone else list(range(len(self.configs)))
+        configs = [self.configs[k].loss for k in rows]
+        epochs = [self.epochs[k] for k in rows]
+        self.columns = self.loss.columns_of(configs, self.device, self.dtype, epochs)
 
     def _factors(self) -> None:
         """Makes the optimizer's factors of the planned steps, each [S, rows, 1]."""

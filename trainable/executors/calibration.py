@@ -9,10 +9,11 @@ import numpy as np
 import torch
 
 from trainable.cli.errors import look_up
-from trainable.config import TrialConfig
+from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.windows import Windows
 from trainable.executors import EXECUTORS, executor_for
 from trainable.executors.base import Executor
+from trainable.losses.base import Targets
 
 STEPS = 5  # timed of each size; one more comes first
 GAIN = 0.97  # a cohort twice the size must cost a member less than this share of a step
@@ -31,7 +32,7 @@ def best_size(config: TrialConfig, windows: Windows, device: torch.device | str,
         device: where it trains.
         most: the largest size wanted.
     """
-    if executor_for(config, windows.shape, device) != "cohort":
+    if executor_for(config, input_shape(config, windows.features), device) != "cohort":
         return 1
     best, least, size, lost = 1, math.inf, min(2, most), 0
     while size <= most and lost < 2:
@@ -49,9 +50,10 @@ def step_seconds(
 ) -> float:
     """Returns the seconds of one optimizer step of one member, the median of `steps` tries."""
     first = configs[0]
-    name = executor_for(first, windows.shape, device)
+    shape = input_shape(first, windows.features)
+    name = executor_for(first, shape, device)
     executor: Executor = look_up(EXECUTORS, name, "executor")(
-        configs, windows.shape, torch.device(device), windows.x.dtype
+        configs, shape, torch.device(device), windows.x.dtype
     )
     executor.plan(np.zeros((steps + 1, len(configs))))
     draw = torch.randint(len(windows.train_rows), (steps + 1, len(configs), first.train.batch_size))
@@ -60,6 +62,6 @@ def step_seconds(
     for i in range(steps + 1):
         begun = time.perf_counter()
         x = executor.prepare(windows.at(rows[i]))
-        executor.step(i, x, windows.targets(rows[i]), None)  # waits for its losses
+        executor.step(i, x, Targets(windows.targets(rows[i])))  # waits for its losses
         times.append(time.perf_counter() - begun)
     return statistics.median(times[1:]) / len(configs)

@@ -13,7 +13,9 @@ from torch import Tensor
 from trainable.config import TrialConfig
 from trainable.executors.base import StepResult
 from trainable.executors.batched import BatchedExecutor
+from trainable.losses.base import Targets
 from trainable.models import InputShape
+from trainable.models.base import Days
 
 
 class SequentialExecutor:
@@ -30,26 +32,27 @@ class SequentialExecutor:
         self.members: list[BatchedExecutor] = []
         self.add(configs)
 
-    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+    def plan(self, lr: np.ndarray, done: int = 0, epochs: Sequence[int] = ()) -> None:
         """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken."""
         for k, member in enumerate(self.members):
-            member.plan(lr[:, [k]], done)
+            member.plan(lr[:, [k]], done, epochs[k : k + 1])
 
     def prepare(self, x: Tensor) -> Tensor:
         """Returns inputs [..., K, B, W, F] as `step` takes them."""
         return self.members[0].prepare(x)
 
-    def step(self, i: int, x: Tensor, y: Tensor, mask: Tensor | None) -> StepResult:
-        """Takes step i of the plan on prepared x [K, B, D], y [K, B], mask [K, B]."""
-        results = []
-        for k, member in enumerate(self.members):
-            own = slice(k, k + 1)
-            counts = None if mask is None else mask[own]
-            results.append(member.step(i, x[own], y[own], counts))
+    def step(self, i: int, x: Tensor, targets: Targets, days: Days | None = None) -> StepResult:
+        """Takes step i of the plan on prepared x [K, B, D] and targets [K, B]."""
+        results = [
+            member.step(i, x[k : k + 1], targets.members(k))
+            for k, member in enumerate(self.members)
+        ]
+        names = results[0].parts
         return StepResult(
             torch.cat([result.loss for result in results]),
             torch.cat([result.norm for result in results]),
             [k for k, result in enumerate(results) if result.failed],
+            {name: torch.cat([result.parts[name] for result in results]) for name in names},
         )
 
     def finite(self) -> list[str | None]:
@@ -74,7 +77,7 @@ class SequentialExecutor:
         """Returns the L2 norms of each member's latest gradient by component, before clipping."""
         return [member.component_norms()[0] for member in self.members]
 
-    def predict(self, x: Tensor) -> Tensor:
+    def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
         """Maps x [m, W, F] to predictions [K, m], without dropout."""
         return torch.cat([member.predict(x) for member in self.members])
 

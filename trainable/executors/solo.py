@@ -14,7 +14,9 @@ from trainable.config import TrialConfig
 from trainable.executors.base import StepResult, component
 from trainable.executors.rng import drawing_from, generator_of, set_state
 from trainable.losses import LOSSES
+from trainable.losses.base import Targets
 from trainable.models import InputShape, build_model
+from trainable.models.base import Days
 from trainable.optimizers import OPTIMIZERS
 
 
@@ -35,37 +37,40 @@ class SoloExecutor:
             self.model.parameters(), config.optimizer
         )
         self.loss = look_up(LOSSES, config.loss.name, "loss")
-        columns = self.loss.columns_of([config.loss], device, dtype)
-        self.columns = {name: each[0] for name, each in columns.items()}
-        self.device = device
+        self.device, self.dtype = device, dtype
+        self._columns([0])
         self.generator = generator_of(config.train.seed, device)
         self._lr = np.zeros((0, 1))
         self._snapshot = self._state()
 
-    def plan(self, lr: np.ndarray, done: int = 0) -> None:
+    def plan(self, lr: np.ndarray, done: int = 0, epochs: Sequence[int] = ()) -> None:
         """Sets the learning rates [S, 1] of an epoch's S steps, the first `done` already taken."""
         self._lr = lr
+        self._columns(list(epochs) or [0])
 
     def prepare(self, x: Tensor) -> Tensor:
         """Returns inputs [..., 1, B, W, F] as they are."""
         return x
 
-    def step(self, i: int, x: Tensor, y: Tensor, mask: Tensor | None) -> StepResult:
-        """Takes step i of the plan on x [1, B, W, F], y [1, B], mask [1, B]."""
+    def step(self, i: int, x: Tensor, targets: Targets, days: Days | None = None) -> StepResult:
+        """Takes step i of the plan on x [1, B, W, F] and targets [1, B]."""
         self.model.train()
         for group in self.optimizer.param_groups:
             group["lr"] = float(self._lr[i, 0])
         self.optimizer.zero_grad(set_to_none=True)
         with drawing_from(self.generator):
-            prediction = self.model(x[0])
-        counts = None if mask is None else mask[0]
-        loss, _ = self.loss.of_batch(prediction, y[0], counts, self.columns, training=True)
-        loss.backward()
+            prediction = self._model(x[0], None if days is None else days.member(0))
+        result = self.loss.of_batch(
+            prediction.detach(), targets.member(0), self.columns, training=True
+        )
+        prediction.backward(result.slope)
+        loss = result.loss
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip)
         ok = bool(torch.isfinite(loss) & torch.isfinite(norm))
         if ok:
             self.optimizer.step()
-        return StepResult(loss.detach().reshape(1), norm.detach().reshape(1), [] if ok else [0])
+        parts = {name: part.reshape(1) for name, part in result.parts.items()}
+        return StepResult(loss.reshape(1), norm.detach().reshape(1), [] if ok else [0], parts)
 
     def finite(self) -> list[str | None]:
         """Returns for each member the first parameter that is not finite, or None."""
@@ -99,10 +104,10 @@ class SoloExecutor:
         return [{name: square**0.5 for name, square in squares.items()}]
 
     @torch.no_grad()
-    def predict(self, x: Tensor) -> Tensor:
-        """Maps x [m, W, F] to predictions [1, m]."""
+    def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
+        """Maps x [m, W, F] to predictions [1, m], or [1, m, O]."""
         self.model.eval()
-        return self.model(x).unsqueeze(0)
+        return self._model(x, days).unsqueeze(0)
 
     def weights(self, member: int) -> dict[str, Tensor]:
         """Returns a copy of the member's parameters by name."""
@@ -124,6 +129,15 @@ class SoloExecutor:
 
     def compact(self, keep: Sequence[int]) -> None:
         """Does nothing: there is one member while training goes on."""
+
+    def _model(self, x: Tensor, days: Days | None) -> Tensor:
+        """Returns the model's answers; only one over whole days is told of them."""
+        return self.model(x) if days is None else self.model(x, days)
+
+    def _columns(self, epochs: Sequence[int]) -> None:
+        """Makes the columns of the loss, [1] each."""
+        columns = self.loss.columns_of([self.config.loss], self.device, self.dtype, epochs)
+        self.columns = {name: each[0] for name, each in columns.items()}
 
     def _state(self) -> dict[str, Tensor]:
         state = {f"weights.{n}": t.detach().clone() for n, t in self.model.state_dict().items()}

@@ -6,7 +6,8 @@ Predictions are raw; targets are returns divided by their training standard devi
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -16,7 +17,81 @@ from trainable.hyperparameter import hyperparameter
 Columns = Mapping[str, Tensor]  # a number of each member by its field, [..., 1]
 Pair = tuple[Tensor, Tensor]  # a loss and its slope
 Elementwise = Callable[[Tensor, Tensor, Columns], Pair]
+LossValue = tuple[Tensor, Mapping[str, Tensor]]
+Heads = tuple[tuple[str, int], ...]  # name and outputs of each head that a loss asks for
+ONE_RETURN: Heads = (("return", 1),)
+NO_PARTS: Mapping[str, Tensor] = MappingProxyType({})
 Adapt = Callable[[Tensor, Tensor, Tensor | None, Columns], Columns]
+
+
+class Targets(NamedTuple):
+    """What a batch's predictions are compared with.
+
+    Attributes:
+        y: [..., B] returns of the horizon ÷ their training standard deviation; [..., B, H] where
+            the loss has several horizons.
+        mask: bool in the shape of `y`, the rows that count; None: all of them.
+        rows: what is known of the rows besides; None: the loss needs none of it.
+    """
+
+    y: Tensor
+    mask: Tensor | None = None
+    rows: "RowFacts | None" = None
+
+    def expand(self, members: int) -> "Targets":
+        """Returns the targets of a lone member [1, …] for so many copies of it."""
+        return self._each(lambda t: t.expand(members, *t.shape[1:]))
+
+    def repeated(self, members: int) -> "Targets":
+        """Returns targets without a dimension of members, [members, …]."""
+        return self._each(lambda t: t.expand(members, *t.shape))
+
+    def member(self, k: int) -> "Targets":
+        """Returns the targets of member k, without the dimension of members."""
+        return self._each(lambda t: t[k])
+
+    def members(self, k: int) -> "Targets":
+        """Returns the targets of member k as those of one member, [1, …]."""
+        return self._each(lambda t: t[k : k + 1])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Targets":
+        rows, mask = self.rows, self.mask
+        return Targets(
+            change(self.y),
+            None if mask is None else change(mask),
+            None if rows is None else rows._replace(returns=change(rows.returns)),
+        )
+
+
+class RowFacts(NamedTuple):
+    """What losses of raw returns and of whole days need besides the targets.
+
+    Attributes:
+        scale: [H] float, decimal return of a target of 1, by horizon.
+        returns: [..., B] decimal returns of one period, from t+lag to t+lag+1; 0 where undefined.
+        symbols: N of a batch of whole days, whose rows are B = D·N, symbol by symbol within each
+            of D consecutive days; 0 for batches of single rows.
+        cost: of one unit turned over, decimal.
+    """
+
+    scale: Tensor
+    returns: Tensor
+    symbols: int
+    cost: float
+
+
+class LossResult(NamedTuple):
+    """A loss over a batch.
+
+    Attributes:
+        loss: [...].
+        slope: its derivative by the predictions, in their shape.
+        parts: [...] by name, the parts of a weighted sum before their weights.
+    """
+
+    loss: Tensor
+    slope: Tensor
+    parts: Mapping[str, Tensor] = NO_PARTS
 
 
 class LossConfig(Protocol):
@@ -37,23 +112,32 @@ class OfBatch(Protocol):
     """A loss over a batch: a mean over its rows, or anything else that the whole batch decides."""
 
     def __call__(
-        self,
-        prediction: Tensor,
-        target: Tensor,
-        mask: Tensor | None,
-        columns: Columns,
-        training: bool,
-    ) -> Pair:
-        """Returns the loss [...] and its derivative [..., B] by the predictions.
+        self, prediction: Tensor, targets: Targets, columns: Columns, training: bool
+    ) -> LossResult:
+        """Returns the loss and its derivative by the predictions.
 
         Args:
-            prediction: [..., B], raw.
-            target: [..., B].
-            mask: [..., B] bool, the rows that count; None: all of them.
+            prediction: [..., B], raw; [..., B, O] of a model with several outputs.
+            targets: of the same rows.
             columns: the configurations' numbers by field, each [..., 1].
             training: in training, not in the evaluation that compares epochs.
         """
         ...
+
+
+def one_return(config: LossConfig) -> Heads:
+    """Returns the head of a loss of one return."""
+    return ONE_RETURN
+
+
+def horizon_of_data(config: LossConfig) -> tuple[int, ...]:
+    """Returns no horizon of a loss's own."""
+    return ()
+
+
+def the_prediction(config: LossConfig, prediction: Tensor, horizon: int) -> Tensor:
+    """Returns the prediction of a model of one output as it is."""
+    return prediction
 
 
 @dataclass(frozen=True)
@@ -64,21 +148,50 @@ class Loss:
         config: the class of its configuration.
         of_batch: the loss and its slope.
         columns: the fields of its configuration that `of_batch` needs, which may differ by member.
+        by_epoch: (configuration, epochs that ended) → further columns, which change with the
+            epoch; a number past every epoch gives those of the evaluation that compares epochs.
+        heads: configuration → the heads that a model needs for this loss.
+        horizons: configuration → horizons of the targets, in bars; none: only `data.horizon`.
+        signal: (configuration, predictions [..., B] or [..., B, O], `data.horizon`) → the one
+            number [..., B] a row that is traded and scored.
+        needs_rows: it needs `Targets.rows`.
+        batches: the order of batches that it needs, an entry of
+            `training.batch_sampler.BATCH_SAMPLERS`.
     """
 
     config: type[LossConfig]
     of_batch: OfBatch
     columns: tuple[str, ...] = ()
+    by_epoch: Callable[[Any, int], dict[str, float]] | None = None
+    heads: Callable[[Any], Heads] = one_return
+    horizons: Callable[[Any], tuple[int, ...]] = horizon_of_data
+    signal: Callable[[Any, Tensor, int], Tensor] = the_prediction
+    batches: str = "rows"
+    needs_rows: bool = False
 
     def columns_of(
-        self, configs: Sequence[LossConfig], device: torch.device, dtype: torch.dtype
+        self,
+        configs: Sequence[LossConfig],
+        device: torch.device,
+        dtype: torch.dtype,
+        epochs: Sequence[int] = (),
     ) -> dict[str, Tensor]:
-        """Returns the columns of K members, each [K, 1]."""
+        """Returns the columns of K members, each [K, 1].
+
+        Args:
+            configs: of the members.
+            device: where they are needed.
+            dtype: of the columns.
+            epochs: that each member has ended, for `by_epoch`.
+        """
+        values = {name: [getattr(config, name) for config in configs] for name in self.columns}
+        if self.by_epoch is not None:
+            ages = zip(configs, epochs, strict=True)
+            of_each = [self.by_epoch(config, epoch) for config, epoch in ages]
+            values |= {name: [each[name] for each in of_each] for name in of_each[0]}
         return {
-            name: torch.tensor(
-                [getattr(config, name) for config in configs], device=device, dtype=dtype
-            ).unsqueeze(1)
-            for name in self.columns
+            name: torch.tensor(column, device=device, dtype=dtype).unsqueeze(1)
+            for name, column in values.items()
         }
 
 
@@ -105,24 +218,55 @@ def elementwise(both: Elementwise, adapt: Adapt | None = None) -> OfBatch:
     """
 
     def of_batch(
-        prediction: Tensor,
-        target: Tensor,
-        mask: Tensor | None,
-        columns: Columns,
-        training: bool,
-    ) -> Pair:
+        prediction: Tensor, targets: Targets, columns: Columns, training: bool
+    ) -> LossResult:
+        target, mask, _ = targets
         check_shapes(prediction, target)
         if training and adapt is not None:
             columns = adapt(prediction, target, mask, columns)
         value, slope = both(prediction, target, columns)
         if mask is None:
             rows = _number(value.shape[-1], value.device, value.dtype)
-            return value.sum(-1).div_(rows), slope / rows
+            return LossResult(value.sum(-1).div_(rows), slope / rows)
         count = mask.sum(-1, keepdim=True).clamp(min=1)
         value, slope = value.masked_fill(~mask, 0), slope.masked_fill(~mask, 0)
-        return value.sum(-1) / count.squeeze(-1), slope / count
+        return LossResult(value.sum(-1) / count.squeeze(-1), slope / count)
 
     return of_batch
+
+
+def by_autograd(value: Callable[[Tensor, Targets, Columns, bool], LossValue]) -> OfBatch:
+    """Returns a loss whose slope is found by autograd.
+
+    Args:
+        value: (prediction, targets, columns, training) → the loss [...] and its parts [...] by
+            name; each member's loss depends on its own predictions alone.
+    """
+
+    def of_batch(
+        prediction: Tensor, targets: Targets, columns: Columns, training: bool
+    ) -> LossResult:
+        with torch.inference_mode(False), torch.enable_grad():
+            # Tensors of inference mode cannot be saved for a backward.
+            own = prediction.detach().clone().requires_grad_()
+            loss, parts = value(own, _outside(targets), _all_outside(columns), training)
+            (slope,) = torch.autograd.grad(loss.sum(), own)
+        return LossResult(loss.detach(), slope, {n: part.detach() for n, part in parts.items()})
+
+    return of_batch
+
+
+def _outside(targets: Targets) -> Targets:
+    """Returns targets that autograd may save."""
+    rows = targets.rows
+    if rows is not None:
+        rows = rows._replace(scale=rows.scale.clone(), returns=rows.returns.clone())
+    mask = None if targets.mask is None else targets.mask.clone()
+    return Targets(targets.y.clone(), mask, rows)
+
+
+def _all_outside(columns: Columns) -> dict[str, Tensor]:
+    return {name: column.clone() for name, column in columns.items()}
 
 
 def check_shapes(prediction: Tensor, target: Tensor) -> None:

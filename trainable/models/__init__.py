@@ -39,7 +39,7 @@ def count_parameters(config: ModelConfig, shape: InputShape) -> int:
 @cache
 def _count(config: ModelConfig, shape: InputShape) -> int:
     entry = look_up(MODELS, config.name, "model")
-    if entry.batched is not None:
+    if entry.batched is not None and shape.outputs == 1:
         return entry.batched(config, shape).size
     with torch.device("meta"):  # shapes alone: it may be too large for this machine
         return sum(parameter.numel() for parameter in build_model(config, shape, 0).parameters())

@@ -2,32 +2,61 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
+
+ONE_RETURN = (("return", 1),)
 
 
 @dataclass(frozen=True)
 class InputShape:
     """The shape of what a model sees of one row, and of what it answers.
 
-    A model over all symbols of a day will also need their number and a mask of those present: the
-    number is a field to add here, the mask comes with each batch.
-
     Attributes:
         window: rows of one symbol, W; the last is the present one.
         features: values of a row, F.
-        horizons: predictions for a row.
+        heads: name and number of outputs of each head, which the loss asks for: `return` one a
+            horizon, `action` one each to sell, hold and buy, `quantile` some a horizon.
     """
 
     window: int
     features: int
-    horizons: int = 1
+    heads: tuple[tuple[str, int], ...] = ONE_RETURN
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that a model answers for a row, O: those of its heads, in their order."""
+        return sum(size for _, size in self.heads)
 
     @property
     def size(self) -> int:
         """Values of one input: window × features."""
         return self.window * self.features
+
+
+class Days(NamedTuple):
+    """What a model over whole days sees besides the inputs of D days × N symbols.
+
+    The rows of a batch are B = D·N, symbol by symbol within a day; a row of an absent symbol holds
+    zeros.
+
+    Attributes:
+        present: [..., D, N] bool, symbols that have a row on the day.
+        neighbours: [..., D, N, k] int64, the symbols that each symbol is connected with; itself
+            where it has fewer.
+        edges: [..., D, N, k, E], features of these connections.
+        connected: [..., D, N, k] bool, connections that there are.
+    """
+
+    present: Tensor
+    neighbours: Tensor
+    edges: Tensor
+    connected: Tensor
+
+    def member(self, k: int) -> "Days":
+        """Returns what member k of [K, …] sees."""
+        return Days(*(each[k] for each in self))
 
 
 class ModelConfig(Protocol):
@@ -91,8 +120,10 @@ class Model:
 
     Attributes:
         config: the class of its configuration.
-        build: (configuration, shape) → module from [B, W, F] to [B].
-        batched: (configuration, shape) → the same for K members; None: it trains alone.
+        build: (configuration, shape) → module from [B, W, F] to [B], or to [B, O] where the shape
+            has O > 1 outputs. Of batches of whole days it also gets `Days`.
+        batched: (configuration, shape) → the same for K members by hand, for one output; None:
+            there is no such form.
         batches: the order of its batches, an entry of `training.batch_sampler.BATCH_SAMPLERS`.
     """
 
@@ -100,3 +131,8 @@ class Model:
     build: Callable[[Any, InputShape], nn.Module]
     batched: Callable[[Any, InputShape], BatchedModel] | None = None
     batches: str = "rows"
+
+
+def one_output(x: Tensor) -> Tensor:
+    """Returns outputs [B, O] as a model answers them: [B] where O is 1."""
+    return x.squeeze(-1) if x.shape[-1] == 1 else x

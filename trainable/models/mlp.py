@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from trainable.cli.errors import UserError
 from trainable.hyperparameter import entry_name, hyperparameter
-from trainable.models.base import InputShape
+from trainable.models.base import InputShape, one_output
 
 XAVIER_GAIN = 0.5
 
@@ -50,7 +50,7 @@ class MlpConfig:
 
 
 class Mlp(nn.Module):
-    """LayerNorm → (Linear → LayerNorm → ReLU → Dropout) for each hidden width → Linear(1).
+    """LayerNorm → (Linear → LayerNorm → ReLU → Dropout) for each hidden width → Linear(O).
 
     Xavier-uniform weights (gain 0.5), zero biases. The output is raw: no sigmoid, whatever the
     loss.
@@ -58,7 +58,6 @@ class Mlp(nn.Module):
 
     def __init__(self, config: MlpConfig, shape: InputShape) -> None:
         super().__init__()
-        check_one_horizon(config, shape)
         self.input_norm = nn.LayerNorm(shape.size) if config.norm else nn.Identity()
         width, layers = shape.size, []
         for hidden in config.widths:
@@ -73,22 +72,16 @@ class Mlp(nn.Module):
             )
             width = hidden
         self.hidden = nn.ModuleList(layers)
-        self.head = nn.Linear(width, 1)
+        self.head = nn.Linear(width, shape.outputs)
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight, gain=XAVIER_GAIN)
                 nn.init.zeros_(module.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps windows [B, W, F] to predictions [B]."""
+        """Maps windows [B, W, F] to predictions [B], or [B, O] of several outputs."""
         x = self.input_norm(x.flatten(1))
         for layer in self.hidden:
             assert isinstance(layer, nn.ModuleDict)
             x = layer["dropout"](layer["norm"](layer["linear"](x)).relu())
-        return self.head(x).squeeze(-1)
-
-
-def check_one_horizon(config: MlpConfig, shape: InputShape) -> None:
-    """Raises ValueError where more than one prediction a row is wanted."""
-    if shape.horizons != 1:
-        raise ValueError(f"{config.name} predicts one horizon, not {shape.horizons}")
+        return one_output(self.head(x))

@@ -69,6 +69,7 @@ def finish_epoch(
         "train_loss": facts.train_loss,
         "val_loss": result.val_loss,
         "lr": facts.lr,
+        **{f"train_loss.{name}": _mean(part) for name, part in steps.parts.items()},
         "grad_norm": _mean(steps.norms),
         **{f"grad_norm.{n}": v if np.isfinite(v) else None for n, v in components.items()},
         "nan_rate": health.nan_rate(member.failed, len(steps.losses)),
@@ -107,7 +108,11 @@ def take_failure(
 def dates_and_symbols(
     dataset: Dataset, rows: np.ndarray
 ) -> tuple[tuple[str, str], tuple[str, ...]]:
-    """Returns the first and the last date of some rows, and up to five of their symbols."""
+    """Returns the first and the last date of some rows, and up to five of their symbols.
+
+    Rows of −1 are absent symbols of whole days.
+    """
+    rows = rows[rows >= 0]
     stamps = dataset.timestamps[dataset.time[rows]]
     first, last = (str(stamp.astype("datetime64[s]")) for stamp in (stamps.min(), stamps.max()))
     symbols = np.unique(dataset.symbol[rows])[:SHOWN]

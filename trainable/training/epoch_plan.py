@@ -1,6 +1,6 @@
 """The steps of one epoch of all members: their batches, learning rates, losses and norms."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from trainable.cli.errors import look_up
-from trainable.data.dataset.windows import Windows
+from trainable.executors.base import StepResult
+from trainable.losses.base import Targets
 from trainable.schedules import SCHEDULES
 from trainable.training.batch_sampler import BatchSampler
+from trainable.training.batches import Batch, BatchSource, Prepare
 from trainable.training.member import Member
 
 GATHERED = 8  # steps whose batches are gathered at once, at most
+PART = "part."  # before the name of a part of the loss
 CELLS = 2**16  # values gathered at once, at most, unless one step has more
 
 
@@ -25,6 +28,7 @@ class MemberSteps(NamedTuple):
     lr: np.ndarray
     losses: Tensor
     norms: Tensor
+    parts: dict[str, Tensor]
 
 
 @dataclass
@@ -36,52 +40,76 @@ class EpochPlan:
         lr: [S, K], learning rates.
         losses: [S, K], training losses; NaN where the batch failed or is still to come.
         norms: [S, K], L2 norms of the gradients before clipping; NaN likewise.
+        parts: [S, K] by name, the parts of a weighted loss; NaN likewise.
     """
 
     rows: Tensor
     lr: np.ndarray
     losses: Tensor
     norms: Tensor
-    _gathered: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict, init=False)
+    parts: dict[str, Tensor] = field(default_factory=dict)
+    _gathered: dict[int, Batch] = field(default_factory=dict, init=False)
 
-    def batch(
-        self, i: int, windows: Windows, prepare: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def batch(self, i: int, source: BatchSource, prepare: Prepare) -> Batch:
         """Returns inputs [K, B, …] and targets [K, B] of step i.
 
         Small batches of a few steps are gathered at once, since each gathering costs some calls.
 
         Args:
             i: from 0.
-            windows: to gather them from.
+            source: to gather them from.
             prepare: makes inputs [S, K, B, W, F] what the executor takes.
         """
+        if not source.simple:
+            return source.gather(self.rows[i], prepare)
         if i not in self._gathered:
-            cells = self.rows[i].numel() * windows.shape.size
+            cells = self.rows[i].numel() * source.windows.shape.size
             rows = self.rows[i : i + max(1, min(GATHERED, CELLS // cells))]
-            inputs, targets = prepare(windows.at(rows)), windows.targets(rows)
-            pairs = zip(inputs.unbind(), targets.unbind(), strict=True)
-            self._gathered = dict(enumerate(pairs, start=i))
+            inputs, targets, _ = source.gather(rows, prepare)
+            pairs = zip(inputs.unbind(), targets.y.unbind(), strict=True)
+            self._gathered = {j: Batch(x, Targets(y)) for j, (x, y) in enumerate(pairs, start=i)}
         return self._gathered[i]
+
+    def record(self, i: int, result: StepResult) -> None:
+        """Keeps the losses, norms and parts of the loss of step i."""
+        self.losses[i].copy_(result.loss)
+        self.norms[i].copy_(result.norm)
+        for name, part in result.parts.items():
+            if name not in self.parts:
+                self.parts[name] = torch.full_like(self.losses, torch.nan)
+            self.parts[name][i].copy_(part)
 
     def compact(self, keep: Sequence[int]) -> None:
         """Keeps only these members, in this order."""
         self.rows, self.lr = self.rows[:, keep], self.lr[:, keep]
         self.losses, self.norms = self.losses[:, keep], self.norms[:, keep]
+        self.parts = {name: part[:, keep] for name, part in self.parts.items()}
         self._gathered = {}
 
-    def results(self, k: int, done: int) -> tuple[Tensor, Tensor]:
-        """Returns a copy of member k's losses and norms of the first `done` steps."""
-        return self.losses[:done, k].clone(), self.norms[:done, k].clone()
+    def results(self, k: int, done: int) -> dict[str, Tensor]:
+        """Returns a copy of member k's losses, norms and parts of the first `done` steps."""
+        return {name: steps[:done, k].clone() for name, steps in self._results().items()}
 
-    def set_results(self, k: int, losses: Tensor, norms: Tensor) -> None:
+    def set_results(self, k: int, results: Mapping[str, Tensor]) -> None:
         """Sets what `results` returned."""
-        for all_steps, first in ((self.losses, losses), (self.norms, norms)):
-            all_steps[: len(first), k] = first.to(all_steps.device)
+        for name in results:
+            if name.startswith(PART):
+                part = name.removeprefix(PART)
+                self.parts.setdefault(part, torch.full_like(self.losses, torch.nan))
+        for name, all_steps in self._results().items():
+            if name in results:
+                all_steps[: len(results[name]), k] = results[name].to(all_steps.device)
 
     def of(self, k: int) -> MemberSteps:
         """Returns member k's part."""
-        return MemberSteps(self.rows[:, k], self.lr[:, k], self.losses[:, k], self.norms[:, k])
+        parts = {name: part[:, k] for name, part in self.parts.items()}
+        return MemberSteps(
+            self.rows[:, k], self.lr[:, k], self.losses[:, k], self.norms[:, k], parts
+        )
+
+    def _results(self) -> dict[str, Tensor]:
+        parts = {f"{PART}{name}": part for name, part in self.parts.items()}
+        return {"losses": self.losses, "norms": self.norms, **parts}
 
 
 def plan_epoch(
@@ -107,13 +135,21 @@ def learning_rates(member: Member, batches: int) -> np.ndarray:
     return config.optimizer.lr * member.plateau.scale * share
 
 
-def dead_zone(members: Sequence[Member], windows: Windows) -> Tensor | None:
-    """Returns the size [K, 1] up to which a target is left out of the loss; None: of no member.
+def dead_zone(members: Sequence[Member], source: BatchSource) -> Tensor | None:
+    """Returns the size [K, 1, …] up to which a target is left out of the loss; None: of no member.
 
     A member without a dead zone has −1, so that its targets of exactly 0 count.
     """
-    zones = [member.config.loss.dead_zone / windows.target_scale for member in members]
+    y = source.y
+    zones = [member.config.loss.dead_zone for member in members]
     if not any(zones):
         return None
-    spread = [zone if zone > 0 else -1.0 for zone in zones]
-    return torch.tensor(spread, device=windows.y.device, dtype=windows.y.dtype).unsqueeze(1)
+    spread = [[zone / one if zone > 0 else -1.0 for one in source.scale] for zone in zones]
+    sizes = torch.tensor(spread, device=y.device, dtype=y.dtype)
+    return sizes if y.dim() == 1 else sizes.unsqueeze(1)
+
+
+def outside(zone: Tensor, targets: Targets) -> Targets:
+    """Returns the targets without those within the members' dead zones."""
+    counts = targets.y.abs() > zone
+    return targets._replace(mask=counts if targets.mask is None else counts & targets.mask)

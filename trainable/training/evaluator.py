@@ -7,20 +7,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import Windows
 from trainable.executors.base import Executor
-from trainable.losses import LOSSES, LossConfig
+from trainable.losses import LossConfig
+from trainable.losses.base import Targets
 from trainable.metrics.further import further
 from trainable.metrics.portfolio import position_scale
 from trainable.metrics.scores import score, sharpe_and_ic
 from trainable.metrics.scoring import scoring
 from trainable.models.batched.layers import ALIGNED
+from trainable.training.batches import BatchSource, day_grid
 
 ROWS = 256  # predicted at once, so that the activations of many members fit into the caches
 LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call is dear
+LAST = 2**31  # an epoch past all others: weights that change do so at the same epoch for all
 CELLS = 2**16  # predictions whose loss is computed at once
 
 
@@ -60,29 +61,60 @@ def keep_freed_memory() -> None:
     torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
+@dataclass(frozen=True)
+class DayRows:
+    """Rows [m] as a grid of the D days that they are of, symbol by symbol within a day.
+
+    Attributes:
+        rows: [D, N], of the dataset; −1: the symbol is absent.
+        positions: [D·N], where each stands among the m; 0 for those absent.
+        cells: [m], the cell of each row in the flattened grid.
+    """
+
+    rows: Tensor
+    positions: Tensor
+    cells: Tensor
+
+    @classmethod
+    def of(cls, dataset: Dataset, rows: Tensor) -> "DayRows":
+        """Returns the grid of rows of the dataset, on their device."""
+        order = rows.cpu().numpy()
+        grid = day_grid(dataset, order)
+        where = np.where(grid < 0, -1, order[grid])
+        (full,) = np.nonzero(grid.flatten() >= 0)
+        cells = full[np.argsort(grid.flatten()[full])]
+        found = where, grid.flatten().clip(min=0), cells
+        return cls(*(torch.from_numpy(each).to(rows.device) for each in found))
+
+
 class Evaluator:
     """Evaluates the members of a cohort; what they share is prepared once."""
 
-    def __init__(self, dataset: Dataset, windows: Windows, loss: str) -> None:
+    def __init__(self, dataset: Dataset, source: BatchSource) -> None:
         keep_freed_memory()
-        self.windows = windows
-        self.loss = look_up(LOSSES, loss, "loss")
+        self.source, self.windows, self.loss = source, source.windows, source.loss
+        self.horizon = dataset.horizon
+        windows = self.windows
         rows = windows.valid_rows.cpu().numpy()
         self.valid = scoring(dataset, rows)
         self.bars = dataset.time[rows]
         self.seen = scoring(dataset, windows.train_eval_rows.cpu().numpy())
         self.few = not dataset.panel
-        self.y = windows.y[windows.valid_rows].double()
-        self.known = windows.known[windows.valid_rows]
+        self.valid_days = self.seen_days = None
+        if source.whole_days:
+            self.valid_days = DayRows.of(dataset, windows.valid_rows)
+            self.seen_days = DayRows.of(dataset, windows.train_eval_rows)
+        self.targets = self._targets()
         self.zero_losses: dict[LossConfig, float] = {}
 
     def evaluate(self, executor: Executor, configs: Sequence[TrialConfig]) -> list[Evaluation]:
         """Returns the evaluation of each member of the executor."""
-        valid = self._predict(executor, self.windows.valid_rows)
-        seen = self._predict(executor, self.windows.train_eval_rows)
+        valid = self._predict(executor, self.windows.valid_rows, self.valid_days)
+        seen = self._predict(executor, self.windows.train_eval_rows, self.seen_days)
         settings = [config.loss for config in configs]
-        losses, zeros = self.losses(valid, settings), [self._zero_loss(each) for each in settings]
-        valid_np, seen_np = valid.cpu().numpy(), seen.cpu().numpy()
+        losses = self.losses(valid, settings)
+        zeros = [self._zero_loss(each, valid.shape[2:]) for each in settings]
+        valid_np, seen_np = self._signals(valid, settings), self._signals(seen, settings)
         scored = score(self.valid, valid_np, seen_np)
         trained = sharpe_and_ic(self.seen, seen_np, seen_np)
         results = []
@@ -97,7 +129,7 @@ class Evaluator:
                 **(self._position_scale(t) if self.few else {}),
                 "train_sharpe": train_sharpe,
                 "train_ic": train_ic,
-                "skill": 1.0 - losses[k] / zeros[k] if finite else None,
+                "skill": 1.0 - losses[k] / zeros[k] if finite and zeros[k] > 0 else None,
             }
             results.append(
                 Evaluation(
@@ -113,7 +145,10 @@ class Evaluator:
             )
         return results
 
-    def _predict(self, executor: Executor, rows: Tensor) -> Tensor:
+    def _predict(self, executor: Executor, rows: Tensor, days: "DayRows | None") -> Tensor:
+        """Returns the predictions [K, m] or [K, m, O] of rows [m]."""
+        if days is not None and self.source.day_model:
+            return self._predict_days(executor, days)
         # The same for every cohort size: the last bits of a product depend on its number of rows
         # and on its address, so the last part is padded with copies of a row.
         size = max(ROWS, LAUNCHED // self.windows.shape.size) if rows.is_cuda else ROWS
@@ -121,30 +156,62 @@ class Evaluator:
         parts = [executor.predict(self.windows.at(part)) for part in full.split(size)]
         return torch.cat(parts, dim=1)[:, : len(rows)]
 
+    def _predict_days(self, executor: Executor, days: "DayRows") -> Tensor:
+        """Returns the predictions of a model over whole days, [K, m] or [K, m, O], by row."""
+        parts = []
+        for grid in days.rows.split(max(1, ROWS // days.rows.shape[1])):
+            x, _, seen = self.source.gather(grid.flatten(), lambda inputs: inputs)
+            parts.append(executor.predict(x, seen))
+        return torch.cat(parts, dim=1).index_select(1, days.cells)
+
+    def _signals(self, predictions: Tensor, settings: Sequence[LossConfig]) -> np.ndarray:
+        """Returns what is traded of each member's predictions, [K, m]."""
+        several = [
+            self.loss.signal(each, p, self.horizon)
+            for each, p in zip(settings, predictions, strict=True)
+        ]
+        return torch.stack(several).cpu().numpy()
+
+    def _targets(self) -> Targets:
+        """Returns the targets of the validation rows, or of their whole days, in float64."""
+        rows = self.windows.valid_rows
+        if self.valid_days is not None:
+            rows = self.valid_days.rows.flatten()
+        y, mask, facts = self.source.targets(rows.clamp(min=0), rows >= 0)
+        if facts is not None:
+            scale, returns = facts.scale.double(), facts.returns.double()
+            facts = facts._replace(scale=scale, returns=returns)
+        return Targets(y.double(), mask, facts)
+
     def losses(self, predictions: Tensor, settings: Sequence[LossConfig]) -> list[float]:
-        """Returns the loss of each member's predictions [K, m] on the validation rows."""
-        size = max(1, CELLS // len(self.y))
+        """Returns the loss of each member's predictions [K, m, …] on the validation rows."""
+        size = max(1, CELLS // len(self.targets.y))
         found: list[float] = []
         for start in range(0, len(settings), size):
             part = slice(start, start + size)
             found += self._loss(predictions[part], settings[part])
         return found
 
-    def _zero_loss(self, config: LossConfig) -> float:
-        """Returns the loss of predicting nothing."""
+    def _zero_loss(self, config: LossConfig, outputs: Sequence[int] = ()) -> float:
+        """Returns the loss of predicting nothing: zeros [m, …]."""
         if config not in self.zero_losses:
-            (loss,) = self._loss(torch.zeros_like(self.y)[None], [config])
+            rows = self.windows.valid_rows
+            zeros = torch.zeros(1, len(rows), *outputs, dtype=torch.float64, device=rows.device)
+            (loss,) = self._loss(zeros, [config])
             self.zero_losses[config] = loss
         return self.zero_losses[config]
 
     def _loss(self, predictions: Tensor, settings: Sequence[LossConfig]) -> list[float]:
         # Two rows or more: the threads of torch share the sum of a single one, in another order.
-        shape = max(2, len(predictions)), len(self.y)
-        p = predictions.double().expand(shape)
-        y, known = self.y.expand(shape), self.known.expand(shape)
-        columns = self.loss.columns_of(settings, p.device, p.dtype)
-        loss, _ = self.loss.of_batch(p, y, known, columns, training=False)
-        return loss[: len(predictions)].tolist()
+        members = max(2, len(predictions))
+        p = predictions.double()
+        if self.valid_days is not None:
+            p = p.index_select(1, self.valid_days.positions)
+        p = p.expand(members, *p.shape[1:])
+        targets = self.targets.repeated(members)
+        columns = self.loss.columns_of(settings, p.device, p.dtype, [LAST] * len(settings))
+        result = self.loss.of_batch(p, targets, columns, training=False)
+        return result.loss[: len(predictions)].tolist()
 
     def _position_scale(self, seen: np.ndarray) -> dict[str, float | None]:
         """Returns what positions of fewer than five symbols are recomputed with, both or neither.

@@ -103,12 +103,14 @@ def diverged(now: Epoch) -> Stop | None:
 
     Rows without a label have no loss: a prediction that is not finite there is found by the spread.
     """
-    limit = DIVERGED * now.zero_loss
+    # A loss that is 0 or less for predicting nothing, such as a Sharpe ratio's, has no such unit.
+    limit = DIVERGED * now.zero_loss if now.zero_loss > 0 else math.inf
     for name, loss in (("train_loss", now.train_loss), ("val_loss", now.val_loss)):
         if loss is None or not math.isfinite(loss) or loss > limit:
             value = "not finite" if loss is None or not math.isfinite(loss) else loss
             evidence = {"epoch": now.epoch, "step": now.step, "tensor": name, "value": value}
-            return Stop("nan_explosion", {**evidence, "limit": limit, "lr": now.lr})
+            known = limit if math.isfinite(limit) else None
+            return Stop("nan_explosion", {**evidence, "limit": known, "lr": now.lr})
     if not math.isfinite(now.spread):
         evidence = {"epoch": now.epoch, "step": now.step, "tensor": "prediction"}
         return Stop("nan_explosion", {**evidence, "value": "not finite", "lr": now.lr})

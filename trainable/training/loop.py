@@ -7,16 +7,17 @@ import numpy as np
 import torch
 
 from trainable.cli.errors import look_up
+from trainable.config import input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows, make_windows
 from trainable.executors import EXECUTORS, executor_for, state_form
 from trainable.executors.base import Executor, cause, snapshot_if_finite
-from trainable.models import MODELS
 from trainable.report import Report, Stop
 from trainable.training import health
 from trainable.training.batch_sampler import BATCH_SAMPLERS
+from trainable.training.batches import BatchSource, order_of
 from trainable.training.epoch_end import finish_epoch, loss_is_lowest, take_failure
-from trainable.training.epoch_plan import EpochPlan, dead_zone, plan_epoch
+from trainable.training.epoch_plan import EpochPlan, dead_zone, outside, plan_epoch
 from trainable.training.evaluator import Evaluator
 from trainable.training.member import (
     Member,
@@ -61,18 +62,20 @@ class Training:
         check_shape(starts, first)
         self.dataset, self.device = dataset, torch.device(device)
         self.windows = windows or make_windows(dataset, first.data, device, dtype)
+        shape = input_shape(first, self.windows.features)
         self.executor_name = executor
         if executor == "auto":
-            self.executor_name = executor_for(first, self.windows.shape, device)
+            self.executor_name = executor_for(first, shape, device)
         self.executor: Executor = look_up(EXECUTORS, self.executor_name, "executor")(
-            [start.config for start in starts], self.windows.shape, self.device, dtype
+            [start.config for start in starts], shape, self.device, dtype
         )
-        self.evaluator = Evaluator(dataset, self.windows, first.loss.name)
+        self.source = BatchSource(dataset, self.windows, first)
+        self.evaluator = Evaluator(dataset, self.source)
         self.members: list[Member] = []
         self._add_members(starts)
         self.batch = first.train.batch_size
-        batches = BATCH_SAMPLERS[MODELS[first.model.name].batches]
-        self.sampler = batches(self.windows, self.batch)
+        sample = BATCH_SAMPLERS[order_of(first)]
+        self.sampler = sample(dataset, self.windows, self.batch)
         self.batches = first.train.batches(len(self.windows.train_rows))
         self.i = self.taken = 0
         self.seconds, self.begun = 0.0, time.monotonic()
@@ -130,7 +133,7 @@ class Training:
             raise ValueError(f"member {number} cannot be saved after step {self.i} of an epoch")
         k = self.live.index(number)
         share = self.seconds / len(self.members)
-        partial = PartialEpoch(self.i, share, *self.plan.results(k, self.i)) if self.i else None
+        partial = PartialEpoch(self.i, share, self.plan.results(k, self.i)) if self.i else None
         return self.members[k].saved(
             self.executor.state(k), state_form(self.executor_name), partial
         )
@@ -148,7 +151,7 @@ class Training:
         """Adds members that the executor has already, and loads their saved states."""
         first = len(self.members)
         self.members += [Member(start.number, start.config) for start in starts]
-        self.zone = dead_zone(self.members, self.windows)
+        self.zone = dead_zone(self.members, self.source)
         for k, start in enumerate(starts, start=first):
             if start.saved is not None:
                 state = self.members[k].restore(start.saved, state_form(self.executor_name))
@@ -163,11 +166,11 @@ class Training:
         self.i = partial[0].steps
         for k, each in enumerate(partial):
             self.seconds += each.seconds
-            self.plan.set_results(k, each.losses, each.norms)
+            self.plan.set_results(k, each.results)
 
     def _begin_epoch(self, done: int = 0) -> None:
         self.plan: EpochPlan = plan_epoch(self.members, self.sampler, self.batches, self.device)
-        self.executor.plan(self.plan.lr, done)
+        self.executor.plan(self.plan.lr, done, [member.epoch for member in self.members])
         self.seconds = 0.0
         for member in self.members if not done else []:
             member.failed = 0
@@ -175,11 +178,11 @@ class Training:
     def _step(self) -> list[Report]:
         """Takes one optimizer step; returns the last reports of members that it stopped."""
         i = self.i
-        x, y = self.plan.batch(i, self.windows, self.executor.prepare)
-        mask = None if self.zone is None else y.abs() > self.zone
-        result = self.executor.step(i, x, y, mask)
-        self.plan.losses[i].copy_(result.loss)
-        self.plan.norms[i].copy_(result.norm)
+        x, targets, days = self.plan.batch(i, self.source, self.executor.prepare)
+        if self.zone is not None:
+            targets = outside(self.zone, targets)
+        result = self.executor.step(i, x, targets, days)
+        self.plan.record(i, result)
         self.i += 1
         self.taken += 1
         broken = {k: cause(self.executor, k, result) for k in result.failed}

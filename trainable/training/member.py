@@ -42,14 +42,12 @@ class PartialEpoch(NamedTuple):
     Attributes:
         steps: of the epoch, S.
         seconds: the member's share of the time.
-        losses: [S], as in `EpochPlan`.
-        norms: [S], as in `EpochPlan`.
+        results: [S] each, losses, norms and parts of the loss, as `EpochPlan.results` names them.
     """
 
     steps: int
     seconds: float
-    losses: Tensor
-    norms: Tensor
+    results: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class MemberState:
 
     Attributes:
         tensors: the executor's state (`now.*`), the weights of the ranking epoch (`best.*`), and
-            the losses and norms of an epoch that has not ended (`epoch.*`).
+            the results of the steps of an epoch that has not ended (`epoch.*`).
         record: the plain numbers of `Member`.
         executor: the form of the state, see `executors.state_form`.
     """
@@ -81,10 +79,8 @@ class MemberState:
         """Returns the part of an epoch that was trained; None between two epochs."""
         if not self.steps:
             return None
-        left = _within("epoch.", self.tensors)
-        return PartialEpoch(
-            self.steps, self.record[PARTIAL]["seconds"], left["losses"], left["norms"]
-        )
+        results = _within("epoch.", self.tensors)
+        return PartialEpoch(self.steps, self.record[PARTIAL]["seconds"], results)
 
     @property
     def best_weights(self) -> dict[str, Tensor]:
@@ -162,7 +158,7 @@ class Member:
         begun = {"steps": 0, "seconds": 0.0}
         if partial is not None:
             begun = {"steps": partial.steps, "seconds": partial.seconds}
-            tensors |= {"epoch.losses": partial.losses, "epoch.norms": partial.norms}
+            tensors |= {f"epoch.{name}": steps for name, steps in partial.results.items()}
         return MemberState(tensors, self._record() | {PARTIAL: begun}, executor)
 
     def restore(self, saved: MemberState, executor: str) -> dict[str, Tensor]:

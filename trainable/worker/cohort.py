@@ -4,6 +4,7 @@ import time
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+from trainable.config import input_shape
 from trainable.executors import is_large
 from trainable.report import Report
 from trainable.training.loop import Training
@@ -85,5 +86,6 @@ def steps_between_checkpoints(training: Training, wanted: int | None) -> int | N
     """
     if wanted is not None:
         return wanted
-    config, shape = training.members[0].config, training.windows.shape
+    config = training.members[0].config
+    shape = input_shape(config, training.windows.features)
     return SAVE_LARGE_EVERY if is_large(config, shape) else None

@@ -12,6 +12,7 @@ from tests.fixtures.trainings import config
 from trainable.config import TrialConfig
 from trainable.executors.batched import BatchedExecutor
 from trainable.executors.solo import SoloExecutor
+from trainable.losses.base import Targets
 from trainable.models import InputShape
 from trainable.optimizers import OPTIMIZERS
 
@@ -68,7 +69,7 @@ def epoch(executor: Any, configs: list[TrialConfig], ages: list[int], dtype: Any
     for i in range(STEPS):
         now = torch.stack([batch[i] for batch in batches])
         x = now[..., None, :INPUTS].contiguous()  # as a view's windows are
-        executor.step(i, executor.prepare(x), now[..., INPUTS], None)
+        executor.step(i, executor.prepare(x), Targets(now[..., INPUTS]))
         if i % 8 == 7:
             executor.snapshot()
 

@@ -13,6 +13,7 @@ from tests.fixtures.trainings import best, config, finish, market, narrow, start
 from tests.trainable.executors.test_batched import dropping, told
 from trainable.config import TrialConfig
 from trainable.losses import LOSSES
+from trainable.losses.base import Targets
 from trainable.optimizers import OPTIMIZERS
 from trainable.schedules import SCHEDULES
 from trainable.training import evaluator
@@ -102,12 +103,12 @@ def test_slope_of_every_loss_is_a_members_own_wherever_it_lies() -> None:
     prediction, target = torch.randn(2, 64, 13, generator=generator)
     columns = {"delta": torch.ones(64, 1)}
     for name, loss in LOSSES.items():
-        everyone = loss.of_batch(prediction, target, None, columns, training=True)
+        everyone = loss.of_batch(prediction, Targets(target), columns, training=True)
         for k in range(63):
             two = slice(k, k + 2)
             few = {name: column[:2] for name, column in columns.items()}
-            pair = loss.of_batch(prediction[two], target[two], None, few, training=True)
-            for one, all_of_them in zip(pair, everyone, strict=True):
+            pair = loss.of_batch(prediction[two], Targets(target[two]), few, training=True)
+            for one, all_of_them in zip(pair[:2], everyone[:2], strict=True):
                 assert torch.equal(one, all_of_them[k : k + 2]), name
 
 

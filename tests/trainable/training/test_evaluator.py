@@ -14,10 +14,13 @@ from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_windows
 from trainable.executors.base import Executor
+from trainable.losses.base import Targets
 from trainable.losses.squared import MseConfig
 from trainable.metrics import scores
 from trainable.metrics.scoring import scoring
+from trainable.models.base import Days
 from trainable.training import evaluator as evaluation
+from trainable.training.batches import BatchSource
 from trainable.training.evaluator import Evaluation, Evaluator
 from trainable.training.loop import Training
 
@@ -31,7 +34,7 @@ class Fixed:
     def __init__(self, members: list[int]) -> None:
         self.members = members
 
-    def predict(self, x: Tensor) -> Tensor:
+    def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
         last = x[:, -1].double()
         found = [torch.sin(last[:, 0] * (k + 1) + last[:, 1]) * 10.0 ** (k - 5) for k in range(11)]
         found[CONSTANT] = torch.full_like(found[0], 0.1)
@@ -40,9 +43,14 @@ class Fixed:
         return torch.stack([found[k] for k in self.members]).float()
 
 
+def evaluator_of(dataset: Dataset, like: TrialConfig) -> Evaluator:
+    """The evaluator of members like this one."""
+    return Evaluator(dataset, BatchSource(dataset, make_windows(dataset, like.data), like))
+
+
 def evaluated(dataset: Dataset, members: list[int], loss: str = "huber") -> list[Evaluation]:
     configs: list[TrialConfig] = [config(loss__name=loss, loss__delta=1.0 + k % 3) for k in members]
-    evaluator = Evaluator(dataset, make_windows(dataset, configs[0].data), loss)
+    evaluator = evaluator_of(dataset, configs[0])
     return evaluator.evaluate(cast(Executor, Fixed(members)), configs)
 
 
@@ -94,11 +102,11 @@ def test_networks_are_evaluated_alike_in_any_company() -> None:
 def test_a_lone_members_loss_is_the_same_with_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "CELLS", 300_000)  # three members at once
     dataset = market(6, 600)
-    evaluator = Evaluator(dataset, make_windows(dataset, config().data), "mse")
+    evaluator = evaluator_of(dataset, config(loss__name="mse"))
     draw = torch.Generator().manual_seed(0)
     p = torch.randn(3, 100_000, generator=draw)
-    evaluator.y = torch.randn(100_000, generator=draw).double()
-    evaluator.known = torch.ones(100_000, dtype=torch.bool)
+    y = torch.randn(100_000, generator=draw).double()
+    evaluator.targets = Targets(y, torch.ones(100_000, dtype=torch.bool))
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(2)

@@ -1,6 +1,7 @@
 """A dataset as the networks of one cohort train on it: scaled features on a device, by row."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,6 +34,7 @@ class Windows:
         target_scale: training standard deviation of the target, decimal return.
         scaler: fitted on the training rows.
         names: the F features.
+        cache: what is made of the dataset when first needed, for all windows that share `x`.
     """
 
     x: Tensor
@@ -45,11 +47,17 @@ class Windows:
     target_scale: float
     scaler: Scaler
     names: tuple[str, ...]
+    cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def shape(self) -> InputShape:
-        """The shape of one input."""
-        return InputShape(self.window, self.x.shape[1])
+        """The shape of one input, for a model of one output."""
+        return InputShape(self.window, self.features)
+
+    @property
+    def features(self) -> int:
+        """F, values of a row."""
+        return self.x.shape[1]
 
     def at(self, rows: Tensor) -> Tensor:
         """Returns the inputs [..., W, F] that end at `rows` [...].

@@ -14,7 +14,7 @@ from torch import Tensor
 from trainable.models.base import InputShape
 from trainable.models.batched.layers import Affine, Buffers, Layer, Layers, Outputs, aligned
 from trainable.models.batched.norm import Normed, denormalise, normalise
-from trainable.models.mlp import MlpConfig, check_one_horizon
+from trainable.models.mlp import MlpConfig
 
 NEW_MEMORY = Outputs()
 
@@ -37,7 +37,8 @@ class BatchedMlp:
     """
 
     def __init__(self, config: MlpConfig, shape: InputShape) -> None:
-        check_one_horizon(config, shape)
+        if shape.outputs != 1:
+            raise ValueError(f"the batched {config.name} has one output, not {shape.outputs}")
         inputs = shape.size
         self.norm = config.norm
         self.widths = config.widths

@@ -1,0 +1,141 @@
+"""What a batch of rows holds for a configuration: inputs, targets, and what its loss asks besides.
+
+Single rows are the usual case. A loss or a model over whole days gets D consecutive days as a grid,
+symbol by symbol within a day, in which rows of −1 stand for absent symbols.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainable.config import TrialConfig
+from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.horizons import horizon_targets
+from trainable.data.dataset.windows import Windows
+from trainable.losses import LOSSES
+from trainable.losses.base import RowFacts, Targets
+from trainable.models import MODELS
+from trainable.models.base import Days
+
+Prepare = Callable[[Tensor], Tensor]
+
+
+class Batch(NamedTuple):
+    """Rows as an executor takes them; see `Executor.step`."""
+
+    x: Tensor
+    targets: Targets
+    days: Days | None = None
+
+
+class BatchSource:
+    """Gathers batches of a dataset's rows.
+
+    Args:
+        dataset: of the search.
+        windows: of the dataset, with the configuration's `data` settings.
+        config: of any member: what its loss and its model need is part of their shape.
+
+    Attributes:
+        loss: of the configuration.
+        day_model: its model is one over whole days.
+        whole_days: rows come as grids of whole days.
+        simple: a batch is inputs and targets alone.
+        y: [R] or [R, H] targets; 0 where undefined.
+        known: bool in the same shape, where they are defined.
+        symbols: N of the grids.
+        scale: [H] float64, decimal return of a target of 1.
+    """
+
+    def __init__(self, dataset: Dataset, windows: Windows, config: TrialConfig) -> None:
+        loss, model = LOSSES[config.loss.name], MODELS[config.model.name]
+        self.windows, self.loss = windows, loss
+        self.day_model = model.batches == "days"
+        self.whole_days = order_of(config) == "days"
+        self.simple = not (self.whole_days or loss.needs_rows)
+        self.symbols = len(dataset.symbols)
+        self.cost = dataset.cost_bps * 1e-4
+        self.horizons = loss.horizons(config.loss) or (dataset.horizon,)
+        self.y, self.known = windows.y, windows.known
+        self.scale = np.array([windows.target_scale])
+        if self.horizons != (dataset.horizon,):
+            self.y, self.known, self.scale = _of_horizons(dataset, windows, self.horizons)
+        self.returns: Tensor | None = None
+        if not self.simple:
+            earned = dataset.forward_returns[dataset.time, dataset.symbol]
+            self.returns = torch.from_numpy(np.nan_to_num(earned)).to(self.y)
+        self.scales = torch.from_numpy(self.scale).to(self.y)
+
+    def gather(self, rows: Tensor, prepare: Prepare) -> Batch:
+        """Returns the batch of `rows` [..., B]; −1: an absent symbol.
+
+        Args:
+            rows: of the dataset.
+            prepare: makes inputs [..., B, W, F] what the executor takes.
+        """
+        if self.simple:
+            return Batch(prepare(self.windows.at(rows)), Targets(self.windows.targets(rows)))
+        present = rows >= 0
+        rows = rows.clamp(min=0)
+        x = self.windows.at(rows)
+        days = None
+        if self.whole_days:
+            x = x * present[..., None, None]
+        if self.day_model:
+            days = self.days(present)
+        return Batch(prepare(x), self.targets(rows, present), days)
+
+    def targets(self, rows: Tensor, present: Tensor) -> Targets:
+        """Returns the targets of rows [..., B] that are present."""
+        flat = rows.flatten()
+        y = self.y.index_select(0, flat).view(*rows.shape, *self.y.shape[1:])
+        known = self.known.index_select(0, flat).view(y.shape)
+        shown = present if y.dim() == present.dim() else present.unsqueeze(-1)
+        if self.returns is None:
+            return Targets(y, known & shown)
+        returns = self.returns.index_select(0, flat).view(rows.shape) * present
+        symbols = self.symbols if self.whole_days else 0
+        return Targets(y, known & shown, RowFacts(self.scales, returns, symbols, self.cost))
+
+    def days(self, present: Tensor) -> Days:
+        """Returns what a model over whole days sees of a grid [..., D·N] of those present."""
+        grid = present.unflatten(-1, (-1, self.symbols))
+        itself = torch.arange(self.symbols, device=present.device).view(-1, 1)
+        neighbours = itself.expand(*grid.shape, 1)
+        edges = torch.zeros(*neighbours.shape, 1, dtype=self.y.dtype, device=present.device)
+        return Days(grid, neighbours, edges, grid.unsqueeze(-1))
+
+
+def order_of(config: TrialConfig) -> str:
+    """Returns the order of a configuration's batches: whole days where its loss or model asks."""
+    orders = LOSSES[config.loss.name].batches, MODELS[config.model.name].batches
+    return "days" if "days" in orders else "rows"
+
+
+def day_grid(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Returns which of `rows` [m] stands where on a grid [D, N] of their bars; −1 for none.
+
+    Args:
+        dataset: of the rows.
+        rows: of the dataset, at most one a bar and symbol.
+    """
+    bars, day = np.unique(dataset.time[rows], return_inverse=True)
+    grid = np.full((len(bars), len(dataset.symbols)), -1, np.int64)
+    grid[day, dataset.symbol[rows]] = np.arange(len(rows))
+    return grid
+
+
+def _of_horizons(
+    dataset: Dataset, windows: Windows, horizons: tuple[int, ...]
+) -> tuple[Tensor, Tensor, np.ndarray]:
+    """Returns targets [R, H], where they are known, and their scale [H]; made once a dataset."""
+    if horizons not in windows.cache:
+        found = horizon_targets(dataset, horizons)
+        scale = np.nanstd(found[dataset.train_rows], axis=0)
+        known = np.isfinite(found)
+        y = torch.from_numpy(np.where(known, found / scale, 0.0)).to(windows.y)
+        windows.cache[horizons] = y, torch.from_numpy(known).to(y.device), scale
+    return windows.cache[horizons]
