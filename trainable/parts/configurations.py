@@ -24,7 +24,11 @@ COMMON: dict[str, dict[str, tuple[type, Callable[[], Any]]]] = {
     "schedule": {},
 }
 # What the configuration of every entry answers, also where it is no field of it.
-ANSWERS: dict[str, dict[str, Any]] = {"model": {"dropout": 0.0}, "schedule": {"warmup_steps": 0}}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "model": {"dropout": 0.0},
+    "optimizer": {"head_lr": 1.0},
+    "schedule": {"warmup_steps": 0},
+}
 
 
 class Empty:

@@ -5,7 +5,7 @@ a loss of each row, what builds an optimizer, a schedule, a metric.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints
@@ -139,7 +139,15 @@ def _optimizer(value: Callable[..., Any], file: str, where: str) -> Optimizer:
     """Returns the entry of a function that builds a torch optimizer."""
     if len(arguments(value, where)) != 2:
         raise UserError(f"{where}: it must take (parameters, config) and return an optimizer")
-    return Optimizer(config_class(value, 1, value, where), value)  # pyright: ignore[reportCallIssue]
+
+    def build(parameters: Iterable[Any], config: Any) -> torch.optim.Optimizer:
+        # They may come with their names, which not every optimizer takes.
+        plain = [each[1] if isinstance(each, tuple) else each for each in parameters]
+        return value(plain, config)
+
+    config: Any = config_class(value, 1, value, where)
+    # It has no batched form: its trials train alone. Two numbers of state, as of most.
+    return Optimizer(config, build, buffers=2, plan=cast(Any, None), update=cast(Any, None))
 
 
 def _schedule(value: Callable[..., Any], file: str, where: str) -> Schedule:
