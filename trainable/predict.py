@@ -6,7 +6,7 @@ is code: nobody runs it unless told to, see `load`.
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
 from trainable.models import InputShape, build_model
 from trainable.parts.files import PartsFile, read_files
-from trainable.parts.registration import loaded_files, matters, registered
+from trainable.parts.loaded import files_to_predict, loaded_files
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 SUM = "model_crc32"  # in the configuration: of the other file
@@ -60,7 +60,7 @@ class Predictor:
 
         A dataset with features of their own is built in one.
         """
-        return registered(self.parts)
+        return _in_tables(self.parts)
 
     @torch.no_grad()
     def predict(self, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def save(
         "scaler": scaler,
         "facts": {**facts, "target_scale": windows.target_scale},
     }
-    if parts := [file for file in loaded_files() if matters(file)]:
+    if parts := files_to_predict():
         content["parts"] = [replace(file, path=None).record() for file in parts]
     tensors = {n: t.detach().float().cpu().contiguous() for n, t in weights.items()}
     model = tensors_as_bytes(tensors)
@@ -161,11 +161,20 @@ def load(
         raise
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise _damaged(where, name, error) from error
-    with registered(files):
+    with _in_tables(files):
         try:
             return _predictor(content, weights, files)
         except (ValueError, KeyError, TypeError, RuntimeError) as error:
             raise _damaged(where, MODEL, error) from error
+
+
+def _in_tables(files: tuple[PartsFile, ...]) -> AbstractContextManager[None]:
+    if not files:
+        return nullcontext()
+    # It needs all tables, and what computes features, which few predictions do.
+    from trainable.parts.registration import registered
+
+    return registered(files)
 
 
 def _predictor(

@@ -12,7 +12,6 @@ from ray import tune
 from trainable.data.dataset.dataset import Dataset
 from trainable.io.file_store import FileStore
 from trainable.parts.files import PartsFile
-from trainable.parts.registration import register
 from trainable.worker.assignment import Instructions
 from trainable.worker.watchdog import Watchdog, stacks_of
 from trainable.worker.worker import Worker
@@ -52,8 +51,11 @@ class CohortTrial(tune.Trainable):
         assert files is not None
         torch.set_num_threads(max(1, int(config["threads"])))
         self.dataset, self.files = dataset, files
-        for record in config.get("parts", ()):
-            register(PartsFile.from_record(record))  # before any configuration is made
+        if parts := config.get("parts"):  # before any configuration is made
+            from trainable.parts.registration import register  # with all tables
+
+            for record in parts:
+                register(PartsFile.from_record(record))
         if not files.has(config["mark"]):
             raise NotSeenError(f"{gethostname()} does not see {files}")
         self.gpu = _gpu()

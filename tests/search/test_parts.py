@@ -24,7 +24,7 @@ from trainable.cli.errors import UserError
 from trainable.data.dataset.build import evaluation_dataset
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
-from trainable.parts.registration import loaded_files
+from trainable.parts.loaded import loaded_files
 from trainable.train import main as train_one
 
 

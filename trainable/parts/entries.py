@@ -10,10 +10,12 @@ from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from trainable.cli.errors import UserError, located
+from trainable.data.features.bars import Bars
 from trainable.losses import Loss
 from trainable.losses.base import Columns, Elementwise, Pair, elementwise
 from trainable.metrics.further import Metric
@@ -50,6 +52,8 @@ def entry_of(table: Table, name: str, value: Any, file: str) -> Any:
             what = f"a network that is built already; write {type(value).__name__}, its class"
         entry_type = f"{table.kind.__module__}.{table.kind.__name__}"
         raise UserError(f"{where} is {what}; it must be {table.short}, or {entry_type}(…)")
+    if table.name == "FEATURES":
+        return replace(entry, function=_located_feature(entry.function, file, where))
     if table.group is None:
         return entry
     return replace(entry, config=completed(entry.config, table.group, name, where))
@@ -133,6 +137,26 @@ def _by_autograd(function: Callable[..., Tensor], settings: bool) -> Elementwise
         return value.detach(), slope
 
     return both
+
+
+def _located_feature(
+    function: Callable[[Bars], np.ndarray], file: str, where: str
+) -> Callable[[Bars], np.ndarray]:
+    """Returns a feature whose errors name the person's line: it is computed as a search starts."""
+
+    def feature(bars: Bars) -> np.ndarray:
+        try:
+            values = np.asarray(function(bars), dtype=np.float64)
+        except Exception as error:
+            raise located(file, None, error) from error
+        if values.shape != bars.close.shape:
+            raise UserError(
+                f"{where} returns {values.shape} for {len(bars.close)} bars; it must return one "
+                "value a bar"
+            )
+        return values
+
+    return feature
 
 
 def _optimizer(value: Callable[..., Any], file: str, where: str) -> Optimizer:

@@ -6,7 +6,6 @@ A file that is there already, with the same text, is counted: it goes when its l
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from trainable.cli.errors import UserError, unknown
@@ -14,30 +13,11 @@ from trainable.config import FEATURE_GROUPS, FIELDS, follow_tables
 from trainable.hyperparameter import Hyperparameter, hyperparameters
 from trainable.parts.entries import entry_of
 from trainable.parts.files import PartsFile
+from trainable.parts.loaded import LOADED, LoadedFile
 from trainable.parts.modules import forget, run
 from trainable.parts.tables import TABLES, Table
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-@dataclass
-class _Loaded:
-    """A file whose entries are in our tables.
-
-    Attributes:
-        file: as it was read.
-        entries: name of the table and of the entry.
-        groups: of features that it brought.
-        uses: blocks that it is loaded for.
-    """
-
-    file: PartsFile
-    entries: list[tuple[str, str]] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
-    uses: int = 1
-
-
-_loaded: dict[str, _Loaded] = {}
 
 
 @contextmanager
@@ -60,7 +40,7 @@ def register(file: PartsFile) -> None:
     Raises:
         UserError: it fails, has no tables, or an entry cannot be taken; nothing is left then.
     """
-    there = _loaded.get(file.name)
+    there = LOADED.get(file.name)
     if there is not None:
         if there.file.sha256 != file.sha256:
             raise UserError(
@@ -70,8 +50,8 @@ def register(file: PartsFile) -> None:
         there.uses += 1
         return
     module = run(file)
-    loaded = _Loaded(file)
-    _loaded[file.name] = loaded
+    loaded = LoadedFile(file)
+    LOADED[file.name] = loaded
     try:
         for table, entries in _tables(vars(module), file.shown):
             for name, value in entries.items():
@@ -84,7 +64,7 @@ def register(file: PartsFile) -> None:
 
 def unregister(file: PartsFile) -> None:
     """Takes back one call of `register`; after the last one nothing of the file is left."""
-    loaded = _loaded.get(file.name)
+    loaded = LOADED.get(file.name)
     if loaded is None:
         return
     loaded.uses -= 1
@@ -92,24 +72,14 @@ def unregister(file: PartsFile) -> None:
         _remove(loaded)
 
 
-def loaded_files() -> tuple[PartsFile, ...]:
-    """Returns the files whose parts are in our tables."""
-    return tuple(loaded.file for loaded in _loaded.values())
-
-
-def matters(file: PartsFile) -> bool:
-    """Says whether a loaded file brings more than metrics, which no prediction needs."""
-    return any(table != "METRICS" for table, _ in _loaded[file.name].entries)
-
-
 def entries_of(file: PartsFile) -> list[tuple[Table, str]]:
     """Returns table and name of each entry of a file that is loaded."""
-    return [(TABLES[table], name) for table, name in _loaded[file.name].entries]
+    return [(TABLES[table], name) for table, name in LOADED[file.name].entries]
 
 
 def owner_of(table: Table, name: str) -> PartsFile | None:
     """Returns the file that brought an entry; None: it is ours."""
-    for loaded in _loaded.values():
+    for loaded in LOADED.values():
         if (table.name, name) in loaded.entries:
             return loaded.file
     return None
@@ -138,7 +108,7 @@ def _tables(names: Mapping[str, Any], shown: str) -> Iterator[tuple[Table, dict[
         yield table, entries
 
 
-def _add(loaded: _Loaded, table: Table, name: Any, value: Any) -> None:
+def _add(loaded: LoadedFile, table: Table, name: Any, value: Any) -> None:
     """Adds one entry to our table."""
     shown = loaded.file.shown
     where = f"{shown}: {table.name}[{name!r}]"
@@ -189,15 +159,15 @@ def _said(known: Hyperparameter) -> str:
 
 
 def _follow(file: PartsFile) -> None:
-    if not _loaded[file.name].entries:
+    if not LOADED[file.name].entries:
         raise UserError(f"{file.shown}: its tables are empty; add an entry, or leave it out")
 
 
-def _remove(loaded: _Loaded) -> None:
+def _remove(loaded: LoadedFile) -> None:
     for table, name in loaded.entries:
         TABLES[table].entries.pop(name, None)
     for group in loaded.groups:
         FEATURE_GROUPS.remove(group)
-    del _loaded[loaded.file.name]
+    del LOADED[loaded.file.name]
     forget(loaded.file)
     follow_tables()

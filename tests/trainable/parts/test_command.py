@@ -10,7 +10,7 @@ from trainable.cli.errors import UserError
 from trainable.config import FIELDS, PER_MEMBER, TABLES
 from trainable.data.features.table import FEATURES
 from trainable.parts.__main__ import main
-from trainable.parts.registration import loaded_files
+from trainable.parts.loaded import loaded_files
 
 
 @pytest.fixture

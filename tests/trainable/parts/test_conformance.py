@@ -163,6 +163,17 @@ def test_a_network_that_cannot_be_fused_is_told_and_no_fault(case: str) -> None:
     assert_said(note, says)
 
 
+def test_a_network_that_answers_one_number_alone_is_told() -> None:
+    note = of(FLAT_MODEL, "MODELS", "flat")["several outputs"]
+    assert not note.is_fault
+    assert_said(note, "also where shape.outputs says more")
+    wide = FLAT_MODEL.replace("shape.size, 1", "shape.size, shape.outputs").replace(
+        "return self.body(x.flatten(1)).squeeze(-1)",
+        "y = self.body(x.flatten(1))\n        return y.squeeze(-1) if y.shape[-1] == 1 else y",
+    )
+    assert of(wide, "MODELS", "flat")["several outputs"].said is None
+
+
 LOSS = "import torch\n{}\n\nLOSSES = {{'mine': mine}}\n"
 ENTRY = (
     "from dataclasses import dataclass\nimport torch\nfrom trainable.losses import Loss\n"
@@ -278,7 +289,8 @@ def test_a_schedule_that_breaks_a_check_is_found(formula: str) -> None:
 FEATURES = {
     "np.roll(bars.close, -1) / bars.close": ("no look-ahead", "it looks ahead: its value at bar"),
     "bars.close / bars.close.mean()": ("no look-ahead", "changes where the bars after bar"),
-    "bars.close[:-1]": ("one value a bar", "it must return"),
+    "bars.close[:-1]": ("one value a bar", r"returns \(\d+,\) for \d+ bars"),
+    "bars.prices": ("one value a bar", "it fails: mine.py:6: AttributeError: 'Bars' object has"),
     "bars.close / 0.0": ("one value a bar", "a value is infinite"),
     "np.full(len(bars.close), 3.0)": ("one value a bar", "it is constant"),
     "np.concatenate([np.full(5, np.nan), bars.close[5:]])": (

@@ -22,7 +22,8 @@ from trainable.losses import LOSSES
 from trainable.losses.base import Targets
 from trainable.models import InputShape, build_model, count_parameters
 from trainable.parts.files import PartsFile, read_files
-from trainable.parts.registration import loaded_files, registered
+from trainable.parts.loaded import loaded_files
+from trainable.parts.registration import registered
 from trainable.parts.tables import TABLES
 from trainable.schedules import SCHEDULES
 from trainable.validation import validate

@@ -55,6 +55,6 @@ def found(
             findings.append(Finding(part, name, check(subject), fault))
         except Exception as error:  # noqa: BLE001 - of the part, and it is told
             said = str(error) if isinstance(error, UserError) else str(located(file, None, error))
-            findings.append(Finding(part, name, f"it fails: {said}"))
+            findings.append(Finding(part, name, f"it fails: {said}", fault))
             break
     return findings

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -191,6 +191,18 @@ def learns_a_signal(network: Network) -> str | None:
     )
 
 
+def answers_several(network: Network) -> str | None:
+    """Returns how it answers a loss that asks for more than one number a row."""
+    several = Network(network.config, replace(network.shape, heads=(("quantile", 2),)))
+    answer = _answer(several.built().eval(), network.inputs())
+    if isinstance(answer, Tensor) and answer.shape == (ROWS, 2):
+        return None
+    return (
+        "it answers one number a row, also where shape.outputs says more: losses that ask for "
+        "several, such as those of quantiles or actions, cannot train it"
+    )
+
+
 def can_be_fused(network: Network) -> str | None:
     """Returns why its trials train alone; None: many can be one program."""
     return why_not_fused(network.built().train(), network.inputs())
@@ -205,7 +217,10 @@ CHECKS: tuple[tuple[str, Check[Network]], ...] = (
     ("looks at its own row only", rows_stand_alone),
     ("learns a planted signal", learns_a_signal),
 )
-NOTES: tuple[tuple[str, Check[Network]], ...] = (("many as one program", can_be_fused),)
+NOTES: tuple[tuple[str, Check[Network]], ...] = (
+    ("many as one program", can_be_fused),
+    ("several outputs", answers_several),
+)
 
 
 def _answer(model: nn.Module, x: Tensor) -> Any:
