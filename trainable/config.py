@@ -5,7 +5,7 @@ and the entry's own configuration class has the other fields. A field is written
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from numbers import Integral
 from typing import Any, Protocol
@@ -57,6 +57,12 @@ class DataConfig:
         "robust",
         "robust (median, interquartile range) or standard (mean, deviation)",
         choices=("robust", "standard"),
+    )
+    target: str = hyperparameter(
+        "scaled",
+        "what is learned: the return scaled by its training deviation, or z_by_day, how many "
+        "deviations it is from the mean of all symbols at its bar",
+        choices=("scaled", "z_by_day"),
     )
 
 
@@ -194,10 +200,10 @@ def from_params(params: Mapping[str, object]) -> TrialConfig:
     return TrialConfig(**parts, unused=tuple(sorted(unused)))
 
 
-def input_shape(config: TrialConfig, features: int) -> InputShape:
-    """Returns the shape of a configuration's model on so many features."""
+def input_shape(config: TrialConfig, groups: Sequence[str]) -> InputShape:
+    """Returns the shape of a configuration's model on features of these groups, one each."""
     heads = LOSSES[config.loss.name].heads(config.loss)
-    return InputShape(config.data.window, features, heads)
+    return InputShape(config.data.window, len(groups), heads, tuple(groups))
 
 
 def is_field_name(name: str) -> bool:

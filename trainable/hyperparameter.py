@@ -7,7 +7,7 @@ A field with nothing but a default is a hyperparameter without a range, shared b
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, get_type_hints
+from typing import Any, Protocol, get_type_hints, runtime_checkable
 
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import Kind, kind_of
@@ -132,6 +132,15 @@ _PLAIN = {
     "check": None,
     "plain": True,
 }
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A configuration whose fields must fit each other, besides each its own range."""
+
+    def check(self) -> None:
+        """Raises `UserError` where they do not."""
+        ...
 
 
 def check_divisible(key: str, whole: int, by: str, parts: int) -> None:

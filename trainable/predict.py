@@ -114,6 +114,7 @@ def save(
     content: dict[str, Any] = {
         "params": to_params(config),
         "features": list(windows.names),
+        "groups": list(windows.groups),
         "scaler": scaler,
         "facts": {**facts, "target_scale": windows.target_scale},
     }
@@ -183,7 +184,7 @@ def _predictor(
     """Builds the model, whose parts are in the tables."""
     config = from_params(content["params"])
     scaler = Scaler.from_dict(content["scaler"])
-    shape = input_shape(config, len(scaler.names))
+    shape = input_shape(config, content.get("groups", [""] * len(scaler.names)))
     _check_shapes(config, shape, weights)
     model = build_model(config.model, shape, 0)
     model.load_state_dict(weights)

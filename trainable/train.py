@@ -60,7 +60,7 @@ def train(
     windows = make_windows(dataset, several[0].data, device, dtype)
     name = executor
     if executor == "auto":
-        name = executor_for(several[0], input_shape(several[0], windows.features), device)
+        name = executor_for(several[0], input_shape(several[0], windows.groups), device)
     cohorts = [[start] for start in starts] if name == "solo" else [starts]
     for cohort in cohorts:
         training = Training(cohort, dataset, name, device, dtype, windows)

@@ -7,8 +7,12 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.config import FIELDS, TrialConfig, to_params
+from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
+from trainable.hyperparameter import Checked
+from trainable.losses import LOSSES
+from trainable.models import count_parameters, parameter_names
+from trainable.optimizers.base import check_heads, head_share
 
 
 def check_value(key: str, value: object) -> None:
@@ -17,9 +21,12 @@ def check_value(key: str, value: object) -> None:
 
 
 def validate(config: TrialConfig) -> None:
-    """Raises `UserError` for a value that is not allowed."""
+    """Raises `UserError` for a value that is not allowed, or values that do not fit each other."""
     for key, value in to_params(config).items():
         check_value(key, value)
+    for part in (config.model, config.optimizer, config.schedule, config.loss):
+        if isinstance(part, Checked):
+            part.check()
 
 
 def validate_against(
@@ -79,8 +86,35 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
     _check_warmups(configs, steps)
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
-        dataset.columns(config.data.features)
+        shape = input_shape(config, dataset.groups_of(config.data.features))
+        count_parameters(config.model, shape)  # a model that cannot be built says so
+        _check_target(config, dataset)
+        if head_share(config.optimizer) != 1:
+            check_heads(config.optimizer, parameter_names(config.model, shape))
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
+
+
+def _check_target(config: TrialConfig, dataset: Dataset) -> None:
+    """Raises `UserError` where what is learned does not fit the loss or the data."""
+    if config.data.target != "z_by_day":
+        return
+    scaled = "fix.data/target=scaled works"
+    if not dataset.panel:
+        raise UserError(
+            f"data/target=z_by_day compares the symbols of a bar, and {dataset.name} has "
+            f"{counted(len(dataset.symbols), 'symbol')}; {scaled}"
+        )
+    heads = [name for name, _ in LOSSES[config.loss.name].heads(config.loss)]
+    if "action" in heads:
+        raise UserError(
+            f"loss/name={config.loss.name} takes raw returns, and data/target=z_by_day has none; "
+            f"{scaled}"
+        )
+    if config.loss.dead_zone:
+        raise UserError(
+            f"loss/dead_zone={config.loss.dead_zone:g} is a size of raw returns, and "
+            f"data/target=z_by_day has none; fix.loss/dead_zone=0 or {scaled}"
+        )
 
 
 def _check_warmups(configs: Sequence[TrialConfig], steps_per_epoch: Sequence[int]) -> None:

@@ -24,7 +24,7 @@ def usual(config: TrialConfig, windows: Windows, batches: Batches) -> Callable[[
         windows: the rows; the network goes to their device.
         batches: `from_loader` or `by_index`.
     """
-    model = build_model(config.model, input_shape(config, windows.features), config.train.seed).to(
+    model = build_model(config.model, input_shape(config, windows.groups), config.train.seed).to(
         windows.x.device
     )
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.optimizer.lr)

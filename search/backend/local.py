@@ -52,7 +52,7 @@ def unmeasured_worker(dataset: Dataset, spec: WorkerSpec, members: int) -> Worke
     ) -> int:
         return (
             1
-            if executor_for(config, input_shape(config, windows.features), device) == "solo"
+            if executor_for(config, input_shape(config, windows.groups), device) == "solo"
             else most
         )
 

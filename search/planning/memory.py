@@ -40,8 +40,8 @@ def needed(config: TrialConfig, dataset: Dataset) -> tuple[int, int]:
 
     These are its weights, as many gradients, and the state of its optimizer.
     """
-    features = len(dataset.columns(config.data.features))
-    count = count_parameters(config.model, input_shape(config, features))
+    groups = dataset.groups_of(config.data.features)
+    count = count_parameters(config.model, input_shape(config, groups))
     return count, VALUE * count * (2 + OPTIMIZERS[config.optimizer.name].buffers)
 
 

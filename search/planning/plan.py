@@ -111,6 +111,8 @@ def make_plan(
     """
     _check_machine(settings)
     space = space or load_space(settings.space)
+    steps = settings.steps_per_epoch or space.steps_per_epoch
+    settings = replace(settings, steps_per_epoch=steps)
     epochs = settings.epochs or space.epochs
     facts = check_space(space, settings.fix, seed=settings.seed)
     _check_objective(settings, facts)

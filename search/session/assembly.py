@@ -240,7 +240,7 @@ def _pruner(plan: Plan) -> Pruner:
 
 def _input_shape(plan: Plan, config: TrialConfig) -> InputShape:
     """Returns the shape of one input."""
-    return input_shape(config, len(plan.dataset.columns(config.data.features)))
+    return input_shape(config, plan.dataset.groups_of(config.data.features))
 
 
 def _why_alone(plan: Plan, device: str) -> Callable[[TrialConfig], str | None]:

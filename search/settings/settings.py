@@ -20,7 +20,7 @@ class SearchSettings:
     data: DataSettings = field(default_factory=DataSettings)
     trials: int = 64  # searched configurations; retries, baselines and placebos are not counted
     epochs: int | None = None  # evaluations of a trial that is never stopped; unset: the space's
-    steps_per_epoch: int = 0  # optimizer steps of an epoch; 0: one pass over the training rows
+    steps_per_epoch: int = 0  # optimizer steps of an epoch; 0: as the space says, else one pass
     seed: int = 0  # seed of the sampler and of the trials' weights
     deterministic: bool = False  # a seed repeats the search: workers wait for each other each epoch
     name: str | None = None  # folder in runs_dir; unset: the space with date and time

@@ -122,7 +122,7 @@ def _checked(
     try:
         for key, instead in RESERVED.items():
             if key in params:
-                raise UserError(f"{key} is set by the search; use EPOCHS or {instead}=")
+                raise UserError(f"{key} is set by the search; use {instead.upper()} or {instead}=")
         config = configured(suggested, returned, fix)
         validate(config)
     except UserError as error:

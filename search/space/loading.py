@@ -32,6 +32,8 @@ class Space:
         source: the text of the file or function.
         sha256: hash of `source`.
         path: the file as the person wrote it; None for a function.
+        steps_per_epoch: optimizer steps between two evaluations, unless the command line says
+            otherwise; 0: one pass over the training rows.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Space:
     source: str
     sha256: str
     path: str | None = None
+    steps_per_epoch: int = 0
 
 
 def load_space(space: str | Path | SpaceFunction, epochs: int | None = None) -> Space:
@@ -110,8 +113,10 @@ def _from_file(file: Path, shown: str) -> Space:
         raise UserError(f"{shown}: has no function space(trial); define one that returns a dict")
     if not hasattr(module, "EPOCHS"):
         raise UserError(f"{shown}: has no EPOCHS; write EPOCHS = {DEFAULT_EPOCHS} at the top")
-    epochs = _checked_epochs(module.__dict__["EPOCHS"], f"{shown}: EPOCHS")
-    return Space(file.stem, cast(SpaceFunction, function), epochs, source, _hash(source), shown)
+    epochs = _whole(module.__dict__["EPOCHS"], f"{shown}: EPOCHS")
+    steps = _whole(getattr(module, "STEPS_PER_EPOCH", 0), f"{shown}: STEPS_PER_EPOCH", least=0)
+    known = cast(SpaceFunction, function)
+    return Space(file.stem, known, epochs, source, _hash(source), shown, steps)
 
 
 def _from_function(function: SpaceFunction, epochs: int | None) -> Space:
@@ -127,14 +132,15 @@ def _from_function(function: SpaceFunction, epochs: int | None) -> Space:
         source = f"# {function!r}"
     if epochs is None:
         epochs = getattr(function, "EPOCHS", DEFAULT_EPOCHS)
-    epochs = _checked_epochs(epochs, f"epochs of {name}")
-    return Space(name, function, epochs, source, _hash(source))
+    epochs = _whole(epochs, f"epochs of {name}")
+    steps = _whole(getattr(function, "STEPS_PER_EPOCH", 0), f"{name}: STEPS_PER_EPOCH", least=0)
+    return Space(name, function, epochs, source, _hash(source), steps_per_epoch=steps)
 
 
-def _checked_epochs(epochs: object, where: str) -> int:
-    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-        raise UserError(f"{where} = {shown(epochs)} must be a whole number of at least 1")
-    return epochs
+def _whole(number: object, where: str, least: int = 1) -> int:
+    if not isinstance(number, int) or isinstance(number, bool) or number < least:
+        raise UserError(f"{where} = {shown(number)} must be a whole number of at least {least}")
+    return number
 
 
 def _hash(source: str) -> str:

@@ -10,6 +10,7 @@ from trainable.cli.errors import UserError
 from trainable.config import (
     FIELDS,
     PER_MEMBER,
+    TABLES,
     TrainConfig,
     TrialConfig,
     fields_of,
@@ -18,7 +19,7 @@ from trainable.config import (
     shape_key,
     to_params,
 )
-from trainable.hyperparameter import check_divisible, hyperparameter
+from trainable.hyperparameter import check_divisible, hyperparameter, hyperparameters
 from trainable.losses.huber import HuberConfig
 from trainable.losses.squared import MseConfig
 from trainable.models.mlp import hidden_dims
@@ -186,24 +187,33 @@ def test_system_b1_indivisible_heads_are_refused_before_the_start():
 
 def test_members_may_differ_in_numbers_and_share_the_shape():
     assert set(FIELDS) >= PER_MEMBER
-    base = TrialConfig()
     others = {
-        "model/hidden_dims": "8", "optimizer/name": "sgd", "schedule/name": "constant",
+        "model/name": "gru", "model/hidden_dims": "8", "model/pooling": "mean",
+        "model/positions": "learned", "optimizer/name": "sgd", "schedule/name": "constant",
         "loss/name": "mse", "data/features": "price", "data/scaler": "standard",
+        "data/target": "z_by_day",
     }  # fmt: skip
-    for key in FIELDS.keys() - {"model/name"}:  # there is one model
+    for key in FIELDS:
         value = FIELDS[key].default
         other = others.get(key, (not value) if isinstance(value, bool) else None)
-        same = shape_key(from_params({key: value + 1 if other is None else other}))
-        assert (same == shape_key(base)) == (key in PER_MEMBER), key
-    assert hash(shape_key(base)) == hash(shape_key(from_params({"optimizer/lr": 1e-3})))
+        chosen = {} if key.endswith("/name") else entry_with(key)
+        same = shape_key(from_params(chosen | {key: value + 1 if other is None else other}))
+        assert (same == shape_key(from_params(chosen))) == (key in PER_MEMBER), key
+    assert hash(shape_key(TrialConfig())) == hash(shape_key(from_params({"optimizer/lr": 1e-3})))
+
+
+def entry_with(key):
+    """Returns the choice of an entry whose configuration has a field; of others it is unused."""
+    group, name = key.split("/")
+    names = [e for e, each in TABLES.get(group, {}).items() if name in hyperparameters(each.config)]
+    return {f"{group}/name": names[0]} if names else {}
 
 
 def test_what_shares_a_shape_is_what_the_cohort_expects():
     shared = {key for key, _ in shape_key(TrialConfig())}
     assert shared == {
         "model/name", "model/hidden_dims", "model/norm", "optimizer/name",
-        "loss/name", "data/window", "data/features", "data/winsorise", "data/scaler",
+        "loss/name", "data/window", "data/features", "data/winsorise", "data/scaler", "data/target",
         "train/batch_size", "train/epochs", "train/steps_per_epoch",
     }  # fmt: skip
 

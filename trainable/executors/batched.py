@@ -22,6 +22,8 @@ from trainable.models import MODELS, InputShape, build_model
 from trainable.models.base import Days
 from trainable.models.batched.layers import padded_size
 from trainable.optimizers import OPTIMIZERS
+from trainable.optimizers.base import HEAD_LR
+from trainable.optimizers.layout import layout_of
 
 
 class BatchedExecutor:
@@ -47,6 +49,7 @@ class BatchedExecutor:
         self.model = batched(first.model, shape)
         self.loss = look_up(LOSSES, first.loss.name, "loss")
         self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
+        self.update = self.optimizer.update_for(layout_of(self.model.views, self.model.size))
         self.device, self.dtype = device, dtype
         self.shape = shape
         self.dropout = Dropout(self.model.widths, device, dtype, self.least)
@@ -203,7 +206,8 @@ class BatchedExecutor:
 
     def _update(self, i: int) -> None:
         """Updates the weights with the clipped gradients of step i."""
-        if len(self.p) == 1 and self.optimizer.single is not None and self.p.device.type == "cpu":
+        alone = len(self.p) == 1 and self.p.device.type == "cpu"
+        if alone and self.optimizer.single is not None and HEAD_LR not in self.factors:
             applied = max(1, self.taken + 1 - int(self.skipped[0]))
             buffers = [buffer[0] for buffer in self.buffers]
             config, lr = self.configs[0].optimizer, float(self.lr[i, 0])
@@ -212,7 +216,7 @@ class BatchedExecutor:
         if not self.by_step:
             self.by_step = {name: table.unbind() for name, table in self.factors.items()}
         factors = {name: steps[i] for name, steps in self.by_step.items()}
-        self.optimizer.update(self.p, self.clipped, self.buffers, factors)
+        self.update(self.p, self.clipped, self.buffers, factors)
 
     def _rows(self, members: Sequence[int]) -> list[int]:
         """Returns the rows of these members in the tensors; a lone member has both."""
@@ -263,7 +267,7 @@ class BatchedExecutor:
         steps = np.arange(1, len(self.lr) + 1)[:, None] + self.offset
         applied = np.maximum(1, steps - self.skipped[members])
         configs = [self.configs[k].optimizer for k in members]
-        plan = self.optimizer.plan(configs, self.lr[:, members], applied)
+        plan = self.optimizer.factors(configs, self.lr[:, members], applied)
         return {
             name: torch.tensor(table, device=self.device, dtype=self.dtype).unsqueeze(2)
             for name, table in plan.items()

@@ -32,7 +32,7 @@ def best_size(config: TrialConfig, windows: Windows, device: torch.device | str,
         device: where it trains.
         most: the largest size wanted.
     """
-    if executor_for(config, input_shape(config, windows.features), device) != "cohort":
+    if executor_for(config, input_shape(config, windows.groups), device) != "cohort":
         return 1
     best, least, size, lost = 1, math.inf, min(2, most), 0
     while size <= most and lost < 2:
@@ -50,7 +50,7 @@ def step_seconds(
 ) -> float:
     """Returns the seconds of one optimizer step of one member, the median of `steps` tries."""
     first = configs[0]
-    shape = input_shape(first, windows.features)
+    shape = input_shape(first, windows.groups)
     name = executor_for(first, shape, device)
     executor: Executor = look_up(EXECUTORS, name, "executor")(
         configs, shape, torch.device(device), windows.x.dtype

@@ -3,7 +3,8 @@
 It is the reference for `batched.py`, and trains models that have no batched form.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from trainable.losses.base import Targets
 from trainable.models import InputShape, build_model
 from trainable.models.base import Days
 from trainable.optimizers import OPTIMIZERS
+from trainable.optimizers.base import set_lr
 
 
 class SoloExecutor:
@@ -34,8 +36,10 @@ class SoloExecutor:
         config = self.config
         self.model = build_model(config.model, shape, config.train.seed).to(device, dtype)
         self.optimizer = look_up(OPTIMIZERS, config.optimizer.name, "optimizer").build(
-            self.model.parameters(), config.optimizer
+            self.model.named_parameters(), config.optimizer
         )
+        groups = self.optimizer.param_groups
+        self._settings = {key for group in groups for key in group}  # before the first step
         self.loss = look_up(LOSSES, config.loss.name, "loss")
         self.device, self.dtype = device, dtype
         self._columns([0])
@@ -55,8 +59,7 @@ class SoloExecutor:
     def step(self, i: int, x: Tensor, targets: Targets, days: Days | None = None) -> StepResult:
         """Takes step i of the plan on x [1, B, W, F] and targets [1, B]."""
         self.model.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = float(self._lr[i, 0])
+        set_lr(self.optimizer, float(self._lr[i, 0]))
         self.optimizer.zero_grad(set_to_none=True)
         with drawing_from(self.generator):
             prediction = self._model(x[0], None if days is None else days.member(0))
@@ -141,19 +144,47 @@ class SoloExecutor:
 
     def _state(self) -> dict[str, Tensor]:
         state = {f"weights.{n}": t.detach().clone() for n, t in self.model.state_dict().items()}
-        for i, entry in self.optimizer.state_dict()["state"].items():
+        saved = self.optimizer.state_dict()
+        for i, entry in saved["state"].items():
             for key, value in entry.items():
-                state[f"optimizer.{i}.{key}"] = torch.as_tensor(value).detach().clone()
+                if isinstance(value, Tensor):
+                    state[f"optimizer.{i}.{key}"] = value.detach().clone()
+                else:
+                    state[f"number.{i}.{key}"] = _tensor_of(value)
+        for i, group in enumerate(saved["param_groups"]):
+            for key in self._counts(group):
+                state[f"group.{i}.{key}"] = _tensor_of(group[key])
         return state
 
     def _set(self, state: dict[str, Tensor]) -> None:
         self.model.load_state_dict(
             {n.removeprefix("weights."): t for n, t in state.items() if n.startswith("weights.")}
         )
-        entries: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in state.items():
-            if name.startswith("optimizer."):
-                _, i, key = name.split(".", 2)
-                entries.setdefault(int(i), {})[key] = tensor.clone()
+        entries: dict[int, dict[str, Any]] = {}
         groups = self.optimizer.state_dict()["param_groups"]
+        for group in groups:
+            for key in self._counts(group):
+                del group[key]
+        for name, tensor in state.items():
+            kind, _, rest = name.partition(".")
+            if kind in ("optimizer", "number"):
+                i, key = rest.split(".", 1)
+                value = tensor.clone() if kind == "optimizer" else tensor.item()
+                entries.setdefault(int(i), {})[key] = value
+            elif kind == "group":
+                i, key = rest.split(".", 1)
+                groups[int(i)][key] = tensor.item()
         self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
+
+    def _counts(self, group: Mapping[str, Any]) -> list[str]:
+        """Returns what counts up in a group of parameters: its numbers that are no setting."""
+        return [
+            key
+            for key, value in group.items()
+            if key not in self._settings and isinstance(value, int | float)
+        ]
+
+
+def _tensor_of(number: float) -> Tensor:
+    """Returns a number as a tensor that has all of its digits."""
+    return torch.tensor(number, dtype=torch.float64 if isinstance(number, float) else None)

@@ -1,4 +1,4 @@
-"""Baselines that a network must beat: zero, momentum, equal weight and ridge regression."""
+"""Baselines that a network must beat: zero, momentum, equal weight, ridge regression, trees."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from trainable.data.dataset.scaler import fit_scaler
 from trainable.metrics.carry import book, without_gaps
 from trainable.metrics.scores import Scores, balanced_accuracy, score, score_weights
 from trainable.metrics.scoring import Scoring, scoring
+from trainable.metrics.trees import fit_trees
 
 if TYPE_CHECKING:
     from sklearn.linear_model import Ridge
@@ -25,7 +26,7 @@ class Baseline:
     """A simple rule, fitted without a search and scored as the trials are.
 
     Attributes:
-        name: zero, momentum, equal_weight or ridge.
+        name: zero, momentum, equal_weight, ridge or trees.
         values: the names of `scores.SCORE_NAMES`, and `val_loss`: the mean squared error on
             targets divided by their training standard deviation; None where undefined.
         net_returns: [V] float64, net simple return of each scored period; None without a position.
@@ -135,6 +136,18 @@ def ridge_regression(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome
     return _outcome(scores, _loss(dataset, rows, predictions))
 
 
+def boosted_trees(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
+    """Gradient-boosted trees on the features; their number is chosen on the late training rows."""
+    train = dataset.train_rows
+    order = train[np.argsort(dataset.time[train], kind="stable")]
+    target = dataset.target[order].astype(np.float64) / dataset.target_scale
+    x = dataset.features[order]
+    model = fit_trees(x, target, dataset.time[order], dataset.label_end[order])
+    predictions = model.predict(dataset.features[rows])
+    scores = score(on, predictions[None], model.predict(x)[None])[0]
+    return _outcome(scores, _loss(dataset, rows, predictions))
+
+
 def fit_ridge(x: np.ndarray, y: np.ndarray, time: np.ndarray, label_end: np.ndarray) -> "Ridge":
     """Fits a ridge regression (Hoerl and Kennard 1970) with the penalty that predicts later rows.
 
@@ -172,4 +185,5 @@ BASELINES: dict[str, Callable[[Dataset, np.ndarray, Scoring], Outcome]] = {
     "momentum": momentum,
     "equal_weight": equal_weight,
     "ridge": ridge_regression,
+    "trees": boosted_trees,
 }

@@ -11,11 +11,33 @@ from trainable.cli.errors import look_up
 from trainable.hyperparameter import hyperparameters
 from trainable.models.base import InputShape, Model, ModelConfig
 from trainable.models.batched.mlp import BatchedMlp
+from trainable.models.ensemble import Ensemble, EnsembleConfig
+from trainable.models.gru import GruConfig, gru
+from trainable.models.lstm import LstmConfig, lstm
 from trainable.models.mlp import Mlp, MlpConfig
+from trainable.models.tabm import Tabm, TabmConfig
+from trainable.models.tcn import Tcn, TcnConfig
+from trainable.models.transformer import Transformer, TransformerConfig
 
-__all__ = ["MODELS", "InputShape", "Model", "ModelConfig", "build_model", "count_parameters"]
+__all__ = [
+    "MODELS",
+    "InputShape",
+    "Model",
+    "ModelConfig",
+    "build_model",
+    "count_parameters",
+    "parameter_names",
+]
 
-MODELS: dict[str, Model] = {"mlp": Model(MlpConfig, Mlp, BatchedMlp)}
+MODELS: dict[str, Model] = {
+    "mlp": Model(MlpConfig, Mlp, BatchedMlp),
+    "tabm": Model(TabmConfig, Tabm),
+    "ensemble": Model(EnsembleConfig, Ensemble),
+    "gru": Model(GruConfig, gru),
+    "lstm": Model(LstmConfig, lstm),
+    "tcn": Model(TcnConfig, Tcn),
+    "transformer": Model(TransformerConfig, Transformer),
+}
 
 
 def build_model(config: ModelConfig, shape: InputShape, seed: int) -> nn.Module:
@@ -43,3 +65,9 @@ def _count(config: ModelConfig, shape: InputShape) -> int:
         return entry.batched(config, shape).size
     with torch.device("meta"):  # shapes alone: it may be too large for this machine
         return sum(parameter.numel() for parameter in build_model(config, shape, 0).parameters())
+
+
+def parameter_names(config: ModelConfig, shape: InputShape) -> list[str]:
+    """Returns the names of the model's parameters; no memory is taken for them."""
+    with torch.device("meta"):
+        return [name for name, _ in build_model(config, shape, 0).named_parameters()]

@@ -18,11 +18,13 @@ class InputShape:
         features: values of a row, F.
         heads: name and number of outputs of each head, which the loss asks for: `return` one a
             horizon, `action` one each to sell, hold and buy, `quantile` some a horizon.
+        groups: the group of each feature (price, volume …); none where nobody knows.
     """
 
     window: int
     features: int
     heads: tuple[tuple[str, int], ...] = ONE_RETURN
+    groups: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> int:

@@ -1,6 +1,6 @@
 """AdamW: Loshchilov & Hutter (2019), algorithm 2, with decoupled weight decay."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,13 @@ from torch.optim.adamw import adamw
 from trainable.hyperparameter import entry_name
 from trainable.optimizers.base import (
     Factors,
+    NamedParameters,
     clip_field,
     column,
     decay_rate_field,
+    head_lr_field,
     lr_field,
+    param_groups,
     weight_decay_field,
 )
 
@@ -27,16 +30,17 @@ class AdamwConfig:
 
     name: str = entry_name("adamw")
     lr: float = lr_field()
+    head_lr: float = head_lr_field()
     weight_decay: float = weight_decay_field()
     clip: float = clip_field()
     beta1: float = decay_rate_field(0.9, "share of the mean gradient kept at each step")
     beta2: float = decay_rate_field(0.999, "share of the mean squared gradient kept at each step")
 
 
-def build(parameters: Iterable[Tensor], config: AdamwConfig) -> torch.optim.Optimizer:
+def build(parameters: NamedParameters, config: AdamwConfig) -> torch.optim.Optimizer:
     """Returns torch's AdamW, in one pass over memory."""
     return torch.optim.AdamW(
-        parameters,
+        param_groups(parameters, config),
         lr=config.lr,
         betas=(config.beta1, config.beta2),
         eps=EPS,

@@ -1,6 +1,6 @@
 """Lion: Chen et al. (2023), algorithm 2; steps by the sign of the mean gradient."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,13 @@ from torch import Tensor
 from trainable.hyperparameter import entry_name
 from trainable.optimizers.base import (
     Factors,
+    NamedParameters,
     clip_field,
     column,
     decay_rate_field,
+    head_lr_field,
     lr_field,
+    param_groups,
     weight_decay_field,
 )
 
@@ -24,18 +27,19 @@ class LionConfig:
 
     name: str = entry_name("lion")
     lr: float = lr_field()
+    head_lr: float = head_lr_field()
     weight_decay: float = weight_decay_field()
     clip: float = clip_field()
     beta1: float = decay_rate_field(0.9, "share of the mean gradient in the step's direction")
     beta2: float = decay_rate_field(0.999, "share of the mean gradient kept at each step")
 
 
-def build(parameters: Iterable[Tensor], config: LionConfig) -> torch.optim.Optimizer:
+def build(parameters: NamedParameters, config: LionConfig) -> torch.optim.Optimizer:
     """Returns Lion for one model."""
     from pytorch_optimizer import Lion  # slow to import, and rarely needed
 
     return Lion(
-        list(parameters),
+        param_groups(parameters, config),
         lr=config.lr,
         betas=(config.beta1, config.beta2),
         weight_decay=config.weight_decay,

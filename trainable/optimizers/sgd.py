@@ -1,6 +1,6 @@
 """Stochastic gradient descent with momentum, as `torch.optim.SGD` has it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,13 @@ from torch import Tensor
 from trainable.hyperparameter import entry_name
 from trainable.optimizers.base import (
     Factors,
+    NamedParameters,
     clip_field,
     column,
     decay_rate_field,
+    head_lr_field,
     lr_field,
+    param_groups,
     weight_decay_field,
 )
 
@@ -24,15 +27,19 @@ class SgdConfig:
 
     name: str = entry_name("sgd")
     lr: float = lr_field()
+    head_lr: float = head_lr_field()
     weight_decay: float = weight_decay_field()
     clip: float = clip_field()
     momentum: float = decay_rate_field(0.9, "share of the last step kept in the next")
 
 
-def build(parameters: Iterable[Tensor], config: SgdConfig) -> torch.optim.Optimizer:
+def build(parameters: NamedParameters, config: SgdConfig) -> torch.optim.Optimizer:
     """Returns torch's SGD for one model."""
     return torch.optim.SGD(
-        parameters, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
+        param_groups(parameters, config),
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
     )
 
 

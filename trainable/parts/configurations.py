@@ -26,7 +26,6 @@ COMMON: dict[str, dict[str, tuple[type, Callable[[], Any]]]] = {
 # What the configuration of every entry answers, also where it is no field of it.
 ANSWERS: dict[str, dict[str, Any]] = {
     "model": {"dropout": 0.0},
-    "optimizer": {"head_lr": 1.0},
     "schedule": {"warmup_steps": 0},
 }
 

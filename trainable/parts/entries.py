@@ -164,14 +164,11 @@ def _optimizer(value: Callable[..., Any], file: str, where: str) -> Optimizer:
     if len(arguments(value, where)) != 2:
         raise UserError(f"{where}: it must take (parameters, config) and return an optimizer")
 
-    def build(parameters: Iterable[Any], config: Any) -> torch.optim.Optimizer:
-        # They may come with their names, which not every optimizer takes.
-        plain = [each[1] if isinstance(each, tuple) else each for each in parameters]
-        return value(plain, config)
+    def build(parameters: Iterable[tuple[str, Tensor]], config: Any) -> torch.optim.Optimizer:
+        return value([parameter for _, parameter in parameters], config)  # not all take names
 
     config: Any = config_class(value, 1, value, where)
-    # It has no batched form: its trials train alone. Two numbers of state, as of most.
-    return Optimizer(config, build, buffers=2, plan=cast(Any, None), update=cast(Any, None))
+    return Optimizer(config, build, buffers=2)  # two numbers of state a parameter, as of most
 
 
 def _schedule(value: Callable[..., Any], file: str, where: str) -> Schedule:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainable.hyperparameter import entry_name
-from trainable.schedules.base import floor_field, rise, warmup_steps_field
+from trainable.schedules.base import cosine, floor_field, then, warmup_steps_field
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,5 @@ class WarmupCosineConfig:
 
 def warmup_cosine(config: WarmupCosineConfig, step: np.ndarray, total: int) -> np.ndarray:
     """Returns the rise, and after it the cosine."""
-    done = np.clip((step - config.warmup_steps) / max(1, total - config.warmup_steps), 0.0, 1.0)
-    wave = config.floor + (1 - config.floor) * 0.5 * (1 + np.cos(np.pi * done))
-    return np.where(step <= config.warmup_steps, rise(config, step), wave)
+    done = (step - config.warmup_steps) / max(1, total - config.warmup_steps)
+    return then(config, step, cosine(done, config.floor))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.horizons import horizon_targets
+from trainable.data.dataset.labels import horizon_targets, z_by_day
 from trainable.data.dataset.windows import Windows
 from trainable.losses import LOSSES
 from trainable.losses.base import RowFacts, Targets
@@ -62,7 +62,8 @@ class BatchSource:
         self.y, self.known = windows.y, windows.known
         self.scale = np.array([windows.target_scale])
         if self.horizons != (dataset.horizon,):
-            self.y, self.known, self.scale = _of_horizons(dataset, windows, self.horizons)
+            by_day = config.data.target == "z_by_day"
+            self.y, self.known, self.scale = _of_horizons(dataset, windows, self.horizons, by_day)
         self.returns: Tensor | None = None
         if not self.simple:
             earned = dataset.forward_returns[dataset.time, dataset.symbol]
@@ -129,13 +130,16 @@ def day_grid(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
 
 
 def _of_horizons(
-    dataset: Dataset, windows: Windows, horizons: tuple[int, ...]
+    dataset: Dataset, windows: Windows, horizons: tuple[int, ...], by_day: bool
 ) -> tuple[Tensor, Tensor, np.ndarray]:
     """Returns targets [R, H], where they are known, and their scale [H]; made once a dataset."""
     if horizons not in windows.cache:
         found = horizon_targets(dataset, horizons)
         scale = np.nanstd(found[dataset.train_rows], axis=0)
-        known = np.isfinite(found)
-        y = torch.from_numpy(np.where(known, found / scale, 0.0)).to(windows.y)
+        scaled = found / scale
+        if by_day:
+            scaled = np.stack([z_by_day(dataset, each) for each in found.T], axis=1)
+        known = np.isfinite(scaled)
+        y = torch.from_numpy(np.where(known, scaled, 0.0)).to(windows.y)
         windows.cache[horizons] = y, torch.from_numpy(known).to(y.device), scale
     return windows.cache[horizons]

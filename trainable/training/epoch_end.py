@@ -54,7 +54,7 @@ def finish_epoch(
         zero_loss=result.zero_loss,
         val_loss=result.val_loss,
         sharpe=result.values["sharpe"],
-        lr=float(steps.lr[-1]),
+        lr=float(steps.lr.max()),
         peak=config.optimizer.lr,
     )
     member.history = [*member.history[-2:], facts]
@@ -68,7 +68,7 @@ def finish_epoch(
         **result.values,
         "train_loss": facts.train_loss,
         "val_loss": result.val_loss,
-        "lr": facts.lr,
+        "lr": float(steps.lr[-1]),
         **{f"train_loss.{name}": _mean(part) for name, part in steps.parts.items()},
         "grad_norm": _mean(steps.norms),
         **{f"grad_norm.{n}": v if np.isfinite(v) else None for n, v in components.items()},

@@ -54,7 +54,7 @@ class Epoch:
         zero_loss: the loss of predicting zero on the validation rows.
         val_loss: of the epoch; None when not finite.
         sharpe: None when undefined.
-        lr: learning rate of the epoch's last step.
+        lr: the highest learning rate of the epoch's steps.
         peak: the highest learning rate of the schedule.
     """
 
@@ -118,7 +118,7 @@ def diverged(now: Epoch) -> Stop | None:
 
 
 def stalled(now: Epoch) -> Stop | None:
-    """Stops when the learning rate has reached zero before the end."""
+    """Stops when no step of an epoch before the last one had a rate above zero."""
     if now.last or now.lr > SMALLEST_RATE * now.peak:
         return None
     evidence = {"epoch": now.epoch, "step": now.step, "lr": now.lr, "peak": now.peak}

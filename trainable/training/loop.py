@@ -62,7 +62,7 @@ class Training:
         check_shape(starts, first)
         self.dataset, self.device = dataset, torch.device(device)
         self.windows = windows or make_windows(dataset, first.data, device, dtype)
-        shape = input_shape(first, self.windows.features)
+        shape = input_shape(first, self.windows.groups)
         self.executor_name = executor
         if executor == "auto":
             self.executor_name = executor_for(first, shape, device)

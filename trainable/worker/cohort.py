@@ -87,5 +87,5 @@ def steps_between_checkpoints(training: Training, wanted: int | None) -> int | N
     if wanted is not None:
         return wanted
     config = training.members[0].config
-    shape = input_shape(config, training.windows.features)
+    shape = input_shape(config, training.windows.groups)
     return SAVE_LARGE_EVERY if is_large(config, shape) else None

@@ -28,9 +28,10 @@ SHAPES: list[dict[str, Any]] = [
     {"model__hidden_dims": "7-3", "train__batch_size": 13, "data__window": 3, "model__norm": False},
     {"model__hidden_dims": "8-4", "train__batch_size": 48},
 ]
+BATCHED = [name for name, optimizer in OPTIMIZERS.items() if optimizer.has_batched_form]
 CASES = [
     (loss, optimizer, [*SCHEDULES][i % len(SCHEDULES)], SHAPES[(i + i // 6) % len(SHAPES)])
-    for i, (loss, optimizer) in enumerate(product(LOSSES, OPTIMIZERS))
+    for i, (loss, optimizer) in enumerate(product(LOSSES, BATCHED))
 ]
 
 
@@ -53,6 +54,7 @@ def members(count: int, dead_zones: bool, **shared: Any) -> list[TrialConfig]:
             model__dropout=0.15 * (k % 3),
             optimizer__lr=1e-3 * (1 + k % 7),
             optimizer__clip=0.2 * (1 + k % 5),
+            optimizer__head_lr=(1.0, 0.3)[k % 4 == 1],
             optimizer__beta2=0.9 + 0.01 * (k % 9),
             optimizer__weight_decay=0.01 * (k % 4),
             loss__delta=0.1 + 0.2 * (k % 3),

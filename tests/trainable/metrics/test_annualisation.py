@@ -115,7 +115,7 @@ def test_of_every_baseline(year: float, symbols: int) -> None:
     features = np.stack([returns + noise(300, symbols, 1), noise(300, symbols, 2)], axis=-1)
     dataset = panel(returns, features=features, periods_per_year=year)
     found = {each.name: each for each in baselines(dataset)}
-    assert set(found) == {"zero", "momentum", "equal_weight", "ridge"}
+    assert set(found) == {"zero", "momentum", "equal_weight", "ridge", "trees"}
     for name, each in found.items():
         if name == "zero":
             assert each.values["sharpe"] is None

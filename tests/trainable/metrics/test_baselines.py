@@ -20,6 +20,7 @@ from trainable.metrics.baselines import (
 )
 from trainable.metrics.scores import SCORE_NAMES, score_weights, sharpe_ratio
 from trainable.metrics.scoring import scoring
+from trainable.metrics.trees import fit_trees
 
 
 def market(T: int = 400, N: int = 6, *, signal: float = 0.0, **options: object) -> Dataset:
@@ -163,7 +164,8 @@ def test_ridge_finds_a_planted_line_and_nothing_in_noise() -> None:
     assert useless["ic"] is None or abs(useless["ic"]) < 0.04
 
 
-def test_ridge_knows_nothing_of_the_scored_labels() -> None:
+@pytest.mark.parametrize("name", ["ridge", "trees"])
+def test_what_is_fitted_knows_nothing_of_the_scored_labels(name: str) -> None:
     dataset = market(signal=0.1)
     target = dataset.target.copy()
     target[dataset.valid_rows] *= -3.0
@@ -171,11 +173,36 @@ def test_ridge_knows_nothing_of_the_scored_labels() -> None:
     features[dataset.time > 390] = 50.0
     original, flipped = by_name(dataset), by_name(dataclasses.replace(dataset, target=target))
     later = by_name(dataclasses.replace(dataset, features=features))
-    assert np.array_equal(original["ridge"].net_returns, flipped["ridge"].net_returns)  # type: ignore[arg-type]
-    before, after = original["ridge"].net_returns, later["ridge"].net_returns
+    assert np.array_equal(original[name].net_returns, flipped[name].net_returns)  # type: ignore[arg-type]
+    before, after = original[name].net_returns, later[name].net_returns
     assert before is not None
     assert after is not None
     assert np.array_equal(before[:190], after[:190])
+
+
+def test_trees_find_a_planted_product_that_ridge_cannot() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(2000, 6, 3))
+    signal = np.sign(features[..., 0] * features[..., 1])
+    returns = 0.01 * (0.3 * signal + rng.normal(size=(2000, 6)))
+    found = by_name(panel(returns, features=features))
+    ic = {name: found[name].values["ic"] for name in ("ridge", "trees")}
+    assert ic["trees"] == pytest.approx(0.3 / math.hypot(0.3, 1.0), abs=0.06)
+    assert ic["ridge"] is None or abs(ic["ridge"]) < 0.06
+
+
+def test_the_number_of_trees_is_the_best_on_the_late_rows_of_a_fit_on_the_early_ones() -> None:
+    rng = np.random.default_rng(1)
+    x, time = rng.normal(size=(1000, 5)), np.arange(1000)
+    y = 0.5 * np.sign(x[:, 0]) + rng.normal(size=1000)
+    chosen = fit_trees(x, y, time, time + 5).n_iter_
+    assert 1 < chosen < 50
+    purged = y.copy()
+    purged[795:800] += 1e6  # labels that reach into the late rows take no part in the choice
+    assert fit_trees(x, purged, time, time + 5).n_iter_ == chosen
+    turned = y.copy()
+    turned[800:] *= -1  # the late rows decide: where they contradict, a single tree is best
+    assert fit_trees(x, turned, time, time + 5).n_iter_ == 1
 
 
 def test_ridge_takes_a_missing_feature_as_average() -> None:

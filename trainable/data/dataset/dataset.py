@@ -134,6 +134,10 @@ class Dataset:
                 raise unknown("feature group", group, ["all", *known])
         return np.flatnonzero([group in wanted for group in self.feature_groups])
 
+    def groups_of(self, groups: str) -> tuple[str, ...]:
+        """Returns the group of each of these `columns`."""
+        return tuple(self.feature_groups[i] for i in self.columns(groups))
+
     def dates(self, part: str) -> tuple[np.datetime64, np.datetime64]:
         """Returns the first and last timestamp of a part: train, valid, gate or test."""
         start, stop = self.split.part(part)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trainable.config import DataConfig
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.labels import z_by_day
 from trainable.data.dataset.scaler import Scaler, fit_scaler
 from trainable.models import InputShape
 
@@ -22,7 +23,7 @@ class Windows:
 
     Attributes:
         x: [R, F] scaled features; 0, the centre, where a value is missing.
-        y: [R] target ÷ `target_scale`; 0 where undefined.
+        y: [R] target ÷ `target_scale`, or z-scored over its bar; 0 where undefined.
         known: [R] bool, where the target is defined.
         train_rows: [n] int64, rows to learn from.
         valid_rows: [m] int64, rows that are scored.
@@ -34,6 +35,7 @@ class Windows:
         target_scale: training standard deviation of the target, decimal return.
         scaler: fitted on the training rows.
         names: the F features.
+        groups: the group of each.
         cache: what is made of the dataset when first needed, for all windows that share `x`.
     """
 
@@ -47,6 +49,7 @@ class Windows:
     target_scale: float
     scaler: Scaler
     names: tuple[str, ...]
+    groups: tuple[str, ...]
     cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -124,14 +127,17 @@ def make_windows(
         columns=columns,
     )
     scale = dataset.target_scale
+    by_day = config.target == "z_by_day"
+    target = dataset.target.astype(np.float64)
+    target = z_by_day(dataset, target) if by_day else target / scale
+    known = np.isfinite(target)
     x = torch.empty((len(dataset.features), len(columns)), dtype=dtype, device=device)
     y = torch.empty(len(dataset.target), dtype=dtype, device=device)
     for begin in range(0, len(x), BLOCK_ROWS):
         rows = slice(begin, begin + BLOCK_ROWS)
-        scaled = scaler.transform(dataset.features[rows].take(columns, axis=1))
-        x[rows] = torch.from_numpy(np.nan_to_num(scaled, copy=False, nan=0.0))
-        target = dataset.target[rows].astype(np.float64)
-        y[rows] = torch.from_numpy(np.where(np.isfinite(target), target / scale, 0.0))
+        values = scaler.transform(dataset.features[rows].take(columns, axis=1))
+        x[rows] = torch.from_numpy(np.nan_to_num(values, copy=False, nan=0.0))
+        y[rows] = torch.from_numpy(np.where(known[rows], target[rows], 0.0))
 
     def tensor(array: np.ndarray) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(array)).to(device)
@@ -139,7 +145,7 @@ def make_windows(
     return Windows(
         x=x,
         y=y,
-        known=tensor(np.isfinite(dataset.target)),
+        known=tensor(known),
         train_rows=tensor(dataset.train_rows.copy()),
         valid_rows=tensor(dataset.valid_rows.copy()),
         train_eval_rows=tensor(train_eval_rows(dataset)),
@@ -147,6 +153,7 @@ def make_windows(
         target_scale=scale,
         scaler=scaler,
         names=tuple(dataset.feature_names[i] for i in columns),
+        groups=dataset.groups_of(config.features),
     )
 
 

@@ -54,7 +54,9 @@ def found(
         try:
             findings.append(Finding(part, name, check(subject), fault))
         except Exception as error:  # noqa: BLE001 - of the part, and it is told
-            said = str(error) if isinstance(error, UserError) else str(located(file, None, error))
+            if file is not None and not isinstance(error, UserError):
+                error = located(file, None, error)
+            said = str(error) or type(error).__name__
             findings.append(Finding(part, name, f"it fails: {said}", fault))
             break
     return findings

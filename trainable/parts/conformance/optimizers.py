@@ -26,7 +26,7 @@ class OptimizerSubject:
             torch.default_generator.manual_seed(seed)
             layer = nn.Linear(4, 4)
         config: Any = replace(self.config, lr=LR)  # pyright: ignore[reportArgumentType]
-        return layer, self.optimizer.build(layer.parameters(), config)
+        return layer, self.optimizer.build(layer.named_parameters(), config)
 
 
 def lowers_a_quadratic(subject: OptimizerSubject) -> str | None:

@@ -1,4 +1,4 @@
-"""Labels of several horizons, from the returns of single bars, each symbol in bars of its own."""
+"""Labels as networks learn them: of several horizons, and relative to all symbols of a bar."""
 
 from collections.abc import Sequence
 
@@ -37,6 +37,26 @@ def horizon_targets(dataset: Dataset, horizons: Sequence[int]) -> np.ndarray:
         inside[inside] = session[end[inside].astype(int)] == session[dataset.time[inside]]
         found[inside, horizons.index(bars)] = growth[inside] - 1.0
     _check_main(dataset, horizons, found)
+    return found
+
+
+def z_by_day(dataset: Dataset, labels: np.ndarray) -> np.ndarray:
+    """Returns labels [R] float64 as deviations from the mean of all symbols at their bar.
+
+    In units of the bar's standard deviation (ddof 0); NaN where a bar has fewer than two labels or
+    no spread.
+    """
+    known = np.isfinite(labels)
+    time, values = dataset.time[known], labels[known].astype(np.float64)
+    bars = len(dataset.timestamps)
+    count = np.bincount(time, minlength=bars)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(time, values, bars) / count
+        away = values - mean[time]
+        spread = np.sqrt(np.bincount(time, away**2, bars) / count)
+        scored = away / spread[time]
+    found = np.full(len(labels), np.nan)
+    found[known] = np.where((count[time] > 1) & (spread[time] > 0), scored, np.nan)
     return found
 
 

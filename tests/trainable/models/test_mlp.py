@@ -1,4 +1,4 @@
-"""Every model of the table: shapes, initial weights, and its batched form against autograd."""
+"""The perceptron: size, initial weights, and the batched form of a model against autograd."""
 
 import math
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_parameters_are_counted_per_member() -> None:
     )
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", BATCHED)
 @pytest.mark.parametrize("norm", [True, False])
 @pytest.mark.parametrize(("inputs", "batched"), [(11, True), (12, False)])
 def test_parameters_are_counted_without_a_draw(
@@ -76,16 +76,6 @@ def test_parameters_are_counted_without_a_draw(
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("rows", [1, 5])
-def test_a_model_maps_windows_to_one_raw_number_each(name: str, rows: int) -> None:
-    model = build_model(config_of(name), InputShape(3, 4), 0).eval()
-    x = 50 * torch.randn(rows, 3, 4, generator=torch.Generator().manual_seed(0))
-    y = model(x)
-    assert y.shape == (rows,)
-    torch.testing.assert_close(y[:1], model(x[:1]))
-
-
 def test_system_b2_a_last_batch_of_one_keeps_its_dimension() -> None:
     assert build_model(MlpConfig(), InputShape(1, 4), 0)(torch.zeros(1, 1, 4)).shape == (1,)
 
@@ -96,20 +86,6 @@ def test_system_a2_output_is_raw_and_of_both_signs() -> None:
     assert (y < 0).any()
     assert (y > 0).any()
     assert not any(isinstance(m, nn.Sigmoid) for m in model.modules())
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_initial_weights_are_those_of_the_seed_alone(name: str) -> None:
-    config = config_of(name)
-    torch.manual_seed(1)
-    a = build_model(config, InputShape(1, 10), 7)
-    drawn = torch.rand(1)
-    torch.manual_seed(1)
-    assert torch.rand(1) == drawn, "building a model must not draw from the global generator"
-    b, c = build_model(config, InputShape(1, 10), 7), build_model(config, InputShape(1, 10), 8)
-    pairs = list(zip(a.parameters(), b.parameters(), c.parameters(), strict=True))
-    assert all(torch.equal(p, q) for p, q, _ in pairs)
-    assert any(not torch.equal(p, r) for p, _, r in pairs)
 
 
 def test_mlp_begins_with_xavier_at_half_gain_and_zero_biases() -> None:

@@ -1,0 +1,107 @@
+"""The learning-rate range test of a space, as one cohort; writes a picture and proposes a range.
+
+python -m search.lr space=NAME data=NAME [rates=32] [steps=400] [key=value …]
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.rate_range import rate_range
+from search.planning.plan import make_plan
+from search.planning.rate_range import (
+    RangeTest,
+    RateRange,
+    commonest,
+    propose,
+    range_test,
+    rates_between,
+)
+from search.settings.masking import no_secret_told, refuse_secrets
+from search.settings.reading import settings_from
+from search.settings.settings import SearchSettings
+from trainable.cli.commands import status_of
+from trainable.cli.errors import UserError
+from trainable.cli.options import asks_for_help, expand_paths, parse, print_help, split
+from trainable.train import chosen_device
+
+USAGE = "usage: python -m search.lr space=NAME data=NAME [rates=32] [steps=400] [key=value …]"
+SHOWN = 12  # rates of the table
+
+
+@dataclass(frozen=True)
+class RangeSettings:
+    """What the command line can say besides the settings of a search."""
+
+    rates: int = 32  # learning rates, from 1e-6 to 1
+    steps: int = 400  # optimizer steps of each
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the range test; returns the exit status."""
+    if asks_for_help(argv):
+        print_help(RangeSettings, f"{USAGE}\nAll keys of python -m search.run also work.")
+        return 0
+    with no_secret_told():
+        refuse_secrets(argv)
+        own = [word for word in argv if split(word)[0] in ("rates", "steps")]
+        asked = parse(RangeSettings, own)
+        for key, value, least in (("rates", asked.rates, 8), ("steps", asked.steps, 8)):
+            if value < least:
+                raise UserError(f"{key}={value} is too few; {key}={least} works")
+        rest = [word for word in argv if word not in own]
+        settings = settings_from(expand_paths(SearchSettings, rest))
+        plan = make_plan(settings)
+    config = commonest(plan.facts.configs)
+    console = Console(highlight=False, markup=False)
+    rates = rates_between(asked.rates)
+    console.print(
+        f"{len(rates)} rates from {rates[0]:.0e} to {rates[-1]:.0e}, {asked.steps} steps each: "
+        f"{config.model}, {config.optimizer.name}, {plan.dataset.name}"
+    )
+    test = range_test(config, plan.dataset, rates, asked.steps, chosen_device("auto"))
+    found = propose(test.rates, test.loss)
+    _show(test, found, console)
+    path = Path(settings.runs_dir) / f"lr_{plan.space.name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    limits = None if found.low is None or found.high is None else (found.low, found.high)
+    title = f"Learning rates: {config.model}, {config.optimizer.name}, {plan.dataset.name}"
+    rate_range(title, test.rates, test.loss, test.val_loss, limits).savefig(path)
+    console.print(Text(f"Picture: {path}"))
+    return 0
+
+
+def _show(test: RangeTest, found: RateRange, console: Console) -> None:
+    table = Table(box=None, padding=(0, 2), pad_edge=False)
+    for name in ("learning rate", "training loss", "validation loss", ""):
+        table.add_column(name, justify="left" if not name else "right")
+    step = max(1, len(test.rates) // SHOWN)
+    for i in range(0, len(test.rates), step):
+        inside = found.low is not None and found.high is not None
+        inside = inside and found.low <= test.rates[i] * 1.001 and test.rates[i] <= found.high
+        losses = [
+            "–" if value != value else f"{value:.5f}" for value in (test.loss[i], test.val_loss[i])
+        ]
+        table.add_row(f"{test.rates[i]:.1e}", *losses, test.failed[i] or ("◂" if inside else ""))
+    console.print(table)
+    if found.low is None or found.high is None:
+        words = (
+            f"No rate lowered the training loss by more than {found.fall:.2%}: more steps may "
+            "(steps=2000), or there is nothing to learn."
+        )
+    else:
+        words = (
+            f"Proposed for the space: "
+            f'trial.suggest_float("optimizer/lr", {found.low:g}, {found.high:g}, log=True)'
+            f"; the best of these rates lowers the training loss by {found.fall:.1%}."
+        )
+    console.print(Text(words))
+
+
+if __name__ == "__main__":
+    sys.exit(status_of(lambda: main(sys.argv[1:])))
