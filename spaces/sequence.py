@@ -11,7 +11,6 @@ def space(trial: Trial) -> dict:
     # Model: the window matters more than the width; a network of 5,000 parameters is enough.
     trial.suggest_categorical("model/name", ["gru", "lstm", "tcn"])
     trial.suggest_categorical("model/hidden", [16, 32])
-    trial.suggest_int("model/layers", 1, 2)
     trial.suggest_float("model/dropout", 0.0, 0.3)
     trial.suggest_categorical("data/window", [10, 20])
 

@@ -66,6 +66,20 @@ class DataConfig:
     )
 
 
+PRECISIONS = ("float32", "tf32", "bf16")
+
+
+def _check_precision(key: str, value: str) -> None:
+    """Raises `UserError` for a precision in which training breaks, with the reason."""
+    if value in ("fp16", "float16", "16-mixed"):
+        raise UserError(
+            f"{key}={value} is refused: float16 needs a loss scaler, and one step that it skips "
+            f"may lose every later batch; fix.{key}=bf16 works without one"
+        )
+    if value not in PRECISIONS:
+        raise unknown(key, value, PRECISIONS)
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How long and in what batches the network trains."""
@@ -83,6 +97,32 @@ class TrainConfig:
     epochs: int = hyperparameter(50, "evaluations of a trial that is never stopped", low=1)
     steps_per_epoch: int = hyperparameter(
         0, "optimizer steps; 0: one pass over the training rows", low=0
+    )
+
+    precision: str = hyperparameter(
+        "float32",
+        "of products in training: float32, tf32 (on a GPU that has it) or bf16 (autocast; loss, "
+        "weights and predictions stay float32)",
+        check=_check_precision,
+    )
+    accumulate: int = hyperparameter(
+        1, "parts of a batch whose gradients are summed up one after another: less memory", low=1
+    )
+    feature_noise: float = hyperparameter(
+        0.0,
+        "standard deviation of noise on the scaled features, in training only",
+        low=0,
+        high=10,
+        works="0.05",
+        per_member=True,
+    )
+    time_mask: float = hyperparameter(
+        0.0,
+        "share of a window's earlier rows set to 0, in training only",
+        low=0,
+        high=0.9,
+        works="0.1",
+        per_member=True,
     )
 
     def batches(self, rows: int) -> int:

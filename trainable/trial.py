@@ -13,6 +13,7 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.io.file_store import FileStore
 from trainable.parts.files import PartsFile
 from trainable.worker.assignment import Instructions
+from trainable.worker.gpu_memory import use_expandable_segments
 from trainable.worker.watchdog import Watchdog, stacks_of
 from trainable.worker.worker import Worker
 
@@ -49,6 +50,7 @@ class CohortTrial(tune.Trainable):
         """
         assert dataset is not None
         assert files is not None
+        use_expandable_segments()
         torch.set_num_threads(max(1, int(config["threads"])))
         self.dataset, self.files = dataset, files
         if parts := config.get("parts"):  # before any configuration is made

@@ -9,9 +9,10 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
-from trainable.hyperparameter import Checked
+from trainable.hyperparameter import Checked, check_divisible
 from trainable.losses import LOSSES
-from trainable.models import count_parameters, parameter_names
+from trainable.losses.base import Trained
+from trainable.models import MODELS, count_parameters, parameter_names
 from trainable.optimizers.base import check_heads, head_share
 
 
@@ -27,6 +28,26 @@ def validate(config: TrialConfig) -> None:
     for part in (config.model, config.optimizer, config.schedule, config.loss):
         if isinstance(part, Checked):
             part.check()
+    LOSSES[config.loss.name].check(config.loss, None)
+    _check_accumulation(config)
+
+
+def _check_accumulation(config: TrialConfig) -> None:
+    """Raises `UserError` where a batch cannot be trained in parts."""
+    parts, batch = config.train.accumulate, config.train.batch_size
+    if parts == 1:
+        return
+    check_divisible("train/batch_size", batch, "train/accumulate", parts)
+    entries = {
+        f"loss/name={config.loss.name}": LOSSES[config.loss.name].batches_of(config.loss),
+        f"model/name={config.model.name}": MODELS[config.model.name].batches,
+    }
+    for which, batches in entries.items():
+        if batches != "rows":
+            raise UserError(
+                f"train/accumulate={parts}: {which} needs whole days, which cannot be trained in "
+                "parts; fix.train/accumulate=1 works"
+            )
 
 
 def validate_against(
@@ -91,6 +112,8 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
         _check_target(config, dataset)
         if head_share(config.optimizer) != 1:
             check_heads(config.optimizer, parameter_names(config.model, shape))
+        trained = Trained(dataset.horizon, len(dataset.symbols), config.train.epochs)
+        LOSSES[config.loss.name].check(config.loss, trained)
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
 
 

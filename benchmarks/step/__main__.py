@@ -1,8 +1,9 @@
 """python -m benchmarks.step: model-steps per second of every way to train, on one thread.
 
 Two usual ways (a DataLoader; batches by index from tensors in memory), each with autograd, against
-the executors `solo`, `serial` and `cohort`; all train the same networks on the same rows. It also
-says what a search would pick: the cohort size that its calibration finds.
+the executors `solo`, `serial` and `cohort`, or `vmapped` for networks without a form by hand; all
+train the same networks on the same rows. It also says what a search would pick: the cohort size
+that its calibration finds.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import torch
 
 from benchmarks import machine
 from benchmarks.memory import peak
+from benchmarks.step.networks import window_of
 from benchmarks.step.usual import by_index, from_loader, usual
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
@@ -31,14 +33,20 @@ from trainable.data.dataset.windows import Windows, make_windows
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market
 from trainable.executors.calibration import best_size
+from trainable.models import MODELS, count_parameters
 from trainable.models.mlp import hidden_dims
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
 
-SHAPES = ("64-32-16:32", "512-256-128-64:64")
+SHAPES = (
+    "64-32-16:32", "512-256-128-64:64", "convolutions20x3w20:32", "transformer32x1w20:8",
+    "transformer64x2w30:8", "transformer256x6w60:4",
+)  # fmt: skip
+LARGE = 2**20  # parameters from which a cohort of more than two is not measured on a CPU
 MEMBERS = (1, 2, 8, 32, 128)
 ON_A_GPU = (256, 1024)
 FEATURES, SYMBOLS, DATES = 28, 20, 1000
+TOGETHER = ("cohort", "vmapped")
 WARM_UP = 3  # looks whose time is not counted
 
 Steps = Callable[[int], int]  # trains up to so many steps; returns how many model-steps that were
@@ -46,26 +54,41 @@ Steps = Callable[[int], int]  # trains up to so many steps; returns how many mod
 
 @dataclass(frozen=True)
 class Shape:
-    """Widths and batch size, typed as `64-32-16:32`."""
+    """Widths and batch size, typed as `64-32-16:32`; or a network's name and batch size.
+
+    Attributes:
+        hidden: the widths, or the network as typed.
+        batch: rows of a step.
+        window: rows of an input.
+    """
 
     hidden: str
     batch: int
+    window: int = 1
 
     @classmethod
     def of(cls, text: str) -> "Shape":
         """Reads a shape; raises `UserError` where it is none."""
         hidden, _, batch = text.partition(":")
-        hidden_dims(hidden)
+        if (window := window_of(hidden)) is None:
+            hidden_dims(hidden)
         if not (batch.isascii() and batch.isdigit() and int(batch) > 1):
             raise UserError(f"--shapes {text}: write widths, a colon and the batch: 64-32-16:32")
-        return cls(hidden, int(batch))
+        return cls(hidden, int(batch), window or 1)
+
+    @property
+    def together(self) -> str:
+        """The executor that trains many members as one program."""
+        return "vmapped" if self.hidden in MODELS else "cohort"
 
     def config(self, seed: int) -> TrialConfig:
         """Returns a member's configuration; members differ as those of a search do."""
         draw = np.random.default_rng(seed)
+        own = self.hidden in MODELS
         return from_params(
             {
-                "model/hidden_dims": self.hidden,
+                **({"model/name": self.hidden} if own else {"model/hidden_dims": self.hidden}),
+                "data/window": self.window,
                 "model/dropout": float(draw.uniform(0.1, 0.4)),
                 "optimizer/lr": float(10 ** draw.uniform(-5, -3)),
                 "optimizer/clip": float(draw.uniform(0.5, 5)),
@@ -84,7 +107,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"--device {args.device}: torch finds no GPU here; --device cpu works")
     shapes = [Shape.of(text) for text in args.shapes.split(",")]
     torch.set_num_threads(1)
-    dataset = generated(args.dates)
+    dataset = generated(args.dates, max(shape.window for shape in shapes))
     rows: list[dict[str, Any]] = []
     picked: dict[str, int] = {}
     out = args.out or machine.RESULTS / f"step_{args.device}.json"
@@ -133,8 +156,11 @@ def measure(
         ("solo", 1): _ours(shape, dataset, windows, 1, "solo", device),
         ("serial", 1): _ours(shape, dataset, windows, 1, "serial", device),
     }
+    large = device == "cpu" and count_parameters(shape.config(0).model, windows.shape) > LARGE
     for k in members:
-        ways["cohort", k] = _ours(shape, dataset, windows, k, "cohort", device)
+        if k <= 2 or not large:
+            together = shape.together
+            ways[together, k] = _ours(shape, dataset, windows, k, together, device)
     speeds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
     for steps in ways.values():
         steps(WARM_UP)
@@ -164,7 +190,7 @@ def pick(shape: Shape, dataset: Dataset, members: Sequence[int], device: str) ->
     return best_size(config, make_windows(dataset, config.data, device), device, max(members))
 
 
-def generated(dates: int) -> Dataset:
+def generated(dates: int, max_window: int = 1) -> Dataset:
     """Returns a dataset of ready features: noise, since only time is measured."""
     rng = np.random.default_rng(0)
     rows = dates * SYMBOLS
@@ -178,7 +204,7 @@ def generated(dates: int) -> Dataset:
         path = Path(folder) / "table.parquet"
         table.to_parquet(path, index=False)
         settings = DataSettings(path=str(path), features="feat_*", target="target")
-        return build_dataset(load_market(settings), settings, max_window=1)
+        return build_dataset(load_market(settings), settings, max_window)
 
 
 def lines_of(rows: Sequence[dict[str, Any]], shape: Shape) -> list[str]:
@@ -186,7 +212,7 @@ def lines_of(rows: Sequence[dict[str, Any]], shape: Shape) -> list[str]:
     lines = [f"{shape.hidden}, batch {shape.batch}".ljust(32) + f"{'steps/s':>12}{'µs':>9}{'×':>8}"]
     for row in rows:
         if (row["hidden"], row["batch"]) == (shape.hidden, shape.batch):
-            name = f"{row['way']} {row['members']}" if row["way"] == "cohort" else row["way"]
+            name = f"{row['way']} {row['members']}" if row["way"] in TOGETHER else row["way"]
             lines.append(
                 f"  {name:<30}{row['model_steps_per_s']:>12,.0f}"
                 f"{row['us_per_model_step']:>9.0f}{row['against_loader']:>8.1f}"
@@ -229,7 +255,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--members", type=machine.numbers, default=known, help=f"cohort sizes ({known})"
     )
-    parser.add_argument("--shapes", default=",".join(SHAPES), help="WIDTHS:BATCH, by commas")
+    parser.add_argument(
+        "--shapes", default=",".join(SHAPES), help="WIDTHS:BATCH or NETWORK:BATCH, by commas"
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if gpu else "cpu")
     parser.add_argument("--seconds", type=float, default=2.0, help="of one measurement")
     parser.add_argument("--repeats", type=int, default=5)

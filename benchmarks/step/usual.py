@@ -49,7 +49,7 @@ def from_loader(windows: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
     """Yields batches of a shuffling DataLoader, pass after pass."""
     rows = windows.train_rows
     loader = DataLoader(
-        TensorDataset(windows.x[rows], windows.y[rows]), batch, True, drop_last=True
+        TensorDataset(windows.at(rows), windows.y[rows]), batch, True, drop_last=True
     )
     for _ in count():
         yield from loader
@@ -57,7 +57,7 @@ def from_loader(windows: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
 
 def by_index(windows: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
     """Yields shuffled batches by index from the tensors, pass after pass."""
-    x, y = windows.x[windows.train_rows], windows.y[windows.train_rows]
+    x, y = windows.at(windows.train_rows), windows.y[windows.train_rows]
     for _ in count():
         order = torch.randperm(len(x), device=x.device)
         for i in range(0, len(x) - batch + 1, batch):

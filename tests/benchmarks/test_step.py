@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.step import __main__ as step
+from benchmarks.step.networks import entry_of
 from trainable.cli.errors import UserError
+from trainable.models import MODELS
 
 
 def test_steps_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,7 +31,21 @@ def test_steps_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "a search picks" in printed
 
 
-@pytest.mark.parametrize("text", ["64-32", "64-32:1", "64-x:32", "64:³"])
+def test_networks_without_a_form_by_hand_are_measured_as_vmapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = "convolutions4x1w3"
+    monkeypatch.setitem(MODELS, network, entry_of(network))
+    out = tmp_path / "step.json"
+    words = f"--shapes {network}:8 --members 2 --seconds 0.02 --repeats 1 --dates 420 --device cpu"
+    assert step.main([*words.split(), "--out", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert [row["way"] for row in found["steps"]][-2:] == ["serial", "vmapped"]
+    assert all(row["model_steps_per_s"] > 0 for row in found["steps"])
+    assert found["picked"] == {f"{network}:8": 2}
+
+
+@pytest.mark.parametrize("text", ["64-32", "64-32:1", "64-x:32", "64:³", "convolutions4x1:8"])
 def test_shapes_are_checked(text: str) -> None:
     with pytest.raises(UserError):
         step.Shape.of(text)

@@ -1,5 +1,6 @@
 """The executor of many models of one shape: one program on [K, …] tensors.
 
+The program is written by hand where a model has such a form, and made by `vmap` where it has none.
 A member's arithmetic and random numbers are its own, so that its result does not depend on its
 neighbours. A lone member is padded to two, because torch takes other kernels for a batch of one.
 """
@@ -13,17 +14,35 @@ from torch import Tensor
 
 from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
+from trainable.executors.accumulation import split
+from trainable.executors.augmentation import augmented, changes_inputs
 from trainable.executors.base import StepResult, component, norms
 from trainable.executors.dropout import Dropout
+from trainable.executors.precision import products
 from trainable.executors.rng import set_state
+from trainable.executors.vmapped.model import VmappedModel
 from trainable.losses import LOSSES
-from trainable.losses.base import Targets
+from trainable.losses.base import LossResult, Targets
 from trainable.models import MODELS, InputShape, build_model
-from trainable.models.base import Days
+from trainable.models.base import BatchedModel, Days
 from trainable.models.batched.layers import padded_size
 from trainable.optimizers import OPTIMIZERS
 from trainable.optimizers.base import HEAD_LR
 from trainable.optimizers.layout import layout_of
+
+
+def by_hand(config: TrialConfig, shape: InputShape) -> bool:
+    """Returns whether a model's form for many members is written by hand, for what is asked."""
+    entry = look_up(MODELS, config.model.name, "model")
+    plain = shape.outputs == 1 and config.train.precision != "bf16"
+    return entry.batched is not None and plain
+
+
+def _batched_form(config: TrialConfig, shape: InputShape) -> BatchedModel:
+    batched = look_up(MODELS, config.model.name, "model").batched
+    if batched is None:
+        raise ValueError(f"{config.model.name} has no batched form")
+    return batched(config.model, shape)
 
 
 class BatchedExecutor:
@@ -31,6 +50,14 @@ class BatchedExecutor:
 
     A lone member has a copy of itself beside it. Without `padded` it has none, and its results
     differ from those in a cohort in their last bits.
+
+    Args:
+        configs: of the members.
+        shape: of an input.
+        device: where they train.
+        dtype: of the weights.
+        padded: as above.
+        vmapped: the program is made by `vmap`, also where one is written by hand.
     """
 
     def __init__(
@@ -40,13 +67,17 @@ class BatchedExecutor:
         device: torch.device,
         dtype: torch.dtype,
         padded: bool = True,
+        vmapped: bool = False,
     ) -> None:
         self.least = 2 if padded else 1
         first = configs[0]
-        batched = look_up(MODELS, first.model.name, "model").batched
-        if batched is None:
-            raise ValueError(f"{first.model.name} has no batched form")
-        self.model = batched(first.model, shape)
+        self.vmapped: VmappedModel | None = None
+        if vmapped or not by_hand(first, shape):
+            bf16 = first.train.precision == "bf16"
+            self.vmapped = VmappedModel(first.model, shape, bf16)
+        self.model: BatchedModel = self.vmapped or _batched_form(first, shape)
+        self.products = products(first.train.precision, device)
+        self.parts_of_a_batch = first.train.accumulate
         self.loss = look_up(LOSSES, first.loss.name, "loss")
         self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
         self.update = self.optimizer.update_for(layout_of(self.model.views, self.model.size))
@@ -54,6 +85,7 @@ class BatchedExecutor:
         self.shape = shape
         self.dropout = Dropout(self.model.widths, device, dtype, self.least)
         self.configs: list[TrialConfig] = []
+        self.augments = False
         none = torch.zeros(0, padded_size(self.model.size), device=device, dtype=dtype)
         self.p, self.grads = none, none
         self.buffers = [none] * self.optimizer.buffers
@@ -71,21 +103,31 @@ class BatchedExecutor:
             self.epochs = list(epochs) or [0] * len(self.configs)
             self._columns()
 
-    @torch.inference_mode()
     def prepare(self, x: Tensor) -> Tensor:
-        """Returns inputs [..., K, B, W, F] as `step` takes them: [..., K, B, D], normalised."""
-        return self.model.prepare(x.flatten(-2))
+        """Returns inputs [..., K, B, W, F] as `step` takes them.
 
-    @torch.inference_mode()
+        A form by hand takes [..., K, B, D], normalised; where training changes the inputs, only
+        after that.
+        """
+        return x if self.augments else self._inputs(x)
+
     def step(self, i: int, x: Tensor, targets: Targets, days: Days | None = None) -> StepResult:
-        """Takes step i of the plan on prepared x [K, B, D] and targets [K, B]."""
+        """Takes step i of the plan on prepared x [K, B, …] and targets [K, B]."""
+        with torch.inference_mode(self.vmapped is None), self.products:
+            return self._step(i, x, targets)
+
+    def _step(self, i: int, x: Tensor, targets: Targets) -> StepResult:
         members = len(self.configs)
+        if self.augments:
+            settings = [config.train for config in self.configs]
+            x = self._inputs(augmented(x, settings, self.dropout.generators))
         if members < self.least:
             x, targets = x.expand(2, *x.shape[1:]), targets.expand(2)
-        dropped = self.dropout.factors(i, x.shape[1])
-        prediction = self.model.forward(self.layers, x, dropped, tape=True)
-        loss, slope, parts = self.loss.of_batch(prediction, targets, self.columns, training=True)
-        self.model.backward(self.layers, self.grads, slope)
+        if self.parts_of_a_batch == 1:
+            loss, slope, parts = self._forward(i, x, targets)
+            self.model.backward(self.layers, self.grads, slope)
+        else:
+            loss, parts = self._accumulate(i, x, targets)
         norm = torch.linalg.vector_norm(self.grads, dim=1)
         share = torch.div(self.clip, norm.unsqueeze(1) + self.tiny).clamp_(max=1.0)
         torch.mul(self.grads, share, out=self.clipped)
@@ -97,6 +139,35 @@ class BatchedExecutor:
             bad = ~(torch.isfinite(loss) & torch.isfinite(norm))
             failed = bad.nonzero().flatten().tolist()
         return StepResult(loss, norm, failed, {n: part[:members] for n, part in parts.items()})
+
+    def _forward(self, draw: int, x: Tensor, targets: Targets) -> LossResult:
+        """Returns the loss of a taped forward, with dropout's factors of this draw."""
+        dropped = self.dropout.factors(draw, x.shape[1])
+        prediction = self.model.forward(self.layers, x, dropped, tape=True)
+        return self.loss.of_batch(prediction, targets, self.columns, training=True)
+
+    def _accumulate(self, i: int, x: Tensor, targets: Targets) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sums up the gradients of the parts of a batch; returns its loss and the loss's parts."""
+        count = self.parts_of_a_batch
+        self.grads.zero_()
+        one = torch.zeros_like(self.grads)
+        losses: list[Tensor] = []
+        parts: dict[str, Tensor] = {}
+        for j, (rows, part, share) in enumerate(split(targets, count)):
+            loss, slope, named = self._forward(i * count + j, x[:, rows], part)
+            self.model.backward(self.layers, one, slope * share.view(-1, *[1] * (slope.dim() - 1)))
+            self.grads.add_(one)
+            losses.append(loss * share)
+            for name, value in named.items():
+                parts[name] = parts.get(name, 0) + value * share
+        return torch.stack(losses).sum(0), parts
+
+    def _inputs(self, x: Tensor) -> Tensor:
+        """Returns inputs [..., W, F] as the model takes them."""
+        if self.vmapped is not None:
+            return x
+        with torch.inference_mode():
+            return self.model.prepare(x.flatten(-2))
 
     def finite(self) -> list[str | None]:
         """Returns for each member the first parameter that is not finite, or None."""
@@ -139,13 +210,18 @@ class BatchedExecutor:
     @torch.no_grad()
     def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
         """Maps x [m, W, F] to predictions [K, m], without dropout."""
-        inputs = self.prepare(x)
+        inputs = self._inputs(x)
         everyone = inputs.expand(len(self.p), *inputs.shape)
-        return self.model.forward(self.layers, everyone)[: len(self.configs)]
+        with self.products:
+            return self.model.forward(self.layers, everyone)[: len(self.configs)]
 
     def weights(self, member: int) -> dict[str, Tensor]:
         """Returns a copy of a member's parameters by name."""
-        return {name: part[member].clone() for name, part in self.parts.items()}
+        weights = {name: part[member].clone() for name, part in self.parts.items()}
+        if self.vmapped is not None:
+            weights |= {name: weights[first].clone() for name, first in self.vmapped.tied.items()}
+            weights |= {name: buffer.clone() for name, buffer in self.vmapped.fixed.items()}
+        return weights
 
     def state(self, member: int) -> dict[str, Tensor]:
         """Returns all that `load` needs for a member to continue exactly."""
@@ -187,6 +263,10 @@ class BatchedExecutor:
         for config in configs:
             model = build_model(config.model, self.shape, config.train.seed)
             starts.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+            shares: Sequence[float] = (config.model.dropout,) * len(self.model.widths)
+            if self.vmapped is not None:
+                shares = self.vmapped.shares(model)
+            self.dropout.add(config.train.seed, shares)
         p = torch.zeros(len(starts), self.p.shape[1], device=self.device, dtype=self.dtype)
         p[:, : self.model.size] = torch.stack(starts)
         none = torch.zeros_like(p)
@@ -196,7 +276,6 @@ class BatchedExecutor:
             torch.cat([good[:before], new])
             for good, new in zip(self.snapshots, (p, *[none] * len(buffers)), strict=True)
         ]
-        self.dropout.add(configs)
         self.configs = [*self.configs, *configs]
         self.skipped = np.append(self.skipped, np.full(len(configs), self.taken))
         self.snapshot_applied = np.append(self.snapshot_applied, np.zeros(len(configs)))
@@ -239,6 +318,7 @@ class BatchedExecutor:
 
         self.clip = column([c.optimizer.clip for c in self.configs])
         self.tiny = column([1e-6] * len(self.configs))
+        self.augments = any(changes_inputs(config.train) for config in self.configs)
         self.epochs = [0] * len(self.configs)
         self._columns()
 

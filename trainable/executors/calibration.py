@@ -32,7 +32,8 @@ def best_size(config: TrialConfig, windows: Windows, device: torch.device | str,
         device: where it trains.
         most: the largest size wanted.
     """
-    if executor_for(config, input_shape(config, windows.groups), device) != "cohort":
+    name = executor_for(config, input_shape(config, windows.groups), device)
+    if name not in ("cohort", "vmapped"):
         return 1
     best, least, size, lost = 1, math.inf, min(2, most), 0
     while size <= most and lost < 2:

@@ -1,11 +1,12 @@
 """Dropout of K members at once, each with random numbers of its own."""
 
 from collections.abc import Sequence
+from itertools import accumulate, groupby
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from trainable.config import TrialConfig
 from trainable.executors.rng import generator_of
 
 STEPS = 8  # drawn at once, at most; a power of two
@@ -20,6 +21,22 @@ def drawn_at_once(size: int) -> int:
     """
     fits = max(1, min(STEPS, NUMBERS // size))
     return 1 << (fits.bit_length() - 1)
+
+
+class Share(NamedTuple):
+    """What a member drops in some layers that follow each other.
+
+    Attributes:
+        first: value of a row with which they begin, counted over all layers.
+        end: value with which they end.
+        threshold: the least number that is kept.
+        factor: of what is kept.
+    """
+
+    first: int
+    end: int
+    threshold: Tensor
+    factor: Tensor
 
 
 class Dropout:
@@ -41,28 +58,36 @@ class Dropout:
         self.least = least
         self.widths, self.device, self.dtype = list(widths), device, dtype
         self.generators: list[torch.Generator] = []
-        self.shares: list[float] = []
-        self.constants: list[tuple[Tensor, Tensor]] = []  # the least number kept, its factor
+        self.shares: list[list[Share]] = []  # of each member, those above 0
         self.block = torch.empty(0)
         self.views: list[list[Tensor]] = []
 
-    def add(self, configs: Sequence[TrialConfig]) -> None:
-        """Adds members behind those there; only before a plan's first step."""
-        for config in configs:
-            self.generators.append(generator_of(config.train.seed, self.device))
-            share = round(config.model.dropout * LEVELS) / LEVELS
-            self.shares.append(share)
-            # As tensors: of a number torch would make one at each step.
-            threshold = torch.tensor(int(share * LEVELS) - LEVELS // 2, dtype=torch.int16)
-            factor = torch.tensor(1 / (1 - share), dtype=self.dtype)
-            self.constants.append((threshold.to(self.device), factor.to(self.device)))
+    def add(self, seed: int, shares: Sequence[float]) -> None:
+        """Adds a member behind those there; only before a plan's first step.
+
+        Args:
+            seed: of the member.
+            shares: dropped in each layer.
+        """
+        self.generators.append(generator_of(seed, self.device))
+        ends = list(accumulate(self.widths))
+        levels = [round(share * LEVELS) for share in shares]
+        found = []
+        for level, group in groupby(range(len(levels)), levels.__getitem__):
+            layers = list(group)
+            if level:
+                # As tensors: of a number torch would make one at each step.
+                threshold = torch.tensor(level - LEVELS // 2, dtype=torch.int16)
+                factor = torch.tensor(1 / (1 - level / LEVELS), dtype=self.dtype)
+                first, end = ends[layers[0]] - self.widths[layers[0]], ends[layers[-1]]
+                found.append(Share(first, end, threshold.to(self.device), factor.to(self.device)))
+        self.shares.append(found)
         self.views = []
 
     def compact(self, rows: list[int]) -> None:
         """Keeps only these members, in this order."""
         self.generators = [self.generators[k] for k in rows]
         self.shares = [self.shares[k] for k in rows]
-        self.constants = [self.constants[k] for k in rows]
         if self.views:
             batch = self.views[0][0].shape[1]
             self._lay_out(self.block[:, rows], batch)
@@ -103,12 +128,14 @@ class Dropout:
         every member would cost as much as the matrix products.
         """
         steps, _, size = self.block.shape
+        batch = size // sum(self.widths)
         drawn = torch.empty(-(-steps * size // 4), dtype=torch.int64, device=self.device)
         numbers = drawn.view(torch.int16)[: steps * size].view(steps, size)
-        for k, (share, generator) in enumerate(zip(self.shares, self.generators, strict=True)):
-            if share:
+        for k, (shares, generator) in enumerate(zip(self.shares, self.generators, strict=True)):
+            if shares:
                 drawn.random_(-(2**63), None, generator=generator)
-                factors = self.block[:, k]
-                threshold, factor = self.constants[k]
-                torch.ge(numbers, threshold, out=factors)
+            for first, end, threshold, factor in shares:
+                part = slice(batch * first, batch * end)
+                factors = self.block[:, k, part]
+                torch.ge(numbers[:, part], threshold, out=factors)
                 factors.mul_(factor)

@@ -12,7 +12,10 @@ from torch import Tensor
 
 from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
+from trainable.executors.accumulation import split
+from trainable.executors.augmentation import augmented, changes_inputs
 from trainable.executors.base import StepResult, component
+from trainable.executors.precision import products
 from trainable.executors.rng import drawing_from, generator_of, set_state
 from trainable.losses import LOSSES
 from trainable.losses.base import Targets
@@ -44,6 +47,7 @@ class SoloExecutor:
         self.device, self.dtype = device, dtype
         self._columns([0])
         self.generator = generator_of(config.train.seed, device)
+        self.products = products(config.train.precision, device)
         self._lr = np.zeros((0, 1))
         self._snapshot = self._state()
 
@@ -61,19 +65,42 @@ class SoloExecutor:
         self.model.train()
         set_lr(self.optimizer, float(self._lr[i, 0]))
         self.optimizer.zero_grad(set_to_none=True)
-        with drawing_from(self.generator):
-            prediction = self._model(x[0], None if days is None else days.member(0))
-        result = self.loss.of_batch(
-            prediction.detach(), targets.member(0), self.columns, training=True
-        )
-        prediction.backward(result.slope)
-        loss = result.loss
+        if changes_inputs(self.config.train):
+            x = augmented(x, [self.config.train], [self.generator])
+        losses: list[Tensor] = []
+        parts: dict[str, Tensor] = {}
+        with self.products:
+            for rows, part, share in split(targets, self.config.train.accumulate):
+                loss, named = self._backward(x[0, rows], part.member(0), days, share)
+                losses.append(loss * share)
+                for name, value in named.items():
+                    parts[name] = parts.get(name, 0) + value * share
+        loss = torch.stack(losses).sum()
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.optimizer.clip)
         ok = bool(torch.isfinite(loss) & torch.isfinite(norm))
         if ok:
             self.optimizer.step()
-        parts = {name: part.reshape(1) for name, part in result.parts.items()}
         return StepResult(loss.reshape(1), norm.detach().reshape(1), [] if ok else [0], parts)
+
+    def _backward(
+        self, x: Tensor, targets: Targets, days: Days | None, share: Tensor
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Adds the gradients of a part of the batch; returns its loss and the loss's parts.
+
+        Args:
+            x: [b, W, F], rows of the part.
+            targets: [b], of these rows.
+            days: of a batch of whole days.
+            share: [1], of the part in the batch.
+        """
+        bf16 = self.config.train.precision == "bf16"
+        autocast = torch.autocast(self.device.type, torch.bfloat16, enabled=bf16)
+        with drawing_from(self.generator), autocast:
+            prediction = self._model(x, None if days is None else days.member(0))
+        prediction = prediction.to(x.dtype)
+        result = self.loss.of_batch(prediction.detach(), targets, self.columns, training=True)
+        prediction.backward(result.slope * share)
+        return result.loss, result.parts
 
     def finite(self) -> list[str | None]:
         """Returns for each member the first parameter that is not finite, or None."""
@@ -110,7 +137,8 @@ class SoloExecutor:
     def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
         """Maps x [m, W, F] to predictions [1, m], or [1, m, O]."""
         self.model.eval()
-        return self._model(x, days).unsqueeze(0)
+        with self.products:
+            return self._model(x, days).unsqueeze(0)
 
     def weights(self, member: int) -> dict[str, Tensor]:
         """Returns a copy of the member's parameters by name."""

@@ -72,12 +72,16 @@ class RowFacts(NamedTuple):
         symbols: N of a batch of whole days, whose rows are B = D·N, symbol by symbol within each
             of D consecutive days; 0 for batches of single rows.
         cost: of one unit turned over, decimal.
+        horizons: [H], in bars, of the last axis of `Targets.y`.
+        traded: place of `data.horizon` among them.
     """
 
     scale: Tensor
     returns: Tensor
     symbols: int
     cost: float
+    horizons: tuple[int, ...] = (1,)
+    traded: int = 0
 
 
 class LossResult(NamedTuple):
@@ -125,19 +129,42 @@ class OfBatch(Protocol):
         ...
 
 
+class Trained(NamedTuple):
+    """On what a loss is trained, which may not fit it.
+
+    Attributes:
+        horizon: `data.horizon`, in bars, which is traded.
+        symbols: in the data.
+        epochs: of a whole training.
+    """
+
+    horizon: int
+    symbols: int
+    epochs: int
+
+
 def one_return(config: LossConfig) -> Heads:
     """Returns the head of a loss of one return."""
     return ONE_RETURN
 
 
-def horizon_of_data(config: LossConfig) -> tuple[int, ...]:
-    """Returns no horizon of a loss's own."""
+def no_parts(config: LossConfig) -> "tuple[Loss, ...]":
+    """Returns the parts of a loss that is no sum."""
     return ()
 
 
-def the_prediction(config: LossConfig, prediction: Tensor, horizon: int) -> Tensor:
-    """Returns the prediction of a model of one output as it is."""
+def no_horizons(config: LossConfig) -> tuple[int, ...]:
+    """Returns the horizons of a loss that has none of its own but that of the data."""
+    return ()
+
+
+def itself(config: LossConfig, prediction: Tensor, horizon: int) -> Tensor:
+    """Returns predictions [..., B] of one return, which are traded as they are."""
     return prediction
+
+
+def nothing_to_check(config: LossConfig, trained: Trained | None) -> None:
+    """Allows every configuration whose fields are allowed one by one."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +177,17 @@ class Loss:
         columns: the fields of its configuration that `of_batch` needs, which may differ by member.
         by_epoch: (configuration, epochs that ended) → further columns, which change with the
             epoch; a number past every epoch gives those of the evaluation that compares epochs.
+            A name that only some members have is 0 for the others.
         heads: configuration → the heads that a model needs for this loss.
-        horizons: configuration → horizons of the targets, in bars; none: only `data.horizon`.
-        signal: (configuration, predictions [..., B] or [..., B, O], `data.horizon`) → the one
-            number [..., B] a row that is traded and scored.
-        needs_rows: it needs `Targets.rows`.
         batches: the order of batches that it needs, an entry of
-            `training.batch_sampler.BATCH_SAMPLERS`.
+            `training.batch_sampler.BATCH_SAMPLERS`; ask `batches_of`.
+        facts: it needs `RowFacts`; ask `needs_facts`.
+        parts: configuration → the losses that it is a sum of.
+        horizons: configuration → the horizons H of its targets; none: that of the data alone.
+        signal: (configuration, predictions [..., B] or [..., B, O], `data.horizon`) → [..., B]: the
+            one number of each row that is traded and scored.
+        check: (configuration, on what it is trained) → raises `UserError` for values that are
+            allowed one by one, but not together or not there; before that is known, None.
     """
 
     config: type[LossConfig]
@@ -164,10 +195,25 @@ class Loss:
     columns: tuple[str, ...] = ()
     by_epoch: Callable[[Any, int], dict[str, float]] | None = None
     heads: Callable[[Any], Heads] = one_return
-    horizons: Callable[[Any], tuple[int, ...]] = horizon_of_data
-    signal: Callable[[Any, Tensor, int], Tensor] = the_prediction
     batches: str = "rows"
-    needs_rows: bool = False
+    facts: bool = False
+    parts: Callable[[Any], "tuple[Loss, ...]"] = no_parts
+    horizons: Callable[[Any], tuple[int, ...]] = no_horizons
+    signal: Callable[[Any, Tensor, int], Tensor] = itself
+    check: Callable[[Any, Trained | None], None] = nothing_to_check
+
+    def batches_of(self, config: LossConfig) -> str:
+        """Returns the order of batches that a configuration needs: its own, or of one of its parts.
+
+        A part that needs whole days makes the whole sum need them.
+        """
+        orders = [self.batches, *(part.batches for part in self.parts(config))]
+        return next((order for order in orders if order != "rows"), "rows")
+
+    def needs_facts(self, config: LossConfig) -> bool:
+        """Returns whether `of_batch` needs `RowFacts` for this configuration."""
+        of_parts = any(part.facts for part in self.parts(config))
+        return self.facts or of_parts or len(self.horizons(config)) > 1
 
     def columns_of(
         self,
@@ -182,13 +228,14 @@ class Loss:
             configs: of the members.
             device: where they are needed.
             dtype: of the columns.
-            epochs: that each member has ended, for `by_epoch`.
+            epochs: that each member has ended, for `by_epoch`; none: 0 each.
         """
         values = {name: [getattr(config, name) for config in configs] for name in self.columns}
         if self.by_epoch is not None:
-            ages = zip(configs, epochs, strict=True)
+            ages = zip(configs, epochs or [0] * len(configs), strict=True)
             of_each = [self.by_epoch(config, epoch) for config, epoch in ages]
-            values |= {name: [each[name] for each in of_each] for name in of_each[0]}
+            names = dict.fromkeys(name for each in of_each for name in each)
+            values |= {name: [each.get(name, 0.0) for each in of_each] for name in names}
         return {
             name: torch.tensor(column, device=device, dtype=dtype).unsqueeze(1)
             for name, column in values.items()
@@ -233,6 +280,28 @@ def elementwise(both: Elementwise, adapt: Adapt | None = None) -> OfBatch:
         return LossResult(value.sum(-1) / count.squeeze(-1), slope / count)
 
     return of_batch
+
+
+def mean_of_rows(value: Tensor, slope: Tensor, mask: Tensor | None) -> LossResult:
+    """Returns the mean over the rows that count of a loss of several outputs; 0 where none counts.
+
+    Args:
+        value: [..., B], of each row.
+        slope: [..., B, O], its derivative by the outputs of the row.
+        mask: [..., B] bool; None: all rows.
+    """
+    if mask is None:
+        return LossResult(value.mean(-1), slope / value.shape[-1])
+    count = mask.sum(-1, keepdim=True).clamp(min=1)
+    value, slope = value.masked_fill(~mask, 0), slope.masked_fill(~mask.unsqueeze(-1), 0)
+    return LossResult(value.sum(-1) / count.squeeze(-1), slope / count.unsqueeze(-1))
+
+
+def facts_of(targets: Targets) -> RowFacts:
+    """Returns what is known of the rows of a batch; raises ValueError where nothing is."""
+    if targets.rows is None:
+        raise ValueError("this loss needs RowFacts, and the batch has none")
+    return targets.rows
 
 
 def by_autograd(value: Callable[[Tensor, Targets, Columns, bool], LossValue]) -> OfBatch:

@@ -10,7 +10,8 @@ from trainable.hyperparameter import entry_name, hyperparameter
 from trainable.losses.base import Columns, Pair, dead_zone_field
 
 
-def _delta(meaning: str) -> Any:
+def delta_field(meaning: str) -> Any:
+    """Returns the field of where a loss turns linear."""
     return hyperparameter(1.0, meaning, above=0, per_member=True)
 
 
@@ -19,7 +20,7 @@ class HuberConfig:
     """The Huber loss with a fixed delta."""
 
     name: str = entry_name("huber")
-    delta: float = _delta("where the loss turns linear, in target standard deviations")
+    delta: float = delta_field("where the loss turns linear, in target standard deviations")
     dead_zone: float = dead_zone_field()
 
 
@@ -28,7 +29,9 @@ class AdaptiveHuberConfig:
     """The Huber loss whose delta follows the residuals of the batch."""
 
     name: str = entry_name("adaptive_huber")
-    delta: float = _delta("the smallest delta, in target standard deviations; that of evaluation")
+    delta: float = delta_field(
+        "the smallest delta, in target standard deviations; that of evaluation"
+    )
     dead_zone: float = dead_zone_field()
 
 

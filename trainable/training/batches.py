@@ -55,10 +55,11 @@ class BatchSource:
         self.windows, self.loss = windows, loss
         self.day_model = model.batches == "days"
         self.whole_days = order_of(config) == "days"
-        self.simple = not (self.whole_days or loss.needs_rows)
+        self.simple = not (self.whole_days or loss.needs_facts(config.loss))
         self.symbols = len(dataset.symbols)
         self.cost = dataset.cost_bps * 1e-4
         self.horizons = loss.horizons(config.loss) or (dataset.horizon,)
+        self.traded = self.horizons.index(dataset.horizon)
         self.y, self.known = windows.y, windows.known
         self.scale = np.array([windows.target_scale])
         if self.horizons != (dataset.horizon,):
@@ -99,7 +100,9 @@ class BatchSource:
             return Targets(y, known & shown)
         returns = self.returns.index_select(0, flat).view(rows.shape) * present
         symbols = self.symbols if self.whole_days else 0
-        return Targets(y, known & shown, RowFacts(self.scales, returns, symbols, self.cost))
+        horizons, traded = self.horizons, self.traded
+        facts = RowFacts(self.scales, returns, symbols, self.cost, horizons, traded)
+        return Targets(y, known & shown, facts)
 
     def days(self, present: Tensor) -> Days:
         """Returns what a model over whole days sees of a grid [..., D·N] of those present."""
@@ -112,7 +115,7 @@ class BatchSource:
 
 def order_of(config: TrialConfig) -> str:
     """Returns the order of a configuration's batches: whole days where its loss or model asks."""
-    orders = LOSSES[config.loss.name].batches, MODELS[config.model.name].batches
+    orders = LOSSES[config.loss.name].batches_of(config.loss), MODELS[config.model.name].batches
     return "days" if "days" in orders else "rows"
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor
 
 from search.backend.local import Local, LocalWorker, unmeasured_worker
 from search.backend.workers import WorkerSpec
@@ -20,6 +22,7 @@ from tests.fixtures.here import interrupt_after
 from trainable import executors
 from trainable.data.dataset.dataset import Dataset
 from trainable.models import MODELS
+from trainable.models.mlp import Mlp
 from trainable.report import Report
 from trainable.worker.assignment import Instructions
 
@@ -127,14 +130,24 @@ def test_nor_does_the_number_of_workers_where_models_train_together(
     assert differs(run, wanted, ["cohort"]) == []
 
 
-@pytest.mark.parametrize("executor", ["serial", "solo"])
+class Noisy(Mlp):
+    """A perceptron that draws a number in a way of its own: it cannot be fused."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        prediction = super().forward(x)
+        return prediction + 1e-3 * torch.rand(1) if self.training else prediction
+
+
+@pytest.mark.parametrize("executor", ["serial", "solo", "vmapped"])
 def test_nor_where_each_model_trains_for_itself(
     executor: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As do those that are large, and those without a batched form."""
-    monkeypatch.setattr(executors, "LARGE", 10)
-    if executor == "solo":
-        monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], batched=None))
+    """As do those that are large, and those that cannot be fused; nor where vmap fuses them."""
+    if executor == "serial":
+        monkeypatch.setattr(executors, "LARGE", 10)
+    else:
+        build = {"solo": Noisy, "vmapped": Mlp}[executor]
+        monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], build=build, batched=None))
     one = search(folder, f"{executor}1", 1, speed=1, deterministic="true", trials=10)
     two = search(folder, f"{executor}2", 2, speed=7, deterministic="true", trials=10)
     assert differs(two, one, ["cohort"]) == []

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
+from tests.fixtures.losses import OF_ROWS
 from tests.fixtures.trainings import best, changed, config, final, finish, narrow, starts, trained
 from trainable.config import TrialConfig
 from trainable.executors.base import StepResult
-from trainable.losses import LOSSES
 from trainable.optimizers import OPTIMIZERS
 from trainable.report import Report
 from trainable.schedules import SCHEDULES
@@ -20,7 +20,7 @@ from trainable.training.loop import Training
 FIRST = "input_norm.weight"
 BATCHED = [name for name, optimizer in OPTIMIZERS.items() if optimizer.has_batched_form]
 # Every optimizer with two of the losses and of the schedules.
-CASES = [*islice(zip(cycle(BATCHED), cycle(SCHEDULES), cycle(LOSSES)), 2 * len(BATCHED))]
+CASES = [*islice(zip(cycle(BATCHED), cycle(SCHEDULES), cycle(OF_ROWS)), 2 * len(BATCHED))]
 
 
 def various(**shared: Any) -> list[TrialConfig]:
@@ -75,11 +75,11 @@ def test_cohort_and_one_by_one_agree_to_1e_9_after_90_steps(
 
 @pytest.mark.parametrize("window", [1, 3])
 @pytest.mark.parametrize("norm", [True, False])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", OF_ROWS)
 def test_members_with_and_without_a_dead_zone_agree_with_one_by_one_in_every_shape(
     loss: str, norm: bool, window: int
 ) -> None:
-    case = [*LOSSES].index(loss)
+    case = [*OF_ROWS].index(loss)
     configs = various(
         optimizer__name=BATCHED[case % len(BATCHED)],
         schedule__name="warmup_cosine",

@@ -1,16 +1,16 @@
 """How large a cohort is made: as measured, as large as pays, and no larger than wanted."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pytest
+from torch import nn
 
+from tests.fixtures.modules import CONVOLUTIONS, registered, windowed
 from tests.fixtures.trainings import config, narrow
 from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
 from trainable.executors import calibration, executor_for, why_alone
 from trainable.executors.calibration import best_size, step_seconds
-from trainable.models import MODELS
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> list[int]:
@@ -62,8 +62,17 @@ def test_what_gains_nothing_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> 
     assert why_alone(config(), view.shape, "cpu") is None
     assert "mlp 512-256 is too large" in (why_alone(large, view.shape, "cpu") or "")
     assert best_size(large, view, "cpu", 64) == 1
-    monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], batched=None))
-    assert executor_for(config(), view.shape, "cpu") == "solo"
-    assert why_alone(config(), view.shape, "cpu") == "mlp has no batched form"
-    assert best_size(config(), view, "cpu", 64) == 1
+    registered(monkeypatch, lambda c, shape: nn.GRU(shape.features, 4))
+    own = config(model__name="own")
+    assert executor_for(own, view.shape, "cpu") == "solo"
+    why = "own trains alone: nn.GRU has no form for many members"
+    assert why_alone(own, view.shape, "cpu") == why
+    assert best_size(own, view, "cpu", 64) == 1
     assert asked == []
+
+
+def test_cohorts_without_a_form_by_hand_are_measured_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = measured(monkeypatch, {2: 1.0, 4: 0.5, 8: 0.6, 16: 0.7})
+    each = windowed(CONVOLUTIONS)
+    assert best_size(each, make_windows(narrow(), each.data), "cpu", 64) == 4
+    assert asked == [2, 4, 8, 16]

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from benchmarks.step.__main__ import run_steps
+from tests.fixtures.losses import OF_ROWS
 from tests.fixtures.trainings import SMALL, config, final, finish, narrow, starts, stop_of
 from trainable.io.file_store import FileStore
-from trainable.losses import LOSSES
 from trainable.optimizers import OPTIMIZERS
 from trainable.training.loop import Training
 from trainable.worker.assignment import Assignment
@@ -24,7 +24,7 @@ each_device = pytest.mark.parametrize("device", ["cpu", ON_A_GPU])
 
 
 @each_device
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", OF_ROWS)
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_cohort_and_one_by_one_agree_to_1e_9(optimizer: str, loss: str, device: str) -> None:
     configs = [

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.fixtures.markets import make_market
+from tests.fixtures.modules import registered
 from tests.fixtures.trainings import best, changed, config, final, narrow, starts, stop_of, trained
 from tests.trainable.data.dataset.test_build import altered_from
 from trainable.data.dataset.build import build_dataset
 from trainable.data.settings import DataSettings
-from trainable.models import MODELS
 from trainable.report import Report
 from trainable.train import train
 from trainable.training.loop import Training
@@ -176,10 +177,19 @@ def test_few_symbols_are_measured_on_all_training_rows_and_may_sit_at_a_bound() 
     assert all(0 < epoch.bound < 0.99 for epoch in members[0].history)
 
 
-def test_a_model_without_a_batched_form_is_trained_one_by_one(
+def test_a_model_that_cannot_be_fused_is_trained_one_by_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], batched=None))
-    configs = [config(train__seed=k) for k in range(2)]
+    registered(
+        monkeypatch,
+        lambda c, shape: nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(shape.size, 4),
+            nn.BatchNorm1d(4),
+            nn.Linear(4, 1),
+            nn.Flatten(0),
+        ),
+    )
+    configs = [config(model__name="own", train__seed=k) for k in range(2)]
     assert len(list(train(configs, narrow()))) == 6
     assert Training(starts(configs[:1]), narrow()).executor_name == "solo"

@@ -150,7 +150,7 @@ def test_dropout_goes_on_from_another_devices_generator() -> None:
     drawn = []
     for steps in (10, 10, 20):
         dropout = Dropout([8], torch.device("cpu"), torch.float32)
-        dropout.add([config(model__dropout=0.3)])
+        dropout.add(0, [0.3])
         on_gpu = torch.full((16,), steps, dtype=torch.uint8)
         set_state(dropout.generators[0], on_gpu)
         factors = dropout.factors(0, 4)
