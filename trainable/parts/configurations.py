@@ -6,12 +6,12 @@ The person writes a frozen dataclass with defaults. What every entry of a table 
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, fields, is_dataclass, make_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass, make_dataclass
 from typing import Any, cast, get_type_hints
 
 from trainable.cli.errors import UserError
 from trainable.config import FIELDS
-from trainable.hyperparameter import entry_name
+from trainable.hyperparameter import entry_name, hyperparameter
 from trainable.losses.base import dead_zone_field
 from trainable.optimizers.base import clip_field, lr_field
 
@@ -49,12 +49,18 @@ def completed(cls: type, group: str, name: str, where: str) -> type:
     """
     if cls is not Empty:
         _check(cls, where)
+    hints = get_type_hints(cls)
     own = {} if cls is Empty else {spec.name: spec for spec in fields(cast(Any, cls))}
     added: list[tuple[str, type, Any]] = []
     if "name" not in own or own["name"].init or own["name"].default != name:
         per_member = FIELDS[f"{group}/name"].per_member
         added.append(("name", str, entry_name(name, per_member=per_member)))
     common = COMMON[group]
+    added += [
+        (key, FIELDS[f"{group}/{key}"].kind.base, _described(spec, group))
+        for key, spec in own.items()
+        if key != "name" and _is_known(spec, hints[key], group)
+    ]
     added += [(key, kind, make()) for key, (kind, make) in common.items() if key not in own]
     answers = {key: value for key, value in ANSWERS.get(group, {}).items() if not hasattr(cls, key)}
     if cls is Empty or cls.__str__ is object.__str__:
@@ -65,6 +71,28 @@ def completed(cls: type, group: str, name: str, where: str) -> type:
     bases = () if cls is Empty else (cls,)
     space = {**answers, "__module__": cls.__module__, "__doc__": cls.__doc__}
     return make_dataclass(title, added, bases=bases, namespace=space, frozen=True)
+
+
+def _is_known(spec: Field[Any], kind: type, group: str) -> bool:
+    """Says whether a plain field means what a field of another part means."""
+    known = FIELDS.get(f"{group}/{spec.name}")
+    return known is not None and not known.plain and not spec.metadata and known.kind.base is kind
+
+
+def _described(spec: Field[Any], group: str) -> Any:
+    """Returns a plain field with the range and meaning of the field of that name."""
+    known = FIELDS[f"{group}/{spec.name}"]
+    return hyperparameter(
+        known.kind.base(spec.default),
+        known.meaning,
+        low=known.low,
+        above=known.above,
+        high=known.high,
+        works=known.works,
+        choices=known.choices,
+        check=known.check,
+        per_member=known.per_member,
+    )
 
 
 def config_class(function: Callable[..., Any], position: int, owner: Any, where: str) -> type:

@@ -18,6 +18,7 @@ from trainable.config import (
     shape_key,
     to_params,
 )
+from trainable.hyperparameter import hyperparameters
 from trainable.losses import LOSSES
 from trainable.losses.base import Targets
 from trainable.models import InputShape, build_model, count_parameters
@@ -47,6 +48,7 @@ def test_the_example_is_a_part_like_ours_and_nothing_of_it_stays() -> None:
         assert from_params(to_params(config)) == config
         assert to_params(config)["loss/limit"] == 3.0
         assert dict(shape_key(config))["model/hidden"] == 5
+        assert hyperparameters(type(config.model))["dropout"] == FIELDS["model/dropout"]
         assert build_model(config.model, SHAPE, 0)(torch.zeros(2, 4, 3)).shape == (2,)
         assert count_parameters(config.model, SHAPE) == 3 * 5 * (3 + 5 + 2) + 6
         with pytest.raises(UserError, match=r"model/dropout=0\.95 must be at least 0 and at most"):

@@ -3,7 +3,6 @@
 suite.py       the checks of each table, run over its entries
 finding.py     what a check found, in words
 networks.py    a network: shape, gradients, state, seeds, rows by themselves, a signal learnt
-fusing.py      whether a network can be trained for many members as one program
 losses.py      a loss: its slope, its mask, its members
 optimizers.py  an optimizer lowers a quadratic and goes on from its state
 schedules.py   a schedule is a share of the learning rate

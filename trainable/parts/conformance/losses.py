@@ -35,15 +35,17 @@ class LossSubject:
     def targets(self, masked: bool = True) -> Targets:
         """Returns random targets, of which some rows do not count."""
         generator = torch.Generator().manual_seed(1)
-        horizons = len(self.loss.horizons(self.config))
-        shape = (MEMBERS, ROWS, horizons) if horizons > 1 else (MEMBERS, ROWS)
+        horizons = self.loss.horizons(self.config) or (1,)
+        several = len(horizons) > 1
+        shape = (MEMBERS, ROWS, len(horizons)) if several else (MEMBERS, ROWS)
         y = torch.randn(*shape, generator=generator, dtype=torch.float64)
         rows = None
-        if self.loss.needs_rows:
+        if self.loss.needs_facts(self.config):
             returns = 0.01 * torch.randn(MEMBERS, ROWS, generator=generator, dtype=torch.float64)
-            scale = torch.full((max(1, horizons),), 0.01, dtype=torch.float64)
-            whole_days = self.loss.batches != "rows"
-            rows = RowFacts(scale, returns, SYMBOLS if whole_days else 0, 1e-4)
+            scale = torch.full((len(horizons),), 0.01, dtype=torch.float64)
+            whole_days = self.loss.batches_of(self.config) != "rows"
+            symbols = SYMBOLS if whole_days else 0
+            rows = RowFacts(scale, returns, symbols, 1e-4, horizons)
         mask = None
         if masked:
             mask = (torch.arange(ROWS) % 3 > 0).expand(MEMBERS, ROWS)

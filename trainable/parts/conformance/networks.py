@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from trainable.executors.base import component
 from trainable.executors.rng import drawing_from, generator_of
-from trainable.models import InputShape, ModelConfig, build_model
+from trainable.executors.vmapped.fusion import why_not_fused
+from trainable.models import MODELS, InputShape, ModelConfig, build_model
 from trainable.parts.conformance.finding import Check
-from trainable.parts.conformance.fusing import why_not_fused
 
 ROWS = 8
 SHAPE = InputShape(window=4, features=3)
@@ -205,7 +205,12 @@ def answers_several(network: Network) -> str | None:
 
 def can_be_fused(network: Network) -> str | None:
     """Returns why its trials train alone; None: many can be one program."""
-    return why_not_fused(network.built().train(), network.inputs())
+    why = (
+        None
+        if MODELS[network.config.name].batched
+        else why_not_fused(network.config, network.shape)
+    )
+    return None if why is None else f"it trains alone: {why}"
 
 
 CHECKS: tuple[tuple[str, Check[Network]], ...] = (
