@@ -34,7 +34,7 @@ from trainable.parts.loaded import files_to_predict, loaded_files
 MODEL, CONFIG = "model.safetensors", "config.json"
 SUM = "model_crc32"  # in the configuration: of the other file
 STORED = "stored"  # for `parts`: the text that stands beside the model
-ROWS = 65_536  # predicted at once
+ROWS = 1024  # predicted at once: a large transformer makes half a megabyte of each
 
 
 @dataclass(frozen=True)

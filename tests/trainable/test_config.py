@@ -191,7 +191,7 @@ def test_members_may_differ_in_numbers_and_share_the_shape():
         "model/name": "gru", "model/hidden_dims": "8", "model/pooling": "mean",
         "model/positions": "learned", "optimizer/name": "sgd", "schedule/name": "constant",
         "loss/name": "mse", "data/features": "price", "data/scaler": "standard",
-        "data/target": "z_by_day",
+        "data/target": "z_by_day", "train/precision": "bf16",
     }  # fmt: skip
     for key in FIELDS:
         value = FIELDS[key].default
@@ -214,7 +214,8 @@ def test_what_shares_a_shape_is_what_the_cohort_expects():
     assert shared == {
         "model/name", "model/hidden_dims", "model/norm", "optimizer/name",
         "loss/name", "data/window", "data/features", "data/winsorise", "data/scaler", "data/target",
-        "train/batch_size", "train/epochs", "train/steps_per_epoch",
+        "train/batch_size", "train/epochs", "train/steps_per_epoch", "train/precision",
+        "train/accumulate",
     }  # fmt: skip
 
 

@@ -60,6 +60,7 @@ class Ensemble(nn.Module):
     """Σ wᵢ·networkᵢ(x) with w = softmax(`weights`), one network a group of features.
 
     A network sees the columns of its group and those of no such group (calendar, extra, ready).
+    Where all columns are of no such group, each network sees all.
 
     Networks and weights learn from different rows: a fifth of the training rows, always the same
     ones, gives gradients to the weights alone, all others to the networks alone. So a network that
@@ -71,15 +72,16 @@ class Ensemble(nn.Module):
     Xavier-uniform weights (gain 0.5), zero biases, equal weights of the networks at first.
 
     Raises:
-        UserError: a network would see no column.
+        UserError: there are columns of some of these groups, but not of all.
     """
 
     def __init__(self, config: EnsembleConfig, shape: InputShape) -> None:
         super().__init__()
         of_columns = shape.groups or ("",) * shape.features
+        there = set(of_columns).intersection(GROUPS)
         for group in GROUPS:
             columns = [i for i, g in enumerate(of_columns) if g == group or g not in GROUPS]
-            if not columns:
+            if there and group not in there:
                 raise UserError(
                     f"model/name={config.name}: no {group} features for its {group} network; "
                     f"fix.data/features={'+'.join(GROUPS)} or fix.model/name=mlp works"

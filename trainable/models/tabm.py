@@ -1,10 +1,8 @@
 """TabM (Gorishniy, Kotelnikov, Babenko 2024): networks that share their weights, averaged."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from trainable.hyperparameter import entry_name, hyperparameter
@@ -38,17 +36,13 @@ class Tabm(nn.Module):
     bias and a head of its own: the paper's TabM, not TabM-mini. The first layer's input scales
     begin as random signs, all others as 1, by which the networks differ.
 
-    A prediction is the mean of all. In training row i of a batch is answered by network i mod k,
-    so the batch's loss estimates the mean of the networks' own losses, which the paper trains on; a
-    loss of the mean would let them differ in any way that the average hides. It differs from the
-    paper in that a row of a batch teaches one network, not all k, which costs a k-th of the time
-    and gives noisier gradients. In batches of fewer than k rows all networks answer, by their mean.
-    A loss that compares the rows of a day compares answers of several networks.
+    A prediction is the mean of all, in training too: the loss is that of the mean. The paper takes
+    the mean of the networks' own losses, by which each has to be good by itself; here they may
+    differ in any way that the average hides.
     """
 
     def __init__(self, config: TabmConfig, shape: InputShape) -> None:
         super().__init__()
-        self.networks = config.networks
         widths = (shape.size, *config.widths)
         self.hidden = nn.ModuleList(
             ScaledLayer(config.networks, inputs, outputs, config.dropout, signs=i == 0)
@@ -58,22 +52,11 @@ class Tabm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps windows [B, W, F] to predictions [B], or [B, O] of several outputs."""
+        return one_output(self.each(x).mean(0))
+
+    def each(self, x: Tensor) -> Tensor:
+        """Maps windows [B, W, F] to the answers of the networks, [k, B, O]."""
         x = x.flatten(1)
-        rows, k = len(x), self.networks
-        if self.training and rows >= k:
-            turns = -(-rows // k)
-            return self._answer(x, lambda each: each.repeat(turns, *[1] * (each.dim() - 1))[:rows])
-        answers = [self._answer(x, lambda each, j=j: each[j]) for j in range(k)]
-        return torch.stack(answers).mean(0)
-
-    def _answer(self, x: Tensor, of_rows: Callable[[Tensor], Tensor]) -> Tensor:
-        """Returns one answer to each row.
-
-        Args:
-            x: [B, W·F].
-            of_rows: what the networks have of their own [k, …] → that of each row's network, one
-                for all rows or [B, …].
-        """
         for layer in self.hidden:
-            x = layer(x, of_rows)
-        return one_output(self.head(x, of_rows))
+            x = layer(x)
+        return self.head(x)

@@ -93,6 +93,16 @@ def test_every_parameter_gets_a_finite_gradient(
 
 
 @each
+@each_shape
+def test_it_trains_under_autocast(name: str, shape: InputShape) -> None:
+    model = build_model(config_of(name), shape, 0).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = model(inputs(shape, rows=64))
+    answers.backward(torch.ones_like(answers))
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@each
 def test_heads_are_called_so(name: str) -> None:
     for shape in (SHAPE, MANY):
         names = dict(build_model(config_of(name), shape, 0).named_parameters())
@@ -182,9 +192,9 @@ def test_dropout_is_for_training_only(name: str) -> None:
     torch.manual_seed(0)
     model = build_model(config_of(name, dropout=0.5), SHAPE, 0)
     without = build_model(config_of(name, dropout=0.0), SHAPE, 0)
-    x = inputs(rows=1)  # so few that all networks of tabm answer
+    x = inputs(rows=64)
     torch.testing.assert_close(model.eval()(x), without.eval()(x))
-    assert not torch.allclose(model.train()(inputs(rows=64)), without.train()(inputs(rows=64)))
+    assert not torch.allclose(model.train()(x), without.train()(x))
     drops = [m for m in model.modules() if isinstance(m, nn.Dropout)]
     assert drops
     assert all(m.p == 0.5 for m in drops)

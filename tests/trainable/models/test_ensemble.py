@@ -80,10 +80,21 @@ def test_the_better_network_gains_weight() -> None:
     assert weights["volume"] > max(weights["price"], weights["volatility"])
 
 
-def test_features_without_a_group_are_refused_before_the_start() -> None:
+@pytest.mark.parametrize("groups", [("price",) * 5, ("price", "volatility", *["extra"] * 3)])
+def test_features_of_some_groups_only_are_refused(groups: tuple[str, ...]) -> None:
     with pytest.raises(UserError) as raised:
-        build_model(CONFIG, replace(SHAPE, groups=("price",) * 5), 0)
+        build_model(CONFIG, replace(SHAPE, groups=groups), 0)
     assert str(raised.value) == (
         "model/name=ensemble: no volume features for its volume network; "
         "fix.data/features=price+volume+volatility or fix.model/name=mlp works"
     )
+
+
+def test_of_ready_features_each_network_sees_all() -> None:
+    for groups in ((), ("ready",) * 5):
+        model = build_model(CONFIG, replace(SHAPE, groups=groups), 0).eval()
+        for group in SEES:
+            x = inputs().requires_grad_()
+            model.get_submodule(group)(x).square().sum().backward()
+            assert x.grad is not None
+            assert x.grad.abs().sum((0, 1)).bool().all()

@@ -1,5 +1,6 @@
 """Every model of the table in the training loop, in its two files, and refused where it must be."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from trainable import predict
 from trainable.cli.errors import UserError
 from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
+from trainable.io.checksums import checked, with_checksum
 from trainable.io.file_store import FileStore
 from trainable.models import MODELS
 from trainable.validation import check
@@ -45,6 +47,21 @@ def test_a_trained_model_predicts_from_its_two_files(name: str, tmp_path: Path) 
     assert any(key.startswith("grad_norm.") for report in reports for key in report.values)
 
 
+def test_a_model_that_was_kept_before_groups_were_is_still_read(tmp_path: Path) -> None:
+    each = small("mlp")
+    members, _ = trained([each], narrow())
+    predict.save(
+        FileStore.of(tmp_path), each, members[0].best_weights, make_windows(narrow(), each.data), {}
+    )
+    expected = predict.load(tmp_path).predict(narrow(), narrow().valid_rows)
+    file = tmp_path / "config.json"
+    content = checked(json.loads(file.read_text()))
+    assert content.pop("groups") == ["price"] * 3
+    file.write_text(json.dumps(with_checksum(content)))
+    made = predict.load(tmp_path).predict(narrow(), narrow().valid_rows)
+    np.testing.assert_array_equal(made, expected)
+
+
 def test_system_b1_a_width_that_heads_do_not_divide_is_refused_before_training() -> None:
     with pytest.raises(
         UserError, match="model/hidden=8 is not divisible by model/attention_heads=3"
@@ -54,6 +71,7 @@ def test_system_b1_a_width_that_heads_do_not_divide_is_refused_before_training()
 
 
 def replace_heads(heads: int) -> TrialConfig:
+    """A transformer of 8 values a row with so many heads of its attention."""
     each = small("transformer")
     model: Any = each.model
     return replace(each, model=replace(model, attention_heads=heads))

@@ -1,6 +1,7 @@
 """transformer against torch's own encoder, its mask, its sizes and what is refused."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from trainable.models.transformer import TransformerConfig
 from trainable.validation import validate
 
 SHAPE = InputShape(5, 3)
-SMALL = {"hidden": 8, "layers": 2, "attention_heads": 2}
+SMALL = TransformerConfig(hidden=8, layers=2, attention_heads=2)
 
 
 def inputs(rows: int = 6) -> Tensor:
@@ -63,7 +64,7 @@ def test_sinusoids_are_those_of_the_paper() -> None:
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 def test_mask_is_respected(pooling: str) -> None:
-    model = build_model(TransformerConfig(**SMALL, pooling=pooling), SHAPE, 0).double().eval()
+    model = build_model(replace(SMALL, pooling=pooling), SHAPE, 0).double().eval()
     x, present = inputs(), torch.ones(6, SHAPE.window, dtype=torch.bool)
     torch.testing.assert_close(model(x, present), model(x))
     present[:, :2] = False
@@ -80,7 +81,7 @@ def test_mask_is_respected(pooling: str) -> None:
 
 def test_a_window_without_any_row_gives_a_finite_answer() -> None:
     for pooling in ("last", "mean"):
-        model = build_model(TransformerConfig(**SMALL, pooling=pooling), SHAPE, 0).double()
+        model = build_model(replace(SMALL, pooling=pooling), SHAPE, 0).double()
         none = torch.zeros(6, SHAPE.window, dtype=torch.bool)
         answers = model(inputs(), none)
         answers.sum().backward()
@@ -91,7 +92,7 @@ def test_a_window_without_any_row_gives_a_finite_answer() -> None:
 @pytest.mark.parametrize("pooling", ["last", "mean"])
 @pytest.mark.parametrize("positions", ["sinusoidal", "learned"])
 def test_the_order_of_rows_matters(pooling: str, positions: str) -> None:
-    config = TransformerConfig(**SMALL, pooling=pooling, positions=positions)
+    config = replace(SMALL, pooling=pooling, positions=positions)
     model, x = build_model(config, SHAPE, 0).double().eval(), inputs()
     turned = torch.cat([x[:, :-1].flip(1), x[:, -1:]], 1)
     assert (model(x) - model(turned)).abs().min() > 1e-6
@@ -100,7 +101,7 @@ def test_the_order_of_rows_matters(pooling: str, positions: str) -> None:
 def test_checkpointing_changes_no_gradient() -> None:
     found = []
     for checkpointing in (False, True):
-        config = TransformerConfig(**SMALL, dropout=0.3, checkpointing=checkpointing)
+        config = replace(SMALL, dropout=0.3, checkpointing=checkpointing)
         model = build_model(config, SHAPE, 0).double().train()
         torch.manual_seed(4)
         answers = model(inputs())
@@ -142,6 +143,6 @@ def test_system_b1_512_is_not_divisible_by_12_heads_and_that_is_said_before_the_
 def test_each_head_is_a_component_of_its_own() -> None:
     several = InputShape(5, 3, (("return", 2), ("action", 3)))
     for shape, heads in ((SHAPE, {"head"}), (several, {"head_return", "head_action"})):
-        model = build_model(TransformerConfig(**SMALL), shape, 0)
+        model = build_model(SMALL, shape, 0)
         components = {name.split(".")[0] for name, _ in model.named_parameters()}
         assert {name for name in components if name.startswith("head")} == heads

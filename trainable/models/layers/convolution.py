@@ -9,8 +9,8 @@ class CausalConvolution(nn.Module):
 
     Its outputs belong to the last row and to every `stride`-th before it. It is written as one
     product of the rows side by side: `vmap` makes grouped convolutions of nn.Conv1d, which take
-    several times as long on a CPU. `linear.weight` [outputs, kernel · inputs] holds the oldest
-    row's part first. He-uniform weights, bias 0.
+    three times as long on a CPU core (16 members, window 20, 16 channels). `linear.weight`
+    [outputs, kernel · inputs] holds the oldest row's part first. He-uniform weights, bias 0.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:

@@ -1,11 +1,7 @@
 """Linear layers that several networks share, each with scales of its own (BatchEnsemble)."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
-
-OfRows = Callable[[Tensor], Tensor]  # [k, …] → what belongs to the network of each row
 
 
 class ScaledLayer(nn.Module):
@@ -35,11 +31,11 @@ class ScaledLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(networks, outputs))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, of_rows: OfRows) -> Tensor:
-        """Maps x [B, inputs] to [B, outputs], each row by its network."""
-        products = self.linear(x * of_rows(self.input_scale))
-        sums = torch.addcmul(of_rows(self.bias), products, of_rows(self.output_scale))
-        return self.dropout(sums.relu())
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps x [B, inputs], the same for all, or [k, B, inputs] to [k, B, outputs]."""
+        # The scales are multiplied into the weights, which are smaller than the rows.
+        each = self.linear.weight * self.input_scale.unsqueeze(1) * self.output_scale.unsqueeze(2)
+        return self.dropout((x @ each.transpose(1, 2) + self.bias.unsqueeze(1)).relu())
 
 
 class SeparateHeads(nn.Module):
@@ -52,6 +48,6 @@ class SeparateHeads(nn.Module):
         for weight in self.weight:
             nn.init.xavier_uniform_(weight)
 
-    def forward(self, x: Tensor, of_rows: OfRows) -> Tensor:
-        """Maps x [B, inputs] to [B, O], each row by its network."""
-        return (x.unsqueeze(-2) * of_rows(self.weight)).sum(-1) + of_rows(self.bias)
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps x [k, B, inputs] to the networks' answers [k, B, O]."""
+        return x @ self.weight.transpose(1, 2) + self.bias.unsqueeze(1)

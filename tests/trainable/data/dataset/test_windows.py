@@ -32,6 +32,8 @@ def test_windows_end_at_their_row_and_never_cross_symbols() -> None:
             np.testing.assert_array_equal(dataset.time[ahead], dataset.time[row] - back)
     assert made.at(made.train_rows[:6].view(2, 3)).shape == (2, 3, 3, len(made.names))
     assert made.shape == InputShape(3, len(made.names))
+    group_of = dict(zip(dataset.feature_names, dataset.feature_groups, strict=True))
+    assert made.groups == tuple(group_of[name] for name in made.names)
 
 
 def test_targets_are_in_units_of_their_training_deviation() -> None:
