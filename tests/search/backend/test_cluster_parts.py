@@ -15,7 +15,8 @@ WORKER = "ray::ResourceTrainable"
 @pytest.mark.timeout(400)
 def test_two_machines_train_a_network_that_is_in_no_file_of_theirs(tmp_path: Path) -> None:
     write(tmp_path, space=QUICK)
-    words = WORDS | {"max_concurrent": "2", "trials": "8", "epochs": "8", "cohort": "1"}
+    words = WORDS | {"max_concurrent": "2", "trials": "12", "cohort": "1"}
+    words |= {"epochs": "8", "steps_per_epoch": "300"}
     del words["dashboard"]
     with cluster() as nodes:
         machines = [nodes.add("--num-cpus=1") for _ in range(2)]
@@ -28,7 +29,7 @@ def test_two_machines_train_a_network_that_is_in_no_file_of_theirs(tmp_path: Pat
             assert search.wait() == 0, search.err + search.out
         assert search.err == ""
     run = tmp_path / "runs" / "x"
-    check_whole(run, searched=8)
+    check_whole(run, searched=12)
     assert predict.load(run / "best", "stored").config.model.name == "my_gru"
 
 
