@@ -191,7 +191,8 @@ def test_members_may_differ_in_numbers_and_share_the_shape():
         "model/name": "gru", "model/hidden_dims": "8", "model/pooling": "mean",
         "model/positions": "learned", "optimizer/name": "sgd", "schedule/name": "constant",
         "loss/name": "mse", "data/features": "price", "data/scaler": "standard",
-        "data/target": "z_by_day", "train/precision": "bf16",
+        "data/target": "z_by_day", "train/precision": "bf16", "loss/horizons": "1-5",
+        "loss/phases": "{}", "loss/quantiles": "0.5",
     }  # fmt: skip
     for key in FIELDS:
         value = FIELDS[key].default
