@@ -15,6 +15,7 @@ from search.backend.base import Backend
 from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
 from search.run_folder.starting import can_begin
+from search.session.parts import COPIES
 from search.session.runner import run_search
 from search.settings.masking import no_secret_told
 from search.settings.python_form import said_as_in_python
@@ -30,6 +31,8 @@ from trainable.data.ingest.in_memory import arrow_table
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
+from trainable.parts.registration import registered
+from trainable.parts.sources import given_parts
 
 # Settings that are dicts in Python, by what stands before their keys elsewhere.
 DICTS = {
@@ -44,6 +47,7 @@ def launch(
     space: str | Path | SpaceFunction = "conservative",
     data: object = None,
     *,
+    parts: object = (),
     backend: Callable[[SearchSettings], Backend] = RayTune,
     **settings: Any,
 ) -> Run | None:
@@ -53,6 +57,9 @@ def launch(
         space: a name in spaces/, a path, or a function of an Optuna trial.
         data: a named source, the path of a CSV or Parquet file, or a table of pandas, polars or
             pyarrow with the columns of such a file; None: the settings' own source.
+        parts: models, losses, features … of one's own: the path of a file, a module, a dict such as
+            `{"MODELS": {"mine": Mine}}`, or a list of these. Of classes and functions that are not
+            from a file, the source is taken from the notebook.
         backend: where trials train, made from the settings.
         settings: those of the command line, such as `trials=64`; `data_horizon=5` stands for
             `data.horizon=5`, `fix={"model/dropout": 0.3}` for `fix.model/dropout=0.3`, and
@@ -64,7 +71,7 @@ def launch(
     Raises:
         UserError: what would end the command with status 2.
     """
-    with no_secret_told(), said_as_in_python({**settings, "space": space}):
+    with no_secret_told(), said_as_in_python({**settings, "space": space, "parts": parts}):
         values = _by_key(settings)
         _refuse_two_sources(data, values)
         _refuse_tables(values)
@@ -78,6 +85,8 @@ def launch(
         epochs = settings.get("epochs")
         loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
         chosen = settings_of({**values, "space": loaded.name})
+        files = given_parts(parts, chosen.folder / COPIES if chosen.resume else None)
+        chosen = replace(chosen, parts=tuple(file.shown for file in files))
         console = Console(file=cast(TextIO, Output(sys.stdout)), highlight=False, markup=False)
         if chosen.resume and chosen.folder.is_dir() and can_begin(chosen.folder):
             console.print(f"Nothing of run {chosen.run_name!r} had begun: it begins now.")
@@ -86,9 +95,9 @@ def launch(
         if data is not None and not isinstance(data, str | Path):
             chosen = replace(chosen, data=replace(chosen.data, source="frame"))
             load = partial(market_from_frame, arrow_table(data), chosen.data)
-        with backend(chosen) as trainer:
+        with backend(chosen) as trainer, registered(files):
             trainer.start()
-            plan = make_plan(chosen, loaded, load)
+            plan = make_plan(chosen, loaded, load, files)
             return run_search(plan, None, trainer, console)
 
 
@@ -118,7 +127,7 @@ def _is_path(data: str | Path) -> bool:
 
 def _by_key(settings: Mapping[str, object]) -> dict[str, object]:
     """Returns the settings by their keys on a command line: `data_horizon` is `data.horizon`."""
-    known = {field.name for field in fields(SearchSettings)} - {"space", "data"}
+    known = {field.name for field in fields(SearchSettings)} - {"space", "data", "parts"}
     of_data = {f"data_{field.name}": f"data.{field.name}" for field in fields(DataSettings)}
     for name in settings:
         if name not in known and name not in of_data:

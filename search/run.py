@@ -3,11 +3,12 @@
 import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from search.backend.base import Backend
 from search.backend.ray_tune import RayTune
 from search.session.interrupts import Interrupts, interrupt_on_signals
+from search.session.parts import read_parts
 from search.session.resume import resumes, storable, with_stored
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
 from search.settings.reading import help_for_search, settings_from
@@ -32,22 +33,27 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         settings = settings_from(arguments)
         if resumes(argv) and not settings.resume:
             print(f"Nothing of run {settings.run_name!r} had begun: it begins now.", flush=True)
-        with backend(settings) as trainer:
-            return _search(settings, arguments, trainer)
+        with backend(settings) as trainer, ExitStack() as loaded:
+            return _search(settings, arguments, trainer, loaded)
 
 
-def _search(settings: SearchSettings, arguments: Sequence[str], trainer: Backend) -> int:
+def _search(
+    settings: SearchSettings, arguments: Sequence[str], trainer: Backend, loaded: ExitStack
+) -> int:
     with Interrupts(at_once=True) as asked:
         space = load_space(settings.space)
+        parts = read_parts(settings)
         trainer.start()  # Ray starts while the imports below go on, which take as long
         with _no_garbage_collection(), Interrupts() as meanwhile:  # an import would break
             from rich.console import Console
 
             from search.planning.plan import make_plan
             from search.session.runner import open_session, preview
+            from trainable.parts.registration import registered
 
         meanwhile.obey()
-        plan = make_plan(settings, space)
+        loaded.enter_context(registered(parts))
+        plan = make_plan(settings, space, parts=parts)
     asked.obey()
     console, words = Console(highlight=False, markup=False), storable(arguments)
     if settings.dry_run:

@@ -5,6 +5,7 @@ report.py    what one epoch of one member's training says
 trial.py     the Ray Tune trainable: a worker (the only file here that imports Ray)
 train.py     one configuration, trained without Ray
 predict.py   a trained model as two files, and predictions from them
+parts/       models, losses, features … of one's own; every part listed and checked
 worker/      what a worker process does: cohorts, checkpoints, kept models
 training/    the training loop: epochs, health checks, evaluation
 executors/   ways to run optimizer steps: one model, one after another, many as one program

@@ -24,7 +24,8 @@ from trainable.optimizers.adamw import AdamwConfig
 from trainable.schedules import SCHEDULES, ScheduleConfig
 from trainable.schedules.warmup import WarmupConfig
 
-FEATURE_GROUPS = ("price", "volume", "volatility", "calendar", "extra", "ready")
+# A group that parts of one's own bring joins them.
+FEATURE_GROUPS = ["price", "volume", "volatility", "calendar", "extra", "ready"]
 
 
 def _check_features(key: str, value: str) -> None:
@@ -185,14 +186,34 @@ def fields_of(classes: Mapping[str, list[type]]) -> dict[str, Hyperparameter]:
     for group, several in classes.items():
         for cls in several:
             for name, known in hyperparameters(cls).items():
-                if known != found.setdefault(f"{group}/{name}", known):
+                same = found.setdefault(f"{group}/{name}", known)
+                if same.plain and not known.plain and same.kind == known.kind:
+                    found[f"{group}/{name}"] = known
+                elif known.kind != same.kind or (known != same and not known.plain):
                     raise TypeError(f"{cls.__name__}.{name} is another {group}/{name} than before")
     return found
 
 
-FIELDS = fields_of({group: _classes(group) for group in GROUPS})
-# What may differ between the members of one cohort; everything else is its shape.
-PER_MEMBER = frozenset(key for key, known in FIELDS.items() if known.per_member)
+FIELDS: dict[str, Hyperparameter] = {}
+"""All fields of all entries of the tables, by `GROUP/FIELD`."""
+PER_MEMBER: set[str] = set()
+"""What may differ between the members of one cohort; everything else is its shape."""
+
+
+def follow_tables() -> None:
+    """Takes over into `FIELDS` and `PER_MEMBER` what the tables hold now.
+
+    Raises:
+        TypeError: as `fields_of`; nothing is changed then.
+    """
+    found = fields_of({group: _classes(group) for group in GROUPS})
+    FIELDS.clear()
+    FIELDS.update(found)
+    PER_MEMBER.clear()
+    PER_MEMBER.update(key for key, known in found.items() if known.per_member)
+
+
+follow_tables()
 DEFAULT = TrialConfig()
 
 

@@ -2,6 +2,7 @@
 
 A configuration is a frozen dataclass whose fields are made by `hyperparameter`. Names, types,
 ranges, error messages and the shape of a cohort follow from these fields; nothing is written twice.
+A field with nothing but a default is a hyperparameter without a range, shared by a cohort.
 """
 
 from collections.abc import Callable
@@ -29,6 +30,8 @@ class Hyperparameter:
         works: a value that an error message may offer.
         choices: all values allowed; empty: any.
         check: further rules of its own.
+        plain: nothing is said of it but a type and a default; it means what another field of the
+            same name in its group means.
     """
 
     kind: Kind
@@ -41,6 +44,7 @@ class Hyperparameter:
     works: str = field(compare=False)
     choices: tuple[str, ...]
     check: Check | None
+    plain: bool = field(default=False, compare=False)
 
     def check_value(self, key: str, value: Any) -> None:
         """Raises `UserError` unless the value, of the right type, is allowed; `key` names it."""
@@ -110,10 +114,24 @@ def hyperparameters(cls: Any) -> dict[str, Hyperparameter]:
     hints = get_type_hints(cls)
     return {
         spec.name: Hyperparameter(
-            kind=kind_of(hints[spec.name]), default=spec.default, **spec.metadata
+            kind=kind_of(hints[spec.name]),
+            default=spec.default,
+            **(spec.metadata or {**_PLAIN, "works": str(spec.default)}),
         )
         for spec in fields(cls)
     }
+
+
+_PLAIN = {
+    "meaning": "",
+    "per_member": False,
+    "low": None,
+    "above": None,
+    "high": None,
+    "choices": (),
+    "check": None,
+    "plain": True,
+}
 
 
 @runtime_checkable

@@ -1,8 +1,13 @@
-"""A trained model as two files, and predictions from them: `model.safetensors`, `config.json`."""
+"""A trained model as two files, and predictions from them: `model.safetensors`, `config.json`.
+
+Where it is made of a person's own parts, their text and its hash stand in `config.json`. That text
+is code: nobody runs it unless told to, see `load`.
+"""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +30,12 @@ from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
 from trainable.losses import LOSSES
 from trainable.models import MODELS, InputShape, build_model
+from trainable.parts.files import PartsFile, read_files
+from trainable.parts.loaded import files_to_predict, loaded_files
 
 MODEL, CONFIG = "model.safetensors", "config.json"
 SUM = "model_crc32"  # in the configuration: of the other file
+STORED = "stored"  # for `parts`: the text that stands beside the model
 ROWS = 1024  # predicted at once: a large transformer makes half a megabyte of each
 
 
@@ -40,12 +48,21 @@ class Predictor:
         config: of its trial.
         scaler: fitted on its training rows; its names are the features, in order.
         facts: what else was known: number, epoch, horizon, lag, source, target_scale …
+        parts: files of a person's own that it is made of.
     """
 
     model: nn.Module
     config: TrialConfig
     scaler: Scaler
     facts: dict[str, Any]
+    parts: tuple[PartsFile, ...] = ()
+
+    def with_parts(self) -> AbstractContextManager[None]:
+        """Has the person's own parts in our tables during a `with` block.
+
+        A dataset with features of their own is built in one.
+        """
+        return _in_tables(self.parts)
 
     @torch.no_grad()
     def predict(self, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
@@ -127,13 +144,15 @@ def save(
         NotWrittenError: they cannot be written.
     """
     scaler = windows.scaler.to_dict() | {"names": list(windows.names)}
-    content = {
+    content: dict[str, Any] = {
         "params": to_params(config),
         "features": list(windows.names),
         "groups": list(windows.groups),
         "scaler": scaler,
         "facts": {**facts, "target_scale": windows.target_scale},
     }
+    if parts := files_to_predict():
+        content["parts"] = [replace(file, path=None).record() for file in parts]
     tensors = {n: t.detach().float().cpu().contiguous() for n, t in weights.items()}
     model = tensors_as_bytes(tensors)
     text = json.dumps(with_checksum({**content, SUM: crc32(model)}), indent=2, allow_nan=False)
@@ -142,11 +161,21 @@ def save(
         store.write(CONFIG, f"{text}\n".encode())
 
 
-def load(where: Path | FileStore) -> Predictor:
-    """Reads a trained model back; nothing in its files is executed.
+def load(
+    where: Path | FileStore, parts: str | Path | Sequence[str | Path] | None = None
+) -> Predictor:
+    """Reads a trained model back; nothing in its files is executed unless `parts` says so.
+
+    Args:
+        where: the folder.
+        parts: of a model made of a person's own parts: their file, or several, whose text must be
+            the one that the model was trained with; or `stored` to run the text that stands in the
+            folder, whose hash is checked. That is as safe as running a program from there: do so
+            with folders of people whom you trust. None: the parts are in the tables already.
 
     Raises:
-        UserError: a file is missing or damaged, or the two do not fit.
+        UserError: a file is missing or damaged, or the two do not fit; or parts are needed, and
+            these are others.
     """
     store = FileStore.of(where) if isinstance(where, Path) else where
     for name in (CONFIG, MODEL):
@@ -160,22 +189,84 @@ def load(where: Path | FileStore) -> Predictor:
         if content.get(SUM, crc32(stored)) != crc32(stored):
             raise DamagedError(f"it is not the one that {CONFIG} was written with")
         weights = load_tensors(stored)
-        config = from_params(content["params"])
-        scaler = Scaler.from_dict(content["scaler"])
-        shape = input_shape(config, content.get("groups", [""] * len(scaler.names)))
-        _check_shapes(config, shape, weights)
-        model = build_model(config.model, shape, 0)
-        model.load_state_dict(weights)
-        facts = content["facts"]
+        name = CONFIG
+        files = _parts(content.get("parts", []), parts, f"{where}/{CONFIG}")
     except GoneError:
         raise
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        said = str(error).partition("\n")[0]
+        raise _damaged(where, name, error) from error
+    with _in_tables(files):
+        try:
+            return _predictor(content, weights, files)
+        except (ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise _damaged(where, MODEL, error) from error
+
+
+def _in_tables(files: tuple[PartsFile, ...]) -> AbstractContextManager[None]:
+    if not files:
+        return nullcontext()
+    # It needs all tables, and what computes features, which few predictions do.
+    from trainable.parts.registration import registered
+
+    return registered(files)
+
+
+def _predictor(
+    content: dict[str, Any], weights: dict[str, Tensor], files: tuple[PartsFile, ...]
+) -> Predictor:
+    """Builds the model, whose parts are in the tables."""
+    config = from_params(content["params"])
+    scaler = Scaler.from_dict(content["scaler"])
+    shape = input_shape(config, content.get("groups", [""] * len(scaler.names)))
+    _check_shapes(config, shape, weights)
+    model = build_model(config.model, shape, 0)
+    model.load_state_dict(weights)
+    return Predictor(model.eval(), config, scaler, content["facts"], files)
+
+
+def _damaged(where: Path | FileStore, name: str, error: Exception) -> UserError:
+    said = str(error).partition("\n")[0]
+    return UserError(
+        f"{where}/{name} is not of a trained model of this project, or damaged ({said}); "
+        "restore it from a copy"
+    )
+
+
+def _parts(
+    records: Sequence[Mapping[str, Any]],
+    given: str | Path | Sequence[str | Path] | None,
+    where: str,
+) -> tuple[PartsFile, ...]:
+    """Returns the files of parts that a model needs.
+
+    Args:
+        records: as they stand in its configuration.
+        given: as `load` takes them.
+        where: the configuration.
+
+    Raises:
+        UserError: the caller has not said that they may be run, or gave others.
+    """
+    stored = tuple(PartsFile.from_record(record) for record in records)
+    there = {file.sha256 for file in loaded_files()}
+    if not stored or given == STORED or all(file.sha256 in there for file in stored):
+        return stored
+    names = ", ".join(f"{file.name}.py" for file in stored)
+    if given is None:
         raise UserError(
-            f"{where}/{name} is not of a trained model of this project, or damaged ({said}); "
-            "restore it from a copy"
-        ) from error
-    return Predictor(model.eval(), config, scaler, facts)
+            f"{where}: the model is made of {names}, which is code; load(…, parts={STORED!r}) runs "
+            "the copy that stands there, so trust the folder; parts='PATH' runs a file of yours"
+        )
+    files = read_files([given] if isinstance(given, str | Path) else given)
+    by_hash = {file.sha256: file for file in files}
+    for file in stored:
+        if file.sha256 not in by_hash:
+            shown = ", ".join(one.shown for one in files)
+            raise UserError(
+                f"{where}: {file.name}.py was another text when the model was trained than "
+                f"{shown} is now; parts={STORED!r} runs the text of then"
+            )
+    return tuple(by_hash[file.sha256] for file in stored)
 
 
 def _check_shapes(config: TrialConfig, shape: InputShape, weights: Mapping[str, Tensor]) -> None:

@@ -16,6 +16,9 @@ METRICS = (
 )  # fmt: skip
 """The metrics that a trial has at its ranking epoch."""
 
+FURTHER = "metric."
+"""Begins the columns of further metrics, of parts of one's own."""
+
 TRIAL_COLUMNS = {
     "number": "int64", "kind": "str", "parent": "Int64", "state": "str", "stop_reason": "str",
     "stop_epoch": "Int64", "stop_evidence": "str", "epochs": "Int64", "steps": "Int64",
@@ -29,7 +32,7 @@ TRIAL_COLUMNS = {
 }  # fmt: skip
 """Columns of `trials.parquet` in their order, with pandas types; None: as the values are.
 
-`params.*` follow.
+`metric.*` and `params.*` follow.
 """
 
 EPOCH_COLUMNS = (

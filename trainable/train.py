@@ -15,7 +15,7 @@ import torch
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import parse
-from trainable.cli.paths import expand_home
+from trainable.cli.paths import PathText, expand_home
 from trainable.config import TrialConfig, from_params, input_shape
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
@@ -25,6 +25,8 @@ from trainable.data.settings import DataSettings, expand_source
 from trainable.data.sources import load_market
 from trainable.executors import EXECUTORS, executor_for
 from trainable.io.json_file import read_json
+from trainable.parts.files import read_files
+from trainable.parts.registration import registered
 from trainable.report import Report
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
@@ -74,14 +76,19 @@ class Command:
     epochs: int = 0  # overrides the file's train/epochs; 0: as in the file
     device: str = "auto"  # cpu, cuda, or auto: a GPU if there is one
     executor: str = "auto"  # cohort, serial, solo or auto
+    parts: tuple[PathText, ...] = ()  # files of models, losses, features … of one's own
 
 
 def main(argv: Sequence[str]) -> int:
     """Trains the configuration of a JSON file (`GROUP/FIELD` names) and prints its epochs."""
     if not argv or "=" in argv[0]:
         raise UserError("name a configuration: python -m trainable.train config.json data=us20")
-    config = read_config(Path(expand_home(argv[0])))
     command = parse(Command, expand_source(argv[1:]))
+    with registered(read_files(command.parts)):
+        return _train(read_config(Path(expand_home(argv[0]))), command)
+
+
+def _train(config: TrialConfig, command: Command) -> int:
     device = chosen_device(command.device)
     if command.executor not in (names := ("auto", *EXECUTORS)):
         raise unknown("executor", command.executor, names)

@@ -11,6 +11,7 @@ from ray import tune
 
 from trainable.data.dataset.dataset import Dataset
 from trainable.io.file_store import FileStore
+from trainable.parts.files import PartsFile
 from trainable.worker.assignment import Instructions
 from trainable.worker.gpu_memory import use_expandable_segments
 from trainable.worker.watchdog import Watchdog, stacks_of
@@ -32,8 +33,8 @@ class CohortTrial(tune.Trainable):
     A config holds `slot` (its number), `rungs` (epochs), `members` (at most, in one slot),
     `threads`, `gpu`, `patience_s` (after which a step hangs), `save_every` (optimizer steps),
     `mark` (a file in the folder of the trials), `dumps` (a folder on the controller's machine
-    for the stacks of a worker that hangs) and `rounds` (slots that train in rounds; 0: they do
-    not).
+    for the stacks of a worker that hangs), `rounds` (slots that train in rounds; 0: they do not)
+    and `parts` (the person's own, as `PartsFile.record` has them).
     """
 
     dataset: Dataset
@@ -52,6 +53,11 @@ class CohortTrial(tune.Trainable):
         use_expandable_segments()
         torch.set_num_threads(max(1, int(config["threads"])))
         self.dataset, self.files = dataset, files
+        if parts := config.get("parts"):  # before any configuration is made
+            from trainable.parts.registration import register  # with all tables
+
+            for record in parts:
+                register(PartsFile.from_record(record))
         if not files.has(config["mark"]):
             raise NotSeenError(f"{gethostname()} does not see {files}")
         self.gpu = _gpu()

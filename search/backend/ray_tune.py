@@ -117,6 +117,7 @@ class RayTune:
             "save_every": spec.save_every,
             "mark": spec.mark,
             "rounds": controller.capacity.slots if spec.in_rounds else 0,
+            "parts": [file.record() for file in spec.parts],
         }
         trainable = tune.with_resources(
             tune.with_parameters(self.trainable or CohortTrial, dataset=dataset, files=spec.files),

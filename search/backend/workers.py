@@ -8,6 +8,7 @@ from search.settings.masking import mask
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import NameTakenError, UserError
 from trainable.io.file_store import HERE, FileStore, GoneError, NotWrittenError
+from trainable.parts.files import PartsFile
 
 NO_BUCKET = "NO_SUCH_BUCKET"  # in what pyarrow says
 NOT_SEEN = "NotSeenError"  # of trainable.trial: the folder of the trials' files is not seen
@@ -27,6 +28,7 @@ class WorkerSpec:
         patience_s: seconds without a sign of life after which it hangs, and is ended.
         save_every: optimizer steps between two checkpoints; None: as the size of models asks.
         in_rounds: workers wait for each other after each epoch.
+        parts: files of the person's own parts.
     """
 
     files: FileStore
@@ -37,6 +39,7 @@ class WorkerSpec:
     patience_s: float
     save_every: int | None
     in_rounds: bool = False
+    parts: tuple[PartsFile, ...] = ()
 
 
 def mark_of(driver: str) -> str:

@@ -35,6 +35,7 @@ from trainable.data.market import Market
 from trainable.data.sources import load_market
 from trainable.io.json_file import read_json
 from trainable.metrics.scoring import scoring
+from trainable.parts.files import PartsFile
 from trainable.validation import check, check_all
 
 
@@ -45,6 +46,7 @@ class Plan:
     Attributes:
         settings: of the search, checked, with a name.
         space: the search space, as loaded.
+        parts: files of the person's own parts, whose entries are in the tables.
         facts: what samples of the space showed, with the epochs and steps of this search.
         ask: the space as a function that the study asks: fixed parameters and epochs are set.
         market: the market data, as loaded.
@@ -72,6 +74,7 @@ class Plan:
     counted: int
     luck: float
     enqueued: tuple[dict[str, Any], ...] = ()
+    parts: tuple[PartsFile, ...] = ()
     earlier: Earlier | None = None
 
     def going_on(self, earlier: Earlier) -> Self:
@@ -93,6 +96,7 @@ def make_plan(
     settings: SearchSettings,
     space: Space | None = None,
     load: Callable[[], Market] | None = None,
+    parts: tuple[PartsFile, ...] = (),
 ) -> Plan:
     """Checks the space, loads the data, builds the dataset and checks that they fit together.
 
@@ -100,6 +104,7 @@ def make_plan(
         settings: checked.
         space: the search space; None: load the one that the settings name.
         load: a function that loads the market; None: load the one that the settings name.
+        parts: files of the person's own parts, whose entries are in the tables already.
 
     Raises:
         UserError: the search cannot work.
@@ -137,6 +142,7 @@ def make_plan(
         counted=settings.trials,
         luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
         enqueued=tuple(enqueued),
+        parts=parts,
     )
 
 

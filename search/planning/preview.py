@@ -16,6 +16,7 @@ from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
 from trainable.metrics.traded import ended_line, traded_line
+from trainable.parts.registration import entries_of
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
 
@@ -37,6 +38,9 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}, "
         f"{'rungs' if len(plan.rungs) > 1 else 'rung'} {', '.join(map(str, plan.rungs))}",
     )
+    for file in plan.parts:
+        brought = [f"{kind.one} {name}" for kind, name in entries_of(file)]
+        table.add_row("parts", f"{file.shown}: {', '.join(brought)}")
     table.add_row(
         "data",
         f"{dataset.name}: {counted(count, 'symbol')}, "

@@ -167,9 +167,7 @@ class ReportStore:
         slices = shards.slices(epochs)
         if strange := sorted(slices.keys() - {row.number for row in rows}):
             raise ValueError(f"reports of trials that are not in the study: {strange}")
-        said = epochs.select(
-            [name for name in trials_table.RECORDED if name in epochs.column_names]
-        )
+        said = epochs.select(list(filter(trials_table.is_recorded, epochs.column_names)))
         parts = (said[slices.get(row.number, slice(0, 0))].to_pylist() for row in rows)
         records = [trials_table.trial_record(*pair) for pair in zip(rows, parts, strict=True)]
         records += [trials_table.baseline_record(-i, b) for i, b in enumerate(baselines, start=1)]

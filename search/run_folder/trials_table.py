@@ -10,11 +10,11 @@ import pandas as pd
 import pyarrow as pa
 
 from trainable.io.atomic import json_text
-from trainable.run_format import EPOCH_COLUMNS, METRICS, STATES, TRIAL_COLUMNS
+from trainable.run_format import EPOCH_COLUMNS, FURTHER, METRICS, STATES, TRIAL_COLUMNS
 
 BOOK_KEEPING = ("seconds", "batch", "stop_reason", "stop_evidence", "predicted")
 RECORDED = ("epoch", "steps", "seconds", "nan_rate", *METRICS)
-"""What `trial_record` reads of an epoch."""
+"""What `trial_record` reads of an epoch, besides further metrics."""
 FACTS = ("stop_epoch", "epochs", "steps", "seconds", "n_parameters", "cohort")
 
 
@@ -71,6 +71,11 @@ def final(row: Row) -> tuple[str, str]:
     return row.state, row.reason
 
 
+def is_recorded(column: str) -> bool:
+    """Says whether `trial_record` reads a column of `epochs.parquet`."""
+    return column in RECORDED or column.startswith(FURTHER)
+
+
 def is_finalist(row: Row) -> bool:
     """Says whether a trial reached the end of its training."""
     return row.state == "COMPLETE"
@@ -122,6 +127,7 @@ def trial_record(row: Row, epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any
     }
     if ranked is not None:
         record |= {name: ranked.get(name) for name in METRICS}
+        record |= {name: value for name, value in ranked.items() if name.startswith(FURTHER)}
         record["ranking_epoch"] = ranked["epoch"]
     record |= {name: row.facts[name] for name in FACTS if row.facts.get(name) is not None}
     return record | {f"params.{name}": value for name, value in row.params.items()}
@@ -145,7 +151,7 @@ def baseline_record(number: int, baseline: BaselineRow) -> dict[str, Any]:
 
 
 def trials_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Returns `trials.parquet`: all columns always, then `params.*`, sorted by number.
+    """Returns `trials.parquet`: all columns always, then `metric.*` and `params.*`; by number.
 
     Raises:
         ValueError: a defect: a number has two rows.
@@ -154,8 +160,10 @@ def trials_frame(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     if twice:
         raise ValueError(f"trials with more than one row: {sorted(twice)}")
     records = sorted(records, key=lambda r: r["number"])
-    params = sorted({name for r in records for name in r if name.startswith("params.")})
-    types = TRIAL_COLUMNS | dict.fromkeys(params)
+    named = {name for r in records for name in r}
+    further = sorted(name for name in named if name.startswith(FURTHER))
+    params = sorted(name for name in named if name.startswith("params."))
+    types = TRIAL_COLUMNS | dict.fromkeys(further, "Float64") | dict.fromkeys(params)
     columns = {name: _column([r.get(name) for r in records], kind) for name, kind in types.items()}
     return pd.DataFrame(columns)
 

@@ -158,6 +158,7 @@ def assemble(
             patience_s=settings.patience_s,
             save_every=settings.checkpoint_steps,
             in_rounds=rounds,
+            parts=plan.parts,
         )
         references = baselines(plan.dataset)
         yield Assembly(settings, backend, reports, models, controller, references, spec)

@@ -47,6 +47,7 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
             "sha256": plan.space.sha256,
             "parameters": {k: str(v) for k, v in plan.facts.distributions.items()},
         },
+        "parts": [file.record() for file in plan.parts],
         "data": {
             "name": dataset.name,
             "sha256": dataset.sha256,

@@ -26,6 +26,7 @@ from search.session.assembly import (
 from search.session.finish import going_on, hand_over, write_results
 from search.session.interrupts import Interrupted, Interrupts
 from search.session.observer import SearchObserver
+from search.session.parts import copy_parts
 from search.session.resume import resume_command
 from search.session.same_search import check_same
 from search.study.study import SearchStudy, stored_rows
@@ -78,6 +79,7 @@ class Session:
             # The seconds by reason are seconds of this device.
             self.run["device"] = "gpu" if parts.worker_spec.gpus else "cpu"
             folder.begin(self.run)
+            copy_parts(folder, plan.parts)
             with Progress(self._console) as progress:
                 observer = SearchObserver(plan, parts, progress, self._interrupts, cluster, folder)
                 try:

@@ -55,6 +55,7 @@ def check_same(plan: Plan, folder: Path) -> None:
         {key: before.get(key) for key in SAME_SETTINGS}, {key: now[key] for key in SAME_SETTINGS}
     )
     changed += _differences(before.get("fix") or {}, now["fix"], "fix.") + _of_space(old, new)
+    changed += _of_parts(old, new)
     if changed:
         raise UserError(
             f"run {folder.name!r} cannot go on with {', '.join(changed)}; leave that as it was, or "
@@ -104,6 +105,21 @@ def _of_space(old: Record, new: Record) -> list[str]:
         if before == now
         else _differences({"space": before}, {"space": now})
     )
+
+
+def _of_parts(old: Record, new: Record) -> list[str]:
+    """Returns how the files of own parts were changed; the same text elsewhere is no change."""
+    before, now = (
+        {part["name"]: part for part in record.get("parts") or ()} for record in (old, new)
+    )
+    if before.keys() != now.keys():
+        names = [[part["path"] or name for name, part in one.items()] for one in (before, now)]
+        return _differences({"parts": names[0] or None}, {"parts": names[1] or None})
+    return [
+        f"other content of {part['path'] or f'parts {name}'}"
+        for name, part in now.items()
+        if part["sha256"] != before[name]["sha256"]
+    ]
 
 
 def _differences(before: Record, now: Record, prefix: str = "") -> list[str]:

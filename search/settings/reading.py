@@ -12,6 +12,7 @@ NEVER_EMPTY = {
     "data.path": "write the path of a CSV or Parquet file",
     "name": "write a folder name",
     "runs_dir": "write a folder",
+    "parts": "write the path of a Python file",
     "enqueue": "write the path of a JSON file",
     "address": "write auto or HOST:PORT",
     "storage": "write a URL such as sqlite:///study.db",

@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import sys
-import traceback
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import cast
 
 from optuna import Trial
 
-from trainable.cli.errors import UserError, unknown
+from trainable.cli.errors import UserError, located, unknown
 from trainable.cli.paths import expand_home, is_content
 from trainable.cli.text import shown
 
@@ -146,17 +145,3 @@ def _whole(number: object, where: str, least: int = 1) -> int:
 
 def _hash(source: str) -> str:
     return hashlib.sha256(source.encode()).hexdigest()
-
-
-def located(path: str | None, function: SpaceFunction | None, error: BaseException) -> UserError:
-    """Returns the error with the line of the space that led to it."""
-    code = getattr(function, "__code__", None)
-    file = path or getattr(code, "co_filename", "space")
-    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    line = lines[-1] if lines else getattr(code, "co_firstlineno", None)
-    text = str(error)
-    if isinstance(error, SyntaxError) and error.filename == file:
-        line, text = error.lineno, error.msg
-    where = f"{file}:{line}" if line else file
-    said = " ".join(text.split())
-    return UserError(f"{where}: {type(error).__name__}{f': {said}' if said else ''}")

@@ -1,5 +1,6 @@
 """Errors that are for the person at the keyboard, and look-ups that help with a misspelt name."""
 
+import traceback
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TypeVar
@@ -33,3 +34,23 @@ def look_up(table: Mapping[str, T], name: str, what: str) -> T:
     if name not in table:
         raise unknown(what, name, table)
     return table[name]
+
+
+def located(path: str | None, function: object, error: BaseException) -> UserError:
+    """Returns an error of a person's code with the line of it that led to it.
+
+    Args:
+        path: of the file, as its code was compiled; None: that of the function.
+        function: that was called; None: the file was executed.
+        error: what it raised.
+    """
+    code = getattr(function, "__code__", None)
+    file = path or getattr(code, "co_filename", "space")
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+    line = lines[-1] if lines else getattr(code, "co_firstlineno", None)
+    text = str(error)
+    if isinstance(error, SyntaxError) and error.filename == file:
+        line, text = error.lineno, error.msg
+    where = f"{file}:{line}" if line else file
+    said = " ".join(text.split())
+    return UserError(f"{where}: {type(error).__name__}{f': {said}' if said else ''}")

@@ -12,6 +12,7 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.executors.base import Executor
 from trainable.losses import LossConfig
 from trainable.losses.base import Targets
+from trainable.metrics.further import further
 from trainable.metrics.portfolio import position_scale
 from trainable.metrics.scores import score, sharpe_and_ic
 from trainable.metrics.scoring import scoring
@@ -94,7 +95,9 @@ class Evaluator:
         self.source, self.windows, self.loss = source, source.windows, source.loss
         self.horizon = dataset.horizon
         windows = self.windows
-        self.valid = scoring(dataset, windows.valid_rows.cpu().numpy())
+        rows = windows.valid_rows.cpu().numpy()
+        self.valid = scoring(dataset, rows)
+        self.bars = dataset.time[rows]
         self.seen = scoring(dataset, windows.train_eval_rows.cpu().numpy())
         self.few = not dataset.panel
         self.valid_days = self.seen_days = None
@@ -122,6 +125,7 @@ class Evaluator:
                 spread = float(p.astype(np.float64).std())
             values = {
                 **scores.values,
+                **further(p, self.valid.label, self.bars),
                 **(self._position_scale(t) if self.few else {}),
                 "train_sharpe": train_sharpe,
                 "train_ic": train_ic,

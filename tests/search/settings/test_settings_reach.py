@@ -56,6 +56,7 @@ CASES: dict[str, tuple[dict[str, object], Look]] = {}
 ELSEWHERE = {
     "data.overnight": "search/test_recomputed.py",
     "data.delisting_return": "search/test_recomputed.py",
+    "parts": "search/test_parts.py",
     "address": "search/backend/test_cluster.py",
     "open_cluster": "search/backend/test_cluster.py",
     "dashboard": "search/backend/test_local_ray.py",

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from trainable.cli.errors import UserError, unknown
+from trainable.config import FEATURE_GROUPS
 from trainable.data.dataset.splits import Split, rows_inside
-
-GROUPS = ("price", "volume", "volatility", "calendar", "extra", "ready")
 
 PANEL_SYMBOLS = 5  # from this many symbols on, weights are relative to the day's mean
 _BLOCK = 1 << 18  # rows looked at together
@@ -129,7 +128,7 @@ class Dataset:
         if "all" in wanted:
             raise UserError(f"data/features {groups!r}: all stands alone, or name the groups")
         for group in wanted:
-            if group not in known and group in GROUPS:
+            if group not in known and group in FEATURE_GROUPS:
                 raise UserError(
                     f"data/features {groups!r}: {self.name} has no feature of group {group!r}. "
                     f"Available: all, {', '.join(known)}"

@@ -1,0 +1,85 @@
+"""python -m trainable.parts: every part there is; with `check mine.py`: is it one to search?
+
+python -m trainable.parts [MODELS …] [parts=mine.py]
+python -m trainable.parts check mine.py [more.py …]
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from rich.console import Console
+from rich.text import Text
+
+from trainable.cli.commands import status_of
+from trainable.cli.errors import UserError, unknown
+from trainable.cli.options import asks_for_help, parse, print_help
+from trainable.cli.paths import PathText
+from trainable.cli.text import counted
+from trainable.parts.conformance.finding import Finding
+from trainable.parts.conformance.suite import check_entry
+from trainable.parts.files import PartsFile, read_files
+from trainable.parts.listing import listing
+from trainable.parts.registration import entries_of, registered
+from trainable.parts.tables import TABLES
+
+USAGE = """usage: python -m trainable.parts [TABLE …] [parts=mine.py]    lists parts and settings
+       python -m trainable.parts check mine.py [more.py …]     checks a file of your own"""
+HAS_FAULTS = 2
+
+
+@dataclass(frozen=True)
+class Command:
+    """What the command takes besides the names of tables."""
+
+    parts: tuple[PathText, ...] = ()  # files of models, losses, features … of one's own
+
+
+def main(argv: Sequence[str]) -> int:
+    """Lists the parts, or checks files of parts; returns the exit status."""
+    if asks_for_help(argv):
+        print_help(Command, USAGE)
+        return 0
+    console = Console(highlight=False, markup=False)
+    if argv[:1] == ["check"]:
+        if not argv[1:]:
+            raise UserError("name a file: python -m trainable.parts check mine.py")
+        return _check(read_files(argv[1:]), console)
+    names = [word.upper() for word in argv if "=" not in word]
+    for name in names:
+        if name not in TABLES:
+            raise unknown("table", name, TABLES)
+    command = parse(Command, [word for word in argv if "=" in word])
+    with registered(read_files(command.parts)):
+        console.print(listing(console.width, names))
+    return 0
+
+
+def _check(files: Sequence[PartsFile], console: Console) -> int:
+    faults = 0
+    with registered(files):
+        for file in files:
+            for table, name in entries_of(file):
+                findings = check_entry(table, name, file.shown)
+                faults += sum(finding.is_fault for finding in findings)
+                for part, several in groupby(findings, lambda finding: finding.part):
+                    _print(f"{file.shown}: {part}", list(several), console)
+    if faults:
+        console.print(f"{counted(faults, 'fault')}: a search would train it, and be misled.")
+        return HAS_FAULTS
+    console.print("Nothing is wrong: python -m search.run … parts=… searches it.")
+    return 0
+
+
+def _print(title: str, findings: Sequence[Finding], console: Console) -> None:
+    """Prints what was found of one part: every check, and in plain words what is wrong."""
+    console.print(Text(title, style="bold"))
+    for finding in findings:
+        mark = "ok" if finding.said is None else "WRONG" if finding.fault else "note"
+        said = "" if finding.said is None else f": {finding.said}"
+        console.print(Text(f"  {mark:<6}{finding.check}{said}"), soft_wrap=not console.is_terminal)
+
+
+if __name__ == "__main__":
+    sys.exit(status_of(lambda: main(sys.argv[1:])))

@@ -1,0 +1,87 @@
+"""What a feature must do: one value a bar, never infinite, and nothing of later bars."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from trainable.data.features.bars import FIELDS, Bars
+from trainable.data.features.table import Feature
+from trainable.parts.conformance.finding import Check
+
+MORE = 150  # bars beyond the warm-up
+CUTS = (0.4, 0.6, 0.8, 0.95)  # shares of the bars after which the rest is cut off, or changed
+
+
+def bars_of(count: int, seed: int = 0) -> Bars:
+    """Returns a symbol's bars: a random walk, in units of its first close."""
+    rng = np.random.default_rng(seed)
+    close = np.exp(np.cumsum(0.01 * rng.standard_normal(count)))
+    close /= close[0]
+    opened = close * np.exp(0.004 * rng.standard_normal(count))
+    spread = np.abs(0.006 * rng.standard_normal((2, count)))
+    return Bars(
+        timestamp=np.datetime64("2015-01-01T09:30", "ns")
+        + np.arange(count) * np.timedelta64(7, "h"),
+        open=opened,
+        high=np.maximum(opened, close) * (1 + spread[0]),
+        low=np.minimum(opened, close) * (1 - spread[1]),
+        close=close,
+        volume=np.exp(12 + rng.standard_normal(count)),
+    )
+
+
+def one_value_a_bar(feature: Feature) -> str | None:
+    """Checks shape, and that values are finite from the end of the warm-up on."""
+    count = feature.warmup + MORE
+    values = np.asarray(feature.function(bars_of(count)))
+    if values.shape != (count,):
+        return f"it returns {values.shape} for {count} bars; it must return ({count},)"
+    if np.isinf(values).any():
+        return "a value is infinite; NaN says that it is undefined"
+    missing = np.flatnonzero(np.isnan(values[feature.warmup :]))
+    if len(missing):
+        known = np.flatnonzero(np.isfinite(values))
+        first = f"its first value is that of bar {known[0] + 1}" if len(known) else "it has none"
+        return (
+            f"a value after its warm-up of {feature.warmup} bars is undefined; {first}: is the "
+            "warm-up longer?"
+        )
+    if np.ptp(values[feature.warmup :]) == 0:
+        return "it is constant on bars that change"
+    return None
+
+
+def sees_no_later_bar(feature: Feature) -> str | None:
+    """Checks that its values do not change when later bars are cut off, or are others."""
+    count = feature.warmup + MORE
+    bars, other = bars_of(count), bars_of(count, seed=1)
+    whole = np.asarray(feature.function(bars))
+    for share in CUTS:
+        cut = int(count * share)
+        short = _with(bars, lambda name, cut=cut: getattr(bars, name)[:cut])
+        mixed = _with(
+            bars,
+            lambda name, cut=cut: np.concatenate(
+                [getattr(bars, name)[:cut], getattr(other, name)[cut:]]
+            ),
+        )
+        for words, changed in (("cut off", short), ("others", mixed)):
+            found = np.asarray(feature.function(changed))[:cut]
+            if not np.allclose(found, whole[:cut], rtol=1e-6, atol=1e-9, equal_nan=True):
+                apart = np.abs(np.nan_to_num(found - whole[:cut], nan=1.0))
+                return (
+                    f"it looks ahead: its value at bar {int(np.argmax(apart > 1e-9)) + 1} changes "
+                    f"where the bars after bar {cut} are {words}"
+                )
+    return None
+
+
+CHECKS: tuple[tuple[str, Check[Feature]], ...] = (
+    ("one value a bar", one_value_a_bar),
+    ("no look-ahead", sees_no_later_bar),
+)
+
+
+def _with(bars: Bars, change: object) -> Bars:
+    fields = {name: change(name) for name in (*FIELDS, "timestamp")}  # type: ignore[operator]
+    return replace(bars, **fields)
