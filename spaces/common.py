@@ -19,7 +19,7 @@ def space(trial: Trial) -> dict:
     trial.suggest_categorical("train/batch_size", [256, 2048, 8192])
 
     # Schedule: a falling rate ends on weights that no longer jump.
-    constants = {"schedule/name": "warmup_cosine", "schedule/warmup_steps": 20}
+    constants = {"schedule/name": "warmup_cosine", "schedule/warmup_steps": 10}
 
     # Target: how far a symbol is ahead of the others on its day, as Qlib has it.
     constants |= {"data/target": "z_by_day", "loss/name": "mse", "optimizer/name": "adamw"}

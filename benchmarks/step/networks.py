@@ -97,7 +97,9 @@ class Block(nn.Module):
         super().__init__()
         self.heads = max(1, min(8, width // HEAD_SIZE))
         self.before, self.between = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.projections, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        # Attention does not depend on a bias of the keys: its gradient would be rounding alone.
+        self.projections = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.dropouts = nn.ModuleList(nn.Dropout(dropout) for _ in range(3))
 

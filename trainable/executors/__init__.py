@@ -21,7 +21,7 @@ EXECUTORS: dict[str, Callable[..., Executor]] = {
     "solo": SoloExecutor,
 }
 LARGE = 2**17  # parameters from which a CPU gains nothing from batching
-WORK = 2**24  # multiplications of a forward of one batch, likewise
+WORK = 2**25  # multiplications of a forward of one batch, likewise
 
 
 def executor_for(config: TrialConfig, shape: InputShape, device: torch.device | str) -> str:

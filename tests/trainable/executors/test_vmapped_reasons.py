@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from tests.fixtures.modules import CONVOLUTIONS, TRANSFORMER, Body, registered, windowed
 from tests.fixtures.trainings import config
@@ -118,6 +119,11 @@ class WeightDrop(Body):
         return functional.linear(x.flatten(1), self.dropout(self.inputs.weight))
 
 
+class Checkpointed(Body):
+    def hidden(self, x: Tensor) -> Tensor:
+        return checkpoint(super().hidden, x, use_reentrant=False)
+
+
 def jump(self: Body, x: Tensor) -> Tensor:
     return x if x.sum() > 0 else -x
 
@@ -150,6 +156,7 @@ CASES: dict[str, tuple[Callable[[InputShape], nn.Module], str]] = {
     "shape": (Columns, r"answers \(2, 2\) to 2 rows, not \(2,\)"),
     "breaks": (body(lambda _, x: x @ torch.ones(5, 4)), "its forward fails: mat1 and mat2"),
     "weights dropped": (WeightDrop, "the dropout dropout drops something else than rows"),
+    "checkpoint": (Checkpointed, r"computes parts of its forward again \(checkpoint\)"),
     "slow": (body(lambda _, x: x + torch.histc(x.detach())[:1]), "histc has no form for many"),
 }
 

@@ -16,6 +16,7 @@ from trainable.hyperparameter import Hyperparameter, hyperparameters
 from trainable.models import MODELS, InputShape, ModelConfig
 
 ROWS = 2  # of a trial
+LARGE = 2**22  # parameters of a model whose trial has one member: copies of it take memory
 DROPPED = 0.25  # share of a trial's dropout: layers that are left out at 0 must be there
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 OTHER_DROPOUT = (
@@ -27,6 +28,7 @@ IN_WORDS = {
     "dynamic shape": "it selects rows by their values: the size of a tensor depends on them",
     "performance drop": "{op} has no form for many members",
     "Batching rule not implemented": "{op} has no form for many members",
+    "escaped from inside a function": "it computes parts of its forward again (checkpoint)",
     "have storage": "it leaves torch, with numpy or by item()",
     "item()": "it reads a tensor's value with item()",
 }
@@ -89,15 +91,16 @@ def _found(config: ModelConfig, shape: InputShape, entry: object) -> Fusion:
 def _try(config: ModelConfig, shape: InputShape) -> Fusion:
     if MODELS[config.name].batches != "rows":
         raise _CannotFuseError("its batches are whole days, and each day has a graph of its own")
-    members = [Skeleton(config, shape, seed) for seed in (0, 1)]
-    first = members[0]
+    first = Skeleton(config, shape)
     _check_layers(first.module)
+    large = sum(p.numel() for p in first.first.values()) > LARGE
+    members = [first] if large else [first, Skeleton(config, shape, seed=1)]
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, ROWS + 1, shape.window, shape.features, generator=generator)
+    x = torch.randn(len(members), ROWS + 1, shape.window, shape.features, generator=generator)
     calls, widths, work = _run_alone(first, x[0], shape)
     alone = [_answer(member, rows[:ROWS]) for member, rows in zip(members, x, strict=True)]
     _run_together(members, x[:, :ROWS], torch.stack(alone))
-    _check_other_values(config, shape, x[0, :ROWS], alone[0])
+    _check_other_values(config, shape, first.shapes, x[0, :ROWS], alone[0])
     return Fusion(None, calls, widths, work)
 
 
@@ -177,13 +180,16 @@ def _answer(member: Skeleton, x: Tensor) -> Tensor:
 
 
 def _check_other_values(
-    config: ModelConfig, shape: InputShape, x: Tensor, expected: Tensor
+    config: ModelConfig,
+    shape: InputShape,
+    shapes: dict[str, tuple[int, ...]],
+    x: Tensor,
+    expected: Tensor,
 ) -> None:
     """Raises where what members may differ in is more than a share of dropout."""
-    like = Skeleton(config, shape)
     for key, value in _others(config):
         other = Skeleton(replace(cast(Any, config), **{key: value}), shape)
-        if other.shapes != like.shapes:
+        if other.shapes != shapes:
             raise _CannotFuseError(f"model/{key} changes the names or sizes of its parameters")
         if not torch.equal(_answer(other, x), expected):
             raise _CannotFuseError(f"members differ in model/{key}, which is no share of dropout")
@@ -209,7 +215,7 @@ def _per_member(config: ModelConfig) -> dict[str, Hyperparameter]:
 
 
 def _run_together(members: list[Skeleton], x: Tensor, expected: Tensor) -> None:
-    """Raises unless both members at once answer what each does alone, with gradients for all."""
+    """Raises unless the members at once answer what each does alone, with gradients for all."""
     first = members[0]
     pairs = zip(*(member.first.values() for member in members), strict=True)
     leaves = [torch.stack(pair).requires_grad_() for pair in pairs]

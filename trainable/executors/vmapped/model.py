@@ -1,8 +1,8 @@
 """K members of any module as one program: `torch.func.vmap` over one module, and autograd."""
 
 import math
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -135,4 +135,17 @@ class VmappedModel:
             contexts.append(torch.autocast(x.device.type, torch.bfloat16))
         if not lone and x.device.type == "cpu":  # the other has no form for many members
             contexts.append(sdpa_kernel(SDPBackend.MATH))
+        if not lone and not tape:
+            contexts.append(_without_fast_path())
         return contexts
+
+
+@contextmanager
+def _without_fast_path() -> Iterator[None]:
+    """Has encoder layers compute predictions as in training: the other way is for one member."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
