@@ -31,16 +31,15 @@ class VariableSelection(nn.Module):
     def __init__(self, features: int, inner: int, width: int, dropout: float, l1: float) -> None:
         super().__init__()
         self.l1, self.features = l1, features
-        self.scale = nn.Parameter(_uniform(features, 1, inner))
-        self.shift = nn.Parameter(torch.zeros(features, 1, inner))
+        # Of each feature: what is worked on, and what is passed by.
+        first = [_uniform(features, 1, inner), _uniform(features, 1, inner)]
+        self.first = nn.Parameter(torch.cat(first, -1))
+        self.first_bias = nn.Parameter(torch.zeros(features, 1, 2 * inner))
         self.hidden = nn.Parameter(_uniform(features, inner, inner))
         self.hidden_bias = nn.Parameter(torch.zeros(features, 1, inner))
         self.dropout = nn.Dropout(dropout)
         self.gate = nn.Parameter(_uniform(features, inner, 2 * inner))
         self.gate_bias = nn.Parameter(torch.zeros(features, 1, 2 * inner))
-        self.passed = nn.Parameter(_uniform(features, 1, inner))
-        self.norm_scale = nn.Parameter(torch.ones(features, 1, inner))
-        self.norm_shift = nn.Parameter(torch.zeros(features, 1, inner))
         self.weight_hidden = initialised(nn.Linear(features, width))
         self.weight_dropout = nn.Dropout(dropout)
         self.weight = initialised(nn.Linear(width, features))
@@ -60,11 +59,10 @@ class VariableSelection(nn.Module):
             weights = _Cost.apply(weights, self.l1 * each.view(-1, 1, 1))
         # Features first: one batched product for all of them.
         rows = x.flatten(0, 1).t().unsqueeze(-1)  # [F, B·W, 1]
-        new = elu(rows * self.scale + self.shift)
-        new = self.dropout(torch.baddbmm(self.hidden_bias, new, self.hidden))
+        new, passed = torch.baddbmm(self.first_bias, rows, self.first).chunk(2, -1)
+        new = self.dropout(torch.baddbmm(self.hidden_bias, elu(new), self.hidden))
         new = glu(torch.baddbmm(self.gate_bias, new, self.gate), -1)
-        new = nn.functional.layer_norm(rows * self.passed + new, new.shape[-1:])
-        new = torch.addcmul(self.norm_shift, new, self.norm_scale)
+        new = nn.functional.layer_norm(passed + new, new.shape[-1:])
         new = new * weights.flatten(0, 1).t().unsqueeze(-1)
         return self.outputs(new.transpose(0, 1).flatten(1)).unflatten(0, x.shape[:2])
 
