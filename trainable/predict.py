@@ -28,8 +28,8 @@ from trainable.data.graph.day_graph import day_graph
 from trainable.io.checksums import DamagedError, checked, crc32, with_checksum
 from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
-from trainable.losses import LOSSES
-from trainable.models import MODELS, InputShape, build_model
+from trainable.losses import LOSSES, Loss
+from trainable.models import MODELS, InputShape, Model, build_model
 from trainable.parts.files import PartsFile, read_files
 from trainable.parts.loaded import files_to_predict, loaded_files
 
@@ -45,6 +45,7 @@ class Predictor:
 
     Attributes:
         model: in evaluation mode, float32.
+        entry: of the table of models that it was built by. loss: that it was trained with.
         config: of its trial.
         scaler: fitted on its training rows; its names are the features, in order.
         facts: what else was known: number, epoch, horizon, lag, source, target_scale …
@@ -52,6 +53,8 @@ class Predictor:
     """
 
     model: nn.Module
+    entry: Model
+    loss: Loss
     config: TrialConfig
     scaler: Scaler
     facts: dict[str, Any]
@@ -89,10 +92,10 @@ class Predictor:
         columns = [dataset.feature_names.index(name) for name in self.scaler.names]
         x = self.scaler.transform(dataset.features[:, columns])
         np.nan_to_num(x, copy=False, nan=0.0)
-        days = MODELS[self.config.model.name].batches == "days"
+        days = self.entry.batches == "days"
         outputs = (self._of_days if days else self._of_rows)(x, dataset, rows)
         horizon = self.facts.get("horizon", dataset.horizon)
-        signal = LOSSES[self.config.loss.name].signal(self.config.loss, outputs, horizon)
+        signal = self.loss.signal(self.config.loss, outputs, horizon)
         return signal.numpy().astype(np.float32)
 
     def _of_rows(self, x: np.ndarray, dataset: Dataset, rows: np.ndarray) -> Tensor:
@@ -106,8 +109,8 @@ class Predictor:
 
     def _of_days(self, x: np.ndarray, dataset: Dataset, rows: np.ndarray) -> Tensor:
         """Returns the outputs [m, …] of a model over whole days, likewise."""
-        window, model = self.config.data.window, self.config.model
-        graph = day_graph(dataset, MODELS[model.name].graph(model), window=window)
+        window = self.config.data.window
+        graph = day_graph(dataset, self.entry.graph(self.config.model), window=window)
         time, symbol = dataset.time[rows], dataset.symbol[rows]
         graph.rows[time, symbol] = torch.from_numpy(rows)  # also those that lack a feature
         bars, day = np.unique(time, return_inverse=True)
@@ -221,7 +224,8 @@ def _predictor(
     _check_shapes(config, shape, weights)
     model = build_model(config.model, shape, 0)
     model.load_state_dict(weights)
-    return Predictor(model.eval(), config, scaler, content["facts"], files)
+    entry, loss = MODELS[config.model.name], LOSSES[config.loss.name]
+    return Predictor(model.eval(), entry, loss, config, scaler, content["facts"], files)
 
 
 def _damaged(where: Path | FileStore, name: str, error: Exception) -> UserError:

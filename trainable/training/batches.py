@@ -141,7 +141,8 @@ def _of_horizons(
     dataset: Dataset, windows: Windows, horizons: tuple[int, ...], by_day: bool
 ) -> tuple[Tensor, Tensor, np.ndarray]:
     """Returns targets [R, H], where they are known, and their scale [H]; made once a dataset."""
-    if horizons not in windows.cache:
+    key = (horizons, by_day)
+    if key not in windows.cache:
         found = horizon_targets(dataset, horizons)
         scale = np.nanstd(found[dataset.train_rows], axis=0)
         scaled = found / scale
@@ -149,8 +150,8 @@ def _of_horizons(
             scaled = np.stack([z_by_day(dataset, each) for each in found.T], axis=1)
         known = np.isfinite(scaled)
         y = torch.from_numpy(np.where(known, scaled, 0.0)).to(windows.y)
-        windows.cache[horizons] = y, torch.from_numpy(known).to(y.device), scale
-    return windows.cache[horizons]
+        windows.cache[key] = y, torch.from_numpy(known).to(y.device), scale
+    return windows.cache[key]
 
 
 def _graph_of(dataset: Dataset, windows: Windows, settings: GraphSettings) -> DayGraph:
