@@ -105,6 +105,14 @@ class TrainConfig:
         "weights and predictions stay float32)",
         check=_check_precision,
     )
+    reset_below: float = hyperparameter(
+        0.0,
+        "a head is perturbed when predictions spread less than this share of the target's "
+        "deviation, smoothed, three epochs in a row; 0: never",
+        low=0,
+        high=1,
+        per_member=True,
+    )
     accumulate: int = hyperparameter(
         1, "parts of a batch whose gradients are summed up one after another: less memory", low=1
     )

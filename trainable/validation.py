@@ -14,6 +14,7 @@ from trainable.losses import LOSSES
 from trainable.losses.base import Trained
 from trainable.models import MODELS, count_parameters, parameter_names
 from trainable.optimizers.base import check_heads, head_share
+from trainable.optimizers.layout import is_head
 
 
 def check_value(key: str, value: object) -> None:
@@ -113,9 +114,20 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
         _check_days(config, dataset)
         if head_share(config.optimizer) != 1:
             check_heads(config.optimizer, parameter_names(config.model, shape))
+        if config.train.reset_below:
+            _check_reset(config, parameter_names(config.model, shape))
         trained = Trained(dataset.horizon, len(dataset.symbols), config.train.epochs)
         LOSSES[config.loss.name].check(config.loss, trained)
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
+
+
+def _check_reset(config: TrialConfig, names: Iterable[str]) -> None:
+    """Raises `UserError` where a head should be perturbed, and the model has none."""
+    if not any(map(is_head, names)):
+        raise UserError(
+            f"train/reset_below={config.train.reset_below:g}: no component of {config.model.name} "
+            "has a name that begins with head; fix.train/reset_below=0 works"
+        )
 
 
 def _check_target(config: TrialConfig, dataset: Dataset) -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from trainable.config import TrialConfig
 from trainable.losses.base import Targets
 from trainable.models.base import Days
+from trainable.optimizers.layout import is_head
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,13 @@ class Executor(Protocol):
         """Sets these members back to the latest `snapshot`."""
         ...
 
+    def perturb_head(self, member: int, size: float) -> None:
+        """Adds noise to the member's head, `size` standard deviations of each of its tensors.
+
+        Drawn by the member's generator; only between two plans.
+        """
+        ...
+
     def bad_gradient(self, member: int) -> str:
         """Names the first component whose latest gradient is not finite."""
         ...
@@ -110,6 +119,21 @@ class Executor(Protocol):
     def compact(self, keep: Sequence[int]) -> None:
         """Keeps only these members, in this order."""
         ...
+
+
+def perturb(parts: Mapping[str, Tensor], size: float, generator: torch.Generator) -> None:
+    """Adds noise to the tensors of heads among the named ones, in place.
+
+    Args:
+        parts: a member's parameters by name.
+        size: of the noise, in standard deviations of each tensor; of one number, in its size.
+        generator: of the member.
+    """
+    for name, part in parts.items():
+        if is_head(name):
+            noise = torch.empty_like(part).normal_(generator=generator)
+            spread = part.std() if part.numel() > 1 else part.abs()
+            part.add_(noise * (size * spread))
 
 
 def component(name: str) -> str:

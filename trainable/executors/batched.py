@@ -16,7 +16,7 @@ from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
 from trainable.executors.accumulation import split
 from trainable.executors.augmentation import augmented, changes_inputs
-from trainable.executors.base import StepResult, component, norms
+from trainable.executors.base import StepResult, component, norms, perturb
 from trainable.executors.dropout import Dropout
 from trainable.executors.precision import products
 from trainable.executors.rng import set_state
@@ -195,6 +195,15 @@ class BatchedExecutor:
             self.skipped[k] = self.taken - self.snapshot_applied[k]
             for name, table in self._table([k]).items():
                 self.factors[name][:, self._rows([k])] = table
+
+    @torch.no_grad()
+    def perturb_head(self, member: int, size: float) -> None:
+        """Adds noise to the member's head."""
+        own = {name: part[member] for name, part in self.parts.items()}
+        perturb(own, size, self.dropout.generators[member])
+        rows = self._rows([member])
+        self.p[rows] = self.p[member].clone()  # a lone one has a copy of itself beside it
+        self.snapshots[0][rows] = self.p[rows]
 
     def bad_gradient(self, member: int) -> str:
         """Names the first component whose latest gradient is not finite."""

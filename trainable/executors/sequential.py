@@ -69,6 +69,10 @@ class SequentialExecutor:
         for k in members:
             self.members[k].restore([0])
 
+    def perturb_head(self, member: int, size: float) -> None:
+        """Adds noise to the member's head."""
+        self.members[member].perturb_head(0, size)
+
     def bad_gradient(self, member: int) -> str:
         """Names the first component whose latest gradient is not finite."""
         return self.members[member].bad_gradient(0)

@@ -14,7 +14,7 @@ from trainable.cli.errors import look_up
 from trainable.config import TrialConfig
 from trainable.executors.accumulation import split
 from trainable.executors.augmentation import augmented, changes_inputs
-from trainable.executors.base import StepResult, component
+from trainable.executors.base import StepResult, component, perturb
 from trainable.executors.precision import products
 from trainable.executors.rng import drawing_from, generator_of, set_state
 from trainable.losses import LOSSES
@@ -116,6 +116,12 @@ class SoloExecutor:
     def restore(self, members: Sequence[int]) -> None:
         """Sets the member back to the latest `snapshot`."""
         self._set(self._snapshot)
+
+    @torch.no_grad()
+    def perturb_head(self, member: int, size: float) -> None:
+        """Adds noise to the head."""
+        perturb(dict(self.model.named_parameters()), size, self.generator)
+        self.snapshot()
 
     def bad_gradient(self, member: int) -> str:
         """Names the first component whose gradient is not finite."""

@@ -16,6 +16,7 @@ from trainable.report import Report, Stop
 from trainable.training import health
 from trainable.training.batch_sampler import BATCH_SAMPLERS
 from trainable.training.batches import BatchSource, order_of
+from trainable.training.degeneracy import SIZE, needs_reset
 from trainable.training.epoch_end import finish_epoch, loss_is_lowest, take_failure
 from trainable.training.epoch_plan import EpochPlan, dead_zone, outside, plan_epoch
 from trainable.training.evaluator import Evaluator
@@ -233,6 +234,10 @@ class Training:
                 member.best_weights = self.executor.weights(k)
                 member.best_predictions = result.predictions
             values, stop = finish_epoch(member, result, self.plan.of(k), norms[k], self.dataset)
+            if stop is None and needs_reset(member, result.spread):
+                self.executor.perturb_head(k, SIZE)
+            if member.config.train.reset_below:
+                values["resets"] = float(member.resets)
             reports.append(self._report(k, values | rates, result.net_returns, stop))
             if stop is not None:
                 done.append(k)

@@ -17,6 +17,7 @@ from trainable.training.health import Epoch
 # Plain numbers of a member that are saved as they are.
 COUNTS = (
     "epoch", "steps", "first_val_loss", "best_val_loss", "best_epoch", "failed", "in_a_row",
+    "smoothed_spread", "narrow", "resets",
 )  # fmt: skip
 PARTIAL = "amid"  # the key of a partial epoch in the record of a saved member
 
@@ -102,6 +103,9 @@ class Member:
         best_epoch: the epoch that it is of, by which the member is ranked.
         failed: batches of the present epoch that failed.
         in_a_row: batches that failed since the last good one.
+        smoothed_spread: of its predictions, where `train/reset_below` watches it; else None.
+        narrow: evaluations in a row in which it was too small.
+        resets: of its head so far.
         history: what the health rules look at, the last three epochs.
         plateau: lowers the learning rate, if the schedule does so.
         best_weights: of the ranking epoch.
@@ -117,6 +121,9 @@ class Member:
     best_epoch: int = 0
     failed: int = 0
     in_a_row: int = 0
+    smoothed_spread: float | None = None
+    narrow: int = 0
+    resets: int = 0
     history: list[Epoch] = field(default_factory=list)
     plateau: Plateau = field(init=False)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -188,7 +195,8 @@ class Member:
 
     def _take(self, record: Mapping[str, Any]) -> None:
         for name in COUNTS:
-            setattr(self, name, record[name])
+            if name in record:  # one of an earlier version lacks some
+                setattr(self, name, record[name])
         self.history = [Epoch(**epoch) for epoch in record["history"]]
         plateau = record["plateau"]
         self.plateau.scale, self.plateau.bad = plateau["scale"], plateau["bad"]
