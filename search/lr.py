@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.rate_range import rate_range
-from search.planning.plan import make_plan
+from search.planning.plan import Plan, make_plan
 from search.planning.rate_range import (
     RangeTest,
     RateRange,
@@ -22,12 +22,14 @@ from search.planning.rate_range import (
     range_test,
     rates_between,
 )
+from search.session.parts import read_parts
 from search.settings.masking import no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import asks_for_help, expand_paths, parse, print_help, split
+from trainable.parts.registration import registered
 from trainable.train import chosen_device
 
 USAGE = "usage: python -m search.lr space=NAME data=NAME [rates=32] [steps=400] [key=value …]"
@@ -56,7 +58,12 @@ def main(argv: Sequence[str]) -> int:
                 raise UserError(f"{key}={value} is too few; {key}={least} works")
         rest = [word for word in argv if word not in own]
         settings = settings_from(expand_paths(SearchSettings, rest))
-        plan = make_plan(settings)
+        parts = read_parts(settings)
+        with registered(parts):
+            return _test(settings, make_plan(settings, parts=parts), asked)
+
+
+def _test(settings: SearchSettings, plan: Plan, asked: RangeSettings) -> int:
     config = commonest(plan.facts.configs)
     console = Console(highlight=False, markup=False)
     rates = rates_between(asked.rates)

@@ -95,7 +95,8 @@ class Predictor:
         days = self.entry.batches == "days"
         outputs = (self._of_days if days else self._of_rows)(x, dataset, rows)
         horizon = self.facts.get("horizon", dataset.horizon)
-        signal = self.loss.signal(self.config.loss, outputs, horizon)
+        with self.with_parts():  # a weighted sum looks its parts up
+            signal = self.loss.signal(self.config.loss, outputs, horizon)
         return signal.numpy().astype(np.float32)
 
     def _of_rows(self, x: np.ndarray, dataset: Dataset, rows: np.ndarray) -> Tensor:

@@ -30,7 +30,7 @@ from trainable.parts.registration import registered
 from trainable.report import Report
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
-from trainable.validation import check, validate
+from trainable.validation import check, check_horizons, validate
 
 
 def train(
@@ -101,6 +101,7 @@ def _train(config: TrialConfig, command: Command) -> int:
         dataset = build_dataset(market, command.data, max_window=config.data.window)
         with _of_a_file():
             check(config, dataset)
+            check_horizons([config], dataset)
     print(f"{'epoch':>5} {'steps':>8} {'train loss':>11} {'val loss':>11} {'Sharpe':>8} {'IC':>8}")
     for report in train(config, dataset, command.executor, device):
         cells = [_cell(report.values.get(name)) for name in ("train_loss", "val_loss")]

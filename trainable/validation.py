@@ -9,12 +9,15 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 from trainable.config import FIELDS, TrialConfig, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.labels import horizon_targets
 from trainable.hyperparameter import Checked, check_divisible
 from trainable.losses import LOSSES
 from trainable.losses.base import Trained
 from trainable.models import MODELS, count_parameters, parameter_names
 from trainable.optimizers.base import check_heads, head_share
 from trainable.optimizers.layout import is_head
+
+LEAST_LABELS = 0.5  # share of the training rows with a label of each horizon
 
 
 def check_value(key: str, value: object) -> None:
@@ -31,6 +34,20 @@ def validate(config: TrialConfig) -> None:
             part.check()
     LOSSES[config.loss.name].check(config.loss, None)
     _check_accumulation(config)
+    _check_ensemble(config)
+
+
+def _check_ensemble(config: TrialConfig) -> None:
+    """Raises `UserError` where inputs change that tell an ensemble's rows apart.
+
+    The digits of its inputs say whether a row trains the networks or their weights.
+    """
+    for name in ("feature_noise", "time_mask"):
+        if config.model.name == "ensemble" and getattr(config.train, name):
+            raise UserError(
+                f"train/{name}={getattr(config.train, name):g}: the ensemble knows by its inputs "
+                f"which rows fit its weights, and they would change; fix.train/{name}=0 works"
+            )
 
 
 def _check_accumulation(config: TrialConfig) -> None:
@@ -49,6 +66,11 @@ def _check_accumulation(config: TrialConfig) -> None:
                 f"train/accumulate={parts}: {which} needs whole days, which cannot be trained in "
                 "parts; fix.train/accumulate=1 works"
             )
+    if len(LOSSES[config.loss.name].horizons(config.loss)) > 1:
+        raise UserError(
+            f"train/accumulate={parts}: each of several horizons has rows of its own that count, "
+            "and a part of a batch does not know how many; fix.train/accumulate=1 works"
+        )
 
 
 def validate_against(
@@ -119,6 +141,24 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
         trained = Trained(dataset.horizon, len(dataset.symbols), config.train.epochs)
         LOSSES[config.loss.name].check(config.loss, trained)
     _check_dead_zones(configs, np.abs(dataset.target[dataset.train_rows]))
+
+
+def check_horizons(configs: Iterable[TrialConfig], dataset: Dataset) -> None:
+    """Raises `UserError` where the data have too few labels of a horizon that a loss names."""
+    rows = dataset.train_rows
+    for several in {LOSSES[config.loss.name].horizons(config.loss) for config in configs}:
+        if set(several) <= {dataset.horizon}:
+            continue
+        known = np.isfinite(horizon_targets(dataset, several)[rows]).sum(axis=0)
+        for horizon, count in zip(several, known, strict=True):
+            if count < LEAST_LABELS * len(rows):
+                text = "-".join(map(str, several))
+                raise UserError(
+                    f"loss/horizons={text}: {count} of {len(rows)} training rows have a label "
+                    f"{counted(horizon, 'bar')} ahead that ends within the training part"
+                    f"{' and the session' if dataset.session_ends.any() else ''}; leave out "
+                    f"{horizon}"
+                )
 
 
 def _check_reset(config: TrialConfig, names: Iterable[str]) -> None:

@@ -36,7 +36,7 @@ from trainable.data.sources import load_market
 from trainable.io.json_file import read_json
 from trainable.metrics.scoring import scoring
 from trainable.parts.files import PartsFile
-from trainable.validation import check, check_all
+from trainable.validation import check, check_all, check_horizons
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ def make_plan(
     configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
     facts = replace(facts, configs=configs)
     check_all(configs, dataset)
+    check_horizons(configs, dataset)
     check_memory(configs, dataset, settings)
     fewest_steps = min([rows, *(config.train.batches(rows) for config in configs)])
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
@@ -153,7 +154,8 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
         for key, value in to_params(replace(config, unused=())).items():
             seen.setdefault(key, set()).add(value)
     differ = {key for key, values in seen.items() if len(values) > 1}  # also those made of helpers
-    searched = sorted(key for key in {*facts.distributions, *differ} if key.startswith("loss/"))
+    varied = {*facts.distributions, *differ}
+    searched = sorted(key for key in varied if key.startswith("loss/") or key == "data/target")
     if settings.objective == "val_loss" and searched:
         works = "objective=sharpe works"
         if facts.distributions.keys() >= set(searched):  # else they are made of helpers

@@ -5,6 +5,7 @@ training. Here each rate trains a network of its own, all from the same first we
 batches, so that one rate does not begin where another has left the weights.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,9 @@ import numpy as np
 
 from trainable.config import TrialConfig, shape_key
 from trainable.data.dataset.dataset import Dataset
+from trainable.losses import LossConfig
+from trainable.losses.phases import phases_of
+from trainable.losses.weighted import WeightedConfig
 from trainable.report import Report
 from trainable.schedules.constant import ConstantConfig
 from trainable.train import train
@@ -90,7 +94,7 @@ def range_test(
     """
     length = max(1, steps // EPOCHS)
     once = replace(config.train, epochs=EPOCHS, steps_per_epoch=length, patience=0)
-    like = replace(config, schedule=ConstantConfig(), train=once)
+    like = replace(config, schedule=ConstantConfig(), loss=_last_phase(config.loss), train=once)
     each = [_at(like, float(rate)) for rate in rates]
     loss, val_loss = np.full(len(rates), np.nan), np.full(len(rates), np.nan)
     failed = [""] * len(rates)
@@ -132,6 +136,14 @@ def propose(rates: np.ndarray, loss: np.ndarray) -> RateRange:
     while high + 1 < len(rates) and taken[high + 1] >= KEPT:
         high += 1
     return RateRange(_rounded(rates[low]), _rounded(rates[high]), share)
+
+
+def _last_phase(loss: LossConfig) -> LossConfig:
+    """Returns the loss with the weights of its last phase from the beginning."""
+    if not isinstance(loss, WeightedConfig):
+        return loss
+    last = phases_of(loss.phases)[-1].weights
+    return replace(loss, phases=json.dumps({"0": {str(p): w for p, w in last.items() if w}}))
 
 
 def _at(config: TrialConfig, rate: float) -> TrialConfig:

@@ -529,7 +529,7 @@ def test_commas_equals_signs_questions_and_parentheses_work(here, monkeypatch, c
 
 
 def test_a_defect_of_ours_keeps_its_traceback(here, monkeypatch):
-    def broken(*args: object) -> None:
+    def broken(*args: object, **options: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("search.planning.plan.make_plan", broken)

@@ -295,7 +295,7 @@ def test_json_is_parsed_in_one_place() -> None:
         for file in (ROOT / package).rglob("*.py")
         if "json.load" in file.read_text(encoding="utf-8")
     }
-    assert found <= {*trusted, "trainable/io/json_file.py"}
+    assert found <= {*trusted, "trainable/cli/json_text.py"}
 
 
 # Names that lead elsewhere, and words that mean more than they say. -------------------------------
@@ -417,14 +417,14 @@ def test_no_table_is_written_for_a_spreadsheet() -> None:
 
 
 def test_what_is_read_from_a_file_is_never_run() -> None:
-    """But a space, which the person names."""
+    """But a space and parts of the person's own, which they name."""
     runs = {"eval", "exec", "__import__", "compile"}
     for package in PACKAGES:
         for file in (ROOT / package).rglob("*.py"):
             tree = ast.parse(file.read_text(encoding="utf-8"))
             calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
             found = {node.id for node in calls if isinstance(node, ast.Name)} & runs
-            assert not found or file.name == "loading.py", (file, found)
+            assert not found or file.name in ("loading.py", "modules.py"), (file, found)
             assert "shell=True" not in ast.unparse(tree), file
 
 

@@ -78,7 +78,7 @@ def test_whole_search_and_more_trials_later(
     seeds = trials[trials["kind"] == "seed"]
     assert sorted(seeds["parent"]) == finished
     assert set(trials["params.train/seed"].dropna()) == set(trials["seed"].dropna())
-    assert (trials["kind"] == "baseline").sum() == 4
+    assert (trials["kind"] == "baseline").sum() == 5
     assert json.loads((folder / "run.json").read_text())["rungs"] == [1, 2, 4]
     for number in trials.loc[trials["kind"] != "baseline", "number"]:
         assert {"sharpe", "val_loss", "_hparams_/session_start_info"} <= tags(

@@ -33,5 +33,5 @@ def split(targets: Targets, count: int) -> Iterator[tuple[slice, Targets, Tensor
         if total is None or part.mask is None:
             share = torch.full((len(y),), 1 / count, device=y.device, dtype=y.dtype)
         else:
-            share = (part.mask.flatten(1).sum(1) / total).to(y.dtype)
+            share = part.mask.flatten(1).sum(1).to(y.dtype) / total.to(y.dtype)
         yield rows, part, share

@@ -34,7 +34,7 @@ from trainable.optimizers.layout import layout_of
 def by_hand(config: TrialConfig, shape: InputShape) -> bool:
     """Returns whether a model's form for many members is written by hand, for what is asked."""
     entry = look_up(MODELS, config.model.name, "model")
-    plain = shape.outputs == 1 and config.train.precision != "bf16"
+    plain = shape.outputs == 1 and config.train.precision != "bf16" and entry.batches == "rows"
     return entry.batched is not None and plain
 
 
@@ -221,8 +221,7 @@ class BatchedExecutor:
         """Maps x [m, W, F] to predictions [K, m], without dropout."""
         inputs = self._inputs(x)
         everyone = inputs.expand(len(self.p), *inputs.shape)
-        with self.products:
-            return self.model.forward(self.layers, everyone)[: len(self.configs)]
+        return self.model.forward(self.layers, everyone)[: len(self.configs)]
 
     def weights(self, member: int) -> dict[str, Tensor]:
         """Returns a copy of a member's parameters by name."""
@@ -257,6 +256,7 @@ class BatchedExecutor:
         snapshots = [good[rows] for good in self.snapshots]
         self.dropout.compact(rows)
         self.configs = [self.configs[k] for k in rows]
+        self.epochs = [self.epochs[k] for k in rows]
         self.skipped, self.snapshot_applied = self.skipped[rows], self.snapshot_applied[rows]
         self._members(
             self.p[rows], [buffer[rows] for buffer in self.buffers], self.grads[rows], snapshots
@@ -286,6 +286,7 @@ class BatchedExecutor:
             for good, new in zip(self.snapshots, (p, *[none] * len(buffers)), strict=True)
         ]
         self.configs = [*self.configs, *configs]
+        self.epochs = [0] * len(self.configs)  # until `plan` says how many each has ended
         self.skipped = np.append(self.skipped, np.full(len(configs), self.taken))
         self.snapshot_applied = np.append(self.snapshot_applied, np.zeros(len(configs)))
         grads = torch.cat([self.grads[:before], none])
@@ -328,7 +329,6 @@ class BatchedExecutor:
         self.clip = column([c.optimizer.clip for c in self.configs])
         self.tiny = column([1e-6] * len(self.configs))
         self.augments = any(changes_inputs(config.train) for config in self.configs)
-        self.epochs = [0] * len(self.configs)
         self._columns()
 
     def _columns(self) -> None:

@@ -143,8 +143,7 @@ class SoloExecutor:
     def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
         """Maps x [m, W, F] to predictions [1, m], or [1, m, O]."""
         self.model.eval()
-        with self.products:
-            return self._model(x, days).unsqueeze(0)
+        return self._model(x, days).unsqueeze(0)
 
     def weights(self, member: int) -> dict[str, Tensor]:
         """Returns a copy of the member's parameters by name."""

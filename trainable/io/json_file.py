@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from trainable.cli.errors import UserError
+from trainable.cli.json_text import loads
+
+__all__ = ["loads", "read_json"]
 
 
 def read_json(path: Path, shown: str, missing: str) -> Any:
@@ -28,11 +31,3 @@ def read_json(path: Path, shown: str, missing: str) -> Any:
         raise UserError(f"{shown}:{error.lineno}: not JSON: {error.msg}") from error
     except ValueError as error:
         raise UserError(f"{shown}: not JSON: {error}") from error
-
-
-def loads(text: str | bytes) -> Any:
-    """Returns the value of a JSON text; raises ValueError where it is none, or nested too deep."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None

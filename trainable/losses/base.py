@@ -89,7 +89,8 @@ class LossResult(NamedTuple):
 
     Attributes:
         loss: [...].
-        slope: its derivative by the predictions, in their shape.
+        slope: its derivative by the predictions, in their shape; of losses without a formula for it
+            0 in evaluation.
         parts: [...] by name, the parts of a weighted sum before their weights.
     """
 
@@ -315,6 +316,10 @@ def by_autograd(value: Callable[[Tensor, Targets, Columns, bool], LossValue]) ->
     def of_batch(
         prediction: Tensor, targets: Targets, columns: Columns, training: bool
     ) -> LossResult:
+        if not training:  # nobody asks for the slope of an evaluation
+            with torch.no_grad():
+                loss, parts = value(prediction, targets, columns, training)
+            return LossResult(loss, torch.zeros_like(prediction), parts)
         with torch.inference_mode(False), torch.enable_grad():
             # Tensors of inference mode cannot be saved for a backward.
             own = prediction.detach().clone().requires_grad_()

@@ -1,6 +1,5 @@
 """The text of `loss/phases`: the parts of a weighted sum, and their weights from an epoch on."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from trainable.cli.errors import UserError
+from trainable.cli.json_text import loads
 from trainable.cli.text import shown
 
 WORKS = '{"0": {"huber": 1}, "10": {"huber": 0.5, "rank_ic": 0.5}} works'
@@ -53,7 +53,7 @@ def phases_of(text: str) -> tuple[Phase, ...]:
     """
     key = f"loss/phases={shown(text)}"
     try:
-        found = json.loads(text, object_pairs_hook=_Pairs)
+        found = loads(text, _Pairs)
     except ValueError as error:
         raise UserError(f"{key} is not JSON: {error}; {WORKS}") from None
     if not isinstance(found, _Pairs) or not found:

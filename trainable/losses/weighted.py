@@ -292,10 +292,15 @@ def _check_traded(
         of_part = all_of_them if part.horizon is None else {part.horizon}
         trained.setdefault(head, set()).update(of_part)
     traded = next(head for head in HEADS if head in trained)
-    if horizon not in trained[traded]:
+    # The last phase is the longest and the one that trials are compared by.
+    if not any(
+        weight and _head(config, part)[0] == traded and part.horizon in (None, horizon)
+        for part, weight in phases_of(config.phases)[-1].weights.items()
+        if part.loss != "variance"
+    ):
         raise UserError(
-            f"loss/phases: no part trains the {traded} of data.horizon={horizon}, which is "
-            f"traded; a part without @, or with @{horizon}, does"
+            f"loss/phases: no part of the last phase trains the {traded} of "
+            f"data.horizon={horizon}, which is traded; a part without @, or with @{horizon}, does"
         )
     idle = {*several} - set().union(*trained.values())
     if idle:

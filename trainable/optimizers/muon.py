@@ -56,8 +56,13 @@ class MuonConfig:
 
 
 def is_hidden_matrix(name: str, shape: Sequence[int]) -> bool:
-    """Says whether a parameter is Muon's; otherwise it is AdamW's."""
-    return len(shape) == 2 and not is_head(name) and "embed" not in name
+    """Says whether a parameter is Muon's; otherwise it is AdamW's.
+
+    Muon's are the weights of linear layers. Scales, tables of positions and the like may have two
+    dimensions, too, but are called otherwise.
+    """
+    linear = name.rpartition(".")[2].startswith("weight")
+    return linear and len(shape) == 2 and not is_head(name) and "embed" not in name
 
 
 def scale_of(shape: Sequence[int]) -> float:

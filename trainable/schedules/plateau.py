@@ -52,7 +52,8 @@ class Plateau:
         """Takes the epoch's validation loss; lowers `scale` when due."""
         if self.config is None:
             return
-        if val_loss < self.best * (1 - 1e-4):
+        least = 1e-4 if self.best > 0 else -1e-4  # a loss may be negative
+        if val_loss < self.best * (1 - least):
             self.best, self.bad = val_loss, 0
         else:
             self.bad += 1

@@ -62,7 +62,6 @@ class BatchSource:
             self.graph = _graph_of(dataset, windows, model.graph(config.model))
             self.time = torch.from_numpy(dataset.time).to(windows.x.device)
         self.whole_days = order_of(config) == "days"
-        self.simple = not (self.whole_days or loss.needs_facts(config.loss))
         self.symbols = len(dataset.symbols)
         self.cost = dataset.cost_bps * 1e-4
         self.horizons = loss.horizons(config.loss) or (dataset.horizon,)
@@ -72,6 +71,8 @@ class BatchSource:
         if self.horizons != (dataset.horizon,):
             by_day = config.data.target == "z_by_day"
             self.y, self.known, self.scale = _of_horizons(dataset, windows, self.horizons, by_day)
+        whole = bool(self.known[windows.train_rows].all())  # a bar may have no z-score
+        self.simple = whole and not (self.whole_days or loss.needs_facts(config.loss))
         self.returns: Tensor | None = None
         if not self.simple:
             earned = dataset.forward_returns[dataset.time, dataset.symbol]

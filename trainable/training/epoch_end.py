@@ -7,7 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
+from trainable.losses import LOSSES
 from trainable.report import Stop
 from trainable.training import health
 from trainable.training.epoch_plan import MemberSteps
@@ -51,7 +53,7 @@ def finish_epoch(
         constant=result.constant,
         bound=result.bound,
         train_loss=_mean(steps.losses),
-        zero_loss=result.zero_loss,
+        zero_loss=_unit(config, result.zero_loss),
         val_loss=result.val_loss,
         sharpe=result.values["sharpe"],
         lr=float(steps.lr.max()),
@@ -128,6 +130,15 @@ def _worst_batch(member: Member, steps: MemberSteps, dataset: Dataset) -> dict[s
     dates, symbols = dates_and_symbols(dataset, steps.rows[i].cpu().numpy())
     step = member.steps - len(losses) + i + 1
     return {"step": step, "dates": list(dates), "symbols": list(symbols)}
+
+
+def _unit(config: TrialConfig, zero_loss: float) -> float:
+    """Returns the size that a loss is held against to find that it diverges.
+
+    That is the loss of predicting nothing. A weighted sum has other weights in other phases, and
+    parts that are 0 for predicting nothing: it has to be large in itself, too.
+    """
+    return zero_loss if LOSSES[config.loss.name].by_epoch is None else max(zero_loss, 1.0)
 
 
 def _ended(member: Member, last: bool) -> Stop | None:

@@ -203,7 +203,7 @@ class Evaluator:
 
     def _loss(self, predictions: Tensor, settings: Sequence[LossConfig]) -> list[float]:
         # Two rows or more: the threads of torch share the sum of a single one, in another order.
-        members = max(2, len(predictions))
+        members = max(2 if self.source.simple else 1, len(predictions))
         p = predictions.double()
         if self.valid_days is not None:
             p = p.index_select(1, self.valid_days.positions)

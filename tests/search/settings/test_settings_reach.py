@@ -58,6 +58,7 @@ ELSEWHERE = {
     "data.delisting_return": "search/test_recomputed.py",
     "parts": "search/test_parts.py",
     "address": "search/backend/test_cluster.py",
+    "data.groups": "trainable/data/ingest/test_groups.py",
     "open_cluster": "search/backend/test_cluster.py",
     "dashboard": "search/backend/test_local_ray.py",
 }

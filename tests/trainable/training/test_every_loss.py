@@ -3,10 +3,14 @@
 from typing import Any
 
 import pytest
+import torch
 
 from tests.fixtures.members import interrupted_after, never_interrupted
-from tests.fixtures.trainings import config, market, trained
+from tests.fixtures.trainings import config, final, market, narrow, starts, trained
+from trainable.cli.errors import UserError
 from trainable.losses import LOSSES
+from trainable.training.loop import Training
+from trainable.validation import check
 
 PHASES = '{"0": {"huber": 0.3, "ic": 0.2}, "2": {"sharpe": 0.5, "huber@5": 0.1}}'
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -75,3 +79,50 @@ def test_a_member_saved_within_an_epoch_keeps_the_parts_of_its_loss(
         speeds = {name: after.values[name] for name in ("steps_per_s", "tokens_per_s")}
         assert after.values == before.values | speeds
     assert (resumed.weights == whole.weights).all()
+
+
+def test_who_stays_when_another_leaves_keeps_the_weights_of_the_phase() -> None:
+    phases = '{"0": {"huber": 1.0}, "1": {"mse": 5.0}}'
+    configs = [
+        config(loss__name="weighted", loss__phases=phases, train__seed=seed) for seed in range(3)
+    ]
+    together, alone = (
+        Training(starts(part), narrow(), "cohort") for part in (configs, configs[:1])
+    )
+    for training in (together, alone):
+        training.advance()
+        training.advance(steps=8)
+    together.retire([1, 2])
+    for training in (together, alone):
+        training.advance()
+    assert torch.equal(final(together, 0), final(alone, 0))
+
+
+def test_a_sum_with_a_small_unit_has_not_diverged() -> None:
+    """Predicting nothing loses 0 by the Sharpe ratio, and hardly more with a small part beside."""
+    phases = '{"0": {"huber": 1.0}, "1": {"sharpe": 1.0, "huber": 0.0003}}'
+    each = config(loss__name="weighted", loss__phases=phases, train__batch_size=48)
+    _, reports = trained([each], market())
+    stop = reports[-1].stop
+    assert stop is not None
+    assert stop.reason == "completed"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"loss__name": "weighted", "loss__phases": '{"0": {"huber": 1}, "1": {"quantile": 1}}'},
+            "no part of the last phase trains the return of data.horizon=1",
+        ),
+        (
+            {"loss__name": "weighted", "loss__horizons": "1-5", "train__accumulate": 2},
+            "each of several horizons has rows of its own",
+        ),
+    ],
+)
+def test_what_would_train_in_vain_or_otherwise_is_refused(
+    changes: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(UserError, match=expected):
+        check(config(**changes), market())

@@ -44,9 +44,10 @@ def z_by_day(dataset: Dataset, labels: np.ndarray) -> np.ndarray:
     """Returns labels [R] float64 as deviations from the mean of all symbols at their bar.
 
     In units of the bar's standard deviation (ddof 0); NaN where a bar has fewer than two labels or
-    no spread.
+    no spread. Labels that end in the next part of the split take no part in the mean: with a
+    symbol's own bars, some labels of a bar end later than others.
     """
-    known = np.isfinite(labels)
+    known = np.isfinite(labels) & (dataset.label_end < _part_ends(dataset))
     time, values = dataset.time[known], labels[known].astype(np.float64)
     bars = len(dataset.timestamps)
     count = np.bincount(time, minlength=bars)

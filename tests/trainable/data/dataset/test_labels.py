@@ -5,14 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tests.fixtures.trainings import config, market
 from trainable.cli.errors import UserError
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.labels import horizon_targets, z_by_day
+from trainable.data.dataset.windows import make_windows
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
-from trainable.validation import check
+from trainable.training.batches import BatchSource
+from trainable.validation import check, check_horizons
 
 BARS, HORIZONS = 420, (1, 2, 5, 20)
 
@@ -82,7 +85,45 @@ def test_by_day_is_the_z_score_over_the_symbols_of_a_bar() -> None:
     frame = pd.DataFrame({"time": dataset.time, "label": labels})
     grouped = frame.groupby("time")["label"]
     expected = (frame["label"] - grouped.transform("mean")) / grouped.transform("std", ddof=0)
-    assert found == pytest.approx(expected.to_numpy(), rel=1e-9, nan_ok=True)
+    inside = np.isfinite(found)  # all but the labels that end in the next part
+    assert found[inside] == pytest.approx(expected.to_numpy()[inside], rel=1e-9)
+    assert inside[dataset.train_rows].sum() == np.isfinite(labels[dataset.train_rows]).sum()
+
+
+def test_by_day_takes_no_label_into_the_mean_that_ends_in_the_next_part() -> None:
+    """Symbols of unequal calendars: at one bar some labels end sooner than others."""
+    dataset = market()
+    stop = dataset.split.train[1]
+    late = dataset.label_end.copy()
+    bar = dataset.time == stop - 5
+    late[bar & (dataset.symbol > 2)] = stop
+    changed = dataset.target.astype(float)
+    changed[bar & (dataset.symbol > 2)] *= -50
+    uneven = replace(dataset, label_end=late)
+    before, after = (z_by_day(uneven, each) for each in (dataset.target.astype(float), changed))
+    assert np.array_equal(before, after, equal_nan=True)
+    assert np.isfinite(before[bar & (dataset.symbol <= 2)]).all()
+
+
+def test_a_bar_without_a_score_is_left_out_of_the_loss() -> None:
+    """One coin alone at a weekend beside stocks has nobody to be compared with."""
+    dataset = market()
+    each = config(data__target="z_by_day", loss__name="mse")
+    lone = np.isin(dataset.time, np.arange(50, 90)) & (dataset.symbol > 0)
+    target = np.where(lone, np.nan, dataset.target).astype(np.float32)
+    some = replace(dataset, target=target, train_rows=dataset.train_rows[~lone[dataset.train_rows]])
+    source = BatchSource(some, make_windows(some, each.data), each)
+    rows = torch.from_numpy(np.flatnonzero(np.isin(dataset.time, [60, 100])))
+    _, targets, _ = source.gather(rows, lambda x: x)
+    assert targets.mask is not None
+    assert targets.mask.tolist() == [dataset.time[row] == 100 for row in rows]
+
+
+def test_horizons_that_the_data_cannot_have_are_refused_in_the_plan() -> None:
+    each = config(loss__name="weighted", loss__horizons="1-230")
+    with pytest.raises(UserError, match="training rows have a label 230 bars ahead"):
+        check_horizons([each], market())
+    check_horizons([config(loss__name="weighted", loss__horizons="1-20")], market())
 
 
 def test_by_day_says_nothing_of_a_bar_without_spread() -> None:
