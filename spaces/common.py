@@ -1,4 +1,4 @@
-"""What practitioners use on daily panels: large batches, higher rates, targets ranked by day."""
+"""What practitioners use on daily panels: large batches, higher rates, returns z-scored by day."""
 
 from optuna import Trial
 

@@ -66,7 +66,13 @@ def _check_accumulation(config: TrialConfig) -> None:
                 f"train/accumulate={parts}: {which} needs whole days, which cannot be trained in "
                 "parts; fix.train/accumulate=1 works"
             )
-    if len(LOSSES[config.loss.name].horizons(config.loss)) > 1:
+    loss = LOSSES[config.loss.name]
+    if LOSSES["variance"] in loss.parts(config.loss):
+        raise UserError(
+            f"train/accumulate={parts}: the variance is one of a whole batch, not a mean over its "
+            "rows; fix.train/accumulate=1 works"
+        )
+    if len(loss.horizons(config.loss)) > 1:
         raise UserError(
             f"train/accumulate={parts}: each of several horizons has rows of its own that count, "
             "and a part of a batch does not know how many; fix.train/accumulate=1 works"

@@ -41,8 +41,7 @@ class SoloExecutor:
         self.optimizer = look_up(OPTIMIZERS, config.optimizer.name, "optimizer").build(
             self.model.named_parameters(), config.optimizer
         )
-        groups = self.optimizer.param_groups
-        self._settings = {key for group in groups for key in group}  # before the first step
+        self._first = [_numbers(group) for group in self.optimizer.param_groups]
         self.loss = look_up(LOSSES, config.loss.name, "loss")
         self.device, self.dtype = device, dtype
         self._columns([0])
@@ -185,8 +184,9 @@ class SoloExecutor:
                 else:
                     state[f"number.{i}.{key}"] = _tensor_of(value)
         for i, group in enumerate(saved["param_groups"]):
-            for key in self._counts(group):
-                state[f"group.{i}.{key}"] = _tensor_of(group[key])
+            for key, value in _numbers(group).items():
+                if value != self._first[i].get(key):  # it counts up, so it is no setting
+                    state[f"group.{i}.{key}"] = _tensor_of(value)
         return state
 
     def _set(self, state: dict[str, Tensor]) -> None:
@@ -195,9 +195,10 @@ class SoloExecutor:
         )
         entries: dict[int, dict[str, Any]] = {}
         groups = self.optimizer.state_dict()["param_groups"]
-        for group in groups:
-            for key in self._counts(group):
+        for group, first in zip(groups, self._first, strict=True):
+            for key in _numbers(group).keys() - first.keys():
                 del group[key]
+            group.update(first)
         for name, tensor in state.items():
             kind, _, rest = name.partition(".")
             if kind in ("optimizer", "number"):
@@ -209,13 +210,10 @@ class SoloExecutor:
                 groups[int(i)][key] = tensor.item()
         self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
-    def _counts(self, group: Mapping[str, Any]) -> list[str]:
-        """Returns what counts up in a group of parameters: its numbers that are no setting."""
-        return [
-            key
-            for key, value in group.items()
-            if key not in self._settings and isinstance(value, int | float)
-        ]
+
+def _numbers(group: Mapping[str, Any]) -> dict[str, float]:
+    """Returns the numbers of a group of parameters but its rate, which the schedule sets."""
+    return {key: n for key, n in group.items() if isinstance(n, int | float) and key != "lr"}
 
 
 def _tensor_of(number: float) -> Tensor:

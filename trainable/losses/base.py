@@ -89,8 +89,8 @@ class LossResult(NamedTuple):
 
     Attributes:
         loss: [...].
-        slope: its derivative by the predictions, in their shape; of losses without a formula for it
-            0 in evaluation.
+        slope: its derivative by the predictions, in their shape; 0 in
+            evaluation without gradients, of losses that have no formula for it.
         parts: [...] by name, the parts of a weighted sum before their weights.
     """
 
@@ -214,7 +214,7 @@ class Loss:
     def needs_facts(self, config: LossConfig) -> bool:
         """Returns whether `of_batch` needs `RowFacts` for this configuration."""
         of_parts = any(part.facts for part in self.parts(config))
-        return self.facts or of_parts or len(self.horizons(config)) > 1
+        return self.facts or of_parts or bool(self.horizons(config))
 
     def columns_of(
         self,
@@ -316,9 +316,8 @@ def by_autograd(value: Callable[[Tensor, Targets, Columns, bool], LossValue]) ->
     def of_batch(
         prediction: Tensor, targets: Targets, columns: Columns, training: bool
     ) -> LossResult:
-        if not training:  # nobody asks for the slope of an evaluation
-            with torch.no_grad():
-                loss, parts = value(prediction, targets, columns, training)
+        if not (training or torch.is_grad_enabled()):  # an evaluation, which asks for no slope
+            loss, parts = value(prediction, targets, columns, training)
             return LossResult(loss, torch.zeros_like(prediction), parts)
         with torch.inference_mode(False), torch.enable_grad():
             # Tensors of inference mode cannot be saved for a backward.

@@ -21,6 +21,7 @@ from trainable.losses.base import Columns, Elementwise, Pair, elementwise
 from trainable.metrics.further import Metric
 from trainable.models import InputShape, Model
 from trainable.optimizers import Optimizer
+from trainable.optimizers.base import LR_SHARE
 from trainable.parts.configurations import Empty, arguments, completed, config_class
 from trainable.parts.tables import Table
 from trainable.schedules import Schedule
@@ -165,7 +166,12 @@ def _optimizer(value: Callable[..., Any], file: str, where: str) -> Optimizer:
         raise UserError(f"{where}: it must take (parameters, config) and return an optimizer")
 
     def build(parameters: Iterable[tuple[str, Tensor]], config: Any) -> torch.optim.Optimizer:
-        return value([parameter for _, parameter in parameters], config)  # not all take names
+        optimizer = value([parameter for _, parameter in parameters], config)  # not all take names
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            raise UserError(f"{where}: it returned {optimizer!r:.40}, not a torch optimizer")
+        for group in optimizer.param_groups:  # a group may have a rate of its own
+            group.setdefault(LR_SHARE, group["lr"] / config.lr)
+        return optimizer
 
     config: Any = config_class(value, 1, value, where)
     return Optimizer(config, build, buffers=2)  # two numbers of state a parameter, as of most

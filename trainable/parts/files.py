@@ -99,7 +99,7 @@ def read_file(path: str | Path, copies: Path | None = None) -> PartsFile:
         more = f"; the run has kept a copy, and parts={kept} goes on with it" if has else ""
         raise UserError(f"parts={text}: there is no such file{more}")
     try:
-        source = file.read_text(encoding="utf-8")
+        source = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"{text}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -210,7 +210,8 @@ class Evaluator:
         p = p.expand(members, *p.shape[1:])
         targets = self.targets.repeated(members)
         columns = self.loss.columns_of(settings, p.device, p.dtype, [LAST] * len(settings))
-        result = self.loss.of_batch(p, targets, columns, training=False)
+        with torch.no_grad():
+            result = self.loss.of_batch(p, targets, columns, training=False)
         return result.loss[: len(predictions)].tolist()
 
     def _position_scale(self, seen: np.ndarray) -> dict[str, float | None]:

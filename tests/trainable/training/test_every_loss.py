@@ -98,6 +98,16 @@ def test_who_stays_when_another_leaves_keeps_the_weights_of_the_phase() -> None:
     assert torch.equal(final(together, 0), final(alone, 0))
 
 
+def test_one_horizon_may_be_named_as_several_are() -> None:
+    phases = '{"0": {"huber@1": 1.0}}'
+    named = config(loss__name="weighted", loss__phases=phases, loss__horizons="1")
+    check(named, market())
+    plain = config(loss__name="weighted", loss__phases='{"0": {"huber": 1.0}}')
+    (_, one), (_, other) = trained([named], narrow()), trained([plain], narrow())
+    losses = [report.values["val_loss"] for report in other]
+    assert [report.values["val_loss"] for report in one] == pytest.approx(losses, rel=1e-5)
+
+
 def test_a_sum_with_a_small_unit_has_not_diverged() -> None:
     """Predicting nothing loses 0 by the Sharpe ratio, and hardly more with a small part beside."""
     phases = '{"0": {"huber": 1.0}, "1": {"sharpe": 1.0, "huber": 0.0003}}'
@@ -118,6 +128,14 @@ def test_a_sum_with_a_small_unit_has_not_diverged() -> None:
         (
             {"loss__name": "weighted", "loss__horizons": "1-5", "train__accumulate": 2},
             "each of several horizons has rows of its own",
+        ),
+        (
+            {
+                "loss__name": "weighted",
+                "train__accumulate": 2,
+                "loss__phases": '{"0": {"huber": 1, "variance": 1}}',
+            },
+            "the variance is one of a whole batch",
         ),
     ],
 )

@@ -191,6 +191,8 @@ def _bars(
     kept = {name: np.ascontiguousarray(columns[name][known]) for name in used}
     unit = kept["close"][0] if len(kept["close"]) else 1.0
     scaled = {name: x if name == "volume" else x / unit for name, x in kept.items()}
+    for column in scaled.values():
+        column.setflags(write=False)  # a feature that changed them would change the others'
     return known, Bars(timestamp=stamps[known], **scaled)
 
 
