@@ -11,6 +11,7 @@ LATE_SHARE = 0.2  # last share of the training rows, on which the number of tree
 MOST_TREES = 50
 LEAVES = 15  # of a tree; returns are nearly noise, so small trees
 RATE = 0.1
+PATIENCE = 10  # trees in a row that lower no error on the late rows
 LEAST_ROWS = 100  # of a leaf, or a fiftieth of fewer than 5,000 rows
 
 
@@ -34,22 +35,24 @@ def fit_trees(
     late = int(np.searchsorted(time, begin, side="left"))
     trees = 1
     if len(early) > 1:
-        model = _model(MOST_TREES, len(early)).fit(x[early], y[early])
-        steps = enumerate(model.staged_predict(x[late:]), start=1)
-        errors = {count: float(((p - y[late:]) ** 2).mean()) for count, p in steps}
-        trees = min(errors, key=errors.__getitem__)
-    return _model(trees, len(x)).fit(x, y)
+        model = _model(MOST_TREES, len(early), early_stopping=True)
+        model.fit(x[early], y[early], X_val=x[late:], y_val=y[late:])
+        # The first score is that of no tree, at which a model cannot stay.
+        trees = max(1, int(model.validation_score_.argmax()))
+    return _model(trees, len(x), early_stopping=False).fit(x, y)
 
 
-def _model(trees: int, rows: int) -> Any:
+def _model(trees: int, rows: int, early_stopping: bool) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor  # takes a second to import
 
-    settings: Any = {"early_stopping": False}  # its stub knows "auto" alone
+    settings: Any = {"early_stopping": early_stopping}  # its stub knows "auto" alone
     return HistGradientBoostingRegressor(
         learning_rate=RATE,
         max_iter=trees,
         max_leaf_nodes=LEAVES,
         min_samples_leaf=max(2, min(LEAST_ROWS, rows // 50)),
+        n_iter_no_change=PATIENCE,
+        tol=0.0,
         random_state=0,
         **settings,
     )
