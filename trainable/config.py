@@ -254,6 +254,12 @@ def input_shape(config: TrialConfig, groups: Sequence[str]) -> InputShape:
     return InputShape(config.data.window, len(groups), heads, tuple(groups))
 
 
+def batch_order(config: TrialConfig) -> str:
+    """Returns the order of a configuration's batches: `days` if its loss or model asks so."""
+    orders = LOSSES[config.loss.name].batches_of(config.loss), MODELS[config.model.name].batches
+    return "days" if "days" in orders else "rows"
+
+
 def is_field_name(name: str) -> bool:
     """Says whether a name is that of a field, `GROUP/FIELD`, and not of a helper of a space."""
     return "/" in name

@@ -7,8 +7,9 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.config import FIELDS, TrialConfig, input_shape, to_params
+from trainable.config import FIELDS, TrialConfig, batch_order, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.labels import horizon_targets
 from trainable.hyperparameter import Checked, check_divisible
 from trainable.losses import LOSSES
@@ -132,7 +133,7 @@ def check_all(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
         validate(config)
         if config.train.batch_size > rows:  # before its steps are counted
             validate_against(config, rows, dataset.max_window, 1)
-    steps = [config.train.batches(rows) for config in configs]
+    steps = [epoch_steps(config, dataset) for config in configs]
     _check_warmups(configs, steps)
     for config, count in zip(configs, steps, strict=True):
         validate_against(config, rows, dataset.max_window, count)
@@ -201,10 +202,9 @@ def _check_target(config: TrialConfig, dataset: Dataset) -> None:
 
 def _check_days(config: TrialConfig, dataset: Dataset) -> None:
     """Raises `UserError` where batches of whole days are too small, or of one symbol."""
-    model, loss = MODELS[config.model.name], LOSSES[config.loss.name]
-    if "days" not in (model.batches, loss.batches_of(config.loss)):
+    if batch_order(config) != "days":
         return
-    which = "model" if model.batches == "days" else "loss"
+    which = "model" if MODELS[config.model.name].batches == "days" else "loss"
     name = getattr(config, which).name
     symbols, batch = len(dataset.symbols), config.train.batch_size
     if symbols < 2:

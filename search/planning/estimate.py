@@ -10,6 +10,7 @@ from search.planning.memory import machine_memory, needed
 from search.planning.plan import Plan
 from search.scheduling.capacity import capacity_of
 from trainable.config import TrialConfig, shape_key
+from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.windows import make_windows
 from trainable.executors.calibration import best_size, step_seconds
 
@@ -115,7 +116,7 @@ def estimate(plan: Plan, slots: int) -> Estimate:
     for config in plan.facts.configs:
         by_shape.setdefault(shape_key(config), []).append(config)
     configs = max(by_shape.values(), key=len)
-    steps = epochs * configs[0].train.batches(len(plan.dataset.train_rows))
+    steps = epochs * epoch_steps(configs[0], plan.dataset)
     there = machine_memory()
     large = there is not None and needed(configs[0], plan.dataset)[1] > SHARE * there
     if large or not steps:

@@ -30,6 +30,7 @@ from trainable.cli.text import counted
 from trainable.config import TrialConfig, config_of, to_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.ingest.table import cache_if_usable
 from trainable.data.market import Market
 from trainable.data.sources import load_market
@@ -126,7 +127,7 @@ def make_plan(
     check_all(configs, dataset)
     check_horizons(configs, dataset)
     check_memory(configs, dataset, settings)
-    fewest_steps = min([rows, *(config.train.batches(rows) for config in configs)])
+    fewest_steps = min([rows, *(epoch_steps(config, dataset) for config in configs)])
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
     periods = scoring(dataset, dataset.valid_rows).timestamps
     return Plan(

@@ -11,7 +11,8 @@ from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate
 from search.planning.plan import Plan
 from trainable.cli.text import counted, duration
-from trainable.config import TABLES, TrainConfig
+from trainable.config import TABLES
+from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
@@ -119,15 +120,19 @@ def _without_effect(plan: Plan, names: Sequence[str]) -> str:
 
 
 def _steps(plan: Plan) -> str:
-    sizes = plan.facts.batch_sizes
-    rows = len(plan.dataset.train_rows)
-    steps = plan.settings.steps_per_epoch
-    counts = [TrainConfig(batch_size=size, steps_per_epoch=steps).batches(rows) for size in sizes]
-    batches = ", ".join(f"{count:,} of {size}" for count, size in zip(counts, sizes, strict=True))
+    batches = ", ".join(f"{count:,} of {size}" for size, count in sorted(_epochs(plan)))
     warmup = plan.facts.max_warmup
     first = "first step" if warmup == 1 else f"first {warmup:,} steps"
     judged = f"no trial is judged in its {first}" if warmup else "there is no warm-up"
     return f"an epoch is {batches} rows; {judged}"
+
+
+def _epochs(plan: Plan) -> set[tuple[int, int]]:
+    """Returns the batch sizes in rows, each with the steps of an epoch."""
+    return {
+        (config.train.batch_size, epoch_steps(config, plan.dataset))
+        for config in plan.facts.configs
+    }
 
 
 def _left_out(entries: list[dict[str, str]]) -> str:

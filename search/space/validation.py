@@ -48,7 +48,6 @@ class SpaceFacts:
         max_window: the longest window any trial can ask for, in rows of a symbol.
         max_warmup: the longest warm-up any trial can ask for, in optimizer steps.
         shapes: the shapes seen; members of a cohort share one.
-        batch_sizes: the batch sizes seen, rising.
         configs: every configuration sampled, and those that ask most of the data and the epochs;
             to be held against both.
     """
@@ -58,7 +57,6 @@ class SpaceFacts:
     max_window: int
     max_warmup: int
     shapes: frozenset[tuple[tuple[str, Any], ...]]
-    batch_sizes: tuple[int, ...]
     configs: tuple[TrialConfig, ...]
 
     @property
@@ -132,7 +130,6 @@ def check_space(
         max_window=max(windows),
         max_warmup=max(warmups),
         shapes=frozenset(map(shape_key, configs)),
-        batch_sizes=tuple(sorted({config.train.batch_size for config in configs})),
         configs=tuple(configs),
     )
 

@@ -40,7 +40,7 @@ def test_spaces_are_the_peers(hidden: str | None, batch: int, tmp_path: Path) ->
     assert settings.finalist_seeds == 1
     assert settings.folder == tmp_path / "run"
     facts = check_space(load_space(settings.space), settings.fix, samples=30)
-    assert facts.batch_sizes == (batch,)
+    assert {config.train.batch_size for config in facts.configs} == {batch}
     widths = {to_params(config)["model/hidden_dims"] for config in facts.configs}
     assert widths == ({hidden} if hidden else {"32-16", "64-32", "64-32-16"})
     searched = {"dropout", "lr", "weight_decay", "clip"} | (set() if hidden else {"hidden_dims"})

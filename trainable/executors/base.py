@@ -1,6 +1,6 @@
 """What training asks of an executor, which takes the optimizer steps of K members.
 
-`batched.py`, `sequential.py` and `solo.py` hold the three there are.
+`batched.py`, `sequential.py` and `solo.py` hold them; `vmapped/` is a model of the first.
 """
 
 import math

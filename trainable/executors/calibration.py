@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from trainable.cli.errors import look_up
-from trainable.config import TrialConfig, input_shape
+from trainable.config import TrialConfig, batch_order, input_shape
 from trainable.data.dataset.windows import Windows
 from trainable.executors import EXECUTORS, executor_for
 from trainable.executors.base import Executor
@@ -78,8 +78,7 @@ def step_seconds(
 
 def _symbols(config: TrialConfig) -> int:
     """Returns the symbols of each of the two days of a batch; 0: batches are single rows."""
-    orders = MODELS[config.model.name].batches, LOSSES[config.loss.name].batches_of(config.loss)
-    return max(1, config.train.batch_size // 2) if "days" in orders else 0
+    return max(1, config.train.batch_size // 2) if batch_order(config) == "days" else 0
 
 
 def _targets(config: TrialConfig, windows: Windows, rows: Tensor, symbols: int) -> Targets:

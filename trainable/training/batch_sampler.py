@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.epoch_length import days_of_batch, steps_of_pass
 from trainable.data.dataset.windows import Windows
 from trainable.training.batches import day_grid
 
@@ -71,7 +72,7 @@ class DaySampler:
 
     def __init__(self, grid: Tensor, days: int) -> None:
         self.grid, self.days_per_batch = grid, days
-        self.length = max(1, (len(grid) - days + 1) // days)
+        self.length = steps_of_pass(len(grid), days)
 
     def rows(self, seed: int, start: int, steps: int) -> Tensor:
         """Returns the rows [steps, D·N] of optimizer steps start … start + steps − 1."""
@@ -110,11 +111,6 @@ def sample_days(dataset: Dataset, windows: Windows, batch: int) -> DaySampler:
     rows = np.where(position < 0, -1, dataset.train_rows[position])
     days = days_of_batch(batch, len(dataset.symbols))
     return DaySampler(torch.from_numpy(rows).to(windows.x.device), min(days, len(rows)))
-
-
-def days_of_batch(batch: int, symbols: int) -> int:
-    """Returns how many days of all symbols make up a batch of so many rows, two at least."""
-    return max(2, round(batch / symbols))
 
 
 Sample = Callable[[Dataset, Windows, int], BatchSampler]

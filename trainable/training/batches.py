@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainable.config import TrialConfig
+from trainable.config import TrialConfig, batch_order
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.labels import horizon_targets, z_by_day
 from trainable.data.dataset.windows import Windows
@@ -61,7 +61,7 @@ class BatchSource:
         if model.batches == "days":
             self.graph = _graph_of(dataset, windows, model.graph(config.model))
             self.time = torch.from_numpy(dataset.time).to(windows.x.device)
-        self.whole_days = order_of(config) == "days"
+        self.whole_days = batch_order(config) == "days"
         self.symbols = len(dataset.symbols)
         self.cost = dataset.cost_bps * 1e-4
         self.horizons = loss.horizons(config.loss) or (dataset.horizon,)
@@ -117,12 +117,6 @@ class BatchSource:
         """Returns the bar of each day of a grid of rows [..., D·N]; one is present on each day."""
         bars = self.time[rows.clamp(min=0)].masked_fill(rows < 0, 0)
         return bars.unflatten(-1, (-1, self.symbols)).amax(-1).long()
-
-
-def order_of(config: TrialConfig) -> str:
-    """Returns the order of a configuration's batches: whole days where its loss or model asks."""
-    orders = LOSSES[config.loss.name].batches_of(config.loss), MODELS[config.model.name].batches
-    return "days" if "days" in orders else "rows"
 
 
 def day_grid(dataset: Dataset, rows: np.ndarray) -> np.ndarray:

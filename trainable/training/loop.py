@@ -7,15 +7,16 @@ import numpy as np
 import torch
 
 from trainable.cli.errors import look_up
-from trainable.config import input_shape
+from trainable.config import batch_order, input_shape
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.windows import Windows, make_windows
 from trainable.executors import EXECUTORS, executor_for, state_form
 from trainable.executors.base import Executor, cause, snapshot_if_finite
 from trainable.report import Report, Stop
 from trainable.training import health
 from trainable.training.batch_sampler import BATCH_SAMPLERS
-from trainable.training.batches import BatchSource, order_of
+from trainable.training.batches import BatchSource
 from trainable.training.degeneracy import SIZE, needs_reset
 from trainable.training.epoch_end import finish_epoch, loss_is_lowest, take_failure
 from trainable.training.epoch_plan import EpochPlan, dead_zone, outside, plan_epoch
@@ -75,9 +76,9 @@ class Training:
         self.members: list[Member] = []
         self._add_members(starts)
         self.batch = first.train.batch_size
-        sample = BATCH_SAMPLERS[order_of(first)]
+        sample = BATCH_SAMPLERS[batch_order(first)]
         self.sampler = sample(dataset, self.windows, self.batch)
-        self.batches = first.train.batches(len(self.windows.train_rows))
+        self.batches = epoch_steps(first, dataset)
         self.i = self.taken = 0
         self.seconds, self.begun = 0.0, time.monotonic()
         self.ended: dict[int, Member] = {}

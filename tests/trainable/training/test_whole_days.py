@@ -1,11 +1,14 @@
 """Batches of whole days: which rows, in what order, and what a loss and the evaluation see."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from tests.fixtures.trainings import config, market
+from trainable.data.dataset.epoch_length import days_of_batch, epoch_steps
 from trainable.data.dataset.windows import make_windows
-from trainable.training.batch_sampler import DaySampler, days_of_batch, sample_days
+from trainable.training.batch_sampler import DaySampler, sample_days
 from trainable.training.batches import BatchSource, day_grid
 
 GRID = torch.arange(23 * 4).view(23, 4)
@@ -39,6 +42,19 @@ def test_fewer_days_than_two_batches_are_one() -> None:
 
 def test_a_batch_has_about_its_rows_in_days_of_all_symbols_and_two_at_least() -> None:
     assert [days_of_batch(rows, 20) for rows in (16, 40, 100, 110)] == [2, 2, 5, 6]
+
+
+def test_an_epoch_is_one_pass_over_the_days_also_where_many_symbols_are_absent() -> None:
+    full = market()
+    few = full.train_rows[full.symbol[full.train_rows] < 2]  # of six symbols
+    ragged = replace(full, train_rows=few)
+    each = config(loss__name="ic", train__steps_per_epoch=0, train__batch_size=24)
+    windows = make_windows(ragged, each.data)
+    days = len(np.unique(full.time[few]))
+    assert epoch_steps(each, ragged) == sample_days(ragged, windows, 24).length == (days - 3) // 4
+    rows = config(loss__name="mse", train__steps_per_epoch=0, train__batch_size=24)
+    assert epoch_steps(rows, ragged) == len(few) // 24
+    assert epoch_steps(config(loss__name="ic", train__steps_per_epoch=7), ragged) == 7
 
 
 def test_training_days_hold_training_rows_alone_and_each_once() -> None:
