@@ -1,4 +1,4 @@
-"""Three small networks on price, volume and volatility, averaged: when conservative has passed."""
+"""Small networks on price, volume and volatility, averaged: when conservative has passed."""
 
 from optuna import Trial
 
@@ -7,7 +7,7 @@ EPOCHS = 50
 
 def space(trial: Trial) -> dict:
     """Suggests an ensemble; one trial is one ensemble."""
-    # Model: 32-16 each, so that the three together are as large as conservative's one.
+    # Model: 32-16 each, so that three together are as large as conservative's one.
     trial.suggest_categorical("model/hidden_dims", ["16", "16-8", "32-16"])
     trial.suggest_float("model/dropout", 0.25, 0.35)
 
@@ -17,7 +17,7 @@ def space(trial: Trial) -> dict:
     trial.suggest_float("optimizer/clip", 0.5, 5.0, log=True)
 
     # Schedule: a long warm-up, then constant; nobody is judged before the longer one has ended.
-    trial.suggest_categorical("schedule/warmup_steps", [2000, 5000])
+    trial.suggest_categorical("schedule/warmup_steps", [2000, 4000])
 
     constants = {"model/name": "ensemble", "optimizer/name": "adamw", "schedule/name": "warmup"}
     constants["loss/name"] = "adaptive_huber"

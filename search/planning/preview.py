@@ -17,6 +17,7 @@ from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
 from trainable.metrics.traded import ended_line, traded_line
+from trainable.models.ensemble import GROUPS, averaged
 from trainable.parts.registration import entries_of
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
@@ -63,6 +64,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         console.print(Text(_held_out(held, count, settings.data.holdout_symbols)))
     if idle := plan.facts.without_effect:
         console.print(Text(_without_effect(plan, idle)))
+    if line := _ensemble(plan):
+        console.print(Text(line))
     for line in reading_lines(dataset.quality):
         console.print(Text(line))
     moves = extreme_line(dataset.quality)
@@ -117,6 +120,21 @@ def _without_effect(plan: Plan, names: Sequence[str]) -> str:
         )
         said.append(f"{name} ({', '.join(sorted(entries))} has none)" if entries else name)
     return f"Suggested without effect, and not counted: {', '.join(said)}."
+
+
+def _ensemble(plan: Plan) -> str | None:
+    """Returns which networks of ensembles the data have no features for; None: of all, or none."""
+    missing = {
+        group
+        for config in plan.facts.configs
+        if config.model.name == "ensemble"
+        for group in GROUPS
+        if group not in averaged(plan.dataset.groups_of(config.data.features))
+    }
+    if not missing:
+        return None
+    names = " and none on ".join(sorted(missing))
+    return f"Ensembles have no network on {names}: {plan.dataset.name} has no such features."
 
 
 def _steps(plan: Plan) -> str:

@@ -37,8 +37,8 @@ def test_networks_over_a_window_are_searched(tmp_path: Path) -> None:
             "model/hidden=4 is not divisible by model/attention_heads=3; ",
         ),
         (
-            {"fix.model/name": "ensemble"},
-            "model/name=ensemble: no volume features for its volume network; ",
+            {"fix.model/name": "ensemble", "fix.data/features": "price"},
+            "there are price features alone; fix.model/name=mlp works",
         ),
     ],
 )
@@ -53,3 +53,13 @@ def test_what_does_not_fit_is_refused_before_the_start(
     (line,) = capsys.readouterr().err.splitlines()
     assert message in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_plan_says_which_network_an_ensemble_lacks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The market of these tests has closes, and no volume."""
+    tiny.write_inputs(tmp_path, space=SPACE)
+    tiny.search(tmp_path, tiny.WORDS | {"fix.model/name": "ensemble", "trials": 1})
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Ensembles have no network on volume: bars.csv has no such features." in said

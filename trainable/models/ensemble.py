@@ -1,5 +1,6 @@
-"""Three small perceptrons on price, volume and volatility features, and their weighted average."""
+"""Small perceptrons on price, volume and volatility features, and their weighted average."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ class EnsembleConfig:
     dropout: float = dropout_field(0.3, "share of activations dropped after each hidden layer")
 
     def __str__(self) -> str:
-        return f"{self.name} {len(GROUPS)}x{self.hidden_dims}"
+        return f"{self.name} of {self.hidden_dims}"
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -57,10 +58,10 @@ class Network(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """Σ wᵢ·networkᵢ(x) with w = softmax(`weights`), one network a group of features.
+    """Σ wᵢ·networkᵢ(x) with w = softmax(`weights`), one network a group of features that is there.
 
     A network sees the columns of its group and those of no such group (calendar, extra, ready).
-    Where all columns are of no such group, each network sees all.
+    Where all columns are of no such group, there are three networks, and each sees all.
 
     Networks and weights learn from different rows: a fifth of the training rows, always the same
     ones, gives gradients to the weights alone, all others to the networks alone. So a network that
@@ -72,30 +73,33 @@ class Ensemble(nn.Module):
     Xavier-uniform weights (gain 0.5), zero biases, equal weights of the networks at first.
 
     Raises:
-        UserError: there are columns of some of these groups, but not of all.
+        UserError: there are columns of one of these groups alone, so that nothing is averaged.
     """
 
     def __init__(self, config: EnsembleConfig, shape: InputShape) -> None:
         super().__init__()
         of_columns = shape.groups or ("",) * shape.features
-        there = set(of_columns).intersection(GROUPS)
-        for group in GROUPS:
+        self.groups = averaged(of_columns)
+        if len(self.groups) == 1:
+            raise UserError(
+                f"model/name={config.name} averages networks on {', '.join(GROUPS)} features, and "
+                f"there are {self.groups[0]} features alone; fix.model/name=mlp works"
+            )
+        for group in self.groups:
             columns = [i for i, g in enumerate(of_columns) if g == group or g not in GROUPS]
-            if there and group not in there:
-                raise UserError(
-                    f"model/name={config.name}: no {group} features for its {group} network; "
-                    f"fix.data/features={'+'.join(GROUPS)} or fix.model/name=mlp works"
-                )
             self.add_module(group, Network(config, shape.window, columns))
-        for group in GROUPS:
+        for group in self.groups:
             self.add_module(f"head_{group}", nn.Linear(config.widths[-1], shape.outputs))
-        self.weights = nn.Parameter(torch.zeros(len(GROUPS)))
+        self.weights = nn.Parameter(torch.zeros(len(self.groups)))
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps windows [B, W, F] to predictions [B], or [B, O] of several outputs."""
         answers = torch.stack(
-            [self.get_submodule(f"head_{group}")(self.get_submodule(group)(x)) for group in GROUPS],
+            [
+                self.get_submodule(f"head_{group}")(self.get_submodule(group)(x))
+                for group in self.groups
+            ],
             -1,
         )
         weights = self.weights.softmax(-1)
@@ -104,6 +108,11 @@ class Ensemble(nn.Module):
             answers = torch.where(fitting, answers.detach(), answers)
             weights = torch.where(fitting, weights, weights.detach())
         return one_output((answers * weights).sum(-1))
+
+
+def averaged(groups: Sequence[str]) -> tuple[str, ...]:
+    """Returns the groups that an ensemble has a network of, given the group of each feature."""
+    return tuple(group for group in GROUPS if group in groups) or GROUPS
 
 
 def fits_weights(x: Tensor) -> Tensor:

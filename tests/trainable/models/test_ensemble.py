@@ -80,14 +80,27 @@ def test_the_better_network_gains_weight() -> None:
     assert weights["volume"] > max(weights["price"], weights["volatility"])
 
 
-@pytest.mark.parametrize("groups", [("price",) * 5, ("price", "volatility", *["extra"] * 3)])
-def test_features_of_some_groups_only_are_refused(groups: tuple[str, ...]) -> None:
+def test_features_of_one_group_alone_are_refused() -> None:
     with pytest.raises(UserError) as raised:
-        build_model(CONFIG, replace(SHAPE, groups=groups), 0)
+        build_model(CONFIG, replace(SHAPE, groups=("price",) * 5), 0)
     assert str(raised.value) == (
-        "model/name=ensemble: no volume features for its volume network; "
-        "fix.data/features=price+volume+volatility or fix.model/name=mlp works"
+        "model/name=ensemble averages networks on price, volume, volatility features, and there "
+        "are price features alone; fix.model/name=mlp works"
     )
+
+
+def test_of_two_groups_two_networks_are_averaged() -> None:
+    """Daily closes without a volume, say."""
+    groups = ("price", "volatility", "extra", "price", "volatility")
+    model = build_model(CONFIG, replace(SHAPE, groups=groups), 0).eval()
+    each = {
+        group: model.get_submodule(f"head_{group}")(model.get_submodule(group)(inputs()))
+        for group in ("price", "volatility")
+    }
+    expected = torch.cat(list(each.values()), -1).mean(-1)
+    torch.testing.assert_close(model(inputs()), expected)
+    assert model.get_parameter("weights").shape == (2,)
+    assert not any(name.startswith("volume") for name, _ in model.named_parameters())
 
 
 def test_of_ready_features_each_network_sees_all() -> None:

@@ -78,9 +78,10 @@ def replace_heads(heads: int) -> TrialConfig:
 
 
 def test_an_ensemble_without_its_groups_is_refused_before_training() -> None:
-    check(small("ensemble"), market())
+    for groups in ("all", "price+volatility"):
+        check(small("ensemble", data__features=groups), market())
     assert set(narrow().feature_groups) == {"price"}
-    with pytest.raises(UserError, match="no volume features for its volume network"):
+    with pytest.raises(UserError, match="there are price features alone"):
         check(small("ensemble"), narrow())
-    with pytest.raises(UserError, match="no volume features for its volume network"):
-        check(small("ensemble", data__features="price+volatility"), market())
+    with pytest.raises(UserError, match="there are volatility features alone"):
+        check(small("ensemble", data__features="volatility+calendar"), market())
