@@ -2,14 +2,14 @@
 
 Two usual ways (a DataLoader; batches by index from tensors in memory), each with autograd, against
 the executors `solo`, `serial` and `cohort`, or `vmapped` for networks without a form by hand; all
-train the same networks on the same rows. It also says what a search would pick: the cohort size
+train the same networks on the same rows. The usual network `graph` is another module that answers
+the same (`benchmarks/step/graph.py`). It also says what a search would pick: the cohort size
 that its calibration finds.
 """
 
 import argparse
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,35 +17,36 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks import machine
 from benchmarks.memory import peak
-from benchmarks.step.networks import window_of
+from benchmarks.step.networks import params_of
 from benchmarks.step.usual import by_index, from_loader, usual
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
-from trainable.config import TrialConfig, from_params
+from trainable.config import TrialConfig, from_params, input_shape
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows, make_windows
-from trainable.data.settings import DataSettings
-from trainable.data.sources import load_market
+from trainable.data.settings import DataSettings, SyntheticSettings
+from trainable.data.synthetic.market import generate
+from trainable.executors import why_not_fused
+from trainable.executors.batched import by_hand
 from trainable.executors.calibration import best_size
-from trainable.models import MODELS, count_parameters
+from trainable.models import count_parameters
 from trainable.models.mlp import hidden_dims
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
 
 SHAPES = (
-    "64-32-16:32", "512-256-128-64:64", "convolutions20x3w20:32", "transformer32x1w20:8",
-    "transformer64x2w30:8", "transformer256x6w60:4",
+    "64-32-16:32", "512-256-128-64:64", "tcn16x3w20:32", "gru16x1w20:32", "lstm16x1w20:32",
+    "transformer32x1w20:8", "transformer64x2w30:8", "transformer256x6w60:4", "graph32x2w20:256",
 )  # fmt: skip
 LARGE = 2**20  # parameters from which a cohort of more than two is not measured on a CPU
 MEMBERS = (1, 2, 8, 32, 128)
 ON_A_GPU = (256, 1024)
-FEATURES, SYMBOLS, DATES = 28, 20, 1000
+SYMBOLS, DATES = 20, 1000
 TOGETHER = ("cohort", "vmapped")
 WARM_UP = 3  # looks whose time is not counted
 
@@ -59,36 +60,30 @@ class Shape:
     Attributes:
         hidden: the widths, or the network as typed.
         batch: rows of a step.
-        window: rows of an input.
+        network: parameters of a network over windows; none: a perceptron.
     """
 
     hidden: str
     batch: int
-    window: int = 1
+    network: tuple[tuple[str, Any], ...] = ()
 
     @classmethod
     def of(cls, text: str) -> "Shape":
         """Reads a shape; raises `UserError` where it is none."""
         hidden, _, batch = text.partition(":")
-        if (window := window_of(hidden)) is None:
+        network = params_of(hidden)
+        if network is None:
             hidden_dims(hidden)
         if not (batch.isascii() and batch.isdigit() and int(batch) > 1):
             raise UserError(f"--shapes {text}: write widths, a colon and the batch: 64-32-16:32")
-        return cls(hidden, int(batch), window or 1)
-
-    @property
-    def together(self) -> str:
-        """The executor that trains many members as one program."""
-        return "vmapped" if self.hidden in MODELS else "cohort"
+        return cls(hidden, int(batch), tuple((network or {}).items()))
 
     def config(self, seed: int) -> TrialConfig:
         """Returns a member's configuration; members differ as those of a search do."""
         draw = np.random.default_rng(seed)
-        own = self.hidden in MODELS
         return from_params(
             {
-                **({"model/name": self.hidden} if own else {"model/hidden_dims": self.hidden}),
-                "data/window": self.window,
+                **(dict(self.network) or {"model/hidden_dims": self.hidden}),
                 "model/dropout": float(draw.uniform(0.1, 0.4)),
                 "optimizer/lr": float(10 ** draw.uniform(-5, -3)),
                 "optimizer/clip": float(draw.uniform(0.5, 5)),
@@ -107,7 +102,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError(f"--device {args.device}: torch finds no GPU here; --device cpu works")
     shapes = [Shape.of(text) for text in args.shapes.split(",")]
     torch.set_num_threads(1)
-    dataset = generated(args.dates, max(shape.window for shape in shapes))
+    dataset = generated(args.dates, max(shape.config(0).data.window for shape in shapes))
     rows: list[dict[str, Any]] = []
     picked: dict[str, int] = {}
     out = args.out or machine.RESULTS / f"step_{args.device}.json"
@@ -149,18 +144,21 @@ def measure(
         repeats: measurements of each way; the ways take turns, so that a slow spell hits all.
         device: `cpu` or `cuda`.
     """
-    windows = make_windows(dataset, shape.config(0).data, device)
+    config = shape.config(0)
+    windows = make_windows(dataset, config.data, device)
     ways: dict[tuple[str, int], Steps] = {
-        ("DataLoader + autograd", 1): usual(shape.config(0), windows, from_loader),
-        ("tensors + autograd", 1): usual(shape.config(0), windows, by_index),
+        ("DataLoader + autograd", 1): usual(config, dataset, windows, from_loader),
+        ("tensors + autograd", 1): usual(config, dataset, windows, by_index),
         ("solo", 1): _ours(shape, dataset, windows, 1, "solo", device),
-        ("serial", 1): _ours(shape, dataset, windows, 1, "serial", device),
     }
-    large = device == "cpu" and count_parameters(shape.config(0).model, windows.shape) > LARGE
-    for k in members:
-        if k <= 2 or not large:
-            together = shape.together
-            ways[together, k] = _ours(shape, dataset, windows, k, together, device)
+    inputs = input_shape(config, windows.groups)
+    if why_not_fused(config, inputs) is None:
+        ways["serial", 1] = _ours(shape, dataset, windows, 1, "serial", device)
+        large = device == "cpu" and count_parameters(config.model, inputs) > LARGE
+        together = "cohort" if by_hand(config, inputs) else "vmapped"
+        for k in members:
+            if k <= 2 or not large:
+                ways[together, k] = _ours(shape, dataset, windows, k, together, device)
     speeds: dict[tuple[str, int], list[float]] = {way: [] for way in ways}
     for steps in ways.values():
         steps(WARM_UP)
@@ -191,20 +189,9 @@ def pick(shape: Shape, dataset: Dataset, members: Sequence[int], device: str) ->
 
 
 def generated(dates: int, max_window: int = 1) -> Dataset:
-    """Returns a dataset of ready features: noise, since only time is measured."""
-    rng = np.random.default_rng(0)
-    rows = dates * SYMBOLS
-    names = [f"feat_{i:02d}" for i in range(FEATURES)]
-    table = pd.DataFrame(rng.standard_normal((rows, FEATURES)).astype(np.float32), columns=names)
-    stamps = pd.bdate_range("1990-01-01", periods=dates)
-    table.insert(0, "symbol", np.tile([f"S{i:03d}" for i in range(SYMBOLS)], dates))
-    table.insert(0, "timestamp", np.repeat(stamps, SYMBOLS))
-    table["target"] = (0.02 * rng.standard_normal(rows)).astype(np.float32)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "table.parquet"
-        table.to_parquet(path, index=False)
-        settings = DataSettings(path=str(path), features="feat_*", target="target")
-        return build_dataset(load_market(settings), settings, max_window)
+    """Returns a generated market of 20 symbols and 30 features."""
+    settings = SyntheticSettings(symbols=SYMBOLS, bars=dates)
+    return build_dataset(generate(settings), DataSettings(), max_window)
 
 
 def lines_of(rows: Sequence[dict[str, Any]], shape: Shape) -> list[str]:

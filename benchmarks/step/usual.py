@@ -6,37 +6,56 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import Dataset as Items
 
+from benchmarks.step.graph import DayItems, UsualGraph
 from trainable.config import TrialConfig, input_shape
+from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.epoch_length import days_of_batch
 from trainable.data.dataset.windows import Windows
 from trainable.models import build_model
+from trainable.models.graph import GraphConfig
 
-Batches = Callable[[Windows, int], Iterator[Sequence[Tensor]]]
+Batch = Sequence[Tensor]  # what the network sees, and the targets
+Batches = Callable[[Items[Batch], int], Iterator[Batch]]
 
 
-def usual(config: TrialConfig, windows: Windows, batches: Batches) -> Callable[[int], int]:
+def usual(
+    config: TrialConfig, dataset: Dataset, windows: Windows, batches: Batches
+) -> Callable[[int], int]:
     """Returns a function that trains one network by so many steps, and says how many it did.
 
     Autograd, AdamW, clipping and a scheduler, as tutorials and the peer have them.
 
     Args:
         config: of the network.
+        dataset: of the windows.
         windows: the rows; the network goes to their device.
         batches: `from_loader` or `by_index`.
     """
-    model = build_model(config.model, input_shape(config, windows.groups), config.train.seed).to(
-        windows.x.device
-    )
+    torch.manual_seed(config.train.seed)
+    size, days = config.train.batch_size, isinstance(config.model, GraphConfig)
+    if isinstance(config.model, GraphConfig):
+        model: nn.Module = UsualGraph(config.model, windows.features, windows.window)
+        items: Items[Batch] = DayItems(config.model, dataset, windows)
+        size = days_of_batch(size, len(dataset.symbols))
+    else:
+        shape = input_shape(config, windows.groups)
+        model = build_model(config.model, shape, config.train.seed)
+        rows = windows.train_rows
+        items = TensorDataset(windows.at(rows), windows.y[rows])
+    model = model.to(windows.x.device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.optimizer.lr)
     warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 0.01, 1.0, config.schedule.warmup_steps)
-    stream = batches(windows, config.train.batch_size)
-    model.train()
+    stream = batches(items, size)
 
     def steps(n: int) -> int:
         for _ in range(n):
-            x, y = next(stream)
+            *inputs, y = next(stream)
             optimizer.zero_grad()
-            nn.functional.huber_loss(model(x), y).backward()
+            answer = model(*inputs)
+            prediction, cost = answer if days else (answer, 0.0)
+            (nn.functional.huber_loss(prediction, y) + cost).backward()
             nn.utils.clip_grad_norm_(model.parameters(), config.optimizer.clip)
             optimizer.step()
             warmup.step()
@@ -45,21 +64,23 @@ def usual(config: TrialConfig, windows: Windows, batches: Batches) -> Callable[[
     return steps
 
 
-def from_loader(windows: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
+def from_loader(items: Items[Batch], batch: int) -> Iterator[Batch]:
     """Yields batches of a shuffling DataLoader, pass after pass."""
-    rows = windows.train_rows
-    loader = DataLoader(
-        TensorDataset(windows.at(rows), windows.y[rows]), batch, True, drop_last=True
-    )
+    loader = DataLoader(items, batch, True, drop_last=True)
     for _ in count():
         yield from loader
 
 
-def by_index(windows: Windows, batch: int) -> Iterator[Sequence[Tensor]]:
-    """Yields shuffled batches by index from the tensors, pass after pass."""
-    x, y = windows.at(windows.train_rows), windows.y[windows.train_rows]
+def by_index(items: Items[Batch], batch: int) -> Iterator[Batch]:
+    """Yields shuffled batches by index from tensors made before, pass after pass."""
+    tensors = items.tensors if isinstance(items, TensorDataset) else _stacked(items)
     for _ in count():
-        order = torch.randperm(len(x), device=x.device)
-        for i in range(0, len(x) - batch + 1, batch):
+        order = torch.randperm(len(tensors[0]), device=tensors[0].device)
+        for i in range(0, len(order) - batch + 1, batch):
             part = order[i : i + batch]
-            yield [x[part], y[part]]
+            yield [each[part] for each in tensors]
+
+
+def _stacked(items: Items[Batch]) -> list[Tensor]:
+    size = len(items)  # pyright: ignore[reportArgumentType]
+    return [torch.stack(each) for each in zip(*(items[i] for i in range(size)), strict=True)]

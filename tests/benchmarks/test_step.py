@@ -4,11 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor
 
 from benchmarks.step import __main__ as step
-from benchmarks.step.networks import entry_of
+from benchmarks.step.graph import DayItems, UsualGraph
 from trainable.cli.errors import UserError
-from trainable.models import MODELS
+from trainable.config import from_params
+from trainable.data.dataset.windows import make_windows
+from trainable.models import build_model
+from trainable.models.graph import GraphConfig
+from trainable.training.batch_sampler import sample_days
+from trainable.training.batches import BatchSource
 
 
 def test_steps_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,21 +38,90 @@ def test_steps_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "a search picks" in printed
 
 
-def test_networks_without_a_form_by_hand_are_measured_as_vmapped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network = "convolutions4x1w3"
-    monkeypatch.setitem(MODELS, network, entry_of(network))
+@pytest.mark.parametrize(
+    ("network", "ways"),
+    [("tcn4x1w3:8", ["solo", "serial", "vmapped"]), ("graph4x1w3:40", ["solo"])],
+)
+def test_networks_over_windows_are_measured(network: str, ways: list[str], tmp_path: Path) -> None:
     out = tmp_path / "step.json"
-    words = f"--shapes {network}:8 --members 2 --seconds 0.02 --repeats 1 --dates 420 --device cpu"
+    words = f"--shapes {network} --members 2 --seconds 0.02 --repeats 1 --dates 420 --device cpu"
     assert step.main([*words.split(), "--out", str(out)]) == 0
     found = json.loads(out.read_text())
-    assert [row["way"] for row in found["steps"]][-2:] == ["serial", "vmapped"]
+    assert [row["way"] for row in found["steps"]][2:] == ways
     assert all(row["model_steps_per_s"] > 0 for row in found["steps"])
-    assert found["picked"] == {f"{network}:8": 2}
+    assert found["picked"] == {network: len(ways) // 2 + 1}
 
 
-@pytest.mark.parametrize("text", ["64-32", "64-32:1", "64-x:32", "64:³", "convolutions4x1:8"])
+@pytest.mark.parametrize("encoder", ["lstm", "attention", "both"])
+def test_the_usual_graph_network_answers_as_ours(encoder: str) -> None:
+    """So both are the same network, and only the way to compute it is measured."""
+    dataset = step.generated(420, 5)
+    params = {"model/name": "graph", "model/hidden": 8, "model/encoder": encoder}
+    config = from_params({**params, "data/window": 5, "train/batch_size": 40})
+    windows = make_windows(dataset, config.data)
+    assert isinstance(config.model, GraphConfig)
+    items = DayItems(config.model, dataset, windows)
+    source = BatchSource(dataset, windows, config)
+    usual = UsualGraph(config.model, windows.features, 5).eval()
+    ours = build_model(config.model, windows.shape, 0).eval()
+    ours.load_state_dict(_as_ours(usual))
+    rows = sample_days(dataset, windows, 40).grid[100:103]
+    batch = source.gather(rows.flatten(), lambda x: x)
+    days = zip(items[100], items[101], items[102], strict=True)
+    x, mask, edges, y = (torch.stack(each) for each in days)
+    torch.testing.assert_close(batch.targets.y, y.flatten())
+    found = usual(x, mask, edges.half().float())[0].flatten()  # as ours are stored
+    torch.testing.assert_close(found, ours(batch.x, batch.days), rtol=1e-4, atol=1e-5)
+
+
+def _as_ours(usual: UsualGraph) -> dict[str, Tensor]:
+    """The weights of the usual network by the names of ours."""
+    theirs = dict(usual.state_dict())
+    same = ("encoded.", "graph.", "fusion.")
+    found = {name: each for name, each in theirs.items() if name.startswith(same)}
+    found |= {
+        name.replace("head.", "head_return."): t for name, t in theirs.items() if "head." in name
+    }
+    found["window_norm.share"] = theirs["share"]
+
+    def each(*layers: str) -> tuple[Tensor, Tensor]:
+        def parts(kind: str) -> Tensor:
+            rows = [[getattr(getattr(n, layer), kind) for layer in layers] for n in usual.networks]
+            return torch.stack([torch.cat(row) for row in rows])
+
+        return parts("weight").transpose(1, 2), parts("bias").unsqueeze(1)
+
+    for ours, layers in (
+        ("first", ("first", "passed")),
+        ("hidden", ("hidden",)),
+        ("gate", ("gate",)),
+    ):
+        found[f"selection.{ours}"], found[f"selection.{ours}_bias"] = each(*layers)
+    for ours, layer in (
+        ("weight_hidden", "weight.0"),
+        ("weight", "weight.3"),
+        ("outputs", "outputs"),
+    ):
+        for kind in ("weight", "bias"):
+            found[f"selection.{ours}.{kind}"] = theirs[f"{layer}.{kind}"]
+    if usual.encoder != "attention":
+
+        def gates(x: Tensor) -> Tensor:
+            enter, forget, candidate, leave = x.chunk(4)
+            return torch.cat([enter, forget, leave, candidate])
+
+        found["lstm.inputs.weight"] = gates(theirs["lstm.weight_ih_l0"])
+        found["lstm.inputs.bias"] = gates(theirs["lstm.bias_ih_l0"] + theirs["lstm.bias_hh_l0"])
+        found["lstm.recurrent.weight"] = gates(theirs["lstm.weight_hh_l0"])
+    if usual.encoder != "lstm":
+        found["attention.inputs.weight"] = theirs["attention.in_proj_weight"]
+        found["attention.inputs.bias"] = theirs["attention.in_proj_bias"]
+        for kind in ("weight", "bias"):
+            found[f"attention.outputs.{kind}"] = theirs[f"attention.out_proj.{kind}"]
+    return found
+
+
+@pytest.mark.parametrize("text", ["64-32", "64-32:1", "64-x:32", "64:³", "tcn4x1:8", "none4x1w3:8"])
 def test_shapes_are_checked(text: str) -> None:
     with pytest.raises(UserError):
         step.Shape.of(text)

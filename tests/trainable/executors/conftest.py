@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.step.networks import entry_of
 from tests.fixtures.modules import NETWORKS
+from tests.fixtures.networks import entry_of
 from trainable.models import MODELS
 
 

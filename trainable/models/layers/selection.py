@@ -4,8 +4,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import elu, glu
+from torch.nn.functional import elu
 
+from trainable.models.layers.feature_networks import FeatureNetworks, kept
 from trainable.models.layers.heads import initialised
 
 
@@ -57,14 +58,22 @@ class VariableSelection(nn.Module):
             rows = present.to(x.dtype)
             each = rows / (rows.sum().clamp(min=1) * weights[0].numel())
             weights = _Cost.apply(weights, self.l1 * each.view(-1, 1, 1))
-        # Features first: one batched product for all of them.
-        rows = x.flatten(0, 1).t().unsqueeze(-1)  # [F, B·W, 1]
-        new, passed = torch.baddbmm(self.first_bias, rows, self.first).chunk(2, -1)
-        new = self.dropout(torch.baddbmm(self.hidden_bias, elu(new), self.hidden))
-        new = glu(torch.baddbmm(self.gate_bias, new, self.gate), -1)
-        new = nn.functional.layer_norm(passed + new, new.shape[-1:])
-        new = new * weights.flatten(0, 1).t().unsqueeze(-1)
-        return self.outputs(new.transpose(0, 1).flatten(1)).unflatten(0, x.shape[:2])
+        rows = x.flatten(0, 1).t().contiguous()  # [F, M]
+        inner, share = self.hidden.shape[-1], self.dropout.p if self.training else 0
+        factor = kept((self.features, inner, rows.shape[1]), share, rows) if share else None
+        with torch.autocast(x.device.type, enabled=False):  # so few products gain nothing
+            new = FeatureNetworks.apply(
+                rows,
+                weights.flatten(0, 1).t().to(rows.dtype),
+                self.first,
+                self.first_bias,
+                self.hidden,
+                self.hidden_bias,
+                self.gate,
+                self.gate_bias,
+                factor,
+            )
+        return self.outputs(new.flatten(0, 1).t()).unflatten(0, x.shape[:2])
 
     def weights(self, x: Tensor) -> Tensor:
         """Returns the weights [B, W, F] of the features of x [B, W, F], 0 … 1."""
