@@ -29,7 +29,7 @@ from trainable.io.checksums import DamagedError, checked, crc32, with_checksum
 from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
 from trainable.losses import LOSSES, Loss
-from trainable.models import MODELS, InputShape, Model, build_model
+from trainable.models import MODELS, InputShape, Model, build_model, outline
 from trainable.parts.files import PartsFile, read_files
 from trainable.parts.loaded import files_to_predict, loaded_files
 
@@ -276,7 +276,6 @@ def _parts(
 
 def _check_shapes(config: TrialConfig, shape: InputShape, weights: Mapping[str, Tensor]) -> None:
     """Raises ValueError where the weights are of another model, before it takes any memory."""
-    with torch.device("meta"):
-        expected = build_model(config.model, shape, 0).state_dict()
+    expected = outline(config.model, shape).state_dict()
     if {n: t.shape for n, t in weights.items()} != {n: t.shape for n, t in expected.items()}:
         raise ValueError(f"the weights are not those of {str(config.model)[:60]}")

@@ -37,6 +37,7 @@ from trainable.data.sources import load_market
 from trainable.io.json_file import read_json
 from trainable.metrics.scoring import scoring
 from trainable.parts.files import PartsFile
+from trainable.parts.first_step import try_parts, warnings_of
 from trainable.validation import check, check_all, check_horizons
 
 
@@ -48,6 +49,7 @@ class Plan:
         settings: of the search, checked, with a name.
         space: the search space, as loaded.
         parts: files of the person's own parts, whose entries are in the tables.
+        warnings: what is wrong with parts that can be trained all the same.
         facts: what samples of the space showed, with the epochs and steps of this search.
         ask: the space as a function that the study asks: fixed parameters and epochs are set.
         market: the market data, as loaded.
@@ -76,6 +78,7 @@ class Plan:
     luck: float
     enqueued: tuple[dict[str, Any], ...] = ()
     parts: tuple[PartsFile, ...] = ()
+    warnings: tuple[str, ...] = ()
     earlier: Earlier | None = None
 
     def going_on(self, earlier: Earlier) -> Self:
@@ -127,6 +130,7 @@ def make_plan(
     check_all(configs, dataset)
     check_horizons(configs, dataset)
     check_memory(configs, dataset, settings)
+    try_parts(configs, dataset)
     fewest_steps = min([rows, *(epoch_steps(config, dataset) for config in configs)])
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
     periods = scoring(dataset, dataset.valid_rows).timestamps
@@ -145,6 +149,7 @@ def make_plan(
         luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
         enqueued=tuple(enqueued),
         parts=parts,
+        warnings=tuple(warnings_of(parts)),
     )
 
 

@@ -69,7 +69,11 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     for line in reading_lines(dataset.quality):
         console.print(Text(line))
     moves = extreme_line(dataset.quality)
-    warnings = [*([moves] if moves else []), *dataset.quality.get("leak_warnings", [])]
+    warnings = [
+        *plan.warnings,
+        *([moves] if moves else []),
+        *dataset.quality.get("leak_warnings", []),
+    ]
     for warning in warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))
     left_out = dataset.quality.get("left_out", [])

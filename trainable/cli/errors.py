@@ -36,13 +36,14 @@ def look_up(table: Mapping[str, T], name: str, what: str) -> T:
     return table[name]
 
 
-def located(path: str | None, function: object, error: BaseException) -> UserError:
+def located(path: str | None, function: object, error: BaseException, part: str = "") -> UserError:
     """Returns an error of a person's code with the line of it that led to it.
 
     Args:
         path: of the file, as its code was compiled; None: that of the function.
         function: that was called; None: the file was executed.
         error: what it raised.
+        part: what the code belongs to, for the message; empty: the file alone is named.
     """
     code = getattr(function, "__code__", None)
     file = path or getattr(code, "co_filename", "space")
@@ -52,5 +53,6 @@ def located(path: str | None, function: object, error: BaseException) -> UserErr
     if isinstance(error, SyntaxError) and error.filename == file:
         line, text = error.lineno, error.msg
     where = f"{file}:{line}" if line else file
+    where += f": {part}" if part else ""
     said = " ".join(text.split())
     return UserError(f"{where}: {type(error).__name__}{f': {said}' if said else ''}")

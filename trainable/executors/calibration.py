@@ -62,7 +62,7 @@ def step_seconds(
     )
     executor.plan(np.zeros((steps + 1, len(configs))))
     symbols = _symbols(first)
-    days = _some_days(first, len(configs), symbols, windows)
+    days = random_days(first, (len(configs), 2, symbols), windows.x)
     size = 2 * symbols or first.train.batch_size
     draw = torch.randint(len(windows.train_rows), (steps + 1, len(configs), size))
     rows = windows.train_rows[draw.to(windows.train_rows.device)]
@@ -94,14 +94,19 @@ def _targets(config: TrialConfig, windows: Windows, rows: Tensor, symbols: int) 
     return Targets(y, torch.ones_like(y, dtype=torch.bool), facts)
 
 
-def _some_days(config: TrialConfig, members: int, symbols: int, windows: Windows) -> Days | None:
-    """Returns two days of symbols that are connected at random, for a model over whole days."""
-    model = MODELS[config.model.name]
+def random_days(config: TrialConfig, shape: tuple[int, int, int], like: Tensor) -> Days | None:
+    """Returns days of symbols that are connected at random; None: the model needs none.
+
+    Args:
+        config: of any member.
+        shape: members, days and symbols.
+        like: a tensor of the same device and type.
+    """
+    model, symbols = MODELS[config.model.name], shape[-1]
     if model.batches != "days":
         return None
     links = 1 + min(model.graph(config.model).neighbours, symbols - 1)
-    shape, device = (members, 2, symbols), windows.x.device
-    there = torch.ones(*shape, links, dtype=torch.bool, device=device)
-    neighbours = torch.randint(symbols, there.shape, device=device)
-    edges = torch.rand(*there.shape, EDGE_FEATURES, dtype=windows.x.dtype, device=device)
+    there = torch.ones(*shape, links, dtype=torch.bool, device=like.device)
+    neighbours = torch.randint(symbols, there.shape, device=like.device)
+    edges = torch.rand(*there.shape, EDGE_FEATURES, dtype=like.dtype, device=like.device)
     return Days(there[..., 0], neighbours, edges, there)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainable.cli.errors import look_up
+from trainable.cli.errors import UserError, look_up
 from trainable.config import TrialConfig
 from trainable.executors.accumulation import split
 from trainable.executors.augmentation import augmented, changes_inputs
@@ -177,6 +177,7 @@ class SoloExecutor:
     def _state(self) -> dict[str, Tensor]:
         state = {f"weights.{n}": t.detach().clone() for n, t in self.model.state_dict().items()}
         saved = self.optimizer.state_dict()
+        check_state(self.optimizer)
         for i, entry in saved["state"].items():
             for key, value in entry.items():
                 if isinstance(value, Tensor):
@@ -209,6 +210,17 @@ class SoloExecutor:
                 i, key = rest.split(".", 1)
                 groups[int(i)][key] = tensor.item()
         self.optimizer.load_state_dict({"state": entries, "param_groups": groups})
+
+
+def check_state(optimizer: torch.optim.Optimizer) -> None:
+    """Raises `UserError` where an optimizer keeps something that cannot be stored."""
+    for entry in optimizer.state_dict()["state"].values():
+        for key, value in entry.items():
+            if not isinstance(value, Tensor | bool | int | float):
+                raise UserError(
+                    f"the optimizer keeps a {type(value).__name__} as state {key!r}; a search "
+                    "stores tensors and numbers: keep those, or leave the key out"
+                )
 
 
 def _numbers(group: Mapping[str, Any]) -> dict[str, float]:

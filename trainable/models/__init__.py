@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from trainable.cli.errors import look_up
+from trainable.cli.errors import UserError, look_up
 from trainable.hyperparameter import hyperparameters
 from trainable.models.base import InputShape, Model, ModelConfig
 from trainable.models.batched.mlp import BatchedMlp
@@ -27,6 +27,7 @@ __all__ = [
     "ModelConfig",
     "build_model",
     "count_parameters",
+    "outline",
     "parameter_names",
 ]
 
@@ -65,11 +66,23 @@ def _count(config: ModelConfig, shape: InputShape) -> int:
     entry = look_up(MODELS, config.name, "model")
     if entry.batched is not None and shape.outputs == 1:
         return entry.batched(config, shape).size
-    with torch.device("meta"):  # shapes alone: it may be too large for this machine
-        return sum(parameter.numel() for parameter in build_model(config, shape, 0).parameters())
+    return sum(parameter.numel() for parameter in outline(config, shape).parameters())
 
 
 def parameter_names(config: ModelConfig, shape: InputShape) -> list[str]:
-    """Returns the names of the model's parameters; no memory is taken for them."""
-    with torch.device("meta"):
-        return [name for name, _ in build_model(config, shape, 0).named_parameters()]
+    """Returns the names of the model's parameters."""
+    return [name for name, _ in outline(config, shape).named_parameters()]
+
+
+def outline(config: ModelConfig, shape: InputShape) -> nn.Module:
+    """Returns the model with the shapes of its weights alone: it may be too large for this machine.
+
+    One whose constructor reads values, as `item` does, is built whole.
+    """
+    try:
+        with torch.device("meta"):
+            return build_model(config, shape, 0)
+    except (RuntimeError, UserError) as error:
+        if "meta" not in str(error):
+            raise
+        return build_model(config, shape, 0)

@@ -8,6 +8,8 @@ configurations.py  configuration classes, completed with the fields that every e
 loaded.py          which files are in our tables now
 registration.py    the entries in our tables, for as long as a `with` block lasts
 sources.py         the source of classes and functions given in Python, as from a notebook
+faults.py          an exception of a part, in one line
+first_step.py      one step with each part before a search starts
 listing.py         every part with its settings, for `python -m trainable.parts`
 conformance/       what every part must do, as checks for ours and a person's
 """

@@ -1,7 +1,7 @@
 """python -m trainable.parts: every part there is; with `check mine.py`: is it one to search?
 
 python -m trainable.parts [MODELS …] [parts=mine.py]
-python -m trainable.parts check mine.py [more.py …]
+python -m trainable.parts check mine.py [more.py …] [data/window=8]
 """
 
 import sys
@@ -14,19 +14,24 @@ from rich.text import Text
 
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
-from trainable.cli.options import asks_for_help, parse, print_help
+from trainable.cli.options import asks_for_help, convert, parse, print_help
 from trainable.cli.paths import PathText
 from trainable.cli.text import counted
+from trainable.config import FIELDS
 from trainable.parts.conformance.finding import Finding
+from trainable.parts.conformance.networks import SHAPE
 from trainable.parts.conformance.suite import check_entry
-from trainable.parts.files import PartsFile, read_files
+from trainable.parts.files import read_files
 from trainable.parts.listing import listing
 from trainable.parts.registration import entries_of, registered
 from trainable.parts.tables import TABLES
+from trainable.validation import check_value
 
 USAGE = """usage: python -m trainable.parts [TABLE …] [parts=mine.py]    lists parts and settings
-       python -m trainable.parts check mine.py [more.py …]     checks a file of your own"""
+       python -m trainable.parts check mine.py [more.py …] [data/window=8]
+                                                               checks files of your own"""
 HAS_FAULTS = 2
+WINDOW = "data/window"
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     console = Console(highlight=False, markup=False)
     if argv[:1] == ["check"]:
-        if not argv[1:]:
-            raise UserError("name a file: python -m trainable.parts check mine.py")
-        return _check(read_files(argv[1:]), console)
+        return _check(argv[1:], console)
     names = [word.upper() for word in argv if "=" not in word]
     for name in names:
         if name not in TABLES:
@@ -56,17 +59,30 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _check(files: Sequence[PartsFile], console: Console) -> int:
-    faults = 0
+def _check(words: Sequence[str], console: Console) -> int:
+    """Checks files, which may be named as a search takes them, for a length of the window."""
+    paths, window = [], SHAPE.window
+    for word in words:
+        key, equals, text = word.partition("=")
+        if key == WINDOW and equals:
+            window = convert(FIELDS[WINDOW].kind, text, WINDOW)
+            check_value(WINDOW, window)
+        elif equals and key != "parts":
+            raise unknown("key", key, (WINDOW, "parts"))
+        else:
+            paths += filter(None, (text if equals else word).split(","))
+    if not paths:
+        raise UserError("name a file: python -m trainable.parts check mine.py")
+    files, faults = read_files(paths), 0
     with registered(files):
         for file in files:
             for table, name in entries_of(file):
-                findings = check_entry(table, name, file.shown)
+                findings = check_entry(table, name, file.shown, window)
                 faults += sum(finding.is_fault for finding in findings)
                 for part, several in groupby(findings, lambda finding: finding.part):
                     _print(f"{file.shown}: {part}", list(several), console)
     if faults:
-        console.print(f"{counted(faults, 'fault')}: a search would train it, and be misled.")
+        console.print(f"{counted(faults, 'fault')} to mend before a search.")
         return HAS_FAULTS
     console.print("Nothing is wrong: python -m search.run … parts=… searches it.")
     return 0

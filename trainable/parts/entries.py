@@ -6,16 +6,18 @@ a loss of each row, what builds an optimizer, a schedule, a metric.
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from trainable.cli.errors import UserError, located
-from trainable.data.features.bars import Bars
+from trainable.cli.errors import UserError, located, unknown
+from trainable.data.features.bars import FIELDS, Bars
+from trainable.data.features.table import KINDS_OF_BARS, Feature
 from trainable.losses import Loss
 from trainable.losses.base import Columns, Elementwise, Pair, elementwise
 from trainable.metrics.further import Metric
@@ -23,11 +25,12 @@ from trainable.models import InputShape, Model
 from trainable.optimizers import Optimizer
 from trainable.optimizers.base import LR_SHARE
 from trainable.parts.configurations import Empty, arguments, completed, config_class
+from trainable.parts.faults import told
 from trainable.parts.tables import Table
 from trainable.schedules import Schedule
 
 # Of a loss of each row: what is not a setting of its formula.
-NOT_COLUMNS = ("name", "dead_zone")
+NOT_COLUMNS = ("name",)
 
 
 def entry_of(table: Table, name: str, value: Any, file: str) -> Any:
@@ -46,29 +49,40 @@ def entry_of(table: Table, name: str, value: Any, file: str) -> Any:
     if isinstance(value, table.kind):
         entry: Any = value
     elif table.name in _SHORT and callable(value) and not isinstance(value, nn.Module):
+        if isinstance(value, type) and table.name != "MODELS":
+            raise UserError(f"{where} is the class {value.__name__}; it must be {table.short}")
         entry = _SHORT[table.name](value, file, where)
     else:
         what = f"of type {type(value).__name__}"
-        if isinstance(value, nn.Module):
+        if isinstance(value, nn.Module) and table.name == "MODELS":
             what = f"a network that is built already; write {type(value).__name__}, its class"
         entry_type = f"{table.kind.__module__}.{table.kind.__name__}"
         raise UserError(f"{where} is {what}; it must be {table.short}, or {entry_type}(…)")
-    if table.name == "FEATURES":
-        return replace(entry, function=_located_feature(entry.function, file, where))
-    if table.group is None:
-        return entry
-    return replace(entry, config=completed(entry.config, table.group, name, where))
+    if table.group is not None:
+        entry = replace(entry, config=completed(entry.config, table.group, name, where))
+    if table.name == "MODELS":
+        return _checked_model(entry, file, where)
+    return _CHECKED[table.name](entry, where) if table.name in _CHECKED else entry
 
 
 def _model(value: Callable[..., Any], file: str, where: str) -> Model:
     """Returns the entry of a class, or of a function, that builds a network."""
     if isinstance(value, type) and not issubclass(value, nn.Module):
         raise UserError(f"{where}: {value.__name__} is no network; derive it from torch.nn.Module")
-    count = len(arguments(value, where))
+    needed = arguments(value, where)
+    count, called = len(needed), getattr(value, "__name__", "it")
     if count not in (1, 2):
         raise UserError(
-            f"{where}: {value.__name__} takes {count} arguments without a default; it must take "
+            f"{where}: {called} takes {count} arguments without a default; it must take "
             "(config, shape), or (shape) where it has no settings"
+        )
+    if _is_shape(needed[0]) and count == 2:
+        raise UserError(f"{where}: the configuration comes first: write (config: …, shape)")
+    alone = needed[0].name == "config" or is_dataclass(needed[0].annotation)
+    if count == 1 and alone and not _is_shape(needed[0]):
+        raise UserError(
+            f"{where}: {called} takes {needed[0].name} alone; write (config: …, shape): a network "
+            "is built for windows of shape.window rows of shape.features features"
         )
     config: type = Empty
     if count == 2:
@@ -77,31 +91,33 @@ def _model(value: Callable[..., Any], file: str, where: str) -> Model:
         if config is Empty:
             raise UserError(
                 f"{where}: which class are its settings? Annotate the first argument: "
-                f"(config: {value.__name__}Config, shape)"
+                f"(config: {called if called.isidentifier() else 'My'}Config, shape)"
             )
 
     def build(config: Any, shape: InputShape) -> nn.Module:
-        try:
-            return value(shape) if count == 1 else value(config, shape)
-        except (UserError, MemoryError, torch.OutOfMemoryError):
-            raise
-        except Exception as error:
-            raise located(file, None, error) from error
+        return value(shape) if count == 1 else value(config, shape)
 
     return Model(config, build)
 
 
+def _is_shape(argument: inspect.Parameter) -> bool:
+    return argument.name == "shape" or argument.annotation in (InputShape, "InputShape")
+
+
 def _loss(value: Callable[..., Any], file: str, where: str) -> Loss:
     """Returns the entry of a function that returns the loss of each row."""
-    count = len(arguments(value, where))
+    needed = arguments(value, where)
+    count, names = len(needed), [each.name for each in needed]
     if count not in (2, 3):
         raise UserError(
             f"{where}: it takes {count} arguments without a default; a loss of each row takes "
             "(prediction, target), or (prediction, target, config)"
         )
+    if names[1].startswith(("pred", "y_pred", "y_hat")):
+        raise UserError(f"{where}: it takes ({names[0]}, {names[1]}); the prediction comes first")
     config = config_class(value, 2, value, where) if count == 3 else Empty
-    names = () if config is Empty else _numbers(config, where)
-    return Loss(cast(Any, config), elementwise(_by_autograd(value, count == 3)), names)
+    columns = () if config is Empty else _numbers(config, where)
+    return Loss(cast(Any, config), elementwise(_by_autograd(value, count == 3, where)), columns)
 
 
 def _numbers(config: type, where: str) -> tuple[str, ...]:
@@ -117,7 +133,7 @@ def _numbers(config: type, where: str) -> tuple[str, ...]:
     return tuple(own)
 
 
-def _by_autograd(function: Callable[..., Tensor], settings: bool) -> Elementwise:
+def _by_autograd(function: Callable[..., Tensor], settings: bool, where: str) -> Elementwise:
     """Returns value and slope of each row of a loss that gives its value alone."""
 
     def both(prediction: Tensor, target: Tensor, columns: Columns) -> Pair:
@@ -130,9 +146,14 @@ def _by_autograd(function: Callable[..., Tensor], settings: bool) -> Elementwise
             value = function(p, y, *more)
             if not isinstance(value, Tensor) or value.shape != p.shape:
                 found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-                raise ValueError(
-                    f"the loss is {found} for predictions {tuple(p.shape)}; it must return a "
-                    "number for each row, which are averaged afterwards"
+                raise UserError(
+                    f"{where}: the loss is {found} for predictions {tuple(p.shape)}; it must "
+                    f"return a number for each row, {tuple(p.shape)}, which are averaged afterwards"
+                )
+            if not value.requires_grad:
+                raise UserError(
+                    f"{where}: the loss does not follow from the predictions by torch's functions "
+                    "(numpy, detach and no_grad cut it off), so it has no slope"
                 )
             (slope,) = torch.autograd.grad(value.sum(), p)
         return value.detach(), slope
@@ -140,24 +161,83 @@ def _by_autograd(function: Callable[..., Tensor], settings: bool) -> Elementwise
     return both
 
 
-def _located_feature(
-    function: Callable[[Bars], np.ndarray], file: str, where: str
-) -> Callable[[Bars], np.ndarray]:
-    """Returns a feature whose errors name the person's line: it is computed as a search starts."""
+def _checked_model(entry: Model, file: str, where: str) -> Model:
+    """Returns a model whose errors name the person's line, and that builds a whole network."""
 
-    def feature(bars: Bars) -> np.ndarray:
+    def build(config: Any, shape: InputShape) -> nn.Module:
         try:
-            values = np.asarray(function(bars), dtype=np.float64)
+            network: Any = entry.build(config, shape)
+        except (UserError, MemoryError, torch.OutOfMemoryError):
+            raise
         except Exception as error:
-            raise located(file, None, error) from error
-        if values.shape != bars.close.shape:
+            raise told(error) or located(file, None, error) from error
+        if not isinstance(network, nn.Module):
+            kind = type(network).__name__
+            raise UserError(f"{where}: it builds a {kind}; it must return an nn.Module")
+        lazy = [name for name, p in network.named_parameters() if is_lazy(p)]
+        if lazy:
             raise UserError(
-                f"{where} returns {values.shape} for {len(bars.close)} bars; it must return one "
-                "value a bar"
+                f"{where}: {lazy[0]} is of a lazy layer, whose shape is unknown before a batch; "
+                "build it from shape.window and shape.features"
             )
-        return values
+        return network
 
-    return feature
+    return replace(entry, build=build)
+
+
+def _checked_schedule(entry: Schedule, where: str) -> Schedule:
+    """Returns a schedule whose answers are of the right shape."""
+
+    def share(config: Any, steps: np.ndarray, total: int) -> np.ndarray:
+        return _numbers_of(entry.share(config, steps, total), len(steps), "steps", where)
+
+    return replace(entry, share=share)
+
+
+def _checked_feature(entry: Feature, where: str) -> Feature:
+    """Returns a feature whose answers are of the right shape, and that can be computed."""
+    if entry.bars not in KINDS_OF_BARS:
+        raise unknown(f"bars of {where}:", str(entry.bars), KINDS_OF_BARS)
+    needs = (entry.needs,) if isinstance(entry.needs, str) else tuple(entry.needs)
+    for need in needs:
+        if need not in FIELDS:
+            raise unknown(f"field in the needs of {where}:", str(need), FIELDS)
+    if isinstance(entry.warmup, bool) or not isinstance(entry.warmup, int) or entry.warmup < 0:
+        raise UserError(f"{where}: its warm-up is {entry.warmup!r}; it must be a number of bars")
+
+    def function(bars: Bars) -> np.ndarray:
+        return _numbers_of(entry.function(bars), len(bars.close), "bars", where)
+
+    return replace(entry, function=function, needs=needs)
+
+
+def _checked_metric(entry: Metric, where: str) -> Metric:
+    """Returns a metric whose answer is a number or None."""
+
+    def function(predictions: np.ndarray, labels: np.ndarray, bars: np.ndarray) -> float | None:
+        value = entry.function(predictions, labels, bars)
+        if value is not None and not isinstance(value, int | float | np.number):
+            raise UserError(
+                f"{where}: it returns a {type(value).__name__}; a number or None is wanted"
+            )
+        return value
+
+    return replace(entry, function=function)
+
+
+def _numbers_of(values: Any, count: int, unit: str, where: str) -> np.ndarray:
+    """Returns what a part answers as numbers [count]; raises `UserError` where it is none."""
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+        found = str(numbers.shape)
+    except (TypeError, ValueError):
+        numbers, found = np.empty(0), f"a {type(values).__name__} that holds no numbers"
+    if numbers.shape != (count,):
+        raise UserError(
+            f"{where}: it returns {found} for {count} {unit}; it must return ({count},), a number "
+            "for each"
+        )
+    return numbers
 
 
 def _optimizer(value: Callable[..., Any], file: str, where: str) -> Optimizer:
@@ -197,4 +277,9 @@ _SHORT: dict[str, Callable[..., Any]] = {
     "OPTIMIZERS": _optimizer,
     "SCHEDULES": _schedule,
     "METRICS": _metric,
+}
+_CHECKED: dict[str, Callable[[Any, str], Any]] = {
+    "SCHEDULES": _checked_schedule,
+    "FEATURES": _checked_feature,
+    "METRICS": _checked_metric,
 }

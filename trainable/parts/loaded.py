@@ -13,12 +13,14 @@ class LoadedFile:
         file: as it was read.
         entries: name of the table and of the entry.
         groups: of features that it brought.
+        code: what classes and functions of it belong to, such as `model my_gru`.
         uses: blocks that it is loaded for.
     """
 
     file: PartsFile
     entries: list[tuple[str, str]] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
+    code: dict[str, str] = field(default_factory=dict)
     uses: int = 1
 
     @property

@@ -6,12 +6,15 @@ A file that is there already, with the same text, is counted: it goes when its l
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import is_dataclass
+from types import ModuleType
 from typing import Any
 
 from trainable.cli.errors import UserError, unknown
 from trainable.config import FEATURE_GROUPS, FIELDS, follow_tables
 from trainable.hyperparameter import Hyperparameter, hyperparameters
 from trainable.parts.entries import entry_of
+from trainable.parts.faults import one_line
 from trainable.parts.files import PartsFile
 from trainable.parts.loaded import LOADED, LoadedFile
 from trainable.parts.modules import forget, run
@@ -26,12 +29,14 @@ def registered(files: Sequence[PartsFile]) -> Iterator[None]:
 
     Raises:
         UserError: a file fails, has no tables, or an entry cannot be taken; nothing is left then.
+            An exception of the block that arises in one of the parts becomes one, too.
     """
     with ExitStack() as stack:
         for file in files:
             register(file)
             stack.callback(unregister, file)
-        yield
+        with one_line():
+            yield
 
 
 def register(file: PartsFile) -> None:
@@ -49,7 +54,7 @@ def register(file: PartsFile) -> None:
             )
         there.uses += 1
         return
-    module = run(file)
+    module = _run(file)
     loaded = LoadedFile(file)
     LOADED[file.name] = loaded
     try:
@@ -83,6 +88,26 @@ def owner_of(table: Table, name: str) -> PartsFile | None:
         if (table.name, name) in loaded.entries:
             return loaded.file
     return None
+
+
+def _run(file: PartsFile) -> ModuleType:
+    """Runs a file as a module; raises `UserError` where it writes into a table of ours."""
+    ours = {table.name: dict(table.entries) for table in TABLES.values()}
+    try:
+        module = run(file)
+    finally:
+        changed = [table for table in TABLES.values() if table.entries != ours[table.name]]
+        for table in changed:
+            table.entries.clear()
+            table.entries.update(ours[table.name])
+    if changed:
+        forget(file)
+        name = changed[0].name
+        raise UserError(
+            f"{file.shown}: it changes our own {name}; write a dict of your own, such as "
+            f'{name} = {{"mine": …}}'
+        )
+    return module
 
 
 def _tables(names: Mapping[str, Any], shown: str) -> Iterator[tuple[Table, dict[str, Any]]]:
@@ -128,7 +153,15 @@ def _add(loaded: LoadedFile, table: Table, name: Any, value: Any) -> None:
         loaded.groups.append(entry.group)
     table.entries[name] = entry
     loaded.entries.append((table.name, name))
+    loaded.code |= dict.fromkeys(_code_of(value, entry), f"{table.one} {name}")
     follow_tables()  # the next entry is held against its fields, too
+
+
+def _code_of(value: Any, entry: Any) -> set[str]:
+    """Returns the names of the classes and functions that an entry is made of."""
+    inside = vars(value).values() if is_dataclass(value) else ()
+    made_of: list[Any] = [value, getattr(entry, "config", None), *inside]
+    return {one.__qualname__.partition(".")[0] for one in made_of if hasattr(one, "__qualname__")}
 
 
 def _check_fields(config: type, table: Table, where: str) -> None:

@@ -215,7 +215,7 @@ def test_a_network_that_cannot_be_built_says_its_own_line() -> None:
     text = FLAT_MODEL.replace("        self.body", "        1 / 0\n        self.body")
     with loaded(text):
         config = from_params({"model/name": "flat"})
-        with pytest.raises(UserError, match=r"^mine\.py:8: ZeroDivisionError: division by zero$"):
+        with pytest.raises(UserError, match=r"^mine\.py:8: model flat: ZeroDivisionError: div"):
             build_model(config.model, SHAPE, 0)
 
 

@@ -17,6 +17,7 @@ from trainable.data.features.bars import FIELDS, Bars
 from trainable.data.gather import by_symbol, symbol_blocks
 from trainable.data.market import Market
 
+KINDS_OF_BARS = ("any", "daily", "intraday")
 FOREIGN_WARMUP = 60  # bars that a column of the source may be undefined at a symbol's start
 
 

@@ -1,6 +1,6 @@
 """What a feature must do: one value a bar, never infinite, and nothing of later bars."""
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -12,28 +12,34 @@ MORE = 150  # bars beyond the warm-up
 CUTS = (0.4, 0.6, 0.8, 0.95)  # shares of the bars after which the rest is cut off, or changed
 
 
-def bars_of(count: int, seed: int = 0) -> Bars:
-    """Returns a symbol's bars: a random walk, in units of its first close."""
+def bars_of(count: int, needs: tuple[str, ...] = FIELDS, seed: int = 0) -> Bars:
+    """Returns a symbol's bars, a random walk in units of its first close, as a search gives them.
+
+    Args:
+        count: of bars.
+        needs: fields besides the close; the others are empty.
+        seed: of the walk.
+    """
     rng = np.random.default_rng(seed)
     close = np.exp(np.cumsum(0.01 * rng.standard_normal(count)))
     close /= close[0]
     opened = close * np.exp(0.004 * rng.standard_normal(count))
     spread = np.abs(0.006 * rng.standard_normal((2, count)))
-    return Bars(
-        timestamp=np.datetime64("2015-01-01T09:30", "ns")
-        + np.arange(count) * np.timedelta64(7, "h"),
-        open=opened,
-        high=np.maximum(opened, close) * (1 + spread[0]),
-        low=np.minimum(opened, close) * (1 - spread[1]),
-        close=close,
-        volume=np.exp(12 + rng.standard_normal(count)),
-    )
+    stamps = np.datetime64("2015-01-01T09:30", "ns") + np.arange(count) * np.timedelta64(7, "h")
+    fields = {
+        "open": opened,
+        "high": np.maximum(opened, close) * (1 + spread[0]),
+        "low": np.minimum(opened, close) * (1 - spread[1]),
+        "close": close,
+        "volume": np.exp(12 + rng.standard_normal(count)),
+    }
+    return _of(stamps, {name: fields[name] for name in {"close", *needs}})
 
 
 def one_value_a_bar(feature: Feature) -> str | None:
     """Checks shape, and that values are finite from the end of the warm-up on."""
     count = feature.warmup + MORE
-    values = np.asarray(feature.function(bars_of(count)))
+    values = np.asarray(feature.function(bars_of(count, feature.needs)))
     if values.shape != (count,):
         return f"it returns {values.shape} for {count} bars; it must return ({count},)"
     if np.isinf(values).any():
@@ -54,16 +60,15 @@ def one_value_a_bar(feature: Feature) -> str | None:
 def sees_no_later_bar(feature: Feature) -> str | None:
     """Checks that its values do not change when later bars are cut off, or are others."""
     count = feature.warmup + MORE
-    bars, other = bars_of(count), bars_of(count, seed=1)
+    bars, other = bars_of(count, feature.needs), bars_of(count, feature.needs, seed=1)
     whole = np.asarray(feature.function(bars))
     for share in CUTS:
         cut = int(count * share)
-        short = _with(bars, lambda name, cut=cut: getattr(bars, name)[:cut])
+        short = _with(lambda name, cut=cut: getattr(bars, name)[:cut])
         mixed = _with(
-            bars,
             lambda name, cut=cut: np.concatenate(
                 [getattr(bars, name)[:cut], getattr(other, name)[cut:]]
-            ),
+            )
         )
         for words, changed in (("cut off", short), ("others", mixed)):
             found = np.asarray(feature.function(changed))[:cut]
@@ -82,6 +87,12 @@ CHECKS: tuple[tuple[str, Check[Feature]], ...] = (
 )
 
 
-def _with(bars: Bars, change: object) -> Bars:
-    fields = {name: change(name) for name in (*FIELDS, "timestamp")}  # type: ignore[operator]
-    return replace(bars, **fields)
+def _with(change: Callable[[str], np.ndarray]) -> Bars:
+    return _of(change("timestamp"), {name: change(name) for name in FIELDS})
+
+
+def _of(timestamp: np.ndarray, fields: Mapping[str, np.ndarray]) -> Bars:
+    """Returns bars that cannot be written to, as those of a search."""
+    for column in fields.values():
+        column.setflags(write=False)
+    return Bars(timestamp, **fields)

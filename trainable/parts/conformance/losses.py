@@ -20,6 +20,7 @@ class LossSubject:
 
     loss: Loss
     config: LossConfig
+    dtype: torch.dtype = torch.float64
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -28,9 +29,9 @@ class LossSubject:
         return (MEMBERS, ROWS) if outputs == 1 else (MEMBERS, ROWS, outputs)
 
     def prediction(self, seed: int = 0) -> Tensor:
-        """Returns random predictions, float64."""
+        """Returns random predictions."""
         generator = torch.Generator().manual_seed(seed)
-        return torch.randn(*self.shape, generator=generator, dtype=torch.float64)
+        return torch.randn(*self.shape, generator=generator, dtype=self.dtype)
 
     def targets(self, masked: bool = True) -> Targets:
         """Returns random targets, of which some rows do not count."""
@@ -38,11 +39,11 @@ class LossSubject:
         horizons = self.loss.horizons(self.config) or (1,)
         several = len(horizons) > 1
         shape = (MEMBERS, ROWS, len(horizons)) if several else (MEMBERS, ROWS)
-        y = torch.randn(*shape, generator=generator, dtype=torch.float64)
+        y = torch.randn(*shape, generator=generator, dtype=self.dtype)
         rows = None
         if self.loss.needs_facts(self.config):
-            returns = 0.01 * torch.randn(MEMBERS, ROWS, generator=generator, dtype=torch.float64)
-            scale = torch.full((len(horizons),), 0.01, dtype=torch.float64)
+            returns = 0.01 * torch.randn(MEMBERS, ROWS, generator=generator, dtype=self.dtype)
+            scale = torch.full((len(horizons),), 0.01, dtype=self.dtype)
             whole_days = self.loss.batches_of(self.config) != "rows"
             symbols = SYMBOLS if whole_days else 0
             rows = RowFacts(scale, returns, symbols, 1e-4, horizons)
@@ -56,15 +57,17 @@ class LossSubject:
         """Returns the loss of each member."""
         configs = [self.config] * MEMBERS
         ages = [0] * MEMBERS
-        columns = self.loss.columns_of(configs, torch.device("cpu"), torch.float64, ages)
+        columns = self.loss.columns_of(configs, torch.device("cpu"), self.dtype, ages)
         return self.loss.of_batch(prediction, targets, columns, training=training)
 
 
-def has_a_value_for_each_member(subject: LossSubject) -> str | None:
-    """Checks shapes, and that nothing is infinite, in training and in evaluation."""
+def wrong_shape(subject: LossSubject) -> str | None:
+    """Returns how the results differ from the shapes that training takes; None: they do not."""
     for training in (True, False):
         prediction = subject.prediction()
         result = subject.of(prediction, subject.targets(), training)
+        if not isinstance(result, LossResult):
+            return f"it returns a {type(result).__name__}; it must return LossResult(loss, slope)"
         if result.loss.shape != (MEMBERS,):
             return f"the loss of {MEMBERS} members is {tuple(result.loss.shape)}, not ({MEMBERS},)"
         if result.slope.shape != prediction.shape:
@@ -72,6 +75,15 @@ def has_a_value_for_each_member(subject: LossSubject) -> str | None:
                 f"the slope is {tuple(result.slope.shape)} for predictions "
                 f"{tuple(prediction.shape)}; it must have their shape"
             )
+    return None
+
+
+def has_a_value_for_each_member(subject: LossSubject) -> str | None:
+    """Checks shapes, and that nothing is infinite, in training and in evaluation."""
+    if (wrong := wrong_shape(subject)) is not None:
+        return wrong
+    for training in (True, False):
+        result = subject.of(subject.prediction(), subject.targets(), training)
         if not bool(torch.isfinite(result.loss).all() & torch.isfinite(result.slope).all()):
             return "its value or slope is not finite on random predictions"
     return None

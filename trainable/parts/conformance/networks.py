@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as tensors_as_bytes
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainable.executors.base import component
 from trainable.executors.rng import drawing_from, generator_of
@@ -18,6 +20,11 @@ from trainable.parts.conformance.finding import Check
 
 ROWS = 8
 SHAPE = InputShape(window=4, features=3)
+WIDER = tuple(product((4, 8, 16, 64), (3, 4, 8)))  # windows and features that a network may need
+CUT_OFF = (
+    "its answer does not follow from its parameters by torch's functions (numpy, detach and "
+    "no_grad cut it off), so nothing is learnt"
+)
 CLOSE = 1e-5  # float32, of numbers around 1
 TOY_ROWS, TOY_STEPS, TOY_LR, TOY_SHARE = 128, 300, 1e-2, 0.75
 
@@ -39,22 +46,79 @@ class Network:
         return torch.randn(rows, self.shape.window, self.shape.features, generator=generator)
 
 
-def answers_each_row(network: Network) -> str | None:
-    """Checks that B rows get B numbers, one row too."""
-    model = network.built().eval()
-    for rows in (ROWS, 1):
-        answer: Any = _answer(model, network.inputs(rows))
-        if not isinstance(answer, Tensor):
-            return f"forward returns a {type(answer).__name__}; it must return a tensor"
-        if answer.shape != (rows,):
-            return (
-                f"forward returns {tuple(answer.shape)} for {_rows(rows)} "
-                f"{tuple(network.inputs(rows).shape)}; it must return ({rows},), one number a row"
-                + ("" if rows > 1 else ": squeeze(-1) drops the last dimension alone")
-            )
-        if not answer.is_floating_point():
-            return f"forward returns {answer.dtype}; it must return floating-point numbers"
+def fitting(config: ModelConfig, shape: InputShape = SHAPE) -> tuple[Network, str | None]:
+    """Returns a network of a shape that it can be built for, and why that is another one.
+
+    Where it can be built for none, the shape is the one that was given.
+    """
+    why = _failure(Network(config, shape))
+    if why is not None:
+        for window, features in WIDER:
+            wider = Network(config, replace(shape, window=window, features=features))
+            if _failure(wider) is None:
+                return wider, (
+                    f"it cannot be built for a window of {shape.window} rows and {shape.features} "
+                    f"features ({why}); it is checked with {window} rows and {features} features, "
+                    "and a search refuses what does not fit"
+                )
+    return Network(config, shape), None
+
+
+def _failure(network: Network) -> str | None:
+    """Returns why a network cannot be built or answer, in words; None: it can."""
+    try:
+        _answer(network.built(), network.inputs())
+    except Exception as error:  # noqa: BLE001 - of the part, and it is told
+        return " ".join(str(error).split()) or type(error).__name__
     return None
+
+
+def wrong_answer(answer: Any, rows: int, shape: InputShape) -> str | None:
+    """Returns how an answer to some rows differs from what training takes; None: it does not."""
+    if not isinstance(answer, Tensor):
+        return f"forward returns a {type(answer).__name__}; it must return a tensor"
+    wanted = (rows,) if shape.outputs == 1 else (rows, shape.outputs)
+    if answer.shape != wanted:
+        each = "one number" if shape.outputs == 1 else f"shape.outputs = {shape.outputs} numbers"
+        return (
+            f"forward returns {tuple(answer.shape)} for {_rows(rows)} "
+            f"{(rows, shape.window, shape.features)}; it must return {wanted}, {each} a row"
+            + (": squeeze(-1) drops the last dimension alone" if not answer.dim() else "")
+        )
+    if not answer.is_floating_point():
+        return f"forward returns {answer.dtype}; it must return floating-point numbers"
+    return None
+
+
+def answers_each_row(network: Network) -> str | None:
+    """Checks that B rows get B numbers that follow from parameters, one row too."""
+    model = network.built().eval()
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            return (
+                f"nn.{type(module).__name__} ({name}) without running statistics answers by the "
+                "other rows of a batch, which may be of later days; leave track_running_stats=True"
+            )
+    for rows in (ROWS, 1):
+        wrong = wrong_answer(_answer(model, network.inputs(rows)), rows, network.shape)
+        if wrong is not None:
+            return wrong
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        return "it has no parameters that are trained: there is nothing to train"
+    return None if model(network.inputs()).requires_grad else CUT_OFF
+
+
+def leaves_its_inputs(network: Network) -> str | None:
+    """Returns a note where forward changes what it is given."""
+    x = network.inputs()
+    with torch.no_grad():
+        network.built().eval()(x)
+    if torch.equal(x, network.inputs()):
+        return None
+    return (
+        "forward changes its inputs in place; training gives it a copy, but whoever calls it twice "
+        "sees other rows: write x = x - …, not x -= …"
+    )
 
 
 def is_finite(network: Network) -> str | None:
@@ -75,12 +139,12 @@ def is_finite(network: Network) -> str | None:
 def gradients_reach_all(network: Network) -> str | None:
     """Checks that each component has a finite gradient that is not always zero."""
     model = network.built()
-    if not list(model.parameters()):
-        return "it has no parameters: there is nothing to train"
     reached: dict[str, bool] = {}
     for step in range(3):  # what begins at zero may hold back the others for a step
         _step(model, network.inputs(32, seed=step + 1), lr=0.1)
         for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:  # on purpose
+                continue
             slope = parameter.grad
             if slope is not None and not bool(torch.isfinite(slope).all()):
                 return f"the gradient of {component(name)} ({name}) is not finite"
@@ -104,13 +168,13 @@ def seed_decides(network: Network) -> str | None:
             return f"the same seed gives other first weights ({name}); draw them with torch alone"
     x = network.inputs()
     with torch.no_grad():
-        if not torch.equal(one.eval()(x), one(x)):
+        if not torch.equal(_answer(one.eval(), x), _answer(one, x)):
             return "predicting the same rows twice gives two answers"
         one.train()
         twice = []
         for model in (one, other.train()):
             with drawing_from(generator_of(5, torch.device("cpu"))):
-                twice.append(model(x))
+                twice.append(_answer(model, x))
     if not torch.equal(*twice):
         return "training draws random numbers that the seed does not decide; use torch's alone"
     return None
@@ -121,13 +185,8 @@ def is_restored(network: Network) -> str | None:
     model = network.built(0)
     for step in range(3):
         _step(model, network.inputs(32, seed=step + 1), lr=0.05)
-    weights = {name: t.detach().contiguous() for name, t in model.state_dict().items()}
-    try:
-        stored = load_tensors(tensors_as_bytes(weights))
-    except RuntimeError as error:
-        if "share memory" not in str(error):
-            raise
-        return "two of its parameters are one tensor (tied weights), which cannot be stored"
+    weights = {name: t.detach().clone() for name, t in model.state_dict().items()}
+    stored = load_tensors(tensors_as_bytes(weights))  # tied weights are stored twice
     fresh = network.built(7)
     fresh.load_state_dict(stored)
     x = network.inputs()
@@ -177,7 +236,7 @@ def learns_a_signal(network: Network) -> str | None:
         for step in range(1, TOY_STEPS + 1):
             optimizer.zero_grad(set_to_none=True)
             model.train()
-            (model(x) - y).square().mean().backward()
+            (model(x.clone()) - y).square().mean().backward()
             optimizer.step()
             if step % 25 == 0:
                 left = _answer(model.eval(), fresh) - wanted
@@ -195,7 +254,7 @@ def answers_several(network: Network) -> str | None:
     """Returns how it answers a loss that asks for more than one number a row."""
     several = Network(network.config, replace(network.shape, heads=(("quantile", 2),)))
     answer = _answer(several.built().eval(), network.inputs())
-    if isinstance(answer, Tensor) and answer.shape == (ROWS, 2):
+    if wrong_answer(answer, ROWS, several.shape) is None:
         return None
     return (
         "it answers one number a row, also where shape.outputs says more: losses that ask for "
@@ -215,22 +274,25 @@ def can_be_fused(network: Network) -> str | None:
 
 CHECKS: tuple[tuple[str, Check[Network]], ...] = (
     ("output shape", answers_each_row),
+    ("same seed, same result", seed_decides),
     ("finite predictions", is_finite),
     ("gradients", gradients_reach_all),
-    ("same seed, same result", seed_decides),
     ("save and load", is_restored),
     ("looks at its own row only", rows_stand_alone),
     ("learns a planted signal", learns_a_signal),
 )
+BASIC = 2  # that the others build on
 NOTES: tuple[tuple[str, Check[Network]], ...] = (
+    ("its inputs", leaves_its_inputs),
     ("many as one program", can_be_fused),
     ("several outputs", answers_several),
 )
 
 
 def _answer(model: nn.Module, x: Tensor) -> Any:
+    """Returns what a network makes of a copy of its inputs, which it may change."""
     with torch.no_grad():
-        return model(x)
+        return model(x.clone())
 
 
 def _step(model: nn.Module, x: Tensor, lr: float) -> None:
@@ -239,7 +301,7 @@ def _step(model: nn.Module, x: Tensor, lr: float) -> None:
     model.zero_grad(set_to_none=True)
     target = x[:, -1].sum(-1) + 0.1
     with _drawing(2):
-        (model(x) - target).square().mean().backward()
+        (model(x.clone()) - target).square().mean().backward()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.grad is not None:
