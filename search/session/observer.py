@@ -104,7 +104,8 @@ class SearchObserver:
             self.folder.trial(number)
             self.folder.write_bytes(f"trials/{number}/error.txt", text.encode())
         listed = ", ".join(map(str, numbers))
-        self.progress.note(f"{reason}: trials {listed}; see trials/{numbers[0]}/error.txt")
+        where = self.folder.path / "trials" / str(numbers[0]) / "error.txt"
+        self.progress.note(f"{reason}: trials {listed}; see {where}")
 
     def _figures(self) -> list[Figure]:
         controller = self.controller

@@ -179,6 +179,18 @@ def test_it_is_said_in_one_line_before_anything_starts(
     assert loaded_files() == ()
 
 
+def test_a_network_of_one_output_cannot_take_a_loss_of_several(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, PARTS, space=SPACE.replace("absolute_error", "quantile"))
+    with chdir(tmp_path):
+        assert here.search_here(*(f"{key}={text}" for key, text in WORDS.items())) == 2
+    said = capfd.readouterr().err
+    assert "mine.py: model net with loss quantile: forward returns (24,) for 24 rows" in said
+    assert "it must return (24, 3), shape.outputs = 3 numbers a row" in said
+    assert said.count("\n") == 1
+
+
 def test_what_can_be_trained_and_misleads_is_a_warning(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

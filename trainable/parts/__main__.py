@@ -25,7 +25,6 @@ from trainable.parts.files import read_files
 from trainable.parts.listing import listing
 from trainable.parts.registration import entries_of, registered
 from trainable.parts.tables import TABLES
-from trainable.validation import check_value
 
 USAGE = """usage: python -m trainable.parts [TABLE …] [parts=mine.py]    lists parts and settings
        python -m trainable.parts check mine.py [more.py …] [data/window=8]
@@ -66,7 +65,8 @@ def _check(words: Sequence[str], console: Console) -> int:
         key, equals, text = word.partition("=")
         if key == WINDOW and equals:
             window = convert(FIELDS[WINDOW].kind, text, WINDOW)
-            check_value(WINDOW, window)
+            if window < 1:
+                raise UserError(f"{word}: a window has at least 1 row")
         elif equals and key != "parts":
             raise unknown("key", key, (WINDOW, "parts"))
         else:

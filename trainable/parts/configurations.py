@@ -169,7 +169,7 @@ def _hints(cls: type, where: str) -> dict[str, Any]:
         return get_type_hints(cls)
     except (NameError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{where}: the types of the fields of {cls.__name__} cannot be read ({error}); "
+            f"{where}: the types of the fields of {cls.__name__} cannot be read ({error}); they "
             f"{PLAIN_WORDS}"
         ) from error
 

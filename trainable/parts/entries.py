@@ -197,16 +197,22 @@ def _checked_schedule(entry: Schedule, where: str) -> Schedule:
 def _checked_feature(entry: Feature, where: str) -> Feature:
     """Returns a feature whose answers are of the right shape, and that can be computed."""
     if entry.bars not in KINDS_OF_BARS:
-        raise unknown(f"bars of {where}:", str(entry.bars), KINDS_OF_BARS)
+        raise UserError(f"{where}: {unknown('bars', str(entry.bars), KINDS_OF_BARS)}")
     needs = (entry.needs,) if isinstance(entry.needs, str) else tuple(entry.needs)
     for need in needs:
         if need not in FIELDS:
-            raise unknown(f"field in the needs of {where}:", str(need), FIELDS)
+            raise UserError(f"{where}: {unknown('field in its needs', str(need), FIELDS)}")
     if isinstance(entry.warmup, bool) or not isinstance(entry.warmup, int) or entry.warmup < 0:
         raise UserError(f"{where}: its warm-up is {entry.warmup!r}; it must be a number of bars")
 
     def function(bars: Bars) -> np.ndarray:
-        return _numbers_of(entry.function(bars), len(bars.close), "bars", where)
+        values = entry.function(bars)
+        if not np.size(values) and len(bars.close):
+            raise UserError(
+                f"{where}: it returns no numbers for {len(bars.close)} bars; of the fields besides "
+                "close it is given those that it names, as in needs=('volume',)"
+            )
+        return _numbers_of(values, len(bars.close), "bars", where)
 
     return replace(entry, function=function, needs=needs)
 

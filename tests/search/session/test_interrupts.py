@@ -140,7 +140,7 @@ def test_a_worker_that_hangs_is_ended_and_only_the_culprit_fails(
     rows = check_whole(folder, searched=5).set_index("number")
     assert rows.loc[culprit, "stop_reason"] == "hung"
     assert set(rows.drop(index=culprit)["state"]) <= {"COMPLETE", "PRUNED"}
-    assert f"hung: trials {culprit}; see trials/{culprit}/error.txt" in search.out
+    assert f"hung: trials {culprit}; see runs/stuck/trials/{culprit}/error.txt" in search.out
     where = (folder / "trials" / str(culprit) / "error.txt").read_text()
     assert "checkpoint.py" in where
     assert "no sign of life for 8 s" in where

@@ -71,6 +71,36 @@ def test_what_is_wrong_with_a_file_is_said(folder: Path, capfd: pytest.CaptureFi
     assert main(["check", "mine.py"]) == 2
     said = capfd.readouterr().out
     assert "  WRONG learns a planted signal: after 300 steps" in said
-    assert re.search(r"\d faults?: a search would train it", said)
+    assert re.search(r"\d faults? to mend before a search", said)
     with pytest.raises(UserError, match="name a file: python -m"):
         main(["check"])
+
+
+def test_several_files_are_named_as_a_search_takes_them(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "flat.py").write_text(FLAT_MODEL, encoding="utf-8")
+    for words in (["mine.py,flat.py"], ["parts=mine.py,flat.py"], ["mine.py", "flat.py"]):
+        assert main(["check", *words]) == 0
+        said = capfd.readouterr().out
+        assert "mine.py: model my_gru" in said
+        assert "flat.py: model flat" in said
+
+
+def test_the_window_of_a_check_can_be_chosen(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wide = FLAT_MODEL.replace(
+        "        self.body", "        assert shape.window > 6\n        self.body"
+    )
+    (folder / "flat.py").write_text(wide, encoding="utf-8")
+    assert main(["check", "flat.py", "data/window=7"]) == 0
+    assert "window and features" not in capfd.readouterr().out
+    assert main(["check", "flat.py"]) == 0
+    assert "note  window and features: it cannot be built" in capfd.readouterr().out
+    for word, says in (
+        ("data/window=0", "a window has at least 1 row"),
+        ("data/windw=4", "unknown key 'data/windw'; did you mean 'data/window'"),
+    ):
+        with pytest.raises(UserError, match=says):
+            main(["check", "flat.py", word])

@@ -125,11 +125,14 @@ def test_an_entry_of_our_own_type_is_taken_as_it_is() -> None:
 
 
 CONFIGURED = (
-    "from dataclasses import dataclass\n"
+    "from dataclasses import dataclass, field\n"
     + FLAT.replace("(self, shape)", "(self, config: 'C', shape)")
     + "{}class C:\n    {}\n\n\nMODELS = {{'flat': Flat}}\n"
 )
 FROZEN = "@dataclass(frozen=True)\n"
+FEATURE = (
+    "from trainable.data.features.table import Feature\nFEATURES = {{'a': Feature('own', {})}}\n"
+)
 WRONG = {
     "no tables": ("x = 1", "has none of the tables MODELS, LOSSES"),
     "a misspelt table": ("MODEL = {'a': 1}", "unknown table in mine.py: 'MODEL'; did you mean"),
@@ -178,6 +181,66 @@ WRONG = {
         "def a(p, t, config: C):\n    return p\n\n\nLOSSES = {'a': a}",
         "C.kind must be a number",
     ),
+    "our own table, changed": (
+        FLAT + "from trainable import models\nmodels.MODELS['flat'] = Flat",
+        "it changes our own MODELS; write a dict of your own",
+    ),
+    "our own table, changed before an error": (
+        FLAT + "from trainable import models\nmodels.MODELS['flat'] = Flat\n1 / 0",
+        "ZeroDivisionError",
+    ),
+    "the shape first": (
+        CONFIGURED.format(FROZEN, "a: int = 1").replace("config: 'C', shape", "shape, config: 'C'"),
+        "the configuration comes first: write (config: …, shape)",
+    ),
+    "the configuration alone": (
+        CONFIGURED.format(FROZEN, "a: int = 1").replace("config: 'C', shape", "config: 'C'"),
+        "takes config alone; write (config: …, shape)",
+    ),
+    "a shape by name only": (
+        CONFIGURED.format(FROZEN, "a: int = 1").replace("'C', shape", "'C', *, shape"),
+        "shape can be given by name only",
+    ),
+    "a type that is not there": (
+        CONFIGURED.format(FROZEN, "a: 'Foo' = 1"), "cannot be read (name 'Foo' is not defined)",
+    ),
+    "a list that is made": (
+        CONFIGURED.format(FROZEN, "a: list = field(default_factory=list)"),
+        "C.a must be int, float, bool or str",
+    ),
+    "a setting without a type": (
+        CONFIGURED.format(FROZEN, "a = 16"), "C.a = 16 has no type, so it is no setting;",
+    ),
+    "a default out of range": (
+        CONFIGURED.format(FROZEN, "dropout: float = 0.95"),
+        "the default model/dropout=0.95 must be at least 0 and at most 0.9",
+    ),
+    "a setting called check": (
+        CONFIGURED.format(FROZEN, "check: int = 1"), "C.check must be a method check(self)",
+    ),
+    "a check of something": (
+        CONFIGURED.format(FROZEN, "a: int = 1\n\n    def check(self, value):\n        pass"),
+        "C.check must be a method check(self)",
+    ),
+    "settings that are made": (
+        CONFIGURED.format(FROZEN, "a: int = 1").replace("MODELS", "from trainable.models import "
+        "Model\nMODELS").replace("'flat': Flat", "'flat': Model(C(), Flat)"),
+        "its config is a C; give the class, without ()",
+    ),
+    "the target first": (
+        "LOSSES = {'a': lambda target, prediction: target - prediction}",
+        "it takes (target, prediction); the prediction comes first",
+    ),
+    "a loss that is a layer": (
+        "from torch import nn\nLOSSES = {'a': nn.HuberLoss(reduction='none')}",
+        "LOSSES['a'] is of type HuberLoss; it must be a function of (prediction, target, config)",
+    ),
+    "a loss that is a class": (
+        "from torch import nn\nLOSSES = {'a': nn.HuberLoss}", "is the class HuberLoss; it must be",
+    ),
+    "other bars": (FEATURE.format("1, abs, bars='dayly'"), "unknown bars 'dayly'; did you mean"),
+    "other fields": (FEATURE.format("1, abs, needs=('vol',)"), "unknown field in its needs 'vol'"),
+    "a negative warm-up": (FEATURE.format("-1, abs"), "its warm-up is -1; it must be a number of"),
     "a feature without a warm-up": ("FEATURES = {'a': abs}", "it must be Feature(group, warmup"),
     "a syntax error": ("x = (\n", "mine.py:1: SyntaxError: '(' was never closed"),
     "an error of its own": ("x = 1\ny = {}['a']\n", "mine.py:2: KeyError: 'a'"),
@@ -243,7 +306,16 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
             read_files(given)
 
 
-@pytest.mark.parametrize("line", ["import helper", "from helper import x", "from . import helper"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import helper",
+        "from helper import x",
+        "from . import helper",
+        "__import__('helper')",
+        "import importlib; importlib.import_module('helper')",
+    ],
+)
 def test_a_file_that_needs_its_neighbour_is_refused(
     line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,7 @@ from trainable.executors.rng import drawing_from, generator_of
 from trainable.executors.vmapped.fusion import why_not_fused
 from trainable.models import MODELS, InputShape, ModelConfig, build_model
 from trainable.parts.conformance.finding import Check
+from trainable.parts.faults import MORE
 
 ROWS = 8
 SHAPE = InputShape(window=4, features=3)
@@ -69,7 +70,7 @@ def _failure(network: Network) -> str | None:
     try:
         _answer(network.built(), network.inputs())
     except Exception as error:  # noqa: BLE001 - of the part, and it is told
-        return " ".join(str(error).split()) or type(error).__name__
+        return " ".join(str(error).partition(MORE)[0].split()) or type(error).__name__
     return None
 
 
