@@ -26,7 +26,8 @@ from trainable.data.sources import load_market
 from trainable.executors import EXECUTORS, executor_for
 from trainable.io.json_file import read_json
 from trainable.parts.files import read_files
-from trainable.parts.first_step import try_parts
+from trainable.parts.first_step import try_parts, warnings_of
+from trainable.parts.loaded import loaded_files
 from trainable.parts.registration import registered
 from trainable.report import Report
 from trainable.training.loop import Training
@@ -104,6 +105,8 @@ def _train(config: TrialConfig, command: Command) -> int:
             check(config, dataset)
             check_horizons([config], dataset)
         try_parts([config], dataset)
+    for line in warnings_of(loaded_files()):
+        print(f"warning: {line}")
     print(f"{'epoch':>5} {'steps':>8} {'train loss':>11} {'val loss':>11} {'Sharpe':>8} {'IC':>8}")
     for report in train(config, dataset, command.executor, device):
         cells = [_cell(report.values.get(name)) for name in ("train_loss", "val_loss")]

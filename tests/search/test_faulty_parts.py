@@ -110,7 +110,7 @@ FAULTS = {
     "a loss that is a mean": (".abs()", ".abs().mean()", "the loss is () for predictions (2, 24)"),
     "a loss of numpy": ("(prediction - target).abs()", "target.abs()", "so it has no slope"),
     "an error of the loss": ("target).abs()", "target).absolut()", "@ loss absolute_err"),
-    "an optimizer's text": (STEP, f"{STATEFUL}'warm'", "keeps a str as state 'phase'"),
+    "an optimizer's text": (STEP, f"{STATEFUL}'warm'", "own_adam: the optimizer keeps a str"),
     "an optimizer's None": (STEP, f"{STATEFUL}None", "keeps a NoneType as state 'phase'"),
     "an optimizer with a closure": (
         STEP, "torch.optim.LBFGS(parameters, lr=config.lr)",
@@ -177,6 +177,27 @@ def test_it_is_said_in_one_line_before_anything_starts(
             assert "Traceback" not in out + said
             assert sorted(tmp_path.iterdir()) == there
     assert loaded_files() == ()
+
+
+def test_an_error_of_a_later_step_is_one_line_too(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    late = f"return {OUTPUT} / (1 if len(x) < 30 else 1 // 0)"
+    write(tmp_path, PARTS.replace(f"return {OUTPUT}", late), space=SPACE)
+    (tmp_path / "c.json").write_text(json.dumps(CHOSEN))
+    words = [f"{key}={text}" for key, text in WORDS.items()]
+    with chdir(tmp_path):
+        for run in (RUNS[0], RUNS[2]):  # the dry run measures a step
+            assert run(words) == 2
+            said = capfd.readouterr().err
+            assert said.startswith("error: mine.py:23: model net: ZeroDivisionError")
+            assert said.count("\n") == 1
+        assert not (tmp_path / "runs").exists()
+        RUNS[1](words)
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.out + captured.err
+        assert "see runs/x/trials/0/error.txt" in " ".join(captured.out.split())
+    assert "ZeroDivisionError" in (tmp_path / "runs/x/trials/0/error.txt").read_text()
 
 
 def test_a_network_of_one_output_cannot_take_a_loss_of_several(

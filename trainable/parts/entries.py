@@ -162,7 +162,7 @@ def _by_autograd(function: Callable[..., Tensor], settings: bool, where: str) ->
 
 
 def _checked_model(entry: Model, file: str, where: str) -> Model:
-    """Returns a model whose errors name the person's line, and that builds a whole network."""
+    """Returns a model whose errors name the person's line, and that builds a float32 network."""
 
     def build(config: Any, shape: InputShape) -> nn.Module:
         try:
@@ -180,7 +180,7 @@ def _checked_model(entry: Model, file: str, where: str) -> Model:
                 f"{where}: {lazy[0]} is of a lazy layer, whose shape is unknown before a batch; "
                 "build it from shape.window and shape.features"
             )
-        return network
+        return network.float()  # as windows are, in training and for prediction
 
     return replace(entry, build=build)
 

@@ -1,5 +1,6 @@
 """An exception of a person's parts, told in one line: where, in which part, what went wrong."""
 
+import linecache
 from collections.abc import Iterator
 from contextlib import contextmanager
 from traceback import walk_tb
@@ -16,13 +17,19 @@ def told(error: BaseException) -> UserError | None:
 
     The line is the deepest one of the file, also where it calls what is installed.
     """
-    codes = [frame.f_code for frame, _ in walk_tb(error.__traceback__)]
     for loaded in LOADED.values():
-        for code in codes:
-            if code.co_filename == loaded.file.shown:  # what we called of it
-                part = loaded.code.get(code.co_qualname.partition(".")[0], code.co_qualname)
-                said = located(loaded.file.shown, None, error, part)
-                return advised(said, loaded.file)
+        shown = loaded.file.shown
+        calls = [(frame.f_code, line) for frame, line in walk_tb(error.__traceback__)]
+        own = [(code, line) for code, line in calls if code.co_filename == shown]
+        if own:
+            called = own[0][0].co_qualname  # by us
+            part = loaded.code.get(called.partition(".")[0], called)
+            said = located(shown, None, error, part)
+            if not loaded.file.path:  # there is no such file to look into
+                return UserError(
+                    f"{said}, in the line {linecache.getline(shown, own[-1][1]).strip()!r}"
+                )
+            return advised(said, loaded.file)
     return None
 
 

@@ -93,9 +93,10 @@ def _try(config: TrialConfig, shape: InputShape, what: str, file: PartsFile) -> 
             _refuse(wrong_shape(subject), f"{file.shown}: loss {config.loss.name}")
             executor = SoloExecutor([config], shape, cpu, torch.float32)
             targets = subject.targets().members(0)
-            seen = (x[0].clone(),) if days is None else (x[0].clone(), days.member(0))
-            answer = executor.model(*seen)
-            _refuse(wrong_answer(answer, ROWS, shape), where)
+            more = () if days is None else (days.member(0),)
+            for training in (False, True):
+                answer = executor.model.train(training)(x[0].clone(), *more)
+                _refuse(wrong_answer(answer, ROWS, shape), where)
             _refuse(None if answer.requires_grad else CUT_OFF, where)
             result = loss.of_batch(
                 answer.detach(), targets.member(0), executor.columns, training=True
@@ -122,6 +123,7 @@ def _telling(what: str, file: PartsFile) -> Iterator[None]:
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except UserError as error:
-        raise advised(error, file) from error
+        said = str(error) if file.shown in str(error) else f"{file.shown}: {what}: {error}"
+        raise advised(UserError(said), file) from error
     except Exception as error:
         raise told(error) or advised(located(file.shown, None, error, what), file) from error

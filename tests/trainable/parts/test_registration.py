@@ -274,6 +274,18 @@ def loaded_both(*texts: str) -> None:
         pass
 
 
+def test_an_error_of_a_part_is_one_line_for_whoever_uses_it() -> None:
+    text = FLAT_MODEL.replace("return self.body", "return 1 / 0 + self.body")
+    before = everything()
+    line = "return 1 / 0 \\+ self.body\\(x.flatten\\(1\\)\\).squeeze\\(-1\\)"
+    says = rf"^mine\.py:11: model flat: ZeroDivisionError: division by zero, in the line '{line}'$"
+    with pytest.raises(UserError, match=says), loaded(text):
+        build_model(from_params({"model/name": "flat"}).model, SHAPE, 0)(torch.zeros(2, 4, 3))
+    with pytest.raises(ZeroDivisionError), loaded(text):  # of another
+        1 / 0  # noqa: B018 - it fails
+    assert everything() == before
+
+
 def test_a_network_that_cannot_be_built_says_its_own_line() -> None:
     text = FLAT_MODEL.replace("        self.body", "        1 / 0\n        self.body")
     with loaded(text):
