@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from trainable.cli.errors import UserError, located, unknown
+from trainable.cli.text import counted
 from trainable.data.features.bars import FIELDS, Bars
 from trainable.data.features.table import KINDS_OF_BARS, Feature
 from trainable.losses import Loss
@@ -189,7 +190,7 @@ def _checked_schedule(entry: Schedule, where: str) -> Schedule:
     """Returns a schedule whose answers are of the right shape."""
 
     def share(config: Any, steps: np.ndarray, total: int) -> np.ndarray:
-        return _numbers_of(entry.share(config, steps, total), len(steps), "steps", where)
+        return _numbers_of(entry.share(config, steps, total), len(steps), "step", where)
 
     return replace(entry, share=share)
 
@@ -212,7 +213,7 @@ def _checked_feature(entry: Feature, where: str) -> Feature:
                 f"{where}: it returns no numbers for {len(bars.close)} bars; of the fields besides "
                 "close it is given those that it names, as in needs=('volume',)"
             )
-        return _numbers_of(values, len(bars.close), "bars", where)
+        return _numbers_of(values, len(bars.close), "bar", where)
 
     return replace(entry, function=function, needs=needs)
 
@@ -240,8 +241,8 @@ def _numbers_of(values: Any, count: int, unit: str, where: str) -> np.ndarray:
         numbers, found = np.empty(0), f"a {type(values).__name__} that holds no numbers"
     if numbers.shape != (count,):
         raise UserError(
-            f"{where}: it returns {found} for {count} {unit}; it must return ({count},), a number "
-            "for each"
+            f"{where}: it returns {found} for {counted(count, unit)}; it must return ({count},), a "
+            "number for each"
         )
     return numbers
 

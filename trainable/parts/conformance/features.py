@@ -7,8 +7,9 @@ import numpy as np
 from trainable.data.features.bars import FIELDS, Bars
 from trainable.data.features.table import Feature
 from trainable.parts.conformance.finding import Check
+from trainable.parts.faults import MORE
 
-MORE = 150  # bars beyond the warm-up
+BEYOND = 150  # bars after the warm-up
 CUTS = (0.4, 0.6, 0.8, 0.95)  # shares of the bars after which the rest is cut off, or changed
 
 
@@ -38,11 +39,10 @@ def bars_of(count: int, needs: tuple[str, ...] = FIELDS, seed: int = 0) -> Bars:
 
 def one_value_a_bar(feature: Feature) -> str | None:
     """Checks shape, and that values are finite from the end of the warm-up on."""
-    count = feature.warmup + MORE
-    for few in (1, count):  # a symbol may have fewer bars than its warm-up
-        values = np.asarray(feature.function(bars_of(few, feature.needs)))
-        if values.shape != (few,):
-            return f"it returns {values.shape} for {few} bars; it must return ({few},)"
+    count = feature.warmup + BEYOND
+    values = np.asarray(feature.function(bars_of(count, feature.needs)))
+    if values.shape != (count,):
+        return f"it returns {values.shape} for {count} bars; it must return ({count},)"
     if np.isinf(values).any():
         return "a value is infinite; NaN says that it is undefined"
     missing = np.flatnonzero(np.isnan(values[feature.warmup :]))
@@ -58,9 +58,19 @@ def one_value_a_bar(feature: Feature) -> str | None:
     return None
 
 
+def takes_few_bars(feature: Feature) -> str | None:
+    """Returns what happens to a symbol that has fewer bars than its warm-up."""
+    try:
+        feature.function(bars_of(1, feature.needs))
+    except Exception as error:  # noqa: BLE001 - of the part, and it is told
+        said = " ".join(str(error).partition(MORE)[0].split())
+        return f"it fails for a symbol of one bar ({said}); NaN says that there are too few"
+    return None
+
+
 def sees_no_later_bar(feature: Feature) -> str | None:
     """Checks that its values do not change when later bars are cut off, or are others."""
-    count = feature.warmup + MORE
+    count = feature.warmup + BEYOND
     bars, other = bars_of(count, feature.needs), bars_of(count, feature.needs, seed=1)
     whole = np.asarray(feature.function(bars))
     for share in CUTS:
@@ -86,6 +96,7 @@ CHECKS: tuple[tuple[str, Check[Feature]], ...] = (
     ("one value a bar", one_value_a_bar),
     ("no look-ahead", sees_no_later_bar),
 )
+NOTES: tuple[tuple[str, Check[Feature]], ...] = (("few bars", takes_few_bars),)
 
 
 def _with(change: Callable[[str], np.ndarray]) -> Bars:

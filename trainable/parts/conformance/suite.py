@@ -50,6 +50,6 @@ def check_entry(
         case "SCHEDULES":
             return found(part, file, schedules.CHECKS, ScheduleSubject(entry, config))
         case "FEATURES":
-            return found(part, file, features.CHECKS, entry)
+            return found(part, file, features.CHECKS, entry, features.NOTES)
         case _:
             return found(part, file, metrics.CHECKS, entry)
