@@ -85,10 +85,10 @@ def _try(config: TrialConfig, shape: InputShape, what: str, file: PartsFile) -> 
     """Takes one step of a configuration; raises `UserError` where it fails."""
     cpu, generator = torch.device("cpu"), torch.Generator().manual_seed(0)
     x = torch.randn(1, ROWS, shape.window, shape.features, generator=generator)
-    days = random_days(config, (1, DAYS, SYMBOLS), x)
     loss, where = LOSSES[config.loss.name], f"{file.shown}: {what}"
     subject = LossSubject(loss, config.loss, torch.float32)
     with torch.random.fork_rng(devices=[]):
+        days = random_days(config, (1, DAYS, SYMBOLS), x)
         with _telling(what, file):
             _refuse(wrong_shape(subject), f"{file.shown}: loss {config.loss.name}")
             executor = SoloExecutor([config], shape, cpu, torch.float32)

@@ -59,7 +59,7 @@ def test_some_tables_are_listed_by_name(folder: Path, capfd: pytest.CaptureFixtu
 def test_a_good_file_is_found_good(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "mine.py"]) == 0
     said = capfd.readouterr().out
-    assert "mine.py: model my_gru\n  ok    output shape" in said
+    assert "mine.py: model my_gru\n  ok    output" in said
     assert "mine.py: loss capped" in said
     assert "WRONG" not in said
     assert "Nothing is wrong" in said

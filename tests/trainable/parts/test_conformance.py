@@ -36,13 +36,13 @@ MODELS = {{"net": Net}}
 PLAIN = "return self.head(h).squeeze(-1)"
 # By check: what the constructor and forward do, and what is said of it.
 NETWORKS = {
-    "a second dimension": ("output shape", "", "return self.head(h)", r"\(8, 1\) for 8 rows"),
+    "a second dimension": ("output", "", "return self.head(h)", r"\(8, 1\) for 8 rows"),
     "one row squeezed away": (
-        "output shape", "", "return self.head(h).squeeze()", r"\(\) for one row .*squeeze\(-1\)",
+        "output", "", "return self.head(h).squeeze()", r"\(\) for one row .*squeeze\(-1\)",
     ),
-    "several answers": ("output shape", "", "return self.head(h), h", "returns a tuple"),
+    "several answers": ("output", "", "return self.head(h), h", "returns a tuple"),
     "whole numbers": (
-        "output shape", "", "return (self.head(h).squeeze(-1) > 0).long()", "returns torch.int64",
+        "output", "", "return (self.head(h).squeeze(-1) > 0).long()", "returns torch.int64",
     ),
     "division by a spread": (
         "finite predictions", "", "return self.head(h).squeeze(-1) / x.std(1).sum(-1)",
@@ -104,7 +104,7 @@ NETWORKS = {
         "learns a planted signal", "", "return 0.01 * torch.sigmoid(self.head(h)).squeeze(-1)",
         "is its output free of bounds",
     ),
-    "an error of its own": ("output shape", "", "return h @ h", "it fails: mine.py:17: Runtime"),
+    "an error of its own": ("output", "", "return h @ h", "it fails: mine.py:17: Runtime"),
 }  # fmt: skip
 
 
@@ -191,8 +191,8 @@ def test_a_batch_normalisation_without_statistics_is_named() -> None:
         forward="return self.head(self.norm(h)).squeeze(-1)",
     )
     found = of(text, "MODELS", "net")
-    assert list(found) == ["output shape"]  # the others would find what follows from it
-    assert_said(found["output shape"], r"nn\.BatchNorm1d \(norm\) without running statistics")
+    assert list(found) == ["output"]  # the others would find what follows from it
+    assert_said(found["output"], r"nn\.BatchNorm1d \(norm\) without running statistics")
 
 
 def test_a_file_that_fails_as_settings_are_made_is_told() -> None:
@@ -206,7 +206,7 @@ def test_a_network_without_parameters_is_found() -> None:
     text = FLAT_MODEL.replace("self.body = nn.Linear(shape.size, 1)", "pass").replace(
         "self.body(x.flatten(1)).squeeze(-1)", "x[:, -1, 0]"
     )
-    assert_said(of(text, "MODELS", "flat")["output shape"], "it has no parameters")
+    assert_said(of(text, "MODELS", "flat")["output"], "it has no parameters")
 
 
 FUSED = {

@@ -274,7 +274,7 @@ def can_be_fused(network: Network) -> str | None:
 
 
 CHECKS: tuple[tuple[str, Check[Network]], ...] = (
-    ("output shape", answers_each_row),
+    ("output", answers_each_row),
     ("same seed, same result", seed_decides),
     ("finite predictions", is_finite),
     ("gradients", gradients_reach_all),
