@@ -1,7 +1,6 @@
 """Searches over parts of one's own: from a file and from a notebook, resumed, used to predict."""
 
 import json
-import linecache
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from search.api import launch
 from search.backend.local import Local
 from search.session.observer import SearchObserver
 from tests.fixtures import here, tiny
+from tests.fixtures.notebooks import Notebook
 from tests.fixtures.parts import EXAMPLE, FLAT, FLAT_MODEL, WORDS, write
 from tests.fixtures.searches import SEARCH_LOCALLY, check_whole, started
 from trainable import predict
@@ -163,15 +163,8 @@ def space(trial):
 
 @pytest.fixture
 def notebook(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the cells of a notebook have defined: in no file, known to Python's `linecache`."""
-    module = types.ModuleType("__main__")
-    monkeypatch.setitem(sys.modules, "__main__", module)
-    for number, cell in enumerate(CELLS):
-        name = f"<cell-{number}>"
-        lines = cell.splitlines(keepends=True)
-        monkeypatch.setitem(linecache.cache, name, (len(cell), None, lines, name))
-        exec(compile(cell, name, "exec"), module.__dict__)
-    return module.__dict__
+    """What the cells of a notebook have defined."""
+    return Notebook(monkeypatch).run(*CELLS)
 
 
 def test_classes_of_a_notebook_are_searched(notebook: dict[str, Any], tmp_path: Path) -> None:

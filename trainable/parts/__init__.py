@@ -10,6 +10,7 @@ registration.py    the entries in our tables, for as long as a `with` block last
 sources.py         the source of classes and functions given in Python, as from a notebook
 faults.py          an exception of a part, in one line
 first_step.py      one step with each part before a search starts
+texts.py           the text of one class or function, and what was set on it since
 listing.py         every part with its settings, for `python -m trainable.parts`
 conformance/       what every part must do, as checks for ours and a person's
 """

@@ -2,16 +2,16 @@
 
 A class or function of a notebook is in no file. Its text is looked up as Python's own tracebacks do
 it, with the texts of all that it uses; what is installed is imported. What has no text, such as
-a network with weights, cannot be sent to a worker and is refused.
+a network with weights, cannot be sent to a worker and is refused. What was set on a class after it
+was defined is set again behind the texts.
 """
 
 import ast
 import builtins
 import inspect
-import linecache
+import re
 import symtable
 import sys
-import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
@@ -22,10 +22,11 @@ from typing import Any
 
 from trainable.cli.errors import UserError, unknown
 from trainable.parts.files import OURS, PartsFile, read_file, read_files
+from trainable.parts.modules import forget, run
 from trainable.parts.tables import TABLES
+from trainable.parts.texts import changes, has_other_fields, is_plain, text_of_object
 
 NAME = "launch"  # of the file that is made
-OF_DATACLASSES = ("<string>", "dataclasses.py", "reprlib.py")  # methods that nobody wrote
 HELP = "write it into a file, and give its path: parts='mine.py'"
 
 
@@ -79,10 +80,8 @@ def text_of(tables: Mapping[str, Any]) -> str:
             said = source.expression(value, f"{name}[{entry!r}]")
             lines.append(f"    {entry!r}: {said},")
         lines.append("}")
-    head = '"""Parts that were given in Python."""'
-    imports = [*source.imports, *source.constants]
-    parts = [head, "\n".join(imports), *source.pieces.values(), "\n".join(lines)]
-    return "\n\n\n".join(filter(None, parts)) + "\n"
+    source.add_changes()
+    return source.text("\n".join(lines))
 
 
 def _tables_of(part: object) -> dict[str, Any]:
@@ -102,13 +101,52 @@ class _Source:
         imports: lines that import what is installed.
         constants: lines that set what is a plain value.
         pieces: text of each class and function, by name.
+        changed: lines that set what was set after a class or function was defined.
     """
 
     def __init__(self) -> None:
         self.imports: list[str] = []
         self.constants: list[str] = []
         self.pieces: dict[str, str] = {}
+        self.changed: list[str] = []
         self._known: dict[str, Any] = {}  # what each name stands for
+
+    def text(self, end: str = "") -> str:
+        """Returns all that was collected as a file, and `end` at its end."""
+        head = '"""Parts that were given in Python."""'
+        imports = "\n".join([*self.imports, *self.constants])
+        parts = [head, imports, *self.pieces.values(), "\n".join(self.changed), end]
+        return "\n\n\n".join(filter(None, parts)) + "\n"
+
+    def add_changes(self) -> None:
+        """Adds what was set on classes and functions after they had been defined.
+
+        It runs what was collected, and holds what that makes against what is there.
+
+        Raises:
+            UserError: a class has other fields than its text, or what was set has no source.
+        """
+        held: set[str] = set()
+        while new := [name for name in self.pieces if name not in held]:
+            held.update(new)
+            file = PartsFile(f"{NAME}_again", self.text())
+            made = run(file)
+            try:
+                for name in new:
+                    self._add_changes_of(name, getattr(made, name))
+            finally:
+                forget(file)
+
+    def _add_changes_of(self, name: str, made: Any) -> None:
+        value = self._known[name]
+        if has_other_fields(value, made):
+            raise UserError(
+                f"parts: {name} has other fields than its text makes now; run its cell again, and "
+                "those of all that uses it"
+            )
+        for key, now in changes(value, made):
+            where = f"{name}.{key}"
+            self.changed.append(f"{where} = {self.expression(now, where)}")
 
     def expression(self, value: Any, where: str) -> str:
         """Returns what stands for a value, once all that it needs has been collected."""
@@ -126,27 +164,31 @@ class _Source:
                 if defaults[name] is MISSING or one is not defaults[name]
             ]
             return f"{kind.__name__}({', '.join(said)})"
-        if _is_plain(value):
+        if is_plain(value):
             return repr(value)
         raise UserError(f"parts: {where} is a {type(value).__name__}, which has no source; {HELP}")
 
     def _add(self, name: str, value: Any, where: str) -> None:
         """Collects what a name stands for, unless it is there."""
         if name in self._known:
-            if self._known[name] is not value and not _is_plain(value):
+            known = self._known[name]
+            same = is_plain(value) and type(value) is type(known) and value == known
+            if known is not value and not same:
                 raise UserError(f"parts: two things are called {name}; rename one of them")
             return
         self._known[name] = value
         if line := _import_of(name, value):
             self.imports.append(line)
         elif isinstance(value, type | types.FunctionType):
-            text = _source_of(value, where)
+            text = text_of_object(value)
+            if text is None:
+                raise UserError(f"parts: {where} has no source; {HELP}")
             for used, found in _used(value, text):
                 self._add(used, found, f"{used}, which {value.__name__} uses,")
             self.pieces[name] = text
             if name != value.__name__:
                 self.pieces[name] += f"\n\n{name} = {value.__name__}"
-        elif _is_plain(value):
+        elif is_plain(value):
             self.constants.append(f"{name} = {value!r}")
         else:
             raise UserError(
@@ -186,20 +228,21 @@ def _is_installed(module: str) -> bool:
     return spec is not None and spec.origin is not None and "-packages" in spec.origin
 
 
-def _is_plain(value: Any) -> bool:
-    """Says whether Python's way to write a value makes the same value again."""
-    try:
-        return ast.literal_eval(repr(value)) == value
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return False
-
-
 def _used(value: Any, text: str) -> Iterator[tuple[str, Any]]:
     """Yields the global names that a class or function uses, with what they stand for."""
     space = _globals_of(value)
-    for name in sorted(_global_names(symtable.symtable(text, "parts", "exec"))):
-        if name in space and name != value.__name__ and not hasattr(builtins, name):
+    names = _global_names(symtable.symtable(text, "parts", "exec")) | _names_in_words(text)
+    for name in sorted(names):
+        if name in space and name != value.__name__ and not _is_builtin(name, space[name]):
             yield name, space[name]
+
+
+def _is_builtin(name: str, value: Any) -> bool:
+    """Says whether a name stands for Python's own, or what a notebook has in its place."""
+    if not hasattr(builtins, name):
+        return False
+    in_its_place = str(getattr(value, "__module__", "")).startswith("IPython.")
+    return in_its_place or value is getattr(builtins, name)
 
 
 def _global_names(table: symtable.SymbolTable) -> set[str]:
@@ -213,46 +256,14 @@ def _global_names(table: symtable.SymbolTable) -> set[str]:
     return found.union(*map(_global_names, table.get_children()))
 
 
+def _names_in_words(text: str) -> set[str]:
+    """Returns the names in annotations that are strings."""
+    notes = [getattr(node, "annotation", None) for node in ast.walk(ast.parse(text))]
+    words = [str(n.value) for n in notes if isinstance(n, ast.Constant) and type(n.value) is str]
+    return {word for text in words for word in re.findall(r"\w+", text)}
+
+
 def _globals_of(value: Any) -> Mapping[str, Any]:
     if isinstance(value, types.FunctionType):
-        return value.__globals__
+        return inspect.unwrap(value).__globals__
     return vars(sys.modules[value.__module__]) if value.__module__ in sys.modules else {}
-
-
-def _source_of(value: Any, where: str) -> str:
-    """Returns the text of a class or function."""
-    functions = [value, *vars(value).values()] if isinstance(value, type) else [value]
-    codes = [f.__code__ for f in functions if isinstance(f, types.FunctionType)]
-    codes = [code for code in codes if Path(code.co_filename).name not in OF_DATACLASSES]
-    free = sorted({name for code in codes for name in code.co_freevars} - {"__class__"})
-    if free:
-        raise UserError(
-            f"parts: {where} uses {', '.join(free)} of the function that it is defined in; define "
-            "both at the top level"
-        )
-    try:
-        text = textwrap.dedent(inspect.getsource(value))
-    except (OSError, TypeError):
-        text = _of_a_cell(value, codes) if isinstance(value, type) else ""
-    if not text or "lambda" in value.__name__:
-        raise UserError(f"parts: {where} has no source; {HELP}")
-    return text.rstrip()
-
-
-def _of_a_cell(value: type, codes: Sequence[types.CodeType]) -> str:
-    """Returns the text of a class of a notebook, which Python finds by the code of its methods.
-
-    A class without any is looked for in all cells, the latest first.
-    """
-    names = [code.co_filename for code in codes if code.co_filename in linecache.cache]
-    for name in names or reversed(list(linecache.cache)):
-        lines = linecache.getlines(name)
-        try:
-            tree = ast.parse("".join(lines))
-        except SyntaxError:  # a file in another language
-            continue
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name == value.__name__:
-                begin = min([node.lineno, *(one.lineno for one in node.decorator_list)])
-                return textwrap.dedent("".join(lines[begin - 1 : node.end_lineno]))
-    return ""
