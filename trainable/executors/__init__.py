@@ -81,7 +81,9 @@ def why_alone(config: TrialConfig, shape: InputShape, device: torch.device | str
 
 
 def _why_solo(config: TrialConfig, shape: InputShape) -> str | None:
+    why = why_not_fused(config, shape)
+    if why is not None:
+        return f"{config.model.name} trains alone: {why}"
     if not OPTIMIZERS[config.optimizer.name].has_batched_form:
         return f"optimizer {config.optimizer.name} has no batched form"
-    why = why_not_fused(config, shape)
-    return None if why is None else f"{config.model.name} trains alone: {why}"
+    return None

@@ -107,6 +107,58 @@ class Remembering(Body):
         return super().hidden(x) * self.steps
 
 
+class Gathering(Body):
+    """A running mean that is no buffer, in a layer; only as it trains."""
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__(shape)
+        self.layer = Shifted()
+        self.gru = nn.GRU(4, 4)  # for which it would train alone anyway
+
+    def hidden(self, x: Tensor) -> Tensor:
+        return self.layer(super().hidden(x))
+
+
+class Shifted(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.means = {"x": torch.zeros(4)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.means["x"] = 0.9 * self.means["x"] + 0.1 * x.detach().mean(0) + 0.1
+        return x - self.means["x"]
+
+
+class Previous(Body):
+    """The batch before this one is used."""
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__(shape)
+        self.previous = torch.zeros(())
+
+    def hidden(self, x: Tensor) -> Tensor:
+        x = super().hidden(x)
+        before, self.previous = self.previous, x.detach().sum()
+        return x + before
+
+
+class Cached(Body):
+    """A mask made at the first batch, and the latest activations for whoever wants to look."""
+
+    def __init__(self, shape: InputShape) -> None:
+        super().__init__(shape)
+        self.mask: Tensor | None = None
+        self.latest = torch.zeros(())
+
+    def hidden(self, x: Tensor) -> Tensor:
+        if self.mask is None:
+            self.mask = torch.ones(4)
+        x = super().hidden(x) * self.mask
+        self.latest = x.detach()
+        return x
+
+
 class Columns(Body):
     """Two answers to a row that has one."""
 
@@ -148,7 +200,9 @@ CASES: dict[str, tuple[Callable[[InputShape], nn.Module], str]] = {
     "no parameters": (lambda shape: nn.Flatten(), "no parameters"),
     "drawn": (Drawn, "another seed changes more than its parameters"),
     "running": (Running, "its buffer mean changes in training"),
-    "remembering": (Remembering, "remembers earlier batches"),
+    "remembering": (Remembering, "^self.steps changes with each batch and is no buffer"),
+    "gathering": (Gathering, "^self.layer.means changes with each batch"),
+    "previous": (Previous, "remembers earlier batches"),
     "condition": (body(jump), "another course for other values"),
     "item": (body(read), "item"),
     "rows by value": (body(lambda _, x: x[x > 0].mean() + x), "selects rows by their values"),
@@ -177,6 +231,13 @@ def test_what_cannot_be_fused_is_said_in_words(case: str, monkeypatch: pytest.Mo
 def test_what_can_be_fused(name: str) -> None:
     assert why_not_fused(windowed(name), SHAPE) is None
     assert why_not_fused(config(), SHAPE) is None
+
+
+def test_what_is_made_once_or_only_kept_to_look_at_can_be_fused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registered(monkeypatch, lambda c, shape: Cached(shape))
+    assert why_not_fused(config(model__name="own"), SHAPE) is None
 
 
 def test_a_layer_that_is_only_there_with_dropout_does_not_matter_if_names_stay(

@@ -85,6 +85,12 @@ NETWORKS = {
         "self.mean += 0.1 * self.training\n        return self.head(h).squeeze(-1) + self.mean",
         "predicts otherwise",
     ),
+    "a number of batches": (
+        "remembers in buffers only", "self.steps = 0",
+        "self.steps += self.training\n"
+        "        return self.head(h * (1 if self.steps < 500 else 0.5)).squeeze(-1)",
+        "self.steps changes with each batch and is no buffer",
+    ),
     "attention over the batch": (
         "looks at its own row only", "",
         "return self.head(torch.softmax(h @ h.T, -1) @ h).squeeze(-1)",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from trainable.executors.vmapped.memory import remembered
 from trainable.executors.vmapped.skeleton import Skeleton
 from trainable.hyperparameter import Hyperparameter, hyperparameters
 from trainable.models import MODELS, InputShape, ModelConfig
@@ -92,6 +93,7 @@ def _try(config: ModelConfig, shape: InputShape) -> Fusion:
     if MODELS[config.name].batches != "rows":
         raise _CannotFuseError("its batches are whole days, and each day has a graph of its own")
     first = Skeleton(config, shape)
+    _check_memory(first.module, shape)
     _check_layers(first.module)
     large = sum(p.numel() for p in first.first.values()) > LARGE
     members = [first] if large else [first, Skeleton(config, shape, seed=1)]
@@ -102,6 +104,19 @@ def _try(config: ModelConfig, shape: InputShape) -> Fusion:
     _run_together(members, x[:, :ROWS], torch.stack(alone))
     _check_other_values(config, shape, first.shapes, x[0, :ROWS], alone[0])
     return Fusion(None, calls, widths, work)
+
+
+def _check_memory(module: nn.Module, shape: InputShape) -> None:
+    """Raises for what is counted or gathered in plain attributes."""
+    try:
+        names = remembered(module, torch.zeros(ROWS, shape.window, shape.features))
+    except Exception as error:
+        raise _CannotFuseError(f"its forward fails: {_first_line(error)}") from error
+    if names:
+        raise _CannotFuseError(
+            f"{', '.join(names)} changes with each batch and is no buffer (members would share it, "
+            "and a trial that pauses loses it)"
+        )
 
 
 def _check_layers(module: nn.Module) -> None:

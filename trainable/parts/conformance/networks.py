@@ -15,6 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from trainable.executors.base import component
 from trainable.executors.rng import drawing_from, generator_of
 from trainable.executors.vmapped.fusion import why_not_fused
+from trainable.executors.vmapped.memory import remembered
 from trainable.models import MODELS, InputShape, ModelConfig, build_model
 from trainable.parts.conformance.finding import Check
 from trainable.parts.faults import MORE
@@ -251,6 +252,17 @@ def learns_a_signal(network: Network) -> str | None:
     )
 
 
+def remembers_in_buffers(network: Network) -> str | None:
+    """Checks that what it counts or gathers in training is kept where a trial pauses."""
+    names = remembered(network.built().train(), network.inputs())
+    if not names:
+        return None
+    return (
+        f"{', '.join(names)} changes with each batch and is no buffer: a trial that pauses, as at "
+        "a rung, begins with it anew; use register_buffer, or leave it out"
+    )
+
+
 def answers_several(network: Network) -> str | None:
     """Returns how it answers a loss that asks for more than one number a row."""
     several = Network(network.config, replace(network.shape, heads=(("quantile", 2),)))
@@ -279,6 +291,7 @@ CHECKS: tuple[tuple[str, Check[Network]], ...] = (
     ("finite predictions", is_finite),
     ("gradients", gradients_reach_all),
     ("save and load", is_restored),
+    ("remembers in buffers only", remembers_in_buffers),
     ("looks at its own row only", rows_stand_alone),
     ("learns a planted signal", learns_a_signal),
 )
