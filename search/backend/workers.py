@@ -155,9 +155,16 @@ class StartFailures:
             )
         self._failed += empty
         if self._failed >= MOST_FAILURES:
+            help = "fix that and go on with resume=true"
+            if UserError.__name__ in last:  # all that a worker runs of the person: files of parts
+                last = last.partition(": ")[2]
+                help = (
+                    "where the machines lack what it needs, install it there and go on with "
+                    "resume=true; a file of parts that is changed needs a new run, name=…"
+                )
             raise UserError(
                 f"{MOST_FAILURES} workers in a row ended before they trained anything ({last}); "
-                "fix that and go on with resume=true"
+                + help
             )
 
 

@@ -179,6 +179,19 @@ def test_it_ends_the_search_with_one_line(tmp_path: Path) -> None:
     assert told == ["Traceback …\nValueError: NotSeen\n"]
 
 
+def test_where_a_file_of_parts_fails_a_changed_one_is_not_said_to_go_on() -> None:
+    failures = StartFailures()
+    last = "trainable.cli.errors.UserError: mine.py:3: ModuleNotFoundError: No module named 'x'"
+    for _ in range(MOST_FAILURES - 1):
+        failures.add(empty=True, text=last)
+    with pytest.raises(
+        UserError,
+        match=r"\(mine\.py:3: ModuleNotFoundError: No module named 'x'\); where the machines lack "
+        r"what it needs, install it there and go on with resume=true; .* changed needs a new run",
+    ):
+        failures.add(empty=True, text=f"Traceback\n{last}\n")
+
+
 def test_workers_that_cannot_start_end_the_search_and_those_that_fail_later_do_not() -> None:
     failures = StartFailures()
     for _ in range(3 * MOST_FAILURES):
