@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,20 @@ def test_packages_are_those_of_the_house() -> None:
     with_code = {file.parent.name for file in ROOT.glob("*/*.py")}
     assert with_code - set(FOLDERS) == set()
     assert all((ROOT / package / "__init__.py").is_file() for package in PACKAGES)
+
+
+def test_a_wheel_holds_every_file() -> None:
+    """setuptools takes folders that are packages, and of other files those that are named."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    named = tomllib.loads(text)["tool"]["setuptools"]["package-data"]
+    files = [f for package in PACKAGES for f in (ROOT / package).rglob("*") if f.is_file()]
+    for file in files:
+        folder = file.parent.relative_to(ROOT)
+        if "__pycache__" in folder.parts or folder.name == "notebooks":  # for readers of the tree
+            continue
+        assert all((ROOT / up / "__init__.py").is_file() for up in (folder, *folder.parents[:-1]))
+        module = ".".join(folder.parts)
+        assert file.suffix == ".py" or file.name in named.get(module, ()), file
 
 
 def test_imports_follow_the_arrows() -> None:
