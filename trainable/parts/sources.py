@@ -231,8 +231,9 @@ def _is_installed(module: str) -> bool:
 def _used(value: Any, text: str) -> Iterator[tuple[str, Any]]:
     """Yields the global names that a class or function uses, with what they stand for."""
     space = _globals_of(value)
-    names = _global_names(symtable.symtable(text, "parts", "exec")) | _names_in_words(text)
-    for name in sorted(names):
+    names = _global_names(symtable.symtable(text, "parts", "exec"))
+    noted = {name for name in _names_in_words(text) if isinstance(space.get(name), type)}
+    for name in sorted(names | noted):
         if name in space and name != value.__name__ and not _is_builtin(name, space[name]):
             yield name, space[name]
 

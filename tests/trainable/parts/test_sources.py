@@ -109,7 +109,11 @@ CHANGES = {
         NET.replace("self.scale * self", "abs(2) * self") + "\ndef abs(x):\n    return 9.0",
         9.0,
     ),
-    "word": (NET.replace("config: Config", "config: 'Config'"), 2.0),
+    "word": (
+        "batch = torch.ones(3)"
+        + NET.replace("config: Config", "config: 'Config'").replace("self, x", "self, x: 'batch'"),
+        2.0,
+    ),
     "helper": (
         "class Slope:\n    value = 2.0\n" + NET.replace("scale = 2.0", "slope = Slope()").replace(
             "self.scale", "self.slope.value"
