@@ -126,7 +126,7 @@ class Shifted(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            self.means["x"] = 0.9 * self.means["x"] + 0.1 * x.detach().mean(0) + 0.1
+            self.means["x"] = 0.9 * self.means["x"] + 0.1 * x.detach().mean(0)
         return x - self.means["x"]
 
 

@@ -108,8 +108,11 @@ def _try(config: ModelConfig, shape: InputShape) -> Fusion:
 
 def _check_memory(module: nn.Module, shape: InputShape) -> None:
     """Raises for what is counted or gathered in plain attributes."""
+    generator = torch.Generator().manual_seed(2)
     try:
-        names = remembered(module, torch.zeros(ROWS, shape.window, shape.features))
+        names = remembered(
+            module, torch.randn(ROWS, shape.window, shape.features, generator=generator)
+        )
     except Exception as error:
         raise _CannotFuseError(f"its forward fails: {_first_line(error)}") from error
     if names:
