@@ -1,6 +1,7 @@
 """Parts of a batch whose gradients are summed up: less memory for the same optimizer step."""
 
 from collections.abc import Iterator
+from operator import itemgetter
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def split(targets: Targets, count: int) -> Iterator[tuple[slice, Targets, Tensor
         part = Targets(
             y[:, rows],
             None if mask is None else mask[:, rows],
-            None if facts is None else facts._replace(returns=facts.returns[:, rows]),
+            None if facts is None else facts.each(itemgetter((slice(None), rows))),
         )
         if total is None or part.mask is None:
             share = torch.full((len(y),), 1 / count, device=y.device, dtype=y.dtype)

@@ -59,7 +59,7 @@ class Targets(NamedTuple):
         return Targets(
             change(self.y),
             None if mask is None else change(mask),
-            None if rows is None else rows._replace(returns=change(rows.returns)),
+            None if rows is None else rows.each(change),
         )
 
 
@@ -74,6 +74,10 @@ class RowFacts(NamedTuple):
         cost: of one unit turned over, decimal.
         horizons: [H], in bars, of the last axis of `Targets.y`.
         traded: place of `data.horizon` among them.
+        there: [..., B] bool, rows that are decided on, with a label or without; None: those of
+            `Targets.mask`.
+        session: [..., D] int, the session in which a position of each day is held; −1: over a
+            session's end, where nothing is held. None: positions are held over all days.
     """
 
     scale: Tensor
@@ -82,6 +86,15 @@ class RowFacts(NamedTuple):
     cost: float
     horizons: tuple[int, ...] = (1,)
     traded: int = 0
+    there: Tensor | None = None
+    session: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "RowFacts":
+        """Returns the facts with all that has rows or days changed."""
+        several = self.returns, self.there, self.session
+        returns, there, session = (None if one is None else change(one) for one in several)
+        assert returns is not None
+        return self._replace(returns=returns, there=there, session=session)
 
 
 class LossResult(NamedTuple):
@@ -333,7 +346,7 @@ def _outside(targets: Targets) -> Targets:
     """Returns targets that autograd may save."""
     rows = targets.rows
     if rows is not None:
-        rows = rows._replace(scale=rows.scale.clone(), returns=rows.returns.clone())
+        rows = rows.each(Tensor.clone)._replace(scale=rows.scale.clone())
     mask = None if targets.mask is None else targets.mask.clone()
     return Targets(targets.y.clone(), mask, rows)
 

@@ -35,21 +35,26 @@ def sharpe(prediction: Tensor, targets: Targets, columns: Columns, training: boo
     """Returns −mean ÷ standard deviation (ddof 1) of the net returns of a batch's days.
 
     The ratio is of one period, not annualised. The portfolio is the one that ranks trials: weights
-    of the day, held over the horizon, net of cost × Σ|Δw|, the first entry charged. What a batch
-    cannot know is simpler: an absent symbol has no weight and is not carried, and with fewer than
-    five symbols the batch's own statistics stand for those of training. No position: 0.
+    of the day, held over the horizon, net of cost × Σ|Δw|, the first entry charged. Decisions
+    without a label count, too: they are traded. Where positions are flat overnight, leaving and
+    coming back is charged. What a batch cannot know is simpler: an absent symbol has no weight and
+    is not carried, and with fewer than five symbols the batch's own statistics stand for those of
+    training, which has no days without any label. No position: 0.
 
     Raises:
         ValueError: the batch has fewer than two days.
     """
-    cells, facts = grid(prediction, targets), facts_of(targets)
+    facts = facts_of(targets)
+    decided = targets if facts.there is None else targets._replace(mask=facts.there)
+    cells = grid(prediction, decided)
     days = cells.present.shape[-2]
     if days < 2:
         raise ValueError(f"a Sharpe ratio needs two days a batch, and this one has {days}")
     decide = panel_weights if facts.symbols >= PANEL else bounded_weights
     held = hold(decide(cells), facts.horizons[0])
-    before = torch.cat([torch.zeros_like(held[..., :1, :]), held[..., :-1, :]], -2)
-    turnover = (held - before).abs().sum(-1)
+    if facts.session is not None:
+        held = held.masked_fill((facts.session < 0).unsqueeze(-1), 0)
+    turnover = turned_over(held, facts.session)
     returns = facts.returns.unflatten(-1, (-1, facts.symbols)).masked_fill(~cells.present, 0)
     net = (held * returns).sum(-1) - facts.cost * turnover
     mean = net.mean(-1, keepdim=True)
@@ -57,6 +62,17 @@ def sharpe(prediction: Tensor, targets: Targets, columns: Columns, training: boo
     # Far below the spread of any portfolio, so that a constant one has a ratio and a slope.
     least = FLAT * (returns.square().mean((-1, -2)).sqrt() + TINY)
     return -mean.squeeze(-1) / (square + least.square()).sqrt(), NO_PARTS
+
+
+def turned_over(held: Tensor, session: Tensor | None) -> Tensor:
+    """Returns Σ|Δw| [..., D] of positions [..., D, N]; in a new session all are new."""
+    before = torch.cat([torch.zeros_like(held[..., :1, :]), held[..., :-1, :]], -2)
+    if session is None:
+        return (held - before).abs().sum(-1)
+    new = torch.zeros_like(session, dtype=torch.bool)
+    new[..., 1:] = session[..., 1:] != session[..., :-1]
+    left = before.abs().sum(-1).masked_fill(~new, 0)
+    return left + (held - before.masked_fill(new.unsqueeze(-1), 0)).abs().sum(-1)
 
 
 def panel_weights(cells: Grid) -> Tensor:

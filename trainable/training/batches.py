@@ -60,7 +60,6 @@ class BatchSource:
         self.graph: DayGraph | None = None
         if model.batches == "days":
             self.graph = _graph_of(dataset, windows, model.graph(config.model))
-            self.time = torch.from_numpy(dataset.time).to(windows.x.device)
         self.whole_days = batch_order(config) == "days"
         self.symbols = len(dataset.symbols)
         self.cost = dataset.cost_bps * 1e-4
@@ -78,6 +77,11 @@ class BatchSource:
             earned = dataset.forward_returns[dataset.time, dataset.symbol]
             self.returns = torch.from_numpy(np.nan_to_num(earned)).to(self.y)
         self.scales = torch.from_numpy(self.scale).to(self.y)
+        self.sessions: Tensor | None = None
+        if self.whole_days:
+            self.time = torch.from_numpy(dataset.time).to(self.y.device)
+            if dataset.overnight == "flat":
+                self.sessions = torch.from_numpy(_sessions_held(dataset)).to(self.y.device)
 
     def gather(self, rows: Tensor, prepare: Prepare) -> Batch:
         """Returns the batch of `rows` [..., B]; −1: an absent symbol.
@@ -92,7 +96,7 @@ class BatchSource:
         targets = self.targets(rows.clamp(min=0), present)
         days, seen = None, rows
         if self.graph is not None:
-            bars = self.bars(rows)
+            bars = self.bars(rows, present)
             seen, days = self.graph.rows[bars].flatten(-2), self.graph.days(bars, self.y.dtype)
         x = self.windows.at(seen.clamp(min=self.windows.window - 1))
         if self.whole_days:
@@ -110,12 +114,15 @@ class BatchSource:
         returns = self.returns.index_select(0, flat).view(rows.shape) * present
         symbols = self.symbols if self.whole_days else 0
         horizons, traded = self.horizons, self.traded
-        facts = RowFacts(self.scales, returns, symbols, self.cost, horizons, traded)
+        session = None if self.sessions is None else self.sessions[self.bars(rows, present)]
+        facts = RowFacts(
+            self.scales, returns, symbols, self.cost, horizons, traded, present, session
+        )
         return Targets(y, known & shown, facts)
 
-    def bars(self, rows: Tensor) -> Tensor:
+    def bars(self, rows: Tensor, present: Tensor) -> Tensor:
         """Returns the bar of each day of a grid of rows [..., D·N]; one is present on each day."""
-        bars = self.time[rows.clamp(min=0)].masked_fill(rows < 0, 0)
+        bars = self.time[rows.clamp(min=0)].masked_fill(~present, 0)
         return bars.unflatten(-1, (-1, self.symbols)).amax(-1).long()
 
 
@@ -130,6 +137,13 @@ def day_grid(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
     grid = np.full((len(bars), len(dataset.symbols)), -1, np.int64)
     grid[day, dataset.symbol[rows]] = np.arange(len(rows))
     return grid
+
+
+def _sessions_held(dataset: Dataset) -> np.ndarray:
+    """Returns [T] int64, the session in which a decision of each bar is held; −1: a flat night."""
+    ends = dataset.session_ends
+    held = np.where(ends, -1, np.cumsum(ends))  # of a position entered at each bar
+    return held[np.minimum(np.arange(len(ends)) + dataset.lag, len(ends) - 1)]
 
 
 def _of_horizons(

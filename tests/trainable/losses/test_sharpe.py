@@ -10,6 +10,7 @@ from torch import Tensor
 from tests.fixtures.losses import Batch, batch, rows_of
 from trainable.cli.errors import UserError
 from trainable.config import from_params
+from trainable.losses.base import Targets
 from trainable.metrics.portfolio import hold, panel_weights, turnover_of
 from trainable.metrics.return_statistics import period_ratios
 from trainable.validation import validate
@@ -77,6 +78,26 @@ def test_fewer_than_five_symbols_have_squashed_positions_less_their_mean() -> No
     wanted = np.mean(net) / np.std(net, ddof=1)
     found = loss.of_batch(p, targets, columns, True).loss
     assert float(found) == pytest.approx(-wanted, rel=1e-6)
+
+
+def test_nights_are_flat_and_leaving_and_coming_back_are_charged() -> None:
+    """One position that never changes, over a session of two days, a night, and another of two."""
+    y = torch.tensor([[3.0, -1.0, 0.0, -1.0, 0.5]] * 5, dtype=torch.float64)
+    p = torch.tensor([2.0, 0.0, 1.0, -1.0, -2.0], dtype=torch.float64).repeat(5)
+    loss, targets, columns = rows_of("sharpe", y, cost=0.01)
+    facts = targets.rows
+    assert facts is not None
+    gross = sum(w * 0.01 * r for w, r in zip([2, 0, 1, -1, -2], y[0].tolist(), strict=True)) / 6
+
+    def ratio(session: list[int], net: list[float]) -> None:
+        """Holds the loss against net returns; of all days, or without that of the night."""
+        few = len(session) * 5
+        rows = facts._replace(returns=facts.returns[:few], session=torch.tensor(session))
+        found = loss.of_batch(p[:few], Targets(targets.y[:few], None, rows), columns, True).loss
+        assert float(found) == pytest.approx(-np.mean(net) / np.std(net, ddof=1), rel=1e-6)
+
+    ratio([0, 0, -1, 1, 1], [gross - 0.01, gross, -0.01, gross - 0.01, gross])
+    ratio([0, 0, 1, 1], [gross - 0.01, gross, gross - 0.02, gross])  # no label at the night
 
 
 def test_no_position_has_a_ratio_of_0_and_a_way_out() -> None:

@@ -3,13 +3,18 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
-from tests.fixtures.trainings import config, market
+from tests.fixtures.markets import make_market
+from tests.fixtures.trainings import config, market, starts
+from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.epoch_length import days_of_batch, epoch_steps
 from trainable.data.dataset.windows import make_windows
+from trainable.data.settings import DataSettings
 from trainable.training.batch_sampler import DaySampler, sample_days
 from trainable.training.batches import BatchSource, day_grid
+from trainable.training.loop import Training
 
 GRID = torch.arange(23 * 4).view(23, 4)
 
@@ -95,3 +100,21 @@ def test_absent_symbols_have_no_input_no_target_and_no_return() -> None:
     assert targets.rows.symbols == 6
     assert torch.equal(targets.rows.returns != 0, present)
     assert days is None
+
+
+@pytest.mark.parametrize("horizon", [1, 3])
+@pytest.mark.parametrize("session", [40, 900])
+def test_the_sharpe_loss_of_an_epoch_is_the_ratio_that_ranks(horizon: int, session: int) -> None:
+    """Also of sessions, at whose ends there are decisions without a label."""
+    made = make_market(900, 5, intraday=True, session=session)
+    dataset = build_dataset(made, DataSettings(cost_bps=5, horizon=horizon), 1)
+    assert (dataset.overnight == "flat") == (session < 900)
+    each = config(loss__name="sharpe", train__batch_size=100, train__steps_per_epoch=2)
+    ((values, net),) = [
+        (report.values, report.net_returns)
+        for report in Training(starts([each]), dataset, dtype=torch.float64).advance()
+    ]
+    assert net is not None
+    assert values["val_loss"] is not None
+    decided = net[: len(np.unique(dataset.time[dataset.valid_rows]))]  # before it unwinds
+    assert values["val_loss"] == pytest.approx(-decided.mean() / decided.std(ddof=1), rel=1e-6)
