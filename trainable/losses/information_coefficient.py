@@ -68,8 +68,13 @@ def rank_ic(prediction: Tensor, targets: Targets, columns: Columns, training: bo
     The soft rank of a symbol is the sum over the others of sigmoid(difference ÷ (temperature ×
     spread)), after Qin, Liu and Li (2010); as the temperature falls it becomes the rank. Ranks of
     targets are exact, ties at their mean. Days are left out as by `ic`.
+
+    Where no slope is asked for, ranks of predictions are exact, too: epochs and trials are compared
+    by Spearman's correlation itself, whatever their temperature, and no pairs of symbols are made.
     """
     p, y, present = grid(prediction, targets)
+    if not torch.is_grad_enabled():
+        return one_minus_correlation(ranks(p, present), ranks(y, present), present), NO_PARTS
     of_day = moments(p, present)
     temperature = columns["rank_temperature"].unsqueeze(-1) * of_day.std
     order = soft_ranks(of_day.deviation, present, temperature)

@@ -181,5 +181,5 @@ def test_no_tensor_of_inference_mode_is_in_the_way(name: str) -> None:
 @each_loss
 def test_an_evaluation_has_the_loss_of_training_and_needs_no_slope(name: str) -> None:
     b = of(name, members=2)
-    if name != FOLLOWING:
+    if name != FOLLOWING:  # asked for a slope it is that of training
         assert torch.equal(b.result(training=False).loss, b.result(training=True).loss)

@@ -58,6 +58,18 @@ def test_rank_ic_approaches_spearmans_as_the_temperature_falls() -> None:
     assert errors[3] < 1e-9
 
 
+@pytest.mark.parametrize("temperature", [0.01, 10.0])
+def test_rank_ic_is_evaluated_as_spearmans_by_day_whatever_the_temperature(
+    temperature: float,
+) -> None:
+    b = batch("rank_ic", {"rank_temperature": temperature}, symbols=9, days=5, absent=0.4, seed=3)
+    b.prediction[:, 3] = b.prediction[:, 4]
+    for k, several in enumerate(days_of(b, k, 9) for k in range(3)):
+        wanted = np.mean([spearman(p, y) for p, y in several if len(p) >= 3])
+        with torch.no_grad():
+            assert 1 - float(b.result(training=False).loss[k]) == pytest.approx(wanted, abs=1e-9)
+
+
 def test_ranks_are_scipys_with_ties_at_their_mean() -> None:
     y = torch.tensor([[3.0, 1.0, 3.0, -2.0, 0.0, 0.0, 9.0, 3.0]])
     present = torch.tensor([[True, True, True, True, True, True, False, True]])
