@@ -24,7 +24,7 @@ from trainable.config import TrialConfig, from_params, input_shape, to_params
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.scaler import Scaler
 from trainable.data.dataset.windows import Windows
-from trainable.data.graph.day_graph import day_graph
+from trainable.data.graph.day_graph import day_graph, shown_rows
 from trainable.io.checksums import DamagedError, checked, crc32, with_checksum
 from trainable.io.file_store import FileStore, GoneError, writing
 from trainable.io.json_file import loads
@@ -111,9 +111,10 @@ class Predictor:
     def _of_days(self, x: np.ndarray, dataset: Dataset, rows: np.ndarray) -> Tensor:
         """Returns the outputs [m, …] of a model over whole days, likewise."""
         window = self.config.data.window
-        graph = day_graph(dataset, self.entry.graph(self.config.model), window=window)
         time, symbol = dataset.time[rows], dataset.symbol[rows]
-        graph.rows[time, symbol] = torch.from_numpy(rows)  # also those that lack a feature
+        shown_at = shown_rows(dataset, window, self.scaler.names)
+        shown_at[time, symbol] = rows  # also those that lack a feature
+        graph = day_graph(dataset, self.entry.graph(self.config.model)).showing(shown_at)
         bars, day = np.unique(time, return_inverse=True)
         cells = torch.from_numpy(day * len(dataset.symbols) + symbol)
         back = torch.arange(1 - window, 1)

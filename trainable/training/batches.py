@@ -16,7 +16,7 @@ from trainable.config import TrialConfig, batch_order
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.labels import horizon_targets, z_by_day
 from trainable.data.dataset.windows import Windows
-from trainable.data.graph.day_graph import DayGraph, day_graph
+from trainable.data.graph.day_graph import DayGraph, day_graph, shown_rows
 from trainable.losses import LOSSES
 from trainable.losses.base import RowFacts, Targets
 from trainable.models import MODELS
@@ -164,9 +164,9 @@ def _of_horizons(
 
 
 def _graph_of(dataset: Dataset, windows: Windows, settings: GraphSettings) -> DayGraph:
-    """Returns the graph of each bar of the dataset; made once a dataset."""
+    """Returns the graph of each bar of the dataset; its connections are made once a dataset."""
     if settings not in windows.graphs:
         while len(windows.graphs) >= MAX_GRAPHS:
             del windows.graphs[next(iter(windows.graphs))]
         windows.graphs[settings] = day_graph(dataset, settings, windows.x.device)
-    return windows.graphs[settings]
+    return windows.graphs[settings].showing(shown_rows(dataset, windows.window, windows.names))

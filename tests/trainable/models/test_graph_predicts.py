@@ -13,7 +13,7 @@ from tests.trainable.models.test_graph import graph_config
 from trainable import predict
 from trainable.cli.errors import UserError
 from trainable.config import TrialConfig
-from trainable.data.dataset.build import build_dataset
+from trainable.data.dataset.build import build_dataset, evaluation_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_windows
 from trainable.data.settings import DataSettings
@@ -47,6 +47,30 @@ def kept(folder: Path, each: TrialConfig) -> np.ndarray:
     predictions = reports[-1].predictions
     assert predictions is not None
     return predictions
+
+
+def test_predictions_do_not_depend_on_what_other_trials_of_the_search_need(tmp_path: Path) -> None:
+    """The data to predict on have the model's own features and window alone."""
+    made = make_market(400, 6)
+    hidden = np.random.default_rng(5).random(made.present.shape) < 0.05
+    hidden[:240, 1] = True
+    market = without(made, hidden)
+    searched = build_dataset(market, DataSettings(), 30)
+    each = graph_config(data__window=3, data__features="calendar", train__epochs=1)
+    members, reports = trained([each], searched)
+    view = make_windows(searched, each.data)
+    predict.save(FileStore.of(tmp_path), each, members[0].best_weights, view, {"horizon": 1})
+    model = predict.load(tmp_path)
+    own = evaluation_dataset(
+        market, DataSettings(), model.scaler.names, max_window=3, first=searched.split.valid[0]
+    )
+    rows = searched.valid_rows
+    at = searched.time[rows], searched.symbol[rows]
+    cells = {(own.time[row], own.symbol[row]): row for row in range(len(own.time))}
+    same = [cells[time, symbol] for time, symbol in zip(*at, strict=True)]
+    expected = reports[-1].predictions
+    assert expected is not None
+    np.testing.assert_allclose(model.predict(own, np.array(same)), expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("loss", [{}, SEVERAL], ids=["one", "several"])

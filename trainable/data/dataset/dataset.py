@@ -173,9 +173,12 @@ def scored_rows(dataset: Dataset, part: tuple[int, int]) -> np.ndarray:
     return rows[np.lexsort((dataset.symbol[rows], dataset.time[rows]))]
 
 
-def defined(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Returns which of the rows have every feature, block by block to spare memory."""
+def defined(
+    features: np.ndarray, rows: np.ndarray, columns: np.ndarray | slice = slice(None)
+) -> np.ndarray:
+    """Returns which of the rows have these features, block by block to spare memory."""
     blocks = [
-        np.isfinite(features[rows[i : i + _BLOCK]]).all(axis=1) for i in range(0, len(rows), _BLOCK)
+        np.isfinite(features[rows[i : i + _BLOCK]][:, columns]).all(axis=1)
+        for i in range(0, len(rows), _BLOCK)
     ]
     return np.concatenate(blocks) if blocks else np.zeros(0, bool)

@@ -1,6 +1,7 @@
 """The graph of each bar of a dataset, made once, and what a model sees of some of its bars."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,6 +32,10 @@ class DayGraph:
     correlation: Tensor
     group: Tensor
 
+    def showing(self, rows: np.ndarray) -> "DayGraph":
+        """Returns the graph in which these rows [T, N] are shown."""
+        return replace(self, rows=torch.from_numpy(rows).to(self.rows.device))
+
     def days(self, bars: Tensor, dtype: torch.dtype) -> Days:
         """Returns what a model sees of bars [..., D]; its first connection is that with itself."""
         present = self.rows[bars] >= 0
@@ -50,19 +55,16 @@ class DayGraph:
 
 
 def day_graph(
-    dataset: Dataset, settings: GraphSettings, device: torch.device | str = "cpu", window: int = 1
+    dataset: Dataset, settings: GraphSettings, device: torch.device | str = "cpu"
 ) -> DayGraph:
-    """Returns the graph of all bars of a dataset.
+    """Returns the graph of all bars of a dataset, in which every row is shown.
 
-    A symbol is shown at a bar where it has a row with every feature and the largest window
-    defined, whatever becomes of it later: a label that is missing because the symbol is about to
-    end would tell the future. At bar t returns up to its close count, and nothing later.
+    At bar t returns up to its close count, and nothing later.
 
     Args:
         dataset: of the search, or one to predict on.
         settings: of the graph.
         device: where its tensors are.
-        window: rows of an input, where the dataset was made for shorter ones.
     """
     bars, symbols = dataset.tradable.shape
     # A CUDA device may be set to products of ten bits, which are too few; it has fast exact ones.
@@ -86,22 +88,28 @@ def day_graph(
     group = dataset.symbol_group
     known = np.full(symbols, -1) if group is None else group
     return DayGraph(
-        torch.from_numpy(shown_rows(dataset, window)).to(device),
+        torch.from_numpy(shown_rows(dataset)).to(device),
         neighbours,
         strengths,
         torch.from_numpy(known.astype(np.int64)).to(device),
     )
 
 
-def shown_rows(dataset: Dataset, window: int = 1) -> np.ndarray:
+def shown_rows(dataset: Dataset, window: int = 1, names: Sequence[str] = ()) -> np.ndarray:
     """Returns the grid [T, N] int64 of rows that a model over whole days sees; −1 for none.
+
+    A symbol is shown at a bar where the model's own features and window are there, whatever the
+    other trials of a search need, and whatever becomes of it later: a label that is missing because
+    the symbol is about to end would tell the future.
 
     Args:
         dataset: that the rows are of.
         window: rows of an input.
+        names: features of an input.
     """
-    rows = np.flatnonzero(dataset.age >= max(window, dataset.max_window))
-    rows = rows[defined(dataset.features, rows)]
+    rows = np.flatnonzero(dataset.age >= window)
+    columns = np.array([dataset.feature_names.index(name) for name in names], dtype=np.int64)
+    rows = rows[defined(dataset.features, rows, columns)]
     grid = np.full(dataset.tradable.shape, -1, np.int64)
     grid[dataset.time[rows], dataset.symbol[rows]] = rows
     return grid

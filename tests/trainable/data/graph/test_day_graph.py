@@ -104,7 +104,8 @@ def test_who_is_shown_does_not_depend_on_what_becomes_of_him() -> None:
 
 def test_rows_without_a_feature_or_a_full_window_are_not_shown() -> None:
     dataset = gappy()
-    dataset.features[7] = np.nan
-    rows = shown_rows(dataset, window=3)
+    dataset.features[7, 0] = np.nan
+    rows = shown_rows(dataset, 3, dataset.feature_names)
     assert 7 not in rows
+    assert 7 in shown_rows(dataset, 1, dataset.feature_names[1:])
     assert dataset.age[rows[rows >= 0]].min() == 3
