@@ -1,4 +1,4 @@
-"""The learning-rate range test of a space, as one cohort; writes a picture and proposes a range.
+"""The learning-rate range test of a space, in cohorts; writes a picture and proposes a range.
 
 python -m search.lr space=NAME data=NAME [rates=32] [steps=400] [key=value …]
 """

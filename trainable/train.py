@@ -24,6 +24,7 @@ from trainable.data.ingest.table import cache_if_usable
 from trainable.data.settings import DataSettings, expand_source
 from trainable.data.sources import load_market
 from trainable.executors import EXECUTORS, executor_for
+from trainable.executors.calibration import best_size
 from trainable.io.json_file import read_json
 from trainable.parts.files import read_files
 from trainable.parts.first_step import try_parts, warnings_of
@@ -41,6 +42,7 @@ def train(
     executor: str = "auto",
     device: str = "cpu",
     dtype: torch.dtype = torch.float32,
+    calibrated: bool = False,
 ) -> Iterator[Report]:
     """Trains one configuration, or several of one shape as a cohort, and yields their reports.
 
@@ -51,6 +53,8 @@ def train(
             other as `solo`.
         device: `cpu`, `cuda`, `cuda:1` …
         dtype: float32 or float64.
+        calibrated: several train in cohorts of the size that is found best, one after another, as
+            in a search, and not all at once. A member's numbers do not depend on its cohort.
 
     Yields:
         A report a member and epoch; the last one of a member has `stop`.
@@ -63,8 +67,11 @@ def train(
     name = executor
     if executor == "auto":
         name = executor_for(several[0], input_shape(several[0], windows.groups), device)
-    cohorts = [[start] for start in starts] if name == "solo" else [starts]
-    for cohort in cohorts:
+    size = 1 if name == "solo" else len(starts)
+    if calibrated and size > 1:
+        size = best_size(several[0], windows, device, size)
+    for begin in range(0, len(starts), size):
+        cohort = starts[begin : begin + size]
         training = Training(cohort, dataset, name, device, dtype, windows)
         while training.live:
             yield from training.advance()

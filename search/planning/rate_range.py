@@ -81,7 +81,7 @@ def rates_between(count: int, low: float = LOWEST, high: float = HIGHEST) -> np.
 def range_test(
     config: TrialConfig, dataset: Dataset, rates: np.ndarray, steps: int, device: str = "cpu"
 ) -> RangeTest:
-    """Trains the network at each rate, as one cohort where its model allows it.
+    """Trains the network at each rate, in cohorts as a search has them.
 
     A training that blows up ends alone; the others go on.
 
@@ -98,7 +98,7 @@ def range_test(
     each = [_at(like, float(rate)) for rate in rates]
     loss, val_loss = np.full(len(rates), np.nan), np.full(len(rates), np.nan)
     failed = [""] * len(rates)
-    for report in train(each, dataset, device=device):
+    for report in train(each, dataset, device=device, calibrated=True):
         if report.stop is None or report.stop.reason == "completed":
             loss[report.number] = _number(report, "train_loss")
             val_loss[report.number] = _number(report, "val_loss")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from trainable.cli.errors import look_up
 from trainable.config import TrialConfig, batch_order, input_shape
+from trainable.data.dataset.epoch_length import days_of_batch
 from trainable.data.dataset.windows import Windows
 from trainable.executors import EXECUTORS, executor_for
 from trainable.executors.base import Executor
@@ -61,9 +62,11 @@ def step_seconds(
         configs, shape, torch.device(device), windows.x.dtype
     )
     executor.plan(np.zeros((steps + 1, len(configs))))
-    symbols = _symbols(first)
-    days = random_days(first, (len(configs), 2, symbols), windows.x)
-    size = 2 * symbols or first.train.batch_size
+    symbols, size = 0, first.train.batch_size
+    if batch_order(first) == "days":
+        symbols = windows.symbols
+        size = symbols * days_of_batch(size, symbols)
+    days = random_days(first, (len(configs), size // max(1, symbols), symbols), windows.x)
     draw = torch.randint(len(windows.train_rows), (steps + 1, len(configs), size))
     rows = windows.train_rows[draw.to(windows.train_rows.device)]
     times = []
@@ -74,11 +77,6 @@ def step_seconds(
         executor.step(i, x, targets, days)  # waits for its losses
         times.append(time.perf_counter() - begun)
     return statistics.median(times[1:]) / len(configs)
-
-
-def _symbols(config: TrialConfig) -> int:
-    """Returns the symbols of each of the two days of a batch; 0: batches are single rows."""
-    return max(1, config.train.batch_size // 2) if batch_order(config) == "days" else 0
 
 
 def _targets(config: TrialConfig, windows: Windows, rows: Tensor, symbols: int) -> Targets:

@@ -1,9 +1,11 @@
 """How large a cohort is made: as measured, as large as pays, and no larger than wanted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from tests.fixtures.modules import CONVOLUTIONS, registered, windowed
 from tests.fixtures.trainings import config, market, narrow
@@ -11,6 +13,8 @@ from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
 from trainable.executors import calibration, executor_for, why_alone
 from trainable.executors.calibration import best_size, step_seconds
+from trainable.losses import LOSSES
+from trainable.losses.base import Columns, LossResult, Targets
 
 
 def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[int, float]) -> list[int]:
@@ -81,6 +85,22 @@ def test_cohorts_without_a_form_by_hand_are_measured_too(monkeypatch: pytest.Mon
 def test_a_step_of_a_model_over_whole_days_is_timed() -> None:
     each = config(model__name="graph", model__hidden=8, train__batch_size=24)
     assert 0 < step_seconds([each], make_windows(market(), each.data), "cpu", 1) < 5
+
+
+def test_a_step_over_whole_days_is_timed_on_as_many_as_a_batch_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[tuple[torch.Size, int]] = []
+
+    def spied(p: Tensor, targets: Targets, columns: Columns, training: bool) -> LossResult:
+        assert targets.rows is not None
+        seen.append((targets.y.shape, targets.rows.symbols))
+        return LOSSES["sharpe"].of_batch(p, targets, columns, training)
+
+    monkeypatch.setitem(LOSSES, "ic", replace(LOSSES["ic"], of_batch=spied))
+    each = config(loss__name="ic", train__batch_size=47)
+    step_seconds([each] * 3, make_windows(narrow(), each.data), "cpu", 1)
+    assert seen[0] == ((3, 8 * 6), 6)  # 8 days of 6 symbols
 
 
 @pytest.mark.parametrize("model", ["mlp", "graph"])

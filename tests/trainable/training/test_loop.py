@@ -170,6 +170,19 @@ def test_the_generator_numbers_its_configurations(executor: str) -> None:
     assert losses == [r.values["val_loss"] for r in alone]
 
 
+def test_calibrated_cohorts_are_as_large_as_pays_and_change_no_number() -> None:
+    """A large network fills a core alone: it is trained one after another."""
+    large = {"model__hidden_dims": "512-256", "train__epochs": 2, "train__steps_per_epoch": 1}
+    configs = [config(train__seed=k, **large) for k in range(2)]
+    together, one_by_one = (
+        list(train(configs, narrow(), calibrated=calibrated)) for calibrated in (False, True)
+    )
+    assert [r.number for r in together] == [0, 1, 0, 1]
+    assert [r.number for r in one_by_one] == [0, 0, 1, 1]
+    losses = {(r.number, r.epoch): r.values["val_loss"] for r in together}
+    assert losses == {(r.number, r.epoch): r.values["val_loss"] for r in one_by_one}
+
+
 def test_few_symbols_are_measured_on_all_training_rows_and_may_sit_at_a_bound() -> None:
     dataset = narrow(symbols=2)
     members, reports = trained([config(train__epochs=2)], dataset)

@@ -36,6 +36,7 @@ class Windows:
         scaler: fitted on the training rows.
         names: the F features.
         groups: the group of each.
+        symbols: of the dataset, N.
         cache: what is made of the dataset when first needed, for all windows that share `x`.
         graphs: of the dataset's bars, by their settings, made when first needed; for all windows of
             one `SharedWindows`.
@@ -52,6 +53,7 @@ class Windows:
     scaler: Scaler
     names: tuple[str, ...]
     groups: tuple[str, ...]
+    symbols: int
     cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
     graphs: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -158,6 +160,7 @@ def make_windows(
         scaler=scaler,
         names=tuple(dataset.feature_names[i] for i in columns),
         groups=dataset.groups_of(config.features),
+        symbols=len(dataset.symbols),
     )
 
 
