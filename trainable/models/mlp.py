@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from trainable.hyperparameter import entry_name
 from trainable.models.base import InputShape, one_output
 from trainable.models.fields import dropout_field, hidden_dims, hidden_dims_field, norm_field
-from trainable.models.layers.perceptron import hidden_layers, initialise
+from trainable.models.layers.perceptron import check_input_norm, hidden_layers, initialise
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,15 @@ class Mlp(nn.Module):
 
     Xavier-uniform weights (gain 0.5), zero biases. The output is raw: no sigmoid, whatever the
     loss.
+
+    Raises:
+        UserError: inputs or layers are too narrow to be normalised.
     """
 
     def __init__(self, config: MlpConfig, shape: InputShape) -> None:
         super().__init__()
+        if config.norm:
+            check_input_norm(shape.size)
         self.input_norm = nn.LayerNorm(shape.size) if config.norm else nn.Identity()
         layers = hidden_layers(shape.size, config.widths, config.norm, config.dropout)
         self.hidden = nn.ModuleList(layers)

@@ -73,7 +73,7 @@ def test_several_heads_are_answered_side_by_side(name: str, rows: int) -> None:
 
 @each
 def test_system_b2_a_last_batch_of_one_keeps_its_dimension(name: str) -> None:
-    shape = InputShape(1, 1)
+    shape = InputShape(1, 3)
     for mode in (True, False):
         model = build_model(config_of(name), shape, 0).train(mode)
         assert model(inputs(shape, rows=1)).shape == (1,)

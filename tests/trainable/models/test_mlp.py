@@ -200,3 +200,22 @@ def test_a_nan_in_one_member_never_touches_another(name: str) -> None:
 def _grad(tensor: Tensor) -> Tensor:
     assert tensor.grad is not None
     return tensor.grad
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize(
+    ("inputs", "dims", "said"),
+    [
+        (1, "4", r"LayerNorm leaves nothing of 1 input; fix\.model/norm=false works"),
+        (2, "4", r"LayerNorm leaves nothing but the order of 2 inputs; fix\.model/norm=false"),
+        (9, "8-2", r"model/hidden_dims=8-2: .* order of 2 values; widths of 3 or more work"),
+    ],
+)
+def test_what_normalisation_leaves_nothing_of_is_refused(
+    inputs: int, dims: str, said: str, outputs: int
+) -> None:
+    """By hand and as a module, which are asked for their sizes before anything starts."""
+    shape = InputShape(1, inputs, (("return", outputs),))
+    with pytest.raises(UserError, match=said):
+        count_parameters(MlpConfig(hidden_dims=dims), shape)
+    assert count_parameters(MlpConfig(hidden_dims=dims, norm=False), shape)

@@ -14,6 +14,7 @@ from torch import Tensor
 from trainable.models.base import InputShape
 from trainable.models.batched.layers import Affine, Buffers, Layer, Layers, Outputs, aligned
 from trainable.models.batched.norm import Normed, denormalise, normalise
+from trainable.models.layers.perceptron import check_hidden_norm, check_input_norm
 from trainable.models.mlp import MlpConfig
 
 NEW_MEMORY = Outputs()
@@ -41,6 +42,9 @@ class BatchedMlp:
             raise ValueError(f"the batched {config.name} has one output, not {shape.outputs}")
         inputs = shape.size
         self.norm = config.norm
+        if self.norm:
+            check_input_norm(inputs)
+            check_hidden_norm(config.widths)
         self.widths = config.widths
         self.shapes: dict[str, tuple[int, ...]] = {}
         if self.norm:
