@@ -260,6 +260,16 @@ def batch_order(config: TrialConfig) -> str:
     return "days" if "days" in orders else "rows"
 
 
+def without_effect(config: TrialConfig) -> set[str]:
+    """Returns the fields that change nothing: of other entries, or beside the other values."""
+    found = {key for key, _ in config.unused}
+    found |= {f"model/{name}" for name in MODELS[config.model.name].idle(config.model)}
+    found |= {f"loss/{name}" for name in LOSSES[config.loss.name].idle(config.loss)}
+    if config.data.window == 1:
+        found.add("train/time_mask")  # it hides earlier rows
+    return found
+
+
 def is_field_name(name: str) -> bool:
     """Says whether a name is that of a field, `GROUP/FIELD`, and not of a helper of a space."""
     return "/" in name

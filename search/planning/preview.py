@@ -118,7 +118,7 @@ def _without_effect(plan: Plan, names: Sequence[str]) -> str:
     for name in names:
         group = name.partition("/")[0]
         entries = (
-            {getattr(config, group).name for config in plan.facts.configs}
+            {getattr(c, group).name for c in plan.facts.configs if name in dict(c.unused)}
             if group in TABLES
             else set()
         )

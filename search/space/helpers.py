@@ -4,12 +4,12 @@ A helper must change a field.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from search.space.draws import Draws, Pick, Sample
+from trainable.config import to_params, without_effect
 
 # The larger they are, the more data or epochs a trial needs.
 DEMANDING = ("schedule/warmup_steps", "train/batch_size", "loss/dead_zone")
@@ -50,8 +50,9 @@ def configuration(sample: Sample) -> object:
 
 
 def trained(sample: Sample) -> object:
-    """Returns the configuration without the fields of models and losses that it is not of."""
-    return replace(sample.config, unused=())
+    """Returns the values of the configuration that have an effect."""
+    idle = without_effect(sample.config)
+    return {key: value for key, value in to_params(sample.config).items() if key not in idle}
 
 
 def _with(sample: Sample, helper: str, value: object) -> Pick:

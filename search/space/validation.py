@@ -22,7 +22,14 @@ from search.space.helpers import (
 from search.space.loading import Space, SpaceFunction, load_space
 from search.space.names import configured, unknown_name
 from trainable.cli.errors import UserError
-from trainable.config import TrialConfig, from_params, is_field_name, shape_key, to_params
+from trainable.config import (
+    TrialConfig,
+    from_params,
+    is_field_name,
+    shape_key,
+    to_params,
+    without_effect,
+)
 from trainable.validation import check_value
 
 __all__ = [
@@ -44,7 +51,7 @@ class SpaceFacts:
         distributions: what is searched, by parameter, helpers included; fixed ones are not, nor is
             what has no effect.
         without_effect: what is suggested and changes no trial, such as `optimizer/momentum` where
-            each optimizer is adamw.
+            each optimizer is adamw, or `train/time_mask` where each window is 1.
         max_window: the longest window any trial can ask for, in rows of a symbol.
         max_warmup: the longest warm-up any trial can ask for, in optimizer steps.
         shapes: the shapes seen; members of a cohort share one.
@@ -162,7 +169,7 @@ def _is_trained(draw: Draws, drawn: Sequence[Sample], name: str, overruled: bool
     """Says whether a searched parameter changes how any sampled configuration is trained."""
     if is_field_name(name) and not overruled:
         having = [sample for sample in drawn if name in sample.suggested]
-        return any(name not in dict(sample.config.unused) for sample in having)
+        return any(name not in without_effect(sample.config) for sample in having)
     return has_effect(draw, drawn, name, trained)
 
 

@@ -177,6 +177,11 @@ def itself(config: LossConfig, prediction: Tensor, horizon: int) -> Tensor:
     return prediction
 
 
+def nothing_idle(config: LossConfig) -> frozenset[str]:
+    """Returns the fields without effect of a loss that uses all of its own: none."""
+    return frozenset()
+
+
 def nothing_to_check(config: LossConfig, trained: Trained | None) -> None:
     """Allows every configuration whose fields are allowed one by one."""
 
@@ -202,6 +207,7 @@ class Loss:
             one number of each row that is traded and scored.
         check: (configuration, on what it is trained) → raises `UserError` for values that are
             allowed one by one, but not together or not there; before that is known, None.
+        idle: configuration → its fields that change nothing beside its other values.
     """
 
     config: type[LossConfig]
@@ -215,6 +221,7 @@ class Loss:
     horizons: Callable[[Any], tuple[int, ...]] = no_horizons
     signal: Callable[[Any, Tensor, int], Tensor] = itself
     check: Callable[[Any, Trained | None], None] = nothing_to_check
+    idle: Callable[[Any], frozenset[str]] = nothing_idle
 
     def batches_of(self, config: LossConfig) -> str:
         """Returns the order of batches that a configuration needs: its own, or of one of its parts.

@@ -201,6 +201,13 @@ def signal(config: WeightedConfig, prediction: Tensor, horizon: int) -> Tensor:
     return median_signal(config, own.unflatten(-1, (len(several), -1))[..., place, :], horizon)
 
 
+def idle(config: WeightedConfig) -> frozenset[str]:
+    """Returns the fields without effect: settings of losses that are no part of the sum."""
+    of_parts = {name for loss in losses_of(config) for name in hyperparameters(loss.config)}
+    own = {"phases", "horizons", "dead_zone"}
+    return frozenset(hyperparameters(WeightedConfig).keys() - of_parts - own)
+
+
 def check(config: WeightedConfig, trained: Trained | None) -> None:
     """Raises `UserError` for parts that do not fit each other, the horizons or the data."""
     parts = parts_of(config.phases)
@@ -245,6 +252,7 @@ WEIGHTED = Loss(
     horizons=horizons,
     signal=signal,
     check=check,
+    idle=idle,
 )
 LOSSES["weighted"] = WEIGHTED
 

@@ -13,6 +13,7 @@ from trainable.models.base import InputShape, Model, ModelConfig
 from trainable.models.batched.mlp import BatchedMlp
 from trainable.models.ensemble import Ensemble, EnsembleConfig
 from trainable.models.graph import Graph, GraphConfig, graph_settings
+from trainable.models.graph import idle as idle_of_graph
 from trainable.models.gru import GruConfig, gru
 from trainable.models.lstm import LstmConfig, lstm
 from trainable.models.mlp import Mlp, MlpConfig
@@ -39,7 +40,7 @@ MODELS: dict[str, Model] = {
     "lstm": Model(LstmConfig, lstm),
     "tcn": Model(TcnConfig, Tcn),
     "transformer": Model(TransformerConfig, Transformer),
-    "graph": Model(GraphConfig, Graph, batches="days", graph=graph_settings),
+    "graph": Model(GraphConfig, Graph, batches="days", graph=graph_settings, idle=idle_of_graph),
 }
 
 

@@ -139,6 +139,11 @@ def usual_graph(config: ModelConfig) -> GraphSettings:
     return GraphSettings()
 
 
+def nothing_idle(config: ModelConfig) -> frozenset[str]:
+    """Returns the fields without effect of a model that uses all of its own: none."""
+    return frozenset()
+
+
 @dataclass(frozen=True)
 class Model:
     """An entry of the table of models.
@@ -151,6 +156,7 @@ class Model:
             there is no such form.
         batches: the order of its batches, an entry of `training.batch_sampler.BATCH_SAMPLERS`.
         graph: configuration → how symbols are connected, of models over whole days.
+        idle: configuration → its fields that change nothing beside its other values.
     """
 
     config: type[ModelConfig]
@@ -158,6 +164,7 @@ class Model:
     batched: Callable[[Any, InputShape], BatchedModel] | None = None
     batches: str = "rows"
     graph: Callable[[Any], GraphSettings] = usual_graph
+    idle: Callable[[Any], frozenset[str]] = nothing_idle
 
 
 def one_output(x: Tensor) -> Tensor:

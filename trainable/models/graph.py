@@ -1,6 +1,6 @@
 """A network over whole days: each symbol's window, then the symbols that it is connected with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,14 @@ class GraphConfig:
         """Heads of each graph attention, the largest divisors of `hidden` up to the halves."""
         halves = [max(1, self.graph_heads >> layer) for layer in range(self.graph_layers)]
         return tuple(next(n for n in range(h, 0, -1) if self.hidden % n == 0) for h in halves)
+
+
+def idle(config: GraphConfig) -> frozenset[str]:
+    """Returns the fields without effect: of attentions that are not there."""
+    found = set() if config.encoder != "lstm" else {"attention_heads"}
+    if config.graph_layers == 0:
+        found |= {"edge_dropout"} | {f.name for f in fields(config) if f.name.startswith("graph_")}
+    return frozenset(found - {"graph_layers"})
 
 
 def graph_settings(config: GraphConfig) -> GraphSettings:

@@ -233,6 +233,34 @@ def test_a_field_of_another_entry_is_not_counted():
     assert by_sgd.without_effect == ()
 
 
+@pytest.mark.parametrize(
+    ("fix", "idle"),
+    [
+        ({}, ()),
+        ({"data/window": "1"}, ("train/time_mask",)),
+        ({"model/graph_layers": "0"}, ("model/edge_dropout",)),
+        ({"model/encoder": "lstm"}, ("model/attention_heads",)),
+        ({"loss/phases": '{"0": {"huber": 1}}'}, ("loss/rank_temperature",)),
+    ],
+)
+def test_a_field_that_the_other_values_leave_idle_is_not_counted(
+    fix: dict[str, str], idle: tuple[str, ...]
+):
+    def some(trial: Trial) -> dict:
+        trial.suggest_float("loss/delta", 0.5, 2.0)
+        trial.suggest_float("loss/rank_temperature", 0.1, 2.0)
+        trial.suggest_float("train/time_mask", 0.1, 0.5)
+        trial.suggest_float("model/edge_dropout", 0.1, 0.5)
+        trial.suggest_categorical("model/attention_heads", [2, 4])
+        phases = '{"0": {"huber": 1, "rank_ic": 1}}'
+        constants = {"data/window": 8, "model/name": "graph"}
+        return constants | {"loss/name": "weighted", "loss/phases": phases}
+
+    facts = check_space(load_space(some), fix, 20)
+    assert facts.without_effect == idle
+    assert len(facts.distributions) == 5 - len(idle)
+
+
 def test_a_helper_that_makes_fields_of_another_entry_is_not_counted():
     def helped(trial: Trial) -> dict:
         trial.suggest_float("optimizer/lr", 1e-4, 1e-2)
