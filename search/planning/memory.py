@@ -13,7 +13,7 @@ from trainable.cli.errors import UserError
 from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.hyperparameter import hyperparameters
-from trainable.models import count_parameters
+from trainable.models import MODELS, count_parameters
 from trainable.optimizers import OPTIMIZERS
 
 VALUE = 4  # bytes of a float32
@@ -38,11 +38,16 @@ def machine_memory() -> int | None:
 def needed(config: TrialConfig, dataset: Dataset) -> tuple[int, int]:
     """Returns the parameters of a model, and the bytes that training needs at the very least.
 
-    These are its weights, as many gradients, and the state of its optimizer.
+    These are its weights, as many gradients, and the state of its optimizer, which in a cohort may
+    be more than alone.
     """
+    optimizer = OPTIMIZERS[config.optimizer.name]
+    kept = optimizer.buffers
+    if optimizer.alone is not None and MODELS[config.model.name].batches != "rows":
+        kept = optimizer.alone  # models over whole days train alone
     groups = dataset.groups_of(config.data.features)
     count = count_parameters(config.model, input_shape(config, groups))
-    return count, VALUE * count * (2 + OPTIMIZERS[config.optimizer.name].buffers)
+    return count, VALUE * count * (2 + kept)
 
 
 def check_memory(

@@ -20,6 +20,7 @@ from trainable.losses.base import RowFacts, Targets
 from trainable.models import MODELS
 from trainable.models.base import EDGE_FEATURES, Days
 
+ENOUGH_S = 3.0  # of steps, after which no more are timed
 STEPS = 5  # timed of each size; one more comes first
 GAIN = 0.97  # a cohort twice the size must cost a member less than this share of a step
 
@@ -54,7 +55,11 @@ def best_size(config: TrialConfig, windows: Windows, device: torch.device | str,
 def step_seconds(
     configs: Sequence[TrialConfig], windows: Windows, device: torch.device | str, steps: int = STEPS
 ) -> float:
-    """Returns the seconds of one optimizer step of one member, the median of `steps` tries."""
+    """Returns the seconds of one optimizer step of one member, the median of `steps` tries.
+
+    The first one is not counted. Of slow steps there are fewer tries, one at least, which may be
+    the first: a large network takes seconds for each.
+    """
     first = configs[0]
     shape = input_shape(first, windows.groups)
     name = executor_for(first, shape, device)
@@ -69,14 +74,16 @@ def step_seconds(
     days = random_days(first, (len(configs), size // max(1, symbols), symbols), windows.x)
     draw = torch.randint(len(windows.train_rows), (steps + 1, len(configs), size))
     rows = windows.train_rows[draw.to(windows.train_rows.device)]
-    times = []
+    times: list[float] = []
     for i in range(steps + 1):
+        if sum(times) > ENOUGH_S:
+            break
         begun = time.perf_counter()
         x = executor.prepare(windows.at(rows[i]))
         targets = _targets(first, windows, rows[i], symbols)
         executor.step(i, x, targets, days)  # waits for its losses
         times.append(time.perf_counter() - begun)
-    return statistics.median(times[1:]) / len(configs)
+    return statistics.median(times[1:] or times) / len(configs)
 
 
 def _targets(config: TrialConfig, windows: Windows, rows: Tensor, symbols: int) -> Targets:

@@ -19,9 +19,9 @@ __all__ = ["OPTIMIZERS", "Optimizer", "OptimizerConfig"]
 OPTIMIZERS: dict[str, Optimizer] = {
     "adamw": Optimizer(adamw.AdamwConfig, adamw.build, 2, adamw.plan, adamw.update, adamw.single),
     "lion": Optimizer(lion.LionConfig, lion.build, 1, lion.plan, lion.update),
-    "sgd": Optimizer(sgd.SgdConfig, sgd.build, 1, sgd.plan, sgd.update),
+    "sgd": Optimizer(sgd.SgdConfig, sgd.build, 1, sgd.plan, sgd.update, alone=0),
     "muon": Optimizer(
-        muon.MuonConfig, muon.build, 2, muon.plan, update_by_part=muon.update_by_part
+        muon.MuonConfig, muon.build, 2, muon.plan, update_by_part=muon.update_by_part, alone=1
     ),
     "adafactor": Optimizer(
         adafactor.AdafactorConfig,
@@ -29,6 +29,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
         1,
         adafactor.plan,
         update_by_part=adafactor.update_by_part,
+        alone=0,  # row and column means
     ),
     "lamb": Optimizer(
         lamb.LambConfig, lamb.build, 2, lamb.plan, update_by_part=lamb.update_by_part

@@ -54,6 +54,7 @@ class Optimizer:
             groups of `param_groups`.
         buffers: state tensors of the batched form, each [K, P]; without a batched form: how many
             numbers it keeps for a parameter, at least.
+        alone: numbers that the torch optimizer keeps for a parameter, at least; None: `buffers`.
         plan: (configs, lr [S, K], applied [S, K]) → named factors [S, K] of an epoch's S steps;
             `applied` counts the updates of a member up to and with this step.
         update: (parameters [K, P], gradients [K, P], buffers, factors of this step as [K, 1]);
@@ -71,6 +72,7 @@ class Optimizer:
     update: Update | None = None
     single: Single | None = None
     update_by_part: Callable[[Layout], Update] | None = None
+    alone: int | None = None
 
     @property
     def has_batched_form(self) -> bool:

@@ -10,7 +10,9 @@ from search.planning.plan import Plan, make_plan
 from search.settings.reading import settings_from
 from search.space.validation import load_space
 from tests.fixtures.markets import make_market
+from tests.fixtures.trainings import narrow
 from trainable.cli.errors import UserError
+from trainable.config import from_params
 from trainable.models import InputShape, build_model
 
 
@@ -78,3 +80,15 @@ def test_the_limit_is_what_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> N
     assert machine_memory() == 10_000
     with pytest.raises(UserError, match=r"mlp 64-32-16 has .*; a smaller model or data/window wor"):
         plan_of("64-32-16")
+
+
+def test_alone_some_optimizers_keep_less_than_in_a_cohort() -> None:
+    """A graph network trains alone, where adafactor keeps row and column means."""
+    config = from_params({"model/name": "graph", "optimizer/name": "adafactor"})
+    count, least = needed(config, narrow())
+    assert least == 4 * 2 * count
+    adamw = from_params({"model/name": "graph", "optimizer/name": "adamw"})
+    assert needed(adamw, narrow())[1] == 4 * 4 * count
+    in_a_cohort = from_params({"optimizer/name": "adafactor"})
+    few, least = needed(in_a_cohort, narrow())
+    assert least == 4 * 3 * few

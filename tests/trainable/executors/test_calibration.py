@@ -103,6 +103,14 @@ def test_a_step_over_whole_days_is_timed_on_as_many_as_a_batch_has(
     assert seen[0] == ((3, 8 * 6), 6)  # 8 days of 6 symbols
 
 
+def test_slow_steps_are_timed_but_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 2))  # each look at it takes two seconds
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    view = make_windows(narrow(), config().data)
+    assert step_seconds([config()], view, "cpu", 20) == 2.0
+    assert next(clock) <= 2 * 2 * 2, "one step, and one to warm up"
+
+
 @pytest.mark.parametrize("model", ["mlp", "graph"])
 def test_a_step_of_a_loss_of_several_horizons_on_whole_days_is_timed(model: str) -> None:
     each = config(
