@@ -12,6 +12,7 @@ import torch
 
 from analysis.statistics.luck_line import luck_line
 from search.planning.earlier import Earlier
+from search.planning.graphs import graph_seconds
 from search.planning.memory import check_memory
 from search.pruning.asha import first_rung, rung_epochs
 from search.sampler.sampler import Sampler, SpaceFunction
@@ -62,6 +63,7 @@ class Plan:
         luck: the luck line of all trials, annual Sharpe ratio.
         enqueued: the first trials, chosen by hand; none when a run is resumed.
         earlier: what earlier sessions of a resumed run have left; None for a new run.
+        graph_s: seconds in which a worker makes the graphs of all bars; 0 where they are quick.
     """
 
     settings: SearchSettings
@@ -80,6 +82,7 @@ class Plan:
     parts: tuple[PartsFile, ...] = ()
     warnings: tuple[str, ...] = ()
     earlier: Earlier | None = None
+    graph_s: float = 0.0
 
     def going_on(self, earlier: Earlier) -> Self:
         """Returns the plan of a session that goes on with a run.
@@ -131,6 +134,7 @@ def make_plan(
     check_horizons(configs, dataset)
     check_memory(configs, dataset, settings)
     try_parts(configs, dataset)
+    graph_s = graph_seconds(configs, dataset, settings)
     fewest_steps = min([rows, *(epoch_steps(config, dataset) for config in configs)])
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
     periods = scoring(dataset, dataset.valid_rows).timestamps
@@ -150,6 +154,7 @@ def make_plan(
         enqueued=tuple(enqueued),
         parts=parts,
         warnings=tuple(warnings_of(parts)),
+        graph_s=graph_s,
     )
 
 

@@ -64,6 +64,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         console.print(Text(_held_out(held, count, settings.data.holdout_symbols)))
     if idle := plan.facts.without_effect:
         console.print(Text(_without_effect(plan, idle)))
+    if plan.graph_s >= 1:
+        console.print(Text(_graphs(plan)))
     if line := _ensemble(plan):
         console.print(Text(line))
     for line in reading_lines(dataset.quality):
@@ -124,6 +126,15 @@ def _without_effect(plan: Plan, names: Sequence[str]) -> str:
         )
         said.append(f"{name} ({', '.join(sorted(entries))} has none)" if entries else name)
     return f"Suggested without effect, and not counted: {', '.join(said)}."
+
+
+def _graphs(plan: Plan) -> str:
+    """Says how long a worker makes graphs before it trains."""
+    return (
+        f"Each worker first makes the graph of {counted(len(plan.dataset.timestamps), 'bar')}: "
+        f"about {duration(plan.graph_s)}, once for each choice of graph_window, graph_neighbours "
+        "and graph_threshold."
+    )
 
 
 def _ensemble(plan: Plan) -> str | None:

@@ -1,5 +1,6 @@
 """The graph of each bar of a dataset, made once, and what a model sees of some of its bars."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -67,15 +68,12 @@ def day_graph(
         device: where its tensors are.
     """
     bars, symbols = dataset.tradable.shape
-    # A CUDA device may be set to products of ten bits, which are too few; it has fast exact ones.
-    exact = torch.float64 if torch.device(device).type == "cuda" else torch.float32
-    returns = torch.from_numpy(past_returns(dataset)).to(device, exact)
+    returns = _returns(dataset, device)
     small = torch.int16 if symbols < 2**15 else torch.int32
-    size = max(1, VALUES // max(symbols * symbols, symbols * settings.window))
+    size = _at_once(dataset, settings)
     parts = []
     for first in range(0, bars, size):
-        last = min(first + size, bars)
-        found = correlations(returns, first, last, settings.window)
+        found = correlations(returns, first, min(first + size, bars), settings.window)
         neighbours, strengths = choose(found, settings)
         parts.append((neighbours.to(small), strengths.half()))
     width = max(part.shape[-1] for part, _ in parts)
@@ -93,6 +91,28 @@ def day_graph(
         strengths,
         torch.from_numpy(known.astype(np.int64)).to(device),
     )
+
+
+def seconds_to_make(dataset: Dataset, settings: GraphSettings) -> float:
+    """Returns the seconds that a graph would take on this processor, after its last bars."""
+    bars = len(dataset.timestamps)
+    first = max(bars - _at_once(dataset, settings), 0)
+    returns = _returns(dataset, "cpu")
+    begun = time.perf_counter()
+    choose(correlations(returns, first, bars, settings.window), settings)
+    return (time.perf_counter() - begun) * bars / (bars - first)
+
+
+def _returns(dataset: Dataset, device: torch.device | str) -> Tensor:
+    # A CUDA device may be set to products of ten bits, which are too few; it has fast exact ones.
+    exact = torch.float64 if torch.device(device).type == "cuda" else torch.float32
+    return torch.from_numpy(past_returns(dataset)).to(device, exact)
+
+
+def _at_once(dataset: Dataset, settings: GraphSettings) -> int:
+    """Returns how many bars are worked on at once."""
+    symbols = len(dataset.symbols)
+    return max(1, VALUES // max(symbols * symbols, symbols * settings.window))
 
 
 def shown_rows(dataset: Dataset, window: int = 1, names: Sequence[str] = ()) -> np.ndarray:
