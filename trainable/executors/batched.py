@@ -20,6 +20,7 @@ from trainable.executors.base import StepResult, component, norms, perturb
 from trainable.executors.dropout import Dropout
 from trainable.executors.precision import products
 from trainable.executors.rng import set_state
+from trainable.executors.training_loss import training_loss
 from trainable.executors.vmapped.model import VmappedModel
 from trainable.losses import LOSSES
 from trainable.losses.base import LossResult, Targets
@@ -79,6 +80,7 @@ class BatchedExecutor:
         self.products = products(first.train.precision, device)
         self.parts_of_a_batch = first.train.accumulate
         self.loss = look_up(LOSSES, first.loss.name, "loss")
+        self.separate = MODELS[first.model.name].separate_losses
         self.optimizer = look_up(OPTIMIZERS, first.optimizer.name, "optimizer")
         self.update = self.optimizer.update_for(layout_of(self.model.views, self.model.size))
         self.device, self.dtype = device, dtype
@@ -144,7 +146,7 @@ class BatchedExecutor:
         """Returns the loss of a taped forward, with dropout's factors of this draw."""
         dropped = self.dropout.factors(draw, x.shape[1])
         prediction = self.model.forward(self.layers, x, dropped, tape=True)
-        return self.loss.of_batch(prediction, targets, self.columns, training=True)
+        return training_loss(self.loss, prediction, targets, self.columns, self.separate)
 
     def _accumulate(self, i: int, x: Tensor, targets: Targets) -> tuple[Tensor, dict[str, Tensor]]:
         """Sums up the gradients of the parts of a batch; returns its loss and the loss's parts."""

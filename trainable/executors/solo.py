@@ -17,9 +17,10 @@ from trainable.executors.augmentation import augmented, changes_inputs
 from trainable.executors.base import StepResult, component, perturb
 from trainable.executors.precision import products
 from trainable.executors.rng import drawing_from, generator_of, set_state
+from trainable.executors.training_loss import training_loss
 from trainable.losses import LOSSES
 from trainable.losses.base import Targets
-from trainable.models import InputShape, build_model
+from trainable.models import MODELS, InputShape, build_model
 from trainable.models.base import Days
 from trainable.optimizers import OPTIMIZERS
 from trainable.optimizers.base import set_lr
@@ -43,6 +44,7 @@ class SoloExecutor:
         )
         self._first = [_numbers(group) for group in self.optimizer.param_groups]
         self.loss = look_up(LOSSES, config.loss.name, "loss")
+        self.separate = MODELS[config.model.name].separate_losses
         self.device, self.dtype = device, dtype
         self._columns([0])
         self.generator = generator_of(config.train.seed, device)
@@ -70,7 +72,7 @@ class SoloExecutor:
         parts: dict[str, Tensor] = {}
         with self.products:
             for rows, part, share in split(targets, self.config.train.accumulate):
-                loss, named = self._backward(x[0, rows], part.member(0), days, share)
+                loss, named = self._backward(x[0, rows], part, days, share)
                 losses.append(loss * share)
                 for name, value in named.items():
                     parts[name] = parts.get(name, 0) + value * share
@@ -88,7 +90,7 @@ class SoloExecutor:
 
         Args:
             x: [b, W, F], rows of the part.
-            targets: [b], of these rows.
+            targets: [1, b], of these rows.
             days: of a batch of whole days.
             share: [1], of the part in the batch.
         """
@@ -97,8 +99,9 @@ class SoloExecutor:
         with drawing_from(self.generator), autocast:
             prediction = self._model(x, None if days is None else days.member(0))
         prediction = prediction.to(x.dtype)
-        result = self.loss.of_batch(prediction.detach(), targets, self.columns, training=True)
-        prediction.backward(result.slope * share)
+        one = prediction.detach().unsqueeze(0)
+        result = training_loss(self.loss, one, targets, self.columns, self.separate)
+        prediction.backward(result.slope[0] * share)
         return result.loss, result.parts
 
     def finite(self) -> list[str | None]:
@@ -170,9 +173,8 @@ class SoloExecutor:
         return self.model(x) if days is None else self.model(x, days)
 
     def _columns(self, epochs: Sequence[int]) -> None:
-        """Makes the columns of the loss, [1] each."""
-        columns = self.loss.columns_of([self.config.loss], self.device, self.dtype, epochs)
-        self.columns = {name: each[0] for name, each in columns.items()}
+        """Makes the columns of the loss, [1, 1] each."""
+        self.columns = self.loss.columns_of([self.config.loss], self.device, self.dtype, epochs)
 
     def _state(self) -> dict[str, Tensor]:
         state = {f"weights.{n}": t.detach().clone() for n, t in self.model.state_dict().items()}

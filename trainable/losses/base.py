@@ -46,6 +46,10 @@ class Targets(NamedTuple):
         """Returns targets without a dimension of members, [members, …]."""
         return self._each(lambda t: t.expand(members, *t.shape))
 
+    def times(self, count: int) -> "Targets":
+        """Returns the targets of each member so many times, [K·count, …]."""
+        return self._each(lambda t: t.repeat_interleave(count, 0))
+
     def member(self, k: int) -> "Targets":
         """Returns the targets of member k, without the dimension of members."""
         return self._each(lambda t: t[k])

@@ -34,7 +34,7 @@ __all__ = [
 
 MODELS: dict[str, Model] = {
     "mlp": Model(MlpConfig, Mlp, BatchedMlp),
-    "tabm": Model(TabmConfig, Tabm),
+    "tabm": Model(TabmConfig, Tabm, separate_losses=True),
     "ensemble": Model(EnsembleConfig, Ensemble),
     "gru": Model(GruConfig, gru),
     "lstm": Model(LstmConfig, lstm),

@@ -156,6 +156,9 @@ class Model:
             there is no such form.
         batches: the order of its batches, an entry of `training.batch_sampler.BATCH_SAMPLERS`.
         graph: configuration → how symbols are connected, of models over whole days.
+        separate_losses: in training the module answers [k, B] or [k, B, O], one prediction of each
+            of its k networks, and it learns by the mean of their losses; in evaluation it answers
+            as others do.
         idle: configuration → its fields that change nothing beside its other values.
     """
 
@@ -164,6 +167,7 @@ class Model:
     batched: Callable[[Any, InputShape], BatchedModel] | None = None
     batches: str = "rows"
     graph: Callable[[Any], GraphSettings] = usual_graph
+    separate_losses: bool = False
     idle: Callable[[Any], frozenset[str]] = nothing_idle
 
 

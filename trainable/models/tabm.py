@@ -36,9 +36,9 @@ class Tabm(nn.Module):
     bias and a head of its own: the paper's TabM, not TabM-mini. The first layer's input scales
     begin as random signs, all others as 1, by which the networks differ.
 
-    A prediction is the mean of all, in training too: the loss is that of the mean. The paper takes
-    the mean of the networks' own losses, by which each has to be good by itself; here they may
-    differ in any way that the average hides.
+    A prediction is the mean of all. In training each has a loss of its own, by which it has to be
+    good by itself, and their mean is the training loss; the validation loss is that of the mean
+    prediction, and so the lower one of the two.
     """
 
     def __init__(self, config: TabmConfig, shape: InputShape) -> None:
@@ -51,8 +51,12 @@ class Tabm(nn.Module):
         self.head = SeparateHeads(config.networks, widths[-1], shape.outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps windows [B, W, F] to predictions [B], or [B, O] of several outputs."""
-        return one_output(self.each(x).mean(0))
+        """Maps windows [B, W, F] to predictions [B], or [B, O] of several outputs.
+
+        In training those of each network: [k, B], or [k, B, O].
+        """
+        answers = one_output(self.each(x))
+        return answers if self.training else answers.mean(0)
 
     def each(self, x: Tensor) -> Tensor:
         """Maps windows [B, W, F] to the answers of the networks, [k, B, O]."""

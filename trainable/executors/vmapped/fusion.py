@@ -99,7 +99,8 @@ def _try(config: ModelConfig, shape: InputShape) -> Fusion:
     members = [first] if large else [first, Skeleton(config, shape, seed=1)]
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(len(members), ROWS + 1, shape.window, shape.features, generator=generator)
-    calls, widths, work = _run_alone(first, x[0], shape)
+    separate = MODELS[config.name].separate_losses
+    calls, widths, work = _run_alone(first, x[0], shape, separate)
     alone = [_answer(member, rows[:ROWS]) for member, rows in zip(members, x, strict=True)]
     _run_together(members, x[:, :ROWS], torch.stack(alone))
     _check_other_values(config, shape, first.shapes, x[0, :ROWS], alone[0])
@@ -143,7 +144,7 @@ def _check_layers(module: nn.Module) -> None:
 
 
 def _run_alone(
-    member: Skeleton, x: Tensor, shape: InputShape
+    member: Skeleton, x: Tensor, shape: InputShape, separate: bool
 ) -> tuple[tuple[str, ...], tuple[int, ...], int]:
     """Returns the calls of dropout of a forward, their widths, and the work of a row."""
     module = member.module
@@ -157,6 +158,8 @@ def _run_alone(
     for rows in (ROWS, ROWS + 1):
         member.feed.record()
         answer = _answer(member, x[:rows])
+        if separate:
+            answer = answer.mean(0)
         found.append(list(member.feed.seen or ()))
         member.feed.seen = None
         expected = (rows,) if shape.outputs == 1 else (rows, shape.outputs)

@@ -91,7 +91,7 @@ class VmappedModel:
         dropout: Sequence[Tensor] | None = None,
         tape: bool = False,
     ) -> Tensor:
-        """Maps x [K, B, W, F] to predictions [K, B] or [K, B, O].
+        """Maps x [K, B, W, F] to predictions [K, B] or [K, B, O], taped also [K, k, B, …].
 
         Args:
             layers: of the members.
@@ -120,7 +120,7 @@ class VmappedModel:
         Args:
             layers: those of the forward.
             flat: [K, P or more], overwritten up to P.
-            slope: [K, B] or [K, B, O], derivative of each member's loss by its predictions.
+            slope: of each member's loss by its predictions, in their shape.
         """
         gradients = torch.autograd.grad(self._answer, layers, slope)
         self._answer = torch.empty(0)
