@@ -23,7 +23,7 @@ from trainable.data.dataset.windows import make_windows
 from trainable.data.ingest.table import cache_if_usable
 from trainable.data.settings import DataSettings, expand_source
 from trainable.data.sources import load_market
-from trainable.executors import EXECUTORS, executor_for
+from trainable.executors import EXECUTORS, executor_for, why_solo
 from trainable.executors.calibration import best_size
 from trainable.io.json_file import read_json
 from trainable.parts.files import read_files
@@ -49,8 +49,8 @@ def train(
     Args:
         configs: numbered 0, 1, … in their order.
         dataset: from `build_dataset`.
-        executor: `cohort`, `serial`, `solo` or `auto`; several configurations run one after the
-            other as `solo`.
+        executor: `cohort`, `vmapped`, `serial`, `solo` or `auto`; several configurations run one
+            after the other as `solo`.
         device: `cpu`, `cuda`, `cuda:1` …
         dtype: float32 or float64.
         calibrated: several train in cohorts of the size that is found best, one after another, as
@@ -58,15 +58,19 @@ def train(
 
     Yields:
         A report a member and epoch; the last one of a member has `stop`.
+
+    Raises:
+        UserError: a configuration does not fit the data, or the executor.
     """
     several = [configs] if isinstance(configs, TrialConfig) else list(configs)
     for config in several:
         check(config, dataset)
     starts = [MemberStart(number, config) for number, config in enumerate(several)]
     windows = make_windows(dataset, several[0].data, device, dtype)
-    name = executor
-    if executor == "auto":
-        name = executor_for(several[0], input_shape(several[0], windows.groups), device)
+    shape = input_shape(several[0], windows.groups)
+    name = executor_for(several[0], shape, device) if executor == "auto" else executor
+    if name != "solo" and (why := why_solo(several[0], shape)):
+        raise UserError(f"executor={name}: {why}; executor=solo works")
     size = 1 if name == "solo" else len(starts)
     if calibrated and size > 1:
         size = best_size(several[0], windows, device, size)
@@ -84,7 +88,7 @@ class Command:
     data: DataSettings = field(default_factory=DataSettings)  # the market, as in a search
     epochs: int = 0  # overrides the file's train/epochs; 0: as in the file
     device: str = "auto"  # cpu, cuda, or auto: a GPU if there is one
-    executor: str = "auto"  # cohort, serial, solo or auto
+    executor: str = "auto"  # cohort, vmapped, serial, solo or auto
     parts: tuple[PathText, ...] = ()  # files of models, losses, features … of one's own
 
 

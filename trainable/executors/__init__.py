@@ -35,7 +35,7 @@ def executor_for(config: TrialConfig, shape: InputShape, device: torch.device | 
         shape: of an input.
         device: where it trains.
     """
-    if _why_solo(config, shape) is not None:
+    if why_solo(config, shape) is not None:
         return "solo"
     if torch.device(device).type == "cpu" and fills_a_core(config, shape):
         return "serial"
@@ -77,10 +77,11 @@ def why_alone(config: TrialConfig, shape: InputShape, device: torch.device | str
     name = executor_for(config, shape, device)
     if name == "serial":
         return f"{config.model} is too large to gain from a cohort on a CPU"
-    return _why_solo(config, shape) if name == "solo" else None
+    return why_solo(config, shape) if name == "solo" else None
 
 
-def _why_solo(config: TrialConfig, shape: InputShape) -> str | None:
+def why_solo(config: TrialConfig, shape: InputShape) -> str | None:
+    """Returns why no other executor than `solo` can train a configuration; None: others can."""
     why = why_not_fused(config, shape)
     if why is not None:
         return f"{config.model.name} trains alone: {why}"

@@ -77,7 +77,7 @@ def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
     features. A symbol's first bar has no past return: 0. It predicts an order of symbols and no
     amounts, so its loss is undefined.
     """
-    past = past_returns(dataset, MOMENTUM_BARS)
+    past = mean_past_returns(dataset, MOMENTUM_BARS)
     predictions, training = (
         past[dataset.time[which], dataset.symbol[which]][None]
         for which in (rows, dataset.train_rows)
@@ -85,7 +85,7 @@ def momentum(dataset: Dataset, rows: np.ndarray, on: Scoring) -> Outcome:
     return _outcome(score(on, predictions, training)[0], None)
 
 
-def past_returns(dataset: Dataset, bars: int) -> np.ndarray:
+def mean_past_returns(dataset: Dataset, bars: int) -> np.ndarray:
     """Returns the mean of the last `bars` returns that are known at each bar, [T, N]."""
     # A decision's return begins lag bars after it and ends one later: it is known from then on.
     known_after = dataset.lag + 1

@@ -39,7 +39,7 @@ class Training:
     Args:
         starts: the members; all of one shape.
         dataset: of the search.
-        executor: `cohort`, `serial`, `solo` (one member only) or `auto`.
+        executor: of `EXECUTORS` (`solo` has one member only), or `auto`.
         device: where the windows and the weights are.
         dtype: of the weights and the features.
         windows: of the dataset with this shape's `data` settings; None: they are made.

@@ -16,7 +16,7 @@ from trainable.metrics.baselines import (
     Baseline,
     baselines,
     fit_ridge,
-    past_returns,
+    mean_past_returns,
 )
 from trainable.metrics.scores import SCORE_NAMES, score_weights, sharpe_ratio
 from trainable.metrics.scoring import scoring
@@ -111,7 +111,7 @@ def test_equal_weight_holds_what_collapses_while_it_is_halted() -> None:
 @pytest.mark.parametrize("lag", [0, 1, 3])
 def test_momentum_is_the_mean_return_known_at_the_close(lag: int) -> None:
     dataset = market(lag=lag)
-    past = past_returns(dataset, 60)
+    past = mean_past_returns(dataset, 60)
     t = 150  # the last return known ends at t: decided at t − lag − 1
     known = dataset.forward_returns[: t - lag]
     assert past[t] == pytest.approx(known[-60:].mean(axis=0))
@@ -120,7 +120,7 @@ def test_momentum_is_the_mean_return_known_at_the_close(lag: int) -> None:
 
     later = dataset.forward_returns.copy()
     later[t - lag :] += 1.0
-    changed = past_returns(dataclasses.replace(dataset, forward_returns=later), 60)
+    changed = mean_past_returns(dataclasses.replace(dataset, forward_returns=later), 60)
     assert np.array_equal(changed[: t + 1], past[: t + 1])
     assert not np.array_equal(changed[t + 1], past[t + 1])
 
@@ -130,7 +130,7 @@ def test_momentum_leaves_missing_bars_out() -> None:
     present[100:140, 1] = False
     dataset = market(present=present)
     window = dataset.forward_returns[90:150, 1]
-    assert past_returns(dataset, 60)[150, 1] == pytest.approx(np.nanmean(window))
+    assert mean_past_returns(dataset, 60)[150, 1] == pytest.approx(np.nanmean(window))
 
 
 def test_momentum_knows_the_return_over_a_halt_once_it_trades_again() -> None:
@@ -138,7 +138,7 @@ def test_momentum_knows_the_return_over_a_halt_once_it_trades_again() -> None:
     present[100:105, 1] = False
     dataset = market(present=present)
     dataset.forward_returns[99, 1] = -0.8
-    past = past_returns(dataset, 60)[:, 1]
+    past = mean_past_returns(dataset, 60)[:, 1]
     known = np.nan_to_num(dataset.forward_returns[44:99, 1])
     assert past[104] == pytest.approx(known[: 104 - 44].mean())
     assert past[105] == pytest.approx((known[1:].sum() - 0.8) / 55)

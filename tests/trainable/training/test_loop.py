@@ -3,6 +3,7 @@
 import math
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from tests.fixtures.markets import make_market
 from tests.fixtures.modules import registered
 from tests.fixtures.trainings import best, changed, config, final, narrow, starts, stop_of, trained
 from tests.trainable.data.dataset.test_build import altered_from
+from trainable.cli.errors import UserError
 from trainable.data.dataset.build import build_dataset
 from trainable.data.settings import DataSettings
 from trainable.report import Report
@@ -168,6 +170,21 @@ def test_the_generator_numbers_its_configurations(executor: str) -> None:
     alone = list(train(configs[1], narrow(), executor))
     losses = [r.values["val_loss"] for r in reports if r.number == 1]
     assert losses == [r.values["val_loss"] for r in alone]
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"model__name": "graph", "model__hidden": 8}, "graph trains alone: .* whole days"),
+        ({"optimizer__name": "shampoo"}, "optimizer shampoo has no batched form"),
+    ],
+)
+@pytest.mark.parametrize("executor", ["cohort", "vmapped", "serial"])
+def test_what_trains_alone_is_refused_by_other_executors(
+    executor: str, changes: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(UserError, match=f"executor={executor}: {why}.*; executor=solo works"):
+        list(train(config(**changes), narrow(), executor))
 
 
 def test_calibrated_cohorts_are_as_large_as_pays_and_change_no_number() -> None:

@@ -56,16 +56,6 @@ class Fusion:
     work: int = 0
 
 
-def why_not_fused(config: ModelConfig, shape: InputShape) -> str | None:
-    """Returns why a model cannot train many members as one program; None: it can.
-
-    Args:
-        config: of any member.
-        shape: of an input.
-    """
-    return fusion_of(config, shape).why
-
-
 def fusion_of(config: ModelConfig, shape: InputShape) -> Fusion:
     """Returns what a trial of the model on a few rows finds out; once a shape."""
     return _found(typical(config), shape, MODELS[config.name])

@@ -14,7 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from trainable.executors.base import component
 from trainable.executors.rng import drawing_from, generator_of
-from trainable.executors.vmapped.fusion import why_not_fused
+from trainable.executors.vmapped.fusion import fusion_of
 from trainable.executors.vmapped.memory import remembered
 from trainable.models import MODELS, InputShape, ModelConfig, build_model
 from trainable.parts.conformance.finding import Check
@@ -280,7 +280,7 @@ def can_be_fused(network: Network) -> str | None:
     why = (
         None
         if MODELS[network.config.name].batched
-        else why_not_fused(network.config, network.shape)
+        else fusion_of(network.config, network.shape).why
     )
     return None if why is None else f"it trains alone: {why}"
 
