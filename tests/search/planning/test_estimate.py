@@ -24,7 +24,8 @@ STEP_S = 0.001
 
 def narrow(trial: optuna.Trial) -> dict[str, Any]:
     trial.suggest_float("optimizer/lr", 1e-4, 1e-2, log=True)
-    return {"model/name": "mlp", "model/hidden_dims": "8", "train/batch_size": 32}
+    one_layer = {"model/name": "mlp", "model/hidden_dims": "8", "model/norm": False}
+    return one_layer | {"train/batch_size": 32}
 
 
 def plan(*words: str) -> Plan:

@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.fixtures.losses import Batch, batch, rows_of
 from trainable.cli.errors import UserError
 from trainable.config import from_params
-from trainable.losses.base import Targets
+from trainable.losses.base import RowFacts, Targets
 from trainable.metrics.portfolio import hold, panel_weights, turnover_of
 from trainable.metrics.return_statistics import period_ratios
 from trainable.validation import validate
@@ -92,7 +92,8 @@ def test_nights_are_flat_and_leaving_and_coming_back_are_charged() -> None:
     def ratio(session: list[int], net: list[float]) -> None:
         """Holds the loss against net returns; of all days, or without that of the night."""
         few = len(session) * 5
-        rows = facts._replace(returns=facts.returns[:few], session=torch.tensor(session))
+        which = torch.tensor(session)
+        rows = RowFacts(facts.scale, facts.returns[:few], 5, facts.cost, session=which)
         found = loss.of_batch(p[:few], Targets(targets.y[:few], None, rows), columns, True).loss
         assert float(found) == pytest.approx(-np.mean(net) / np.std(net, ddof=1), rel=1e-6)
 
