@@ -11,13 +11,15 @@ from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate
 from search.planning.plan import Plan
 from trainable.cli.text import counted, duration
-from trainable.config import TABLES
+from trainable.config import TABLES, TrialConfig
+from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
 from trainable.metrics.traded import ended_line, traded_line
 from trainable.models.ensemble import GROUPS, averaged
+from trainable.models.mlp import MlpConfig
 from trainable.parts.registration import entries_of
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
@@ -68,6 +70,12 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         console.print(Text(_graphs(plan)))
     if line := _ensemble(plan):
         console.print(Text(line))
+    if any(_sees_a_sign(config, dataset) for config in plan.facts.configs):
+        text = (
+            "warning: of 2 inputs LayerNorm leaves nothing but which is larger; "
+            "fix.model/norm=false keeps their sizes, and a longer data/window has more"
+        )
+        console.print(Text(text, style="yellow"))
     for line in reading_lines(dataset.quality):
         console.print(Text(line))
     moves = extreme_line(dataset.quality)
@@ -135,6 +143,12 @@ def _graphs(plan: Plan) -> str:
         f"about {duration(plan.graph_s)}, once for each choice of graph_window, graph_neighbours "
         "and graph_threshold."
     )
+
+
+def _sees_a_sign(config: TrialConfig, dataset: Dataset) -> bool:
+    """Says whether a perceptron normalises an input of two values."""
+    inputs = config.data.window * len(dataset.groups_of(config.data.features))
+    return isinstance(config.model, MlpConfig) and config.model.norm and inputs == 2
 
 
 def _ensemble(plan: Plan) -> str | None:

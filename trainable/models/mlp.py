@@ -35,7 +35,7 @@ class Mlp(nn.Module):
     loss.
 
     Raises:
-        UserError: inputs or layers are too narrow to be normalised.
+        UserError: one input, or a layer of one value, cannot be normalised.
     """
 
     def __init__(self, config: MlpConfig, shape: InputShape) -> None:

@@ -24,8 +24,7 @@ STEP_S = 0.001
 
 def narrow(trial: optuna.Trial) -> dict[str, Any]:
     trial.suggest_float("optimizer/lr", 1e-4, 1e-2, log=True)
-    one_layer = {"model/name": "mlp", "model/hidden_dims": "8", "model/norm": False}
-    return one_layer | {"train/batch_size": 32}
+    return {"model/hidden_dims": "8", "model/norm": False, "train/batch_size": 32}
 
 
 def plan(*words: str) -> Plan:

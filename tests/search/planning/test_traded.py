@@ -162,3 +162,17 @@ def test_the_header_says_that_a_ready_target_is_not_moved() -> None:
         ready(1), "data.lag=1", "data.features=feat_*", "data.target=x"
     )
     assert "lag 0, cost" in said(ready(0), "data.features=feat_*", "data.target=x")
+
+
+@pytest.mark.parametrize(("norm", "warned"), [("true", True), ("false", False)])
+def test_two_inputs_of_which_only_a_sign_would_be_left_are_warned_of(
+    norm: str, warned: bool
+) -> None:
+    market = make_market(600)
+    shape, rng = market.present.shape, np.random.default_rng(1)
+    features = {name: rng.normal(size=shape).astype(np.float32) for name in "ab"}
+    earned = 0.01 * rng.normal(size=shape)
+    ready = replace(market, fields={}, extra=features, target=earned, returns=earned)
+    words = ("data.features=*", "data.target=x", "data.returns=r", f"fix.model/norm={norm}")
+    text = said(ready, *words)
+    assert ("of 2 inputs LayerNorm leaves nothing but which is larger" in text) == warned

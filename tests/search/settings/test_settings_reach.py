@@ -390,7 +390,7 @@ def ready_grid(column: str) -> pd.DataFrame:
     return tiny.wide(tiny.ready(), column)
 
 
-@case("data.features", **(READY | {"data__features": "feat_a"}))
+@case("data.features", **(READY | {"data__features": "feat_a", "fix__model/norm": "false"}))
 def _(base: Outcome, found: Outcome) -> None:
     assert found.json["data"]["features"] == {"ready": ["feat_a"]}
 

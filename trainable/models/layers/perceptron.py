@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from trainable.cli.errors import UserError
-from trainable.cli.text import counted
 
 XAVIER_GAIN = 0.5
-LEAST_NORMED = 3  # values: of one LayerNorm leaves 0, of two a sign
 
 
 class PerceptronLayer(nn.Module):
@@ -31,7 +29,7 @@ def hidden_layers(
     """Returns one layer for each width.
 
     Raises:
-        UserError: a layer is too narrow to be normalised.
+        UserError: a layer of one value cannot be normalised.
     """
     if norm:
         check_hidden_norm(widths)
@@ -41,27 +39,21 @@ def hidden_layers(
 
 
 def check_input_norm(inputs: int) -> None:
-    """Raises `UserError` where normalised inputs would say next to nothing."""
-    if inputs < LEAST_NORMED:
+    """Raises `UserError` where a normalised input would always be 0."""
+    if inputs == 1:
         raise UserError(
-            f"model/norm=true: {_left(inputs, 'input')}; fix.model/norm=false works, or a longer "
-            "data/window"
+            "model/norm=true: LayerNorm leaves nothing of 1 input; fix.model/norm=false works, or "
+            "a longer data/window"
         )
 
 
 def check_hidden_norm(widths: Sequence[int]) -> None:
-    """Raises `UserError` where the values of a normalised layer would say next to nothing."""
-    if (least := min(widths)) < LEAST_NORMED:
+    """Raises `UserError` where the value of a normalised layer would always be 0."""
+    if 1 in widths:
         raise UserError(
-            f"model/hidden_dims={'-'.join(map(str, widths))}: {_left(least, 'value')}; widths of "
-            f"{LEAST_NORMED} or more work"
+            f"model/hidden_dims={'-'.join(map(str, widths))}: LayerNorm leaves nothing of a layer "
+            "of 1 value; wider ones work"
         )
-
-
-def _left(size: int, what: str) -> str:
-    """Says what normalisation leaves of so few values."""
-    left = "nothing" if size == 1 else "nothing but the order"
-    return f"LayerNorm leaves {left} of {counted(size, what)}"
 
 
 def initialise(module: nn.Module) -> None:
