@@ -42,7 +42,7 @@ def show(run: Run, top: int, console: Console) -> None:
     ranking = rank(run)
     finalists = ranking.query("state == 'COMPLETE'").to_dict("records")
     console.print(Text(run.name, style="bold"))
-    for sentence in summary_sentences(run):
+    for sentence in summary_sentences(run, ranking):
         console.print(Text(sentence))
     if finalists:
         console.print(ranking_table(finalists[:top]))

@@ -160,8 +160,13 @@ def _about_lengths(run: Run) -> list[str]:
     ]
 
 
-def summary_sentences(run: Run) -> list[str]:
-    """Returns what the run says, in plain sentences: outcome, best, luck line, baselines."""
+def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str]:
+    """Returns what the run says, in plain sentences: outcome, best, luck line, baselines.
+
+    Args:
+        run: the run.
+        ranking: `rank(run)`, where it is known.
+    """
     states = [str(state) for state in run.searched["state"]]
     running = states.count("RUNNING")
     tried = counted(len(states), "configuration")
@@ -171,7 +176,8 @@ def summary_sentences(run: Run) -> list[str]:
     )
     sentences = [f"{outcome}, {running} unfinished." if running else f"{outcome}."]
     sentences += _about_lengths(run)
-    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
+    ranking = rank(run) if ranking is None else ranking
+    finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
     if not finalists:
         return [*sentences, _nothing_to_rank(run, states)]
     best = finalists[0]

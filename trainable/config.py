@@ -7,6 +7,7 @@ and the entry's own configuration class has the other fields. A field is written
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from numbers import Integral
 from typing import Any, Protocol
 
@@ -242,7 +243,7 @@ def from_params(params: Mapping[str, object]) -> TrialConfig:
         if group in TABLES and "name" in values:
             key = f"{group}/name"
             cls = look_up(TABLES[group], str(values.pop("name")), key).config
-        own = {spec.name for spec in fields(cls)}
+        own = _keys(group, cls)
         parts[group] = cls(**{name: value for name, value in values.items() if name in own})
         unused += [(f"{group}/{name}", v) for name, v in values.items() if name not in own]
     return TrialConfig(**parts, unused=tuple(sorted(unused)))
@@ -289,12 +290,18 @@ def config_of(params: Mapping[str, object]) -> TrialConfig:
 def to_params(config: TrialConfig) -> dict[str, Any]:
     """Returns the values as `GROUP/FIELD`; `from_params` makes the same configuration of them."""
     own = {
-        f"{group}/{spec.name}": getattr(part, spec.name)
+        key: getattr(part, name)
         for group in GROUPS
         for part in [getattr(config, group)]
-        for spec in fields(part)
+        for name, key in _keys(group, type(part)).items()
     }
     return {**own, **dict(config.unused)}
+
+
+@cache
+def _keys(group: str, cls: Any) -> Mapping[str, str]:
+    """Returns the `GROUP/FIELD` of each field of a configuration class."""
+    return {spec.name: f"{group}/{spec.name}" for spec in fields(cls)}
 
 
 def from_text(key: str, text: str) -> object:

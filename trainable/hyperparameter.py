@@ -5,9 +5,11 @@ ranges, error messages and the shape of a cohort follow from these fields; nothi
 A field with nothing but a default is a hyperparameter without a range, shared by a cohort.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Protocol, get_type_hints, runtime_checkable
+from functools import cache
+from types import MappingProxyType
+from typing import Any, get_type_hints
 
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import Kind, kind_of
@@ -109,10 +111,11 @@ def entry_name(name: str, *, per_member: bool = False) -> Any:
     return hyperparameter(name, "entry of the table", per_member=per_member, settable=False)
 
 
-def hyperparameters(cls: Any) -> dict[str, Hyperparameter]:
+@cache  # asked for every configuration that is checked
+def hyperparameters(cls: Any) -> Mapping[str, Hyperparameter]:
     """Returns the fields of a configuration class by name."""
     hints = get_type_hints(cls)
-    return {
+    found = {
         spec.name: Hyperparameter(
             kind=kind_of(hints[spec.name]),
             default=spec.default,
@@ -120,6 +123,7 @@ def hyperparameters(cls: Any) -> dict[str, Hyperparameter]:
         )
         for spec in fields(cls)
     }
+    return MappingProxyType(found)
 
 
 _PLAIN = {
@@ -132,15 +136,6 @@ _PLAIN = {
     "check": None,
     "plain": True,
 }
-
-
-@runtime_checkable
-class Checked(Protocol):
-    """A configuration whose fields must fit each other, besides each its own range."""
-
-    def check(self) -> None:
-        """Raises `UserError` where they do not."""
-        ...
 
 
 def check_divisible(key: str, whole: int, by: str, parts: int) -> None:

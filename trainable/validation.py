@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from trainable.config import FIELDS, TrialConfig, batch_order, input_shape, to_p
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.labels import horizon_targets
-from trainable.hyperparameter import Checked, check_divisible
+from trainable.hyperparameter import check_divisible
 from trainable.losses import LOSSES
 from trainable.losses.base import Trained
 from trainable.models import MODELS, count_parameters, parameter_names
@@ -31,8 +32,9 @@ def validate(config: TrialConfig) -> None:
     for key, value in to_params(config).items():
         check_value(key, value)
     for part in (config.model, config.optimizer, config.schedule, config.loss):
-        if isinstance(part, Checked):
-            part.check()
+        check_fields: Any = getattr(part, "check", None)  # those of one part that must fit
+        if callable(check_fields):
+            check_fields()
     LOSSES[config.loss.name].check(config.loss, None)
     _check_accumulation(config)
     _check_ensemble(config)

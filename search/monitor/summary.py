@@ -43,8 +43,9 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
         width: columns of the console; a narrow one gets fewer columns of the table.
     """
     parts: list[RenderableType] = [Text(""), Text(run.name, style="bold")]
-    parts += [Text(sentence) for sentence in summary_sentences(run)]
-    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
+    ranking = rank(run)
+    parts += [Text(sentence) for sentence in summary_sentences(run, ranking)]
+    finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
     if finalists:
         parts.append(_finalists(finalists[:TOP], varied_params(run), width))
     reasons = stop_reasons(run)
