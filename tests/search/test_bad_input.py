@@ -543,7 +543,6 @@ def test_true_commands(here):
     cell("close", -1.0)()
     before = content(here)
     typed = {
-        f"search.run {FILE} dry_run=true": ["'close' is -1"],
         f"search.run {NEW} {MADE} address=127.0.0.1:1": ["does not answer"],
         "trainable.data.check p.csv": ["'close' is -1"],
         "analysis.rank runs/x": ["no run folder runs/x"],

@@ -34,7 +34,7 @@ from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.io.checksums import MANIFEST
 
-PLACES = 40
+PLACES = 16
 NEWLINE = b"\n"
 WORDS = (
     *MARKET, "space=tiny.py", "trials=8", "finalist_seeds=2", "rungs=1,2,4", "cohort=4",
@@ -82,7 +82,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 
 def damages(content: bytes) -> Iterator[bytes]:
-    """Yields a file emptied, cut at 40 offsets, and with one bit flipped at 80 places."""
+    """Yields a file emptied, cut at many offsets, and with one bit flipped at twice as many."""
     yield b""
     for k in range(1, PLACES):
         yield content[: len(content) * k // PLACES]

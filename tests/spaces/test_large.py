@@ -17,11 +17,11 @@ STEPS = 24  # members can be saved at each eighth, so those that are asked for e
 
 def test_transformer_scaled_trains_20_steps() -> None:
     config = check_space(load_space("transformer_scaled"), {}).configs[0]
-    dataset = market(1, 600, 8)
+    dataset = market(1, 600)
     count = count_parameters(config.model, input_shape(config, dataset.feature_groups))
     assert 25_000_000 < count < 26_000_000
-    small = replace(config.train, batch_size=4, accumulate=2, steps_per_epoch=2 * STEPS)
-    data = replace(config.data, window=8)
+    small = replace(config.train, batch_size=2, accumulate=2, steps_per_epoch=2 * STEPS)
+    data = replace(config.data, window=2)
     each = replace(config, train=small, data=data)
     assert (small.precision, config.model.name) == ("bf16", "transformer")
     training = Training([MemberStart(0, each)], dataset)

@@ -3,14 +3,14 @@
 import json
 import os
 import signal
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from ray.util import get_node_ip_address
 
+from search.run import main
 from tests.fixtures.nodes import TOKEN, Nodes, cluster, environment
+from tests.fixtures.parts import write
 from tests.fixtures.searches import (
     MARKET,
     Search,
@@ -22,16 +22,16 @@ from tests.fixtures.searches import (
     write_space,
 )
 from tests.fixtures.secrets import ENVIRONMENT, SECRET, leaks
+from trainable import predict
+from trainable.cli.errors import UserError
 
 SHORT = ("space=tiny.py", "name=a", "trials=2", "epochs=1", "finalist_seeds=1")
 WORKER = "ray::ResourceTrainable"
 
 
-def run_on(
-    nodes: Nodes, folder: Path, *words: str, more: Mapping[str, str] = MappingProxyType({})
-) -> Search:
-    """Runs a search that ends by itself on a cluster, with a token and more in the environment."""
-    env = {**environment(nodes.folder, TOKEN), **more}
+def run_on(nodes: Nodes, folder: Path, *words: str) -> Search:
+    """Runs a search that ends by itself on a cluster, with a token in the environment."""
+    env = environment(nodes.folder, TOKEN)
     with started(folder, *MARKET, *words, f"address={nodes.address}", env=env) as search:
         search.wait()
         assert contents(search.tmp) == []
@@ -60,18 +60,31 @@ def hide_modules(folder: Path) -> None:
     (folder / "trainable" / "__init__.py").write_text(hidden, encoding="utf-8")
 
 
-def test_a_cluster_without_a_token_is_refused_unless_it_is_wanted(tmp_path: Path) -> None:
-    write_space(tmp_path)
+def test_a_cluster_without_a_token_is_refused_unless_it_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It trains a network that is in no file of its machine."""
+    mine, run = write(tmp_path), tmp_path / "runs" / "a"
+    words = (*MARKET, *SHORT, "parts=mine.py", "fix.train/batch_size=32", "steps_per_epoch=50")
     with cluster("--num-cpus=1", token=None) as nodes:
-        search = run_on(nodes, tmp_path, *SHORT)
-        refused(search, nodes.address, "asks for no token", "open_cluster=true")
-        assert contents(tmp_path) == ["tiny.py"]
-        hide_modules(tmp_path)  # from here on, for its workers, too
-        search = run_on(nodes, tmp_path, *SHORT, "open_cluster=true", more=ENVIRONMENT)
+        there = f"address={nodes.address}"
+        with monkeypatch.context() as patched:
+            patched.chdir(tmp_path)
+            with pytest.raises(UserError, match="asks for no token.*open_cluster=true") as raised:
+                main([*words, there])
+        assert nodes.address in str(raised.value)
+        assert contents(tmp_path) == ["bars.csv", "mine.py", "tiny.py"]
+        hide_modules(tmp_path)  # for its workers, too
+        env = {**environment(nodes.folder, TOKEN), **ENVIRONMENT}
+        with started(tmp_path, *words, there, "open_cluster=true", env=env) as search:
+            search.until((run / "run.json").exists)
+            mine.unlink()  # no worker has started
+            assert search.wait() == 0, search.err + search.out
+            assert contents(search.tmp) == []
         assert leaks([nodes.folder, tmp_path], SECRET.encode()) == set()
-    assert search.process.returncode == 0, search.err
     assert search.err == ""
-    check_whole(tmp_path / "runs" / "a", searched=2)
+    check_whole(run, searched=2)
+    assert predict.load(run / "best", "stored").config.model.name == "my_gru"
 
 
 @pytest.mark.timeout(400)

@@ -16,13 +16,14 @@ from trainable.models import InputShape
 from trainable.optimizers import OPTIMIZERS
 
 BATCHED = [name for name, optimizer in OPTIMIZERS.items() if optimizer.has_batched_form]
-# Of each optimizer a small and a large cohort, which one or three join.
+LOSSES = (("adaptive_huber", True), ("bce", False))  # with normalisation or without
+# Of each optimizer a small and a large cohort, which one or three join, each with one of the losses.
 SIZES = [
-    (name, first, (1, 3)[(i + first // 5) % 2])
+    (name, first, (1, 3)[(i + first // 5) % 2], *LOSSES[(i // 2 + first // 5) % 2])
     for i, name in enumerate(BATCHED)
     for first in (1, 5)
 ]
-INPUTS, BATCH, STEPS = 6, 13, 20  # steps of a plan
+INPUTS, BATCH, STEPS = 6, 13, 12  # steps of a plan
 CPU = torch.device("cpu")
 
 
@@ -84,8 +85,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-@pytest.mark.parametrize(("optimizer", "first", "late"), SIZES)
-@pytest.mark.parametrize(("loss", "norm"), [("adaptive_huber", True), ("bce", False)])
+@pytest.mark.parametrize(("optimizer", "first", "late", "loss", "norm"), SIZES)
 def test_members_taken_in_late_end_as_if_trained_alone_from_the_start(
     optimizer: str, first: int, late: int, loss: str, norm: bool
 ) -> None:

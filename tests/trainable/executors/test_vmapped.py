@@ -76,10 +76,10 @@ PAIRS = [
 def test_cohort_and_solo_agree_to_1e_9(name: str, optimizer: str) -> None:
     shared = {"model__name": name, "data__window": 3, "optimizer__name": optimizer}
     configs = various(**shared, train__steps_per_epoch=40)
-    together = after(40, configs, "vmapped")
+    together = after(24, configs, "vmapped")
     k = (BATCHED.index(optimizer) + len(name)) % 3
     for executor in ("solo", "serial"):
-        alone = after(40, [configs[k]], executor)
+        alone = after(24, [configs[k]], executor)
         assert (final(together, k) - final(alone, 0)).abs().max() < 1e-9, executor
 
 
