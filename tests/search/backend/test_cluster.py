@@ -70,7 +70,7 @@ def test_a_cluster_without_a_token_is_refused_unless_it_is_wanted(
         there = f"address={nodes.address}"
         with monkeypatch.context() as patched:
             patched.chdir(tmp_path)
-            with pytest.raises(UserError, match="asks for no token.*open_cluster=true") as raised:
+            with pytest.raises(UserError, match=r"asks for no token.*open_cluster=true") as raised:
                 main([*words, there])
         assert nodes.address in str(raised.value)
         assert contents(tmp_path) == ["bars.csv", "mine.py", "tiny.py"]

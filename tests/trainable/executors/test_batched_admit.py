@@ -17,7 +17,7 @@ from trainable.optimizers import OPTIMIZERS
 
 BATCHED = [name for name, optimizer in OPTIMIZERS.items() if optimizer.has_batched_form]
 LOSSES = (("adaptive_huber", True), ("bce", False))  # with normalisation or without
-# Of each optimizer a small and a large cohort, which one or three join, each with one of the losses.
+# Of each optimizer a small and a large cohort, which one or three join, with one of the losses.
 SIZES = [
     (name, first, (1, 3)[(i + first // 5) % 2], *LOSSES[(i // 2 + first // 5) % 2])
     for i, name in enumerate(BATCHED)
