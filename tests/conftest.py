@@ -17,8 +17,9 @@ settings.load_profile("fixed")
 
 # What waits for processes; some at a time from the start, so that short files fill up the end.
 LONG = (
-    "interrupts", "database", "run", "cluster", "storage_path", "secrets", "full_disk",
-    "local_ray", "monitoring", "bad_input", "coordination", "several_drivers", "batched", "damage",
+    "cluster", "interrupts", "settings_reach", "database", "storage_path", "local_ray", "full_disk",
+    "deterministic", "monitoring", "bad_input", "several_drivers", "coordination", "starting",
+    "batched", "damage", "large", "what_is_saved", "resume_with_others", "resume_refused",
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from tests.conftest import LONG
@@ -23,7 +24,12 @@ OURS = tuple(f"{folder}." for folder in FOLDERS)
 # how its autoscaler reads the file of a cluster.
 THEIRS = ("ray._private.services", "ray.autoscaler._private.")
 PRIVATE = re.compile(r"^([A-Za-z]\w*\.)*_[A-Za-z]\w*(\.\w+)*$")
-TREES = {name: ast.parse(source, filename=name) for name, source in SOURCES.items()}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    """Returns each file of the packages as Python reads it."""
+    return {name: ast.parse(source, filename=name) for name, source in SOURCES.items()}
 
 
 def test_packages_are_those_of_the_house() -> None:
@@ -64,7 +70,7 @@ def test_no_pickle_is_loaded() -> None:
 
 
 def _calls_that_unpickle() -> Iterator[str]:
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call):
                 continue
@@ -80,7 +86,7 @@ def test_no_handler_takes_every_error_and_goes_on() -> None:
 
 
 def _handlers_that_swallow() -> Iterator[str]:
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ExceptHandler) and _takes_all(node) and not _passes_on(node):
                 yield f"{name}:{node.lineno}"
@@ -102,7 +108,7 @@ def _passes_on(handler: ast.ExceptHandler) -> bool:
 
 
 def test_files_say_what_they_are_for() -> None:
-    assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
+    assert [name for name, tree in trees().items() if not ast.get_docstring(tree)] == []
 
 
 def test_tests_look_at_what_is_public() -> None:

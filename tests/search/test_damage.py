@@ -150,10 +150,10 @@ def test_a_damaged_run_json_is_refused_by_all_who_read_it(home: Home) -> None:
     def content(run: Mapping[str, Any]) -> dict[str, Any]:
         return {key: run[key] for key in known}  # not a check sum of another name
 
-    assert refused(file, lambda: content(load_run(folder).run)) > 0.95
-    assert refused(file, lambda: check_same(home.plan, folder)) > 0.95
-    assert refused(file, lambda: with_stored(words)) > 0.95
-    assert refused(file, lambda: content(status.read_status(folder).run)) > 0.95
+    assert refused(file, lambda: content(load_run(folder).run)) > 0.9
+    assert refused(file, lambda: check_same(home.plan, folder)) > 0.9
+    assert refused(file, lambda: with_stored(words)) > 0.9
+    assert refused(file, lambda: content(status.read_status(folder).run)) > 0.9
 
 
 def read_results(home: Home, folder: Path) -> list[tuple[Any, ...]]:

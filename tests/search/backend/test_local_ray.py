@@ -124,7 +124,7 @@ def noted(search: Search, name: str) -> None:
 
 def test_an_error_after_the_start_leaves_nothing(tmp_path: Path) -> None:
     write_space(tmp_path)
-    with started(tmp_path, *MARKET, "space=tiny.py", "enqueue=none.json") as search:
+    with started(tmp_path, *MARKET, "space=tiny.py", "enqueue=none.json", *LIGHT) as search:
         noted(search, "nothing of this name")
         assert search.wait() == 2
         assert search.err == "error: enqueue=none.json: there is no such file\n"

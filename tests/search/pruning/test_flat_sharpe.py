@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from statsmodels.api import OLS
 
 from search.pruning.flat_sharpe import (
     FlatRule,
@@ -41,6 +40,8 @@ def share_flat(gain: float, overlap: float, tries: int = 300) -> float:
 
 @pytest.mark.parametrize("days", [30, 100, 1250])
 def test_newey_west_is_statsmodels_hac_error_of_the_mean(days: int) -> None:
+    from statsmodels.api import OLS  # half a second for each process of a test run
+
     rng = np.random.default_rng(days)
     x = np.convolve(rng.standard_normal(days + 4), np.ones(5) / 5, mode="valid")
     lags = int(4 * (days / 100) ** (2 / 9))

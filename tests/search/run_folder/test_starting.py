@@ -152,12 +152,20 @@ def test_from_python_it_begins_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert run.run["state"] == "interrupted"
 
 
+STARTS = (WORDS, (*WORDS, "resume=true"), RESUME)
+
+
 @pytest.mark.parametrize(
-    "files",
-    [["prices.csv"], [LOCK, "prices.csv"], [RECORD, "trials/mine.csv"], [LOCK, "trials/0/a"],
-     ["study.log"], ["driver-mine.lock"], [LOCK, "shards/notes.txt"]],
+    ("files", "words"),
+    [
+        *(([RECORD, "trials/mine.csv"], words) for words in STARTS),
+        *zip(
+            [["prices.csv"], [LOCK, "prices.csv"], [LOCK, "trials/0/a"],
+             ["study.log"], ["driver-mine.lock"], [LOCK, "shards/notes.txt"]],
+            2 * STARTS, strict=True,
+        ),
+    ],
 )  # fmt: skip
-@pytest.mark.parametrize("words", [WORDS, (*WORDS, "resume=true"), RESUME])
 def test_a_folder_with_files_of_somebody_else_is_left_alone(
     files: list[str], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

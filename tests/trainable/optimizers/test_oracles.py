@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import torch
-from pytorch_optimizer import SophiaH
 from torch import Tensor
 
 from trainable.config import from_params
@@ -145,6 +144,8 @@ def test_adan_is_algorithm_1_by_hand() -> None:
 
 
 def test_sophia_is_the_library_s_with_the_squared_gradient_as_its_hessian() -> None:
+    from pytorch_optimizer import SophiaH  # a second for each process of a test run
+
     config = config_of("sophia", hessian_scale=0.3, weight_decay=0.1)
 
     def library(p: Tensor) -> Callable[[Tensor], object]:
