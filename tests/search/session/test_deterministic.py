@@ -15,10 +15,9 @@ from torch import Tensor
 
 from search.backend.local import Local, LocalWorker, unmeasured_worker
 from search.backend.workers import WorkerSpec
-from search.run import main
 from search.session.observer import SearchObserver
 from tests.fixtures import tiny
-from tests.fixtures.here import interrupt_after
+from tests.fixtures.here import interrupt_after, search_here
 from trainable import executors
 from trainable.data.dataset.dataset import Dataset
 from trainable.models import MODELS
@@ -73,9 +72,9 @@ def search(
 
     asked = {**WORDS, "name": name, "max_concurrent": workers, **words}
     with chdir(folder):
-        found = main(
-            [f"{key}={value}" for key, value in asked.items()],
-            lambda settings: Local(cpus=8, make_worker=make, order=some),
+        found = search_here(
+            *(f"{key}={value}" for key, value in asked.items()),
+            make=lambda: Local(cpus=8, make_worker=make, order=some),
         )
     assert found == status
     return folder / "runs" / name
@@ -148,15 +147,14 @@ def test_nor_where_each_model_trains_for_itself(
     else:
         build = {"solo": Noisy, "vmapped": Mlp}[executor]
         monkeypatch.setitem(MODELS, "mlp", replace(MODELS["mlp"], build=build, batched=None))
-    one = search(folder, f"{executor}1", 1, speed=1, deterministic="true", trials=10)
-    two = search(folder, f"{executor}2", 2, speed=7, deterministic="true", trials=10)
+    words: dict[str, Any] = {"deterministic": "true", "trials": 6}
+    one = search(folder, f"{executor}1", 1, speed=1, **words)
+    two = search(folder, f"{executor}2", 2, speed=7, **words)
     assert differs(two, one, ["cohort"]) == []
     with monkeypatch.context() as patched:
         patched.setattr(SearchObserver, "tick", interrupt_after(3))
-        search(folder, f"{executor}3", 2, speed=5, status=130, deterministic="true", trials=10)
-    again = search(
-        folder, f"{executor}3", 1, speed=6, deterministic="true", trials=10, resume="true"
-    )
+        search(folder, f"{executor}3", 2, speed=5, status=130, **words)
+    again = search(folder, f"{executor}3", 1, speed=6, **words, resume="true")
     assert differs(again, one, ["cohort"]) == []
 
 
@@ -216,10 +214,11 @@ def test_a_worker_that_is_lost_ends_no_search(folder: Path) -> None:
 
     with chdir(folder):
         words = {**WORDS, "name": "lossy", "max_concurrent": 2, "deterministic": "true"}
-        assert main(
-            [f"{key}={value}" for key, value in words.items()],
-            lambda settings: Local(cpus=8, make_worker=make),
-        ) == 0  # fmt: skip
+        found = search_here(
+            *(f"{key}={value}" for key, value in words.items()),
+            make=lambda: Local(cpus=8, make_worker=make),
+        )
+    assert found == 0
     assert len(lost) == 2
     run = folder / "runs" / "lossy"
     trials = tiny.table(run, "trials").query("kind == 'search'")
