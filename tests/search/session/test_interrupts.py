@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from search.run import main
 from search.session.interrupts import ONE_WISH_S, SIGNALS, Interrupts
 from search.session.observer import SearchObserver
-from tests.fixtures.here import interrupt_after, search_here
+from tests.fixtures.here import interrupt_after, once_after, search_here
 from tests.fixtures.searches import (
     LIGHT,
     MARKET,
@@ -54,10 +55,15 @@ def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: 
     search.send(number, to_group)
     assert search.wait() == 130, search.err
     assert time.monotonic() - begun < 30  # Ray's own end is most of it
-    assert search.err == "", search.err
-    assert f"next  python -m search.run name={folder.name} resume=true" in search.out
     assert search.survivors() == set()
     assert contents(search.tmp) == []
+    check_interrupted(folder, search)
+
+
+def check_interrupted(folder: Path, said: Any) -> None:
+    """Checks what an interrupted search said, its `out` and `err`, and what it left."""
+    assert said.err == "", said.err
+    assert f"next  python -m search.run name={folder.name} resume=true" in said.out
     trials = table(folder, "trials")
     running = trials[trials["state"] == "RUNNING"]
     assert len(running)
@@ -67,8 +73,12 @@ def interrupted(search: Search, folder: Path, number: signal.Signals, to_group: 
 
 @pytest.mark.timeout(400)  # four sessions, the first with Ray
 def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had_been(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    restored: None,
 ) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may themselves run under nohup
     write_space(tmp_path)
     hiding = ("random.py", "getopt.py")  # workers import the second one late
     for name in hiding:
@@ -95,7 +105,7 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
     with pytest.raises(UserError, match=r"'long' exists; add resume=true"):
         main(words)
 
-    for name in hiding:  # from `python -c`, as the next two are started, they do
+    for name in hiding:  # from `python -c`, as the next is started, they do
         (tmp_path / name).unlink()
     with started(tmp_path, *again, program=SEARCH_LOCALLY) as search:
         have = len(list(folder.glob("shards/*")))
@@ -103,10 +113,13 @@ def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had
         search.send(signal.SIGKILL)
         assert search.wait() == -signal.SIGKILL
 
-    with started(tmp_path, *again, program=SEARCH_LOCALLY) as search:
-        have = len(list(folder.glob("shards/*")))
-        reported(search, folder, have + 1)
-        interrupted(search, folder, signal.SIGHUP, to_group=True)  # the terminal is closed
+    def closed() -> None:  # the terminal
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    have = len(list(folder.glob("shards/*.parquet")))
+    with patch.object(SearchObserver, "tick", once_after(have + 1, closed)):
+        assert search_here(*again) == 130
+    check_interrupted(folder, capfd.readouterr())
     assert first < epochs_kept(folder)
 
     assert search_here(*again) == 0

@@ -22,7 +22,7 @@ from search.session.observer import SearchObserver
 from search.space.loading import load_space
 from search.study.coordination import heartbeat
 from search.study.study import SearchStudy
-from tests.fixtures.here import interrupt_after, search_here
+from tests.fixtures.here import interrupt_after, once_after, search_here
 from tests.fixtures.searches import (
     MARKET,
     SEARCH_LOCALLY,
@@ -59,18 +59,12 @@ def after(search: Search, folder: Path, more: int) -> None:
     search.until(lambda: shards(folder) >= enough, timeout_s=120)
 
 
-def one_line(search: Search, *parts: str) -> None:
-    """Checks that a search ended with one line for the person."""
-    assert search.wait() == 2, search.err
-    assert search.err.count("\n") == 1, search.err
-    assert "hunter2" not in search.out + search.err
-    for part in parts:
-        assert part in search.err
-
-
 @pytest.mark.timeout(600)  # three sessions
 def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
-    tmp_path: Path, server: Postgres, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    server: Postgres,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("search.backend.local_ray.LocalRay.start", lambda self: None)
@@ -84,11 +78,18 @@ def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
         one.wait()
     kept = shards(folder)
     # On this machine its death is seen at once; that of who loses its database, as its lease ends.
-    with started(tmp_path, *again, program=SOON) as two:
-        after(two, folder, 1)
-        server.stop()
-        one_line(two, "://tester@", "the database does not answer", "go on with resume=true")
-        assert two.survivors() == set()
+    with (
+        monkeypatch.context() as patched,
+        patch.object(SearchObserver, "tick", once_after(kept + 1, server.stop)),
+    ):
+        patched.setattr(heartbeat, "LEASE_S", 8.0)
+        patched.setattr(heartbeat, "RENEW_S", 1.0)
+        assert search_here(*again) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1, said.err
+    assert "hunter2" not in said.out + said.err
+    for part in ("://tester@", "the database does not answer", "go on with resume=true"):
+        assert part in said.err
     assert shards(folder) > kept
     with pytest.raises(UserError, match=r"cannot be opened \(OperationalError\)"):
         main(again)
