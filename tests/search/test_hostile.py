@@ -250,8 +250,9 @@ def test_a_checkpoint_whose_header_lies(
     "dims", ["1000000-1000000", "9" * 30, "64-" * 300 + "8", "-8", "0", "${oc.env:HOME}", "../x"]
 )
 def test_a_model_that_claims_to_be_huge_takes_no_memory(mark: Path, dims: str) -> None:
-    scaler = {"names": ["a"], "kind": "robust", "winsorise": 1.0}
-    scaler |= {key: [1.0] for key in ("low", "high", "centre", "scale")}
+    names = ["a", "b", "c"]
+    scaler = {"names": names, "kind": "robust", "winsorise": 1.0}
+    scaler |= {key: [1.0] * len(names) for key in ("low", "high", "centre", "scale")}
     config = {"params": {"model/hidden_dims": dims}, "scaler": scaler, "facts": {}}
     place = FileStore.of(Path("best"))
     place.write(predict.MODEL, tensors_as_bytes({"w": torch.zeros(2)}))

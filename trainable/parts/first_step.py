@@ -11,6 +11,7 @@ from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.executors.calibration import random_days
 from trainable.executors.solo import SoloExecutor
+from trainable.executors.training_loss import training_loss
 from trainable.losses import LOSSES
 from trainable.metrics.further import METRICS
 from trainable.models import InputShape
@@ -96,12 +97,13 @@ def _try(config: TrialConfig, shape: InputShape, what: str, file: PartsFile) -> 
             more = () if days is None else (days.member(0),)
             for training in (False, True):
                 answer = executor.model.train(training)(x[0].clone(), *more)
-                _refuse(wrong_answer(answer, ROWS, shape), where)
+                one = answer[0] if training and executor.separate else answer
+                _refuse(wrong_answer(one, ROWS, shape), where)
             _refuse(None if answer.requires_grad else CUT_OFF, where)
-            result = loss.of_batch(
-                answer.detach(), targets.member(0), executor.columns, training=True
+            result = training_loss(
+                loss, answer.detach().unsqueeze(0), targets, executor.columns, executor.separate
             )
-            answer.backward(result.slope)
+            answer.backward(result.slope[0])
         with _telling(f"optimizer {config.optimizer.name}", file):
             executor.plan(np.full((1, 1), config.optimizer.lr))
             executor.step(0, x, targets, days)
