@@ -13,7 +13,9 @@ search: setup
 
 test: check
 
-check: lint types tests
+# Types are checked while tests wait.
+check: lint
+	@$(MAKE) --no-print-directory --jobs 2 types tests
 
 lint: setup-dev
 	$(BIN)/ruff format --check .
@@ -23,9 +25,9 @@ lint: setup-dev
 types: setup-dev
 	$(BIN)/pyright
 
-# Three processes on two cores: while one waits for a Ray to start, the others train.
+# Four processes on two cores: while one waits for a Ray to start, the others train.
 tests: setup-dev
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	MAKEFLAGS= $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.installed
 

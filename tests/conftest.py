@@ -17,9 +17,10 @@ settings.load_profile("fixed")
 
 # What waits for processes; some at a time from the start, so that short files fill up the end.
 LONG = (
-    "cluster", "interrupts", "settings_reach", "database", "storage_path", "local_ray", "full_disk",
-    "deterministic", "monitoring", "bad_input", "several_drivers", "coordination", "starting",
-    "batched", "damage", "large", "what_is_saved", "resume_with_others", "resume_refused",
+    "cluster", "cluster_parts", "interrupts", "settings_reach", "database", "storage_path",
+    "local_ray", "full_disk", "deterministic", "monitoring", "bad_input", "several_drivers",
+    "coordination", "starting", "batched", "damage", "large", "what_is_saved",
+    "resume_with_others", "resume_refused",
 )  # fmt: skip
 
 if TYPE_CHECKING:
