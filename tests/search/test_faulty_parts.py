@@ -223,3 +223,11 @@ def test_what_can_be_trained_and_misleads_is_a_warning(
             said = " ".join(capfd.readouterr().out.split())
             assert says in said
             assert said.count("warning: mine.py") == bool(says)
+
+
+def test_a_loss_of_ones_own_trains_the_networks_of_tabm(tmp_path: Path) -> None:
+    """In training the network answers [k, B], and each of its networks has a loss of its own."""
+    space = SPACE.replace("'model/name': 'net'", "'model/name': 'tabm'")
+    write(tmp_path, PARTS, space=space.replace('trial.suggest_int("model/hidden", 2, 4)', ""))
+    with chdir(tmp_path):
+        assert here.search_here(*(f"{key}={text}" for key, text in WORDS.items())) == 0
