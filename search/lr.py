@@ -15,6 +15,7 @@ from rich.text import Text
 from analysis.rate_range import rate_range
 from search.planning.plan import Plan, make_plan
 from search.planning.rate_range import (
+    EPOCHS,
     RangeTest,
     RateRange,
     commonest,
@@ -34,6 +35,7 @@ from trainable.train import chosen_device
 
 USAGE = "usage: python -m search.lr space=NAME data=NAME [rates=32] [steps=400] [key=value …]"
 SHOWN = 12  # rates of the table
+NEAR = 1.05  # proposed rates are rounded
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,12 @@ def _test(settings: SearchSettings, plan: Plan, asked: RangeSettings) -> int:
     config = commonest(plan.facts.configs)
     console = Console(highlight=False, markup=False)
     rates = rates_between(asked.rates)
+    steps = max(1, asked.steps // EPOCHS) * EPOCHS
     console.print(
-        f"{len(rates)} rates from {rates[0]:.0e} to {rates[-1]:.0e}, {asked.steps} steps each: "
+        f"{len(rates)} rates from {rates[0]:.0e} to {rates[-1]:.0e}, {steps} steps each: "
         f"{config.model}, {config.optimizer.name}, {plan.dataset.name}"
     )
-    test = range_test(config, plan.dataset, rates, asked.steps, chosen_device("auto"))
+    test = range_test(config, plan.dataset, rates, steps, chosen_device("auto"))
     found = propose(test.rates, test.loss)
     _show(test, found, console)
     path = Path(settings.runs_dir) / f"lr_{plan.space.name}.png"
@@ -90,7 +93,7 @@ def _show(test: RangeTest, found: RateRange, console: Console) -> None:
     step = max(1, len(test.rates) // SHOWN)
     for i in range(0, len(test.rates), step):
         inside = found.low is not None and found.high is not None
-        inside = inside and found.low <= test.rates[i] * 1.001 and test.rates[i] <= found.high
+        inside = inside and found.low <= test.rates[i] * NEAR and test.rates[i] <= found.high * NEAR
         losses = [
             "–" if value != value else f"{value:.5f}" for value in (test.loss[i], test.val_loss[i])
         ]
@@ -98,14 +101,15 @@ def _show(test: RangeTest, found: RateRange, console: Console) -> None:
     console.print(table)
     if found.low is None or found.high is None:
         words = (
-            f"No rate lowered the training loss by more than {found.fall:.2%}: more steps may "
+            f"No rate lowered the training loss by more than {found.fall:.2g}: more steps may "
             "(steps=2000), or there is nothing to learn."
         )
     else:
         words = (
             f"Proposed for the space: "
             f'trial.suggest_float("optimizer/lr", {found.low:g}, {found.high:g}, log=True)'
-            f"; the best of these rates lowers the training loss by {found.fall:.1%}."
+            f"; the best of these rates lowers the training loss by {found.fall:.3g}, from "
+            f"{found.still:.3g}."
         )
     console.print(Text(words))
 

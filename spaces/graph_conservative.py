@@ -7,7 +7,7 @@ STEPS_PER_EPOCH = 100
 
 
 def space(trial: Trial) -> dict:
-    """Suggests networks of about 50,000 to 170,000 parameters on whole days."""
+    """Suggests networks of about 30,000 to 120,000 parameters on whole days."""
     # Model: what a symbol's own window says, then two attentions to its neighbours.
     trial.suggest_categorical("model/hidden", [32, 64])
     trial.suggest_categorical("model/encoder", ["lstm", "attention"])

@@ -96,7 +96,7 @@ class UsualGraph(nn.Module):
     def __init__(self, config: GraphConfig, features: int, window: int) -> None:
         super().__init__()
         width, drop = config.hidden, config.dropout
-        inner = max(1, width // 4)
+        inner = max(4, width // 4)
         self.share = nn.Parameter(torch.zeros(features))
         self.networks = nn.ModuleList(FeatureNetwork(inner, drop) for _ in range(features))
         self.weight = nn.Sequential(

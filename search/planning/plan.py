@@ -166,6 +166,7 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
             seen.setdefault(key, set()).add(value)
     differ = {key for key, values in seen.items() if len(values) > 1}  # also those made of helpers
     varied = {*facts.distributions, *differ}
+    varied -= {"loss/dead_zone", "loss/rank_temperature"}  # these are of training alone
     searched = sorted(key for key in varied if key.startswith("loss/") or key == "data/target")
     if settings.objective == "val_loss" and searched:
         works = "objective=sharpe works"

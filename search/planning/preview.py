@@ -65,7 +65,9 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     if held := dataset.quality.get("held_out_symbols"):
         console.print(Text(_held_out(held, count, settings.data.holdout_symbols)))
     if idle := plan.facts.without_effect:
-        console.print(Text(_without_effect(plan, idle)))
+        console.print(Text(f"Suggested without effect, and not counted: {_named(plan, idle)}."))
+    if idle := plan.facts.fixed_without_effect:
+        console.print(Text(f"Held fixed without effect: {_named(plan, idle)}."))
     if plan.graph_s >= 1:
         console.print(Text(_graphs(plan)))
     if line := _ensemble(plan):
@@ -122,8 +124,8 @@ def _held_out(held: Sequence[str], left: int, chance: float) -> str:
     )
 
 
-def _without_effect(plan: Plan, names: Sequence[str]) -> str:
-    """Says which suggested parameters change no trial, and what leaves them out."""
+def _named(plan: Plan, names: Sequence[str]) -> str:
+    """Lists parameters that change no trial, and what leaves them out."""
     said = []
     for name in names:
         group = name.partition("/")[0]
@@ -133,7 +135,7 @@ def _without_effect(plan: Plan, names: Sequence[str]) -> str:
             else set()
         )
         said.append(f"{name} ({', '.join(sorted(entries))} has none)" if entries else name)
-    return f"Suggested without effect, and not counted: {', '.join(said)}."
+    return ", ".join(said)
 
 
 def _graphs(plan: Plan) -> str:

@@ -58,11 +58,13 @@ class RateRange:
     Attributes:
         low: the smallest; None where no rate lowered the loss.
         high: the largest.
-        fall: share of the loss of still networks that the best rate took away.
+        still: loss of networks that hardly moved; None where too few did not fail.
+        fall: how much less it is at the best rate.
     """
 
     low: float | None
     high: float | None
+    still: float | None
     fall: float
 
 
@@ -121,29 +123,35 @@ def propose(rates: np.ndarray, loss: np.ndarray) -> RateRange:
     """
     known = np.isfinite(loss)
     if known.sum() <= STILL:
-        return RateRange(None, None, 0.0)
+        return RateRange(None, None, None, 0.0)
     smooth = _median_of_three(loss)
     still = float(np.median(loss[known][:STILL]))
     best = int(np.nanargmin(smooth))
     fall = still - float(smooth[best])
-    share = fall / abs(still) if still else 0.0
-    if share < LEAST_FALL:
-        return RateRange(None, None, max(share, 0.0))
+    # A loss that is no sum of errors may be near 0 or below; such losses are of the order of 1.
+    scale = still if min(still, still - fall) > 0 else 1.0
+    if fall < LEAST_FALL * scale:
+        return RateRange(None, None, still, max(fall, 0.0))
     taken = np.where(np.isfinite(smooth), (still - smooth) / fall, -np.inf)
     low = high = best
     while low > 0 and taken[low - 1] >= ENOUGH:
         low -= 1
     while high + 1 < len(rates) and taken[high + 1] >= KEPT:
         high += 1
-    return RateRange(_rounded(rates[low]), _rounded(rates[high]), share)
+    return RateRange(_rounded(rates[low]), _rounded(rates[high]), still, fall)
 
 
 def _last_phase(loss: LossConfig) -> LossConfig:
     """Returns the loss with the weights of its last phase from the beginning."""
     if not isinstance(loss, WeightedConfig):
         return loss
-    last = phases_of(loss.phases)[-1].weights
-    return replace(loss, phases=json.dumps({"0": {str(p): w for p, w in last.items() if w}}))
+    last = {part: weight for part, weight in phases_of(loss.phases)[-1].weights.items() if weight}
+    phases = json.dumps({"0": {str(part): weight for part, weight in last.items()}})
+    used = {part.horizon for part in last}
+    if None in used or not loss.horizons:
+        return replace(loss, phases=phases)
+    kept = [text for text in loss.horizons.split("-") if int(text) in used]
+    return replace(loss, phases=phases, horizons="-".join(kept))
 
 
 def _at(config: TrialConfig, rate: float) -> TrialConfig:
@@ -166,5 +174,5 @@ def _median_of_three(values: Sequence[float] | np.ndarray) -> np.ndarray:
 
 
 def _rounded(rate: float) -> float:
-    """Returns the rate to one digit, as one writes it in a space."""
-    return float(f"{rate:.0e}")
+    """Returns the rate to two digits, as one writes it in a space."""
+    return float(f"{rate:.1e}")

@@ -52,6 +52,7 @@ class SpaceFacts:
             what has no effect.
         without_effect: what is suggested and changes no trial, such as `optimizer/momentum` where
             each optimizer is adamw, or `train/time_mask` where each window is 1.
+        fixed_without_effect: what is held fixed and changes no trial, likewise.
         max_window: the longest window any trial can ask for, in rows of a symbol.
         max_warmup: the longest warm-up any trial can ask for, in optimizer steps.
         shapes: the shapes seen; members of a cohort share one.
@@ -61,6 +62,7 @@ class SpaceFacts:
 
     distributions: dict[str, BaseDistribution]
     without_effect: tuple[str, ...]
+    fixed_without_effect: tuple[str, ...]
     max_window: int
     max_warmup: int
     shapes: frozenset[tuple[tuple[str, Any], ...]]
@@ -134,6 +136,7 @@ def check_space(
     return SpaceFacts(
         distributions={name: first[name] for name in sorted(first)},
         without_effect=tuple(sorted(idle)),
+        fixed_without_effect=_fixed_without_effect(fix, drawn),
         max_window=max(windows),
         max_warmup=max(warmups),
         shapes=frozenset(map(shape_key, configs)),
@@ -171,6 +174,12 @@ def _is_trained(draw: Draws, drawn: Sequence[Sample], name: str, overruled: bool
         having = [sample for sample in drawn if name in sample.suggested]
         return any(name not in without_effect(sample.config) for sample in having)
     return has_effect(draw, drawn, name, trained)
+
+
+def _fixed_without_effect(fix: Mapping[str, str], drawn: Sequence[Sample]) -> tuple[str, ...]:
+    """Returns the fields held fixed that change no sampled configuration."""
+    idle = set.intersection(*(without_effect(sample.config) for sample in drawn))
+    return tuple(sorted(idle & fix.keys()))
 
 
 def _check_edges(space: Space, key: str, distribution: BaseDistribution) -> None:

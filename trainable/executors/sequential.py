@@ -39,14 +39,15 @@ class SequentialExecutor:
 
     def prepare(self, x: Tensor) -> Tensor:
         """Returns inputs [..., K, B, W, F] as `step` takes them."""
-        return self.members[0].prepare(x)
+        # Where training changes the inputs of some, all of them prepare their own.
+        return x if self._raw() else self.members[0].prepare(x)
 
     def step(self, i: int, x: Tensor, targets: Targets, days: Days | None = None) -> StepResult:
         """Takes step i of the plan on prepared x [K, B, D] and targets [K, B]."""
-        results = [
-            member.step(i, x[k : k + 1], targets.members(k))
-            for k, member in enumerate(self.members)
-        ]
+        raw, results = self._raw(), []
+        for k, member in enumerate(self.members):
+            mine = member.prepare(x[k : k + 1]) if raw else x[k : k + 1]
+            results.append(member.step(i, mine, targets.members(k)))
         names = results[0].parts
         return StepResult(
             torch.cat([result.loss for result in results]),
@@ -54,6 +55,10 @@ class SequentialExecutor:
             [k for k, result in enumerate(results) if result.failed],
             {name: torch.cat([result.parts[name] for result in results]) for name in names},
         )
+
+    def _raw(self) -> bool:
+        """Says whether `step` is given inputs as they are."""
+        return any(member.augments for member in self.members)
 
     def finite(self) -> list[str | None]:
         """Returns for each member the first parameter that is not finite, or None."""

@@ -18,7 +18,7 @@ from trainable.models.layers.selection import VariableSelection
 from trainable.models.layers.window_norm import WindowNorm
 
 ENCODERS = ("lstm", "attention", "both")
-INNER = 4  # a feature's own network is a quarter as wide as the layers
+INNER = 4  # a feature's own network is a quarter as wide as the layers, and at least so wide
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Graph(nn.Module):
     def __init__(self, config: GraphConfig, shape: InputShape) -> None:
         super().__init__()
         hidden, dropout = config.hidden, config.dropout
-        inner = max(1, hidden // INNER)
+        inner = max(INNER, hidden // INNER)  # LayerNorm leaves nothing of one value
         self.window_norm = WindowNorm(shape.features)
         self.selection = VariableSelection(
             shape.features, inner, hidden, dropout, config.selection_l1

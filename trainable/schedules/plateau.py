@@ -19,7 +19,10 @@ class PlateauConfig:
         0.5, "share kept at each reduction", above=0, high=0.99, per_member=True
     )
     plateau_patience: int = hyperparameter(
-        5, "epochs without a better validation loss before a reduction", low=1, per_member=True
+        5,
+        "epochs without a better validation loss that change nothing; the next one does",
+        low=1,
+        per_member=True,
     )
 
 

@@ -203,7 +203,8 @@ class Training:
         reports, stopped = [], []
         for k, (tensor, value) in broken.items():
             member = self.members[k]
-            self.plan.losses[i, k] = self.plan.norms[i, k] = torch.nan
+            for results in (self.plan.losses, self.plan.norms, *self.plan.parts.values()):
+                results[i, k] = torch.nan
             lr = float(self.plan.lr[i, k])
             batch = self.dataset, self.plan.rows[i, k].cpu().numpy()
             stop = take_failure(member, tensor, value, lr, batch, self.batches)

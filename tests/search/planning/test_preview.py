@@ -86,6 +86,15 @@ def test_what_has_no_effect_in_any_trial_is_named_and_not_counted(
     assert (f"{begins}{named}" in said) if named else ("without effect" not in said)
 
 
+def test_what_is_held_fixed_and_has_no_effect_is_named() -> None:
+    words = ("fix.optimizer/hessian_scale=0.1", "fix.train/time_mask=0.3", "fix.model/kernel=5")
+    settings = settings_from(["name=x", "trials=4", "epochs=4", "fix.model/dropout=0.1", *words])
+    console = Console(record=True, width=300)
+    show_plan(make_plan(settings, load_space(idle), make_market), console)
+    fixed = "model/kernel (mlp has none), optimizer/hessian_scale (adamw has none), train/time_mask"
+    assert f"Held fixed without effect: {fixed}." in console.export_text()
+
+
 @pytest.mark.parametrize("chance", [0.3, 0.6])
 def test_symbols_held_out_are_counted_and_named(chance: float, tmp_path: Path) -> None:
     first = {name: sha256(name.encode()).hexdigest()[:16] for name in tiny.SYMBOLS}

@@ -1,5 +1,7 @@
 """The learning-rate range test: what it proposes of hand-made curves, and of a real cohort."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,18 @@ def test_a_model_that_trains_alone_is_tested_rate_by_rate() -> None:
 def test_the_commonest_shape_is_tested() -> None:
     wide, small = config(model__hidden_dims="32"), config(model__hidden_dims="8")
     assert commonest([wide, small, config(model__hidden_dims="8", optimizer__lr=0.1)]) == small
+
+
+def test_a_loss_around_zero_is_told_by_its_size() -> None:
+    found = propose(RATES, valley() - 1)  # from 0 to −0.2
+    assert (found.still, found.fall) == pytest.approx((0.0, 0.2))
+    assert found.low == pytest.approx(1e-4, rel=0.01)
+    assert propose(RATES, np.where(RATES[8] == RATES, -0.001, 0.0)).low is None
+
+
+def test_the_last_phase_of_a_sum_is_tested_with_its_horizons_alone() -> None:
+    phases = '{"0": {"huber": 1}, "2": {"huber@1": 1}}'
+    each = config(loss__name="weighted", loss__phases=phases, loss__horizons="1-2", train__epochs=4)
+    found = range_test(each, narrow(), np.array([1e-3]), 8)
+    assert found.config.loss == replace(each.loss, phases='{"0": {"huber@1": 1.0}}', horizons="1")
+    assert np.isfinite(found.loss).all()

@@ -80,3 +80,12 @@ def test_predictions_see_the_inputs_as_they_are() -> None:
         training = after(3, [config(train__feature_noise=0.5)], executor)
         x = training.windows.at(training.windows.valid_rows[:16])
         assert torch.equal(training.executor.predict(x), training.executor.predict(x))
+
+
+def test_one_of_two_large_networks_sees_noise() -> None:
+    """Each network of a serial cohort prepares its own inputs."""
+    each = [config(train__seed=0), config(train__seed=1, train__feature_noise=0.2)]
+    for order in (each, each[::-1]):
+        together = after(6, order, "serial")
+        for k, one in enumerate(order):
+            assert torch.equal(final(together, k), final(after(6, [one], "serial"), 0))

@@ -262,6 +262,17 @@ def test_system_c2_the_head_never_sees_zeros_and_predictions_differ() -> None:
     assert result.spread > 0
 
 
+def test_the_narrowest_network_sees_its_features() -> None:
+    """LayerNorm leaves nothing of one value; a feature's own network has four at least."""
+    layer = build_model(graph_config(model__hidden=4).model, InputShape(W, F), 0).get_submodule(
+        "selection"
+    )
+    x = torch.randn(2, W, F)
+    with torch.no_grad():
+        first, second = layer.eval()(x, torch.ones(2, dtype=torch.bool))
+    assert float((first - second).abs().max()) > 1e-3
+
+
 def test_one_symbol_has_no_graph_and_is_refused() -> None:
     with pytest.raises(UserError, match="model/name=graph relates the symbols of a day") as raised:
         check_all([graph_config()], market(1, 600))

@@ -138,6 +138,22 @@ def test_system_a5_a_skipped_step_loses_no_later_batch(executor: str) -> None:
 
 
 @each_executor
+def test_the_parts_of_a_failed_batchs_loss_are_not_averaged(executor: str) -> None:
+    phases = '{"0": {"huber": 1, "mse": 0.5}}'
+    each = config(train__steps_per_epoch=40, loss__name="weighted", loss__phases=phases)
+    first = Training(starts([each]), narrow(), executor)
+    run_steps(first, 1)
+    view = make_windows(narrow(), each.data)
+    view.x[first.plan.rows[3, 0, 0]] = torch.nan
+    training = Training(starts([each]), narrow(), executor, windows=view)
+    run_steps(training, 8)
+    failed = training.plan.losses[:8, 0].isnan()
+    assert failed.any()
+    for part in training.plan.parts.values():
+        assert torch.equal(part[:8, 0].isnan(), failed)
+
+
+@each_executor
 @pytest.mark.parametrize("after", [1, 5, 7])
 def test_system_a6_weights_are_rolled_back_to_the_last_good_ones(executor: str, after: int) -> None:
     each = config(train__steps_per_epoch=40)

@@ -15,6 +15,7 @@ from trainable.executors.vmapped.memory import remembered
 from trainable.executors.vmapped.skeleton import Skeleton
 from trainable.hyperparameter import Hyperparameter, hyperparameters
 from trainable.models import MODELS, InputShape, ModelConfig
+from trainable.models.layers.scaled import ScaledLayer, SeparateHeads
 
 ROWS = 2  # of a trial
 LARGE = 2**22  # parameters of a model whose trial has one member: copies of it take memory
@@ -178,6 +179,10 @@ def _work(layer: nn.Module, out: Any) -> int:
         return out.numel() * layer.in_features
     if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return out.numel() * layer.weight[0].numel()
+    if isinstance(layer, ScaledLayer):
+        return out.numel() * layer.linear.in_features
+    if isinstance(layer, SeparateHeads):
+        return out.numel() * layer.weight.shape[-1]
     if isinstance(layer, nn.MultiheadAttention):
         return 4 * out[0].numel() * layer.embed_dim
     return 0
