@@ -268,6 +268,11 @@ def _parts(
     for file in stored:
         if file.sha256 not in by_hash:
             shown = ", ".join(one.shown for one in files)
+            if file.name not in {one.name for one in files}:
+                raise UserError(
+                    f"{where}: the model is made of {names}, so {file.name}.py is needed beside "
+                    f"{shown}: parts takes a list"
+                )
             raise UserError(
                 f"{where}: {file.name}.py was another text when the model was trained than "
                 f"{shown} is now; parts={STORED!r} runs the text of then"

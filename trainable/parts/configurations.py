@@ -5,6 +5,7 @@ The person writes a frozen dataclass with defaults. What every entry of a table 
 """
 
 import inspect
+import math
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass, make_dataclass
 from types import FunctionType, SimpleNamespace
@@ -200,6 +201,11 @@ def _check(cls: type, where: str) -> None:
     for spec in fields(cls):
         if hints[spec.name] not in PLAIN_TYPES:
             raise UserError(f"{where}: {cls.__name__}.{spec.name} {PLAIN_WORDS}")
+        if not spec.init:
+            raise UserError(
+                f"{where}: {cls.__name__}.{spec.name} is worked out (init=False), so it is no "
+                "setting; make it a property"
+            )
         if spec.default is MISSING:
             raise UserError(
                 f"{where}: {cls.__name__}.{spec.name} needs a default, such as 32: a space need "
@@ -211,6 +217,11 @@ def _check(cls: type, where: str) -> None:
             raise UserError(
                 f"{where}: {cls.__name__}.{spec.name} = {spec.default!r} is no "
                 f"{hints[spec.name].__name__}"
+            )
+        if isinstance(spec.default, float) and not math.isfinite(spec.default):
+            raise UserError(
+                f"{where}: {cls.__name__}.{spec.name} = {spec.default!r} cannot be stored; a "
+                "finite number can"
             )
 
 

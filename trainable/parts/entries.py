@@ -5,7 +5,7 @@ a loss of each row, what builds an optimizer, a schedule, a metric.
 """
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from types import SimpleNamespace
 from typing import Any, cast, get_type_hints
@@ -32,6 +32,9 @@ from trainable.schedules import Schedule
 
 # Of a loss of each row: what is not a setting of its formula.
 NOT_COLUMNS = ("name",)
+# How names of arguments begin that are a prediction, and those that are not.
+ANSWERS = ("pred", "y_pred", "y_hat", "yhat", "output", "forecast")
+TRUTHS = ("target", "label", "y_true", "actual", "truth")
 
 
 def entry_of(table: Table, name: str, value: Any, file: str) -> Any:
@@ -114,11 +117,17 @@ def _loss(value: Callable[..., Any], file: str, where: str) -> Loss:
             f"{where}: it takes {count} arguments without a default; a loss of each row takes "
             "(prediction, target), or (prediction, target, config)"
         )
-    if names[1].startswith(("pred", "y_pred", "y_hat")):
-        raise UserError(f"{where}: it takes ({names[0]}, {names[1]}); the prediction comes first")
+    _refuse_swapped(names, where)
     config = config_class(value, 2, value, where) if count == 3 else Empty
     columns = () if config is Empty else _numbers(config, where)
     return Loss(cast(Any, config), elementwise(_by_autograd(value, count == 3, where)), columns)
+
+
+def _refuse_swapped(names: Sequence[str], where: str) -> None:
+    """Raises `UserError` where the names of arguments say that the prediction is not the first."""
+    first, second = names[:2]
+    if second.lower().startswith(ANSWERS) or first.lower().startswith(TRUTHS):
+        raise UserError(f"{where}: it takes ({first}, {second}); the prediction comes first")
 
 
 def _numbers(config: type, where: str) -> tuple[str, ...]:
@@ -273,8 +282,10 @@ def _schedule(value: Callable[..., Any], file: str, where: str) -> Schedule:
 
 def _metric(value: Callable[..., Any], file: str, where: str) -> Metric:
     """Returns the entry of a function of predictions and labels."""
-    if len(arguments(value, where)) != 3:
+    names = [each.name for each in arguments(value, where)]
+    if len(names) != 3:
         raise UserError(f"{where}: it must take (predictions, labels, bars) and return a number")
+    _refuse_swapped(names, where)
     return Metric(value, (inspect.getdoc(value) or "").partition("\n")[0])
 
 

@@ -58,6 +58,10 @@ NETWORKS = {
         "gradients", "", "return torch.sqrt(0 * self.head(h).squeeze(-1))",
         r"the gradient of \w+ \(\w+\.\w+\) is not finite",
     ),
+    "a seed of its own": (
+        "same seed, same result", "torch.manual_seed(42); self.body = nn.Linear(shape.size, 4); "
+        "self.head = nn.Linear(4, 1)", PLAIN, "every seed gives the same first weights",
+    ),
     "weights of another generator": (
         "same seed, same result",
         "self.body.weight.data += float(np.random.default_rng().random())", PLAIN,
@@ -255,6 +259,10 @@ ENTRY = (
 )
 GOOD = "loss, slope = (e**2 * rows).sum(-1) / count.squeeze(-1), 2 * e * rows / count"
 LOSSES = {
+    "nothing to learn": (
+        "value and slope of each member", ENTRY.format(GOOD + "; slope = 0 * slope"),
+        "its slope is 0 on random predictions",
+    ),
     "a slope of half the size": (
         "slope against finite differences",
         ENTRY.format(GOOD.replace("2 * e", "e")), "finite differences give",
@@ -333,6 +341,20 @@ def test_an_optimizer_that_breaks_a_check_is_found(check: str) -> None:
     assert_said(of(OPTIMIZER.format(step), "OPTIMIZERS", "mine")[check.strip()], says)
 
 
+@pytest.mark.parametrize(
+    ("built", "check", "says"),
+    [
+        ("SGD(parameters, lr=0.05)", "learning rate", "its rate is 0.05 whatever config.lr is"),
+        ("SGD(parameters[:1], lr=config.lr)", "lowers a quadratic", "the bias .* never moves"),
+    ],
+)
+def test_an_optimizer_of_torch_that_is_built_wrongly_is_found(
+    built: str, check: str, says: str
+) -> None:
+    text = f"import torch\n\n\ndef mine(parameters, config):\n    return torch.optim.{built}\n\n\n"
+    assert_said(of(text + "OPTIMIZERS = {'mine': mine}\n", "OPTIMIZERS", "mine")[check], says)
+
+
 @pytest.mark.parametrize("name", ["Adamax", "Adadelta", "Adagrad"])
 def test_an_optimizer_of_torch_passes(name: str) -> None:
     text = (
@@ -372,10 +394,20 @@ FEATURES = {
     "bars.volume": ("one value a bar", r"returns no numbers for .* needs=\('volume',\)"),
     "bars.close.sort()": ("one value a bar", "it fails: mine.py:6: ValueError: .*read-only"),
     "bars.close / 0.0": ("one value a bar", "a value is infinite"),
-    "np.full(len(bars.close), 3.0)": ("one value a bar", "it is constant"),
-    "np.concatenate([np.full(5, np.nan), bars.close[5:]])": (
-        "one value a bar", "after its warm-up of 2 bars is undefined; its first value is that of "
-        "bar 6",
+    "np.r_[bars.close[2:], [np.nan] * 2][:len(bars.close)]": ("no look-ahead", "it looks ahead"),
+    "np.r_[np.full(9, bars.close[:10].mean()), bars.close[9:]][:len(bars.close)]": (
+        "no look-ahead", "it looks ahead: its value at bar 1 changes where the bars after bar 3",
+    ),
+    "np.r_[bars.close[1:] * 0 + bars.close[:-1], [np.nan]]": (
+        "defined after its warm-up", "its last 1 values are undefined: does it use later bars",
+    ),
+    "np.random.default_rng().random(len(bars.close))": (
+        "no look-ahead", "it gives other values for the same bars",
+    ),
+    "np.full(len(bars.close), 3.0)": ("defined after its warm-up", "it is constant"),
+    "np.concatenate([np.full(5, np.nan), bars.close[5:]])[:len(bars.close)]": (
+        "defined after its warm-up",
+        "after its warm-up of 2 bars is undefined; its first value is that of bar 6",
     ),
 }  # fmt: skip
 

@@ -168,6 +168,14 @@ WRONG = {
         CONFIGURED.format(FROZEN, "a: tuple[int, ...] = (1,)"),
         "C.a must be int, float, bool or str",
     ),
+    "a setting that is worked out": (
+        "from dataclasses import field\n"
+        + CONFIGURED.format(FROZEN, "a: int = field(default=0, init=False)"),
+        "C.a is worked out (init=False), so it is no setting",
+    ),
+    "a number that is none": (
+        CONFIGURED.format(FROZEN, "a: float = float('inf')"), "C.a = inf cannot be stored",
+    ),
     "a text that is a number": (CONFIGURED.format(FROZEN, "a: str = 1"), "C.a = 1 is no str"),
     "another meaning": (
         CONFIGURED.format(FROZEN, "dropout: int = 1"),
@@ -230,6 +238,14 @@ WRONG = {
     "the target first": (
         "LOSSES = {'a': lambda target, prediction: target - prediction}",
         "it takes (target, prediction); the prediction comes first",
+    ),
+    "the target first, the answer by another name": (
+        "LOSSES = {'a': lambda y_true, forecast: y_true - forecast}",
+        "it takes (y_true, forecast); the prediction comes first",
+    ),
+    "the labels of a metric first": (
+        "METRICS = {'a': lambda y_true, y_pred, bars: 0.0}",
+        "it takes (y_true, y_pred); the prediction comes first",
     ),
     "a loss that is a layer": (
         "from torch import nn\nLOSSES = {'a': nn.HuberLoss(reduction='none')}",

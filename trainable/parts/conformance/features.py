@@ -10,7 +10,8 @@ from trainable.parts.conformance.finding import Check
 from trainable.parts.faults import MORE
 
 BEYOND = 150  # bars after the warm-up
-CUTS = (0.4, 0.6, 0.8, 0.95)  # shares of the bars after which the rest is cut off, or changed
+EARLY = (1, 5, 20)  # bars after the warm-up, after which the rest is cut off, or changed
+CUTS = (0.4, 0.6, 0.8, 0.95)  # shares of the bars, likewise
 
 
 def bars_of(count: int, needs: tuple[str, ...] = FIELDS, seed: int = 0) -> Bars:
@@ -38,16 +39,25 @@ def bars_of(count: int, needs: tuple[str, ...] = FIELDS, seed: int = 0) -> Bars:
 
 
 def one_value_a_bar(feature: Feature) -> str | None:
-    """Checks shape, and that values are finite from the end of the warm-up on."""
+    """Checks shape, and that no value is infinite."""
     count = feature.warmup + BEYOND
     values = np.asarray(feature.function(bars_of(count, feature.needs)))
     if values.shape != (count,):
         return f"it returns {values.shape} for {count} bars; it must return ({count},)"
     if np.isinf(values).any():
         return "a value is infinite; NaN says that it is undefined"
+    return None
+
+
+def defined_after_its_warmup(feature: Feature) -> str | None:
+    """Checks that values are defined from the end of the warm-up on, and change."""
+    count = feature.warmup + BEYOND
+    values = np.asarray(feature.function(bars_of(count, feature.needs)))
     missing = np.flatnonzero(np.isnan(values[feature.warmup :]))
     if len(missing):
         known = np.flatnonzero(np.isfinite(values))
+        if len(known) and known[0] <= feature.warmup and missing[0] + feature.warmup > known[-1]:
+            return f"its last {len(missing)} values are undefined: does it use later bars?"
         first = f"its first value is that of bar {known[0] + 1}" if len(known) else "it has none"
         return (
             f"a value after its warm-up of {feature.warmup} bars is undefined; {first}: is the "
@@ -73,8 +83,9 @@ def sees_no_later_bar(feature: Feature) -> str | None:
     count = feature.warmup + BEYOND
     bars, other = bars_of(count, feature.needs), bars_of(count, feature.needs, seed=1)
     whole = np.asarray(feature.function(bars))
-    for share in CUTS:
-        cut = int(count * share)
+    if not np.array_equal(whole, np.asarray(feature.function(bars)), equal_nan=True):
+        return "it gives other values for the same bars: does it draw random numbers?"
+    for cut in (*(feature.warmup + n for n in EARLY), *(int(count * share) for share in CUTS)):
         short = _with(lambda name, cut=cut: getattr(bars, name)[:cut])
         mixed = _with(
             lambda name, cut=cut: np.concatenate(
@@ -95,6 +106,7 @@ def sees_no_later_bar(feature: Feature) -> str | None:
 CHECKS: tuple[tuple[str, Check[Feature]], ...] = (
     ("one value a bar", one_value_a_bar),
     ("no look-ahead", sees_no_later_bar),
+    ("defined after its warm-up", defined_after_its_warmup),
 )
 NOTES: tuple[tuple[str, Check[Feature]], ...] = (("few bars", takes_few_bars),)
 

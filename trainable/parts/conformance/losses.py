@@ -86,7 +86,10 @@ def has_a_value_for_each_member(subject: LossSubject) -> str | None:
         result = subject.of(subject.prediction(), subject.targets(), training)
         if not bool(torch.isfinite(result.loss).all() & torch.isfinite(result.slope).all()):
             return "its value or slope is not finite on random predictions"
-    return None
+    for size in (1.0, 0.01):
+        if bool(subject.of(size * subject.prediction(), subject.targets()).slope.any()):
+            return None
+    return "its slope is 0 on random predictions: nothing is learnt by it"
 
 
 def slope_is_the_derivative(subject: LossSubject) -> str | None:

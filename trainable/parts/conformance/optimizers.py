@@ -21,19 +21,20 @@ class OptimizerSubject:
     optimizer: Optimizer
     config: OptimizerConfig
 
-    def started(self, seed: int = 0) -> tuple[nn.Module, torch.optim.Optimizer]:
+    def started(self, seed: int = 0, lr: float = LR) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Returns a linear layer and its optimizer, with a learning rate for few steps."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             layer = nn.Linear(4, 4)
-        config: Any = replace(self.config, lr=LR)  # pyright: ignore[reportArgumentType]
+        config: Any = replace(self.config, lr=lr)  # pyright: ignore[reportArgumentType]
         return layer, self.optimizer.build(layer.named_parameters(), config)
 
 
 def lowers_a_quadratic(subject: OptimizerSubject) -> str | None:
-    """Checks that Σw² falls, and stays finite."""
+    """Checks that Σw² falls, and stays finite, and that all parameters take part."""
     layer, optimizer = subject.started()
     first = _value(layer)
+    before = {name: parameter.detach().clone() for name, parameter in layer.named_parameters()}
     for _ in range(STEPS):
         _step(layer, optimizer)
     last = _value(layer)
@@ -42,12 +43,22 @@ def lowers_a_quadratic(subject: OptimizerSubject) -> str | None:
             f"{STEPS} steps at lr={LR} change the sum of squares from {first:.4g} to {last:.4g}; "
             "it must fall"
         )
+    for name, parameter in layer.named_parameters():
+        if torch.equal(parameter, before[name]):
+            return f"the {name} of a linear layer never moves: does it get all parameters?"
     return None
 
 
 def takes_the_learning_rate(subject: OptimizerSubject) -> str | None:
-    """Checks that a learning rate of 0, which a schedule may give, moves nothing."""
+    """Checks that rates follow the configuration's, and that one of 0 moves nothing."""
     layer, optimizer = subject.started()
+    _, other = subject.started(lr=2 * LR)
+    for group, twice in zip(optimizer.param_groups, other.param_groups, strict=True):
+        if group["lr"] == twice["lr"]:
+            return (
+                f"its rate is {group['lr']:g} whatever config.lr is, so that optimizer/lr changes "
+                "nothing; build it with lr=config.lr"
+            )
     _step(layer, optimizer)
     before = [parameter.detach().clone() for parameter in layer.parameters()]
     for group in optimizer.param_groups:
