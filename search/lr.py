@@ -92,8 +92,12 @@ def _show(test: RangeTest, found: RateRange, console: Console) -> None:
         table.add_column(name, justify="left" if not name else "right")
     step = max(1, len(test.rates) // SHOWN)
     for i in range(0, len(test.rates), step):
-        inside = found.low is not None and found.high is not None
-        inside = inside and found.low <= test.rates[i] * NEAR and test.rates[i] <= found.high * NEAR
+        inside = (
+            found.low is not None
+            and found.high is not None
+            and found.low <= test.rates[i] * NEAR
+            and test.rates[i] <= found.high * NEAR
+        )
         losses = [
             "–" if value != value else f"{value:.5f}" for value in (test.loss[i], test.val_loss[i])
         ]

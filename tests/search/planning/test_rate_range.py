@@ -13,6 +13,7 @@ from search.planning.rate_range import (
     rates_between,
 )
 from tests.fixtures.trainings import config, narrow
+from trainable.losses.weighted import WeightedConfig
 
 RATES = rates_between(13, 1e-6, 1.0)  # two a decade
 
@@ -93,5 +94,6 @@ def test_the_last_phase_of_a_sum_is_tested_with_its_horizons_alone() -> None:
     phases = '{"0": {"huber": 1}, "2": {"huber@1": 1}}'
     each = config(loss__name="weighted", loss__phases=phases, loss__horizons="1-2", train__epochs=4)
     found = range_test(each, narrow(), np.array([1e-3]), 8)
+    assert isinstance(each.loss, WeightedConfig)
     assert found.config.loss == replace(each.loss, phases='{"0": {"huber@1": 1.0}}', horizons="1")
     assert np.isfinite(found.loss).all()
