@@ -31,8 +31,10 @@ def rate_range(
     axes.set_xscale("log")
     axes.plot(rates, loss, color=style.BLUE, marker="o", ms=4, lw=1.5)
     axes.plot(rates, val_loss, color=style.ORANGE, marker=".", ms=4, lw=1)
-    both = np.concatenate([loss[known], val_loss[np.isfinite(val_loss)]])
-    low, high = both.min(), np.quantile(both, 0.75)
+    drawn = [each[np.isfinite(each)] for each in (loss, val_loss)]
+    drawn = [each for each in drawn if len(each)]
+    low = min(each.min() for each in drawn)
+    high = max(max(each[0], np.quantile(each, 0.75)) for each in drawn)  # from still networks on
     room = max(high - low, 1e-3 * abs(high)) * 0.35
     axes.set_ylim(low - room, high + room)  # a rate that nearly blew up would flatten the others
     if not known.all():
