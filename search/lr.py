@@ -15,13 +15,13 @@ from rich.text import Text
 from analysis.rate_range import rate_range
 from search.planning.plan import Plan, make_plan
 from search.planning.rate_range import (
-    EPOCHS,
     RangeTest,
     RateRange,
     commonest,
     propose,
     range_test,
     rates_between,
+    steps_taken,
 )
 from search.session.parts import read_parts
 from search.settings.masking import no_secret_told, refuse_secrets
@@ -69,7 +69,7 @@ def _test(settings: SearchSettings, plan: Plan, asked: RangeSettings) -> int:
     config = commonest(plan.facts.configs)
     console = Console(highlight=False, markup=False)
     rates = rates_between(asked.rates)
-    steps = max(1, asked.steps // EPOCHS) * EPOCHS
+    steps = steps_taken(asked.steps)
     console.print(
         f"{len(rates)} rates from {rates[0]:.0e} to {rates[-1]:.0e}, {steps} steps each: "
         f"{config.model}, {config.optimizer.name}, {plan.dataset.name}"

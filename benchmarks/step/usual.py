@@ -34,11 +34,11 @@ def usual(
         batches: `from_loader` or `by_index`.
     """
     torch.manual_seed(config.train.seed)
-    size, days = config.train.batch_size, isinstance(config.model, GraphConfig)
+    size, days = config.train.batch_size, False
     if isinstance(config.model, GraphConfig):
         model: nn.Module = UsualGraph(config.model, windows.features, windows.window)
         items: Items[Batch] = DayItems(config.model, dataset, windows)
-        size = days_of_batch(size, len(dataset.symbols))
+        size, days = days_of_batch(size, len(dataset.symbols)), True
     else:
         shape = input_shape(config, windows.groups)
         model = build_model(config.model, shape, config.train.seed)

@@ -36,10 +36,13 @@ from trainable.data.ingest.table import cache_if_usable
 from trainable.data.market import Market
 from trainable.data.sources import load_market
 from trainable.io.json_file import read_json
+from trainable.losses import LOSSES
 from trainable.metrics.scoring import scoring
 from trainable.parts.files import PartsFile
 from trainable.parts.first_step import try_parts, warnings_of
 from trainable.validation import check, check_all, check_horizons
+
+OF_TRAINING = {"loss/dead_zone", "loss/rank_temperature"}  # no part of the validation loss
 
 
 @dataclass(frozen=True)
@@ -166,8 +169,11 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
             seen.setdefault(key, set()).add(value)
     differ = {key for key, values in seen.items() if len(values) > 1}  # also those made of helpers
     varied = {*facts.distributions, *differ}
-    varied -= {"loss/dead_zone", "loss/rank_temperature"}  # these are of training alone
-    searched = sorted(key for key in varied if key.startswith("loss/") or key == "data/target")
+    of_training = OF_TRAINING
+    if any("dead_zone" in LOSSES[config.loss.name].columns for config in facts.configs):
+        of_training = OF_TRAINING - {"loss/dead_zone"}  # a loss of one's own reads it itself
+    losses = {key for key in varied if key.startswith("loss/")} - of_training
+    searched = sorted(losses | (varied & {"data/target"}))
     if settings.objective == "val_loss" and searched:
         works = "objective=sharpe works"
         if facts.distributions.keys() >= set(searched):  # else they are made of helpers

@@ -80,6 +80,11 @@ def rates_between(count: int, low: float = LOWEST, high: float = HIGHEST) -> np.
     return np.geomspace(low, high, count)
 
 
+def steps_taken(steps: int) -> int:
+    """Returns how many of so many optimizer steps a test takes: whole epochs of them."""
+    return max(1, steps // EPOCHS) * EPOCHS
+
+
 def range_test(
     config: TrialConfig, dataset: Dataset, rates: np.ndarray, steps: int, device: str = "cpu"
 ) -> RangeTest:
@@ -94,8 +99,8 @@ def range_test(
         steps: optimizer steps of each.
         device: where they train.
     """
-    length = max(1, steps // EPOCHS)
-    once = replace(config.train, epochs=EPOCHS, steps_per_epoch=length, patience=0)
+    steps = steps_taken(steps)
+    once = replace(config.train, epochs=EPOCHS, steps_per_epoch=steps // EPOCHS, patience=0)
     like = replace(config, schedule=ConstantConfig(), loss=_last_phase(config.loss), train=once)
     each = [_at(like, float(rate)) for rate in rates]
     loss, val_loss = np.full(len(rates), np.nan), np.full(len(rates), np.nan)
@@ -107,7 +112,7 @@ def range_test(
         else:
             failed[report.number] = report.stop.reason
             loss[report.number] = val_loss[report.number] = np.nan
-    return RangeTest(like, length * EPOCHS, rates, loss, val_loss, tuple(failed))
+    return RangeTest(like, steps, rates, loss, val_loss, tuple(failed))
 
 
 def propose(rates: np.ndarray, loss: np.ndarray) -> RateRange:

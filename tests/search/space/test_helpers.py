@@ -59,6 +59,18 @@ def test_its_losses_cannot_be_compared_by_loss():
         make_plan(settings_from(words), load_space(all_returned))
 
 
+def of_training(trial: Trial) -> dict:
+    trial.suggest_float("loss/dead_zone", 0.0, 0.004)
+    trial.suggest_float("loss/rank_temperature", 0.1, 1.0)
+    return {"loss/name": "rank_ic"}
+
+
+def test_settings_of_training_alone_leave_losses_comparable():
+    words = [*MARKET, "objective=val_loss", "trials=4"]
+    plan = make_plan(settings_from(words), load_space(of_training))
+    assert set(plan.facts.distributions) == {"loss/dead_zone", "loss/rank_temperature"}
+
+
 def by_helper(trial: Trial) -> dict:
     robust = trial.suggest_categorical("robust", [True, False])
     return {"loss/name": "huber" if robust else "mse"}

@@ -168,14 +168,10 @@ def seed_decides(network: Network) -> str | None:
     for name, tensor in one.state_dict().items():
         if not torch.equal(tensor, weights[name]):
             return f"the same seed gives other first weights ({name}); draw them with torch alone"
-    another, drawn = network.built(4).state_dict(), False
-    for name, tensor in weights.items():
-        drawn |= tensor.is_floating_point() and bool((tensor != tensor.flatten()[:1]).any())
-        if not torch.equal(tensor, another[name]):
-            break
-    else:
-        if drawn:
-            return "every seed gives the same first weights: does it call torch.manual_seed?"
+    another = dict(network.built(4).named_parameters())
+    drawn = {n: p for n, p in one.named_parameters() if bool((p != p.flatten()[:1]).any())}
+    if drawn and all(torch.equal(p, another[n]) for n, p in drawn.items()):
+        return "every seed gives the same first weights: does it call torch.manual_seed?"
     x = network.inputs()
     with torch.no_grad():
         if not torch.equal(_answer(one.eval(), x), _answer(one, x)):
