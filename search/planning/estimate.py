@@ -1,4 +1,4 @@
-"""Estimates how long a search takes: the expected steps, times the time of one step here."""
+"""Estimates how long a search takes: its expected steps and evaluated rows, timed here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from search.planning.plan import Plan
 from search.scheduling.capacity import capacity_of
 from trainable.config import TrialConfig, shape_key
 from trainable.data.dataset.epoch_length import epoch_steps
-from trainable.data.dataset.windows import make_windows
-from trainable.executors.calibration import best_size, step_seconds
+from trainable.data.dataset.windows import make_windows, train_eval_rows
+from trainable.executors.calibration import best_size, row_seconds, step_seconds
 
 SHARE = 0.05  # of the memory here: other programs have theirs, and a step takes several copies
 MEASURED_STEPS = 20  # after one step that is not counted
@@ -27,12 +27,16 @@ class Estimate:
         steps: optimizer steps of all trials together.
         step_us: microseconds of one step of one member, in a cohort as the search forms them;
             None: not measured, since the model is too large for that here.
+        rows: evaluated, of all trials together.
+        row_us: microseconds in which one member predicts one of them; None likewise.
         seconds: of the whole search; None likewise.
     """
 
     epochs: float
     steps: float
     step_us: float | None
+    rows: float
+    row_us: float | None
     seconds: float | None
 
 
@@ -98,7 +102,7 @@ def _epochs(
 
 
 def estimate(plan: Plan, slots: int) -> Estimate:
-    """Measures a few steps of the space's most frequent shape, and extrapolates.
+    """Measures a few steps and predictions of the space's most frequent shape, and extrapolates.
 
     Of a resumed search, what is left of it.
 
@@ -119,8 +123,10 @@ def estimate(plan: Plan, slots: int) -> Estimate:
     steps = epochs * epoch_steps(configs[0], plan.dataset)
     there = machine_memory()
     large = there is not None and needed(configs[0], plan.dataset)[1] > SHARE * there
+    evaluated = len(plan.dataset.valid_rows) + len(train_eval_rows(plan.dataset))
+    rows = epochs * evaluated
     if large or not steps:
-        return Estimate(epochs, steps, None, None)
+        return Estimate(epochs, steps, None, rows, None, None)
     most = capacity_of(settings.trials, slots, settings.cohort_size).members
     windows = make_windows(plan.dataset, configs[0].data)
     threads = torch.get_num_threads()
@@ -129,6 +135,8 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         members = best_size(configs[0], windows, "cpu", most)
         cohort = [configs[i % len(configs)] for i in range(members)]
         step = step_seconds(cohort, windows, "cpu", MEASURED_STEPS)
+        row = row_seconds(cohort, windows, "cpu")
     finally:
         torch.set_num_threads(threads)
-    return Estimate(epochs, steps, step * 1e6, steps * step / slots)
+    seconds = (steps * step + rows * row) / slots
+    return Estimate(epochs, steps, step * 1e6, rows, row * 1e6, seconds)

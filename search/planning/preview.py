@@ -106,10 +106,11 @@ def _expected(expected: Estimate, slots: int, resumed: bool) -> str:
     begin = "Expected of what is left" if resumed else "Expected"
     epochs = counted(max(1, round(expected.epochs)), "epoch")
     said = f"{begin}: {epochs}, {counted(max(1, round(expected.steps)), 'step')}"
-    if expected.step_us is None or expected.seconds is None:
+    if expected.step_us is None or expected.row_us is None or expected.seconds is None:
         return f"{said}; their time was not measured, since the model is large for the memory here."
     return (
-        f"{said} of {expected.step_us:,.0f} µs each: about {duration(expected.seconds)} on "
+        f"{said} of {expected.step_us:,.0f} µs each, {counted(round(expected.rows), 'row')} "
+        f"evaluated in {expected.row_us:,.0f} µs each: about {duration(expected.seconds)} on "
         f"{counted(slots, 'worker')}."
     )
 

@@ -13,9 +13,15 @@ import torch
 from torch import Tensor
 
 from trainable.config import TrialConfig
+from trainable.data.dataset.windows import Windows
 from trainable.losses.base import Targets
 from trainable.models.base import Days
+from trainable.models.batched.layers import ALIGNED
 from trainable.optimizers.layout import is_head
+
+ROWS = 256  # predicted at once, so that the activations of many members fit into the caches
+BARS = 2**11  # of the windows predicted at once, for the same reason
+LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call is dear
 
 
 @dataclass(frozen=True)
@@ -179,3 +185,10 @@ def snapshot_if_finite(executor: Executor) -> dict[int, tuple[str, str]]:
         executor.restore(list(broken))
     executor.snapshot()
     return broken
+
+
+def rows_at_once(windows: Windows) -> int:
+    """Returns how many rows an evaluation predicts at once; the same for every cohort size."""
+    if windows.x.is_cuda:
+        return max(ROWS, LAUNCHED // windows.shape.size)
+    return max(ALIGNED, min(ROWS, BARS // windows.window) // ALIGNED * ALIGNED)

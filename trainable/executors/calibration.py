@@ -1,4 +1,7 @@
-"""How many members of a shape are best trained as one cohort: measured where they will train."""
+"""What a step and an evaluated row cost, and how many members are best trained as one cohort.
+
+Measured where they will train.
+"""
 
 import math
 import statistics
@@ -14,7 +17,7 @@ from trainable.config import TrialConfig, batch_order, input_shape
 from trainable.data.dataset.epoch_length import days_of_batch
 from trainable.data.dataset.windows import Windows
 from trainable.executors import EXECUTORS, executor_for
-from trainable.executors.base import Executor
+from trainable.executors.base import Executor, rows_at_once
 from trainable.losses import LOSSES
 from trainable.losses.base import RowFacts, Targets
 from trainable.models import MODELS
@@ -60,12 +63,7 @@ def step_seconds(
     The first one is not counted. Of slow steps there are fewer tries, one at least, which may be
     the first: a large network takes seconds for each.
     """
-    first = configs[0]
-    shape = input_shape(first, windows.groups)
-    name = executor_for(first, shape, device)
-    executor: Executor = look_up(EXECUTORS, name, "executor")(
-        configs, shape, torch.device(device), windows.x.dtype
-    )
+    first, executor = configs[0], _executor(configs, windows, device)
     executor.plan(np.zeros((steps + 1, len(configs))))
     symbols, size = 0, first.train.batch_size
     if batch_order(first) == "days":
@@ -84,6 +82,40 @@ def step_seconds(
         executor.step(i, x, targets, days)  # waits for its losses
         times.append(time.perf_counter() - begun)
     return statistics.median(times[1:] or times) / len(configs)
+
+
+def row_seconds(
+    configs: Sequence[TrialConfig], windows: Windows, device: torch.device | str
+) -> float:
+    """Returns the seconds in which one member predicts one row, as evaluation does; of two tries.
+
+    The first one counts only where it takes seconds.
+    """
+    executor, size, days = _executor(configs, windows, device), rows_at_once(windows), None
+    if MODELS[configs[0].model.name].batches == "days":
+        size = windows.symbols
+        shown = random_days(configs[0], (1, 1, size), windows.x)
+        days = None if shown is None else shown.member(0)
+    rows = windows.valid_rows[torch.arange(size) % len(windows.valid_rows)]
+    taken = 0.0
+    for _ in range(2):
+        if taken > ENOUGH_S:
+            break
+        begun = time.perf_counter()
+        executor.predict(windows.at(rows), days).sum().item()  # waits for a GPU
+        taken = time.perf_counter() - begun
+    return taken / size / len(configs)
+
+
+def _executor(
+    configs: Sequence[TrialConfig], windows: Windows, device: torch.device | str
+) -> Executor:
+    """Returns the executor that a search takes for them."""
+    shape = input_shape(configs[0], windows.groups)
+    name = executor_for(configs[0], shape, device)
+    return look_up(EXECUTORS, name, "executor")(
+        configs, shape, torch.device(device), windows.x.dtype
+    )
 
 
 def _targets(config: TrialConfig, windows: Windows, rows: Tensor, symbols: int) -> Targets:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.executors.base import Executor
+from trainable.executors.base import ROWS, Executor, rows_at_once
 from trainable.losses import LossConfig
 from trainable.losses.base import Targets
 from trainable.metrics.further import further
@@ -19,8 +19,6 @@ from trainable.metrics.scoring import scoring
 from trainable.models.batched.layers import ALIGNED
 from trainable.training.batches import BatchSource, day_grid
 
-ROWS = 256  # predicted at once, so that the activations of many members fit into the caches
-LAUNCHED = 2**16  # values of one member's inputs at once on a GPU, where each call is dear
 LAST = 2**31  # an epoch past all others: weights that change do so at the same epoch for all
 CELLS = 2**16  # predictions whose loss is computed at once
 
@@ -151,9 +149,11 @@ class Evaluator:
             return self._predict_days(executor, days)
         # The same for every cohort size: the last bits of a product depend on its number of rows
         # and on its address, so the last part is padded with copies of a row.
-        size = max(ROWS, LAUNCHED // self.windows.shape.size) if rows.is_cuda else ROWS
         full = torch.cat([rows, rows[-1:].expand(-len(rows) % ALIGNED)])
-        parts = [executor.predict(self.windows.at(part)) for part in full.split(size)]
+        parts = [
+            executor.predict(self.windows.at(part))
+            for part in full.split(rows_at_once(self.windows))
+        ]
         return torch.cat(parts, dim=1)[:, : len(rows)]
 
     def _predict_days(self, executor: Executor, days: "DayRows") -> Tensor:

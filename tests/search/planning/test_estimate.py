@@ -18,8 +18,9 @@ from search.settings.reading import settings_from
 from search.space.validation import load_space
 from tests.fixtures.markets import make_market
 from trainable.config import TrialConfig
+from trainable.data.dataset.windows import train_eval_rows
 
-STEP_S = 0.001
+STEP_S, ROW_S = 0.001, 0.00002
 
 
 def narrow(trial: optuna.Trial) -> dict[str, Any]:
@@ -42,6 +43,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return STEP_S
 
     monkeypatch.setattr(module, "step_seconds", fake)
+    monkeypatch.setattr(module, "row_seconds", lambda *_: ROW_S)
     monkeypatch.setattr(module, "best_size", lambda *_: 2)
     return seen
 
@@ -88,16 +90,19 @@ def test_a_large_model_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan()
     monkeypatch.setattr("os.sysconf", lambda name: 100)
     found = estimate(made, 1)
-    assert (found.step_us, found.seconds) == (None, None)
+    assert (found.step_us, found.row_us, found.seconds) == (None, None, None)
     assert found.steps == found.epochs * (len(made.dataset.train_rows) // 32)
 
 
 def test_steps_are_those_that_the_person_asked_for(threads: list[int]) -> None:
     asked = {steps: estimate(plan(f"steps_per_epoch={steps}"), 2) for steps in (50, 100, 200)}
+    dataset = plan().dataset
+    evaluated = len(dataset.valid_rows) + len(train_eval_rows(dataset))
     for steps, found in asked.items():
         assert found.epochs == asked[100].epochs
         assert found.steps == found.epochs * steps
-        assert found.seconds == pytest.approx(found.steps * STEP_S / 2)
+        assert found.rows == found.epochs * evaluated
+        assert found.seconds == pytest.approx((found.steps * STEP_S + found.rows * ROW_S) / 2)
 
 
 def test_an_epoch_is_one_pass_unless_the_person_says_otherwise(threads: list[int]) -> None:
@@ -141,13 +146,15 @@ def test_threads_are_restored_when_measuring_fails(monkeypatch: pytest.MonkeyPat
 def test_the_screen_says_on_how_many_workers(
     slots: int, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    guess = Estimate(epochs=72.0, steps=7200.0, step_us=1000.0, seconds=60.0)
+    guess = Estimate(epochs=72.0, steps=7200.0, step_us=1000.0, rows=5e5, row_us=20.0, seconds=60.0)
     monkeypatch.setattr("search.planning.preview.estimate", lambda *_: guess)
     console = Console(record=True, width=200)
     show_plan(plan("steps_per_epoch=100"), console, slots)
     said = console.export_text()
     assert "an epoch is 100 of 32 rows" in said
-    assert "Expected: 72 epochs, 7,200 steps of 1,000 µs each: about " in said
+    assert (
+        "Expected: 72 epochs, 7,200 steps of 1,000 µs each, 500,000 rows evaluated in 20 µs" in said
+    )
     assert words in said
 
 

@@ -347,7 +347,7 @@ def _(base: Outcome, found: Outcome) -> None:
 @case("dry_run", dry_run="true", max_concurrent=1)
 def _(base: Outcome, found: Outcome) -> None:
     assert not found.run.exists()
-    assert re.search(r"Expected: .* on 1 worker\.", found.said)
+    assert re.search(r"(?s)Expected: .* on 1\s+worker\.", found.said)
     assert "Expected" not in base.said
 
 

@@ -13,11 +13,11 @@ from tests.fixtures.losses import ELEMENTWISE, OF_ROWS
 from tests.fixtures.trainings import best, config, finish, market, narrow, starts, trained
 from tests.trainable.executors.test_batched import dropping, told
 from trainable.config import TrialConfig
+from trainable.executors import base
 from trainable.losses import LOSSES
 from trainable.losses.base import Targets
 from trainable.optimizers import OPTIMIZERS
 from trainable.schedules import SCHEDULES
-from trainable.training import evaluator
 from trainable.training.loop import Training
 
 COHORTS = ([63], [40, 3], [7, 62, 21], [63, 1, 9, 30, 2], [*range(20, 36)])  # of 1, 2, 3, 5, 16
@@ -161,7 +161,7 @@ def test_rows_predicted_at_once_do_not_depend_on_the_cohorts_size(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The last bits of a matrix product depend on its number of rows."""
-    monkeypatch.setattr(evaluator, "ROWS", 290)
+    monkeypatch.setattr(base, "ROWS", 304)
     blocks: list[list[int]] = []
     for configs in (dropping(1), dropping(16)):
         training = Training(starts(configs), narrow())
@@ -176,7 +176,7 @@ def test_rows_predicted_at_once_do_not_depend_on_the_cohorts_size(
         training.advance()
         blocks.append(sizes)
     assert blocks[0] == blocks[1]
-    assert blocks[0][0] == 290
+    assert blocks[0][0] == 304
 
 
 def test_result_does_not_depend_on_who_the_neighbours_are() -> None:

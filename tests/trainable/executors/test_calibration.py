@@ -12,7 +12,8 @@ from tests.fixtures.trainings import config, market, narrow
 from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
 from trainable.executors import calibration, executor_for, why_alone
-from trainable.executors.calibration import best_size, step_seconds
+from trainable.executors.base import rows_at_once
+from trainable.executors.calibration import best_size, row_seconds, step_seconds
 from trainable.losses import LOSSES
 from trainable.losses.base import Columns, LossResult, Targets
 
@@ -121,3 +122,25 @@ def test_a_step_of_a_loss_of_several_horizons_on_whole_days_is_timed(model: str)
         train__batch_size=24,
     )
     assert 0 < step_seconds([each], make_windows(market(), each.data), "cpu", 1) < 5
+
+
+@pytest.mark.parametrize("model", ["mlp", "graph", "transformer"])
+def test_an_evaluated_row_is_timed(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    each = config(model__name=model, model__hidden_dims="4", data__window=1, train__batch_size=24)
+    windows = make_windows(market(), each.data)
+    found = row_seconds([each] * (1 if model == "graph" else 3), windows, "cpu")
+    assert 0 < found < 0.01
+    clock = iter(range(100))  # a look at it takes a second
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    rows = windows.symbols if model == "graph" else rows_at_once(windows)
+    assert row_seconds([each], windows, "cpu") == 1 / rows
+
+
+def test_few_rows_of_long_windows_are_predicted_at_once() -> None:
+    """Their activations must fit into a core's cache; and never fewer than are aligned."""
+    dataset = market(window=200)
+    sizes = {
+        window: rows_at_once(make_windows(dataset, config(data__window=window).data))
+        for window in (1, 5, 60, 200)
+    }
+    assert sizes == {1: 256, 5: 256, 60: 32, 200: 16}
