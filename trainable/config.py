@@ -266,6 +266,10 @@ def without_effect(config: TrialConfig) -> set[str]:
     found = {key for key, _ in config.unused}
     found |= {f"model/{name}" for name in MODELS[config.model.name].idle(config.model)}
     found |= {f"loss/{name}" for name in LOSSES[config.loss.name].idle(config.loss)}
+    schedule = SCHEDULES[config.schedule.name]
+    found |= {f"schedule/{name}" for name in schedule.idle(config.schedule)}
+    if LOSSES[config.loss.name].only_orders(config.loss):
+        found.add("data/target")
     if config.data.window == 1:
         found.add("train/time_mask")  # it hides earlier rows
     return found

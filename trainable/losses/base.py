@@ -212,6 +212,8 @@ class Loss:
         check: (configuration, on what it is trained) → raises `UserError` for values that are
             allowed one by one, but not together or not there; before that is known, None.
         idle: configuration → its fields that change nothing beside its other values.
+        orders: it compares the symbols of a bar with each other alone, whatever their mean and
+            scale, so that `data/target` changes nothing; ask `only_orders`.
     """
 
     config: type[LossConfig]
@@ -226,6 +228,7 @@ class Loss:
     signal: Callable[[Any, Tensor, int], Tensor] = itself
     check: Callable[[Any, Trained | None], None] = nothing_to_check
     idle: Callable[[Any], frozenset[str]] = nothing_idle
+    orders: bool = False
 
     def batches_of(self, config: LossConfig) -> str:
         """Returns the order of batches that a configuration needs: its own, or of one of its parts.
@@ -234,6 +237,11 @@ class Loss:
         """
         orders = [self.batches, *(part.batches for part in self.parts(config))]
         return next((order for order in orders if order != "rows"), "rows")
+
+    def only_orders(self, config: LossConfig) -> bool:
+        """Returns whether a configuration, or each of its parts, compares symbols alone."""
+        parts = self.parts(config)
+        return all(part.orders for part in parts) if parts else self.orders
 
     def needs_facts(self, config: LossConfig) -> bool:
         """Returns whether `of_batch` needs `RowFacts` for this configuration."""

@@ -47,7 +47,9 @@ LOSSES: dict[str, Loss] = {
         heads=quantile_head,
         signal=median_signal,
     ),
-    "ic": Loss(IcConfig, by_autograd(ic), batches="days", facts=True, check=check_symbols),
+    "ic": Loss(
+        IcConfig, by_autograd(ic), batches="days", facts=True, check=check_symbols, orders=True
+    ),
     "rank_ic": Loss(
         RankIcConfig,
         by_autograd(rank_ic),
@@ -55,6 +57,7 @@ LOSSES: dict[str, Loss] = {
         batches="days",
         facts=True,
         check=check_symbols,
+        orders=True,
     ),
     "sharpe": Loss(
         SharpeConfig, by_autograd(sharpe), batches="days", facts=True, check=no_dead_zone

@@ -5,6 +5,7 @@ from trainable.schedules.constant import ConstantConfig, constant
 from trainable.schedules.cosine_restarts import CosineRestartsConfig, cosine_restarts
 from trainable.schedules.cyclical import CyclicalConfig, cyclical
 from trainable.schedules.one_cycle import OneCycleConfig, one_cycle
+from trainable.schedules.one_cycle import idle as idle_of_one_cycle
 from trainable.schedules.plateau import PlateauConfig, warmup_then_plateau
 from trainable.schedules.warmup import WarmupConfig, warmup
 from trainable.schedules.warmup_cosine import WarmupCosineConfig, warmup_cosine
@@ -19,6 +20,6 @@ SCHEDULES: dict[str, Schedule] = {
     "warmup_hold_cosine": Schedule(WarmupHoldCosineConfig, warmup_hold_cosine),
     "cosine_restarts": Schedule(CosineRestartsConfig, cosine_restarts),
     "cyclical": Schedule(CyclicalConfig, cyclical),
-    "one_cycle": Schedule(OneCycleConfig, one_cycle),
+    "one_cycle": Schedule(OneCycleConfig, one_cycle, idle_of_one_cycle),
     "plateau": Schedule(PlateauConfig, warmup_then_plateau),
 }

@@ -23,6 +23,11 @@ class ScheduleConfig(Protocol):
         ...
 
 
+def nothing_idle(config: ScheduleConfig) -> frozenset[str]:
+    """Returns the fields without effect of a schedule that uses all of its own: none."""
+    return frozenset()
+
+
 @dataclass(frozen=True)
 class Schedule:
     """An entry of the table of schedules.
@@ -31,10 +36,12 @@ class Schedule:
         config: the class of its configuration.
         share: (config, steps [S] counted from 1, steps of the whole training) → shares [S] of the
             peak rate.
+        idle: configuration → its fields that change nothing beside its other values.
     """
 
     config: type[ScheduleConfig]
     share: Callable[[Any, np.ndarray, int], np.ndarray]
+    idle: Callable[[Any], frozenset[str]] = nothing_idle
 
 
 def warmup_steps_field(

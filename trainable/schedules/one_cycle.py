@@ -31,3 +31,8 @@ def one_cycle(config: OneCycleConfig, step: np.ndarray, total: int) -> np.ndarra
     return np.where(
         step <= config.warmup_steps, cosine(risen, config.start), cosine(fallen, config.floor)
     )
+
+
+def idle(config: OneCycleConfig) -> frozenset[str]:
+    """Returns the fields without effect: the begin of a rise that is one step, or none."""
+    return frozenset({"start"} if config.warmup_steps <= 1 else ())

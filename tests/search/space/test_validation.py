@@ -241,6 +241,8 @@ def test_a_field_of_another_entry_is_not_counted():
         ({"model/graph_layers": "0"}, ("model/edge_dropout",)),
         ({"model/encoder": "lstm"}, ("model/attention_heads",)),
         ({"loss/phases": '{"0": {"huber": 1}}'}, ("loss/rank_temperature",)),
+        ({"loss/phases": '{"0": {"ic": 1, "rank_ic": 1}}'}, ("data/target", "loss/delta")),
+        ({"schedule/warmup_steps": "1"}, ("schedule/start",)),
     ],
 )
 def test_a_field_that_the_other_values_leave_idle_is_not_counted(
@@ -252,13 +254,15 @@ def test_a_field_that_the_other_values_leave_idle_is_not_counted(
         trial.suggest_float("train/time_mask", 0.1, 0.5)
         trial.suggest_float("model/edge_dropout", 0.1, 0.5)
         trial.suggest_categorical("model/attention_heads", [2, 4])
+        trial.suggest_categorical("data/target", ["scaled", "z_by_day"])
+        trial.suggest_float("schedule/start", 0.01, 0.5)
         phases = '{"0": {"huber": 1, "rank_ic": 1}}'
-        constants = {"data/window": 8, "model/name": "graph"}
+        constants = {"data/window": 8, "model/name": "graph", "schedule/name": "one_cycle"}
         return constants | {"loss/name": "weighted", "loss/phases": phases}
 
     facts = check_space(load_space(some), fix, 20)
     assert facts.without_effect == idle
-    assert len(facts.distributions) == 5 - len(idle)
+    assert len(facts.distributions) == 7 - len(idle)
 
 
 def test_a_helper_that_makes_fields_of_another_entry_is_not_counted():

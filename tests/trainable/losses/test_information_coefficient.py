@@ -7,7 +7,9 @@ from scipy.stats import rankdata, spearmanr
 from torch import Tensor
 
 from tests.fixtures.losses import Batch, batch, rows_of
+from tests.fixtures.trainings import config, market, trained
 from trainable.cli.errors import UserError
+from trainable.config import without_effect
 from trainable.losses import LOSSES
 from trainable.losses.base import Trained
 from trainable.losses.information_coefficient import IcConfig, ranks
@@ -151,3 +153,16 @@ def test_data_with_two_symbols_are_refused() -> None:
     ic.check(IcConfig(), Trained(horizon=1, symbols=3, epochs=5))
     with pytest.raises(UserError, match=r"loss ic compares the symbols of a day and needs 3; .* 2"):
         ic.check(IcConfig(), Trained(horizon=1, symbols=2, epochs=5))
+
+
+@pytest.mark.parametrize("loss", ["ic", "rank_ic"])
+def test_a_target_scaled_by_day_teaches_nothing_else(loss: str) -> None:
+    """So a search does not count `data/target` as searched beside it."""
+    found = []
+    for target in ("scaled", "z_by_day"):
+        each = config(loss__name=loss, data__target=target, train__epochs=1)
+        assert "data/target" in without_effect(each)
+        _, reports = trained([each], market())
+        found.append(reports[-1].values["val_loss"])
+    assert found[0] == pytest.approx(found[1], rel=1e-3)
+    assert "data/target" not in without_effect(config(loss__name="sharpe"))
