@@ -9,12 +9,14 @@ from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data import Dataset as Items
 
 from benchmarks.step.graph import DayItems, UsualGraph
+from benchmarks.step.transformer import UsualTransformer
 from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.epoch_length import days_of_batch
 from trainable.data.dataset.windows import Windows
 from trainable.models import build_model
 from trainable.models.graph import GraphConfig
+from trainable.models.transformer import TransformerConfig
 
 Batch = Sequence[Tensor]  # what the network sees, and the targets
 Batches = Callable[[Items[Batch], int], Iterator[Batch]]
@@ -40,8 +42,11 @@ def usual(
         items: Items[Batch] = DayItems(config.model, dataset, windows)
         size, days = days_of_batch(size, len(dataset.symbols)), True
     else:
-        shape = input_shape(config, windows.groups)
-        model = build_model(config.model, shape, config.train.seed)
+        if isinstance(config.model, TransformerConfig):
+            model = UsualTransformer(config.model, windows.features, windows.window)
+        else:
+            shape = input_shape(config, windows.groups)
+            model = build_model(config.model, shape, config.train.seed)
         rows = windows.train_rows
         items = TensorDataset(windows.at(rows), windows.y[rows])
     model = model.to(windows.x.device).train()

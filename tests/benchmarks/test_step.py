@@ -9,11 +9,13 @@ from torch import Tensor
 
 from benchmarks.step import __main__ as step
 from benchmarks.step.graph import DayItems, UsualGraph
+from benchmarks.step.transformer import UsualTransformer
 from trainable.cli.errors import UserError
 from trainable.config import from_params
 from trainable.data.dataset.windows import make_windows
-from trainable.models import build_model
+from trainable.models import InputShape, build_model
 from trainable.models.graph import GraphConfig
+from trainable.models.transformer import TransformerConfig
 from trainable.training.batch_sampler import sample_days
 from trainable.training.batches import BatchSource
 
@@ -72,6 +74,35 @@ def test_the_usual_graph_network_answers_as_ours(encoder: str) -> None:
     torch.testing.assert_close(batch.targets.y, y.flatten())
     found = usual(x, mask, edges.half().float())[0].flatten()  # as ours are stored
     torch.testing.assert_close(found, ours(batch.x, batch.days), rtol=1e-4, atol=1e-5)
+
+
+def test_the_usual_transformer_answers_as_ours() -> None:
+    """So both are the same network, and only the way to compute it is measured."""
+    config = TransformerConfig(hidden=16, layers=3, dropout=0.3)
+    usual = UsualTransformer(config, features=5, window=7).double()
+    ours = build_model(config, InputShape(features=5, window=7), 0).double()
+    names = {
+        "attention.inputs.": "self_attn.in_proj_",
+        "attention.outputs.": "self_attn.out_proj.",
+        "attention_norm.": "norm1.",
+        "feed_forward_norm.": "norm2.",
+        "feed_forward.0.": "linear1.",
+        "feed_forward.2.": "linear2.",
+        "layers.": "encoder.layers.",
+    }
+    theirs = usual.state_dict()
+    found = {}
+    for name in ours.state_dict():
+        other = name.replace("norm.", "encoder.norm.") if name.startswith("norm.") else name
+        for mine, its in names.items():
+            other = other.replace(mine, its)
+        found[name] = theirs[other.replace("head_return.", "head.")]
+    ours.load_state_dict(found)
+    x = torch.randn(4, 7, 5, dtype=torch.float64)
+    torch.testing.assert_close(usual.eval()(x), ours.eval()(x), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(usual.train()(x).isfinite().all(), torch.tensor(True))
+    shares = [[m.p for m in n.modules() if isinstance(m, torch.nn.Dropout)] for n in (usual, ours)]
+    assert shares[0] == shares[1]
 
 
 def _as_ours(usual: UsualGraph) -> dict[str, Tensor]:

@@ -9,8 +9,9 @@ from trainable.models.layers.heads import initialised
 class SelfAttention(nn.Module):
     """Scaled dot-product attention of several heads (Vaswani et al. 2017), without dropout.
 
-    Products and softmax are written out: `vmap` has no rule for torch's fused attention on a CPU,
-    and alone it is no slower for short windows. Xavier-uniform weights, zero biases.
+    torch's fused attention where it is enabled and all rows are present; else products and softmax
+    are written out, as for a cohort on a CPU: `vmap` has no rule for the fused one there.
+    Xavier-uniform weights, zero biases.
 
     Args:
         width: values of a row, a multiple of `heads`.
@@ -44,10 +45,13 @@ class SelfAttention(nn.Module):
         else:
             query, key, value = self.inputs(x).split(width, -1)
         query, key, value = (self._by_head(each) for each in (query, key, value))
-        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
-        if present is not None:
-            scores = scores.masked_fill(~present[:, None, None], torch.finfo(scores.dtype).min)
-        mixed = scores.softmax(-1) @ value
+        if present is None and torch.backends.cuda.flash_sdp_enabled():
+            mixed = nn.functional.scaled_dot_product_attention(query, key, value)
+        else:
+            scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+            if present is not None:
+                scores = scores.masked_fill(~present[:, None, None], torch.finfo(scores.dtype).min)
+            mixed = scores.softmax(-1) @ value
         return self.outputs(mixed.transpose(1, 2).flatten(2))
 
     def _by_head(self, x: Tensor) -> Tensor:
