@@ -113,7 +113,7 @@ def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
         first = nodes.add(*gpu)
         env = environment(nodes.folder, TOKEN)
         with started(tmp_path, *words, f"address={nodes.address}", env=env) as search:
-            search.until(lambda: len(workers(first.pid)) == 2, timeout_s=150)
+            search.until(lambda: len(workers(first.pid)) == 2, timeout_s=240)
             folder = tmp_path / "runs" / "a"
             search.until(lambda: all(map(trains, workers(first.pid))))
             search.until(lambda: len(list(folder.glob("shards/*.parquet"))) > 0)
@@ -121,7 +121,7 @@ def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
             for pid in early:  # both cores are for the machine that comes
                 os.kill(pid, signal.SIGSTOP)
             head = nodes.processes[0].pid  # its autoscaler starts the other machine
-            search.until(lambda: len(workers(head)) == 2, timeout_s=150)
+            search.until(lambda: len(workers(head)) == 2, timeout_s=240)
             kept = len(list(folder.glob("shards/*.parquet")))
             search.until(lambda: all(map(trains, workers(head))))
             search.until(lambda: len(list(folder.glob("shards/*.parquet"))) > kept)  # by them

@@ -61,7 +61,7 @@ def test_a_search_is_seen_while_it_runs_and_its_ray_ends_as_it_is_killed(
             found[:] = scraped(search)
             return {name.removesuffix("_total") for name, _, _ in found} == METRICS.keys() - NONE
 
-        search.until(all_there, timeout_s=100)
+        search.until(all_there, timeout_s=240)
         (metrics,) = search.tmp.glob("asharpe-*/session_latest/metrics")
         shown = json.loads((metrics / grafana.PLACE).read_text(encoding="utf-8"))
         assert shown["title"] == "asharpe: searches"

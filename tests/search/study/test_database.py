@@ -44,8 +44,9 @@ SLOW = (
 )  # fmt: skip
 QUICK = ("steps_per_epoch=20", "epochs=2", "rungs=1,2", "finalist_seeds=2",
          "fix.schedule/warmup_steps=5")  # fmt: skip
-# The same command, but who is killed is missed sooner.
-SOON = ("-c", "from search.study.coordination import heartbeat; "
+# The same command, but drivers look at each other more often, and who is killed is missed sooner.
+SOON = ("-c", "from search.scheduling import controller; controller.POLL_S = 0.3; "
+        "from search.study.coordination import heartbeat; "
         f"heartbeat.LEASE_S, heartbeat.RENEW_S = 8.0, 1.0; {SEARCH_LOCALLY[1]}")  # fmt: skip
 
 
@@ -56,7 +57,7 @@ def shards(folder: Path) -> int:
 def after(search: Search, folder: Path, more: int) -> None:
     """Waits for so many batches of reports."""
     enough = shards(folder) + more
-    search.until(lambda: shards(folder) >= enough, timeout_s=120)
+    search.until(lambda: shards(folder) >= enough, timeout_s=240)
 
 
 @pytest.mark.timeout(600)  # three sessions
@@ -126,7 +127,7 @@ def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
         one.send(signal.SIGSTOP)
         (first,) = running(server, "both")
         with started(tmp_path, "name=both", "resume=true", storage, program=SOON) as two:
-            two.until(lambda: running(server, "both").keys() - {first}, timeout_s=120)
+            two.until(lambda: running(server, "both").keys() - {first}, timeout_s=240)
             assert len(list(folder.glob("driver-*.lock"))) == 2
             one.send(signal.SIGCONT)
             two.until(lambda: first in running(server, "both"))
