@@ -42,7 +42,7 @@ def store() -> Iterator[ObjectStore]:
         yield found
 
 
-@pytest.mark.timeout(300)  # two sessions
+@pytest.mark.timeout(900)  # two sessions
 def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
     tmp_path: Path,
     store: ObjectStore,

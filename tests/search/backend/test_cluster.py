@@ -87,7 +87,7 @@ def test_a_cluster_without_a_token_is_refused_unless_it_is_wanted(
     assert predict.load(run / "best", "stored").config.model.name == "my_gru"
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_all_nodes_train_also_those_that_come_later(tmp_path: Path) -> None:
     """The second is added by Ray's autoscaler; the code travels, and nothing else.
 

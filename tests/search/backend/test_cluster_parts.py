@@ -36,7 +36,7 @@ launch(
 """
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_two_machines_train_a_network_that_is_in_no_file_of_theirs(tmp_path: Path) -> None:
     """From a file, also after the driver was killed, and from a notebook."""
     write(tmp_path, space=QUICK)

@@ -71,7 +71,7 @@ def check_interrupted(folder: Path, said: Any) -> None:
     assert json.loads((folder / "run.json").read_text())["interrupted"] is True
 
 
-@pytest.mark.timeout(400)  # four sessions, the first with Ray
+@pytest.mark.timeout(900)  # four sessions, the first with Ray
 def test_without_a_worker_interrupted_twice_and_killed_it_ends_as_if_nothing_had_been(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

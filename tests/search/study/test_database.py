@@ -60,7 +60,7 @@ def after(search: Search, folder: Path, more: int) -> None:
     search.until(lambda: shards(folder) >= enough, timeout_s=240)
 
 
-@pytest.mark.timeout(600)  # three sessions
+@pytest.mark.timeout(900)  # three sessions
 def test_killed_and_then_without_its_database_it_ends_as_if_nothing_had_been(
     tmp_path: Path,
     server: Postgres,
@@ -115,7 +115,7 @@ def test_a_wrong_password_is_one_line_and_leaves_nothing(
     assert contents(tmp_path) == []
 
 
-@pytest.mark.timeout(600)  # two sessions at once
+@pytest.mark.timeout(900)  # two sessions at once
 def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
     tmp_path: Path, server: Postgres
 ) -> None:
