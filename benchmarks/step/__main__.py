@@ -2,9 +2,9 @@
 
 Two usual ways (a DataLoader; batches by index from tensors in memory), each with autograd, against
 the executors `solo`, `serial` and `cohort`, or `vmapped` for networks without a form by hand; all
-train the same networks on the same rows. The usual `graph` and `transformer` are other modules
-that answer the same (`benchmarks/step/graph.py`, `transformer.py`). It also says what a search
-would pick: the cohort size that its calibration finds.
+train the same networks on the same rows. The usual networks over windows are torch's own layers,
+which answer the same with the same weights (`benchmarks/step/usual.py`). It also says what a
+search would pick: the cohort size that its calibration finds.
 """
 
 import argparse

@@ -30,7 +30,7 @@ class UsualTransformer(nn.Module):
             norm_first=True,
         )
         layer.self_attn.dropout = 0.0
-        layer.dropout = nn.Identity()
+        layer.dropout.p = 0.0  # that within the feed-forward
         self.encoder = nn.TransformerEncoder(
             layer, config.layers, nn.LayerNorm(width), enable_nested_tensor=False
         )

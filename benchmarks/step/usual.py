@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.data import Dataset as Items
 
+from benchmarks.step.convolutional import UsualTcn
 from benchmarks.step.graph import DayItems, UsualGraph
+from benchmarks.step.recurrent import UsualRecurrent
 from benchmarks.step.transformer import UsualTransformer
 from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
@@ -16,6 +18,9 @@ from trainable.data.dataset.epoch_length import days_of_batch
 from trainable.data.dataset.windows import Windows
 from trainable.models import build_model
 from trainable.models.graph import GraphConfig
+from trainable.models.gru import GruConfig
+from trainable.models.lstm import LstmConfig
+from trainable.models.tcn import TcnConfig
 from trainable.models.transformer import TransformerConfig
 
 Batch = Sequence[Tensor]  # what the network sees, and the targets
@@ -42,11 +47,7 @@ def usual(
         items: Items[Batch] = DayItems(config.model, dataset, windows)
         size, days = days_of_batch(size, len(dataset.symbols)), True
     else:
-        if isinstance(config.model, TransformerConfig):
-            model = UsualTransformer(config.model, windows.features, windows.window)
-        else:
-            shape = input_shape(config, windows.groups)
-            model = build_model(config.model, shape, config.train.seed)
+        model = usual_network(config, windows)
         rows = windows.train_rows
         items = TensorDataset(windows.at(rows), windows.y[rows])
     model = model.to(windows.x.device).train()
@@ -67,6 +68,20 @@ def usual(
         return n
 
     return steps
+
+
+def usual_network(config: TrialConfig, windows: Windows) -> nn.Module:
+    """Returns the network as one usually writes it; a perceptron is everybody's."""
+    match config.model:
+        case TransformerConfig():
+            return UsualTransformer(config.model, windows.features, windows.window)
+        case GruConfig() | LstmConfig():
+            return UsualRecurrent(config.model, windows.features)
+        case TcnConfig():
+            return UsualTcn(config.model, windows.features)
+        case _:
+            shape = input_shape(config, windows.groups)
+            return build_model(config.model, shape, config.train.seed)
 
 
 def from_loader(items: Items[Batch], batch: int) -> Iterator[Batch]:

@@ -8,13 +8,18 @@ import torch
 from torch import Tensor
 
 from benchmarks.step import __main__ as step
+from benchmarks.step.convolutional import UsualTcn
 from benchmarks.step.graph import DayItems, UsualGraph
+from benchmarks.step.recurrent import UsualRecurrent
 from benchmarks.step.transformer import UsualTransformer
 from trainable.cli.errors import UserError
 from trainable.config import from_params
 from trainable.data.dataset.windows import make_windows
 from trainable.models import InputShape, build_model
 from trainable.models.graph import GraphConfig
+from trainable.models.gru import GruConfig
+from trainable.models.lstm import LstmConfig
+from trainable.models.tcn import TcnConfig
 from trainable.models.transformer import TransformerConfig
 from trainable.training.batch_sampler import sample_days
 from trainable.training.batches import BatchSource
@@ -101,8 +106,55 @@ def test_the_usual_transformer_answers_as_ours() -> None:
     x = torch.randn(4, 7, 5, dtype=torch.float64)
     torch.testing.assert_close(usual.eval()(x), ours.eval()(x), rtol=1e-10, atol=1e-10)
     torch.testing.assert_close(usual.train()(x).isfinite().all(), torch.tensor(True))
-    shares = [[m.p for m in n.modules() if isinstance(m, torch.nn.Dropout)] for n in (usual, ours)]
+    shares = [
+        [m.p for m in network.modules() if isinstance(m, torch.nn.Dropout) and m.p]
+        for network in (usual, ours)
+    ]
     assert shares[0] == shares[1]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_usual_recurrent_networks_answer_as_ours(layers: int) -> None:
+    """So both are the same network, and only the way to compute it is measured."""
+    x = torch.randn(4, 7, 5, dtype=torch.float64)
+    shape = InputShape(features=5, window=7)
+    for config, order in (
+        (GruConfig(hidden=6, layers=layers), (0, 1, 2)),
+        (LstmConfig(hidden=6, layers=layers), (0, 1, 3, 2)),
+    ):
+        usual = UsualRecurrent(config, features=5).double()
+        ours = build_model(config, shape, 0).double()
+        rows = usual.rows
+        found = {f"head.{part}": getattr(usual.head, part) for part in ("weight", "bias")}
+        for i in range(layers):
+            theirs = {
+                name: torch.cat([getattr(rows, f"{name}_l{i}").chunk(len(order))[g] for g in order])
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            }
+            found[f"layers.{i}.inputs.weight"] = theirs["weight_ih"]
+            found[f"layers.{i}.recurrent.weight"] = theirs["weight_hh"]
+            if isinstance(config, GruConfig):
+                found[f"layers.{i}.inputs.bias"] = theirs["bias_ih"]
+                found[f"layers.{i}.recurrent.bias"] = theirs["bias_hh"]
+            else:
+                found[f"layers.{i}.inputs.bias"] = theirs["bias_ih"] + theirs["bias_hh"]
+        ours.load_state_dict(found)
+        torch.testing.assert_close(usual.eval()(x), ours.eval()(x), rtol=1e-10, atol=1e-10)
+
+
+def test_the_usual_convolutional_network_answers_as_ours() -> None:
+    """So both are the same network, and only the way to compute it is measured."""
+    config = TcnConfig(hidden=4, layers=3)
+    usual = UsualTcn(config, features=5).double()
+    ours = build_model(config, InputShape(features=5, window=11), 0).double()
+    found = {}
+    for name, own in ours.state_dict().items():
+        theirs = usual.state_dict()[name.replace(".linear", "")]
+        # Ours holds the rows that a convolution sees side by side, the oldest first.
+        found[name] = theirs.movedim(-1, 1).reshape(own.shape) if theirs.dim() == 3 else theirs
+    ours.load_state_dict(found)
+    x = torch.randn(4, 11, 5, dtype=torch.float64)
+    torch.testing.assert_close(usual.eval()(x), ours.eval()(x), rtol=1e-10, atol=1e-10)
 
 
 def _as_ours(usual: UsualGraph) -> dict[str, Tensor]:

@@ -9,8 +9,8 @@ from trainable.models.layers.heads import initialised
 class SelfAttention(nn.Module):
     """Scaled dot-product attention of several heads (Vaswani et al. 2017), without dropout.
 
-    torch's fused attention where it is enabled and all rows are present; else products and softmax
-    are written out, as for a cohort on a CPU: `vmap` has no rule for the fused one there.
+    On a CPU torch's fused attention, where it is enabled and all rows are present; else products
+    and softmax are written out, as for a cohort: `vmap` has no rule for the fused one there.
     Xavier-uniform weights, zero biases.
 
     Args:
@@ -45,7 +45,7 @@ class SelfAttention(nn.Module):
         else:
             query, key, value = self.inputs(x).split(width, -1)
         query, key, value = (self._by_head(each) for each in (query, key, value))
-        if present is None and torch.backends.cuda.flash_sdp_enabled():
+        if present is None and x.device.type == "cpu" and torch.backends.cuda.flash_sdp_enabled():
             mixed = nn.functional.scaled_dot_product_attention(query, key, value)
         else:
             scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
