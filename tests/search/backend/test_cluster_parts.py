@@ -41,7 +41,7 @@ def test_two_machines_train_a_network_that_is_in_no_file_of_theirs(tmp_path: Pat
     """From a file, also after the driver was killed, and from a notebook."""
     write(tmp_path, space=QUICK)
     words = WORDS | {"max_concurrent": "2", "trials": "5", "cohort": "1"}
-    words |= {"epochs": "4", "steps_per_epoch": "100"}
+    words |= {"epochs": "4", "steps_per_epoch": "300"}
     del words["dashboard"]
     run = tmp_path / "runs" / "x"
     with cluster() as nodes:
