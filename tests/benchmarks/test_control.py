@@ -138,7 +138,7 @@ def test_data_stages_cover_the_way_to_a_ready_view(tmp_path: Path) -> None:
 
 
 def test_the_peak_of_memory_begins_anew() -> None:
-    block = bytearray(64 << 20)
+    block = bytearray(b"x") * (64 << 20)  # written to, so that it is resident
     high = memory.peak()
     del block
     memory.reset_peak()
