@@ -27,7 +27,7 @@ types: setup-dev
 
 # Four processes on two cores: while one waits for a Ray to start, the others train.
 tests: setup-dev
-	MAKEFLAGS= $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	MAKEFLAGS= PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 setup: $(VENV)/.installed
 
