@@ -2,6 +2,7 @@
 
 search/       whole searches, against the same search as usually written with Ray Tune
 step/         optimizer steps per second of every way to train
+truth/        searches replayed over learning curves whose truth is known
 control/      what a search costs besides training
 chaos/        searches whose driver, workers and machines are killed
 data.py       reading, checking, features and windows of large panels
