@@ -158,7 +158,7 @@ def judged(
     judge = Pruner(
         plan.rungs, plan.periods, plan.dataset.periods_per_year,
         reduction_factor=plan.settings.reduction_factor, objective=plan.settings.objective,
-        warmup_ends=plan.warmup_ends,
+        rule=plan.rung_rule,        warmup_ends=plan.warmup_ends,
     )  # fmt: skip
     for row in rows:
         judge.register(row.number, row.seed)

@@ -111,7 +111,8 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         slots: number of workers that train at once.
     """
     settings = plan.settings
-    search = (plan.rungs, settings.trials, settings.reduction_factor, settings.finalist_seeds)
+    factor = settings.reduction_factor if plan.rung_rule.cuts else 1
+    search = (plan.rungs, settings.trials, factor, settings.finalist_seeds)
     if plan.earlier is None:
         epochs = expected_epochs(*search)
     else:

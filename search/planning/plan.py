@@ -1,7 +1,7 @@
 """Checks everything that a search needs, before anything is written or started."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +15,7 @@ from search.planning.earlier import Earlier
 from search.planning.graphs import graph_seconds
 from search.planning.memory import check_memory
 from search.pruning.asha import first_rung, rung_epochs
+from search.pruning.rung_rules import RULES, RungRule
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.settings.settings import SearchSettings
 from search.space.loading import call
@@ -61,6 +62,7 @@ class Plan:
         epochs: length of a full training.
         rungs: epochs at which trials are judged.
         warmup_ends: first epoch that ends after the longest warm-up.
+        rung_rule: what rungs score trials by.
         periods: [V] datetime64[ns], the validation periods on which every trial is scored.
         counted: trials that the luck line counts.
         luck: the luck line of all trials, annual Sharpe ratio.
@@ -78,6 +80,7 @@ class Plan:
     epochs: int
     rungs: tuple[int, ...]
     warmup_ends: int
+    rung_rule: RungRule
     periods: np.ndarray
     counted: int
     luck: float
@@ -125,7 +128,8 @@ def make_plan(
     settings = replace(settings, steps_per_epoch=steps)
     epochs = settings.epochs or space.epochs
     facts = check_space(space, settings.fix, seed=settings.seed)
-    _check_objective(settings, facts)
+    losses_differ = _losses_differ(facts)
+    _check_objective(settings, facts, losses_differ)
     ask = _with_epochs(space, settings, epochs)
     enqueued = _first_trials(settings, ask)
     market = load() if load is not None else load_market(settings.data)
@@ -140,6 +144,7 @@ def make_plan(
     graph_s = graph_seconds(configs, dataset, settings)
     fewest_steps = min([rows, *(epoch_steps(config, dataset) for config in configs)])
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
+    rule = RULES[settings.pruning]
     periods = scoring(dataset, dataset.valid_rows).timestamps
     return Plan(
         settings=settings,
@@ -151,6 +156,7 @@ def make_plan(
         epochs=epochs,
         rungs=rung_epochs(epochs, warmup_ends, settings.reduction_factor, settings.rungs),
         warmup_ends=warmup_ends,
+        rung_rule=rule.without_loss() if losses_differ else rule,
         periods=periods,
         counted=settings.trials,
         luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
@@ -161,8 +167,8 @@ def make_plan(
     )
 
 
-def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
-    """Raises `UserError` if the objective would compare losses of different kinds."""
+def _losses_differ(facts: SpaceFacts) -> list[str]:
+    """Returns the parameters by which the losses of trials are of different kinds."""
     seen: dict[str, set[object]] = {}
     for config in facts.configs:
         for key, value in to_params(replace(config, unused=())).items():
@@ -173,14 +179,21 @@ def _check_objective(settings: SearchSettings, facts: SpaceFacts) -> None:
     if any("dead_zone" in LOSSES[config.loss.name].columns for config in facts.configs):
         of_training = OF_TRAINING - {"loss/dead_zone"}  # a loss of one's own reads it itself
     losses = {key for key in varied if key.startswith("loss/")} - of_training
-    searched = sorted(losses | (varied & {"data/target"}))
-    if settings.objective == "val_loss" and searched:
-        works = "objective=sharpe works"
+    return sorted(losses | (varied & {"data/target"}))
+
+
+def _check_objective(settings: SearchSettings, facts: SpaceFacts, searched: Sequence[str]) -> None:
+    """Raises `UserError` if objective or rungs would compare losses of different kinds."""
+    said = works = None
+    if settings.objective == "val_loss":
+        said, works = "objective=val_loss", "objective=sharpe works"
+    elif settings.pruning == "loss":
+        said, works = "pruning=loss", "pruning=ranks works"
+    if searched and works is not None:
         if facts.distributions.keys() >= set(searched):  # else they are made of helpers
             works += f", or hold them fixed: {' '.join(f'fix.{key}=…' for key in searched)}"
         raise UserError(
-            f"objective=val_loss cannot compare trials that differ in {', '.join(searched)}; "
-            f"{works}"
+            f"{said} cannot compare trials that differ in {', '.join(searched)}; {works}"
         )
 
 

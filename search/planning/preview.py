@@ -10,7 +10,7 @@ from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate
 from search.planning.plan import Plan
-from trainable.cli.text import counted, duration
+from trainable.cli.text import counted, duration, listed
 from trainable.config import TABLES, TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.epoch_length import epoch_steps
@@ -23,6 +23,8 @@ from trainable.models.mlp import MlpConfig
 from trainable.parts.registration import entries_of
 
 NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "sealed test"}
+
+SHOWN = {"loss": "the validation loss", "ic": "IC", "rank_ic": "rank IC"}
 
 NAMED = 20  # symbols held out that are named
 
@@ -39,9 +41,9 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     table.add_row(
         "space",
         f"{plan.space.name}: {counted(plan.facts.n_searched, 'parameter')}, "
-        f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}, "
-        f"{'rungs' if len(plan.rungs) > 1 else 'rung'} {', '.join(map(str, plan.rungs))}",
+        f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}",
     )
+    table.add_row("rungs", _rungs(plan))
     for file in plan.parts:
         brought = [f"{kind.one} {name}" for kind, name in entries_of(file)]
         table.add_row("parts", f"{file.shown}: {', '.join(brought)}")
@@ -146,6 +148,25 @@ def _graphs(plan: Plan) -> str:
         f"about {duration(plan.graph_s)}, once for each choice of graph_window, graph_neighbours "
         "and graph_threshold."
     )
+
+
+def _rungs(plan: Plan) -> str:
+    """Says after which epochs trials are compared, and by what."""
+    epochs = [str(epoch) for epoch in plan.rungs[:-1]]
+    if not epochs:
+        return f"none before the last epoch, {plan.rungs[-1]}"
+    after = f"after {'epoch' if len(epochs) == 1 else 'epochs'} {listed(epochs)}"
+    if not plan.rung_rule.cuts:
+        return f"{after}; none stops a trial"
+    first, later = (_scored_by(plan, plan.rung_rule.figures(first)) for first in (True, False))
+    return f"{after}: by {first}" + (f", later by {later}" if later != first and epochs[1:] else "")
+
+
+def _scored_by(plan: Plan, figures: Sequence[str]) -> str:
+    names = [SHOWN.get(name, name) for name in figures]
+    if figures == ("objective",):
+        return plan.settings.objective
+    return names[0] if len(names) == 1 else f"the mean rank of {listed(names)}"
 
 
 def _sees_a_sign(config: TrialConfig, dataset: Dataset) -> bool:

@@ -5,14 +5,21 @@ together. A rung needs a minimum count before it cuts a trial. An undefined valu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
+from search.pruning.flat_sharpe import sharpe_difference
 from search.pruning.history import finite
+from search.pruning.rung_rules import RULES, Means, RungRule
+from search.pruning.signal_share import SignalShare
 from search.pruning.verdict import Verdict
 from trainable.cli.errors import UserError
+
+NOTHING: Mapping[int, np.ndarray | None] = {}
+RACE_Z = 1.2815515655446004  # normal quantile of 0.9
 
 
 def first_rung(warmup_steps: int, steps_per_epoch: int) -> int:
@@ -119,102 +126,120 @@ class JudgedAt:
 
 
 class Rungs:
-    """The values that trials had at each rung (higher is better), and the verdicts given there.
+    """What trials showed at each rung, and the verdicts given there.
 
-    A batch of one value with `minimum=1` decides exactly as Ray's `ASHAScheduler(brackets=1)` does.
+    A batch of one trial with `minimum=1`, scored by its objective, decides exactly as Ray's
+    `ASHAScheduler(brackets=1)` does.
 
     Args:
         epochs: of the rungs, see `rung_epochs`. The last one prunes no trial.
         reduction_factor: about one in this many passes a rung.
-        minimum: number of other finite values that a rung needs before it cuts a trial. By default
+        minimum: number of other scores that a rung needs before it cuts a trial. By default
             `reduction_factor`: the fewest whose best 1/reduction_factor is at least one trial.
+        rule: what trials are scored by.
     """
 
     def __init__(
-        self, epochs: Sequence[int], reduction_factor: int = 4, minimum: int | None = None
+        self,
+        epochs: Sequence[int],
+        reduction_factor: int = 4,
+        minimum: int | None = None,
+        rule: RungRule = RULES["objective"],
     ) -> None:
         self.epochs = tuple(epochs)
-        self.reduction_factor = reduction_factor
+        self.reduction_factor, self.rule = reduction_factor, rule
         self.minimum = reduction_factor if minimum is None else minimum
         if not self.epochs or self.minimum < 1 or reduction_factor < 2:
             raise ValueError(f"rungs {epochs}, factor {reduction_factor}, minimum {minimum}")
-        self._values: dict[int, dict[int, float]] = {epoch: {} for epoch in self.epochs}
+        self._trials: dict[int, dict[int, Means]] = {epoch: {} for epoch in self.epochs}
         self._verdicts: dict[int, dict[int, Verdict]] = {epoch: {} for epoch in self.epochs}
+        self._signal = {epoch: SignalShare() for epoch in self.epochs}
+        self._returns: dict[int, dict[int, np.ndarray]] = {epoch: {} for epoch in self.epochs}
 
-    def judge(self, epoch: int, arrivals: Mapping[int, float | None]) -> dict[int, Verdict]:
-        """Judges values that arrived together at a rung, each against all others of that rung.
+    def judge(
+        self,
+        epoch: int,
+        arrivals: Mapping[int, Means],
+        returns: Mapping[int, np.ndarray | None] = NOTHING,
+    ) -> dict[int, Verdict]:
+        """Judges trials that arrived together at a rung, each against all others of that rung.
 
         Args:
             epoch: of the rung.
-            arrivals: value by trial number. None, NaN and infinite are undefined: such a value
-                never enters, and is below every finite value.
+            arrivals: by trial number. One without a score is below all others.
+            returns: their daily net returns, [days]; None without a position.
 
         Returns:
             A verdict for each arrival: `prune`/`asha_rung` below the cutoff, on the last rung
             `complete`, else `continue`. A trial that was judged here before keeps its verdict.
         """
         verdicts = self._verdicts[epoch]
-        new = {n: finite(value) for n, value in arrivals.items() if n not in verdicts}
+        new = {n: means for n, means in arrivals.items() if n not in verdicts}
         self.enter(epoch, new)
-        values = self._array(epoch)
-        for number, value in new.items():
-            verdicts[number] = self._verdict(epoch, number, value, values)
+        self._take_returns(epoch, {n: r for n in new if (r := returns.get(n)) is not None})
+        scores = self._scores(epoch, list(new))
+        for number in scores.own:
+            verdicts[number] = self._verdict(epoch, number, scores)
         return {number: verdicts[number] for number in arrivals}
 
     def reconsider(self, epoch: int, number: int) -> Verdict | None:
-        """Judges a trial again that arrived when the rung had too few values.
+        """Judges a trial again that arrived when the rung had too few scores.
 
         Returns:
-            Its new verdict; None if there are still too few values, or the rung is there no more.
+            Its new verdict; None if there are still too few scores, or the rung is there no more.
         """
-        judged = self._verdicts.get(epoch, {}).get(number)
-        if judged is None:  # at a rung of an earlier session
+        if number not in self._verdicts.get(epoch, {}):  # at a rung of an earlier session
             return None
-        value = judged.evidence["value"]
-        verdict = self._verdict(epoch, number, value, self._array(epoch))
+        scores = self._scores(epoch, [number])
+        verdict = self._verdict(epoch, number, scores)
         if verdict.undecided:
             return None
         self._verdicts[epoch][number] = verdict
         return verdict
 
-    def enter(self, epoch: int, arrivals: Mapping[int, float | None]) -> None:
-        """Adds values without judging them; a trial that has a value there already keeps it."""
-        for number, value in arrivals.items():
-            known = finite(value)
-            if known is not None:
-                self._values[epoch].setdefault(number, known)
+    def enter(self, epoch: int, arrivals: Mapping[int, Means]) -> None:
+        """Adds trials without judging them; one that is there already stays as it was."""
+        for number, means in arrivals.items():
+            self._trials[epoch].setdefault(number, means)
 
-    def at(self, epochs: Sequence[int], known: Mapping[int, Mapping[int, float | None]]) -> "Rungs":
+    def at(self, epochs: Sequence[int], known: Mapping[int, Mapping[int, Means]]) -> "Rungs":
         """Returns the rungs of other epochs; what was judged at those of both stays.
 
         Args:
             epochs: of the rungs.
-            known: by epoch, the values that trials had there; for the epochs that are new.
+            known: by epoch, what trials showed there; for the epochs that are new.
         """
-        other = Rungs(epochs, self.reduction_factor, self.minimum)
+        other = Rungs(epochs, self.reduction_factor, self.minimum, self.rule)
         for epoch in other.epochs:
-            if epoch in self._values:
-                other._values[epoch] = self._values[epoch]
+            if epoch in self._trials:
+                other._trials[epoch] = self._trials[epoch]
                 other._verdicts[epoch] = self._verdicts[epoch]
+                other._signal[epoch] = self._signal[epoch]
+                other._returns[epoch] = self._returns[epoch]
             else:
                 other.enter(epoch, known.get(epoch, {}))
         return other
 
     def withdraw(self, number: int) -> None:
-        """Removes the values of a trial that failed numerically: no trial is compared with them."""
-        for values in self._values.values():
-            values.pop(number, None)
+        """Removes a trial that failed numerically: no trial is compared with it."""
+        for trials in self._trials.values():
+            trials.pop(number, None)
 
     def reached(self, epoch: int) -> int | None:
         """Returns the latest rung at or before an epoch; None before the first rung."""
         return max((rung for rung in self.epochs if rung <= epoch), default=None)
 
     def last_median(self, without: int) -> tuple[int | None, float | None]:
-        """Returns epoch and median of the latest rung that has values of other trials, if any."""
+        """Returns epoch and median of the latest rung that enough other trials have reached.
+
+        The median is that of their objectives at the epochs that would have ranked them then; with
+        fewer than `minimum` of them it says little.
+        """
         for epoch in reversed(self.epochs):
-            others = [value for n, value in self._values[epoch].items() if n != without]
-            if others:
-                return epoch, float(np.median(others))
+            others = [means.ranked for n, means in self._trials[epoch].items() if n != without]
+            known = [value for value in others if value is not None]
+            if len(known) >= self.minimum:
+                return epoch, float(np.median(known))
         return None, None
 
     def states(self) -> tuple[RungState, ...]:
@@ -222,24 +247,77 @@ class Rungs:
         return tuple(self._state(epoch) for epoch in self.epochs)
 
     def _state(self, epoch: int) -> RungState:
-        values = self._array(epoch)
-        return RungState(epoch, len(values), self._cutoff(epoch, values))
+        known = self._scores(epoch).known
+        return RungState(epoch, len(known), self._cutoff(epoch, known))
 
-    def _verdict(self, epoch: int, number: int, value: float | None, values: np.ndarray) -> Verdict:
-        """Judges a value against the `values` of its rung without its own."""
-        known = self._values[epoch]
-        # Of equal values any may be left out: a quantile knows no order.
-        others = (
-            np.delete(values, np.argmax(values == known[number])) if number in known else values
-        )
+    def _take_returns(self, epoch: int, returns: Mapping[int, np.ndarray]) -> None:
+        for number, series in returns.items():
+            self._signal[epoch].add(series)
+            if self.rule.races:
+                self._returns[epoch][number] = series
+
+    def _verdict(self, epoch: int, number: int, scores: "_Scores") -> Verdict:
+        """Judges a trial's score against all known scores of its rung but its own."""
+        score = scores.own[number]
+        # Of equal scores any may be left out: a quantile knows no order.
+        known = scores.known
+        others = known if score is None else np.delete(known, np.argmax(known == score))
+        last = epoch == self.epochs[-1]
         threshold = self._cutoff(epoch, others)
-        return rung_verdict(epoch, value, others, threshold, epoch == self.epochs[-1])
+        verdict = rung_verdict(epoch, score, others, threshold, last)
+        evidence = {**verdict.evidence, "by": scores.by, "signal_share": self._signal[epoch].share}
+        if not (last or self.rule.cuts):
+            del evidence["cutoff"]
+        if verdict.action == "prune" and self.rule.races and threshold is not None:
+            difference = self._difference(epoch, number, scores, threshold)
+            if difference is not None:
+                evidence |= {"difference": difference[0], "upper_bound": difference[1]}
+                if difference[1] >= 0 and self._in_better_half(epoch, number):
+                    return Verdict("continue", None, evidence)
+        return replace(verdict, evidence=evidence)
+
+    def _difference(
+        self, epoch: int, number: int, scores: "_Scores", threshold: float
+    ) -> tuple[float, float] | None:
+        """Returns by how much a trial's Sharpe ratio exceeds that of the trial at the cutoff.
+
+        Per period, with the upper confidence bound; None where one has no returns.
+        """
+        above = {n: s for n, s in scores.by_number.items() if n != number and s >= threshold}
+        series = self._returns[epoch]
+        if not above or number not in series:
+            return None
+        other = min(above, key=lambda n: (above[n], n))
+        if other not in series:
+            return None
+        found = sharpe_difference(series[other], series[number])
+        if found is None:
+            return None
+        return found[0], found[0] + RACE_Z * found[1]
+
+    def _in_better_half(self, epoch: int, number: int) -> bool:
+        losses = {n: m.loss for n, m in self._trials[epoch].items() if m.loss is not None}
+        return number in losses and losses[number] >= float(np.median(list(losses.values())))
 
     def _cutoff(self, epoch: int, others: np.ndarray) -> float | None:
-        if epoch == self.epochs[-1]:
+        if epoch == self.epochs[-1] or not self.rule.cuts:
             return None
         return cutoff(others, self.reduction_factor, self.minimum)
 
-    def _array(self, epoch: int) -> np.ndarray:
-        values = self._values[epoch]
-        return np.fromiter(values.values(), float, len(values))
+    def _scores(self, epoch: int, numbers: Sequence[int] = ()) -> "_Scores":
+        trials = self._trials[epoch]
+        first, signal = epoch == self.epochs[0], self._signal[epoch].share
+        scores = self.rule.scores(list(trials.values()), first, signal)
+        by_number = dict(zip(trials, scores.tolist(), strict=True)) if numbers else {}
+        own = {number: finite(by_number.get(number)) for number in numbers}
+        by = ", ".join(self.rule.figures(first, signal))
+        return _Scores(scores[np.isfinite(scores)], own, by_number, by)
+
+
+class _Scores(NamedTuple):
+    """The known scores of a rung, and those of the trials asked for; None: it has none."""
+
+    known: np.ndarray
+    own: dict[int, float | None]
+    by_number: dict[int, float]
+    by: str

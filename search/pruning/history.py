@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,9 +55,25 @@ class History:
         """Drops all epochs."""
         self._epochs.clear()
 
-    def mean(self, metric: str) -> float | None:
-        """Returns the mean of a metric over the last three epochs; None if none defines it."""
-        return mean_of_finite(e.values[metric] for e in self.epochs[-SMOOTHING:])
+    def newest(self, since: int = 0) -> tuple[Epoch, ...]:
+        """Returns the last three epochs, those before `since` left out; if all are, all three."""
+        last = self.epochs[-SMOOTHING:]
+        return tuple(e for e in last if e.epoch >= since) or last
+
+    def mean(self, metric: str, since: int = 0) -> float | None:
+        """Returns the mean of a metric over the `newest` epochs; None if none defines it."""
+        return mean_of_finite(e.values[metric] for e in self.newest(since))
+
+    def returns(self, since: int = 0) -> np.ndarray | None:
+        """Returns [days], the mean returns of the `newest` epochs; None if one has no position."""
+        return mean_returns(self.newest(since))
+
+
+def mean_returns(epochs: Sequence[Epoch]) -> np.ndarray | None:
+    """Returns [days] float64, the mean over epochs; None if one of them has no position."""
+    returns = [e.returns for e in epochs if e.returns is not None]
+    whole = epochs and len(returns) == len(epochs)
+    return np.stack(returns).mean(axis=0, dtype=np.float64) if whole else None
 
 
 class DailyReturns:

@@ -9,17 +9,28 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from search.pruning.asha import Rungs, RungState
 from search.pruning.flat_sharpe import FlatRule, default_rule, flat_verdict, plateau
 from search.pruning.frozen_metric import Fingerprints
-from search.pruning.history import DailyReturns, History
+from search.pruning.history import METRICS, DailyReturns, History, finite
+from search.pruning.rung_rules import RULES, Means, RungRule
 from search.pruning.verdict import CONTINUE, Action, Verdict
 from trainable.cli.errors import look_up
 from trainable.report import Report, Stop
 from trainable.stop_reasons import KEEPS_MODEL, NUMERIC_FAILURES
+
+
+class _Ranked(NamedTuple):
+    """The epoch that a trial would be ranked by, that of its lowest loss: what it shows there."""
+
+    epoch: int
+    loss: float
+    sharpe: float | None
+    objective: float | None
 
 
 @dataclass
@@ -33,8 +44,12 @@ class _Trial:
         epochs: length of its own full training; None: that of the search.
         epoch: the newest one.
         rung: epoch of the latest rung it was judged at; 0 before the first.
+        ranked: the epoch it would be ranked by; None before a defined loss.
+        progress: the epoch at which its loss last fell by enough to count, and the loss; None
+            before a defined one.
         flat_epochs: how many epochs in a row, up to the newest, were flat.
-        objectives: by epoch; higher is better.
+        means: by epoch, of its last three reports.
+        undecided: epochs of rungs that had too few trials to judge it as it came.
         verdicts: by epoch.
         final: the verdict that ended it; None while it continues.
     """
@@ -45,8 +60,11 @@ class _Trial:
     epochs: int | None = None
     epoch: int = 0
     rung: int = 0
+    ranked: _Ranked | None = None
+    progress: tuple[int, float] | None = None
     flat_epochs: int = 0
-    objectives: dict[int, float | None] = field(default_factory=dict)
+    means: dict[int, Means] = field(default_factory=dict)
+    undecided: list[int] = field(default_factory=list)
     verdicts: dict[int, Verdict] = field(default_factory=dict)
     final: Verdict | None = None
 
@@ -69,9 +87,11 @@ class Pruner:
         minimum: number of other values that a rung needs before it cuts a trial; by default
             `reduction_factor`.
         objective: `sharpe`, `rank_ic` (higher is better) or `val_loss` (lower is better).
+        rule: what rungs score trials by, such as one of `search.pruning.rung_rules.RULES`.
         flat: the rule for a flat Sharpe; by default with a window of a fifth of the training.
         warmup_ends: first epoch after the longest warm-up; by default the first rung. No trial is
-            called flat before a whole window has passed since then.
+            called flat before a whole window has passed since then, and no earlier epoch enters a
+            mean with later ones.
 
     Raises:
         UserError: the objective is unknown.
@@ -86,12 +106,13 @@ class Pruner:
         reduction_factor: int = 4,
         minimum: int | None = None,
         objective: str = "sharpe",
+        rule: RungRule = RULES["objective"],
         flat: FlatRule | None = None,
         warmup_ends: int | None = None,
     ) -> None:
         self._sign = look_up(OBJECTIVES, objective, "objective")
         self._objective = objective
-        self._rungs = Rungs(rungs, reduction_factor, minimum)
+        self._rungs = Rungs(rungs, reduction_factor, minimum, rule)
         self._flat_given = flat
         self._flat = default_rule(rungs[-1]) if flat is None else flat
         self._warmup_ends = rungs[0] if warmup_ends is None else warmup_ends
@@ -125,7 +146,8 @@ class Pruner:
             if not trial.exempt and (trial.final or CONTINUE).reason not in NUMERIC_FAILURES
         }
         known = {
-            rung: {n: trial.objectives.get(rung) for n, trial in compared.items()} for rung in rungs
+            rung: {n: trial.means[rung] for n, trial in compared.items() if rung in trial.means}
+            for rung in rungs
         }
         self._rungs = self._rungs.at(rungs, known)
         if self._flat_given is None:
@@ -164,19 +186,24 @@ class Pruner:
         return verdicts
 
     def reconsider(self, number: int) -> Verdict | None:
-        """Judges a trial again whose rung had too few values.
+        """Judges a trial again that came to a rung before it could judge anybody.
 
         Returns:
-            Its new verdict; None if the rung still has too few values, or had enough before.
+            Its new verdict; None if the rung still has too few trials, or had enough before.
         """
         trial = self._trials.get(number)
-        if trial is None or not trial.verdicts.get(trial.epoch, CONTINUE).undecided:
+        if trial is None or trial.final is not None:
             return None
-        verdict = self._rungs.reconsider(trial.rung, number)
-        if verdict is None or (verdict.reason == "completed" and _trains_on(trial)):
-            return None
-        trial.record(verdict)
-        return verdict
+        found = None
+        for rung in list(trial.undecided):
+            verdict = self._rungs.reconsider(rung, number)
+            if verdict is None or (verdict.reason == "completed" and _trains_on(trial)):
+                continue
+            trial.undecided.remove(rung)
+            if found is None or not found.ends:
+                found = verdict
+                trial.record(verdict)
+        return found
 
     def restore(self, batches: Iterable[Sequence[Report]]) -> dict[int, Verdict]:
         """Rebuilds the state from recorded reports, in the batches in which they arrived.
@@ -202,7 +229,8 @@ class Pruner:
         trial = self._trials.get(number)
         if trial is None:
             return None
-        return trial.objectives.get(trial.epoch if epoch is None else epoch)
+        means = trial.means.get(trial.epoch if epoch is None else epoch)
+        return None if means is None else means.objective
 
     def epoch(self, number: int) -> int:
         """Returns the newest epoch judged of a trial, or the one it ended at; 0 before any."""
@@ -230,9 +258,30 @@ class Pruner:
             return False
         trial.epoch = report.epoch
         trial.history.add(report, None if trial.exempt else self._daily.of(report))
-        mean = trial.history.mean(self._objective)
-        trial.objectives[report.epoch] = None if mean is None else self._sign * mean
+        loss = finite(report.values.get("val_loss"))
+        if loss is not None and (trial.ranked is None or loss < trial.ranked.loss):
+            sharpe, objective = (
+                finite(report.values.get(name)) for name in ("sharpe", self._objective)
+            )
+            signed = None if objective is None else self._sign * objective
+            trial.ranked = _Ranked(report.epoch, loss, sharpe, signed)
+            step = self._flat.progress
+            if trial.progress is None or trial.progress[1] - loss > step * abs(trial.progress[1]):
+                trial.progress = report.epoch, loss
+        trial.means[report.epoch] = self._means(trial)
         return True
+
+    def _means(self, trial: _Trial) -> Means:
+        mean = {name: trial.history.mean(name, self._warmup_ends) for name in METRICS}
+        objective, loss = mean[self._objective], mean["val_loss"]
+        return Means(
+            objective=None if objective is None else self._sign * objective,
+            loss=None if loss is None else -loss,
+            sharpe=mean["sharpe"],
+            ic=mean["ic"],
+            rank_ic=mean["rank_ic"],
+            ranked=None if trial.ranked is None else trial.ranked.objective,
+        )
 
     def _judge_epoch(self, reports: Sequence[Report], trained: Mapping[int, int]) -> None:
         """Applies all rules to new reports of one epoch.
@@ -241,7 +290,7 @@ class Pruner:
             reports: of the epoch.
             trained: the last epoch, by number, of trials whose training has ended meanwhile.
         """
-        arrivals: defaultdict[int, dict[int, float | None]] = defaultdict(dict)
+        arrivals: defaultdict[int, dict[int, Means]] = defaultdict(dict)
         for report in reports:
             number, trial = report.number, self._trials[report.number]
             rung = self._rungs.reached(report.epoch)
@@ -253,25 +302,32 @@ class Pruner:
                 trial.record(defect)
             elif report.stop is not None:
                 if arrives and rung is not None:
-                    self._rungs.enter(rung, {number: trial.objectives[report.epoch]})
+                    self._rungs.enter(rung, {number: trial.means[report.epoch]})
                 trial.record(_stopped(report.stop))
             elif last and _trains_on(trial):
                 if arrives and rung is not None:
                     trial.rung = rung
-                    self._rungs.enter(rung, {number: trial.objectives[report.epoch]})
+                    self._rungs.enter(rung, {number: trial.means[report.epoch]})
             elif arrives and rung is not None:
                 trial.rung = rung
-                arrivals[rung][number] = trial.objectives[report.epoch]
+                arrivals[rung][number] = trial.means[report.epoch]
             elif last:
                 trial.record(Verdict("complete", "completed"))
-        for rung, values in arrivals.items():
-            for number, verdict in self._rungs.judge(rung, values).items():
+        for rung, shown in arrivals.items():
+            returns = {
+                number: self._trials[number].history.returns(self._warmup_ends) for number in shown
+            }
+            for number, verdict in self._rungs.judge(rung, shown, returns).items():
                 trial = self._trials[number]
                 late = trial.epoch < trained.get(number, 0)
+                if verdict.undecided:
+                    trial.undecided.append(rung)
                 trial.record(replace(CONTINUE, evidence=verdict.evidence) if late else verdict)
         for report in reports:
             trial = self._trials[report.number]
             late = trial.epoch < trained.get(report.number, 0)
+            if trial.undecided and trial.epoch > trial.rung and not late:
+                self.reconsider(report.number)
             if trial.final is None and not (trial.exempt or late):
                 self._judge_flat(report.number, trial)
 
@@ -282,18 +338,26 @@ class Pruner:
         return repeated
 
     def _judge_flat(self, number: int, trial: _Trial) -> None:
-        # While the learning rate still rises hardly anything moves: a whole window must follow.
-        warm = trial.epoch - self._flat.epochs + 1 >= self._warmup_ends
-        figures = None
-        if warm:
-            epochs = trial.history.epochs
-            figures = plateau(epochs, self._objective, self._daily.per_year, self._flat)
+        figures = self._flat_figures(trial)
         trial.flat_epochs = 0 if figures is None else trial.flat_epochs + 1
         if figures is None or trial.flat_epochs < self._flat.streak:
             return
         median = self._rungs.last_median(without=number)
-        sharpe, value = trial.history.mean("sharpe"), trial.objectives[trial.epoch]
+        sharpe, value = None, None
+        if trial.ranked is not None:
+            sharpe, value = trial.ranked.sharpe, trial.ranked.objective
+            figures = {**figures, "best_epoch": trial.ranked.epoch}
         trial.record(flat_verdict(figures, sharpe, value, *median))
+
+    def _flat_figures(self, trial: _Trial) -> dict[str, Any] | None:
+        """Returns the figures by which a trial is flat at its newest epoch; None: it is not."""
+        # While the learning rate still rises hardly anything moves: a whole window must follow.
+        if trial.epoch - self._flat.epochs + 1 < self._warmup_ends or trial.progress is None:
+            return None
+        if trial.epoch - trial.progress[0] < self._flat.progress_age:
+            return None
+        epochs = trial.history.epochs
+        return plateau(epochs, self._objective, self._daily.per_year, self._flat)
 
 
 def _trains_on(trial: _Trial) -> bool:

@@ -234,6 +234,7 @@ def _pruner(plan: Plan) -> Pruner:
         plan.dataset.periods_per_year,
         reduction_factor=plan.settings.reduction_factor,
         objective=plan.settings.objective,
+        rule=plan.rung_rule,
         warmup_ends=plan.warmup_ends,
     )
 

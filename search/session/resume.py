@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from search.run_folder.starting import can_begin, no_run, start_in
+from search.session.same_search import BEFORE_PRUNING
 from search.settings.masking import HIDDEN, mask
 from search.settings.reading import settings_from
 from trainable.cli.errors import UserError
@@ -60,7 +61,8 @@ def _with_those_in(
     file: Path, remedy: str, argv: Sequence[str], given: Mapping[str, str]
 ) -> list[str]:
     try:
-        stored = checked(loads(file.read_text(encoding="utf-8")))["arguments"]
+        record = checked(loads(file.read_text(encoding="utf-8")))
+        stored = record["arguments"]
         if stored is None:
             raise UserError(
                 f"run {given['name']!r} was started from Python: go on with "
@@ -70,6 +72,8 @@ def _with_those_in(
             raise TypeError("arguments: no list of texts")
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{file} is damaged ({error!r}); {remedy}") from error
+    if "pruning" not in record.get("settings", BEFORE_PRUNING):  # of an earlier version
+        stored = [*stored, *(f"{key}={value}" for key, value in BEFORE_PRUNING.items())]
     known = {*given, *OWN, *(SOURCE if SOURCE & given.keys() else ())}
     earlier = [token for token in stored if split(token)[0] not in known]
     for token in earlier:

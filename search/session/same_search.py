@@ -19,7 +19,8 @@ SAME_DATA = (
     "sha256", "symbols", "features", "horizon", "lag", "cost_bps", "periods_per_year",
     "train_rows", "valid_rows", "validation_periods", "overnight", "delisting_return",
 )  # fmt: skip
-SAME_SETTINGS = ("objective", "seed", "steps_per_epoch", "rungs", "reduction_factor")
+SAME_SETTINGS = ("objective", "pruning", "seed", "steps_per_epoch", "rungs", "reduction_factor")
+BEFORE_PRUNING = {"pruning": "objective"}  # what rungs of versions without it scored by
 SAME_COLUMNS = ("target", "returns")  # of one file others may be named
 SOURCE = ("source", "path")
 
@@ -50,7 +51,7 @@ def check_same(plan: Plan, folder: Path) -> None:
         )
     found = [key for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
     found += ["split dates"] if old["split"] != new["split"] else []
-    before, now = (record["settings"] for record in (old, new))
+    before, now = BEFORE_PRUNING | old["settings"], new["settings"]
     changed = _of_data(old, new, found) + _differences(
         {key: before.get(key) for key in SAME_SETTINGS}, {key: now[key] for key in SAME_SETTINGS}
     )

@@ -27,7 +27,10 @@ class SearchSettings:
     runs_dir: PathText = "runs"  # where run folders are
     resume: bool = False  # go on with the run of this name
     time_budget_s: float | None = None  # seconds after which the search ends
-    objective: str = "sharpe"  # what trials are judged by: sharpe, rank_ic or val_loss
+    objective: str = "sharpe"  # what the sampler raises: sharpe, rank_ic or val_loss
+    pruning: str = (
+        "ranks"  # what rungs score by: ranks, objective, loss, ic, rank_ic, signal, racing, none
+    )
     rungs: tuple[int, ...] | None = None  # epochs at which trials are judged; unset: automatic
     reduction_factor: int = 4  # one in so many trials passes a rung
     finalist_seeds: int = 3  # seeds that each configuration of the last rung is trained with

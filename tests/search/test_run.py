@@ -218,7 +218,8 @@ def test_dry_run_trains_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.M
     assert run_search(plan, [], Local(), console) is None
     said = console.export_text()
     for part in (
-        "16 trials of at most 4 epochs, rungs 1, 4",
+        "16 trials of at most 4 epochs",
+        "rungs        after epoch 1: by the validation loss",
         "training     1990-01-02 to 1990-12-03, 1,074 rows",
         "sealed test  1991-04-23",
         "16 of 64 rows",

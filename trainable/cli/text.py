@@ -1,5 +1,7 @@
 """Numbers and values in the words that a person uses."""
 
+from collections.abc import Sequence
+
 
 def counted(number: int, one: str, many: str | None = None) -> str:
     """Returns a number of things in words: `1 trial`, `1,200 trials`.
@@ -11,6 +13,12 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     """
     word = one if number == 1 else many or f"{one}s"
     return f"{number:,} {word}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Returns `a`, `a and b` or `a, b and c`."""
+    *before, last = words
+    return f"{', '.join(before)} and {last}" if before else last
 
 
 def duration(seconds: float) -> str:

@@ -37,8 +37,11 @@ def test_the_header_says_horizon_lag_cost_and_bars_a_year() -> None:
 @pytest.mark.parametrize(
     ("number", "wanted"),
     [
-        (1, "1 parameter, 1 trial of at most 1 epoch, rung 1"),
-        (2, "1 parameter, 2 trials of at most 2 epochs, rungs 1, 2"),
+        (1, "1 parameter, 1 trial of at most 1 epoch rungs none before the last epoch, 1"),
+        (
+            2,
+            "1 parameter, 2 trials of at most 2 epochs rungs after epoch 1: by the validation loss",
+        ),
     ],
 )
 def test_one_of_a_thing_is_said_as_one(number: int, wanted: str) -> None:

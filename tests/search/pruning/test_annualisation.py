@@ -56,7 +56,7 @@ def judged(stamps: np.ndarray, year: float, returns: np.ndarray) -> Verdict:
     for epoch in range(1, 41):
         net = returns + 1e-5 * noise.standard_normal(len(returns))
         values: dict[str, float | None] = {
-            "sharpe": ratio(net), "val_loss": 1.0 - epoch / 1000, "ic": 0.01, "rank_ic": 0.0,
+            "sharpe": ratio(net), "val_loss": 1.0 + epoch / 1000, "ic": 0.01, "rank_ic": 0.0,
         }  # fmt: skip
         report = Report(0, epoch, epoch, values, net_returns=net)
         verdict = judge.judge([report])[0]
@@ -78,19 +78,19 @@ def test_the_judge_sums_bars_to_days_and_counts_the_days_of_a_year(
     evidence = verdict.evidence
     assert evidence["days"] == PERIODS
     scale = math.sqrt(year)
-    # What the smoothed ends differ by, drawn again in the same order; 8 is a fifth of 40.
+    # What the smoothed ends differ by, drawn again in the same order: a window of 5.
     noise = np.random.default_rng(1)
     nets = [returns + 1e-5 * noise.standard_normal(len(returns)) for _ in range(40)]
     days = [net.reshape(PERIODS, bars_a_day).sum(axis=1) for net in nets]
     ends = [
-        (np.mean(days[last - 11 : last - 8], axis=0), np.mean(days[last - 3 : last], axis=0))
-        for last in range(11, 41)
+        (np.mean(days[last - 8 : last - 5], axis=0), np.mean(days[last - 3 : last], axis=0))
+        for last in range(8, 41)
     ]
     gains = [(ratio(now) - ratio(before)) * scale for before, now in ends]
     errors = [
         math.sqrt(newey_west_variance(influence(now) - influence(before))) * scale
         for before, now in ends
     ]
-    third = 2  # flat at each of the first three epochs that could say so
-    assert evidence["improvement"] == pytest.approx(gains[third], rel=1e-3)
-    assert evidence["standard_error"] == pytest.approx(errors[third], rel=1e-3)
+    second = 1  # epoch 9: the lowest loss, of the first epoch, is a fifth of 40 epochs old
+    assert evidence["improvement"] == pytest.approx(gains[second], rel=1e-3)
+    assert evidence["standard_error"] == pytest.approx(errors[second], rel=1e-3)

@@ -9,6 +9,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from search.pruning.asha import Rungs, rung_epochs
 from search.pruning.pruner import Pruner
+from tests.fixtures.curves import shown
 from trainable.report import Report
 
 DAYS = np.arange("2020-01-01", "2020-03-01", dtype="datetime64[D]")
@@ -62,7 +63,7 @@ def test_one_by_one_with_minimum_one_decides_as_ray(seed: int) -> None:
         epoch, value = epoch_of[number], float(curves[number, epoch_of[number] - 1])
         ends = False
         if epoch in at:
-            verdict = rungs.judge(epoch, {number: value})[number]
+            verdict = rungs.judge(epoch, shown({number: value}))[number]
             ends = verdict.ends
             pruned += verdict.action == "prune"
         assert ray.stops(number, epoch, value) == ends, (number, epoch)
@@ -79,8 +80,10 @@ def test_the_judge_decides_as_ray_on_the_mean_of_three_reports(objective: str, m
     curves = rng.standard_normal((trials, epochs))
     pruner = Pruner(rung_epochs(epochs, 1, 4), DAYS, 252.0, minimum=1, objective=objective)
     ray = Ray(epochs, 1, 4, mode)
+    # The best one is the first at each rung: there we judge later who came first, and Ray never.
+    curves[0] = 9.0 if mode == "max" else -9.0
     done, epoch_of = set(), dict.fromkeys(range(trials), 0)
-    for number in map(int, random_order(rng, trials, epochs)):
+    for number in [*[0] * epochs, *map(int, random_order(rng, trials, epochs))]:
         if number in done:
             continue
         epoch_of[number] += 1
@@ -98,6 +101,6 @@ def test_facts_ray_lets_a_nan_trial_run_and_our_rung_does_not() -> None:
     ray, rungs = Ray(16, 1, 4), Rungs((1, 4, 16), 4)
     for number in range(8):
         ray.stops(number, 1, float(number))
-    rungs.judge(1, {number: float(number) for number in range(8)})
+    rungs.judge(1, shown({number: float(number) for number in range(8)}))
     assert not ray.stops(8, 1, float("nan"))
-    assert rungs.judge(1, {8: float("nan")})[8].reason == "asha_rung"
+    assert rungs.judge(1, shown({8: float("nan")}))[8].reason == "asha_rung"

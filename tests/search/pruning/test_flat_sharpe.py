@@ -147,5 +147,11 @@ def test_unpaired_returns_are_a_defect() -> None:
         flatness(np.zeros(5), np.zeros(6), 0.0, 252.0, RULE)
 
 
-def test_the_window_is_a_fifth_of_the_training_and_at_least_five_epochs() -> None:
-    assert [default_rule(epochs).window for epochs in (3, 25, 50, 100)] == [5, 5, 10, 20]
+def test_window_and_age_are_a_tenth_and_a_fifth_of_the_training_and_at_least_five_epochs() -> None:
+    rules = [default_rule(epochs) for epochs in (3, 25, 50, 100)]
+    assert [(rule.window, rule.progress_age) for rule in rules] == [
+        (5, 5),
+        (5, 5),
+        (5, 10),
+        (10, 20),
+    ]

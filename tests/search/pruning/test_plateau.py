@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from search.pruning.pruner import Pruner
+from search.pruning.rung_rules import RULES
 from tests.fixtures.curves import DAYS, YEAR, V, curve, ending, make_pruner, report
 from trainable.report import Stop
 
 
 def filled(pruner: Pruner, epochs: Sequence[int], value: float) -> Pruner:
-    """Puts three other trials of one value on some rungs."""
-    for number in range(100, 103):
+    """Puts four other trials of one value on some rungs."""
+    for number in range(100, 104):
         pruner.judge([report(number, e, value) for e in range(1, max(epochs) + 1)])
     return pruner
 
@@ -25,10 +26,10 @@ def rises(sharpes: Sequence[float]) -> str | None:
 
 
 def test_a_constant_curve_with_noise_is_called_flat_soon_after_the_window() -> None:
-    """Window 10, smoothing 3, streak 3: epoch 15 at the earliest."""
+    """The lowest loss, of the first epoch, is 10 epochs old: epoch 11 at the earliest."""
     epochs = [ending(make_pruner(50), curve(0, [0.8] * 50, seed))[0] for seed in range(20)]
-    assert min(epochs) == 15
-    assert float(np.median(epochs)) <= 17
+    assert min(epochs) == 11
+    assert float(np.median(epochs)) <= 13
     assert max(epochs) <= 25
 
 
@@ -48,26 +49,29 @@ def test_a_late_riser_is_not_called_flat_before_its_plateau() -> None:
 
 def test_flat_and_not_positive_is_pruned_with_its_figures() -> None:
     pruner = make_pruner(50)
-    epoch, verdict = ending(pruner, curve(0, [-0.4] * 50))
+    reports = curve(0, [-0.4] * 50)
+    epoch, verdict = ending(pruner, reports)
     assert (verdict.action, verdict.reason) == ("prune", "flat_sharpe")
     evidence = verdict.evidence
     assert evidence["upper_bound"] < evidence["margin"] == 0.1
-    assert (evidence["window"], evidence["days"]) == (10, V)
-    assert evidence["sharpe"] == evidence["value"] == pruner.objective(0, epoch)
-    assert evidence["sharpe"] < 0
+    assert (evidence["window"], evidence["days"]) == (5, V)
+    ranking = reports[evidence["best_epoch"] - 1]
+    assert evidence["sharpe"] == evidence["value"] == ranking.values["sharpe"] < 0
+    losses = [r.values["val_loss"] for r in reports[:epoch]]
+    assert ranking.values["val_loss"] == min(loss for loss in losses if loss is not None)
     assert evidence["median"] is None
     json.dumps(evidence, allow_nan=False)
 
 
 def test_flat_at_a_positive_sharpe_above_the_last_rungs_median_has_converged() -> None:
-    pruner = filled(make_pruner(50), [16], value=0.5)
+    pruner = filled(make_pruner(50, rule=RULES["none"]), [16], value=0.5)
     _, verdict = ending(pruner, curve(0, [0.8] * 50))
     assert (verdict.action, verdict.reason) == ("complete", "converged")
     assert (verdict.evidence["median"], verdict.evidence["median_level"]) == (0.5, 16)
 
 
 def test_flat_at_a_positive_sharpe_below_the_last_rungs_median_is_pruned() -> None:
-    pruner = filled(make_pruner(50), [50], value=1.5)
+    pruner = filled(make_pruner(50, rule=RULES["none"]), [50], value=1.5)
     _, verdict = ending(pruner, curve(0, [0.8] * 50))
     assert (verdict.action, verdict.reason) == ("prune", "flat_sharpe")
     assert verdict.evidence["median_level"] == 50
@@ -79,9 +83,7 @@ def test_flat_and_alone_on_all_rungs_has_converged_when_positive() -> None:
 
 def test_no_flat_verdict_before_the_warm_up_has_ended() -> None:
     pruner = make_pruner(50, warmup_ends=30)
-    assert (
-        ending(pruner, curve(0, [-0.4] * 50))[0] == 44
-    )  # a window of 13 epochs from it on, three times in a row
+    assert ending(pruner, curve(0, [-0.4] * 50))[0] == 37  # a window of 8 epochs from it on
 
 
 def test_no_flat_verdict_while_the_ic_rises() -> None:
@@ -96,24 +98,20 @@ def test_no_flat_verdict_while_the_ic_rises() -> None:
 
 def test_no_flat_verdict_without_position_at_either_end_of_the_window() -> None:
     reports = curve(0, [-0.4] * 50)
-    assert ending(make_pruner(50), reports)[0] == 15
-    reports[12] = report(0, 13, None)
-    assert ending(make_pruner(50), reports)[0] == 18
+    assert ending(make_pruner(50), reports)[0] == 11
+    reports[9] = report(0, 10, None, val_loss=1.1)
+    assert ending(make_pruner(50), reports)[0] == 13
     always = [report(0, epoch, None) for epoch in range(1, 51)]
     assert ending(make_pruner(50), always)[1].reason == "completed"
 
 
 def test_no_flat_verdict_on_the_validation_loss_while_it_falls() -> None:
-    falling = make_pruner(50, objective="val_loss")
-    assert ending(falling, curve(0, [-0.4] * 50))[1].reason == "completed"
-    still = make_pruner(50, objective="val_loss")
-    reports = [
-        report(
-            0, r.epoch, r.values["sharpe"], net_returns=r.net_returns, val_loss=1 + r.epoch * 1e-9
-        )
-        for r in curve(0, [-0.4] * 50)
-    ]
-    assert ending(still, reports)[1].reason == "flat_sharpe"
+    for objective in ("sharpe", "val_loss"):
+        falling, still = make_pruner(50, objective=objective), make_pruner(50, objective=objective)
+        reports = curve(0, [-0.4] * 50)
+        better = [replace(r, values={**r.values, "val_loss": 1 - 1e-3 * r.epoch}) for r in reports]
+        assert ending(falling, better)[1].reason == "completed"
+        assert ending(still, reports)[1].reason == "flat_sharpe"
 
 
 def test_a_flat_trial_whose_last_epoch_came_with_the_same_batch_is_completed() -> None:
@@ -151,7 +149,7 @@ def test_intraday_returns_are_judged_by_days() -> None:
     for epoch in range(1, 51):
         returns = 1e-3 * (base + 0.03 * rng.standard_normal(len(stamps)))
         sharpe = float(returns.mean() / returns.std() * math.sqrt(YEAR * bars))
-        reports.append(report(0, epoch, sharpe, net_returns=returns))
+        reports.append(report(0, epoch, sharpe, net_returns=returns, val_loss=1 + 1e-6 * epoch))
     epoch, verdict = ending(pruner, reports)
     assert epoch < 25
     assert verdict.evidence["days"] == V

@@ -2,6 +2,7 @@
 
 from search.pruning.asha import Rungs
 from search.study.study import SearchStudy
+from tests.fixtures.curves import shown
 from tests.fixtures.rigs import space
 
 VALUES = {0: -5.0, 1: -4.0, 2: -3.0, 3: -2.0, 4: None, 5: -1.0}
@@ -9,7 +10,7 @@ VALUES = {0: -5.0, 1: -4.0, 2: -3.0, 3: -2.0, 4: None, 5: -1.0}
 
 def test_it_stays_below_every_cutoff() -> None:
     rungs = Rungs((1, 4), reduction_factor=4)
-    found = rungs.judge(1, VALUES)
+    found = rungs.judge(1, shown(VALUES))
     assert [n for n, verdict in found.items() if verdict.ends] == [0, 1, 2, 4]
     assert found[4].evidence["value"] is None
     assert rungs.states()[0].count == 5
