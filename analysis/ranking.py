@@ -1,7 +1,7 @@
 """Ranks a run: finalists by the mean over their seeds, everything else behind them."""
 
 from collections.abc import Mapping, Sequence
-from math import isnan
+from math import isnan, sqrt
 from typing import Any
 
 import numpy as np
@@ -9,11 +9,13 @@ import pandas as pd
 
 from analysis.load import Run
 from analysis.statistics.luck_line import luck_line, luck_sentence, luck_verdict
+from analysis.statistics.shrinkage import seed_variance, shrunk_means
 from trainable.cli.text import counted
 from trainable.run_format import STATES
 from trainable.stop_reasons import NUMERIC_FAILURES
 
 Row = Mapping[str, Any]
+Sharpes = dict[int, list[float]]  # of the seeds of each configuration
 
 SHOWN = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
 LONG_ONLY = "equal_weight"  # the baseline that holds the market
@@ -23,6 +25,7 @@ COLUMNS = {
     "state": "str",
     "stop_reason": "str",
     "sharpe_mean": "float64",
+    "sharpe_shrunk": "float64",
     "sharpe_seeds": "int64",
     "sharpe_sd": "float64",
     "failed_seeds": "int64",
@@ -35,8 +38,10 @@ COLUMNS = {
 def rank(run: Run) -> pd.DataFrame:
     """Returns one row a searched configuration, the best first.
 
-    Finalists (state COMPLETE) come first, by `sharpe_mean`: the mean Sharpe ratio over the
-    configuration's seeds, the first included, each at its epoch of lowest validation loss. One
+    Finalists (state COMPLETE) come first, by `sharpe_shrunk`: their `sharpe_mean` shrunk towards
+    those of the others, the more the fewer seeds it is of (`analysis.statistics.shrinkage`), and
+    then by `sharpe_mean` itself: the mean Sharpe ratio over the configuration's seeds, the first
+    included, each at its epoch of lowest validation loss. One
     whose seed failed numerically or took no position (`failed_seeds`) ranks below all without: the
     mean of the seeds that survived says nothing about the next time it is trained. Those without a
     defined Sharpe ratio are last. Then, without a `rank`, follow the pruned by how far they came,
@@ -52,18 +57,22 @@ def rank(run: Run) -> pd.DataFrame:
         seeds.setdefault(int(seed["parent"]), []).append(seed)
     params = varied_params(run)
     line = luck(run)
-    records = [
-        _record(first, seeds.get(int(first["number"]), []), line)
-        | {column: first[column] for column in params}
-        for first in run.searched.to_dict("records")
-    ]
+    sharpes: Sharpes = {}
+    records = []
+    for first in run.searched.to_dict("records"):
+        number = int(first["number"])
+        sharpes[number], failed = _sharpes(first, seeds.get(number, []))
+        record = _record(first, sharpes[number], failed, line)
+        records.append(record | {column: first[column] for column in params})
+    _shrink(run, {r["number"]: r for r in records if r["sharpe_mean"] is not None}, sharpes)
     records.sort(key=_key)
     for rank, record in enumerate(records, start=1):
         record["rank"] = rank if record["state"] == "COMPLETE" else None
     return pd.DataFrame(records, columns=[*COLUMNS, *params]).astype(COLUMNS)
 
 
-def _record(first: Row, seeds: Sequence[Row], line: float | None) -> dict[str, Any]:
+def _sharpes(first: Row, seeds: Sequence[Row]) -> tuple[list[float], int]:
+    """Returns the Sharpe ratios of a finalist's seeds, its own first, and how many seeds failed."""
     values: list[float] = []
     failed = 0
     if first["state"] == "COMPLETE":
@@ -73,12 +82,17 @@ def _record(first: Row, seeds: Sequence[Row], line: float | None) -> dict[str, A
                 failed += 1
             elif member["state"] == "COMPLETE":
                 values.append(float(member["sharpe"]))
+    return values, failed
+
+
+def _record(first: Row, values: Sequence[float], failed: int, line: float | None) -> dict[str, Any]:
     mean = float(np.mean(values)) if values else None
     return {
         "number": first["number"],
         "state": first["state"],
         "stop_reason": first["stop_reason"],
         "sharpe_mean": mean,
+        "sharpe_shrunk": mean,
         "sharpe_seeds": len(values),
         "sharpe_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
         "failed_seeds": failed,
@@ -88,17 +102,32 @@ def _record(first: Row, seeds: Sequence[Row], line: float | None) -> dict[str, A
     }
 
 
+def _shrink(run: Run, finalists: Mapping[int, dict[str, Any]], sharpes: Sharpes) -> None:
+    """Enters the shrunk means of the finalists, whose seeds have these Sharpe ratios."""
+    known = {n: one for n, one in finalists.items() if not isnan(one["sharpe_mean"])}
+    if not known or run.periods == 0:
+        return
+    error = sqrt(run.periods_per_year / run.periods)
+    variance = seed_variance([sharpes[n] for n in known], error)
+    means = np.array([one["sharpe_mean"] for one in known.values()])
+    counts = np.array([len(sharpes[n]) for n in known])
+    for one, shrunk in zip(known.values(), shrunk_means(means, variance / counts), strict=True):
+        one["sharpe_shrunk"] = float(shrunk)
+
+
 def _key(record: Row) -> tuple[float, ...]:
     """Returns what `rank` sorts by, ascending."""
     finished = record["state"] == "COMPLETE"
-    value = record["sharpe_mean"] if finished else record["sharpe"]
+    value = record["sharpe_shrunk"] if finished else record["sharpe"]
     value = float("nan") if value is None else float(value)
+    mean = record["sharpe_mean"] if finished and record["sharpe_mean"] is not None else 0.0
     return (
         STATES.index(record["state"]),
         0 if finished else -record["epochs"],
         isnan(value),
         record["failed_seeds"] > 0,
         0.0 if isnan(value) else -value,
+        0.0 if isnan(mean) else -mean,
         record["number"],
     )
 

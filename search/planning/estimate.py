@@ -40,6 +40,9 @@ class Estimate:
     seconds: float | None
 
 
+RACING = 0.4  # share of the seeds of finalists that do not lead which the race trains, as measured
+
+
 def expected_epochs(
     rungs: Sequence[int], trials: int, reduction_factor: int, finalist_seeds: int
 ) -> float:
@@ -49,7 +52,7 @@ def expected_epochs(
         rungs: their epochs, the last epoch included.
         trials: searched configurations.
         reduction_factor: one in this many trials passes a rung.
-        finalist_seeds: seeds that each configuration of the last rung is trained with.
+        finalist_seeds: seeds that a configuration of the last rung is trained with at most.
     """
     return _epochs(rungs, [0] * trials, reduction_factor, finalist_seeds, at_least=1.0)
 
@@ -73,9 +76,13 @@ def expected_rest(
     begun = [*earlier.begun, *[0] * max(0, trials - earlier.trials)]
     at_least = 0.0 if earlier.seeds else 1.0  # nobody need go on where somebody has finished
     searched = _epochs(rungs, begun, reduction_factor, finalist_seeds, at_least)
-    missing = sum(max(0, finalist_seeds - 1 - there) for there in earlier.seeds)
-    seeds = [*earlier.seeds_begun, *[0] * missing]
-    return searched + sum(max(0, rungs[-1] - done) for done in seeds)
+    missing = 0.0
+    # Where one has all of its seeds the race is nearly over.
+    if all(there < finalist_seeds - 1 for there in earlier.seeds):
+        expected = _further_seeds(len(earlier.seeds), finalist_seeds)
+        missing = max(0.0, expected - sum(earlier.seeds))
+    begun = sum(max(0, rungs[-1] - done) for done in earlier.seeds_begun)
+    return searched + begun + missing * rungs[-1]
 
 
 def _epochs(
@@ -98,7 +105,12 @@ def _epochs(
         before = rung
         if not last:
             alive = max(min(at_least, alive), alive / reduction_factor)
-    return epochs + alive * (finalist_seeds - 1) * rungs[-1]
+    return epochs + _further_seeds(alive, finalist_seeds) * rungs[-1]
+
+
+def _further_seeds(finalists: float, most: int) -> float:
+    """Returns how many seeds are trained of so many finalists: all of one, some of the others."""
+    return (min(finalists, 1.0) + RACING * max(0.0, finalists - 1.0)) * (most - 1)
 
 
 def estimate(plan: Plan, slots: int) -> Estimate:

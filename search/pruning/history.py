@@ -88,12 +88,14 @@ class DailyReturns:
 
     Attributes:
         per_year: number of days in a year.
+        sharpe_error: standard error of an annual Sharpe ratio near 0, √(days a year ÷ days).
     """
 
     def __init__(self, timestamps: np.ndarray, periods_per_year: float) -> None:
         days, self._day_of = np.unique(timestamps.astype("datetime64[D]"), return_inverse=True)
         self._count = len(days)
         self.per_year = periods_per_year * len(days) / max(len(timestamps), 1)
+        self.sharpe_error = math.sqrt(self.per_year / max(len(days), 1))
 
     def of(self, report: Report) -> np.ndarray | None:
         """Returns [days] float32, enough for an error bar.

@@ -238,6 +238,11 @@ class Pruner:
         return 0 if trial is None else trial.epoch
 
     @property
+    def sharpe_error(self) -> float:
+        """The standard error of an annual Sharpe ratio near 0 over the validation days."""
+        return self._daily.sharpe_error
+
+    @property
     def rungs(self) -> tuple[RungState, ...]:
         """Epoch, count and cutoff of each rung."""
         return self._rungs.states()

@@ -42,13 +42,15 @@ class Controller:
         sinks: what else each new report is told to.
         prefetcher: asks for trials in the background.
         capacity: of the machines.
-        finalist_seeds: seeds that each finished configuration is trained with.
+        finalist_seeds: seeds that a finished configuration is trained with at most.
         n_parameters: of a trial's model.
         epochs: of a full training; a resumed search may have others than it began with.
         deadline: `time.monotonic()` at which the search ends; None: never.
         why_alone: why a model trains without others beside it; None: it does not.
         newest_checkpoint: name of a trial's newest checkpoint; None before there is one.
         judged: at which rungs earlier sessions judged, the first one first.
+        race_from: `time.monotonic()` at which finalists begin to race with further seeds, although
+            trials are still to be asked; None: when all are asked.
         in_rounds: workers wait for each other after each epoch, so that nothing depends on their
             speed.
 
@@ -76,6 +78,7 @@ class Controller:
         why_alone: Callable[[TrialConfig], str | None] = lambda config: None,
         newest_checkpoint: Callable[[int], str | None] = lambda number: None,
         judged: Sequence[JudgedAt] = (),
+        race_from: float | None = None,
         in_rounds: bool = False,
     ) -> None:
         self.study, self.pruner, self.reports, self.sinks = study, pruner, reports, sinks
@@ -85,8 +88,15 @@ class Controller:
         self.placement = Placement(capacity, self.progress, why_alone)
         self.lifecycle = TrialLifecycle(study, pruner, self.progress, n_parameters)
         self.recovery = Recovery(study, reports, self.lifecycle, self.placement, epochs, judged)
+        self.race_from = race_from
         self.finalist_seeds = FinalistSeeds(
-            finalist_seeds, study, self.lifecycle, self.placement, self.recovery
+            finalist_seeds,
+            pruner.sharpe_error,
+            study,
+            self.lifecycle,
+            self.placement,
+            self.recovery,
+            self._finalists_race,
         )
         self.rounds = Rounds() if in_rounds else None
         self.workers_lost = 0
@@ -107,7 +117,6 @@ class Controller:
     def restore(self) -> None:
         """Takes up what an earlier driver left: its reports, its running trials, its seeds."""
         self.recovery.restore()
-        self.finalist_seeds.look_for_completed()
         self.finalist_seeds.add()
 
     def is_finished(self) -> bool:
@@ -120,7 +129,9 @@ class Controller:
         self.prefetcher.want(self.placement.ahead())  # raises what asking raised, or ended it now
         if not exhausted or self.study.elsewhere:
             return exhausted and self.out_of_time
-        self._add_seeds_of_others()
+        if self.study.shared:  # a driver may have completed trials just before it died
+            self.recovery.follow(self.reports.others())
+        self.finalist_seeds.add()
         return not self.placement.waiting
 
     def open_slot(self) -> int | None:
@@ -232,8 +243,7 @@ class Controller:
         idle = self._is_idle and exhausted and not self.out_of_time
         self.study.refresh()
         self.recovery.follow(self.reports.others())
-        if self.recovery.claim(room, idle):
-            self._add_seeds_of_others()
+        self.recovery.claim(room, idle)
         self.finalist_seeds.add()
         self.study.say_idle(idle and not self.placement.waiting)
         self.poll_at = time.monotonic() + POLL_S
@@ -359,11 +369,10 @@ class Controller:
             self.placement.slots.remove(slot, number)
         return lost
 
-    def _add_seeds_of_others(self) -> None:
-        """Adds the seeds of trials that another driver completed just before it died."""
-        if self.study.shared:
-            self.finalist_seeds.look_for_completed()
-            self.finalist_seeds.add()
+    def _finalists_race(self) -> bool:
+        """Says whether finalists are trained with further seeds by now."""
+        late = self.race_from is not None and time.monotonic() >= self.race_from
+        return not self.out_of_time and (late or self.prefetcher.exhausted)
 
     @property
     def _is_idle(self) -> bool:

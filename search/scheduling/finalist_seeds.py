@@ -1,59 +1,81 @@
 """Finalists are trained again with other seeds: a configuration is ranked by the mean of them."""
 
+from collections.abc import Callable
+
 from search.sampler.seeds import derive_seed
 from search.scheduling.lifecycle import TrialLifecycle
 from search.scheduling.placement import Placement
 from search.scheduling.recovery import Recovery
+from search.scheduling.seed_race import Finalist, seeds_to_begin
 from search.study.study import SearchStudy
-from trainable.run_format import SEARCHED
+from trainable.stop_reasons import KEEPS_MODEL, NUMERIC_FAILURES
 
 
 class FinalistSeeds:
-    """Adds the seeds that finished configurations lack.
+    """Adds seeds of finished configurations while these race.
 
     Args:
-        seeds: that each finished configuration is trained with, its own included.
+        most: seeds that a configuration is trained with at most, its own included.
+        error: standard error of an annual Sharpe ratio over the validation periods.
         study: the durable record.
         lifecycle: begins them.
         placement: where they wait.
         recovery: hears of what other drivers have added.
+        begins: says whether the race has begun: seeds trained before all configurations are known
+            may be those of one without a chance.
     """
 
     def __init__(
         self,
-        seeds: int,
+        most: int,
+        error: float,
         study: SearchStudy,
         lifecycle: TrialLifecycle,
         placement: Placement,
         recovery: Recovery,
+        begins: Callable[[], bool],
     ) -> None:
-        self.seeds, self.study = seeds, study
-        self.lifecycle, self.placement, self.recovery = lifecycle, placement, recovery
-
-    def look_for_completed(self) -> None:
-        """Finds every completed configuration of the study: its driver may have died too early."""
-        rows = self.study.rows()
-        self.lifecycle.completed |= {
-            row.number for row in rows if row.state == "COMPLETE" and row.kind in SEARCHED
-        }
+        self.most, self.error, self.begins = most, error, begins
+        self.study, self.lifecycle = study, lifecycle
+        self.placement, self.recovery = placement, recovery
+        self._seen = 0  # ended trials at the last look
 
     def add(self) -> None:
-        """Adds the seeds that completed configurations lack."""
-        completed = self.lifecycle.completed
-        if not completed:
+        """Adds the seeds that the race asks for now."""
+        ended = len(self.lifecycle.ended)
+        if ended == self._seen or not self.begins():
             return
-        parents = sorted(completed)
-        completed.clear()
+        self._seen = ended
+        if not self._wanted():
+            return
         with self.study.turn():
             self.recovery.follow([])  # another driver may have added them
             with self.study.together():
-                for number in parents:
-                    self._add_to(number)
+                for number, count in self._wanted().items():
+                    self._add_to(number, count)
 
-    def _add_to(self, number: int) -> None:
+    def _wanted(self) -> dict[int, int]:
+        completed = sorted(self.lifecycle.completed)
+        return seeds_to_begin([self._finalist(n) for n in completed], self.most, self.error)
+
+    def _finalist(self, number: int) -> Finalist:
+        """Returns how a configuration stands; seeds lost with their worker say nothing of it."""
+        progress, ended = self.lifecycle.progress, self.lifecycle.ended
+        seeds = progress.children(number, "seed")
+        finished = [number, *(n for n in seeds if ended.get(n) in KEEPS_MODEL)]
+        sharpes = [progress[n].sharpe for n in finished]
+        return Finalist(
+            number,
+            tuple(sharpe for sharpe in sharpes if sharpe is not None),
+            begun=1 + len(seeds),
+            training=sum(n not in ended for n in seeds),
+            failed=None in sharpes or any(ended.get(n) in NUMERIC_FAILURES for n in seeds),
+        )
+
+    def _add_to(self, number: int, count: int) -> None:
         parent = self.lifecycle.progress[number].trial
-        there = self.lifecycle.progress.children(number, "seed")
-        for turn in range(there, self.seeds - 1):
+        there = len(self.lifecycle.progress.children(number, "seed"))
+        for turn in range(there, there + count):
             seed = derive_seed(parent.seed, 2, turn)
             trial = self.study.add(number, "seed", parent.params, seed)
             self.lifecycle.begin(trial)

@@ -10,6 +10,7 @@ from search.scheduling.trial_progress import ProgressTable
 from search.study.study import SearchStudy
 from search.study.trials import EPOCHS, TrialSpec
 from trainable.run_format import SEARCHED
+from trainable.stop_reasons import KEEPS_MODEL
 
 
 class TrialLifecycle:
@@ -24,7 +25,8 @@ class TrialLifecycle:
     Attributes:
         reasons: how often each stop reason ended a searched trial.
         pending: verdicts of trials that are still running in the study.
-        completed: searched trials that are complete and may lack seeds.
+        ended: the stop reason of each trial that has ended, here or at another driver.
+        completed: searched trials that are complete.
     """
 
     def __init__(
@@ -39,7 +41,7 @@ class TrialLifecycle:
         self.reasons: Counter[str] = Counter()
         self.pending: dict[int, Verdict] = {}
         self.completed: set[int] = set()
-        self._ended: set[int] = set()
+        self.ended: dict[int, str] = {}
 
     def begin(self, trial: TrialSpec) -> None:
         """Begins a trial."""
@@ -64,18 +66,18 @@ class TrialLifecycle:
         if not self.study.finish(number, state, reason, evidence, value, facts):
             return
         self.note_end(number, reason)
-        if state == "COMPLETE" and progress.trial.kind in SEARCHED:
-            self.completed.add(number)
 
     def note_end(self, number: int, reason: str) -> None:
         """Counts the end of a trial, here or at another driver, once."""
-        if number in self._ended:
+        if number in self.ended:
             return
-        self._ended.add(number)
+        self.ended[number] = reason
         self.pending.pop(number, None)
         if self.progress[number].trial.kind in SEARCHED:
             self.reasons[reason] += 1
+            if reason in KEEPS_MODEL:
+                self.completed.add(number)
 
     def note_verdicts(self, verdicts: Mapping[int, Verdict]) -> None:
         """Keeps the verdicts that end trials which the study still has as running."""
-        self.pending |= {n: v for n, v in verdicts.items() if v.ends and n not in self._ended}
+        self.pending |= {n: v for n, v in verdicts.items() if v.ends and n not in self.ended}

@@ -73,6 +73,7 @@ class ProgressTable:
         self.steps = 0
         self.failed_steps = 0.0
         self._all: dict[int, TrialProgress] = {}
+        self._children: dict[tuple[int, str], list[int]] = {}
         self._ranked: list[tuple[float, int]] = []  # Sharpe ratio and number of those searched
 
     def __getitem__(self, number: int) -> TrialProgress:
@@ -101,11 +102,12 @@ class ProgressTable:
     def add(self, trial: TrialSpec) -> None:
         """Adds a trial."""
         self._all[trial.number] = TrialProgress(trial)
+        if trial.parent is not None:
+            self._children.setdefault((trial.parent, trial.kind), []).append(trial.number)
 
-    def children(self, number: int, kind: str) -> int:
-        """Returns how many trials of a kind repeat this one."""
-        mine = (one.trial for one in self._all.values() if one.trial.parent == number)
-        return sum(trial.kind == kind for trial in mine)
+    def children(self, number: int, kind: str) -> list[int]:
+        """Returns the trials of a kind that repeat this one."""
+        return self._children.get((number, kind), [])
 
     def take(self, reports: Sequence[Report]) -> None:
         """Takes in new reports of trials that train for this process; counts their steps."""

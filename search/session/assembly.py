@@ -36,6 +36,8 @@ from trainable.metrics.baselines import Baseline, baselines
 from trainable.models import InputShape, count_parameters
 from trainable.worker import checkpoint
 
+RACE_FROM = 0.75  # share of the time budget after which finalists get further seeds
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -143,6 +145,7 @@ def assemble(
             deadline=None if budget is None else monotonic() + budget,
             why_alone=_why_alone(plan, device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
+            race_from=None if budget is None else monotonic() + RACE_FROM * budget,
             judged=sessions(folder.path).judged() if folder.resumed else (),
             in_rounds=rounds,
         )

@@ -33,7 +33,7 @@ class SearchSettings:
     )
     rungs: tuple[int, ...] | None = None  # epochs at which trials are judged; unset: automatic
     reduction_factor: int = 4  # one in so many trials passes a rung
-    finalist_seeds: int = 3  # seeds that each configuration of the last rung is trained with
+    finalist_seeds: int = 3  # seeds that a configuration is trained with at most, while it may win
     parts: tuple[PathText, ...] = ()  # files of models, losses, features … of one's own
     enqueue: PathText | None = None  # a JSON file with the first trials, chosen by hand
     fix: dict[str, str] = field(default_factory=dict)  # a parameter held fixed: fix.optimizer/lr=…

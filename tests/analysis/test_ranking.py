@@ -65,6 +65,20 @@ def test_exploded_seed_puts_a_configuration_below_those_without(reason: str) -> 
     assert "seed failed or took no position: trial 0." in summary_sentences(run)[-1]
 
 
+def test_a_mean_of_few_seeds_is_shrunk_further() -> None:
+    """One lucky seed of 1.46 stands behind three of 1.45; alone, the highest mean comes first."""
+    three = [row(0, 1.4), seed(10, 0, 1.45), seed(11, 0, 1.5)]
+    others = [row(2, 0.1), row(3, 0.2), row(4, 0.3)]
+    ranking = rank(run_of(*three, row(1, 1.46), *others))
+    assert ranking["number"].to_list() == [0, 1, 4, 3, 2]
+    assert ranking["sharpe_mean"].to_list()[:2] == pytest.approx([1.45, 1.46])
+    first, second = (float(value) for value in ranking["sharpe_shrunk"].to_list()[:2])
+    assert 0.3 < second < first < 1.45
+    alike = rank(run_of(row(0, 0.50), row(1, 0.51), row(2, 0.505)))
+    assert alike["number"].to_list() == [1, 2, 0], "shrunk to one value: by the mean"
+    assert len(set(alike["sharpe_shrunk"])) == 1
+
+
 def test_seed_without_position_counts_as_failed() -> None:
     run = run_of(row(0, 2.0), row(1, 0.1), seed(2, 0, None))
     assert numbers(run) == [1, 0]

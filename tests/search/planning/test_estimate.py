@@ -77,8 +77,11 @@ def test_what_is_left_are_further_trials_and_what_goes_on() -> None:
 
 
 def test_what_is_left_are_the_seeds_that_finalists_lack() -> None:
-    waiting = Earlier({16: 16}, seeds=(2, 1, 0), seeds_begun=(10,))
-    assert rest(16, waiting) == 6 + (0 + 1 + 2) * 16
+    """All of one and two fifths of the others: 3.6 of three finalists, and two are there."""
+    waiting = Earlier({16: 16}, seeds=(1, 1, 0), seeds_begun=(10,))
+    assert rest(16, waiting) == pytest.approx(6 + 1.6 * 16)
+    won = Earlier({16: 16}, seeds=(2, 1, 0), seeds_begun=(10,))
+    assert rest(16, won) == 6
 
 
 def test_a_search_that_nothing_has_begun_of_is_all_left() -> None:

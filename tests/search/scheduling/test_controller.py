@@ -100,48 +100,72 @@ def test_losers_of_a_rung_leave_and_others_take_their_places(rig: Rig) -> None:
     assert not others & driver.running[slot]
 
 
-def test_seeds_are_added_once_for_each_finished_configuration(rig: Rig) -> None:
-    driver = rig.driver(trials=2, seeds=3)
-    finish_all(driver)
+def test_seeds_of_who_may_win_are_added_once(rig: Rig) -> None:
+    """Three finish with 0.4, 0.9 and 1.0: the last two race, up to four seeds each."""
+    driver = rig.driver(trials=3, seeds=4)
+    slot, numbers = filled(driver)
+    sharpes = dict(zip(numbers, (-0.4, 0.9, 1.0), strict=True))
+    while not driver.is_finished():
+        driver.on_reports(
+            slot,
+            [
+                report(
+                    n, 4, Stop("completed"), sharpe=sharpes[driver.progress[n].trial.parent or n]
+                )
+                for n in sorted(driver.running[slot])
+            ],
+        )
     rows = rig.study.rows()
-    assert [(row.kind, row.parent) for row in rows] == [
-        ("search", None), ("search", None),
-        ("seed", 0), ("seed", 0), ("seed", 1), ("seed", 1),
-    ]  # fmt: skip
-    assert len({row.seed for row in rows}) == 6
-    for row in rows[2:]:
+    seeds = [row for row in rows if row.kind == "seed"]
+    assert sorted(row.parent or 0 for row in seeds) == [1, 1, 1, 2, 2, 2]
+    assert len({row.seed for row in rows}) == 9
+    for row in seeds:
         parent = rows[row.parent or 0]
         assert row.params == {**parent.params, "train/seed": row.seed}
-    again = rig.driver(trials=2, seeds=3)
+    again = rig.driver(trials=3, seeds=4)
     assert again.is_finished()
-    assert len(rig.study.rows()) == 6
+    assert len(rig.study.rows()) == 9
+
+
+def test_no_seed_is_trained_while_trials_are_still_asked_but_near_the_end_of_the_time(
+    rig: Rig,
+) -> None:
+    driver = rig.driver(trials=9, in_flight=4)
+    slot, numbers = filled(driver)
+    driver.on_reports(slot, [report(n, 4, Stop("completed")) for n in numbers])
+    assert not [row for row in rig.study.rows() if row.kind == "seed"]
+    driver.race_from = 0.0
+    driver.on_reports(slot, [])
+    assert [row for row in rig.study.rows() if row.kind == "seed"]
 
 
 def test_resume_adds_only_the_seeds_that_are_missing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    driver = rig.driver(trials=1, seeds=3)
+    """One of two seeds was added: when it has ended, the other is."""
+    driver = rig.driver(trials=1, seeds=4)
     slot, _ = filled(driver)
     plain = rig.study.add
 
     def killed(*args: Any) -> TrialSpec:
-        if len(rig.study.rows()) == 2:
+        if len(rig.study.rows()) == 3:
             raise SystemExit
         return plain(*args)
 
+    driver.on_reports(slot, [report(0, 4, Stop("completed"))])
     monkeypatch.setattr(rig.study, "add", killed)
     with pytest.raises(SystemExit):
-        driver.on_reports(slot, [report(0, 4, Stop("completed"))])
+        driver.on_reports(slot, [report(1, 4, Stop("completed"))])
     monkeypatch.undo()
-    assert len(rig.study.rows()) == 2
-    resumed = rig.driver(trials=1, seeds=3)
-    first = rig.study.rows()[1]
     assert [row.parent for row in rig.study.rows()] == [None, 0, 0]
-    assert len(resumed.placement.seeds) == 2
+    resumed = rig.driver(trials=1, seeds=4)
+    before = [row.seed for row in rig.study.rows()]
+    assert len(resumed.placement.seeds) == 1
     assert resumed.lifecycle.reasons == {"completed": 1}
     finish_all(resumed)
-    assert rig.study.rows()[1].seed == first.seed
-    assert rig.ends() == dict.fromkeys(range(3), ("COMPLETE", "completed"))
+    after = [row.seed for row in rig.study.rows()]
+    assert (after[:3], len(set(after))) == (before, 4)
+    assert rig.ends() == dict.fromkeys(range(4), ("COMPLETE", "completed"))
 
 
 def test_what_was_kept_but_not_stored_is_stored_at_resume(rig: Rig) -> None:
@@ -206,11 +230,21 @@ def test_out_of_time_everything_ends(rig: Rig) -> None:
 def test_out_of_time_a_finished_trial_is_complete_and_its_seeds_end(rig: Rig) -> None:
     driver = rig.driver(trials=1)
     slot, _ = filled(driver)
-    driver.deadline = 0.0
     told = driver.on_reports(slot, [report(0, 4, Stop("completed"))])
-    assert joined(told) == []
-    late = ("PRUNED", "time_budget")
-    assert rig.ends() == {0: ("COMPLETE", "completed"), 1: late, 2: late}
+    assert joined(told) == [1]
+    driver.deadline = 0.0
+    assert joined(driver.on_reports(slot, [report(1, 4, Stop("completed"))])) == []
+    assert rig.ends() == dict.fromkeys(range(2), ("COMPLETE", "completed")), "no third seed"
+    assert driver.is_finished()
+
+
+def test_seeds_in_training_end_with_the_time(rig: Rig) -> None:
+    driver = rig.driver(trials=1)
+    slot, _ = filled(driver)
+    driver.on_reports(slot, [report(0, 4, Stop("completed"))])
+    driver.deadline = 0.0
+    driver.on_reports(slot, [report(1, 1)])
+    assert rig.ends() == {0: ("COMPLETE", "completed"), 1: ("PRUNED", "time_budget")}
     assert driver.is_finished()
 
 

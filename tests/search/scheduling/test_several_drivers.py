@@ -74,7 +74,10 @@ def test_two_drivers_search_together(another: Another, tmp_path: Path) -> None:
     rows = one.study.rows()
     assert sum(row.kind == "search" for row in rows) == 14
     complete = [row.number for row in rows if row.state == "COMPLETE" and row.kind == "search"]
-    assert sorted(row.parent or 0 for row in rows if row.kind == "seed") == complete
+    seeded = [row.parent for row in rows if row.kind == "seed"]
+    assert set(seeded) <= set(complete)
+    assert len(set(seeded)) == len(seeded), "two seeds of each at most"
+    assert max(complete) in seeded, "it leads"
     tables = []
     for results in (second.reports, first.reports, asleep):  # two do not know of the end
         results.others()
@@ -118,28 +121,29 @@ def test_a_verdict_that_a_killed_driver_did_not_tell_is_told(
     another: Another, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = another(), another()
-    first = one.driver(14, seeds=2)
+    first = one.driver(4, seeds=2)
     slot, members = filled(first)
     monkeypatch.setattr(one.study, "finish", lambda *args: False)  # killed before it
     first.on_reports(slot, [report(n, 4, Stop("completed")) for n in members])
     die(one.study)
-    second = two.driver(14, seeds=2)
+    second = two.driver(0, seeds=2)
     while any(two.ends()[number] == ("RUNNING", None) for number in members):
         look(second)
     assert [two.ends()[n] for n in members] == [("COMPLETE", "completed")] * len(members)
     seeds = [row for row in two.study.rows() if row.kind == "seed"]
-    assert sorted(row.parent or 0 for row in seeds) == members
+    assert {row.parent for row in seeds} <= set(members)
+    assert max(members) in {row.parent for row in seeds}, "it leads"
 
 
 def test_seeds_are_added_once_whoever_does_it(another: Another) -> None:
     one, two = another(), another()
-    first, second = one.driver(14, seeds=3), two.driver(14, seeds=3)
+    first, second = one.driver(4, seeds=4), two.driver(0, seeds=4)
     slot, (number, *_) = filled(first)
     first.on_reports(slot, [report(number, 4, Stop("completed"))])
     look(second)
-    second.lifecycle.completed.add(number)
     second.finalist_seeds.add()
-    assert [row.parent for row in one.study.rows() if row.kind == "seed"] == [number] * 2
+    look(first)
+    assert [row.parent for row in one.study.rows() if row.kind == "seed"] == [number]
 
 
 def test_an_idle_driver_trains_what_waits_elsewhere(another: Another) -> None:

@@ -1,0 +1,72 @@
+"""Who gets more seeds: finalists made by hand."""
+
+import numpy as np
+import pytest
+
+from analysis.statistics.shrinkage import PRIOR_SHARE
+from search.scheduling.seed_race import REACH, Finalist, seeds_to_begin
+
+ERROR = 0.5  # of one Sharpe ratio: 0.2 between seeds before any is known, a reach of 0.1 each
+
+
+def finalist(number: int, *sharpes: float, training: int = 0) -> Finalist:
+    return Finalist(number, sharpes, len(sharpes) + training, training)
+
+
+def test_who_is_out_of_reach_gets_no_seed() -> None:
+    assert pytest.approx(0.1) == PRIOR_SHARE * REACH * ERROR
+    found = seeds_to_begin([finalist(0, 1.0), finalist(1, 0.82), finalist(2, 0.78)], 8, ERROR)
+    assert found == {0: 1, 1: 1}
+
+
+def test_each_round_doubles_the_seeds_up_to_the_limit() -> None:
+    for most, begun, more in ((8, 1, 1), (8, 2, 2), (8, 4, 4), (8, 8, 0), (3, 2, 1), (1, 1, 0)):
+        found = seeds_to_begin([finalist(0, *[1.0] * begun)], most, ERROR)
+        assert found == ({0: more} if more else {}), (most, begun)
+
+
+def test_the_one_that_leads_gets_all_its_seeds_also_when_nobody_challenges() -> None:
+    field = [finalist(0, 2.0, 2.1), finalist(1, 0.1), finalist(2, -0.3)]
+    assert seeds_to_begin(field, 4, ERROR) == {0: 2}
+
+
+def test_nothing_is_decided_on_a_finalist_while_its_seeds_train() -> None:
+    field = [finalist(0, 1.0, training=1), finalist(1, 0.95)]
+    assert seeds_to_begin(field, 4, ERROR) == {1: 1}
+
+
+def test_one_whose_seed_failed_cannot_win() -> None:
+    field = [Finalist(0, (3.0,), 2, failed=True), finalist(1, 0.5), Finalist(2, (), 1, failed=True)]
+    assert seeds_to_begin(field, 4, ERROR) == {1: 1}
+    assert seeds_to_begin(field[:1], 4, ERROR) == {}
+
+
+def test_seeds_that_differ_much_widen_the_reach() -> None:
+    """Once the seeds of the leader are 2 apart, nobody is out of reach at 0.78 of 1."""
+    near = [finalist(0, 0.0, 2.0), finalist(1, 0.78)]
+    assert 1 in seeds_to_begin(near, 8, ERROR)
+
+
+def test_a_lucky_single_seed_does_not_lead_before_a_mean_of_many() -> None:
+    """Eight seeds of 1.0 lead before one of 1.05, which is shrunk further towards the others."""
+    rng = np.random.default_rng(0)
+    many = [finalist(n, *(1.0 - 0.2 * n + 0.2 * rng.standard_normal(8))) for n in range(4)]
+    field = [*many, finalist(9, 1.05)]
+    assert seeds_to_begin(field, 8, ERROR) == {9: 1}, "it challenges; the leader has its eight"
+
+
+def test_a_race_ends() -> None:
+    rng = np.random.default_rng(1)
+    truth = rng.normal(0.5, 0.3, 20)
+    seeds = [[float(t + 0.2 * rng.standard_normal())] for t in truth]
+    for _ in range(10):
+        field = [finalist(n, *each) for n, each in enumerate(seeds)]
+        more = seeds_to_begin(field, 8, ERROR)
+        if not more:
+            break
+        for n, count in more.items():
+            seeds[n] += [float(truth[n] + 0.2 * rng.standard_normal()) for _ in range(count)]
+    counts = [len(each) for each in seeds]
+    assert max(counts) == 8
+    assert sum(counts) < 80, "eight of each were 160"
+    assert min(counts) == 1
