@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.statistics.shrinkage import seed_variance, shrunk_means
 from benchmarks.truth.curves import Curves, read
-from benchmarks.truth.replay import Ended, Setup, replay
+from benchmarks.truth.replay import DAYS_PER_YEAR, Ended, Setup, replay
 from trainable.cli.errors import UserError
 from trainable.run_format import SEARCHED
 
@@ -79,18 +80,14 @@ def outcome(curves: Curves, ended: Ended, worth: np.ndarray) -> Outcome:
     for record in ended.rows:
         if record.kind == "seed" and record.state == "COMPLETE" and record.parent is not None:
             seeds.setdefault(record.parent, []).append(record.number)
-    ranked: list[tuple[float, float]] = []
-    for record in ended.rows:
-        if record.kind in SEARCHED and record.state == "COMPLETE":
-            numbers = [record.number, *seeds.get(record.number, [])]
-            ranked.append(_mean(curves, ended, numbers))
-    known = [each for each in ranked if np.isfinite(each[0])]
+    finished = [r for r in ended.rows if r.kind in SEARCHED and r.state == "COMPLETE"]
+    found = [_sharpes(curves, ended, [r.number, *seeds.get(r.number, [])]) for r in finished]
     searched = [record for record in ended.rows if record.kind in SEARCHED]
     value = {r.number: worth[ended.where[r.number][0]] for r in searched}
     count = max(1, round(BEST_SHARE * len(searched)))
     best = sorted(searched, key=lambda r: -value[r.number])[:count]
     return Outcome(
-        chosen=max(known)[1] if known else 0.0,
+        chosen=_truth_of_first([each for each in found if np.isfinite(each).all()], curves),
         best=max(value.values()),
         best_stopped=sum(r.state == "PRUNED" for r in best) / count,
         epochs=ended.epochs.get("search", 0),
@@ -99,17 +96,26 @@ def outcome(curves: Curves, ended: Ended, worth: np.ndarray) -> Outcome:
     )
 
 
-def _mean(curves: Curves, ended: Ended, numbers: Sequence[int]) -> tuple[float, float]:
-    """Returns the mean Sharpe ratio of trials at their ranking epochs, and the true one."""
+def _sharpes(curves: Curves, ended: Ended, numbers: Sequence[int]) -> np.ndarray:
+    """Returns the Sharpe ratios of trials at their ranking epochs, and the true ones, [2, n]."""
     facts = {record.number: record.facts for record in ended.rows}
     found = [
         at_ranking_epoch(curves, *ended.where[number], facts[number]["epochs"])
         for number in numbers
     ]
-    return (
-        float(np.mean([each["sharpe"] for each in found])),
-        float(np.mean([each["true_sharpe"] for each in found])),
-    )
+    return np.array([[each[name] for each in found] for name in ("sharpe", "true_sharpe")])
+
+
+def _truth_of_first(finalists: Sequence[np.ndarray], curves: Curves) -> float:
+    """Returns the true Sharpe ratio of the finalist that ranks first, as a search ranks them."""
+    if not finalists:
+        return 0.0
+    error = np.sqrt(DAYS_PER_YEAR / len(curves.periods))
+    variance = seed_variance([each[0].tolist() for each in finalists], error)
+    means = np.array([each[0].mean() for each in finalists])
+    counts = np.array([each.shape[1] for each in finalists])
+    best = np.lexsort((means, shrunk_means(means, variance / counts)))[-1]
+    return float(finalists[best][1].mean())
 
 
 def mean_and_error(by_market: Mapping[str, Sequence[float]]) -> tuple[float, float]:

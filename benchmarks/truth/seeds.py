@@ -1,0 +1,55 @@
+"""What it is worth to train finalists again with other seeds, on curves whose truth is known.
+
+    python -m benchmarks.truth.seeds FOLDER [--searches 10] [--jobs 2] [--out FILE]
+
+FOLDER is what `benchmarks.truth.make` made. The searches are those of the defaults; only how many
+seeds a configuration may race with differs.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine
+from benchmarks.truth.outcomes import gain, mean_of, searches
+from benchmarks.truth.replay import Setup
+from trainable.cli.commands import status_of
+
+SETUPS = {
+    f"{trials} trials, at most {seeds} seeds": Setup("ranks", trials=trials, finalist_seeds=seeds)
+    for trials in (64, 100)
+    for seeds in (1, 2, 3, 4, 8)
+}
+
+
+def main(argv: Sequence[str]) -> int:
+    """Replays the searches, prints the table and writes the JSON file."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.seeds", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--searches", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=machine.RESULTS / "truth_seeds.json")
+    args = parser.parse_args(argv)
+    record = machine.Record(args.out, "benchmarks.truth.seeds", argv)
+    found = searches(args.folder, SETUPS, args.searches, args.jobs)
+    rows = []
+    print(f"{'':30} epochs  of seeds  makespan  true Sharpe of the choice")
+    for name, each in found.items():
+        one = found[f"{name.partition(',')[0]}, at most 1 seeds"]
+        row: dict[str, Any] = {"setup": name}
+        for figure in ("epochs", "seed_epochs", "makespan", "chosen"):
+            row[figure], row[f"{figure}_error"] = mean_of(each, lambda o, f=figure: getattr(o, f))
+        row["gain"], row["gain_error"] = gain(each, one)
+        rows.append(row)
+        print(
+            f"{name:30} {row['epochs']:6.0f}  {row['seed_epochs']:8.0f}  {row['makespan']:8.0f}  "
+            f"{row['chosen']:.2f} ({row['gain']:+.3f} ± {row['gain_error']:.3f})"
+        )
+    record.save({"rows": rows})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(status_of(lambda: main(sys.argv[1:])))

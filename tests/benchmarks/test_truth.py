@@ -1,0 +1,150 @@
+"""Curves whose truth is known: what is true of them, how they are kept, searches over them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.truth import curves, flat, make, pruning, seeds
+from benchmarks.truth.markets import DAYS_PER_YEAR, KINDS, SYMBOLS, Truth, make_market
+from benchmarks.truth.outcomes import at_ranking_epoch, outcome, quality, searches
+from benchmarks.truth.replay import NEVER_FLAT, Setup, replay
+
+# The first 20 configurations of a market of `benchmarks.truth.make`: 3 seeds, 25 epochs, 250 days.
+SMALL = Path(__file__).parents[1] / "fixtures" / "strong-0"
+
+
+@pytest.fixture(scope="module")
+def small() -> curves.Curves:
+    return curves.read(SMALL)
+
+
+def test_the_true_sharpe_ratio_is_that_of_many_realised_returns() -> None:
+    """The noise of the returns is drawn again and again; what all symbols share cancels."""
+    rng = np.random.default_rng(0)
+    expected = 3e-4 * rng.standard_normal((400, SYMBOLS))
+    truth = Truth(expected, own_variance=0.012**2, cost=1e-4)
+    predictions = (expected + 2e-4 * rng.standard_normal(expected.shape)).reshape(1, -1)
+    (sharpe,), (ic,) = truth.of(predictions)
+    p = predictions.reshape(expected.shape)
+    weights = p - p.mean(axis=1, keepdims=True)
+    weights /= np.abs(weights).sum(axis=1, keepdims=True)
+    turnover = np.abs(np.diff(weights, axis=0, prepend=0.0)).sum(axis=1)
+    nets, correlations = [], []
+    for _ in range(400):
+        shared = 0.02 * rng.standard_normal((400, 1))
+        returns = expected + shared + 0.012 * rng.standard_normal(expected.shape)
+        nets.append((weights * returns).sum(axis=1) - 1e-4 * turnover)
+        both = zip(weights, returns, strict=True)
+        correlations.append(np.mean([np.corrcoef(w, r)[0, 1] for w, r in both]))
+    net = np.concatenate(nets)
+    assert sharpe == pytest.approx(net.mean() / net.std() * np.sqrt(DAYS_PER_YEAR), abs=0.1)
+    assert ic == pytest.approx(np.mean(correlations), abs=0.003)
+    nothing = truth.of(np.zeros_like(predictions))[0]
+    assert np.isnan(nothing).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_market_has_the_signal_that_its_kind_says(kind: str) -> None:
+    dataset, truth = make_market(kind, 0)
+    _, (ic,) = truth.of(truth.expected.reshape(1, -1))
+    if kind == "none":
+        assert np.isnan(ic)
+    else:
+        # Of `regime` the two halves may be of unequal strength.
+        least, most = (0.5, 1.5) if kind == "regime" else (0.8, 1.2)
+        assert least * KINDS[kind].signal < ic < most * KINDS[kind].signal
+    rows = dataset.rows_of("test")
+    later = dataset.target[rows].reshape(-1, SYMBOLS)
+    assert later.shape == truth.expected.shape
+    error = float(np.mean(later - truth.expected)) / 0.015
+    assert abs(error) < 4 / np.sqrt(later.size) * np.sqrt(1 + SYMBOLS * 0.2)
+
+
+def test_compressed_returns_are_near_and_errors_do_not_add_up() -> None:
+    rng = np.random.default_rng(0)
+    level = 0.01 * rng.standard_normal((3, 1, 200))
+    returns = level + np.cumsum(5e-4 * rng.standard_normal((3, 40, 200)), axis=1)
+    returns[1, :2] = np.nan
+    found = curves.expand(*curves.compress(returns))
+    assert np.array_equal(np.isnan(found), np.isnan(returns))
+    error = found - returns
+    assert np.nanstd(error[:, -1]) < 2 * np.nanstd(error[:, 5]) < 5e-5
+
+
+def test_what_is_written_is_read(small: curves.Curves, tmp_path: Path) -> None:
+    curves.write(small, tmp_path)
+    again = curves.read(tmp_path)
+    assert (again.market, again.params, again.stops) == ("strong-0", small.params, small.stops)
+    for name, values in small.values.items():
+        assert np.array_equal(again.values[name], values, equal_nan=True)
+    np.testing.assert_allclose(again.returns, small.returns, atol=5e-4)
+
+
+def test_trained_curves_are_those_of_the_training_and_every_epoch_has_its_truth() -> None:
+    dataset, truth = make_market("strong", 1)
+    params = curves.draw_configurations(2, seed=0)
+    made = curves.train(dataset, truth, "strong-1", params, seeds=2, epochs=2)
+    assert made.values["sharpe"].shape == (2, 2, 2)
+    assert all(np.isfinite(values).all() for values in made.values.values())
+    stored = made.returns[0, 1].astype(float)
+    ratio = stored.mean() / stored.std(ddof=1) * np.sqrt(DAYS_PER_YEAR)
+    assert ratio == pytest.approx(made.values["sharpe"][0, 0, 1], rel=1e-2)
+
+
+def test_a_replayed_search_is_repeated_by_its_seed_and_trains_each_trial_once(
+    small: curves.Curves,
+) -> None:
+    setup = Setup("ranks", first=2, trials=16, flat=NEVER_FLAT)
+    one, two, other = (replay(small, setup, seed) for seed in (0, 0, 1))
+    ends = [(row.number, row.state, row.reason, row.facts["epochs"]) for row in one.rows]
+    assert ends == [(r.number, r.state, r.reason, r.facts["epochs"]) for r in two.rows]
+    assert {r.reason for r in one.rows} >= {"asha_rung", "completed"}
+    assert len({row for row, _ in one.where.values()}) == 16
+    assert set(one.where.values()) != set(other.where.values())
+    assert one.epochs["search"] == sum(row.facts["epochs"] for row in one.rows)
+    assert one.makespan >= one.epochs["search"] / 2
+
+
+def test_no_pruning_trains_all_and_stops_none_of_the_best(small: curves.Curves) -> None:
+    ended = replay(small, Setup("none", trials=16, flat=NEVER_FLAT), 0)
+    found = outcome(small, ended, quality(small))
+    assert {r.state for r in ended.rows if r.reason not in ("collapsed",)} == {"COMPLETE"}
+    assert found.best_stopped == 0
+    finished = [r for r in ended.rows if r.state == "COMPLETE"]
+    chosen = max(
+        (at_ranking_epoch(small, ended.where[r.number][0], 0, 25) for r in finished),
+        key=lambda each: each["sharpe"],
+    )
+    assert found.chosen == pytest.approx(chosen["true_sharpe"]), "of single seeds the highest"
+
+
+def test_seeds_of_a_replay_are_those_of_the_table(small: curves.Curves) -> None:
+    ended = replay(small, Setup("ranks", first=2, trials=16, finalist_seeds=3), 0)
+    seeds_of = [row for row in ended.rows if row.kind == "seed"]
+    assert seeds_of
+    for row in seeds_of:
+        assert row.parent is not None
+        assert ended.where[row.number][0] == ended.where[row.parent][0]
+        assert ended.where[row.number][1] > 0
+
+
+def test_the_commands_write_their_tables(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "curves"
+    folder.mkdir()
+    (folder / "strong-0").symlink_to(SMALL)
+    few = {"objective from 3": Setup("objective", trials=8), "ranks": Setup("ranks", trials=8)}
+    found = searches(folder, few, 1, 1)
+    assert set(found) == set(few)
+    rows = pruning.table(found, "objective from 3")
+    assert rows[0]["gain"] == 0.0
+    pruning.show(rows)
+    assert "ranks" in capsys.readouterr().out
+    monkeypatch.setattr(flat, "RULES", {"default": flat.RULES["default"]})
+    assert set(flat.stops(SMALL)) == {"default"}
+    assert set(seeds.SETUPS) == {
+        f"{t} trials, at most {s} seeds" for t in (64, 100) for s in (1, 2, 3, 4, 8)
+    }
+    assert make.main([str(folder), "--markets", "0"]) == 0
