@@ -144,7 +144,8 @@ def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
     assert (described["interrupted"], len(described["resumed"])) == (False, 1)
     seeds = table(folder, "trials").query("kind == 'seed'")
     assert not seeds.duplicated("parent").any()
-    assert set(seeds["parent"]) == set(rows.query("state == 'COMPLETE'")["number"])
+    assert set(seeds["parent"]) <= set(rows.query("state == 'COMPLETE'")["number"])
+    assert len(seeds), "of the one that leads, and of who may still win"
 
 
 def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
