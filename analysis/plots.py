@@ -1,5 +1,6 @@
 """Pictures of a run: each function takes a `Run` and returns a matplotlib `Figure`."""
 
+import json
 from collections.abc import Mapping
 from math import isnan, sqrt
 from typing import Any
@@ -134,13 +135,19 @@ def parameters(run: Run) -> Figure:
     return figure
 
 
+def _rung(row: Row) -> int:
+    """Returns the rung that stopped a trial, which may have trained on before it could judge."""
+    level = json.loads(row["stop_evidence"] or "{}").get("level")
+    return int(row["stop_epoch"] if level is None else level)
+
+
 def pruned(run: Run) -> Figure:
     """When configurations were stopped, and why: counts by stop reason and rung reached."""
     figure = style.canvas("Trials stopped before their end")
     rows = run.searched.query("state in ('PRUNED', 'FAIL')").to_dict("records")
     if not rows:
         return style.nothing(figure, "no trial was pruned and none failed")
-    rungs = sorted({int(r["stop_epoch"]) for r in rows if r["stop_reason"] == "asha_rung"})
+    rungs = sorted({_rung(row) for row in rows if row["stop_reason"] == "asha_rung"})
     last = max([int(r["epochs"]) for r in rows if not isnan(r["epochs"])] + [1])
     edges = rungs if rungs and rungs[-1] >= last else [*rungs, last]
     axes = figure.add_subplot()

@@ -10,7 +10,7 @@ from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate
 from search.planning.plan import Plan
-from trainable.cli.text import counted, duration, listed
+from trainable.cli.text import counted, duration, listed, microseconds
 from trainable.config import TABLES, TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.epoch_length import epoch_steps
@@ -111,8 +111,8 @@ def _expected(expected: Estimate, slots: int, resumed: bool) -> str:
     if expected.step_us is None or expected.row_us is None or expected.seconds is None:
         return f"{said}; their time was not measured, since the model is large for the memory here."
     return (
-        f"{said} of {expected.step_us:,.0f} µs each, {counted(round(expected.rows), 'row')} "
-        f"evaluated in {expected.row_us:,.0f} µs each: about {duration(expected.seconds)} on "
+        f"{said} of {microseconds(expected.step_us)} each, {counted(round(expected.rows), 'row')} "
+        f"evaluated in {microseconds(expected.row_us)} each: about {duration(expected.seconds)} on "
         f"{counted(slots, 'worker')}."
     )
 

@@ -35,6 +35,13 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h"
 
 
+def microseconds(value: float) -> str:
+    """Returns a short time in words, of two digits at least: `0.38 µs`, `82 µs`, `61 ms`."""
+    if value < 10:
+        return f"{value:.2g} µs"
+    return f"{value:,.0f} µs" if value < 1e4 else f"{value / 1e3:,.0f} ms"
+
+
 def shown(value: object, most: int = 60) -> str:
     """Returns a value as Python writes it, in one line of at most so many characters.
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainable.cli.text import duration, shown
+from trainable.cli.text import duration, listed, microseconds, shown
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,17 @@ def test_durations_as_a_person_says_them(seconds: float, said: str) -> None:
 )
 def test_a_value_is_shown_in_one_short_line(value: object, line: str) -> None:
     assert shown(value) == line
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(0.38123, "0.38 µs"), (4.0, "4 µs"), (82.4, "82 µs"), (9_876.0, "9,876 µs"), (6e4, "60 ms")],
+)
+def test_short_times_are_said_in_two_digits_or_more(value: float, said: str) -> None:
+    assert microseconds(value) == said
+
+
+def test_words_are_listed_as_a_person_lists_them() -> None:
+    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == [
+        "a", "a and b", "a, b and c",
+    ]  # fmt: skip
