@@ -1,6 +1,5 @@
 """Pictures of a run: each function takes a `Run` and returns a matplotlib `Figure`."""
 
-import json
 from collections.abc import Mapping
 from math import isnan, sqrt
 from typing import Any
@@ -14,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis import plot_style as style
 from analysis.load import Run
 from analysis.ranking import baselines, luck, rank, varied_params
+from trainable.io.json_file import loads
 
 Row = Mapping[str, Any]
 
@@ -137,7 +137,7 @@ def parameters(run: Run) -> Figure:
 
 def _rung(row: Row) -> int:
     """Returns the rung that stopped a trial, which may have trained on before it could judge."""
-    level = json.loads(row["stop_evidence"] or "{}").get("level")
+    level = loads(row["stop_evidence"] or "{}").get("level")
     return int(row["stop_epoch"] if level is None else level)
 
 
