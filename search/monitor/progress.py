@@ -216,6 +216,13 @@ def _best(snapshot: Snapshot) -> Text:
 def _rungs(rungs: tuple[RungState, ...]) -> str:
     return ", ".join(
         f"epoch {rung.epoch}: {rung.count}"
-        + (f" (cutoff {rung.cutoff:.2f})" if rung.cutoff is not None else "")
+        + ("" if rung.cutoff is None else f" ({_cutoff(rung.by, rung.cutoff)})")
         for rung in rungs
     )
+
+
+def _cutoff(by: str, value: float) -> str:
+    """Says what passes a rung that scores by this."""
+    if by == "loss":
+        return f"loss up to {-value:.4f}"
+    return f"{'mean rank' if ',' in by else 'cutoff'} {value:.2f}"

@@ -129,7 +129,7 @@ def make_plan(
     epochs = settings.epochs or space.epochs
     facts = check_space(space, settings.fix, seed=settings.seed)
     losses_differ = _losses_differ(facts)
-    _check_objective(settings, facts, losses_differ)
+    _check_losses(settings, facts, losses_differ)
     ask = _with_epochs(space, settings, epochs)
     enqueued = _first_trials(settings, ask)
     market = load() if load is not None else load_market(settings.data)
@@ -182,7 +182,7 @@ def _losses_differ(facts: SpaceFacts) -> list[str]:
     return sorted(losses | (varied & {"data/target"}))
 
 
-def _check_objective(settings: SearchSettings, facts: SpaceFacts, searched: Sequence[str]) -> None:
+def _check_losses(settings: SearchSettings, facts: SpaceFacts, searched: Sequence[str]) -> None:
     """Raises `UserError` if objective or rungs would compare losses of different kinds."""
     said = works = None
     if settings.objective == "val_loss":

@@ -159,7 +159,10 @@ def _rungs(plan: Plan) -> str:
     if not plan.rung_rule.cuts:
         return f"{after}; none stops a trial"
     first, later = (_scored_by(plan, plan.rung_rule.figures(first)) for first in (True, False))
-    return f"{after}: by {first}" + (f", later by {later}" if later != first and epochs[1:] else "")
+    said = f"{after}: by {first}" + (f", later by {later}" if later != first and epochs[1:] else "")
+    if plan.rung_rule.paired:
+        said += ", and only whom the returns of the same days tell from the trial at the cutoff"
+    return said
 
 
 def _scored_by(plan: Plan, figures: Sequence[str]) -> str:

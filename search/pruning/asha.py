@@ -7,6 +7,7 @@ together. A rung needs a minimum count before it cuts a trial. An undefined valu
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -18,8 +19,7 @@ from search.pruning.signal_share import SignalShare
 from search.pruning.verdict import Verdict
 from trainable.cli.errors import UserError
 
-NOTHING: Mapping[int, np.ndarray | None] = {}
-RACE_Z = 1.2815515655446004  # normal quantile of 0.9
+PAIRED_Z = NormalDist().inv_cdf(0.9)  # of the upper bound of a paired difference
 
 
 def first_rung(warmup_steps: int, steps_per_epoch: int) -> int:
@@ -102,14 +102,16 @@ def rung_verdict(
 
 @dataclass(frozen=True)
 class RungState:
-    """One rung, for display: its epoch, its finite values, and what the next trial must reach.
+    """One rung, for display: its epoch, its scores, and what the next trial must reach.
 
-    `cutoff` is None while the rung has too few values to cut a trial, and on the last rung.
+    `cutoff` is None while the rung has too few scores to cut a trial, and on the last rung; `by`
+    says what the scores are made of.
     """
 
     epoch: int
     count: int
     cutoff: float | None
+    by: str = "objective"
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ class Rungs:
         self,
         epoch: int,
         arrivals: Mapping[int, Means],
-        returns: Mapping[int, np.ndarray | None] = NOTHING,
+        returns: Mapping[int, np.ndarray | None] | None = None,
     ) -> dict[int, Verdict]:
         """Judges trials that arrived together at a rung, each against all others of that rung.
 
@@ -176,7 +178,8 @@ class Rungs:
         verdicts = self._verdicts[epoch]
         new = {n: means for n, means in arrivals.items() if n not in verdicts}
         self.enter(epoch, new)
-        self._take_returns(epoch, {n: r for n in new if (r := returns.get(n)) is not None})
+        for number in new:
+            self._take_returns(epoch, number, (returns or {}).get(number))
         scores = self._scores(epoch, list(new))
         for number in scores.own:
             verdicts[number] = self._verdict(epoch, number, scores)
@@ -247,14 +250,16 @@ class Rungs:
         return tuple(self._state(epoch) for epoch in self.epochs)
 
     def _state(self, epoch: int) -> RungState:
-        known = self._scores(epoch).known
-        return RungState(epoch, len(known), self._cutoff(epoch, known))
+        scores = self._scores(epoch)
+        known = scores.known
+        return RungState(epoch, len(known), self._cutoff(epoch, known), scores.by)
 
-    def _take_returns(self, epoch: int, returns: Mapping[int, np.ndarray]) -> None:
-        for number, series in returns.items():
-            self._signal[epoch].add(series)
-            if self.rule.races:
-                self._returns[epoch][number] = series
+    def _take_returns(self, epoch: int, number: int, returns: np.ndarray | None) -> None:
+        if returns is None:
+            return
+        self._signal[epoch].add(returns)
+        if self.rule.paired:
+            self._returns[epoch][number] = returns
 
     def _verdict(self, epoch: int, number: int, scores: "_Scores") -> Verdict:
         """Judges a trial's score against all known scores of its rung but its own."""
@@ -262,19 +267,20 @@ class Rungs:
         # Of equal scores any may be left out: a quantile knows no order.
         known = scores.known
         others = known if score is None else np.delete(known, np.argmax(known == score))
+        figures = {"by": scores.by, "signal_share": scores.signal}
         last = epoch == self.epochs[-1]
+        if not (last or self.rule.cuts):
+            judged = {"level": epoch, "value": score, "count": len(others)}
+            return Verdict("continue", None, judged | figures)
         threshold = self._cutoff(epoch, others)
         verdict = rung_verdict(epoch, score, others, threshold, last)
-        evidence = {**verdict.evidence, "by": scores.by, "signal_share": self._signal[epoch].share}
-        if not (last or self.rule.cuts):
-            del evidence["cutoff"]
-        if verdict.action == "prune" and self.rule.races and threshold is not None:
+        if verdict.ends and not last and self.rule.paired and threshold is not None:
             difference = self._difference(epoch, number, scores, threshold)
             if difference is not None:
-                evidence |= {"difference": difference[0], "upper_bound": difference[1]}
+                figures |= {"difference": difference[0], "upper_bound": difference[1]}
                 if difference[1] >= 0 and self._in_better_half(epoch, number):
-                    return Verdict("continue", None, evidence)
-        return replace(verdict, evidence=evidence)
+                    return Verdict("continue", None, verdict.evidence | figures)
+        return replace(verdict, evidence=verdict.evidence | figures)
 
     def _difference(
         self, epoch: int, number: int, scores: "_Scores", threshold: float
@@ -293,7 +299,7 @@ class Rungs:
         found = sharpe_difference(series[other], series[number])
         if found is None:
             return None
-        return found[0], found[0] + RACE_Z * found[1]
+        return found[0], found[0] + PAIRED_Z * found[1]
 
     def _in_better_half(self, epoch: int, number: int) -> bool:
         losses = {n: m.loss for n, m in self._trials[epoch].items() if m.loss is not None}
@@ -311,13 +317,22 @@ class Rungs:
         by_number = dict(zip(trials, scores.tolist(), strict=True)) if numbers else {}
         own = {number: finite(by_number.get(number)) for number in numbers}
         by = ", ".join(self.rule.figures(first, signal))
-        return _Scores(scores[np.isfinite(scores)], own, by_number, by)
+        return _Scores(scores[np.isfinite(scores)], own, by_number, by, signal)
 
 
 class _Scores(NamedTuple):
-    """The known scores of a rung, and those of the trials asked for; None: it has none."""
+    """The scores of a rung.
+
+    Attributes:
+        known: those that are defined.
+        own: those of the trials asked for; None: it has none.
+        by_number: all of them, NaN where undefined; empty where no trial was asked for.
+        by: what they are made of.
+        signal: share of signal in the Sharpe ratios there.
+    """
 
     known: np.ndarray
     own: dict[int, float | None]
     by_number: dict[int, float]
     by: str
+    signal: float | None

@@ -32,12 +32,12 @@ class FlatRule:
         smoothing: epochs averaged at either end, as in the objective. The jitter of single epochs
             would only widen the bound.
         streak: number of epochs in a row that must be flat.
-        progress_age: no trial is flat before so many epochs have passed since its validation loss
-            last made progress, by default a fifth of the training. The loss is less noisy than the
+        patience: no trial is flat before so many epochs have passed since its validation loss
+            last improved, by default a fifth of the training. The loss is less noisy than the
             Sharpe ratio: with it one flat epoch is enough, and one stop in 45 is false instead of
             one in 15 (`benchmarks.truth.flat`).
-        progress: fall of the validation loss, relative, that is progress; an IC of 0.01 is worth
-            as much.
+        min_delta: fall of the validation loss, relative, that counts as an improvement; an IC of
+            0.01 is worth as much.
         minimum_days: with fewer days there is no verdict, since the error itself is not known.
     """
 
@@ -48,8 +48,8 @@ class FlatRule:
     loss_margin: float = 5e-4
     smoothing: int = 3
     streak: int = 1
-    progress_age: int = 10
-    progress: float = 1e-4
+    patience: int = 10
+    min_delta: float = 1e-4
     minimum_days: int = 60
 
     def __post_init__(self) -> None:
@@ -64,7 +64,7 @@ class FlatRule:
 
 def default_rule(epochs: int) -> FlatRule:
     """Returns the rule for a training of `epochs` epochs."""
-    return FlatRule(window=max(5, epochs // 10), progress_age=max(5, epochs // 5))
+    return FlatRule(window=max(5, epochs // 10), patience=max(5, epochs // 5))
 
 
 @dataclass(frozen=True)

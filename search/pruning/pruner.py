@@ -40,12 +40,12 @@ class _Trial:
     Attributes:
         config: what it trains; two trials with an equal one may have equal metrics.
         history: its newest epochs.
-        exempt: neither rungs nor the flat rule judge it.
+        exempt: no rung judges it, and once flat it is complete, whatever it earns.
         epochs: length of its own full training; None: that of the search.
         epoch: the newest one.
         rung: epoch of the latest rung it was judged at; 0 before the first.
         ranked: the epoch it would be ranked by; None before a defined loss.
-        progress: the epoch at which its loss last fell by enough to count, and the loss; None
+        improved: the epoch at which its loss last fell by enough to count, and the loss; None
             before a defined one.
         flat_epochs: how many epochs in a row, up to the newest, were flat.
         means: by epoch, of its last three reports.
@@ -61,7 +61,7 @@ class _Trial:
     epoch: int = 0
     rung: int = 0
     ranked: _Ranked | None = None
-    progress: tuple[int, float] | None = None
+    improved: tuple[int, float] | None = None
     flat_epochs: int = 0
     means: dict[int, Means] = field(default_factory=dict)
     undecided: list[int] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Pruner:
             `reduction_factor`.
         objective: `sharpe`, `rank_ic` (higher is better) or `val_loss` (lower is better).
         rule: what rungs score trials by, such as one of `search.pruning.rung_rules.RULES`.
-        flat: the rule for a flat Sharpe; by default with a window of a fifth of the training.
+        flat: the rule for a flat Sharpe; by default with a window of a tenth of the training.
         warmup_ends: first epoch after the longest warm-up; by default the first rung. No trial is
             called flat before a whole window has passed since then, and no earlier epoch enters a
             mean with later ones.
@@ -156,7 +156,7 @@ class Pruner:
             trial.history.keep(self._flat.epochs)
 
     def exempt(self, number: int) -> None:
-        """Frees a trial (of kind `seed`) from rungs and flat rule; a defect still ends it."""
+        """Frees a trial (of kind `seed`) from rungs; once flat it is complete, a defect ends it."""
         self._trial(number).exempt = True
 
     def judge(self, batch: Sequence[Report]) -> dict[int, Verdict]:
@@ -262,7 +262,7 @@ class Pruner:
                 trial.record(_stopped(report.stop))
             return False
         trial.epoch = report.epoch
-        trial.history.add(report, None if trial.exempt else self._daily.of(report))
+        trial.history.add(report, self._daily.of(report))
         loss = finite(report.values.get("val_loss"))
         if loss is not None and (trial.ranked is None or loss < trial.ranked.loss):
             sharpe, objective = (
@@ -270,9 +270,9 @@ class Pruner:
             )
             signed = None if objective is None else self._sign * objective
             trial.ranked = _Ranked(report.epoch, loss, sharpe, signed)
-            step = self._flat.progress
-            if trial.progress is None or trial.progress[1] - loss > step * abs(trial.progress[1]):
-                trial.progress = report.epoch, loss
+            before = trial.improved
+            if before is None or before[1] - loss > self._flat.min_delta * abs(before[1]):
+                trial.improved = report.epoch, loss
         trial.means[report.epoch] = self._means(trial)
         return True
 
@@ -333,7 +333,7 @@ class Pruner:
             late = trial.epoch < trained.get(report.number, 0)
             if trial.undecided and trial.epoch > trial.rung and not late:
                 self.reconsider(report.number)
-            if trial.final is None and not (trial.exempt or late):
+            if trial.final is None and not late:
                 self._judge_flat(report.number, trial)
 
     def _defect(self, report: Report, trial: _Trial) -> Verdict | None:
@@ -347,6 +347,9 @@ class Pruner:
         trial.flat_epochs = 0 if figures is None else trial.flat_epochs + 1
         if figures is None or trial.flat_epochs < self._flat.streak:
             return
+        if trial.exempt:
+            trial.record(Verdict("complete", "converged", figures))
+            return
         median = self._rungs.last_median(without=number)
         sharpe, value = None, None
         if trial.ranked is not None:
@@ -357,9 +360,9 @@ class Pruner:
     def _flat_figures(self, trial: _Trial) -> dict[str, Any] | None:
         """Returns the figures by which a trial is flat at its newest epoch; None: it is not."""
         # While the learning rate still rises hardly anything moves: a whole window must follow.
-        if trial.epoch - self._flat.epochs + 1 < self._warmup_ends or trial.progress is None:
+        if trial.epoch - self._flat.epochs + 1 < self._warmup_ends or trial.improved is None:
             return None
-        if trial.epoch - trial.progress[0] < self._flat.progress_age:
+        if trial.epoch - trial.improved[0] < self._flat.patience:
             return None
         epochs = trial.history.epochs
         return plateau(epochs, self._objective, self._daily.per_year, self._flat)

@@ -39,7 +39,7 @@ class RungRule:
         first: names of `Means`, for the first rung.
         later: for the rungs after it.
         cuts: whether a rung stops anybody.
-        races: whether a trial below the cutoff is spared while the returns of the same days do not
+        paired: whether a trial below the cutoff is spared while the returns of the same days do not
             tell it from the trial at the cutoff, within the better half by the loss.
         signal: from this share of signal in the Sharpe ratios on, their ranks count, too.
     """
@@ -47,7 +47,7 @@ class RungRule:
     first: tuple[str, ...]
     later: tuple[str, ...]
     cuts: bool = True
-    races: bool = False
+    paired: bool = False
     signal: float | None = None
 
     def without_loss(self) -> "RungRule":
@@ -108,7 +108,7 @@ RULES = {
     "loss": RungRule(("loss",), ("loss",)),
     "ic": RungRule(("ic",), ("ic",)),
     "rank_ic": RungRule(("rank_ic",), ("rank_ic",)),
-    "racing": RungRule(("objective",), ("objective",), races=True),
+    "racing": RungRule(("objective",), ("objective",), paired=True),
     "signal": RungRule(("loss",), ("ic", "rank_ic", "loss"), signal=0.5),
     "none": RungRule(("objective",), ("objective",), cuts=False),
 }

@@ -20,7 +20,11 @@ FULL = Snapshot(
     best_number=17,
     luck=1.07,
     periods=1247,
-    rungs=(RungState(2, 40, 0.31), RungState(8, 12, None)),
+    rungs=(
+        RungState(2, 40, -0.17654, "loss"),
+        RungState(8, 12, 0.74, "ic, rank_ic, loss"),
+        RungState(32, 2, None),
+    ),
     dashboard="http://127.0.0.1:8265",
 )
 EMPTY = Snapshot(name="x", total=64)
@@ -49,7 +53,7 @@ def test_the_display_says_what_the_snapshot_says():
         "16, 4 seeds of finalists to go",
         "asha_rung 31, flat_sharpe 4, completed 3, nan_explosion 2",
         "0.92 (trial 17); 64 useless trials on 1,247 days would reach 1.07",
-        "epoch 2: 40 (cutoff 0.31), epoch 8: 12",
+        "epoch 2: 40 (loss up to 0.1765), epoch 8: 12 (mean rank 0.74), epoch 32: 2",
         "http://127.0.0.1:8265",
     ):
         assert part in shown

@@ -108,3 +108,19 @@ def test_symbols_held_out_are_counted_and_named(chance: float, tmp_path: Path) -
     )
     _, text = planned(tmp_path, days)
     assert "Held out" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], "after epochs 1 and 2: by the validation loss, later by the mean rank of IC, rank IC"),
+        (["pruning=objective", "objective=rank_ic"], "after epochs 1 and 2: by rank_ic"),
+        (["pruning=none"], "after epochs 1 and 2; none stops a trial"),
+        (["pruning=racing"], "by sharpe, and only whom the returns of the same days tell from"),
+        (["pruning=loss"], "after epochs 1 and 2: by the validation loss"),
+    ],
+)
+def test_the_plan_says_what_rungs_score_by(words: list[str], wanted: str, tmp_path: Path) -> None:
+    _, text = planned(tmp_path, pd.bdate_range("2020-01-01", periods=240), "rungs=1,2", *words)
+    (line,) = [line for line in text.splitlines() if line.startswith("rungs")]
+    assert wanted in line

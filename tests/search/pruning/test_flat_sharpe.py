@@ -149,7 +149,7 @@ def test_unpaired_returns_are_a_defect() -> None:
 
 def test_window_and_age_are_a_tenth_and_a_fifth_of_the_training_and_at_least_five_epochs() -> None:
     rules = [default_rule(epochs) for epochs in (3, 25, 50, 100)]
-    assert [(rule.window, rule.progress_age) for rule in rules] == [
+    assert [(rule.window, rule.patience) for rule in rules] == [
         (5, 5),
         (5, 5),
         (5, 10),

@@ -131,10 +131,15 @@ def test_a_flat_trial_whose_last_epoch_came_with_the_same_batch_is_completed() -
     assert pruner.judge(reports[epoch:])[0].reason == "flat_sharpe", "it had arrived before"
 
 
-def test_an_exempt_seed_member_is_never_called_flat() -> None:
-    pruner = make_pruner(50)
-    pruner.exempt(0)
-    assert ending(pruner, curve(0, [-0.4] * 50))[1].reason == "completed"
+def test_a_flat_seed_is_complete_whatever_it_earns() -> None:
+    """Were it pruned, the mean over the seeds would be that of those that earn something."""
+    for sharpe, reason in ((-0.4, "flat_sharpe"), (0.8, "converged")):
+        plain, exempt = make_pruner(50), make_pruner(50)
+        exempt.exempt(0)
+        first, verdict = ending(plain, curve(0, [sharpe] * 50))
+        assert verdict.reason == reason
+        last, verdict = ending(exempt, curve(0, [sharpe] * 50))
+        assert (last, verdict.action, verdict.reason) == (first, "complete", "converged")
 
 
 def test_intraday_returns_are_judged_by_days() -> None:

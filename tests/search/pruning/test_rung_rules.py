@@ -1,5 +1,7 @@
 """What rungs score trials by: hand-made trials, and scipy as an oracle of ranks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,8 @@ from scipy.stats import rankdata
 from search.pruning.asha import Rungs
 from search.pruning.rung_rules import RULES, Means, shares_below
 from search.settings.checks import PRUNING
-from tests.fixtures.curves import curve, make_pruner, report
+from tests.fixtures.curves import make_pruner, report
+from trainable.report import Stop
 
 # Trial 0 has the lowest loss, 1 the highest Sharpe ratio, 2 the highest IC and rank IC.
 TRIALS = [
@@ -124,10 +127,10 @@ def test_who_came_before_a_rung_could_judge_is_held_to_its_cutoff_later() -> Non
 
 
 def test_whose_training_has_ended_is_not_stopped_for_an_earlier_rung() -> None:
-    pruner = make_pruner(16)
-    pruner.judge([report(0, 1, -5.0)])
-    pruner.judge([report(n, 1, float(n)) for n in range(1, 5)])
-    pruner.register(0, 0, 3)
-    done = [r for r in curve(0, [-5.0] * 16)][1:]
-    verdict = pruner.judge(done)[0]
-    assert verdict.reason in ("asha_rung", "completed", "flat_sharpe")
+    """A trial that early stopping ends in the batch in which the rung could first judge it."""
+    last = replace(report(0, 3, -5.0), stop=Stop("early_stopped", {"epoch": 3}))
+    for batch, reason in (([report(0, 2, -5.0)], "asha_rung"), ([report(0, 2, -5.0), last], None)):
+        pruner = make_pruner(16)
+        pruner.judge([report(0, 1, -5.0)])
+        pruner.judge([report(n, 1, float(n)) for n in range(1, 5)])
+        assert pruner.judge(batch)[0].reason == (reason or "early_stopped")

@@ -1,4 +1,4 @@
-"""A run that was begun by a version without `data.overnight` and `data.delisting_return`."""
+"""Runs begun by versions without `data.overnight`, `data.delisting_return`, or `pruning`."""
 
 import json
 from pathlib import Path
@@ -19,8 +19,12 @@ def begun_before(folder: Path, frame: pd.DataFrame, **words: str) -> None:
     file = tiny.search(folder, WORDS | words) / "run.json"
     run = json.loads(file.read_text(encoding="utf-8"))
     old = {key: value for key, value in run["data"].items() if key not in NEW}
+    rewrite(file, run | {"data": old})
+
+
+def rewrite(file: Path, run: dict[str, Any]) -> None:
     kept = {key: run[key] for key in run if "crc" not in key}
-    file.write_text(json.dumps(kept | {"data": old}), encoding="utf-8")
+    file.write_text(json.dumps(kept), encoding="utf-8")
 
 
 NEW = ("overnight", "delisting_return", "returns_lag")
@@ -60,3 +64,18 @@ def test_it_does_not_where_ready_returns_were_read_on_the_row_of_the_decision(
     said = capsys.readouterr().err
     assert "read 'next' on the row of the decision and not data.lag=1 bars later" in said
     assert said.count("\n") == 1
+
+
+def test_it_goes_on_with_rungs_that_score_by_the_objective(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.write_inputs(tmp_path)
+    file = tiny.search(tmp_path, WORDS | {"pruning": "objective"}) / "run.json"
+    run = json.loads(file.read_text(encoding="utf-8"))
+    run["arguments"] = [word for word in run["arguments"] if not word.startswith("pruning=")]
+    del run["settings"]["pruning"]
+    rewrite(file, run)
+    tiny.search(tmp_path, AGAIN | {"pruning": "ranks"}, status=2)
+    assert "cannot go on with pruning=ranks instead of objective; " in capsys.readouterr().err
+    _, said = tiny.search_and_listen(tmp_path, AGAIN)
+    assert "by sharpe" in said

@@ -59,6 +59,17 @@ def test_its_losses_cannot_be_compared_by_loss():
         make_plan(settings_from(words), load_space(all_returned))
 
 
+def test_its_rungs_leave_the_loss_out():
+    words = [*MARKET, "trials=4", "epochs=55"]
+    with pytest.raises(UserError, match=r"pruning=loss cannot compare .*pruning=ranks works"):
+        make_plan(settings_from([*words, "pruning=loss"]), load_space(all_returned))
+    plan = make_plan(settings_from(words), load_space(all_returned))
+    assert plan.rung_rule.figures(first=True) == plan.rung_rule.figures(first=False)
+    assert plan.rung_rule.figures(first=True) == ("ic", "rank_ic")
+    plain = make_plan(settings_from(words), load_space(of_training))
+    assert plain.rung_rule.figures(first=True) == ("loss",)
+
+
 def of_training(trial: Trial) -> dict:
     trial.suggest_float("loss/dead_zone", 0.0, 0.004)
     trial.suggest_float("loss/rank_temperature", 0.1, 1.0)
