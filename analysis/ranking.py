@@ -41,11 +41,11 @@ def rank(run: Run) -> pd.DataFrame:
     Finalists (state COMPLETE) come first, by `sharpe_shrunk`: their `sharpe_mean` shrunk towards
     those of the others, the more the fewer seeds it is of (`analysis.statistics.shrinkage`), and
     then by `sharpe_mean` itself: the mean Sharpe ratio over the configuration's seeds, the first
-    included, each at its epoch of lowest validation loss. One
-    whose seed failed numerically or took no position (`failed_seeds`) ranks below all without: the
-    mean of the seeds that survived says nothing about the next time it is trained. Those without a
-    defined Sharpe ratio are last. Then, without a `rank`, follow the pruned by how far they came,
-    the failed, and the unfinished. Seeds lost with their worker, or still running, do not count.
+    included, each at its epoch of lowest validation loss. One whose seed failed numerically or took
+    no position (`failed_seeds`) ranks below all without: the mean of the seeds that survived says
+    nothing about the next time it is trained. Those without a defined Sharpe ratio are last. Then,
+    without a `rank`, follow the pruned by how far they came, the failed, and the unfinished. Seeds
+    lost with their worker, or still running, do not count.
 
     Columns: `COLUMNS`, then those of `varied_params`. `sharpe_seeds` is the number of seeds in the
     mean, `sharpe_sd` their standard deviation (ddof 1, NaN for fewer than two); the metrics and
@@ -210,7 +210,7 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
     if not finalists:
         return [*sentences, _nothing_to_rank(run, states)]
     best = finalists[0]
-    sentences += [_about_best(best), *_about_luck(run, best)]
+    sentences += [_about_best(best), *_about_shrinkage(finalists), *_about_luck(run, best)]
     better = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
     if better:
         listed = ", ".join(f"{row['name']} ({row['sharpe']:.2f})" for row in better)
@@ -253,6 +253,24 @@ def _about_best(best: Row) -> str:
         whose = "one's" if best["sharpe_seeds"] > 1 else "its"
         how += f"; {whose} standard error is {best['sharpe_se']:.2f}"
     return f"Best is trial {best['number']}: Sharpe {best['sharpe_mean']:.2f}, {how}."
+
+
+def _about_shrinkage(finalists: Sequence[Row]) -> list[str]:
+    """Says why one with a higher mean stands behind the best."""
+    best = finalists[0]
+    higher = [
+        f"{row['number']} ({row['sharpe_mean']:.2f} of {counted(row['sharpe_seeds'], 'seed')})"
+        for row in finalists
+        if row["sharpe_mean"] > best["sharpe_mean"] and not row["failed_seeds"]
+    ]
+    if not higher:
+        return []
+    who = f"{'Trial' if len(higher) == 1 else 'Trials'} {', '.join(higher)}"
+    stands = "stands" if len(higher) == 1 else "stand"
+    return [
+        f"{who} {stands} behind it: the fewer seeds a mean is of, the more it is shrunk towards "
+        "the others."
+    ]
 
 
 def _about_luck(run: Run, best: Row) -> list[str]:

@@ -74,6 +74,9 @@ def test_a_mean_of_few_seeds_is_shrunk_further() -> None:
     assert ranking["sharpe_mean"].to_list()[:2] == pytest.approx([1.45, 1.46])
     first, second = (float(value) for value in ranking["sharpe_shrunk"].to_list()[:2])
     assert 0.3 < second < first < 1.45
+    said = " ".join(summary_sentences(run_of(*three, row(1, 1.46), *others)))
+    assert "Trial 1 (1.46 of 1 seed) stands behind it: the fewer seeds" in said
+    assert "stands behind" not in " ".join(summary_sentences(run_of(*three, *others)))
     alike = rank(run_of(row(0, 0.50), row(1, 0.51), row(2, 0.505)))
     assert alike["number"].to_list() == [1, 2, 0], "shrunk to one value: by the mean"
     assert len(set(alike["sharpe_shrunk"])) == 1

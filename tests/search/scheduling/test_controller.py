@@ -142,29 +142,28 @@ def test_no_seed_is_trained_while_trials_are_still_asked_but_near_the_end_of_the
 def test_resume_adds_only_the_seeds_that_are_missing(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of two seeds was added: when it has ended, the other is."""
+    """One of two seeds was added: when it has ended, the others are."""
     driver = rig.driver(trials=1, seeds=4)
     slot, _ = filled(driver)
     plain = rig.study.add
 
     def killed(*args: Any) -> TrialSpec:
-        if len(rig.study.rows()) == 3:
+        if len(rig.study.rows()) == 2:
             raise SystemExit
         return plain(*args)
 
-    driver.on_reports(slot, [report(0, 4, Stop("completed"))])
     monkeypatch.setattr(rig.study, "add", killed)
     with pytest.raises(SystemExit):
-        driver.on_reports(slot, [report(1, 4, Stop("completed"))])
+        driver.on_reports(slot, [report(0, 4, Stop("completed"))])
     monkeypatch.undo()
-    assert [row.parent for row in rig.study.rows()] == [None, 0, 0]
+    assert [row.parent for row in rig.study.rows()] == [None, 0]
     resumed = rig.driver(trials=1, seeds=4)
     before = [row.seed for row in rig.study.rows()]
     assert len(resumed.placement.seeds) == 1
     assert resumed.lifecycle.reasons == {"completed": 1}
     finish_all(resumed)
     after = [row.seed for row in rig.study.rows()]
-    assert (after[:3], len(set(after))) == (before, 4)
+    assert (after[:2], len(set(after))) == (before, 4)
     assert rig.ends() == dict.fromkeys(range(4), ("COMPLETE", "completed"))
 
 
@@ -227,14 +226,15 @@ def test_out_of_time_everything_ends(rig: Rig) -> None:
     assert rig.ends() == dict.fromkeys(range(12), ("PRUNED", "time_budget"))
 
 
-def test_out_of_time_a_finished_trial_is_complete_and_its_seeds_end(rig: Rig) -> None:
-    driver = rig.driver(trials=1)
+def test_out_of_time_a_finished_trial_is_complete_and_gets_no_more_seeds(rig: Rig) -> None:
+    driver = rig.driver(trials=1, seeds=8)
     slot, _ = filled(driver)
     told = driver.on_reports(slot, [report(0, 4, Stop("completed"))])
-    assert joined(told) == [1]
+    assert joined(told) == [1, 2]
     driver.deadline = 0.0
-    assert joined(driver.on_reports(slot, [report(1, 4, Stop("completed"))])) == []
-    assert rig.ends() == dict.fromkeys(range(2), ("COMPLETE", "completed")), "no third seed"
+    ended = [report(n, 4, Stop("completed")) for n in (1, 2)]
+    assert joined(driver.on_reports(slot, ended)) == []
+    assert rig.ends() == dict.fromkeys(range(3), ("COMPLETE", "completed")), "of eight"
     assert driver.is_finished()
 
 
@@ -244,7 +244,8 @@ def test_seeds_in_training_end_with_the_time(rig: Rig) -> None:
     driver.on_reports(slot, [report(0, 4, Stop("completed"))])
     driver.deadline = 0.0
     driver.on_reports(slot, [report(1, 1)])
-    assert rig.ends() == {0: ("COMPLETE", "completed"), 1: ("PRUNED", "time_budget")}
+    late = ("PRUNED", "time_budget")
+    assert rig.ends() == {0: ("COMPLETE", "completed"), 1: late, 2: late}
     assert driver.is_finished()
 
 

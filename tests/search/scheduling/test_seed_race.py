@@ -16,11 +16,11 @@ def finalist(number: int, *sharpes: float, training: int = 0) -> Finalist:
 def test_who_is_out_of_reach_gets_no_seed() -> None:
     assert pytest.approx(0.1) == PRIOR_SHARE * REACH * ERROR
     found = seeds_to_begin([finalist(0, 1.0), finalist(1, 0.82), finalist(2, 0.78)], 8, ERROR)
-    assert found == {0: 1, 1: 1}
+    assert found == {0: 2, 1: 2}
 
 
-def test_each_round_doubles_the_seeds_up_to_the_limit() -> None:
-    for most, begun, more in ((8, 1, 1), (8, 2, 2), (8, 4, 4), (8, 8, 0), (3, 2, 1), (1, 1, 0)):
+def test_each_round_trebles_the_seeds_up_to_the_limit() -> None:
+    for most, begun, more in ((8, 1, 2), (8, 3, 5), (8, 8, 0), (3, 1, 2), (2, 1, 1), (1, 1, 0)):
         found = seeds_to_begin([finalist(0, *[1.0] * begun)], most, ERROR)
         assert found == ({0: more} if more else {}), (most, begun)
 
@@ -32,12 +32,12 @@ def test_the_one_that_leads_gets_all_its_seeds_also_when_nobody_challenges() -> 
 
 def test_nothing_is_decided_on_a_finalist_while_its_seeds_train() -> None:
     field = [finalist(0, 1.0, training=1), finalist(1, 0.95)]
-    assert seeds_to_begin(field, 4, ERROR) == {1: 1}
+    assert seeds_to_begin(field, 4, ERROR) == {1: 2}
 
 
 def test_one_whose_seed_failed_cannot_win() -> None:
     field = [Finalist(0, (3.0,), 2, failed=True), finalist(1, 0.5), Finalist(2, (), 1, failed=True)]
-    assert seeds_to_begin(field, 4, ERROR) == {1: 1}
+    assert seeds_to_begin(field, 4, ERROR) == {1: 2}
     assert seeds_to_begin(field[:1], 4, ERROR) == {}
 
 
@@ -52,7 +52,7 @@ def test_a_lucky_single_seed_does_not_lead_before_a_mean_of_many() -> None:
     rng = np.random.default_rng(0)
     many = [finalist(n, *(1.0 - 0.2 * n + 0.2 * rng.standard_normal(8))) for n in range(4)]
     field = [*many, finalist(9, 1.05)]
-    assert seeds_to_begin(field, 8, ERROR) == {9: 1}, "it challenges; the leader has its eight"
+    assert seeds_to_begin(field, 8, ERROR) == {9: 2}, "it challenges; the leader has its eight"
 
 
 def test_a_race_ends() -> None:
@@ -68,5 +68,5 @@ def test_a_race_ends() -> None:
             seeds[n] += [float(truth[n] + 0.2 * rng.standard_normal()) for _ in range(count)]
     counts = [len(each) for each in seeds]
     assert max(counts) == 8
-    assert sum(counts) < 80, "eight of each were 160"
+    assert sum(counts) < 90, "eight of each were 160"
     assert min(counts) == 1
