@@ -25,7 +25,8 @@ lint: setup-dev
 types: setup-dev
 	$(BIN)/pyright
 
-# Four processes on two cores: while one waits for a Ray to start, the others train.
+# Four processes on two cores: while one waits for a Ray to start, the others train. Bytecode is kept,
+# whatever the environment says: each test process would rewrite and compile all tests again.
 tests: setup-dev
 	MAKEFLAGS= PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 

@@ -9,6 +9,7 @@ data.py       reading, checking, features and windows of large panels
 bound.py      what it costs that TPE sees a bounded number of trials
 machine.py    what all share: processes of their own, the machine's description, the JSON file
 processes.py  time and memory of a whole program with all its processes
+members.py    who is in a worker that only pretends to train
 memory.py     memory of this process
 gpu.py        how busy a GPU is
 results/      the JSON files that the figures come from

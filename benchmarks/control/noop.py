@@ -9,6 +9,7 @@ import numpy as np
 import optuna
 from ray import tune
 
+from benchmarks.members import follow
 from search.backend.workers import WorkerSpec
 from trainable.data.dataset.dataset import Dataset
 from trainable.io.file_store import FileStore
@@ -61,10 +62,8 @@ class NoopWorker:
 
     def follow(self, instructions: Instructions) -> None:
         """Lets members go and takes others in."""
-        for number in (*instructions.leave, *instructions.save):
-            self.epochs.pop(number, None)
+        follow(self.epochs, instructions)
         self.params |= {member.number: member.params for member in instructions.join}
-        self.epochs |= {member.number: member.known for member in instructions.join}
 
     def step(self, until: float = math.inf) -> list[Report]:
         """Returns the epochs of every member up to its next rung, whatever the time."""

@@ -7,7 +7,6 @@ is false if the true Sharpe ratio, at the epoch that ranks the trial, would have
 the margin until the end of its training.
 """
 
-import argparse
 import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
+from benchmarks.truth.command import arguments
 from benchmarks.truth.curves import Curves, read
 from benchmarks.truth.outcomes import at_ranking_epoch, markets_of
 from benchmarks.truth.replay import DAYS_PER_YEAR, WARMUP_ENDS, Table, report_of
@@ -28,27 +28,23 @@ from trainable.cli.commands import status_of
 
 MARGIN = 0.1  # annual Sharpe
 RULES = {"default": default_rule(50)} | {
-    f"window {window}, {streak} in a row, progress {age} ago": FlatRule(
-        window=window, streak=streak, progress_age=age
+    f"window {window}, {streak} in a row, patience {age}": FlatRule(
+        window=window, streak=streak, patience=age
     )
     for window in (5, 10)
     for streak in (1, 3)
     for age in (0, 5, 10)
 }
 RULES |= {
-    f"default, progress is {step:g}": replace(default_rule(50), progress=step)
+    f"default, min_delta {step:g}": replace(default_rule(50), min_delta=step)
     for step in (0.0, 2e-4, 5e-4)
 }
-RULES["the loss alone, 10 ago"] = FlatRule(5, 50.0, ic_margin=9.0)
+RULES["the loss alone, patience 10"] = FlatRule(5, 50.0, ic_margin=9.0)
 
 
 def main(argv: Sequence[str]) -> int:
     """Trains every configuration under every rule, prints the table and writes the JSON file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.flat", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=machine.RESULTS / "truth_flat.json")
-    args = parser.parse_args(argv)
+    args = arguments("flat", __doc__, argv)
     record = machine.Record(args.out, "benchmarks.truth.flat", argv)
     markets = markets_of(args.folder)
     spawn = multiprocessing.get_context("spawn")

@@ -118,11 +118,19 @@ def _truth_of_first(finalists: Sequence[np.ndarray], curves: Curves) -> float:
     return float(finalists[best][1].mean())
 
 
-def mean_and_error(by_market: Mapping[str, Sequence[float]]) -> tuple[float, float]:
-    """Returns the mean over markets and its standard error; searches of one market are averaged."""
+Mean = tuple[float, float | None]  # over markets, and its standard error; None of one market
+
+
+def mean_and_error(by_market: Mapping[str, Sequence[float]]) -> Mean:
+    """Returns the mean over markets and its error; searches of one market are averaged."""
     means = np.array([np.mean(values) for values in by_market.values()])
-    error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else np.nan
-    return float(means.mean()), float(error)
+    error = means.std(ddof=1) / np.sqrt(len(means)) if len(means) > 1 else None
+    return float(means.mean()), None if error is None else float(error)
+
+
+def shown(mean: float, error: float | None) -> str:
+    """Returns a difference for a table, as "+0.090 ± 0.030"."""
+    return f"{mean:+.3f}" if error is None else f"{mean:+.3f} ± {error:.3f}"
 
 
 Searches = dict[str, dict[str, list[Outcome]]]  # by setup and market
@@ -167,16 +175,12 @@ def _on_market(folder: Path, setups: Mapping[str, Setup], count: int) -> dict[st
     }
 
 
-def mean_of(
-    found: Mapping[str, Sequence[Outcome]], figure: Callable[[Outcome], float]
-) -> tuple[float, float]:
+def mean_of(found: Mapping[str, Sequence[Outcome]], figure: Callable[[Outcome], float]) -> Mean:
     """Returns the mean of a figure over the searches of one setup, and its standard error."""
     return mean_and_error({m: [figure(one) for one in each] for m, each in found.items()})
 
 
-def gain(
-    found: Mapping[str, Sequence[Outcome]], base: Mapping[str, Sequence[Outcome]]
-) -> tuple[float, float]:
+def gain(found: Mapping[str, Sequence[Outcome]], base: Mapping[str, Sequence[Outcome]]) -> Mean:
     """Returns how much more a setup's choices are truly worth than another's, and the error."""
     pairs = {m: zip(each, base[m], strict=True) for m, each in found.items()}
     return mean_and_error({m: [a.chosen - b.chosen for a, b in each] for m, each in pairs.items()})

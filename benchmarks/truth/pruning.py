@@ -6,15 +6,14 @@ FOLDER is what `benchmarks.truth.make` made. Each rule searches the same trials 
 the same order; then as many trials as cost what the first rule costs.
 """
 
-import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.truth.outcomes import Searches, gain, mean_of, searches
+from benchmarks.truth.command import arguments
+from benchmarks.truth.outcomes import Searches, gain, mean_of, searches, shown
 from benchmarks.truth.replay import NEVER_FLAT, WARMUP_ENDS, Setup
 from trainable.cli.commands import status_of
 
@@ -37,29 +36,14 @@ SETUPS |= {
 
 def main(argv: Sequence[str]) -> int:
     """Replays the searches, prints the table and writes the JSON file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.pruning", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--searches", type=int, default=10)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=machine.RESULTS / "truth_pruning.json")
-    args = parser.parse_args(argv)
+    args = arguments("pruning", __doc__, argv)
     record = machine.Record(args.out, "benchmarks.truth.pruning", argv)
-    first = next(iter(SETUPS))
     full = searches(args.folder, SETUPS, args.searches, args.jobs)
-    rows = table(full, first)
-    print("64 trials each")
+    rows = table(full, SETUPS)
+    print("as many trials each")
     show(rows)
-    budget = rows[0]["epochs"]
-    equal = {
-        row["rule"]: replace(
-            SETUPS[row["rule"]],
-            trials=min(CONFIGURATIONS, max(4, round(64 * budget / row["epochs"]))),
-        )
-        for row in rows
-    }
-    rows_equal = table(searches(args.folder, equal, args.searches, args.jobs), first)
-    for row in rows_equal:
-        row["trials"] = equal[row["rule"]].trials
+    equal = {row["rule"]: _at_cost(row, rows[0]["epochs"]) for row in rows}
+    rows_equal = table(searches(args.folder, equal, args.searches, args.jobs), equal)
     print("\nas many trials as cost the same")
     show(rows_equal)
     settings = {name: asdict(setup) for name, setup in SETUPS.items()}
@@ -67,11 +51,18 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def table(found: Searches, first: str) -> list[dict[str, Any]]:
-    """Returns a row for each setup; gains are over the setup named `first`."""
+def _at_cost(row: dict[str, Any], epochs: float) -> Setup:
+    """Returns the setup of a row, with as many trials as cost so many epochs."""
+    trials = round(row["trials"] * epochs / row["epochs"])
+    return replace(SETUPS[row["rule"]], trials=min(CONFIGURATIONS, max(4, trials)))
+
+
+def table(found: Searches, setups: Mapping[str, Setup]) -> list[dict[str, Any]]:
+    """Returns a row for each setup; gains are over the first."""
     rows = []
+    first = next(iter(setups))
     for name, each in found.items():
-        row: dict[str, Any] = {"rule": name, "trials": 64}
+        row: dict[str, Any] = {"rule": name, "trials": setups[name].trials}
         row["epochs"], _ = mean_of(each, lambda one: one.epochs)
         row["chosen"], row["chosen_error"] = mean_of(each, lambda one: one.chosen)
         row["gain"], row["gain_error"] = gain(each, found[first])
@@ -87,7 +78,7 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         print(
             f"{row['rule']:28} {row['trials']:6} {row['epochs']:6.0f}  {row['chosen']:5.2f} "
-            f"({row['gain']:+.3f} ± {row['gain_error']:.3f})     {row['regret']:6.3f}  "
+            f"({shown(row['gain'], row['gain_error'])})     {row['regret']:6.3f}  "
             f"{row['best_stopped']:5.0%}"
         )
 

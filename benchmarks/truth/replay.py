@@ -6,7 +6,7 @@ whose clock is behind is the next to report.
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +14,7 @@ from typing import Any, cast
 import numpy as np
 import optuna
 
+from benchmarks.members import follow
 from benchmarks.truth.curves import SEEN, Curves
 from search.backend.base import Observer
 from search.backend.local import Local
@@ -40,7 +41,6 @@ SLOTS = 2
 DAYS_PER_YEAR = 252.0
 WARMUP_ENDS = 3  # the first epoch after the longest warm-up of `curves.space`
 NEVER_FLAT = FlatRule(window=1000)
-Space = Callable[[optuna.Trial], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,6 @@ class Setup:
         flat: the rule for a flat Sharpe; None: that of a search.
         trials: how many are searched.
         finalist_seeds: of each configuration that finishes.
-        space: what the sampler suggests from; None: random configurations of the table, each once.
     """
 
     rule: str = "objective"
@@ -65,7 +64,6 @@ class Setup:
     flat: FlatRule | None = None
     trials: int = 64
     finalist_seeds: int = 1
-    space: Space | None = None
 
     def pruner(self, days: np.ndarray, epochs: int) -> Pruner:
         """Returns the rules of a search over returns of these days."""
@@ -112,7 +110,7 @@ class Table:
         self.rows = {self._key(params): row for row, params in enumerate(self.curves.params)}
 
     def enter(self, number: int, params: Mapping[str, Any]) -> None:
-        """Looks up a trial: its own row, or the nearest with a seed that is left."""
+        """Gives a trial the row of its configuration, with the next seed of it."""
         if number in self.where:
             return
         row = self.rows[self._key(params)]
@@ -141,11 +139,9 @@ class ReplayWorker:
 
     def follow(self, instructions: Instructions) -> None:
         """Lets members go and takes others in."""
-        for number in (*instructions.leave, *instructions.save):
-            self.epochs.pop(number, None)
+        follow(self.epochs, instructions)
         for member in instructions.join:
             self.table.enter(member.number, member.params)
-            self.epochs[member.number] = member.known
 
     def step(self, until: float = math.inf) -> list[Report]:
         """Returns the next epoch of every member, whatever the time."""
@@ -229,8 +225,7 @@ def replay(curves: Curves, setup: Setup, seed: int) -> Ended:
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # nobody waits for a disk
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         run = RunFolder.create(Path(folder), "replay", False)
-        space = setup.space or drawn
-        with Prefetcher(study, space, len(order), capacity.in_flight, False) as prefetcher:
+        with Prefetcher(study, drawn, len(order), capacity.in_flight, False) as prefetcher:
             controller = Controller(
                 study=study,
                 pruner=setup.pruner(curves.periods, epochs),

@@ -6,14 +6,13 @@ FOLDER is what `benchmarks.truth.make` made. The searches are those of the defau
 seeds a configuration may race with differs.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
-from benchmarks.truth.outcomes import gain, mean_of, searches
+from benchmarks.truth.command import arguments
+from benchmarks.truth.outcomes import gain, mean_of, searches, shown
 from benchmarks.truth.replay import Setup
 from trainable.cli.commands import status_of
 
@@ -26,12 +25,7 @@ SETUPS = {
 
 def main(argv: Sequence[str]) -> int:
     """Replays the searches, prints the table and writes the JSON file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.seeds", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--searches", type=int, default=10)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=machine.RESULTS / "truth_seeds.json")
-    args = parser.parse_args(argv)
+    args = arguments("seeds", __doc__, argv)
     record = machine.Record(args.out, "benchmarks.truth.seeds", argv)
     found = searches(args.folder, SETUPS, args.searches, args.jobs)
     rows = []
@@ -45,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         rows.append(row)
         print(
             f"{name:30} {row['epochs']:6.0f}  {row['seed_epochs']:8.0f}  {row['makespan']:8.0f}  "
-            f"{row['chosen']:.2f} ({row['gain']:+.3f} ± {row['gain_error']:.3f})"
+            f"{row['chosen']:.2f} ({shown(row['gain'], row['gain_error'])})"
         )
     record.save({"rows": rows})
     return 0

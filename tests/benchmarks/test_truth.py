@@ -1,14 +1,18 @@
 """Curves whose truth is known: what is true of them, how they are kept, searches over them."""
 
+import json
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from benchmarks.truth import curves, flat, make, pruning, seeds
 from benchmarks.truth.markets import DAYS_PER_YEAR, KINDS, SYMBOLS, Truth, make_market
-from benchmarks.truth.outcomes import at_ranking_epoch, outcome, quality, searches
+from benchmarks.truth.outcomes import at_ranking_epoch, markets_of, outcome, quality
 from benchmarks.truth.replay import NEVER_FLAT, Setup, replay
+from trainable.cli.errors import UserError
 
 # The first 20 configurations of a market of `benchmarks.truth.make`: 3 seeds, 25 epochs, 250 days.
 SMALL = Path(__file__).parents[1] / "fixtures" / "strong-0"
@@ -129,22 +133,77 @@ def test_seeds_of_a_replay_are_those_of_the_table(small: curves.Curves) -> None:
         assert ended.where[row.number][1] > 0
 
 
-def test_the_commands_write_their_tables(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """What `benchmarks.truth.make` leaves: a folder a market."""
+    (tmp_path / "curves").mkdir()
+    (tmp_path / "curves" / "strong-0").symlink_to(SMALL)
+    return tmp_path / "curves"
+
+
+def written(command: Any, folder: Path) -> Any:
+    """Runs a command with few searches in one process; returns the JSON that it leaves."""
+    out = folder.parent / "out.json"
+    assert command.main([str(folder), "--searches", "2", "--jobs", "1", "--out", str(out)]) == 0
+    return json.loads(out.read_text(encoding="utf-8"))
+
+
+def test_rules_are_compared_at_equal_trials_and_at_equal_cost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = tmp_path / "curves"
-    folder.mkdir()
-    (folder / "strong-0").symlink_to(SMALL)
-    few = {"objective from 3": Setup("objective", trials=8), "ranks": Setup("ranks", trials=8)}
-    found = searches(folder, few, 1, 1)
-    assert set(found) == set(few)
-    rows = pruning.table(found, "objective from 3")
-    assert rows[0]["gain"] == 0.0
-    pruning.show(rows)
-    assert "ranks" in capsys.readouterr().out
-    monkeypatch.setattr(flat, "RULES", {"default": flat.RULES["default"]})
-    assert set(flat.stops(SMALL)) == {"default"}
-    assert set(seeds.SETUPS) == {
-        f"{t} trials, at most {s} seeds" for t in (64, 100) for s in (1, 2, 3, 4, 8)
-    }
-    assert make.main([str(folder), "--markets", "0"]) == 0
+    few = {"a": Setup("objective", trials=16), "none": Setup("none", trials=16, flat=NEVER_FLAT)}
+    monkeypatch.setattr(pruning, "SETUPS", few)
+    found = written(pruning, folder)
+    same, equal = found["same_trials"], found["same_epochs"]
+    assert same[0]["gain"] == 0
+    assert same[1]["epochs"] > 2 * same[0]["epochs"]
+    assert same[1]["best_stopped"] == 0
+    assert equal[1]["trials"] < 16
+    said = capsys.readouterr().out
+    assert "none" in said
+    assert "best 5 % stopped" in said
+
+
+def test_the_flat_rule_is_tried_on_every_configuration(folder: Path) -> None:
+    rules = {row["rule"]: row for row in written(flat, folder)["rules"]}
+    assert set(rules) == set(flat.RULES)
+    hasty, default = (rules[f"window 5, 1 in a row, patience {n}"] for n in (0, 10))
+    assert hasty["stopped"] >= default["stopped"]
+    assert 0 <= default["false"] <= hasty["false"] <= 1
+
+
+def test_seeds_cost_epochs_as_their_limit_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {n: Setup("ranks", first=2, trials=16, finalist_seeds=seeds) for n, seeds in
+           (("16 trials, at most 1 seeds", 1), ("16 trials, at most 3 seeds", 3))}  # fmt: skip
+    assert {name.partition(",")[0] for name in seeds.SETUPS} == {"64 trials", "100 trials"}
+    monkeypatch.setattr(seeds, "SETUPS", few)
+    one, three = written(seeds, folder)["rows"]
+    assert (one["seed_epochs"], one["gain"]) == (0, 0)
+    assert three["seed_epochs"] > 0
+    assert three["epochs"] == one["epochs"]
+
+
+def test_a_folder_without_markets_is_the_persons_error(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"holds no curves; python -m benchmarks.truth.make"):
+        markets_of(tmp_path)
+
+
+def test_a_market_is_made_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = partial(curves.train, seeds=2, epochs=2)
+    monkeypatch.setattr(curves, "train", short)
+    said = make.make(tmp_path, "weak", 3, 2)
+    assert said.startswith("weak-3: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["weak-3"]
+    assert curves.read(tmp_path / "weak-3").values["sharpe"].shape == (2, 2, 2)
+
+    def fails(*args: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(curves, "write", fails)
+    with pytest.raises(OSError, match="no space"):
+        make.make(tmp_path, "weak", 4, 2)
+    assert not (tmp_path / "weak-4").exists()
