@@ -93,18 +93,23 @@ class Run:
         Raises:
             UserError: the trial has returns of several epochs and no validation loss.
         """
-        mine = self.returns.loc[self.returns["number"] == number]
+        mine = _of(self.returns, number)
         if len(np.unique(mine["epoch"])) > 1:
             mine = mine.loc[mine["epoch"] == self._ranking_epoch(number)]
         return mine.reset_index(drop=True)
 
     def _ranking_epoch(self, number: int) -> int:
-        known = self.epochs["val_loss"].notna()
-        mine = self.epochs.loc[known & (self.epochs["number"] == number)]
+        mine = _of(self.epochs, number).dropna(subset=["val_loss"])
         if mine.empty:
             raise UserError(f"{self.folder}: trial {number} has returns but no validation loss")
         losses = np.asarray(mine["val_loss"], float)
         return int(np.asarray(mine["epoch"])[losses.argmin()])
+
+
+def _of(table: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Returns the rows of one trial of a table that is sorted by number."""
+    first, last = np.searchsorted(table["number"].to_numpy(), [number, number + 1])
+    return table.iloc[first:last]
 
 
 def load_run(path: str | Path) -> Run:

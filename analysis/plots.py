@@ -12,7 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import plot_style as style
 from analysis.load import Run
-from analysis.ranking import baselines, luck, rank, varied_params
+from analysis.luck import luck
+from analysis.ranking import baselines, rank, varied_params
 from trainable.io.json_file import loads
 
 Row = Mapping[str, Any]
@@ -50,7 +51,7 @@ def sharpe_sorted(run: Run) -> Figure:
         axes, f"configurations, the best first{left_out}", "annual Sharpe ratio", whole=True
     )
     axes.set_xlim(0.2, len(shown) + 0.8)
-    _reference_lines(run, axes)
+    _reference_lines(run, axes, max(row["sharpe_seeds"] for _, row in shown))
     extra = {}
     if any(row["sharpe_seeds"] > 1 for _, row in shown):
         extra["one seed"] = Line2D([], [], color=style.SKY, marker=".", ls="")
@@ -199,16 +200,22 @@ def _seed_sharpes(run: Run, row: Row) -> list[float]:
     return [row["sharpe"], *(float(s) for s in seeds["sharpe"])]
 
 
-def _reference_lines(run: Run, axes: Axes) -> None:
+def _reference_lines(run: Run, axes: Axes, seeds: int) -> None:
+    """Draws the baselines, and the luck lines of one seed and of means of so many."""
     labels: dict[str, tuple[float, str]] = {}
     for row in baselines(run).to_dict("records"):
         if not isnan(row["sharpe"]):
             axes.axhline(row["sharpe"], color="#BBBBBB", lw=1, zorder=1)
             labels[f"{row['name']} {row['sharpe']:.2f}"] = (row["sharpe"], "#666666")
-    line = luck(run)
-    if line is not None:
+    chance = luck(run)
+    lines = {}
+    if chance is not None:
+        lines["luck line"] = chance.one_seed
+        if seeds > 1:
+            lines[f"luck line, {seeds} seeds"] = chance.line(seeds)
+    for name, line in lines.items():
         axes.axhline(line, color=style.BLACK, lw=1.4, ls=(0, (5, 3)), zorder=1)
-        labels[f"luck line {line:.2f}"] = (line, style.BLACK)
+        labels[f"{name} {line:.2f}"] = (line, style.BLACK)
     style.label_right(axes, labels)
 
 

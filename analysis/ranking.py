@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import Run
-from analysis.statistics.luck_line import luck_line, luck_sentence, luck_verdict
+from analysis.luck import Luck, luck
+from analysis.statistics.luck_line import luck_sentence, luck_verdict
 from analysis.statistics.shrinkage import seed_variance, shrunk_means
 from trainable.cli.text import counted
 from trainable.run_format import STATES
@@ -50,19 +51,19 @@ def rank(run: Run) -> pd.DataFrame:
     Columns: `COLUMNS`, then those of `varied_params`. `sharpe_seeds` is the number of seeds in the
     mean, `sharpe_sd` their standard deviation (ddof 1, NaN for fewer than two); the metrics and
     `epochs` are of the first. `above_luck`: `sharpe_mean` is above the luck line of all tried
-    configurations; NA where there is no mean.
+    configurations for means of as many seeds; NA where there is no mean.
     """
     seeds: dict[int, list[Row]] = {}
     for seed in run.trials.loc[run.trials["kind"] == "seed"].to_dict("records"):
         seeds.setdefault(int(seed["parent"]), []).append(seed)
     params = varied_params(run)
-    line = luck(run)
+    chance = luck(run)
     sharpes: Sharpes = {}
     records = []
     for first in run.searched.to_dict("records"):
         number = int(first["number"])
         sharpes[number], failed = _sharpes(first, seeds.get(number, []))
-        record = _record(first, sharpes[number], failed, line)
+        record = _record(first, sharpes[number], failed, chance)
         records.append(record | {column: first[column] for column in params})
     _shrink(run, {r["number"]: r for r in records if r["sharpe_mean"] is not None}, sharpes)
     records.sort(key=_key)
@@ -85,8 +86,11 @@ def _sharpes(first: Row, seeds: Sequence[Row]) -> tuple[list[float], int]:
     return values, failed
 
 
-def _record(first: Row, values: Sequence[float], failed: int, line: float | None) -> dict[str, Any]:
+def _record(
+    first: Row, values: Sequence[float], failed: int, chance: Luck | None
+) -> dict[str, Any]:
     mean = float(np.mean(values)) if values else None
+    line = None if chance is None else chance.line(len(values))
     return {
         "number": first["number"],
         "state": first["state"],
@@ -138,13 +142,6 @@ def baselines(run: Run) -> pd.DataFrame:
     records = [{"name": row["params.model/name"], **row} for row in rows]
     records.sort(key=lambda row: (isnan(row["sharpe"]), -row["sharpe"]))
     return pd.DataFrame(records, columns=["name", "number", *SHOWN])
-
-
-def luck(run: Run) -> float | None:
-    """Returns the luck line of all tried configurations; None when no trial has returns."""
-    if run.periods == 0 or run.searched.empty:
-        return None
-    return luck_line(len(run.searched), run.periods, run.periods_per_year)
 
 
 def varied_params(run: Run) -> list[str]:
@@ -274,11 +271,16 @@ def _about_shrinkage(finalists: Sequence[Row]) -> list[str]:
 
 
 def _about_luck(run: Run, best: Row) -> list[str]:
-    line = luck(run)
-    if line is None:
+    chance = luck(run)
+    if chance is None:
         return []
-    error = None if isnan(best["sharpe_se"]) else best["sharpe_se"]
-    mean = best["sharpe_mean"]
+    mean, seeds = best["sharpe_mean"], best["sharpe_seeds"]
+    error = None if isnan(best["sharpe_se"]) else best["sharpe_se"] * chance.share(seeds)
     sentence = luck_sentence(mean, len(run.searched), run.periods, run.periods_per_year)
-    verdict = luck_verdict(mean, error, line)
+    if seeds > 1:
+        sentence += (
+            f", and {chance.line(seeds):.2f} as means of {seeds} seeds, whose returns correlate by "
+            f"{chance.correlation:.2f}"
+        )
+    verdict = luck_verdict(mean, error, chance.line(seeds))
     return [f"{text[0].upper()}{text[1:]}." for text in (sentence, verdict)]

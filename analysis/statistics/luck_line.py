@@ -39,6 +39,18 @@ def luck_line(trials: int, periods: int, periods_per_year: float) -> float:
     return float(expected * sqrt(periods_per_year / periods))
 
 
+def share_of_seeds(seeds: int, correlation: float) -> float:
+    """Returns the standard deviation of a mean of seeds over that of one seed, √((1 + (n − 1)ρ) ÷ n).
+
+    A luck line and a standard error of single seeds, times this, are those of means of n seeds.
+
+    Args:
+        seeds: n, at least 1.
+        correlation: ρ of two seeds of one configuration, 0 to 1.
+    """
+    return sqrt((1 + (seeds - 1) * correlation) / seeds)
+
+
 def luck_sentence(
     best: float | None, trials: int, periods: int, periods_per_year: float, unit: str | None = None
 ) -> str:

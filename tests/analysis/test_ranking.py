@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from analysis.load import Run, load_run
-from analysis.ranking import SHOWN, baselines, luck, rank, stop_reasons, summary_sentences
+from analysis.luck import luck
+from analysis.ranking import SHOWN, baselines, rank, stop_reasons, summary_sentences
 from analysis.statistics.luck_line import luck_line
 from tests.fixtures.runs import make_run
 
@@ -35,7 +36,8 @@ def seed(number: int, parent: int, sharpe: float | None, **other: Any) -> dict[s
 
 def run_of(*rows: dict[str, Any], periods: int = 1247) -> Run:
     run = Run(Path("runs/hand"), {"data": {"periods_per_year": 252}}, pd.DataFrame(rows))
-    run.__dict__["returns"] = pd.DataFrame({"timestamp": range(periods)})
+    nobody = {"number": -1, "epoch": 1, "timestamp": range(periods), "net_return": 0.0}
+    run.__dict__["returns"] = pd.DataFrame(nobody)
     return run
 
 
@@ -125,7 +127,9 @@ def test_luck_counts_every_tried_configuration_and_nothing_else() -> None:
     rows += [row(62, 1.2), row(63, 1.0, kind="enqueued"), seed(64, 62, 1.2)]
     rows += [row(-1, 0.9, kind="baseline"), row(65, 0.1, kind="placebo")]
     run = run_of(*rows)
-    assert luck(run) == luck_line(64, 1247, 252)
+    chance = luck(run)
+    assert chance is not None
+    assert chance.one_seed == luck_line(64, 1247, 252)
     assert list(rank(run)["above_luck"])[:3] == [True, False, pd.NA]
 
 

@@ -28,7 +28,8 @@ def row(number: int, sharpe: float | None, **more: Any) -> dict[str, Any]:
 
 def run_of(rows: list[dict[str, Any]]) -> Run:
     run = Run(Path("runs/hand"), {"data": {"periods_per_year": 252}}, pd.DataFrame(rows))
-    run.__dict__["returns"] = pd.DataFrame({"timestamp": range(500)})
+    nobody = {"number": -1, "epoch": 1, "timestamp": range(500), "net_return": 0.0}
+    run.__dict__["returns"] = pd.DataFrame(nobody)
     return run
 
 
