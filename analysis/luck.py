@@ -1,11 +1,9 @@
 """The luck line of a run, for single seeds and for means of several."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-import pandas as pd
 
 from analysis.load import Run
 from analysis.statistics.luck_line import luck_line, share_of_seeds
@@ -57,21 +55,22 @@ def seed_correlation(run: Run) -> float:
     several = [members for members in groups.values() if len(members) > 1]
     if not several:
         return 1.0
-    returns = _returns(run, [number for members in several for number in members])
     pairs = [
-        float(returns[a].corr(returns[b]))
+        correlation
         for members in several
-        for a, b in combinations(members, 2)
-        if a in returns and b in returns
+        for a, b in combinations([_returns(run, number) for number in members], 2)
+        if (correlation := _correlation(a, b)) is not None
     ]
-    known = [value for value in pairs if np.isfinite(value)]
-    return float(np.clip(np.mean(known), 0.0, 1.0)) if known else 1.0
+    return float(np.clip(np.mean(pairs), 0.0, 1.0)) if pairs else 1.0
 
 
-def _returns(run: Run, numbers: Sequence[int]) -> pd.DataFrame:
-    """Returns the net returns of trials at their ranking epochs: a row a period, a column each."""
-    curves = (run.curve(number) for number in numbers)
-    named = {
-        n: c.set_index("timestamp")["net_return"] for n, c in zip(numbers, curves, strict=True)
-    }
-    return pd.DataFrame({number: returns for number, returns in named.items() if len(returns)})
+def _returns(run: Run, number: int) -> np.ndarray:
+    """Returns the net returns [V] of a trial at its ranking epoch; none where it has none."""
+    return run.curve(number)["net_return"].to_numpy(dtype=float)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Returns how two series correlate; None where they are not of the same days, or constant."""
+    if len(a) != len(b) or len(a) < 2 or not np.ptp(a) > 0 or not np.ptp(b) > 0:
+        return None
+    return float(np.corrcoef(a, b)[0, 1])

@@ -40,9 +40,10 @@ def luck_line(trials: int, periods: int, periods_per_year: float) -> float:
 
 
 def share_of_seeds(seeds: int, correlation: float) -> float:
-    """Returns the standard deviation of a mean of seeds over that of one seed, √((1 + (n − 1)ρ) ÷ n).
+    """Returns the standard deviation of a mean of n seeds over that of one seed.
 
-    A luck line and a standard error of single seeds, times this, are those of means of n seeds.
+    It is √((1 + (n − 1)ρ) ÷ n): a luck line and a standard error of single seeds, times this, are
+    those of means of n seeds.
 
     Args:
         seeds: n, at least 1.
