@@ -119,7 +119,7 @@ def _epochs(
 
 
 def _of_default(rungs: Sequence[int], begun: int, finalist_seeds: int) -> float:
-    """Returns the epochs of a default with so many behind it, and of as many seeds as the leader's."""
+    """Returns the epochs of the default, with so many behind it, and of its further seeds."""
     return max(0, rungs[-1] - begun) + (finalist_seeds - 1) * rungs[-1]
 
 

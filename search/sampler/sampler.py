@@ -150,6 +150,7 @@ def centre(space: SpaceFunction) -> Suggestion:
     Raises:
         UserError: the space refuses its centre.
     """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     return _call(space, Centre())
 
 
