@@ -69,6 +69,13 @@ class Run:
         """The rows of searched configurations: kinds search and enqueued."""
         return self.trials.loc[self.trials["kind"].isin(SEARCHED)]
 
+    @property
+    def default(self) -> int | None:
+        """Number of the trial at the centre of the space; None where a search had none."""
+        number = self.run.get("default")
+        known = isinstance(number, int) and number in set(self.searched["number"])
+        return number if known else None
+
     @cached_property
     def periods(self) -> int:
         """Validation periods that every trial was scored on; 0 when none has returns."""

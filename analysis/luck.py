@@ -6,8 +6,8 @@ from itertools import combinations
 import numpy as np
 
 from analysis.load import Run
+from analysis.seeds import further_seeds, scored_seeds
 from analysis.statistics.luck_line import luck_line, share_of_seeds
-from trainable.run_format import SEARCHED
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,16 @@ def seed_correlation(run: Run) -> float:
     It is the mean over all pairs of seeds of finished configurations, each seed at its ranking
     epoch. 1, as if further seeds told nothing, where there is no pair.
     """
-    finished = run.trials.loc[run.trials["state"] == "COMPLETE"]
-    groups: dict[int, list[int]] = {}
-    for row in finished.to_dict("records"):
-        if row["kind"] in SEARCHED:
-            groups.setdefault(int(row["number"]), []).append(int(row["number"]))
-    for row in finished.loc[finished["kind"] == "seed"].to_dict("records"):
-        groups.setdefault(int(row["parent"]), []).append(int(row["number"]))
-    several = [members for members in groups.values() if len(members) > 1]
-    if not several:
-        return 1.0
+    seeds = further_seeds(run)
+    groups = [
+        scored_seeds(first, seeds.get(int(first["number"]), []))[0]
+        for first in run.searched.to_dict("records")
+    ]
+    several = [group for group in groups if len(group) > 1]
     pairs = [
         correlation
-        for members in several
-        for a, b in combinations([_returns(run, number) for number in members], 2)
+        for group in several
+        for a, b in combinations([_returns(run, int(seed["number"])) for seed in group], 2)
         if (correlation := _correlation(a, b)) is not None
     ]
     return float(np.clip(np.mean(pairs), 0.0, 1.0)) if pairs else 1.0

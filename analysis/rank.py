@@ -14,6 +14,7 @@ from rich.text import Text
 
 from analysis.load import Run, load_run
 from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
+from analysis.winner_minus_default import MARK, MEANING
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 
@@ -45,7 +46,7 @@ def show(run: Run, top: int, console: Console) -> None:
     for sentence in summary_sentences(run, ranking):
         console.print(Text(sentence))
     if finalists:
-        console.print(ranking_table(finalists[:top]))
+        console.print(ranking_table(finalists[:top], run.default))
         if len(finalists) > top:
             console.print(Text(f"  … {len(finalists) - top} more: top={len(finalists)}\n"))
         for table in parameter_tables(finalists[:top], varied_params(run)):
@@ -57,8 +58,8 @@ def show(run: Run, top: int, console: Console) -> None:
         console.print(Text(line))
 
 
-def ranking_table(finalists: Sequence[Row]) -> Table:
-    """Returns the finalists' metrics as a table."""
+def ranking_table(finalists: Sequence[Row], default: int | None = None) -> Table:
+    """Returns the finalists' metrics as a table, in which the default is marked."""
     table = _table(
         "#", "trial", "Sharpe", "seeds", "spread", "± se", "luck", "IC", "rank IC",
         "val_loss", "turnover", "epochs",
@@ -68,7 +69,7 @@ def ranking_table(finalists: Sequence[Row]) -> Table:
         above = row["above_luck"]
         table.add_row(
             str(row["rank"]),
-            str(row["number"]),
+            f"{row['number']}{MARK if row['number'] == default else ''}",
             _number(row["sharpe_mean"]),
             f"{row['sharpe_seeds']}{of}",
             _number(row["sharpe_sd"]),
@@ -78,6 +79,8 @@ def ranking_table(finalists: Sequence[Row]) -> Table:
             _number(row["turnover"]),
             str(row["epochs"]),
         )
+    if any(row["number"] == default for row in finalists):
+        table.caption, table.caption_justify = MEANING, "left"
     return table
 
 

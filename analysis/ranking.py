@@ -9,13 +9,13 @@ import pandas as pd
 
 from analysis.load import Run
 from analysis.luck import Luck, luck
+from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.luck_line import luck_sentence, luck_verdict
 from analysis.statistics.shrinkage import seed_variance, shrunk_means
+from analysis.winner_minus_default import default_sentences
 from trainable.cli.text import counted
 from trainable.run_format import STATES
-from trainable.stop_reasons import NUMERIC_FAILURES
 
-Row = Mapping[str, Any]
 Sharpes = dict[int, list[float]]  # of the seeds of each configuration
 
 SHOWN = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
@@ -53,16 +53,15 @@ def rank(run: Run) -> pd.DataFrame:
     `epochs` are of the first. `above_luck`: `sharpe_mean` is above the luck line of all tried
     configurations for means of as many seeds; NA where there is no mean.
     """
-    seeds: dict[int, list[Row]] = {}
-    for seed in run.trials.loc[run.trials["kind"] == "seed"].to_dict("records"):
-        seeds.setdefault(int(seed["parent"]), []).append(seed)
+    seeds = further_seeds(run)
     params = varied_params(run)
     chance = luck(run)
     sharpes: Sharpes = {}
     records = []
     for first in run.searched.to_dict("records"):
         number = int(first["number"])
-        sharpes[number], failed = _sharpes(first, seeds.get(number, []))
+        scored, failed = scored_seeds(first, seeds.get(number, []))
+        sharpes[number] = [float(seed["sharpe"]) for seed in scored]
         record = _record(first, sharpes[number], failed, chance)
         records.append(record | {column: first[column] for column in params})
     _shrink(run, {r["number"]: r for r in records if r["sharpe_mean"] is not None}, sharpes)
@@ -70,20 +69,6 @@ def rank(run: Run) -> pd.DataFrame:
     for rank, record in enumerate(records, start=1):
         record["rank"] = rank if record["state"] == "COMPLETE" else None
     return pd.DataFrame(records, columns=[*COLUMNS, *params]).astype(COLUMNS)
-
-
-def _sharpes(first: Row, seeds: Sequence[Row]) -> tuple[list[float], int]:
-    """Returns the Sharpe ratios of a finalist's seeds, its own first, and how many seeds failed."""
-    values: list[float] = []
-    failed = 0
-    if first["state"] == "COMPLETE":
-        for member in (first, *seeds):
-            idle = member["state"] == "COMPLETE" and isnan(member["sharpe"])
-            if idle or member["stop_reason"] in NUMERIC_FAILURES:
-                failed += 1
-            elif member["state"] == "COMPLETE":
-                values.append(float(member["sharpe"]))
-    return values, failed
 
 
 def _record(
@@ -187,7 +172,7 @@ def _about_lengths(run: Run) -> list[str]:
 
 
 def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str]:
-    """Returns what the run says, in plain sentences: outcome, best, luck line, baselines.
+    """Returns what the run says, in plain sentences: outcome, default, best, luck line, baselines.
 
     Args:
         run: the run.
@@ -201,12 +186,12 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
         f"{states.count('FAIL')} failed"
     )
     sentences = [f"{outcome}, {running} unfinished." if running else f"{outcome}."]
-    sentences += _about_lengths(run)
     ranking = rank(run) if ranking is None else ranking
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
     if not finalists:
-        return [*sentences, _nothing_to_rank(run, states)]
+        return [*sentences, *_about_lengths(run), _nothing_to_rank(run, states)]
     best = finalists[0]
+    sentences += [*default_sentences(run, best), *_about_lengths(run)]
     sentences += [_about_best(best), *_about_shrinkage(finalists), *_about_luck(run, best)]
     better = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
     if better:

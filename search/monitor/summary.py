@@ -19,6 +19,7 @@ from analysis.ranking import (
     summary_sentences,
     varied_params,
 )
+from analysis.winner_minus_default import MARK, MEANING
 from trainable.cli.text import counted
 from trainable.stop_reasons import KEEPS_MODEL
 
@@ -47,7 +48,7 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
     parts += [Text(sentence) for sentence in summary_sentences(run, ranking)]
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
     if finalists:
-        parts.append(_finalists(finalists[:TOP], varied_params(run), width))
+        parts.append(_finalists(finalists[:TOP], varied_params(run), width, run.default))
     reasons = stop_reasons(run)
     if reasons:
         parts.append(_reasons(reasons))
@@ -58,7 +59,9 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
     return Group(*parts)
 
 
-def _finalists(finalists: Sequence[Mapping[str, Any]], params: Sequence[str], width: int) -> Table:
+def _finalists(
+    finalists: Sequence[Mapping[str, Any]], params: Sequence[str], width: int, default: int | None
+) -> Table:
     table = _table()
     columns = NARROW if width < 70 else WIDE
     for name in columns:
@@ -68,7 +71,7 @@ def _finalists(finalists: Sequence[Mapping[str, Any]], params: Sequence[str], wi
     for row in finalists:
         seeds = row["sharpe_seeds"] + row["failed_seeds"]
         cells = {
-            "trial": str(row["number"]),
+            "trial": f"{row['number']}{MARK if row['number'] == default else ''}",
             "Sharpe": _number(row["sharpe_mean"]),
             "± se": _number(row["sharpe_se"]),
             "seeds": f"{row['sharpe_seeds']} of {seeds}" if row["failed_seeds"] else str(seeds),
@@ -79,6 +82,8 @@ def _finalists(finalists: Sequence[Mapping[str, Any]], params: Sequence[str], wi
         configuration = {name.removeprefix("params."): row[name] for name in params}
         more = [_configuration(configuration)] if columns is WIDE else []
         table.add_row(*(cells[name] for name in columns), *more)
+    if any(row["number"] == default for row in finalists):
+        table.caption, table.caption_justify = MEANING, "left"
     return table
 
 

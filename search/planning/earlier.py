@@ -19,12 +19,14 @@ class Earlier:
         begun: epochs that each of those that go on has behind it.
         seeds: of each finished configuration, how many further seeds there are.
         seeds_begun: epochs that each of those seeds that go on has behind it.
+        default: epochs that the default has behind it where it goes on, which is in `begun`, too.
     """
 
     lengths: Mapping[int, int]
     begun: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     seeds_begun: tuple[int, ...] = ()
+    default: int | None = None
 
     @property
     def unfinished(self) -> int:
@@ -49,6 +51,9 @@ def earlier_of(rows: Sequence[TrialRecord]) -> Earlier:
         seeds=tuple(seeds[row.number] for row in ended if row.state == "COMPLETE"),
         seeds_begun=tuple(
             _reported(row) for row in rows if row.kind == "seed" and row.state == "RUNNING"
+        ),
+        default=next(
+            (_reported(row) for row in searched if row.default and row.state == "RUNNING"), None
         ),
     )
 

@@ -44,7 +44,11 @@ RACING = 0.4  # share of the seeds of finalists that do not lead which the race 
 
 
 def expected_epochs(
-    rungs: Sequence[int], trials: int, reduction_factor: int, finalist_seeds: int
+    rungs: Sequence[int],
+    trials: int,
+    reduction_factor: int,
+    finalist_seeds: int,
+    default: bool = False,
 ) -> float:
     """Returns the epochs of a search, all trials together, if one in `reduction_factor` passes.
 
@@ -53,8 +57,10 @@ def expected_epochs(
         trials: searched configurations.
         reduction_factor: one in this many trials passes a rung.
         finalist_seeds: seeds that a configuration of the last rung is trained with at most.
+        default: whether one of the trials is the default, which no rung stops.
     """
-    return _epochs(rungs, [0] * trials, reduction_factor, finalist_seeds, at_least=1.0)
+    others = _epochs(rungs, [0] * (trials - default), reduction_factor, finalist_seeds, 1.0)
+    return others + (_of_default(rungs, 0, finalist_seeds) if default else 0.0)
 
 
 def expected_rest(
@@ -74,6 +80,10 @@ def expected_rest(
         finalist_seeds: see there.
     """
     begun = [*earlier.begun, *[0] * max(0, trials - earlier.trials)]
+    of_default = 0.0
+    if earlier.default is not None:
+        begun.remove(earlier.default)
+        of_default = _of_default(rungs, earlier.default, finalist_seeds)
     at_least = 0.0 if earlier.seeds else 1.0  # nobody need go on where somebody has finished
     searched = _epochs(rungs, begun, reduction_factor, finalist_seeds, at_least)
     missing = 0.0
@@ -82,7 +92,7 @@ def expected_rest(
         expected = _further_seeds(len(earlier.seeds), finalist_seeds)
         missing = max(0.0, expected - sum(earlier.seeds))
     begun = sum(max(0, rungs[-1] - done) for done in earlier.seeds_begun)
-    return searched + begun + missing * rungs[-1]
+    return searched + of_default + begun + missing * rungs[-1]
 
 
 def _epochs(
@@ -108,6 +118,11 @@ def _epochs(
     return epochs + _further_seeds(alive, finalist_seeds) * rungs[-1]
 
 
+def _of_default(rungs: Sequence[int], begun: int, finalist_seeds: int) -> float:
+    """Returns the epochs of the default, with so many behind it, and of its further seeds."""
+    return max(0, rungs[-1] - begun) + (finalist_seeds - 1) * rungs[-1]
+
+
 def _further_seeds(finalists: float, most: int) -> float:
     """Returns how many seeds are trained of so many finalists: all of one, some of the others."""
     return (min(finalists, 1.0) + RACING * max(0.0, finalists - 1.0)) * (most - 1)
@@ -126,7 +141,7 @@ def estimate(plan: Plan, slots: int) -> Estimate:
     factor = settings.reduction_factor if plan.rung_rule.cuts else 1
     search = (plan.rungs, settings.trials, factor, settings.finalist_seeds)
     if plan.earlier is None:
-        epochs = expected_epochs(*search)
+        epochs = expected_epochs(*search, default=plan.default is not None)
     else:
         epochs = expected_rest(plan.earlier, *search)
     by_shape: dict[object, list[TrialConfig]] = {}

@@ -16,7 +16,7 @@ from search.planning.graphs import graph_seconds
 from search.planning.memory import check_memory
 from search.pruning.asha import first_rung, rung_epochs
 from search.pruning.rung_rules import RULES, RungRule
-from search.sampler.sampler import Sampler, SpaceFunction
+from search.sampler.sampler import Sampler, SpaceFunction, centre
 from search.settings.settings import SearchSettings
 from search.space.loading import call
 from search.space.validation import (
@@ -67,6 +67,9 @@ class Plan:
         counted: trials that the luck line counts.
         luck: the luck line of all trials, annual Sharpe ratio.
         enqueued: the first trials, chosen by hand; none when a run is resumed.
+        default: what the trial after those suggests, the centre of the space; None: the space
+            refuses it, or it is not to be trained.
+        no_default: why the space refuses its centre; None: it does not.
         earlier: what earlier sessions of a resumed run have left; None for a new run.
         graph_s: seconds in which a worker makes the graphs of all bars; 0 where they are quick.
     """
@@ -85,6 +88,8 @@ class Plan:
     counted: int
     luck: float
     enqueued: tuple[dict[str, Any], ...] = ()
+    default: dict[str, Any] | None = None
+    no_default: str | None = None
     parts: tuple[PartsFile, ...] = ()
     warnings: tuple[str, ...] = ()
     earlier: Earlier | None = None
@@ -146,11 +151,13 @@ def make_plan(
     warmup_ends = first_rung(facts.max_warmup, fewest_steps)
     rule = RULES[settings.pruning]
     periods = scoring(dataset, dataset.valid_rows).timestamps
+    checked = _checked(ask, dataset, settings)
+    default, no_default = _default(settings, checked, len(enqueued))
     return Plan(
         settings=settings,
         space=space,
         facts=facts,
-        ask=_checked(ask, dataset, settings),
+        ask=checked,
         market=market,
         dataset=dataset,
         epochs=epochs,
@@ -161,6 +168,8 @@ def make_plan(
         counted=settings.trials,
         luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
         enqueued=tuple(enqueued),
+        default=default,
+        no_default=no_default,
         parts=parts,
         warnings=tuple(warnings_of(parts)),
         graph_s=graph_s,
@@ -248,6 +257,18 @@ def _first_trials(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str
         except UserError as error:
             raise UserError(f"enqueue={settings.enqueue}: trial {number}: {error}") from error
     return trials
+
+
+def _default(
+    settings: SearchSettings, ask: SpaceFunction, enqueued: int
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Returns what the default suggests, and why the space refuses it."""
+    if not settings.try_default or settings.trials <= enqueued:
+        return None, None
+    try:
+        return centre(ask).params, None
+    except UserError as error:
+        return None, str(error)
 
 
 def _with_epochs(space: Space, settings: SearchSettings, epochs: int) -> SpaceFunction:

@@ -1,6 +1,7 @@
 """Prints what a search will do before it starts: data, split, steps, rungs, luck line."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -27,6 +28,7 @@ NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "se
 SHOWN = {"loss": "the validation loss", "ic": "IC", "rank_ic": "rank IC"}
 
 NAMED = 20  # symbols held out that are named
+LINE = 65  # characters that 80 columns leave beside the longest label
 
 
 def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
@@ -60,10 +62,15 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     table.add_row("bars a year", calendar_words(dataset.periods_per_year, dataset.quality))
     table.add_row("traded", traded_line(dataset))
     table.add_row("steps", _steps(plan))
+    if plan.earlier is None and plan.default is not None:
+        table.add_row("first trial", _default(plan.default, len(plan.enqueued)))
     if plan.earlier is not None:
         for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
             table.add_row("resumed", sentence)
     console.print(table)
+    if plan.earlier is None and plan.no_default is not None:
+        text = f"No default to beat: the space refuses its centre. {plan.no_default}"
+        console.print(Text(text, style="yellow"))
     if held := dataset.quality.get("held_out_symbols"):
         console.print(Text(_held_out(held, count, settings.data.holdout_symbols)))
     if idle := plan.facts.without_effect:
@@ -100,6 +107,22 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
         console.print(_expected(estimate(plan, slots), slots, plan.earlier is not None))
+
+
+def _default(params: Mapping[str, Any], enqueued: int) -> str:
+    """Says in one line what the default suggests, as much of it as there is room for."""
+    after = f", after {enqueued:,} enqueued" if enqueued else ""
+    said = f"the centre of the space{after}"
+    parts = []
+    for name, value in params.items():
+        shown = f"{value:.3g}" if isinstance(value, float) else str(value)
+        # A text speaks for itself.
+        parts.append(shown if isinstance(value, str) else f"{name.rpartition('/')[2]} {shown}")
+    whole = f"{said}: {', '.join(parts)}" if parts else said
+    if len(whole) <= LINE:
+        return whole
+    fit = whole[: LINE - 1].rpartition(", ")[0]
+    return f"{fit}, …" if len(fit) > len(said) else f"{said}: …"
 
 
 def _expected(expected: Estimate, slots: int, resumed: bool) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.pruning.flat_sharpe import sharpe_difference
+from analysis.statistics.paired_sharpe import sharpe_difference
 from search.pruning.history import finite
 from search.pruning.rung_rules import RULES, Means, RungRule
 from search.pruning.signal_share import SignalShare

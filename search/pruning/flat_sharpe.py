@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.statistics.paired_sharpe import sharpe_difference
 from search.pruning.history import Epoch, mean_of_finite, mean_returns
 from search.pruning.verdict import Verdict
 
@@ -183,49 +184,3 @@ def _change(metric: str, first: Sequence[Epoch], last: Sequence[Epoch]) -> float
         return None
     start, end = mean_of_finite(before), mean_of_finite(now)
     return None if start is None or end is None else end - start
-
-
-def sharpe_difference(before: np.ndarray, now: np.ndarray) -> tuple[float, float] | None:
-    """Returns the difference of two paired Sharpe ratios, now minus before, and its standard error.
-
-    Per period, not annualised. Delta method (Jobson & Korkie 1981) with an error robust to
-    heteroscedasticity and autocorrelation (Ledoit & Wolf 2008, section 3.1): the long-run variance
-    of the difference of the two ratios' influence values. None if a ratio is undefined.
-    """
-    parts = [influence(np.asarray(returns, dtype=np.float64)) for returns in (before, now)]
-    if parts[0] is None or parts[1] is None:
-        return None
-    (ratio_before, psi_before), (ratio_now, psi_now) = parts[0], parts[1]
-    variance = newey_west_variance(psi_now - psi_before)
-    return ratio_now - ratio_before, math.sqrt(variance)
-
-
-def newey_west_variance(x: np.ndarray) -> float:
-    """Returns the variance of the mean of x: [T], robust to autocorrelation.
-
-    Bartlett weights (Newey & West 1987), lags floor(4 (T/100)^(2/9)) (Newey & West 1994).
-    """
-    T = len(x)
-    lags = min(int(4 * (T / 100) ** (2 / 9)), T - 1)
-    centred = x - x.mean()
-    total = float(centred @ centred)
-    for lag in range(1, lags + 1):
-        total += 2 * (1 - lag / (lags + 1)) * float(centred[lag:] @ centred[:-lag])
-    return max(total, 0.0) / T**2
-
-
-def influence(returns: np.ndarray) -> tuple[float, np.ndarray] | None:
-    """Returns a series' Sharpe ratio, per period, and its influence values ψ, [T] each period's.
-
-    ψ is what a period adds to the ratio, to first order; None if the ratio is undefined.
-
-    Args:
-        returns: [T] float64.
-    """
-    mean = float(returns.mean())
-    centred = returns - mean
-    deviation = math.sqrt(float(centred @ centred) / len(returns))
-    if not deviation > 1e-9 * abs(mean) or deviation < 1e-150:
-        return None
-    ratio, z = mean / deviation, centred / deviation
-    return ratio, z - ratio / 2 * (z**2 - 1)

@@ -41,6 +41,7 @@ class _Trial:
         config: what it trains; two trials with an equal one may have equal metrics.
         history: its newest epochs.
         exempt: no rung judges it, and once flat it is complete, whatever it earns.
+        spared: likewise, but rungs compare other trials with it.
         epochs: length of its own full training; None: that of the search.
         epoch: the newest one.
         rung: epoch of the latest rung it was judged at; 0 before the first.
@@ -57,6 +58,7 @@ class _Trial:
     config: Hashable
     history: History
     exempt: bool = False
+    spared: bool = False
     epochs: int | None = None
     epoch: int = 0
     rung: int = 0
@@ -158,6 +160,13 @@ class Pruner:
     def exempt(self, number: int) -> None:
         """Frees a trial (of kind `seed`) from rungs; once flat it is complete, a defect ends it."""
         self._trial(number).exempt = True
+
+    def spare(self, number: int) -> None:
+        """Lets no rung and no flat rule prune a trial, such as the default of the search.
+
+        Rungs compare others with it. Once flat it is complete; a defect ends it.
+        """
+        self._trial(number).spared = True
 
     def judge(self, batch: Sequence[Report]) -> dict[int, Verdict]:
         """Judges reports that arrived together: one or more epochs of one or more trials.
@@ -325,9 +334,12 @@ class Pruner:
             for number, verdict in self._rungs.judge(rung, shown, returns).items():
                 trial = self._trials[number]
                 late = trial.epoch < trained.get(number, 0)
+                if trial.spared and verdict.action != "complete":
+                    trial.record(CONTINUE if verdict.undecided else _passed(verdict))
+                    continue
                 if verdict.undecided:
                     trial.undecided.append(rung)
-                trial.record(replace(CONTINUE, evidence=verdict.evidence) if late else verdict)
+                trial.record(_passed(verdict) if late else verdict)
         for report in reports:
             trial = self._trials[report.number]
             late = trial.epoch < trained.get(report.number, 0)
@@ -347,7 +359,7 @@ class Pruner:
         trial.flat_epochs = 0 if figures is None else trial.flat_epochs + 1
         if figures is None or trial.flat_epochs < self._flat.streak:
             return
-        if trial.exempt:
+        if trial.exempt or trial.spared:
             trial.record(Verdict("complete", "converged", figures))
             return
         median = self._rungs.last_median(without=number)
@@ -371,6 +383,11 @@ class Pruner:
 def _trains_on(trial: _Trial) -> bool:
     """Says whether a trial has epochs of its own left, beyond the last rung of the search."""
     return trial.epochs is not None and trial.epoch < trial.epochs
+
+
+def _passed(verdict: Verdict) -> Verdict:
+    """Returns that a trial goes on, with the figures of a rung."""
+    return replace(CONTINUE, evidence=verdict.evidence)
 
 
 def _is_end(report: Report) -> bool:

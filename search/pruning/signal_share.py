@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from search.pruning.flat_sharpe import influence, newey_west_variance
+from analysis.statistics.paired_sharpe import influence, newey_west_variance
 
 
 class SignalShare:

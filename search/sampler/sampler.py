@@ -12,6 +12,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 
+from search.sampler.centre import Centre
 from search.sampler.feasibility import Feasibility
 from search.sampler.fixed_values import FixedValues, check_used
 from search.sampler.observations import (
@@ -90,22 +91,13 @@ class Sampler:
             self._feasibility = Feasibility(self.selected)
         tries: list[tuple[float, Suggestion]] = []
         while not tries or (min(tries, key=_risk)[0] > MAX_RISK and len(tries) < MAX_TRIES):
-            suggestion = self._call(space, fixed, derive_seed(self._seed, 0, index, len(tries)))
+            seed = derive_seed(self._seed, 0, index, len(tries))
+            tpe = Tpe(self._table, self._common or {}, self._startup, seed)
+            suggestion = _call(space, FixedValues(tpe, fixed) if fixed else tpe)
+            check_used(fixed, suggestion.params, suggestion.constants)
             risk = 0.0 if fixed else self._feasibility.failure_probability(suggestion.params)
             tries.append((risk, suggestion))
         return min(tries, key=_risk)[1]
-
-    def _call(self, space: SpaceFunction, fixed: Mapping[str, Any], seed: int) -> Suggestion:
-        tpe = Tpe(self._table, self._common or {}, self._startup, seed)
-        study = _study(FixedValues(tpe, fixed) if fixed else tpe)
-        constants = space(study.ask())
-        if not isinstance(constants, dict):
-            raise UserError(
-                f"the space returned {type(constants).__name__}; it must return a dict of constants"
-            )
-        suggested = study.get_trials(deepcopy=False)[0]
-        check_used(fixed, suggested.params, constants)
-        return Suggestion(suggested.params, suggested.distributions, constants)
 
     def add(self, observation: Observation) -> None:
         """Adds a trial in flight: TPE keeps later suggestions away from it."""
@@ -150,6 +142,27 @@ class Sampler:
             for name, space in self._common.items()
             if has.get(name) is space or has.get(name) == space
         }
+
+
+def centre(space: SpaceFunction) -> Suggestion:
+    """Calls `space` with a trial that suggests the middle of every range.
+
+    Raises:
+        UserError: the space refuses its centre.
+    """
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return _call(space, Centre())
+
+
+def _call(space: SpaceFunction, sampler: BaseSampler) -> Suggestion:
+    study = _study(sampler)
+    constants = space(study.ask())
+    if not isinstance(constants, dict):
+        raise UserError(
+            f"the space returned {type(constants).__name__}; it must return a dict of constants"
+        )
+    suggested = study.get_trials(deepcopy=False)[0]
+    return Suggestion(suggested.params, suggested.distributions, constants)
 
 
 def _study(sampler: BaseSampler) -> optuna.Study:

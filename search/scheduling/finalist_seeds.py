@@ -70,6 +70,7 @@ class FinalistSeeds:
             begun=1 + len(seeds),
             training=sum(n not in ended for n in seeds),
             failed=None in sharpes or any(ended.get(n) in NUMERIC_FAILURES for n in seeds),
+            reference=progress[number].trial.default,
         )
 
     def _add_to(self, number: int, count: int) -> None:

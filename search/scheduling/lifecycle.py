@@ -50,6 +50,8 @@ class TrialLifecycle:
         self.pruner.register(trial.number, trial.seed, trial.params.get(EPOCHS))
         if trial.kind not in SEARCHED:
             self.pruner.exempt(trial.number)
+        if trial.default:
+            self.pruner.spare(trial.number)
 
     def end(self, number: int, verdict: Verdict) -> None:
         """Ends a trial by a verdict."""

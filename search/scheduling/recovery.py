@@ -99,7 +99,9 @@ class Recovery:
             params = row.params
             if row.state == "RUNNING" and EPOCHS in params:
                 params = {**params, EPOCHS: self._length(row)}
-            self.lifecycle.begin(TrialSpec(row.number, params, row.kind, row.seed, row.parent))
+            self.lifecycle.begin(
+                TrialSpec(row.number, params, row.kind, row.seed, row.parent, row.default)
+            )
         slots = self.placement.slots
         slots.cohorts = max(slots.cohorts, row.facts.get("cohort") or 0)
         if row.reason is not None:

@@ -1,7 +1,8 @@
 """How many seeds each finished configuration deserves: a race between those that may still win.
 
 As in the intensification of SMAC (Hutter, Hoos and Leyton-Brown 2011) a challenger gets more runs
-only while it may still win: 1, 3, 9 … seeds, up to a limit. Who has no chance gets none.
+only while it may still win: 1, 3, 9 … seeds, up to a limit. Who has no chance gets none, but for
+the default: it gets as many as the leader, which is compared with it in the end.
 """
 
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ class Finalist:
         begun: seeds that were begun, its own and those lost with their worker included.
         training: those of them that have not ended.
         failed: a seed failed numerically or took no position: it cannot win.
+        reference: it is the default, which the leader is compared with.
     """
 
     number: int
@@ -36,6 +38,7 @@ class Finalist:
     begun: int
     training: int = 0
     failed: bool = False
+    reference: bool = False
 
 
 def seeds_to_begin(finalists: Sequence[Finalist], most: int, error: float) -> dict[int, int]:
@@ -62,4 +65,9 @@ def seeds_to_begin(finalists: Sequence[Finalist], most: int, error: float) -> di
         challenges = k == leader or means[k] + reach[k] >= means[leader] - reach[leader]
         if challenges and not one.training and one.begun < most:
             wanted[one.number] = min(most, GROWTH * one.begun) - one.begun
+    seeds = racing[leader].begun + wanted.get(racing[leader].number, 0)
+    for one in racing:
+        # Whether or not its own are still training: with those of the leader they fill one cohort.
+        if one.reference and (more := min(most, seeds) - one.begun) > wanted.get(one.number, 0):
+            wanted[one.number] = more
     return wanted

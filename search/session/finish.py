@@ -22,6 +22,7 @@ from search.session.best_model import (
 )
 from search.session.interrupts import Interrupts
 from search.study.study import Handover, SearchStudy
+from search.study.trials import default_of
 from trainable.cli.errors import UserError
 
 LOOK_S = 0.5  # between two looks whether the tables are written
@@ -80,6 +81,7 @@ def write_results(
     forget_others(folder.path, folder.driver)
     run = {**run, "ended": provenance.now(), "interrupted": resume is not None}
     run["resumed"] = provenance.resumed(folder.path)
+    run["default"] = default_of(rows)
     parts.reports.finish(rows, parts.baselines, run)
     done = load_run(folder.path)
     lost: UserError | None = None

@@ -19,7 +19,9 @@ SAME_DATA = (
     "sha256", "symbols", "features", "horizon", "lag", "cost_bps", "periods_per_year",
     "train_rows", "valid_rows", "validation_periods", "overnight", "delisting_return",
 )  # fmt: skip
-SAME_SETTINGS = ("objective", "pruning", "seed", "steps_per_epoch", "rungs", "reduction_factor")
+SAME_SETTINGS = (
+    "objective", "pruning", "seed", "steps_per_epoch", "rungs", "reduction_factor", "try_default",
+)  # fmt: skip
 BEFORE_PRUNING = {"pruning": "objective"}  # what rungs of versions without it scored by
 SAME_COLUMNS = ("target", "returns")  # of one file others may be named
 SOURCE = ("source", "path")
@@ -51,7 +53,9 @@ def check_same(plan: Plan, folder: Path) -> None:
         )
     found = [key for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
     found += ["split dates"] if old["split"] != new["split"] else []
-    before, now = BEFORE_PRUNING | old["settings"], new["settings"]
+    now = new["settings"]
+    # A run of a version without a default goes on without one, whatever is asked for.
+    before = BEFORE_PRUNING | {"try_default": now["try_default"]} | old["settings"]
     changed = _of_data(old, new, found) + _differences(
         {key: before.get(key) for key in SAME_SETTINGS}, {key: now[key] for key in SAME_SETTINGS}
     )

@@ -9,7 +9,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial
 
 from search.sampler.observations import Observation
-from search.study.trials import OWNER
+from search.study.trials import DEFAULT, OWNER
 from trainable.cli.errors import UserError
 from trainable.run_format import SEARCHED
 
@@ -45,7 +45,9 @@ class TrialIndex:
         trial_ids: of every trial in the storage, by number.
         running: trials in flight by number.
         searched: how many trials were asked, by all drivers.
-        ended: how many of those have ended.
+        sampled: how many of them nobody enqueued.
+        default: number of the search's default; None before it is asked, and where there is none.
+        ended: how many of those asked have ended.
         enqueued: how many trials were enqueued, asked or not.
         queue: parameters of the enqueued trials that are not asked yet.
         to_add: trials asked by other drivers that the sampler does not know yet.
@@ -57,6 +59,8 @@ class TrialIndex:
         self.trial_ids: list[int] = []
         self.running: dict[int, RunningTrial] = {}
         self.searched = 0
+        self.sampled = 0
+        self.default: int | None = None
         self.ended = 0
         self.enqueued = 0
         self.queue: list[dict[str, Any]] = []
@@ -117,6 +121,9 @@ class TrialIndex:
         self.trial_ids.append(trial_id)
         self.running[number] = added
         self.searched += added.searched
+        self.sampled += kind == "search"
+        if self.default is None and trial.user_attrs.get(DEFAULT, False):
+            self.default = number
         return added
 
     def end(self, number: int, outcome: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from search.sampler.fixed_values import contains
-from search.sampler.sampler import STARTUP, Sampler, SpaceFunction
+from search.sampler.sampler import STARTUP, Sampler, SpaceFunction, Suggestion, centre
 from search.sampler.seeds import derive_seed
 from search.study.coordination.alone import Alone
 from search.study.coordination.base import Coordination, Handover
@@ -27,6 +27,7 @@ from search.study.index import TrialIndex
 from search.study.journal import OneWriterStorage
 from search.study.storage import Storage, can_be_shared, name_of, open_storage, open_to_read
 from search.study.trials import (
+    DEFAULT,
     ENDED,
     OWNER,
     SEED,
@@ -70,6 +71,8 @@ class SearchStudy:
         self._storage = storage
         self._study_id = study_id
         self._max_trials: float = math.inf
+        # A study of a version without a default goes on without one.
+        self._try_default: bool = settings.get("try_default", False)
         self._index = TrialIndex()
         self.coordination = _coordination(storage, study_id, self._index, self.name, shared)
         self.sampler = Sampler(self.seed, settings["startup"])
@@ -87,6 +90,7 @@ class SearchStudy:
         seed: int,
         startup: int = STARTUP,
         *,
+        try_default: bool = False,
         driver: str = "",
         dead: Sequence[str] = (),
     ) -> Self:
@@ -97,6 +101,7 @@ class SearchStudy:
             name: of the study within its storage.
             seed: of the search.
             startup: number of told trials before which suggestions are random.
+            try_default: whether the first trial that nobody enqueued is the centre of the space.
             driver: that makes it.
             dead: drivers that were killed before their search began: a study of this name that one
                 of them made is replaced.
@@ -110,7 +115,12 @@ class SearchStudy:
         names = [study.study_name for study in backend.get_all_studies()]
         if name in names and not cls._remove_killed_start(backend, name, dead, shared):
             raise _exists(storage, name)
-        settings = {"seed": seed, "startup": startup, "driver": driver}
+        settings = {
+            "seed": seed,
+            "startup": startup,
+            "try_default": try_default,
+            "driver": driver,
+        }
         try:
             study_id = backend.create_new_study([StudyDirection.MAXIMIZE], name)
         except DuplicatedStudyError:  # made by another process since we looked
@@ -182,7 +192,10 @@ class SearchStudy:
         return [row_of(trial) for trial in trials]
 
     def ask(self, space: SpaceFunction) -> TrialSpec:
-        """Asks for one more trial: first the enqueued ones, then what TPE suggests.
+        """Asks for one more trial: first the enqueued ones, then what the sampler suggests.
+
+        With `try_default` the first of those is the default, the centre of the space; where the
+        space refuses that, there is none.
 
         Args:
             space: suggests from an Optuna trial and returns constants, which win over suggestions
@@ -201,15 +214,22 @@ class SearchStudy:
                 to_add, index.to_add = index.to_add, []
                 to_tell, index.to_tell = index.to_tell, []
                 queue, n_asked = list(index.queue), index.searched
+                default_due = self._try_default and not queue and index.sampled == 0
             for observation in to_add:
                 self.sampler.add(observation)
             for observation in to_tell:
                 self.sampler.tell(observation)
-            suggested = self.sampler.ask(space, n_asked, queue[0] if queue else {})
+            default = _centre_if_taken(space) if default_due else None
+            suggested = default or self.sampler.ask(space, n_asked, queue[0] if queue else {})
             kind = "enqueued" if queue else "search"
             with index.lock:
                 asked = self._store(
-                    kind, None, suggested.params, suggested.distributions, suggested.constants
+                    kind,
+                    None,
+                    suggested.params,
+                    suggested.distributions,
+                    suggested.constants,
+                    default=default is not None,
                 )
                 del index.queue[: len(queue[:1])]
                 observation = index.running[asked.number].observation
@@ -350,6 +370,7 @@ class SearchStudy:
         params: Mapping[str, Any],
         distributions: Mapping[str, BaseDistribution],
         constants: Mapping[str, Any],
+        default: bool = False,
     ) -> TrialSpec:
         """Writes one RUNNING trial, in one append."""
         expected = len(self._index.trial_ids)
@@ -369,6 +390,8 @@ class SearchStudy:
         }
         if self.coordination.driver is not None:
             attrs[OWNER] = self.coordination.driver
+        if default:
+            attrs[DEFAULT] = True
         trial = create_trial(
             state=TrialState.RUNNING,
             params=dict(params),
@@ -381,7 +404,10 @@ class SearchStudy:
             self._index.add(trial_id, kind, trial)
         else:
             self.coordination.add_late(trial_id, number)
-        return TrialSpec(number, {**merged, SEED: seed}, kind, seed, parent)
+            if default and self._index.default != number:  # another driver asked for it meanwhile
+                self._storage.set_trial_user_attr(trial_id, DEFAULT, False)
+                default = False
+        return TrialSpec(number, {**merged, SEED: seed}, kind, seed, parent, default)
 
     # What several drivers of one study need: `Coordination` says more of each.
 
@@ -470,6 +496,14 @@ def stored_rows(storage: str | Path, name: str) -> list[TrialRecord]:
     except KeyError:
         raise UserError(f"{name_of(storage)} holds no study {name!r}") from None
     return [row_of(trial) for trial in backend.get_all_trials(number, deepcopy=False)]
+
+
+def _centre_if_taken(space: SpaceFunction) -> Suggestion | None:
+    """Returns the centre of a space; None where the space refuses it."""
+    try:
+        return centre(space)
+    except UserError:
+        return None
 
 
 def _coordination(

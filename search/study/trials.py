@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ from trainable.run_format import STATES
 
 SEED = "train/seed"
 EPOCHS = "train/epochs"
+DEFAULT = "default"  # attribute of the trial that is the centre of its space
 OWNER = "owner"  # attribute of a running trial of a shared study: the driver that trains it
 # Of ended trials; only a COMPLETE trial with a value is COMPLETE to Optuna, too.
 ENDED = {state: TrialState[state] for state in STATES if state != "RUNNING"}
@@ -33,6 +34,7 @@ class TrialSpec:
         kind: search, enqueued, seed, placebo or regret.
         seed: of its weights, batches and dropout.
         parent: the trial that this one repeats.
+        default: it is the default of its search, the centre of the space.
     """
 
     number: int
@@ -40,6 +42,7 @@ class TrialSpec:
     kind: str
     seed: int
     parent: int | None = None
+    default: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class TrialRecord:
         facts: stop_epoch, epochs, train_epochs, steps, seconds, n_parameters, cohort …
         started: UTC.
         ended: UTC; None while RUNNING.
+        default: it is the default of its search, the centre of the space.
     """
 
     number: int
@@ -75,6 +79,7 @@ class TrialRecord:
     facts: dict[str, Any]
     started: datetime
     ended: datetime | None
+    default: bool = False
 
 
 def optuna_end(
@@ -110,7 +115,13 @@ def row_of(trial: FrozenTrial) -> TrialRecord:
         facts=outcome.get("facts", {}),
         started=trial.datetime_start.astimezone(UTC),
         ended=trial.datetime_complete.astimezone(UTC) if trial.datetime_complete else None,
+        default=attrs.get(DEFAULT, False),
     )
+
+
+def default_of(rows: Iterable[TrialRecord]) -> int | None:
+    """Returns the number of the default of a search; None where it has none."""
+    return min((row.number for row in rows if row.default), default=None)
 
 
 def _length(facts: Mapping[str, Any]) -> dict[str, Any]:

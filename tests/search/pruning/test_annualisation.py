@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from analysis.statistics.paired_sharpe import newey_west_variance
 from search.pruning.asha import rung_epochs
-from search.pruning.flat_sharpe import FlatRule, flatness, newey_west_variance
+from search.pruning.flat_sharpe import FlatRule, flatness
 from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
 from trainable.report import Report

@@ -6,12 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.statistics.paired_sharpe import newey_west_variance, sharpe_difference
 from search.pruning.flat_sharpe import (
     FlatRule,
     default_rule,
     flatness,
-    newey_west_variance,
-    sharpe_difference,
 )
 
 RULE = FlatRule()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search.pruning.flat_sharpe import influence, newey_west_variance
+from analysis.statistics.paired_sharpe import influence, newey_west_variance
 from search.pruning.signal_share import SignalShare
 from tests.fixtures.curves import V, make_pruner, report
 

@@ -1,0 +1,135 @@
+"""What a search has earned: its winner minus the default, the configuration without a search."""
+
+from collections.abc import Mapping, Sequence
+from math import sqrt
+from typing import Any
+
+import numpy as np
+
+from analysis.load import Run
+from analysis.seeds import Row, further_seeds, scored_seeds
+from analysis.statistics.paired_sharpe import Difference, Side, difference_of_means
+from analysis.statistics.shrinkage import seed_variance
+from trainable.cli.text import counted
+
+MARK = "*"  # of the default in a table of finalists
+MEANING = f"{MARK} the default, the centre of the space"
+FLATTERED = "It was chosen on these days, which flatters it."
+
+
+def default_sentences(run: Run, best: Mapping[str, Any]) -> list[str]:
+    """Returns what a run says of its winner and its default; nothing where it has no default.
+
+    Args:
+        run: the run.
+        best: the first row of `analysis.ranking.rank`, a finalist with a Sharpe ratio.
+    """
+    default = run.default
+    if default is None:
+        return []
+    if best["number"] == default:
+        return [f"Nothing beats the default, trial {default}."]
+    rows = {int(row["number"]): row for row in run.searched.to_dict("records")}
+    seeds = further_seeds(run)
+    scored = {number: scored_seeds(row, seeds.get(number, [])) for number, row in rows.items()}
+    why = _why_not(rows[default], *scored[default])
+    winner = int(best["number"])
+    if why is not None:
+        return [f"Trial {winner}, which ranks first, has no default to be compared with: {why}."]
+    known = {number: found for number, (found, _) in scored.items() if found}
+    counts = len(known[winner]), len(known[default])
+    each = [f"{counted(counts[0], 'seed')} {_against(*counts)}"]
+    means = [float(np.mean(_sharpes(known[number]))) for number in (winner, default)]
+    difference = winner_minus_default(run, winner, default, known)
+    if difference is not None:
+        each.insert(0, f"95 % interval {_signed(difference.low)} to {_signed(difference.high)}")
+    by = means[0] - means[1]
+    how_much = f"{abs(by):.2f} {'more' if by >= 0 else 'less'}"
+    said = (
+        f"Trial {winner}, which ranks first, earns {how_much} Sharpe than the default, trial "
+        f"{default} ({', '.join(each)}): {_verdict(difference)}."
+    )
+    return [f"{said} {FLATTERED}"]
+
+
+def winner_minus_default(
+    run: Run, winner: int, default: int, scored: Mapping[int, Sequence[Row]]
+) -> Difference | None:
+    """Returns the annual Sharpe ratio of a winner minus that of the default, paired by the day.
+
+    Each is the mean over its seeds, each at its ranking epoch; returns of bars within a day are
+    summed first, for an error bar needs no more.
+
+    Args:
+        run: the run.
+        winner: number of a finalist.
+        default: number of another.
+        scored: the seeds that the mean is of, of every finalist, as `scored_seeds` returns them.
+
+    Returns:
+        None where one has no daily returns, or not those of the same days.
+    """
+    if run.periods == 0:
+        return None
+    daily = [_daily(run, scored[number]) for number in (winner, default)]
+    if daily[0] is None or daily[1] is None or not np.array_equal(daily[0][0], daily[1][0]):
+        return None
+    days = len(daily[0][0])
+    between = seed_variance(
+        [_sharpes(seeds) for seeds in scored.values()], sqrt(run.periods_per_year / run.periods)
+    )
+    first, second = (
+        Side(_sharpes(scored[number]), found[1])
+        for number, found in zip((winner, default), (daily[0], daily[1]), strict=True)
+    )
+    return difference_of_means(first, second, run.periods_per_year * days / run.periods, between)
+
+
+def _why_not(default: Row, scored: Sequence[Row], failed: int) -> str | None:
+    """Returns why nothing can be compared with the default; None: it can be."""
+    whose = f"trial {default['number']}"
+    if default["state"] == "RUNNING":
+        return f"{whose} has not ended"
+    if default["state"] != "COMPLETE":
+        return f"{whose} ended by {default['stop_reason']}"
+    if failed and not scored:
+        return f"{whose} took no position"
+    return f"of {whose} a seed failed or took no position" if failed else None
+
+
+def _verdict(difference: Difference | None) -> str:
+    if difference is None:
+        return "how far that can be trusted is not known, without the returns of the same days"
+    if difference.low > 0:
+        return "it is told from the default"
+    if difference.high < 0:
+        return "the default is the better one"
+    return "it is not told from the default"
+
+
+def _against(winner: int, default: int) -> str:
+    return "each" if winner == default else f"against {default}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
+
+
+def _sharpes(seeds: Sequence[Row]) -> list[float]:
+    return [float(seed["sharpe"]) for seed in seeds]
+
+
+def _daily(run: Run, seeds: Sequence[Row]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns the days [T] and the returns [seeds, T] of a configuration; None if one has none."""
+    found = []
+    for seed in seeds:
+        curve = run.curve(int(seed["number"]))
+        returns = np.asarray(curve["net_return"], dtype=np.float64)
+        if not len(returns) or not np.isfinite(returns).all():
+            return None
+        days, day_of = np.unique(
+            np.asarray(curve["timestamp"]).astype("datetime64[D]"), return_inverse=True
+        )
+        found.append((days, np.bincount(day_of, returns, len(days))))
+    same = found and all(np.array_equal(days, found[0][0]) for days, _ in found)
+    return (found[0][0], np.stack([returns for _, returns in found])) if same else None
