@@ -2,6 +2,7 @@
 
 load.py        a run folder, read and checked
 luck.py        the luck line of a run, for one seed and for means of several
+more_trials.py what more trials are expected to be worth
 ranking.py     finalists by their mean over seeds, beside the luck line and the baselines
 rank.py        the command that prints the ranking
 plots.py       a picture a function

@@ -105,6 +105,19 @@ class Run:
             mine = mine.loc[mine["epoch"] == self._ranking_epoch(number)]
         return mine.reset_index(drop=True)
 
+    def daily(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """Returns the days [T] and the net returns [T] of a trial at its ranking epoch.
+
+        Returns of bars within a day are summed. None where it has none, or one is not finite.
+        """
+        curve = self.curve(number)
+        returns = np.asarray(curve["net_return"], dtype=np.float64)
+        if not len(returns) or not np.isfinite(returns).all():
+            return None
+        stamps = np.asarray(curve["timestamp"]).astype("datetime64[D]")
+        days, day_of = np.unique(stamps, return_inverse=True)
+        return days, np.bincount(day_of, returns, len(days))
+
     def _ranking_epoch(self, number: int) -> int:
         mine = _of(self.epochs, number).dropna(subset=["val_loss"])
         if mine.empty:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.load import Run
 from analysis.luck import Luck, luck
+from analysis.more_trials import more_trials_sentences
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.luck_line import luck_sentence, luck_verdict
 from analysis.statistics.shrinkage import seed_variance, shrunk_means
@@ -193,6 +194,7 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
     best = finalists[0]
     sentences += [*default_sentences(run, best), *_about_lengths(run)]
     sentences += [_about_best(best), *_about_shrinkage(finalists), *_about_luck(run, best)]
+    sentences += more_trials_sentences(run)
     better = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
     if better:
         listed = ", ".join(f"{row['name']} ({row['sharpe']:.2f})" for row in better)

@@ -121,15 +121,11 @@ def _sharpes(seeds: Sequence[Row]) -> list[float]:
 
 def _daily(run: Run, seeds: Sequence[Row]) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns the days [T] and the returns [seeds, T] of a configuration; None if one has none."""
-    found = []
-    for seed in seeds:
-        curve = run.curve(int(seed["number"]))
-        returns = np.asarray(curve["net_return"], dtype=np.float64)
-        if not len(returns) or not np.isfinite(returns).all():
-            return None
-        days, day_of = np.unique(
-            np.asarray(curve["timestamp"]).astype("datetime64[D]"), return_inverse=True
-        )
-        found.append((days, np.bincount(day_of, returns, len(days))))
-    same = found and all(np.array_equal(days, found[0][0]) for days, _ in found)
-    return (found[0][0], np.stack([returns for _, returns in found])) if same else None
+    found = [run.daily(int(seed["number"])) for seed in seeds]
+    known = [one for one in found if one is not None]
+    if not known or len(known) < len(found):
+        return None
+    days = known[0][0]
+    if not all(np.array_equal(one[0], days) for one in known):
+        return None
+    return days, np.stack([one[1] for one in known])

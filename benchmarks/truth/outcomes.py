@@ -27,6 +27,7 @@ class Outcome:
             what no position earns, where none finished.
         best: the highest true Sharpe ratio of a configuration that was searched.
         best_stopped: share of the truly best twentieth that was pruned.
+        trials: that were searched.
         epochs: of searched trials.
         seed_epochs: of their further seeds.
         makespan: see `Ended`.
@@ -35,6 +36,7 @@ class Outcome:
     chosen: float
     best: float
     best_stopped: float
+    trials: int
     epochs: int
     seed_epochs: int
     makespan: float
@@ -90,6 +92,7 @@ def outcome(curves: Curves, ended: Ended, worth: np.ndarray) -> Outcome:
         chosen=_truth_of_first([each for each in found if np.isfinite(each).all()], curves),
         best=max(value.values()),
         best_stopped=sum(r.state == "PRUNED" for r in best) / count,
+        trials=len(searched),
         epochs=ended.epochs.get("search", 0),
         seed_epochs=ended.epochs.get("seed", 0),
         makespan=ended.makespan,

@@ -55,6 +55,7 @@ class Setup:
         flat: the rule for a flat Sharpe; None: that of a search.
         trials: how many are searched.
         finalist_seeds: of each configuration that finishes.
+        patience_trials: see `search.settings.settings`.
     """
 
     rule: str = "objective"
@@ -64,6 +65,7 @@ class Setup:
     flat: FlatRule | None = None
     trials: int = 64
     finalist_seeds: int = 1
+    patience_trials: int | None = None
 
     def pruner(self, days: np.ndarray, epochs: int) -> Pruner:
         """Returns the rules of a search over returns of these days."""
@@ -236,6 +238,7 @@ def replay(curves: Curves, setup: Setup, seed: int) -> Ended:
                 finalist_seeds=setup.finalist_seeds,
                 n_parameters=lambda trial: 0,
                 epochs=epochs,
+                patience_trials=setup.patience_trials,
             )
             spec = WorkerSpec(FileStore.of(Path(folder)), "", (), 1.0, 0.0, 60.0, None)
             backend = Local(SLOTS, clock.open, clock.next)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from analysis.statistics.paired_sharpe import sharpe_difference
+from analysis.statistics.signal_share import SignalShare
 from search.pruning.history import finite
 from search.pruning.rung_rules import RULES, Means, RungRule
-from search.pruning.signal_share import SignalShare
 from search.pruning.verdict import Verdict
 from trainable.cli.errors import UserError
 

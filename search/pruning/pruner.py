@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from analysis.statistics.signal_share import SignalShare
 from search.pruning.asha import Rungs, RungState
 from search.pruning.flat_sharpe import FlatRule, default_rule, flat_verdict, plateau
 from search.pruning.frozen_metric import Fingerprints
@@ -46,6 +47,7 @@ class _Trial:
         epoch: the newest one.
         rung: epoch of the latest rung it was judged at; 0 before the first.
         ranked: the epoch it would be ranked by; None before a defined loss.
+        returns: [days] at that epoch; None where unknown, or once the trial has ended.
         improved: the epoch at which its loss last fell by enough to count, and the loss; None
             before a defined one.
         flat_epochs: how many epochs in a row, up to the newest, were flat.
@@ -63,6 +65,7 @@ class _Trial:
     epoch: int = 0
     rung: int = 0
     ranked: _Ranked | None = None
+    returns: np.ndarray | None = None
     improved: tuple[int, float] | None = None
     flat_epochs: int = 0
     means: dict[int, Means] = field(default_factory=dict)
@@ -121,6 +124,7 @@ class Pruner:
         self._daily = DailyReturns(timestamps, periods_per_year)
         self._trials: dict[int, _Trial] = {}
         self._fingerprints = Fingerprints()
+        self._spread = SignalShare()  # of ended trials, at the epochs they would be ranked by
 
     def register(self, number: int, config: Hashable, epochs: int | None = None) -> None:
         """Tells what a trial trains, and how long; call it before the trial's first report.
@@ -190,6 +194,7 @@ class Pruner:
         for report in ordered:
             trial = self._trials[report.number]
             verdict = trial.final or trial.verdicts.get(report.epoch)
+            self._enter_spread(trial)
             if verdict is not None or report.number not in verdicts:
                 verdicts[report.number] = verdict or CONTINUE
         return verdicts
@@ -212,6 +217,7 @@ class Pruner:
             if found is None or not found.ends:
                 found = verdict
                 trial.record(verdict)
+                self._enter_spread(trial)
         return found
 
     def restore(self, batches: Iterable[Sequence[Report]]) -> dict[int, Verdict]:
@@ -246,6 +252,25 @@ class Pruner:
         trial = self._trials.get(number)
         return 0 if trial is None else trial.epoch
 
+    def expected_rise(self, trials: int, more: int) -> float | None:
+        """Returns by how much more trials are expected to raise the best's true Sharpe ratio.
+
+        Annual, from the trials that have ended; None where too few have.
+
+        Args:
+            trials: that were asked.
+            more: further ones.
+        """
+        return self._spread.expected_rise(trials, more, self._daily.per_year)
+
+    def _enter_spread(self, trial: _Trial) -> None:
+        """Counts a trial that has ended; no seed, and none that failed numerically."""
+        if trial.final is None or trial.returns is None:
+            return
+        if not trial.exempt and trial.final.reason not in NUMERIC_FAILURES:
+            self._spread.add(trial.returns)
+        trial.returns = None
+
     @property
     def sharpe_error(self) -> float:
         """The standard error of an annual Sharpe ratio near 0 over the validation days."""
@@ -271,7 +296,8 @@ class Pruner:
                 trial.record(_stopped(report.stop))
             return False
         trial.epoch = report.epoch
-        trial.history.add(report, self._daily.of(report))
+        returns = self._daily.of(report)
+        trial.history.add(report, returns)
         loss = finite(report.values.get("val_loss"))
         if loss is not None and (trial.ranked is None or loss < trial.ranked.loss):
             sharpe, objective = (
@@ -279,6 +305,7 @@ class Pruner:
             )
             signed = None if objective is None else self._sign * objective
             trial.ranked = _Ranked(report.epoch, loss, sharpe, signed)
+            trial.returns = returns
             before = trial.improved
             if before is None or before[1] - loss > self._flat.min_delta * abs(before[1]):
                 trial.improved = report.epoch, loss

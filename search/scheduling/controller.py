@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from analysis.statistics.signal_share import WORTH
 from search.pruning.asha import JudgedAt
 from search.pruning.pruner import Pruner
 from search.pruning.verdict import Verdict
@@ -51,6 +52,8 @@ class Controller:
         judged: at which rungs earlier sessions judged, the first one first.
         race_from: `time.monotonic()` at which finalists begin to race with further seeds, although
             trials are still to be asked; None: when all are asked.
+        patience_trials: ask for no more trials once so many more are not expected to be worth it;
+            None: ask for all.
         in_rounds: workers wait for each other after each epoch, so that nothing depends on their
             speed.
 
@@ -79,6 +82,7 @@ class Controller:
         newest_checkpoint: Callable[[int], str | None] = lambda number: None,
         judged: Sequence[JudgedAt] = (),
         race_from: float | None = None,
+        patience_trials: int | None = None,
         in_rounds: bool = False,
     ) -> None:
         self.study, self.pruner, self.reports, self.sinks = study, pruner, reports, sinks
@@ -88,7 +92,7 @@ class Controller:
         self.placement = Placement(capacity, self.progress, why_alone)
         self.lifecycle = TrialLifecycle(study, pruner, self.progress, n_parameters)
         self.recovery = Recovery(study, reports, self.lifecycle, self.placement, epochs, judged)
-        self.race_from = race_from
+        self.race_from, self.patience_trials = race_from, patience_trials
         self.finalist_seeds = FinalistSeeds(
             finalist_seeds,
             pruner.sharpe_error,
@@ -117,6 +121,7 @@ class Controller:
     def restore(self) -> None:
         """Takes up what an earlier driver left: its reports, its running trials, its seeds."""
         self.recovery.restore()
+        self._look_ahead()
         self.finalist_seeds.add()
 
     def is_finished(self) -> bool:
@@ -170,6 +175,7 @@ class Controller:
         ended, keep_model, moving = self._judge(list(arrived), *new)
         for slot, numbers in moving.items():
             self._saving.setdefault(slot, []).extend(numbers)
+        self._look_ahead()
         self.finalist_seeds.add()
         stopped = {report.number for report in reports if report.stop is not None}
         joining = self._fill(list(arrived))
@@ -373,6 +379,14 @@ class Controller:
         """Says whether finalists are trained with further seeds by now."""
         late = self.race_from is not None and time.monotonic() >= self.race_from
         return not self.out_of_time and (late or self.prefetcher.exhausted)
+
+    def _look_ahead(self) -> None:
+        """Asks for no more trials where they are not expected to raise the best by enough."""
+        if self.patience_trials is None or self.prefetcher.exhausted:
+            return
+        rise = self.pruner.expected_rise(self.study.searched, self.patience_trials)
+        if rise is not None and rise < WORTH:
+            self.prefetcher.ask_no_more()
 
     @property
     def _is_idle(self) -> bool:

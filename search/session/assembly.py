@@ -146,6 +146,7 @@ def assemble(
             why_alone=_why_alone(plan, device),
             newest_checkpoint=lambda number: checkpoint.newest(files.within(number)),
             race_from=None if budget is None else monotonic() + RACE_FROM * budget,
+            patience_trials=settings.patience_trials,
             judged=sessions(folder.path).judged() if folder.resumed else (),
             in_rounds=rounds,
         )

@@ -27,6 +27,7 @@ class SearchSettings:
     runs_dir: PathText = "runs"  # where run folders are
     resume: bool = False  # go on with the run of this name
     time_budget_s: float | None = None  # seconds after which the search ends
+    patience_trials: int | None = None  # ask no more once so many more would hardly raise the best
     objective: str = "sharpe"  # what the sampler raises: sharpe, rank_ic or val_loss
     pruning: str = (
         "ranks"  # what rungs score by: ranks, objective, loss, ic, rank_ic, signal, racing, none

@@ -85,6 +85,11 @@ class Prefetcher:
         with self._changed:
             return not self._closed and self._may_ask()
 
+    def ask_no_more(self) -> None:
+        """Asks for no more trials; those that are ready, or being asked, are still to be taken."""
+        with self._changed:
+            self._budget = 0
+
     def close(self) -> list[TrialSpec]:
         """Ends the thread and returns the trials that were asked and not taken."""
         with self._changed:
@@ -138,5 +143,5 @@ class Prefetcher:
                 self._budget = 0
         else:
             with self._changed:
-                self._budget -= 1
+                self._budget = max(0, self._budget - 1)  # 0 if it is to ask no more meanwhile
                 self._ready.append(asked)

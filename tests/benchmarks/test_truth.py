@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.truth import curves, flat, make, pruning, seeds
+from benchmarks.truth import curves, flat, make, patience, pruning, seeds
 from benchmarks.truth.markets import DAYS_PER_YEAR, KINDS, SYMBOLS, Truth, make_market
 from benchmarks.truth.outcomes import at_ranking_epoch, markets_of, outcome, quality
 from benchmarks.truth.replay import NEVER_FLAT, Setup, replay
@@ -183,6 +183,18 @@ def test_seeds_cost_epochs_as_their_limit_says(
     assert (one["seed_epochs"], one["gain"]) == (0, 0)
     assert three["seed_epochs"] > 0
     assert three["epochs"] == one["epochs"]
+
+
+def test_patience_searches_no_more_trials_than_there_are(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = {n: Setup("ranks", first=2, trials=20, patience_trials=more) for n, more in
+           (("never", None), ("patience_trials=64", 64))}  # fmt: skip
+    monkeypatch.setattr(patience, "SETUPS", few)
+    rows = written(patience, folder)["rows"]
+    assert [(row["market"], row["trials"]) for row in rows] == [("all", 20)] * 2 + [
+        ("strong", 20)
+    ] * 2
 
 
 def test_a_folder_without_markets_is_the_persons_error(tmp_path: Path) -> None:

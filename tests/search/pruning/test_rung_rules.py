@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from search.pruning.asha import Rungs
 from search.pruning.rung_rules import RULES, Means, shares_below
 from search.settings.checks import PRUNING
-from tests.fixtures.curves import make_pruner, report
+from tests.fixtures.curves import V, make_pruner, report
 from trainable.report import Stop
 
 # Trial 0 has the lowest loss, 1 the highest Sharpe ratio, 2 the highest IC and rank IC.
@@ -134,3 +134,13 @@ def test_whose_training_has_ended_is_not_stopped_for_an_earlier_rung() -> None:
         pruner.judge([report(0, 1, -5.0)])
         pruner.judge([report(n, 1, float(n)) for n in range(1, 5)])
         assert pruner.judge(batch)[0].reason == (reason or "early_stopped")
+
+
+def test_the_evidence_of_a_rung_has_the_share_of_signal() -> None:
+    pruner = make_pruner(16)
+    rng = np.random.default_rng(3)
+    reports = [report(n, 1, float(n), net_returns=rng.normal(0.001 * n, 0.01, V)) for n in range(8)]
+    verdicts = pruner.judge(reports)
+    shares = {v.evidence["signal_share"] for v in verdicts.values()}
+    (share,) = shares
+    assert 0.5 < share <= 1.0

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.statistics.paired_sharpe import influence, newey_west_variance
-from search.pruning.signal_share import SignalShare
-from tests.fixtures.curves import V, make_pruner, report
+from analysis.statistics.signal_share import SignalShare
 
 DAYS = 1000
 
@@ -52,14 +51,3 @@ def test_the_noise_is_that_of_each_minus_the_mean_of_all() -> None:
 def test_fewer_than_two_trials_or_none_with_a_ratio_say_nothing() -> None:
     assert share_of(trials(0.0, np.random.default_rng(0))[:1]) is None
     assert share_of(np.full((5, DAYS), 0.01)) is None
-
-
-def test_the_evidence_of_a_rung_has_it() -> None:
-    pruner = make_pruner(16)
-    rng = np.random.default_rng(3)
-
-    reports = [report(n, 1, float(n), net_returns=rng.normal(0.001 * n, 0.01, V)) for n in range(8)]
-    verdicts = pruner.judge(reports)
-    shares = {v.evidence["signal_share"] for v in verdicts.values()}
-    (share,) = shares
-    assert 0.5 < share <= 1.0

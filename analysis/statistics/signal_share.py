@@ -1,14 +1,18 @@
-"""How much of the spread of Sharpe ratios at a rung is signal, and how much is noise."""
+"""How much of the spread of Sharpe ratios is signal, and what more trials are expected to add."""
 
 import math
 
 import numpy as np
 
+from analysis.statistics.luck_line import luck_line
 from analysis.statistics.paired_sharpe import influence, newey_west_variance
+
+FEWEST = 32  # trials with a Sharpe ratio from which on an expected rise is near what was found
+WORTH = 0.05  # annual Sharpe ratio; what is expected to raise the best by less is not worth it
 
 
 class SignalShare:
-    """What the trials at one rung say together about the noise in their Sharpe ratios.
+    """What trials on the same days say together about the noise in their Sharpe ratios.
 
     All trials earn on the same days, so what they share cancels when they are compared: the noise
     that matters is that of their differences. With ψ the influence values of a trial's ratio, it is
@@ -42,3 +46,25 @@ class SignalShare:
         if not spread > 0 or not math.isfinite(spread):
             return None
         return min(1.0, max(0.0, 1 - noise / spread))
+
+    def expected_rise(self, trials: int, more: int, periods_per_year: float) -> float | None:
+        """Returns by how much more trials are expected to raise the true Sharpe ratio of the best.
+
+        Of n normal ratios with signal τ² and noise σ² the highest is truly worth z(n)·τ²/√(τ² + σ²)
+        above their mean, z(n) being the expected highest of n standard normal values. On curves
+        whose truth is known this says 0.11 where the choice of 64 instead of 32 trials is worth
+        0.07 more, 0.10 and 0.08 of 96 instead of 48; from 16 trials it says too much.
+
+        Args:
+            trials: that were tried.
+            more: further ones.
+            periods_per_year: number of periods (of the returns added) in a year.
+
+        Returns:
+            Annual; None where the share of signal is unknown, or fewer than `FEWEST` were added.
+        """
+        share = self.share
+        if share is None or len(self._ratios) < FEWEST:
+            return None
+        deviation = float(np.std(self._ratios, ddof=1)) * math.sqrt(periods_per_year)
+        return share * deviation * (luck_line(trials + more, 1, 1) - luck_line(trials, 1, 1))

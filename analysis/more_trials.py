@@ -1,0 +1,64 @@
+"""What more trials would be worth: advice at the end of a search."""
+
+from math import sqrt
+from typing import Any
+
+from analysis.load import Run
+from analysis.statistics.luck_line import luck_line
+from analysis.statistics.signal_share import WORTH, SignalShare
+from trainable.cli.text import counted
+from trainable.stop_reasons import NUMERIC_FAILURES
+
+
+def more_trials_sentences(run: Run) -> list[str]:
+    """Returns what as many trials again would be worth, and whether the search asked for all."""
+    trials = len(run.searched)
+    sentences = _about_patience(run, trials)
+    rise = expected_rise(run, trials)
+    if rise is None:
+        return sentences
+    error = sqrt(run.periods_per_year / run.periods)
+    luck = (luck_line(2 * trials, 1, 1) - luck_line(trials, 1, 1)) * error
+    again = counted(trials, "trial")
+    return [
+        *sentences,
+        f"Another {again} would raise the luck line by {luck:.2f} and are expected to raise what "
+        f"the best is truly worth by {rise:.2f}.",
+    ]
+
+
+def expected_rise(run: Run, more: int) -> float | None:
+    """Returns by how much so many more trials are expected to raise the best's true Sharpe ratio.
+
+    Annual; from all searched trials at their ranking epochs, those that failed numerically left
+    out (`analysis.statistics.signal_share`). None where too few of them have returns.
+    """
+    found, days = SignalShare(), 0
+    for row in run.searched.to_dict("records"):
+        daily = None
+        if row["stop_reason"] not in NUMERIC_FAILURES:
+            daily = run.daily(int(row["number"]))
+        if daily is None or (days and len(daily[0]) != days):
+            continue
+        days = len(daily[0])
+        found.add(daily[1])
+    if not days:
+        return None
+    per_year = run.periods_per_year * days / run.periods
+    return found.expected_rise(len(run.searched), more, per_year)
+
+
+def _about_patience(run: Run, trials: int) -> list[str]:
+    """Says that the search asked for fewer trials than it might have, since more are worth little.
+
+    One that was interrupted, or ran out of time, says so elsewhere.
+    """
+    settings: dict[str, Any] = run.run.get("settings") or {}
+    patience, most = settings.get("patience_trials"), settings.get("trials")
+    late = bool((run.searched["stop_reason"] == "time_budget").any())
+    if not patience or not most or trials >= most or run.run.get("interrupted") or late:
+        return []
+    return [
+        f"{trials:,} of {most:,} trials were asked for: {patience} more were expected to raise the "
+        f"best by less than {WORTH} Sharpe (patience_trials={patience})."
+    ]
