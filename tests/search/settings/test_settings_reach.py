@@ -59,6 +59,7 @@ ELSEWHERE = {
     "parts": "search/test_parts.py",
     "address": "search/backend/test_cluster.py",
     "data.groups": "trainable/data/ingest/test_groups.py",
+    "patience_trials": "search/scheduling/test_patience_trials.py",
     "open_cluster": "search/backend/test_cluster.py",
     "dashboard": "search/backend/test_local_ray.py",
 }
