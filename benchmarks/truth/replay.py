@@ -1,12 +1,12 @@
 """Searches over stored learning curves: the real controller, pruner and sampler, no training.
 
-Time is simulated: a worker takes one unit for each epoch of each of its members, and the worker
+Time is simulated: an epoch of n members of one shape takes n + `PROGRAM` units, and the worker
 whose clock is behind is the next to report.
 """
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +38,7 @@ from trainable.run_format import SEARCHED
 from trainable.worker.assignment import Instructions
 
 SLOTS = 2
+PROGRAM = 3.5  # a member alone takes 300 µs a step, one of a cohort of 16 takes 82
 DAYS_PER_YEAR = 252.0
 WARMUP_ENDS = 3  # the first epoch after the longest warm-up of `curves.space`
 NEVER_FLAT = FlatRule(window=1000)
@@ -89,7 +90,7 @@ class Ended:
         rows: its trials.
         where: row and seed of the table, by trial number.
         epochs: trained, by kind of trial.
-        makespan: the time of the last report, in epochs of one member.
+        makespan: the time of the last report; an epoch of a member adds one unit.
     """
 
     rows: Sequence[TrialRecord]
@@ -120,6 +121,10 @@ class Table:
         self.used[row] = seed + 1
         self.where[number] = row, seed
 
+    def shape(self, number: int) -> Hashable:
+        """Returns what the members of a trial's cohort share."""
+        return self.curves.params[self.where[number][0]]["model/hidden_dims"]
+
     def _all(self, name: str) -> set[Any]:
         return {params[name] for params in self.curves.params}
 
@@ -147,7 +152,8 @@ class ReplayWorker:
 
     def step(self, until: float = math.inf) -> list[Report]:
         """Returns the next epoch of every member, whatever the time."""
-        self.clock += len(self.epochs)
+        shapes = {self.table.shape(number) for number in self.epochs}
+        self.clock += len(self.epochs) + PROGRAM * len(shapes)
         reports = []
         for number in list(self.epochs):
             self.epochs[number] += 1

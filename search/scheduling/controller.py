@@ -300,6 +300,8 @@ class Controller:
         if self.rounds is None and not self.prefetcher.busy:
             for slot in slots:
                 moving[slot] += self.placement.surplus(slot)
+                if not moving[slot] and self.prefetcher.exhausted:
+                    moving[slot] += self.placement.dwindled(slot)
         for slot, numbers in moving.items():
             for number in numbers:
                 self.placement.slots.remove(slot, number)
@@ -321,7 +323,9 @@ class Controller:
         joining: dict[int, list[TrialSpec]] = {}
         for slot in slots:
             self._receive()
-            joining[slot] = self._take_searched(slot)
+            moved = self.placement.take_moving(slot)
+            joining[slot] = [trial for trial in moved if self._may_train(slot, trial.number)]
+            joining[slot] += self._take_searched(slot)
         if self.rounds is not None:  # whatever a slot would rather not train: nobody misses a round
             for slot in slots:
                 joining[slot] += self._take_searched(slot, whatever=True)

@@ -3,9 +3,10 @@
 import math
 import sys
 from collections.abc import Callable, Sequence
+from itertools import cycle
 
 from search.scheduling.capacity import Capacity
-from search.scheduling.cohorts import CohortKey, members_to_take
+from search.scheduling.cohorts import CohortKey, members_to_take, moves_out
 from search.scheduling.queue import WaitingQueue
 from search.scheduling.slots import Slots
 from search.scheduling.trial_progress import ProgressTable
@@ -31,6 +32,7 @@ class Placement:
         gpus: the GPU that a slot has a share of; slots on one GPU take turns with models that train
             alone.
         suspects: by trial, its group among those that may have broken a worker, until it trains on.
+        moving: by trial, the slot that it moves to, until it is there.
         most: members of one slot, after memory ran out in one.
     """
 
@@ -47,20 +49,23 @@ class Placement:
         self.idle: set[int] = set()
         self.gpus: dict[int, str] = {}
         self.suspects: dict[int, int] = {}
+        self.moving: dict[int, int] = {}
         self.most = sys.maxsize
+        self._coming: list[tuple[CohortKey, TrialSpec]] = []  # those of them that wait for it
         self._groups = 0
 
     @property
     def waiting(self) -> int:
         """How many trials wait for a slot."""
-        return len(self.searched) + len(self.seeds)
+        return len(self.searched) + len(self.seeds) + len(self._coming)
 
     def wait(self, number: int) -> None:
         """Lets a trial wait for a slot."""
-        trial = self.progress[number].trial
-        single = number if self.trains_alone(number) else None
-        key = CohortKey(shape_key(config_of(trial.params)), single, self.suspects.get(number))
-        (self.searched if trial.kind in SEARCHED else self.seeds).add(key, trial)
+        trial, key = self.progress[number].trial, self._key(number)
+        if number in self.moving:
+            self._coming.append((key, trial))
+        else:
+            self._queue(trial).add(key, trial)
 
     def trains_alone(self, number: int) -> bool:
         """Says whether a trial is a cohort of one."""
@@ -87,8 +92,18 @@ class Placement:
         share = math.ceil(live / self.capacity.slots)
         return self._take(slot, self.seeds, max(self.capacity.members, share))
 
+    def take_moving(self, slot: int) -> list[TrialSpec]:
+        """Returns the trials that a slot takes in that have left another for it."""
+        mine = [(key, trial) for key, trial in self._coming if self.moving[trial.number] == slot]
+        self._coming = [entry for entry in self._coming if entry not in mine]
+        for key, trial in mine:
+            del self.moving[trial.number]
+            self.progress[trial.number].cohort = self.slots.add(slot, key, trial.number)
+        return [trial for _, trial in mine]
+
     def take_all(self) -> list[int]:
         """Removes and returns the numbers of all trials that wait."""
+        self._stop_moving(set(self.moving.values()))
         return [t.number for queue in (self.searched, self.seeds) for t in queue.take_all()]
 
     def take_for_others(self, others: int) -> list[int]:
@@ -120,7 +135,7 @@ class Placement:
         return max(0, workers - len(new))
 
     def surplus(self, slot: int) -> list[int]:
-        """Returns the members that a slot gives away to a slot that is idle while no trial waits.
+        """Returns the members that a slot gives away to slots that are idle while no trial waits.
 
         So machines that came while the other slots were full get work soon.
         """
@@ -135,7 +150,21 @@ class Placement:
         ):
             return []
         youngest = sorted(members, key=lambda number: (self.progress[number].epochs, -number))
+        self.moving |= zip(youngest[:over], cycle(sorted(self.idle - {slot})), strict=False)
         return youngest[:over]
+
+    def dwindled(self, slot: int) -> list[int]:
+        """Returns the members that a slot gives to others, since cohorts have dwindled."""
+        sizes = {slot: self.slots.sizes(slot) for slot in self.slots.running}
+        for number, to in self.moving.items():
+            key = self._key(number)
+            sizes[to][key] = sizes[to].get(key, 0) + 1
+        leaving: list[int] = []
+        for key, count, to in moves_out(slot, sizes):
+            members = self.slots.cohort(slot, key)[-count:]
+            self.moving |= dict.fromkeys(members, to)
+            leaving += members
+        return leaving
 
     def split(self, numbers: Sequence[int]) -> None:
         """Splits suspects into two halves, each to be tried in a slot of its own.
@@ -159,7 +188,24 @@ class Placement:
         """Closes a slot; returns the members that were still in it."""
         self.idle.discard(slot)
         self.gpus.pop(slot, None)
+        self._stop_moving({slot})
         return self.slots.close(slot)
+
+    def _key(self, number: int) -> CohortKey:
+        single = number if self.trains_alone(number) else None
+        config = config_of(self.progress[number].trial.params)
+        return CohortKey(shape_key(config), single, self.suspects.get(number))
+
+    def _queue(self, trial: TrialSpec) -> WaitingQueue:
+        return self.searched if trial.kind in SEARCHED else self.seeds
+
+    def _stop_moving(self, slots: set[int]) -> None:
+        """Lets those that move to one of these slots go wherever there is room."""
+        self.moving = {n: slot for n, slot in self.moving.items() if slot not in slots}
+        for key, trial in self._coming:
+            if trial.number not in self.moving:
+                self._queue(trial).add(key, trial)
+        self._coming = [entry for entry in self._coming if entry[1].number in self.moving]
 
     def _begun(self, number: int) -> bool:
         return self.progress[number].epochs > 0

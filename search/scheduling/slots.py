@@ -56,6 +56,10 @@ class Slots:
             if not members:
                 del self._slots[slot][key], self._ids[slot, key]
 
+    def cohort(self, slot: int, key: CohortKey) -> list[int]:
+        """Returns the members of a slot's cohort of this key."""
+        return sorted(self._slots[slot][key])
+
     def trains_alone(self, slot: int) -> bool:
         """Says whether one of a slot's cohorts is a cohort of one."""
         return any(key.single is not None for key in self._slots.get(slot, {}))

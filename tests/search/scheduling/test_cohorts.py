@@ -1,9 +1,13 @@
-"""Which trials a slot takes in: shapes stay together, slots stay busy, nobody is left behind."""
+"""Which trials a slot takes in and gives away: shapes stay together, slots busy, nobody is lost."""
 
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search.scheduling.cohorts import CohortKey, members_to_take
+from search.scheduling.cohorts import PROGRAM, CohortKey, Move, members_to_take, moves_out
 
 A, B, C = CohortKey("a"), CohortKey("b"), CohortKey("c")
 LARGE, OTHER = CohortKey("d", 8), CohortKey("d", 9)
@@ -55,3 +59,59 @@ def test_a_slot_takes_no_more_than_it_has_places_and_an_empty_one_takes_somebody
     assert all(0 < count <= waiting[key] for key, count in taken.items())
     assert sum(taken.values()) <= max(0, members - sum(here.values()))
     assert taken or here or not waiting
+
+
+X, Y, Z = (CohortKey(shape) for shape in "XYZ")
+
+
+def time_of(slots: Mapping[int, Mapping[CohortKey, int]]) -> float:
+    """What an epoch of the busiest slot takes."""
+    return max(sum(PROGRAM + n for n in cohorts.values() if n) for cohorts in slots.values())
+
+
+@pytest.mark.parametrize(
+    ("slots", "moves"),
+    [
+        ({1: {X: 1, Y: 1}, 2: {X: 1}}, [Move(X, 1, 2)]),  # they merge
+        ({1: {X: 1, Y: 1}, 2: {X: 1, Y: 1}}, [Move(X, 1, 2)]),  # and 2 gives Y in turn
+        ({1: {Y: 1}, 2: {X: 2, Y: 1}}, []),  # 2 gives it when it asks
+        ({1: {X: 1, Y: 1}, 2: {}}, [Move(X, 1, 2)]),  # the idle one takes a whole cohort
+        ({1: {X: 5}, 2: {}}, [Move(X, 2, 2)]),  # or half of the only one
+        ({1: {X: 1}, 2: {}}, []),  # one member trains on one machine
+        ({1: {X: 1}, 2: {X: 1}}, []),  # two programs side by side are quicker than one
+        ({1: {X: 9, Y: 9}, 2: {X: 8, Y: 9}}, [Move(X, 9, 2)]),
+        ({1: {X: 30}, 2: {Y: 30}}, []),
+        ({1: {}, 2: {X: 3}}, []),
+        ({1: {X: 1, Y: 1}}, []),
+        ({1: {CohortKey("X", 7): 1, CohortKey("Y", 8): 1}, 2: {}}, []),  # each trains alone
+        ({1: {CohortKey("X", None, 1): 1, Y: 1}, 2: {}}, [Move(Y, 1, 2)]),  # suspects stay
+    ],
+)
+def test_dwindled_cohorts_merge_and_idle_slots_get_work(
+    slots: dict[int, dict[CohortKey, int]], moves: list[Move]
+) -> None:
+    assert moves_out(1, slots) == moves
+
+
+@given(
+    st.dictionaries(
+        st.integers(1, 4),
+        st.dictionaries(st.sampled_from([X, Y, Z]), st.integers(1, 12)),
+        min_size=1,
+    )
+)
+def test_slots_that_give_in_turn_come_to_rest_and_no_member_is_lost(
+    slots: dict[int, dict[CohortKey, int]],
+) -> None:
+    total = Counter({key: sum(c.get(key, 0) for c in slots.values()) for key in (X, Y, Z)})
+    before, quiet = time_of(slots), 0
+    for slot in list(slots) * 12:
+        moves = moves_out(slot, slots)
+        for key, members, to in moves:
+            slots[slot][key] -= members
+            slots[to][key] = slots[to].get(key, 0) + members
+        slots = {s: {key: n for key, n in c.items() if n} for s, c in slots.items()}
+        quiet = 0 if moves else quiet + 1
+    assert quiet >= len(slots)
+    assert time_of(slots) <= before
+    assert Counter({key: sum(c.get(key, 0) for c in slots.values()) for key in total}) == total

@@ -1,6 +1,7 @@
 """Slots of a search: how many, who trains in which, and who moves when machines come."""
 
 from search.scheduling.capacity import capacity_of
+from search.scheduling.controller import Controller
 from tests.fixtures.rigs import LEVELS, Rig, filled, finish_all, joined, report
 from trainable.report import Stop
 from trainable.worker.assignment import Instructions
@@ -157,3 +158,48 @@ def test_slots_are_opened_for_machines_that_may_come(rig: Rig) -> None:
     driver.on_reports(slot, [report(0, 1, Stop("nan_explosion"))])
     driver.on_worker_closed(2)
     assert driver.open_slot() is None
+
+
+def halved(rig: Rig) -> Controller:
+    """A slot whose four members are shared with an idle one: 2 and 3 leave it."""
+    driver = rig.driver(trials=4, slots=2, seeds=1)
+    assert filled(driver) == (1, [0, 1, 2, 3])
+    assert filled(driver) == (2, [])
+    told = driver.on_reports(1, [report(number, 1) for number in range(4)])
+    assert told.save == (2, 3)
+    assert driver.on_reports(2, []).join == (), "their checkpoints are not written yet"
+    driver.on_saved(1)
+    assert not driver.is_finished()
+    return driver
+
+
+def test_an_idle_slot_takes_half_of_what_is_left_to_train(rig: Rig) -> None:
+    driver = halved(rig)
+    assert joined(driver.on_reports(1, [report(n, 2) for n in (0, 1)])) == [], "they go to slot 2"
+    told = driver.on_reports(2, [])
+    assert [(a.number, a.known) for a in told.join] == [(2, 1), (3, 1)]
+    assert driver.running == {1: {0, 1}, 2: {2, 3}}
+    assert driver.on_reports(2, [report(n, 2) for n in (2, 3)]).save == (), "it stays so"
+
+
+def test_members_whose_new_slot_is_lost_go_back(rig: Rig) -> None:
+    driver = halved(rig)
+    driver.on_worker_lost(2, "worker_lost", "gone")
+    assert joined(driver.on_reports(1, [report(n, 2) for n in (0, 1)])) == [2, 3]
+
+
+def test_members_that_move_when_the_time_is_up_are_ended(rig: Rig) -> None:
+    driver = halved(rig)
+    driver.deadline = 0.0
+    driver.on_reports(1, [report(n, 2) for n in (0, 1)])
+    assert rig.ends() == dict.fromkeys(range(4), ("PRUNED", "time_budget"))
+    assert driver.is_finished()
+
+
+def test_nobody_moves_while_trials_are_still_asked(rig: Rig) -> None:
+    driver = rig.driver(trials=9, slots=2, seeds=1, members=4, in_flight=8)
+    slots = dict([filled(driver), filled(driver)])
+    assert list(slots.values()) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    ended = [report(n, 1, Stop("nan_explosion")) for n in (5, 6, 7)]
+    told = driver.on_reports(2, [report(4, 1), *ended])
+    assert (told.save, joined(told)) == ((), [8])
