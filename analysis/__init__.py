@@ -1,12 +1,14 @@
 """Reads run folders and ranks what is in them; needs neither Ray nor torch nor `search`.
 
-load.py        a run folder, read and checked
-ranking.py     finalists by their mean over seeds, beside the luck line and the baselines
-rank.py        the command that prints the ranking
-plots.py       a picture a function
-plot_style.py  colours and frame of all pictures
-statistics/    what chance alone would reach: the luck line
-notebooks/     the ranking with pictures
+load.py                  a run folder, read and checked
+seeds.py                 the seeds of a configuration: those with a Sharpe ratio, those that failed
+ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
+winner_minus_default.py  what the search has earned, with its interval
+rank.py                  the command that prints the ranking
+plots.py                 a picture a function
+plot_style.py            colours and frame of all pictures
+statistics/              the luck line, means of few seeds, the error of a difference
+notebooks/               the ranking with pictures
 """
 
 import sys
