@@ -1,14 +1,16 @@
 """Reads run folders and ranks what is in them; needs neither Ray nor torch nor `search`.
 
-load.py        a run folder, read and checked
-luck.py        the luck line of a run, for one seed and for means of several
-more_trials.py what more trials are expected to be worth
-ranking.py     finalists by their mean over seeds, beside the luck line and the baselines
-rank.py        the command that prints the ranking
-plots.py       a picture a function
-plot_style.py  colours and frame of all pictures
-statistics/    luck line, shrunk means
-notebooks/     the ranking with pictures
+load.py                  a run folder, read and checked
+seeds.py                 the seeds of a configuration: those with a Sharpe ratio, those that failed
+luck.py                  the luck line of a run, for one seed and for means of several
+ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
+winner_minus_default.py  what the search has earned, with its interval
+more_trials.py           what more trials are expected to be worth
+rank.py                  the command that prints the ranking
+plots.py                 a picture a function
+plot_style.py            colours and frame of all pictures
+statistics/              luck line, shrunk means, signal and noise, paired Sharpe ratios
+notebooks/               the ranking with pictures
 """
 
 import sys

@@ -16,7 +16,7 @@ def space(trial: Trial) -> dict:
     trial.suggest_float("optimizer/lr", 1e-4, 1e-2, log=True)
     trial.suggest_float("optimizer/weight_decay", 1e-5, 1e-1, log=True)
     trial.suggest_float("optimizer/clip", 0.5, 5.0, log=True)
-    trial.suggest_categorical("train/batch_size", [256, 2048, 8192])
+    trial.suggest_categorical("train/batch_size", [2048, 256, 8192])
 
     # Schedule: a falling rate ends on weights that no longer jump.
     constants = {"schedule/name": "warmup_cosine", "schedule/warmup_steps": 10}

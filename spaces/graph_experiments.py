@@ -12,8 +12,8 @@ LOSSES = {
 def space(trial: Trial) -> dict:
     """Suggests its four experiments together: each may help only with another."""
     # Experiment 1: how soon the learning rate falls, and how far.
-    trial.suggest_categorical("schedule/plateau_patience", [3, 5, 10])
-    trial.suggest_categorical("schedule/factor", [0.3, 0.5, 0.7])
+    trial.suggest_categorical("schedule/plateau_patience", [5, 3, 10])
+    trial.suggest_categorical("schedule/factor", [0.5, 0.3, 0.7])
 
     # Experiment 2: weights of the loss.
     phases = LOSSES[trial.suggest_categorical("losses", list(LOSSES))]

@@ -1,1 +1,1 @@
-"""Statistics of a search's results: the luck line."""
+"""Statistics of a search's results: luck line, means of few seeds, paired Sharpe ratios."""

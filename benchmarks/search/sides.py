@@ -16,7 +16,9 @@ from trainable.cli.errors import UserError
 SPACES = Path(__file__).parent / "spaces"
 WARMUP = 2000  # the peer's, in steps
 # The peer's rungs, one training a trial, and no dashboard, as the peer has none.
-EQUAL = ("rungs=1,4,10", "pruning=objective", "finalist_seeds=1", "dashboard=false")
+EQUAL = (
+    "rungs=1,4,10", "pruning=objective", "finalist_seeds=1", "try_default=false", "dashboard=false",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def test_spaces_are_the_peers(hidden: str | None, batch: int, tmp_path: Path) ->
     assert settings.seed == 3
     assert settings.rungs == (1, 4, 10)
     assert settings.finalist_seeds == 1
+    assert not settings.try_default
     assert settings.folder == tmp_path / "run"
     facts = check_space(load_space(settings.space), settings.fix, samples=30)
     assert {config.train.batch_size for config in facts.configs} == {batch}

@@ -61,7 +61,8 @@ def test_whole_search_and_more_trials_later(
     write_space(tmp_path)
     by_hand = [{"optimizer/lr": 0.002, "model/hidden_dims": "8"}, {"optimizer/lr": 0.004}]
     (tmp_path / "first.json").write_text(json.dumps(by_hand), encoding="utf-8")
-    words = [*MARKET, "space=tiny.py", "trials=7", "name=1.10", "enqueue=first.json", "rungs=1,2"]
+    words = [*MARKET, "space=tiny.py", "trials=7", "name=1.10", "enqueue=first.json", "rungs=1,2",
+             "try_default=false"]  # fmt: skip
     monkeypatch.chdir(tmp_path)
     assert search_here(*words, "fix.model/dropout=0.125", "cohort=3", "finalist_seeds=2") == 0
     assert contents(tmp_path) == ["first.json", "runs", "tiny.py"]

@@ -56,6 +56,22 @@ def test_epochs_are_those_of_the_survivors_of_each_rung_and_of_the_finalists_see
     assert expected_epochs((1, 4), 2, 4, 1) == 2 + 3  # somebody goes on however few there are
 
 
+def test_the_default_is_trained_to_its_end_with_as_many_seeds_as_the_leader() -> None:
+    # 15 others for 1 epoch, 3.75 for 3 more, 1 for 12 more, and 2 further seeds of it for 16.
+    others = 15 + 3.75 * 3 + 12
+    assert expected_epochs((1, 4, 16), 16, 4, 1, default=True) == others + 16
+    assert expected_epochs((1, 4, 16), 16, 4, 3, default=True) == others + 32 + 3 * 16
+    assert expected_epochs((1, 4, 16), 1, 4, 3, default=True) == 3 * 16
+    assert estimate(plan("try_default=false"), 1).epochs == 16 + 12 + 12 + 32
+    assert estimate(plan(), 1).epochs == others + 32 + 3 * 16
+
+
+def test_a_default_that_goes_on_has_the_rest_of_its_training_before_it() -> None:
+    others_ended = Earlier({16: 15}, seeds=(2,), begun=(4,), default=4)
+    assert rest(16, others_ended, seeds=1) == 12
+    assert rest(16, others_ended) == 12 + 2 * 16
+
+
 def rest(trials: int, earlier: Earlier, seeds: int = 3) -> float:
     return expected_rest(earlier, (1, 4, 16), trials, 4, seeds)
 

@@ -124,3 +124,33 @@ def test_the_plan_says_what_rungs_score_by(words: list[str], wanted: str, tmp_pa
     _, text = planned(tmp_path, pd.bdate_range("2020-01-01", periods=240), "rungs=1,2", *words)
     (line,) = [line for line in text.splitlines() if line.startswith("rungs")]
     assert wanted in line
+
+
+def many(trial: optuna.Trial) -> dict[str, Any]:
+    trial.suggest_float("optimizer/lr", 1e-5, 1e-3, log=True)
+    trial.suggest_categorical("model/hidden_dims", ["64-32", "32-16"])
+    trial.suggest_int("train/batch_size", 32, 96)
+    trial.suggest_float("model/dropout", 0.1, 0.3)
+    trial.suggest_float("optimizer/weight_decay", 1e-5, 1e-3, log=True)
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ([], "the centre of the space: lr 0.0001, 64-32, batch_size 64, …"),
+        (
+            ["fix.model/hidden_dims=16"],
+            "the centre of the space: lr 0.0001, batch_size 64, dropout 0.2, …",
+        ),
+        (["try_default=false"], None),
+    ],
+)
+def test_the_plan_says_in_one_line_what_the_default_is(
+    words: list[str], wanted: str | None
+) -> None:
+    plan = make_plan(settings_from(["name=x", *words]), load_space(many), make_market)
+    text = StringIO()
+    show_plan(plan, Console(file=text, width=80))
+    found = [line.rstrip() for line in text.getvalue().splitlines() if "centre of" in line]
+    assert found == ([] if wanted is None else [f"first trial  {wanted}"])

@@ -55,6 +55,46 @@ def test_a_lucky_single_seed_does_not_lead_before_a_mean_of_many() -> None:
     assert seeds_to_begin(field, 8, ERROR) == {9: 2}, "it challenges; the leader has its eight"
 
 
+def default(number: int, *sharpes: float, begun: int = 0, failed: bool = False) -> Finalist:
+    begun = max(begun, len(sharpes))
+    training = begun - len(sharpes)
+    return Finalist(number, sharpes, begun, training, failed=failed, reference=True)
+
+
+def test_the_default_gets_as_many_seeds_as_the_leader_without_a_chance() -> None:
+    lost = default(5, -3.0)
+    assert seeds_to_begin([finalist(0, 1.0), lost], 8, ERROR) == {0: 2, 5: 2}
+    assert seeds_to_begin([finalist(0, 1.0, 1.0, 1.0), default(5, -3.0, -3.0, -3.0)], 8, ERROR) == {
+        0: 5, 5: 5,
+    }  # fmt: skip
+    assert seeds_to_begin([finalist(0, 1.0), lost], 2, ERROR) == {0: 1, 5: 1}
+    assert seeds_to_begin([finalist(0, 1.0), lost], 1, ERROR) == {}
+
+
+def test_a_default_that_ends_late_catches_up_with_the_leader() -> None:
+    ended = finalist(0, *[1.0] * 8)
+    assert seeds_to_begin([ended, default(5, -3.0)], 8, ERROR) == {5: 7}
+    assert seeds_to_begin([ended, default(5, *[-3.0] * 8)], 8, ERROR) == {}
+    training = finalist(0, 1.0, training=2)
+    assert seeds_to_begin([training, default(5, -3.0)], 8, ERROR) == {5: 2}
+
+
+def test_seeds_of_the_default_that_still_train_hold_nothing_up() -> None:
+    ended = finalist(0, 1.0, 1.1, 0.9)
+    assert seeds_to_begin([ended, default(5, -3.0, begun=3)], 8, ERROR) == {0: 5, 5: 5}
+
+
+def test_a_default_with_a_chance_races_as_any_other() -> None:
+    others = [finalist(0, 1.0), finalist(1, 0.85)]
+    assert seeds_to_begin([*others, default(5, 0.9)], 8, ERROR) == {0: 2, 1: 2, 5: 2}
+    assert seeds_to_begin([*others, default(5, 1.1)], 8, ERROR) == {0: 2, 5: 2}
+
+
+def test_a_default_that_failed_gets_no_seed() -> None:
+    for gone in (default(5, 0.1, begun=2, failed=True), default(5, failed=True)):
+        assert seeds_to_begin([finalist(0, 1.0), gone], 8, ERROR) == {0: 2}
+
+
 def test_a_race_ends() -> None:
     rng = np.random.default_rng(1)
     truth = rng.normal(0.5, 0.3, 20)

@@ -50,6 +50,7 @@ CASES: dict[str, tuple[dict[str, object], set[str]]] = {
         {"data.test_from": "2020-10-20"},
         {"data.test_from=2020-10-20 instead of unset"},
     ),
+    "a default": ({"try_default": "true"}, {"try_default=true instead of false"}),
     "two at once, and the same file elsewhere": (
         {"data.horizon": 2, "seed": 1, "data.path": "./bars.csv"},
         {"data.horizon=2 instead of 1", "seed=1 instead of 0"},

@@ -263,6 +263,16 @@ def _(base: Outcome, found: Outcome) -> None:
     assert found.json["seeds"]["finalists"] == 3
 
 
+@case("try_default", try_default="true")
+def _(base: Outcome, found: Outcome) -> None:
+    """The middle of a range from 0.1 to 0.3, and of a log range from 1e-3 to 1e-2."""
+    columns = ["params.model/dropout", "params.optimizer/lr"]
+    tried, usual = found.trials()[columns], base.trials()[columns]
+    assert tried.loc[0].to_list() == pytest.approx([0.2, 10**-2.5])
+    assert tried.loc[1:].equals(usual.loc[1:]), "random as before, while TPE has not begun"
+    assert (base.json["default"], found.json["default"]) == (None, 0)
+
+
 @case("enqueue", enqueue="hand.json")
 def _(base: Outcome, found: Outcome) -> None:
     first = found.trials().iloc[0]
