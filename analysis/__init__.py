@@ -3,9 +3,10 @@
 load.py        a run folder, read and checked
 ranking.py     finalists by their mean over seeds, beside the luck line and the baselines
 rank.py        the command that prints the ranking
+regret.py      how often a stopped trial would have entered the final five
 plots.py       a picture a function
 plot_style.py  colours and frame of all pictures
-statistics/    what chance alone would reach: the luck line
+statistics/    what chance alone would reach; means and proportions of few draws
 notebooks/     the ranking with pictures
 """
 

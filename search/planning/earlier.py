@@ -19,12 +19,16 @@ class Earlier:
         begun: epochs that each of those that go on has behind it.
         seeds: of each finished configuration, how many further seeds there are.
         seeds_begun: epochs that each of those seeds that go on has behind it.
+        regret: how many stopped trials were begun to be finished on the side.
+        regret_begun: epochs that each of those that go on has behind it.
     """
 
     lengths: Mapping[int, int]
     begun: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     seeds_begun: tuple[int, ...] = ()
+    regret: int = 0
+    regret_begun: tuple[int, ...] = ()
 
     @property
     def unfinished(self) -> int:
@@ -47,10 +51,14 @@ def earlier_of(rows: Sequence[TrialRecord]) -> Earlier:
         dict(sorted(lengths.items())),
         begun=tuple(_reported(row) for row in searched if row.state == "RUNNING"),
         seeds=tuple(seeds[row.number] for row in ended if row.state == "COMPLETE"),
-        seeds_begun=tuple(
-            _reported(row) for row in rows if row.kind == "seed" and row.state == "RUNNING"
-        ),
+        seeds_begun=_begun(rows, "seed"),
+        regret=sum(row.kind == "regret" for row in rows),
+        regret_begun=_begun(rows, "regret"),
     )
+
+
+def _begun(rows: Sequence[TrialRecord], kind: str) -> tuple[int, ...]:
+    return tuple(_reported(row) for row in rows if row.kind == kind and row.state == "RUNNING")
 
 
 def _reported(row: TrialRecord) -> int:

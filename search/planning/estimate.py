@@ -23,7 +23,8 @@ class Estimate:
     """Expected work and time.
 
     Attributes:
-        epochs: of all trials together, the seeds of finalists included.
+        epochs: of all trials together; seeds of finalists, and what is finished on the side,
+            included.
         steps: optimizer steps of all trials together.
         step_us: microseconds of one step of one member, in a cohort as the search forms them;
             None: not measured, since the model is too large for that here.
@@ -85,6 +86,35 @@ def expected_rest(
     return searched + begun + missing * rungs[-1]
 
 
+def expected_stopped(rungs: Sequence[int], trials: int, reduction_factor: int) -> float:
+    """Returns how many trials rungs stop, if one in `reduction_factor` passes.
+
+    Those that are stopped as flat are not counted: how many that are depends on the data.
+
+    Args:
+        rungs: their epochs, the last epoch included.
+        trials: searched configurations.
+        reduction_factor: one in this many trials passes a rung.
+    """
+    alive = float(trials)
+    for _ in rungs[:-1]:
+        alive = max(min(1.0, alive), alive / reduction_factor)
+    return trials - alive
+
+
+def expected_aside(plan: Plan) -> tuple[float, float]:
+    """Returns how many stopped trials are finished on the side, and the epochs left of that."""
+    settings = plan.settings
+    count = settings.regret * expected_stopped(plan.rungs, plan.counted, _factor(plan))
+    earlier = plan.earlier or Earlier({})
+    begun = sum(max(0, plan.epochs - done) for done in earlier.regret_begun)
+    return count, max(0.0, count - earlier.regret) * plan.epochs + begun
+
+
+def _factor(plan: Plan) -> int:
+    return plan.settings.reduction_factor if plan.rung_rule.cuts else 1
+
+
 def _epochs(
     rungs: Sequence[int],
     begun: Sequence[int],
@@ -123,12 +153,12 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         slots: number of workers that train at once.
     """
     settings = plan.settings
-    factor = settings.reduction_factor if plan.rung_rule.cuts else 1
-    search = (plan.rungs, settings.trials, factor, settings.finalist_seeds)
+    search = (plan.rungs, settings.trials, _factor(plan), settings.finalist_seeds)
     if plan.earlier is None:
         epochs = expected_epochs(*search)
     else:
         epochs = expected_rest(plan.earlier, *search)
+    epochs += expected_aside(plan)[1]
     by_shape: dict[object, list[TrialConfig]] = {}
     for config in plan.facts.configs:
         by_shape.setdefault(shape_key(config), []).append(config)

@@ -26,6 +26,7 @@ class Placement:
         notes: those reasons, each once.
         searched: searched trials that wait.
         seeds: seeds of finished configurations that wait.
+        regret: trials that wait to be finished on the side.
         slots: who trains where.
         idle: slots that asked for members in vain.
         gpus: the GPU that a slot has a share of; slots on one GPU take turns with models that train
@@ -42,7 +43,7 @@ class Placement:
     ) -> None:
         self.capacity, self.progress, self.why_alone = capacity, progress, why_alone
         self.notes: list[str] = []
-        self.searched, self.seeds = WaitingQueue(), WaitingQueue()
+        self.searched, self.seeds, self.regret = (WaitingQueue() for _ in range(3))
         self.slots = Slots()
         self.idle: set[int] = set()
         self.gpus: dict[int, str] = {}
@@ -53,14 +54,15 @@ class Placement:
     @property
     def waiting(self) -> int:
         """How many trials wait for a slot."""
-        return len(self.searched) + len(self.seeds)
+        return sum(map(len, self._queues))
 
     def wait(self, number: int) -> None:
         """Lets a trial wait for a slot."""
         trial = self.progress[number].trial
         single = number if self.trains_alone(number) else None
         key = CohortKey(shape_key(config_of(trial.params)), single, self.suspects.get(number))
-        (self.searched if trial.kind in SEARCHED else self.seeds).add(key, trial)
+        queue = self.regret if trial.kind == "regret" else self.seeds
+        (self.searched if trial.kind in SEARCHED else queue).add(key, trial)
 
     def trains_alone(self, number: int) -> bool:
         """Says whether a trial is a cohort of one."""
@@ -83,13 +85,15 @@ class Placement:
 
         The sampler does not wait for seeds: all may train at once, shared out over the slots.
         """
-        live = len(self.seeds) + sum(map(len, self.slots.running.values()))
-        share = math.ceil(live / self.capacity.slots)
-        return self._take(slot, self.seeds, max(self.capacity.members, share))
+        return self._take_share(slot, self.seeds)
+
+    def take_regret(self, slot: int) -> list[TrialSpec]:
+        """Returns the trials to finish on the side that a slot takes in, shared out like seeds."""
+        return self._take_share(slot, self.regret)
 
     def take_all(self) -> list[int]:
         """Removes and returns the numbers of all trials that wait."""
-        return [t.number for queue in (self.searched, self.seeds) for t in queue.take_all()]
+        return [trial.number for queue in self._queues for trial in queue.take_all()]
 
     def take_for_others(self, others: int) -> list[int]:
         """Removes the share of `others` idle drivers of what waits; returns the numbers.
@@ -101,8 +105,9 @@ class Placement:
         def allowed(trial: TrialSpec) -> bool:
             return self.progress[trial.number].failures == 0
 
-        taken = self.searched.take_last(share, allowed)
-        taken += self.seeds.take_last(share - len(taken), allowed)
+        taken: list[TrialSpec] = []
+        for queue in self._queues:
+            taken += queue.take_last(share - len(taken), allowed)
         return [trial.number for trial in taken]
 
     def ahead(self) -> int:
@@ -160,6 +165,16 @@ class Placement:
         self.idle.discard(slot)
         self.gpus.pop(slot, None)
         return self.slots.close(slot)
+
+    @property
+    def _queues(self) -> tuple[WaitingQueue, ...]:
+        """The queues in the order in which they are served."""
+        return self.searched, self.seeds, self.regret
+
+    def _take_share(self, slot: int, queue: WaitingQueue) -> list[TrialSpec]:
+        live = len(queue) + sum(map(len, self.slots.running.values()))
+        share = math.ceil(live / self.capacity.slots)
+        return self._take(slot, queue, max(self.capacity.members, share))
 
     def _begun(self, number: int) -> bool:
         return self.progress[number].epochs > 0

@@ -34,6 +34,7 @@ class SearchSettings:
     rungs: tuple[int, ...] | None = None  # epochs at which trials are judged; unset: automatic
     reduction_factor: int = 4  # one in so many trials passes a rung
     finalist_seeds: int = 3  # seeds that a configuration is trained with at most, while it may win
+    regret: float = 0.0  # share of the trials stopped by a rule that are finished on the side
     parts: tuple[PathText, ...] = ()  # files of models, losses, features … of one's own
     enqueue: PathText | None = None  # a JSON file with the first trials, chosen by hand
     fix: dict[str, str] = field(default_factory=dict)  # a parameter held fixed: fix.optimizer/lr=…
