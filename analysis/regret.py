@@ -20,7 +20,7 @@ from trainable.stop_reasons import BY_RULE, NUMERIC_FAILURES
 
 FINAL = 5  # places that a person looks at
 CONFIDENCE = 0.95
-NUMBERS = ("", "one", "two", "three", "four", "five")
+NUMBERS = ("no", "one", "two", "three", "four", "five")
 FLAT = "flat"
 
 Row = Mapping[str, Any]
@@ -87,7 +87,7 @@ def regret_sentences(run: Run) -> list[str]:
         return []
     count, entered = sum(found.finished.values()), sum(found.entered.values())
     stopped = f"{count} of {counted(found.stopped, 'stopped trial')} ({_listed(found.finished)})"
-    final = f"the final {NUMBERS[found.places]}" if found.places > 1 else "the first place"
+    entered_it = f"entered the final {NUMBERS[found.places]}" if found.places > 1 else "come first"
     if count == 1:
         who = "it would have" if entered else "it would not have"
     elif entered in (0, count):
@@ -95,7 +95,7 @@ def regret_sentences(run: Run) -> list[str]:
     else:
         where = f" ({_listed(found.entered)})" if len(found.finished) > 1 else ""
         who = f"{entered} of them{where} would have"
-    sentence = f"Finished on the side: {stopped}; {who} entered {final}"
+    sentence = f"Finished on the side: {stopped}; {who} {entered_it}"
     if count < found.stopped:
         sentence += f": with {CONFIDENCE:.0%} confidence {_between(*found.interval)}"
         sentence += " of all stopped trials would have"

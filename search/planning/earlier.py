@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from search.study.trials import EPOCHS, TrialRecord
 from trainable.cli.text import counted
 from trainable.run_format import SEARCHED
+from trainable.stop_reasons import BY_RULE
 
 
 @dataclass(frozen=True)
@@ -19,15 +20,15 @@ class Earlier:
         begun: epochs that each of those that go on has behind it.
         seeds: of each finished configuration, how many further seeds there are.
         seeds_begun: epochs that each of those seeds that go on has behind it.
-        regret: how many stopped trials were begun to be finished on the side.
-        regret_begun: epochs that each of those that go on has behind it.
+        stopped: numbers of trials that a rule stopped, those begun again on the side left out.
+        regret_begun: epochs that each of those begun again that go on has behind it.
     """
 
     lengths: Mapping[int, int]
     begun: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     seeds_begun: tuple[int, ...] = ()
-    regret: int = 0
+    stopped: tuple[int, ...] = ()
     regret_begun: tuple[int, ...] = ()
 
     @property
@@ -47,12 +48,15 @@ def earlier_of(rows: Sequence[TrialRecord]) -> Earlier:
     ended = [row for row in searched if row.state != "RUNNING"]
     lengths = Counter(max(row.params.get(EPOCHS, 0), row.facts.get("epochs", 0)) for row in ended)
     seeds = Counter(row.parent for row in rows if row.kind == "seed")
+    again = {row.parent for row in rows if row.kind == "regret"}
     return Earlier(
         dict(sorted(lengths.items())),
         begun=tuple(_reported(row) for row in searched if row.state == "RUNNING"),
         seeds=tuple(seeds[row.number] for row in ended if row.state == "COMPLETE"),
         seeds_begun=_begun(rows, "seed"),
-        regret=sum(row.kind == "regret" for row in rows),
+        stopped=tuple(
+            row.number for row in ended if row.reason in BY_RULE and row.number not in again
+        ),
         regret_begun=_begun(rows, "regret"),
     )
 

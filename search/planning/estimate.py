@@ -9,6 +9,7 @@ from search.planning.earlier import Earlier
 from search.planning.memory import machine_memory, needed
 from search.planning.plan import Plan
 from search.scheduling.capacity import capacity_of
+from search.scheduling.regret_trials import lot
 from trainable.config import TrialConfig, shape_key
 from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.windows import make_windows, train_eval_rows
@@ -103,12 +104,16 @@ def expected_stopped(rungs: Sequence[int], trials: int, reduction_factor: int) -
 
 
 def expected_aside(plan: Plan) -> tuple[float, float]:
-    """Returns how many stopped trials are finished on the side, and the epochs left of that."""
-    settings = plan.settings
-    count = settings.regret * expected_stopped(plan.rungs, plan.counted, _factor(plan))
-    earlier = plan.earlier or Earlier({})
+    """Returns how many stopped trials are still to be finished on the side, and in what epochs.
+
+    Of those that are stopped already it is known which are chosen.
+    """
+    settings, earlier = plan.settings, plan.earlier or Earlier({})
+    left = max(0, plan.counted - sum(earlier.lengths.values()))
+    count = settings.regret * expected_stopped(plan.rungs, left, _factor(plan))
+    count += sum(lot(settings.seed, number) < settings.regret for number in earlier.stopped)
     begun = sum(max(0, plan.epochs - done) for done in earlier.regret_begun)
-    return count, max(0.0, count - earlier.regret) * plan.epochs + begun
+    return count + len(earlier.regret_begun), count * plan.epochs + begun
 
 
 def _factor(plan: Plan) -> int:

@@ -171,11 +171,10 @@ def _regret(plan: Plan) -> str:
     """Says how many stopped trials are finished on the side, and what that costs."""
     count, epochs = expected_aside(plan)
     trials = counted(round(count), "stopped trial")
-    left = counted(round(epochs), "epoch")
+    left = counted(round(epochs), "epoch") + (" left" if plan.earlier else "")
     return (
-        f"about {trials} ({plan.settings.regret:.1%} of those that rungs stop, and the same share "
-        f"of those stopped as flat, chosen by lot) finished on the side: about {left}"
-        + (" are left" if plan.earlier else "")
+        f"about {trials} ({100 * plan.settings.regret:g}% of those that rungs stop, and the same "
+        f"share of those stopped as flat, chosen by lot) finished on the side: about {left}"
     )
 
 
