@@ -63,8 +63,8 @@ class RegretTrials:
     def add(self) -> None:
         """Adds those that are chosen and missing, the lowest lot first, as many as there is room.
 
-        A search whose time ends before all are finished so leaves out those of the highest lots,
-        whatever they would have shown.
+        Where the time ends before all are finished, those of the highest lots among the stopped
+        trials known by then are left out, whatever they would have shown.
         """
         ended = self.lifecycle.ended
         if not self.share or len(ended) == self._seen or not self.begins():
