@@ -6,10 +6,11 @@ luck.py                  the luck line of a run, for one seed and for means of s
 ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
 winner_minus_default.py  what the search has earned, with its interval
 more_trials.py           what more trials are expected to be worth
+regret.py                how often a stopped trial would have entered the final five
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function
 plot_style.py            colours and frame of all pictures
-statistics/              luck line, shrunk means, signal and noise, paired Sharpe ratios
+statistics/              luck line, shrunk means, signal and noise, paired ratios, proportions
 notebooks/               the ranking with pictures
 """
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from analysis.load import Run, load_run
 from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
+from analysis.regret import regret_sentences
 from analysis.winner_minus_default import MARK, MEANING
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
@@ -43,7 +44,7 @@ def show(run: Run, top: int, console: Console) -> None:
     ranking = rank(run)
     finalists = ranking.query("state == 'COMPLETE'").to_dict("records")
     console.print(Text(run.name, style="bold"))
-    for sentence in summary_sentences(run, ranking):
+    for sentence in (*summary_sentences(run, ranking), *regret_sentences(run)):
         console.print(Text(sentence))
     if finalists:
         console.print(ranking_table(finalists[:top], run.default))

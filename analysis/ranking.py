@@ -54,12 +54,37 @@ def rank(run: Run) -> pd.DataFrame:
     `epochs` are of the first. `above_luck`: `sharpe_mean` is above the luck line of all tried
     configurations for means of as many seeds; NA where there is no mean.
     """
-    seeds = further_seeds(run)
     params = varied_params(run)
+    records = _ranked(run, run.searched.to_dict("records"), further_seeds(run), params)
+    return pd.DataFrame(records, columns=[*COLUMNS, *params]).astype(COLUMNS)
+
+
+def ranks_beside(run: Run, trials: Sequence[Row]) -> list[int]:
+    """Returns the rank that each of some further trials would have, as `rank` gives it.
+
+    Each stands alone beside the finalists, with the one seed that it was trained with.
+
+    Args:
+        run: the run.
+        trials: rows of `run.trials` that are COMPLETE and not ranked.
+    """
+    seeds = further_seeds(run)
+    finalists = run.searched.loc[run.searched["state"] == "COMPLETE"].to_dict("records")
+    ranks = []
+    for trial in trials:
+        order = [row["number"] for row in _ranked(run, [*finalists, trial], seeds)]
+        ranks.append(1 + order.index(trial["number"]))
+    return ranks
+
+
+def _ranked(
+    run: Run, firsts: Sequence[Row], seeds: Mapping[int, Sequence[Row]], params: Sequence[str] = ()
+) -> list[dict[str, Any]]:
+    """Returns the records of some configurations, the best first, with these columns added."""
     chance = luck(run)
     sharpes: Sharpes = {}
     records = []
-    for first in run.searched.to_dict("records"):
+    for first in firsts:
         number = int(first["number"])
         scored, failed = scored_seeds(first, seeds.get(number, []))
         sharpes[number] = [float(seed["sharpe"]) for seed in scored]
@@ -69,7 +94,7 @@ def rank(run: Run) -> pd.DataFrame:
     records.sort(key=_key)
     for rank, record in enumerate(records, start=1):
         record["rank"] = rank if record["state"] == "COMPLETE" else None
-    return pd.DataFrame(records, columns=[*COLUMNS, *params]).astype(COLUMNS)
+    return records
 
 
 def _record(

@@ -113,6 +113,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
     run, rows = status.run, status.rows
     searched = [row for row in rows if row.kind in SEARCHED]
     numbers = [row.number for row in searched]
+    unfinished = Counter(row.kind for row in rows if row.state == "RUNNING")
     begun, rungs = latest_session(run)
     end = now if status.drivers else status.latest or begun
     best = leading(status).head(1).to_dict("records")
@@ -124,7 +125,8 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         reasons=Counter(str(row.reason) for row in searched if row.state != "RUNNING"),
         elapsed_s=(end - begun).total_seconds(),
         running=sum(row.state == "RUNNING" for row in searched),
-        waiting=sum(row.state == "RUNNING" for row in rows if row.kind not in SEARCHED),
+        waiting=unfinished["seed"],
+        regret=unfinished["regret"],
         done_before=sum(row.ended is not None and row.ended < begun for row in searched),
         best=best[0]["sharpe"] if best else None,
         best_number=best[0]["number"] if best else None,

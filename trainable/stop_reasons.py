@@ -15,20 +15,22 @@ class StopReason:
         infrastructure: a machine or a process failed: the trial is retried first, and its end
             teaches the sampler nothing.
         keeps_model: the trial reached the end of its training, and its model is kept.
+        by_rule: a pruning rule gave it up, although it might have come good later.
     """
 
     state: State
     numeric: bool = False
     infrastructure: bool = False
     keeps_model: bool = False
+    by_rule: bool = False
 
 
 STOP_REASONS = {
     "completed": StopReason("COMPLETE", keeps_model=True),
     "converged": StopReason("COMPLETE", keeps_model=True),
     "early_stopped": StopReason("COMPLETE", keeps_model=True),
-    "asha_rung": StopReason("PRUNED"),
-    "flat_sharpe": StopReason("PRUNED"),
+    "asha_rung": StopReason("PRUNED", by_rule=True),
+    "flat_sharpe": StopReason("PRUNED", by_rule=True),
     "time_budget": StopReason("PRUNED"),
     "nan_explosion": StopReason("PRUNED", numeric=True),
     "collapsed": StopReason("PRUNED", numeric=True),
@@ -44,3 +46,4 @@ STOP_REASONS = {
 NUMERIC_FAILURES = tuple(name for name, reason in STOP_REASONS.items() if reason.numeric)
 INFRASTRUCTURE = tuple(name for name, reason in STOP_REASONS.items() if reason.infrastructure)
 KEEPS_MODEL = tuple(name for name, reason in STOP_REASONS.items() if reason.keeps_model)
+BY_RULE = tuple(name for name, reason in STOP_REASONS.items() if reason.by_rule)

@@ -163,7 +163,7 @@ def judged(
     for row in rows:
         judge.register(row.number, row.seed)
         if row.kind not in SEARCHED:
-            judge.exempt(row.number)
+            judge.exempt(row.number, to_its_end=row.kind == "regret")
     verdicts: dict[int, Verdict] = {}
     for batch in batches:
         verdicts |= judge.judge(batch)

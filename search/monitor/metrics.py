@@ -13,7 +13,8 @@ RUN = "run"  # the tag that every metric has
 METRICS = {
     "asharpe_trials": "Searched configurations that have ended, by state and stop reason.",
     "asharpe_trials_wanted": "Searched configurations that the search was asked for.",
-    "asharpe_running": "Configurations in training, seeds of finalists included.",
+    "asharpe_running": "Configurations in training; seeds of finalists, and what is finished on "
+    "the side, included.",
     "asharpe_seeds_waiting": "Seeds of finalists that wait for a slot.",
     "asharpe_sharpe_best": "Highest annual Sharpe ratio of a searched configuration, net of "
     "costs, at its epoch of lowest validation loss.",

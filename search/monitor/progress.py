@@ -30,6 +30,7 @@ class Snapshot:
         running: configurations in training, of this driver.
         elsewhere: trials that other drivers of the search have in flight.
         waiting: seeds of finalists that are still to be trained.
+        regret: stopped trials that are still to be finished on the side, in training or waiting.
         done_before: of those that ended, how many had when this process began (a resumed run).
         best: highest annual Sharpe ratio so far; None before there is one.
         best_number: the trial that has it.
@@ -47,6 +48,7 @@ class Snapshot:
     running: int = 0
     elsewhere: int = 0
     waiting: int = 0
+    regret: int = 0
     done_before: int = 0
     best: float | None = None
     best_number: int | None = None
@@ -186,7 +188,8 @@ def _running(snapshot: Snapshot) -> str:
     elsewhere = f" here, {snapshot.elsewhere} elsewhere" if snapshot.elsewhere else ""
     waiting = counted(snapshot.waiting, "seed")
     seeds = f", {waiting} of finalists to go" if snapshot.waiting else ""
-    return f"{snapshot.running}{elsewhere}{seeds}"
+    aside = f", {counted(snapshot.regret, 'stopped trial')} to finish on the side"
+    return f"{snapshot.running}{elsewhere}{seeds}{aside if snapshot.regret else ''}"
 
 
 def _reasons(reasons: Mapping[str, int]) -> Text:

@@ -19,13 +19,14 @@ from analysis.ranking import (
     summary_sentences,
     varied_params,
 )
+from analysis.regret import regret_sentences
 from analysis.winner_minus_default import MARK, MEANING
 from trainable.cli.text import counted
-from trainable.stop_reasons import KEEPS_MODEL
+from trainable.stop_reasons import BY_RULE, KEEPS_MODEL
 
 TOP = 5
 WIDE = ("trial", "Sharpe", "± se", "seeds", "IC", "val loss", "epochs")
-SAVING = (*KEEPS_MODEL, "asha_rung", "flat_sharpe")  # ends that a rule or the training chose
+SAVING = (*KEEPS_MODEL, *BY_RULE)  # ends that a rule or the training chose
 NARROW = ("trial", "Sharpe", "± se", "epochs")
 # A value that speaks for itself needs no name.
 NAMELESS = ("model/hidden_dims", "loss/name", "schedule/name", "optimizer/name")
@@ -52,7 +53,8 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
     reasons = stop_reasons(run)
     if reasons:
         parts.append(_reasons(reasons))
-    parts += [Text(line) for line in (_saved(run, epochs), _baselines(run)) if line]
+    lines = [_saved(run, epochs), *regret_sentences(run), _baselines(run)]
+    parts += [Text(line) for line in lines if line]
     for command in (f"python -m analysis.rank {shlex.quote(str(run.folder))}", resume):
         if command:
             parts.append(Text.assemble(("next  ", "dim"), (command, "bold")))
@@ -102,11 +104,12 @@ def _saved(run: Run, epochs: int) -> str:
     """Returns what the rules that stop trials have saved, of searched trials and seeds alike.
 
     A trial that failed, or ran out of time, was not stopped to save anything: it counts with the
-    epochs that it was trained. Nothing is said where no trial ended in another way.
+    epochs that it was trained. Nothing is said where no trial ended in another way. What was
+    finished on the side is left out: to measure costs what it costs, and saves nothing.
     """
     trained = possible = judged = 0
     for row in run.trials.to_dict("records"):
-        if row["kind"] == "baseline" or row["state"] == "RUNNING":
+        if row["kind"] in ("baseline", "regret") or row["state"] == "RUNNING":
             continue
         done = 0 if isnan(row["epochs"]) else int(row["epochs"])
         trained += done
@@ -118,9 +121,10 @@ def _saved(run: Run, epochs: int) -> str:
             possible += done
     if not judged:
         return ""
+    without = ", what was finished on the side not" if "regret" in set(run.trials["kind"]) else ""
     return (
-        f"Compute saved by stopping early: {1 - trained / possible:.0%} "
-        f"({trained:,} of {counted(possible, 'epoch')} trained, the seeds of finalists included)."
+        f"Compute saved by stopping early: {1 - trained / possible:.0%} ({trained:,} of "
+        f"{counted(possible, 'epoch')} trained, the seeds of finalists included{without})."
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from search.study.trials import EPOCHS, TrialRecord
 from trainable.cli.text import counted
 from trainable.run_format import SEARCHED
+from trainable.stop_reasons import BY_RULE
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Earlier:
         seeds: of each finished configuration, how many further seeds there are.
         seeds_begun: epochs that each of those seeds that go on has behind it.
         default: epochs that the default has behind it where it goes on, which is in `begun`, too.
+        stopped: numbers of trials that a rule stopped, those begun again on the side left out.
+        regret_begun: epochs that each of those begun again that go on has behind it.
     """
 
     lengths: Mapping[int, int]
@@ -27,6 +30,8 @@ class Earlier:
     seeds: tuple[int, ...] = ()
     seeds_begun: tuple[int, ...] = ()
     default: int | None = None
+    stopped: tuple[int, ...] = ()
+    regret_begun: tuple[int, ...] = ()
 
     @property
     def unfinished(self) -> int:
@@ -45,17 +50,24 @@ def earlier_of(rows: Sequence[TrialRecord]) -> Earlier:
     ended = [row for row in searched if row.state != "RUNNING"]
     lengths = Counter(max(row.params.get(EPOCHS, 0), row.facts.get("epochs", 0)) for row in ended)
     seeds = Counter(row.parent for row in rows if row.kind == "seed")
+    again = {row.parent for row in rows if row.kind == "regret"}
     return Earlier(
         dict(sorted(lengths.items())),
         begun=tuple(_reported(row) for row in searched if row.state == "RUNNING"),
         seeds=tuple(seeds[row.number] for row in ended if row.state == "COMPLETE"),
-        seeds_begun=tuple(
-            _reported(row) for row in rows if row.kind == "seed" and row.state == "RUNNING"
+        seeds_begun=_begun(rows, "seed"),
+        stopped=tuple(
+            row.number for row in ended if row.reason in BY_RULE and row.number not in again
         ),
         default=next(
             (_reported(row) for row in searched if row.default and row.state == "RUNNING"), None
         ),
+        regret_begun=_begun(rows, "regret"),
     )
+
+
+def _begun(rows: Sequence[TrialRecord], kind: str) -> tuple[int, ...]:
+    return tuple(_reported(row) for row in rows if row.kind == kind and row.state == "RUNNING")
 
 
 def _reported(row: TrialRecord) -> int:

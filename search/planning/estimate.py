@@ -9,6 +9,7 @@ from search.planning.earlier import Earlier
 from search.planning.memory import machine_memory, needed
 from search.planning.plan import Plan
 from search.scheduling.capacity import capacity_of
+from search.scheduling.regret_trials import lot
 from trainable.config import TrialConfig, shape_key
 from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.windows import make_windows, train_eval_rows
@@ -23,7 +24,8 @@ class Estimate:
     """Expected work and time.
 
     Attributes:
-        epochs: of all trials together, the seeds of finalists included.
+        epochs: of all trials together; seeds of finalists, and what is finished on the side,
+            included.
         steps: optimizer steps of all trials together.
         step_us: microseconds of one step of one member, in a cohort as the search forms them;
             None: not measured, since the model is too large for that here.
@@ -95,6 +97,39 @@ def expected_rest(
     return searched + of_default + begun + missing * rungs[-1]
 
 
+def expected_stopped(rungs: Sequence[int], trials: int, reduction_factor: int) -> float:
+    """Returns how many trials rungs stop, if one in `reduction_factor` passes.
+
+    Those that are stopped as flat are not counted: how many that are depends on the data.
+
+    Args:
+        rungs: their epochs, the last epoch included.
+        trials: searched configurations.
+        reduction_factor: one in this many trials passes a rung.
+    """
+    alive = float(trials)
+    for _ in rungs[:-1]:
+        alive = max(min(1.0, alive), alive / reduction_factor)
+    return trials - alive
+
+
+def expected_aside(plan: Plan) -> tuple[float, float]:
+    """Returns how many stopped trials are still to be finished on the side, and in what epochs.
+
+    Of those that are stopped already it is known which are chosen.
+    """
+    settings, earlier = plan.settings, plan.earlier or Earlier({})
+    left = max(0, plan.counted - sum(earlier.lengths.values()))
+    count = settings.regret * expected_stopped(plan.rungs, left, _factor(plan))
+    count += sum(lot(settings.seed, number) < settings.regret for number in earlier.stopped)
+    begun = sum(max(0, plan.epochs - done) for done in earlier.regret_begun)
+    return count + len(earlier.regret_begun), count * plan.epochs + begun
+
+
+def _factor(plan: Plan) -> int:
+    return plan.settings.reduction_factor if plan.rung_rule.cuts else 1
+
+
 def _epochs(
     rungs: Sequence[int],
     begun: Sequence[int],
@@ -138,12 +173,12 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         slots: number of workers that train at once.
     """
     settings = plan.settings
-    factor = settings.reduction_factor if plan.rung_rule.cuts else 1
-    search = (plan.rungs, settings.trials, factor, settings.finalist_seeds)
+    search = (plan.rungs, settings.trials, _factor(plan), settings.finalist_seeds)
     if plan.earlier is None:
         epochs = expected_epochs(*search, default=plan.default is not None)
     else:
         epochs = expected_rest(plan.earlier, *search)
+    epochs += expected_aside(plan)[1]
     by_shape: dict[object, list[TrialConfig]] = {}
     for config in plan.facts.configs:
         by_shape.setdefault(shape_key(config), []).append(config)

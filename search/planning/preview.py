@@ -9,7 +9,7 @@ from rich.text import Text
 
 from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
-from search.planning.estimate import Estimate, estimate
+from search.planning.estimate import Estimate, estimate, expected_aside
 from search.planning.plan import Plan
 from trainable.cli.text import counted, duration, listed, microseconds
 from trainable.config import TABLES, TrialConfig
@@ -46,6 +46,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}",
     )
     table.add_row("rungs", _rungs(plan))
+    if settings.regret:
+        table.add_row("regret", _regret(plan))
     for file in plan.parts:
         brought = [f"{kind.one} {name}" for kind, name in entries_of(file)]
         table.add_row("parts", f"{file.shown}: {', '.join(brought)}")
@@ -186,6 +188,17 @@ def _rungs(plan: Plan) -> str:
     if plan.rung_rule.paired:
         said += ", and only whom the returns of the same days tell from the trial at the cutoff"
     return said
+
+
+def _regret(plan: Plan) -> str:
+    """Says how many stopped trials are finished on the side, and what that costs."""
+    count, epochs = expected_aside(plan)
+    trials = counted(round(count), "stopped trial")
+    left = counted(round(epochs), "epoch") + (" left" if plan.earlier else "")
+    return (
+        f"about {trials} ({100 * plan.settings.regret:g}% of those that rungs stop, and the same "
+        f"share of those stopped as flat, chosen by lot) finished on the side: about {left}"
+    )
 
 
 def _scored_by(plan: Plan, figures: Sequence[str]) -> str:

@@ -43,6 +43,7 @@ class _Trial:
         history: its newest epochs.
         exempt: no rung judges it, and once flat it is complete, whatever it earns.
         spared: likewise, but rungs compare other trials with it.
+        to_its_end: it is trained to its end also where it is flat.
         epochs: length of its own full training; None: that of the search.
         epoch: the newest one.
         rung: epoch of the latest rung it was judged at; 0 before the first.
@@ -61,6 +62,7 @@ class _Trial:
     history: History
     exempt: bool = False
     spared: bool = False
+    to_its_end: bool = False
     epochs: int | None = None
     epoch: int = 0
     rung: int = 0
@@ -161,9 +163,16 @@ class Pruner:
         for trial in self._trials.values():
             trial.history.keep(self._flat.epochs)
 
-    def exempt(self, number: int) -> None:
-        """Frees a trial (of kind `seed`) from rungs; once flat it is complete, a defect ends it."""
-        self._trial(number).exempt = True
+    def exempt(self, number: int, to_its_end: bool = False) -> None:
+        """Frees a trial that is not searched from rungs; a defect still ends it.
+
+        Args:
+            number: of the trial.
+            to_its_end: whether it is trained on where it is flat (kind `regret`), or complete there
+                (kind `seed`).
+        """
+        trial = self._trial(number)
+        trial.exempt, trial.to_its_end = True, to_its_end
 
     def spare(self, number: int) -> None:
         """Lets no rung and no flat rule prune a trial, such as the default of the search.
@@ -382,6 +391,8 @@ class Pruner:
         return repeated
 
     def _judge_flat(self, number: int, trial: _Trial) -> None:
+        if trial.to_its_end:
+            return
         figures = self._flat_figures(trial)
         trial.flat_epochs = 0 if figures is None else trial.flat_epochs + 1
         if figures is None or trial.flat_epochs < self._flat.streak:

@@ -18,6 +18,7 @@ from search.scheduling.finalist_seeds import FinalistSeeds
 from search.scheduling.lifecycle import TrialLifecycle
 from search.scheduling.placement import Placement
 from search.scheduling.recovery import Recovery
+from search.scheduling.regret_trials import RegretTrials
 from search.scheduling.report_sink import ReportSink
 from search.scheduling.retries import retry_of
 from search.scheduling.rounds import Rounds
@@ -56,6 +57,7 @@ class Controller:
             None: ask for all.
         in_rounds: workers wait for each other after each epoch, so that nothing depends on their
             speed.
+        regret: share of the trials stopped by a rule that are finished on the side.
 
     Attributes:
         rounds: what is held back of the present round; None where slots do not wait.
@@ -84,6 +86,7 @@ class Controller:
         race_from: float | None = None,
         patience_trials: int | None = None,
         in_rounds: bool = False,
+        regret: float = 0.0,
     ) -> None:
         self.study, self.pruner, self.reports, self.sinks = study, pruner, reports, sinks
         self.prefetcher, self.capacity, self.deadline = prefetcher, capacity, deadline
@@ -96,6 +99,14 @@ class Controller:
         self.finalist_seeds = FinalistSeeds(
             finalist_seeds,
             pruner.sharpe_error,
+            study,
+            self.lifecycle,
+            self.placement,
+            self.recovery,
+            self._finalists_race,
+        )
+        self.regret_trials = RegretTrials(
+            regret,
             study,
             self.lifecycle,
             self.placement,
@@ -122,7 +133,7 @@ class Controller:
         """Takes up what an earlier driver left: its reports, its running trials, its seeds."""
         self.recovery.restore()
         self._look_ahead()
-        self.finalist_seeds.add()
+        self._add_repeats()
 
     def is_finished(self) -> bool:
         """Says whether nothing is left to train; raises what asking for a trial raised."""
@@ -136,7 +147,7 @@ class Controller:
             return exhausted and self.out_of_time
         if self.study.shared:  # a driver may have completed trials just before it died
             self.recovery.follow(self.reports.others())
-        self.finalist_seeds.add()
+        self._add_repeats()
         return not self.placement.waiting
 
     def open_slot(self) -> int | None:
@@ -176,7 +187,7 @@ class Controller:
         for slot, numbers in moving.items():
             self._saving.setdefault(slot, []).extend(numbers)
         self._look_ahead()
-        self.finalist_seeds.add()
+        self._add_repeats()
         stopped = {report.number for report in reports if report.stop is not None}
         joining = self._fill(list(arrived))
         answers = {}
@@ -250,7 +261,7 @@ class Controller:
         self.study.refresh()
         self.recovery.follow(self.reports.others())
         self.recovery.claim(room, idle)
-        self.finalist_seeds.add()
+        self._add_repeats()
         self.study.say_idle(idle and not self.placement.waiting)
         self.poll_at = time.monotonic() + POLL_S
         self._share()
@@ -331,7 +342,7 @@ class Controller:
                 joining[slot] += self._take_searched(slot, whatever=True)
         for slot in slots:
             if not joining[slot] and not len(self.placement.searched) and not self.prefetcher.busy:
-                found = self.placement.take_seeds(slot)
+                found = self.placement.take_seeds(slot) or self.placement.take_regret(slot)
                 joining[slot] = [trial for trial in found if self._may_train(slot, trial.number)]
             if not self.placement.slots.members(slot):
                 self.placement.idle.add(slot)
@@ -378,6 +389,11 @@ class Controller:
         for number in lost:
             self.placement.slots.remove(slot, number)
         return lost
+
+    def _add_repeats(self) -> None:
+        """Adds the trials that train a searched one again: finalists' seeds, then regret trials."""
+        self.finalist_seeds.add()
+        self.regret_trials.add()
 
     def _finalists_race(self) -> bool:
         """Says whether finalists are trained with further seeds by now."""

@@ -49,7 +49,7 @@ class TrialLifecycle:
         # Trials of one seed may have equal metrics, if a setting has no effect; others may not.
         self.pruner.register(trial.number, trial.seed, trial.params.get(EPOCHS))
         if trial.kind not in SEARCHED:
-            self.pruner.exempt(trial.number)
+            self.pruner.exempt(trial.number, to_its_end=trial.kind == "regret")
         if trial.default:
             self.pruner.spare(trial.number)
 

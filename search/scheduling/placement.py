@@ -27,6 +27,7 @@ class Placement:
         notes: those reasons, each once.
         searched: searched trials that wait.
         seeds: seeds of finished configurations that wait.
+        regret: trials that wait to be finished on the side.
         slots: who trains where.
         idle: slots that asked for members in vain.
         gpus: the GPU that a slot has a share of; slots on one GPU take turns with models that train
@@ -44,7 +45,7 @@ class Placement:
     ) -> None:
         self.capacity, self.progress, self.why_alone = capacity, progress, why_alone
         self.notes: list[str] = []
-        self.searched, self.seeds = WaitingQueue(), WaitingQueue()
+        self.searched, self.seeds, self.regret = (WaitingQueue() for _ in range(3))
         self.slots = Slots()
         self.idle: set[int] = set()
         self.gpus: dict[int, str] = {}
@@ -57,7 +58,7 @@ class Placement:
     @property
     def waiting(self) -> int:
         """How many trials wait for a slot."""
-        return len(self.searched) + len(self.seeds) + len(self._coming)
+        return sum(map(len, self._queues)) + len(self._coming)
 
     def wait(self, number: int) -> None:
         """Lets a trial wait for a slot."""
@@ -88,9 +89,11 @@ class Placement:
 
         The sampler does not wait for seeds: all may train at once, shared out over the slots.
         """
-        live = len(self.seeds) + sum(map(len, self.slots.running.values()))
-        share = math.ceil(live / self.capacity.slots)
-        return self._take(slot, self.seeds, max(self.capacity.members, share))
+        return self._take_share(slot, self.seeds)
+
+    def take_regret(self, slot: int) -> list[TrialSpec]:
+        """Returns the trials to finish on the side that a slot takes in, shared out like seeds."""
+        return self._take_share(slot, self.regret)
 
     def take_moving(self, slot: int) -> list[TrialSpec]:
         """Returns the trials that a slot takes in that have left another for it."""
@@ -104,7 +107,7 @@ class Placement:
     def take_all(self) -> list[int]:
         """Removes and returns the numbers of all trials that wait."""
         self._stop_moving(set(self.moving.values()))
-        return [t.number for queue in (self.searched, self.seeds) for t in queue.take_all()]
+        return [trial.number for queue in self._queues for trial in queue.take_all()]
 
     def take_for_others(self, others: int) -> list[int]:
         """Removes the share of `others` idle drivers of what waits; returns the numbers.
@@ -116,8 +119,9 @@ class Placement:
         def allowed(trial: TrialSpec) -> bool:
             return self.progress[trial.number].failures == 0
 
-        taken = self.searched.take_last(share, allowed)
-        taken += self.seeds.take_last(share - len(taken), allowed)
+        taken: list[TrialSpec] = []
+        for queue in self._queues:
+            taken += queue.take_last(share - len(taken), allowed)
         return [trial.number for trial in taken]
 
     def ahead(self) -> int:
@@ -197,7 +201,9 @@ class Placement:
         return CohortKey(shape_key(config), single, self.suspects.get(number))
 
     def _queue(self, trial: TrialSpec) -> WaitingQueue:
-        return self.searched if trial.kind in SEARCHED else self.seeds
+        if trial.kind in SEARCHED:
+            return self.searched
+        return self.regret if trial.kind == "regret" else self.seeds
 
     def _stop_moving(self, slots: set[int]) -> None:
         """Lets those that move to one of these slots go wherever there is room."""
@@ -206,6 +212,16 @@ class Placement:
             if trial.number not in self.moving:
                 self._queue(trial).add(key, trial)
         self._coming = [entry for entry in self._coming if entry[1].number in self.moving]
+
+    @property
+    def _queues(self) -> tuple[WaitingQueue, ...]:
+        """The queues in the order in which they are served."""
+        return self.searched, self.seeds, self.regret
+
+    def _take_share(self, slot: int, queue: WaitingQueue) -> list[TrialSpec]:
+        live = len(queue) + sum(map(len, self.slots.running.values()))
+        share = math.ceil(live / self.capacity.slots)
+        return self._take(slot, queue, max(self.capacity.members, share))
 
     def _begun(self, number: int) -> bool:
         return self.progress[number].epochs > 0

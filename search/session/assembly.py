@@ -140,6 +140,7 @@ def assemble(
             prefetcher=prefetcher,
             capacity=capacity,
             finalist_seeds=settings.finalist_seeds,
+            regret=settings.regret,
             n_parameters=_parameter_counter(plan),
             epochs=plan.epochs,
             deadline=None if budget is None else monotonic() + budget,

@@ -1,6 +1,7 @@
 """Watches a running search: display, metrics, the wish to end, failed workers."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from search.backend.base import Cluster
@@ -115,13 +116,16 @@ class SearchObserver:
     def _snapshot(self) -> Snapshot:
         controller, dataset = self.controller, self.plan.dataset
         best = controller.progress.best
+        training = [n for members in controller.running.values() for n in members]
+        kinds = Counter(controller.progress[number].trial.kind for number in training)
         return Snapshot(
             name=self.plan.settings.run_name,
             total=self.plan.counted,
             reasons=dict(controller.lifecycle.reasons),
             elapsed_s=time.monotonic() - self.begun,
-            running=sum(len(members) for members in controller.running.values()),
+            running=len(training),
             waiting=len(controller.placement.seeds),
+            regret=kinds["regret"] + len(controller.placement.regret),
             elsewhere=controller.study.elsewhere,
             done_before=self.done_before,
             best=best[0] if best else None,

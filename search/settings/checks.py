@@ -30,6 +30,7 @@ def check(settings: SearchSettings) -> SearchSettings:
     _at_least("reduction_factor", settings.reduction_factor, 2, 4)
     _at_least("finalist_seeds", settings.finalist_seeds, 1, 3)
     _at_least("patience_trials", settings.patience_trials, 1, 64)
+    _require(0 <= settings.regret <= 1, "regret", settings.regret, "at least 0, at most 1", 0.05)
     _at_least("max_concurrent", settings.max_concurrent, 1, 2)
     _at_least("checkpoint_steps", settings.checkpoint_steps, 1, 500)
     _at_least("cpus_per_trial", settings.cpus_per_trial, 0, 1)

@@ -36,6 +36,7 @@ class SearchSettings:
     reduction_factor: int = 4  # one in so many trials passes a rung
     finalist_seeds: int = 3  # seeds that a configuration is trained with at most, while it may win
     try_default: bool = True  # the first trial is the space's centre, which the winner must beat
+    regret: float = 0.0  # share of the trials stopped by a rule that are finished on the side
     parts: tuple[PathText, ...] = ()  # files of models, losses, features … of one's own
     enqueue: PathText | None = None  # a JSON file with the first trials, chosen by hand
     fix: dict[str, str] = field(default_factory=dict)  # a parameter held fixed: fix.optimizer/lr=…

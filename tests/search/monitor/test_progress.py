@@ -69,6 +69,9 @@ def test_the_line_says_it_too():
     )
     shared = lines(replace(FULL, elsewhere=12))
     assert "| running 16 here, 12 elsewhere, 4 seeds of finalists to go |" in shared
+    aside = lines(replace(FULL, waiting=0, regret=3))
+    assert "| running 16, 3 stopped trials to finish on the side |" in aside
+    assert "16, 1 stopped trial to finish on the side" in lines(replace(FULL, waiting=0, regret=1))
     assert lines(EMPTY) == "0/64 trials | running 0 | best none yet | 0 s so far"
 
 

@@ -10,9 +10,17 @@ from rich.console import Console
 
 from search.planning import estimate as module
 from search.planning.earlier import Earlier
-from search.planning.estimate import Estimate, estimate, expected_epochs, expected_rest
+from search.planning.estimate import (
+    Estimate,
+    estimate,
+    expected_aside,
+    expected_epochs,
+    expected_rest,
+    expected_stopped,
+)
 from search.planning.plan import Plan, make_plan
 from search.planning.preview import show_plan
+from search.scheduling.regret_trials import lot
 from search.session.assembly import slots_here
 from search.settings.reading import settings_from
 from search.space.validation import load_space
@@ -103,6 +111,38 @@ def test_what_is_left_are_the_seeds_that_finalists_lack() -> None:
 def test_a_search_that_nothing_has_begun_of_is_all_left() -> None:
     assert rest(16, Earlier({})) == expected_epochs((1, 4, 16), 16, 4, 3)
     assert rest(2, Earlier({}, begun=(0,))) == expected_epochs((1, 4, 16), 2, 4, 3)
+
+
+def test_rungs_stop_all_but_one_in_so_many() -> None:
+    assert expected_stopped((1, 4, 16), 16, 4) == 12 + 3
+    assert expected_stopped((1, 4), 2, 4) == 1  # somebody goes on however few there are
+    assert expected_stopped((16,), 16, 4) == 0
+    assert expected_stopped((1, 4), 16, 1) == 0
+    assert expected_stopped((1, 4), 0, 4) == 0
+
+
+def test_a_share_of_the_stopped_is_trained_to_its_end_too(threads: list[int]) -> None:
+    words = ("rungs=1,4",)
+    plain, made = plan(*words), plan(*words, "regret=0.2")
+    assert expected_aside(plain) == (0, 0)
+    assert expected_aside(made) == pytest.approx((0.2 * 15, 0.2 * 15 * 16))
+    assert estimate(made, 1).epochs == pytest.approx(estimate(plain, 1).epochs + 48)
+    assert expected_aside(plan(*words, "regret=1", "pruning=none")) == (0, 0)
+
+
+def test_of_what_is_stopped_already_the_lots_are_known(threads: list[int]) -> None:
+    made = plan("rungs=1,4", "regret=0.4")
+    stopped = tuple(range(1, 12))
+    chosen = sum(lot(0, number) < 0.4 for number in stopped)
+    assert 0 < chosen < 11
+    ended = made.going_on(Earlier({16: 16}, seeds=(2,), stopped=stopped))
+    assert expected_aside(ended) == (chosen, 16 * chosen)
+    amid = made.going_on(Earlier({16: 16}, seeds=(2,), regret_begun=(10, 0)))
+    assert expected_aside(amid) == (2, 6 + 16)
+    assert estimate(amid, 1).epochs == 22
+    done = made.going_on(Earlier({16: 16}, seeds=(2,)))
+    assert expected_aside(done) == (0, 0)
+    assert not estimate(done, 1).steps
 
 
 def test_a_large_model_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:

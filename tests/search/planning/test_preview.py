@@ -110,6 +110,17 @@ def test_symbols_held_out_are_counted_and_named(chance: float, tmp_path: Path) -
     assert "Held out" not in text
 
 
+def test_the_plan_says_what_is_finished_on_the_side_and_what_it_costs(tmp_path: Path) -> None:
+    days = pd.bdate_range("2020-01-01", periods=240)
+    words = ["rungs=1", "trials=40", "epochs=5", "reduction_factor=4"]
+    _, text = planned(tmp_path, days, *words, "regret=0.05")
+    (line,) = [line for line in text.splitlines() if line.startswith("regret")]
+    assert "about 2 stopped trials (5% of those that rungs stop" in line  # 0.05 · 30
+    assert line.rstrip().endswith("finished on the side: about 8 epochs")
+    _, text = planned(tmp_path, days, *words)
+    assert "on the side" not in text
+
+
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [

@@ -142,6 +142,14 @@ def test_a_flat_seed_is_complete_whatever_it_earns() -> None:
         assert (last, verdict.action, verdict.reason) == (first, "complete", "converged")
 
 
+def test_what_is_finished_on_the_side_is_trained_on_where_it_is_flat() -> None:
+    for sharpe in (-0.4, 0.8):
+        pruner = make_pruner(50)
+        pruner.exempt(0, to_its_end=True)
+        epoch, verdict = ending(pruner, curve(0, [sharpe] * 50))
+        assert (epoch, verdict.action, verdict.reason) == (50, "complete", "completed")
+
+
 def test_intraday_returns_are_judged_by_days() -> None:
     bars = 7
     stamps = (

@@ -119,6 +119,17 @@ def test_a_seed_member_is_exempt_from_rungs_and_enters_none() -> None:
     assert pruner.rungs[-1].count == 0
 
 
+def test_what_is_finished_on_the_side_is_exempt_like_a_seed() -> None:
+    pruner = make_pruner(epochs=4)
+    pruner.exempt(8, to_its_end=True)
+    batch = [report(n, 1, float(n)) for n in range(8)]
+    assert not pruner.judge([*batch, report(8, 1, -99.0)])[8].ends
+    assert pruner.judge([report(8, e, -99.0) for e in (2, 3, 4)])[8].reason == "completed"
+    assert [state.count for state in pruner.rungs] == [8, 0]
+    pruner.exempt(9, to_its_end=True)
+    assert pruner.judge([report(9, 1, None, stop=Stop("collapsed"))])[9].reason == "collapsed"
+
+
 # What the worker says
 
 

@@ -37,16 +37,16 @@ def look(driver: Controller) -> None:
     driver.poll_other_drivers()
 
 
-def step(driver: Controller, slot: int) -> list[int]:
+def step(driver: Controller, slot: int, **values: float) -> list[int]:
     """Trains the members of a slot for an epoch; returns their numbers."""
     members = sorted(driver.running[slot])
-    driver.on_reports(slot, [next_of(driver, number) for number in members])
+    driver.on_reports(slot, [next_of(driver, number, **values) for number in members])
     return members
 
 
-def next_of(driver: Controller, number: int) -> Report:
+def next_of(driver: Controller, number: int, **values: float) -> Report:
     epoch = driver.reports.last_epoch(number) + 1
-    return report(number, epoch, Stop("completed") if epoch == LEVELS[-1] else None)
+    return report(number, epoch, Stop("completed") if epoch == LEVELS[-1] else None, **values)
 
 
 def test_two_drivers_search_together(another: Another, tmp_path: Path) -> None:
@@ -237,3 +237,50 @@ def test_seeds_of_a_driver_that_died_before_it_added_them_are_trained(
     assert not first.study.elsewhere
     assert not first.is_finished()
     assert sorted(row.parent or 0 for row in one.study.rows() if row.kind == "seed") == [0, 1]
+
+
+def test_what_is_finished_on_the_side_is_added_and_trained_once_whoever_does_it(
+    another: Another,
+) -> None:
+    one, two = another(), another()
+    first = one.driver(14, seeds=2, in_flight=7, regret=1.0)
+    slots = [(first, filled(first)[0])]
+    step(*slots[0], sharpe=1.0)
+    second = two.driver(14, seeds=2, in_flight=7, regret=1.0)
+    slots.append((second, filled(second)[0]))
+    killed = False
+    for turn, who in enumerate(cycle((0, 1))):
+        step(*slots[who], sharpe=-turn)  # who comes later is worse
+        look(slots[who][0])
+        side = [row for row in two.study.rows() if row.kind == "regret"]
+        if side and who == 0 and not killed:
+            die(one.study)
+            killed = True
+            slots[0] = slots[1]  # the other one goes on alone
+        if killed and second.is_finished():
+            break
+    rows = two.study.rows()
+    stopped = [row.number for row in rows if row.reason == "asha_rung"]
+    side = [row for row in rows if row.kind == "regret"]
+    assert len(stopped) > 3
+    assert sorted(row.parent or 0 for row in side) == stopped
+    assert {(row.state, row.reason) for row in side} == {("COMPLETE", "completed")}
+    assert [row.seed for row in side] == [rows[row.parent or 0].seed for row in side]
+    kept = [r for batch in ReportStore(two.folder, SCORED).batches() for r in batch]
+    assert len({(r.number, r.epoch) for r in kept}) == len(kept)
+
+
+def test_two_drivers_that_look_at_once_add_a_stopped_trial_once(another: Another) -> None:
+    one, two = another(), another()
+    first, second = (r.driver(8, members=8, seeds=1, regret=1.0) for r in (one, two))
+    slot, _ = filled(first)
+    two.asker.budget = 0
+    members = sorted(first.running[slot])
+    first.on_reports(slot, [report(n, 1, sharpe=-float(n)) for n in members])
+    look(second)
+    for driver in (second, first, second):
+        driver.regret_trials.add()
+    parents = [row.parent for row in one.study.rows() if row.kind == "regret"]
+    stopped = [row.number for row in one.study.rows() if row.reason == "asha_rung"]
+    assert stopped
+    assert sorted(n or 0 for n in parents) == stopped

@@ -114,6 +114,8 @@ def test_data_path_alone_is_a_file():
         (["steps_per_epoch=-1"], "steps_per_epoch=-1 must be at least 0"),
         (["reduction_factor=1"], "reduction_factor=1 must be at least 2"),
         (["finalist_seeds=0"], "finalist_seeds=0 must be at least 1"),
+        (["regret=-0.1"], "regret=-0.1 must be at least 0, at most 1; regret=0.05 works"),
+        (["regret=5"], "regret=5.0 must be at least 0, at most 1; regret=0.05 works"),
         (["time_budget_s=0"], "time_budget_s=0.0 must be above 0"),
         (["max_concurrent=0"], "max_concurrent=0 must be at least 1"),
         (["cpus_per_trial=-1"], "cpus_per_trial=-1.0 must be at least 0"),

@@ -273,6 +273,16 @@ def _(base: Outcome, found: Outcome) -> None:
     assert (base.json["default"], found.json["default"]) == (None, 0)
 
 
+@case("regret", regret=1)
+def _(base: Outcome, found: Outcome) -> None:
+    assert base.trials("regret").empty
+    stopped = found.trials()[found.trials()["stop_reason"] == "asha_rung"]["number"]
+    assert sorted(found.trials("regret")["parent"]) == sorted(stopped)
+    assert set(found.trials("regret")["epochs"]) == {3}
+    for column in ("params.optimizer/lr", "stop_reason", "val_loss"):
+        assert same(found.trials()[column], base.trials()[column])
+
+
 @case("enqueue", enqueue="hand.json")
 def _(base: Outcome, found: Outcome) -> None:
     first = found.trials().iloc[0]
