@@ -1,0 +1,81 @@
+"""`optuna:CLASS`: a sampler of Optuna by the name of its class."""
+
+import inspect
+import warnings
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+
+from search.sampler.history import History
+from search.sampler.strategies.base import Ask, Proposal
+from search.sampler.strategies.frozen_trials import frozen_trials
+from trainable.cli.errors import UserError, unknown
+
+PREFIX = "optuna:"
+# What they remember stands in attributes of a study or of trials, not in what trials were.
+STATEFUL = {
+    "CmaEsSampler": "cmaes",
+    "QMCSampler": "qmc",
+    "NSGAIISampler": "tpe",
+    "NSGAIIISampler": "tpe",
+}
+
+
+class OptunaStrategy:
+    """Shows a sampler of Optuna all known trials and asks it for one more.
+
+    Args:
+        name: of a class of `optuna.samplers`.
+
+    Raises:
+        UserError: there is no such sampler, or it cannot work here.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._class = _class_of(name)
+        self._takes = inspect.signature(self._class).parameters
+        # Optuna says of some samplers that they are new; the person has chosen one by its name.
+        warnings.filterwarnings("ignore", category=ExperimentalWarning, message=f"{name} is exp")
+
+    def propose(self, history: History, ask: Ask) -> Proposal:
+        """Returns a new sampler with the seed of this suggestion, and the known trials."""
+        ours = {
+            "seed": ask.seed,
+            "n_startup_trials": ask.startup,
+            "constant_liar": True,
+            "warn_independent_sampling": False,
+        }
+        given = {key: value for key, value in ours.items() if key in self._takes}
+        return Proposal(self._class(**given), frozen_trials(history))
+
+
+def _class_of(name: str) -> type[BaseSampler]:
+    """Returns the class; raises `UserError` for one that cannot work."""
+    found = {
+        each: kind
+        for each in optuna.samplers.__all__
+        if isinstance(kind := getattr(optuna.samplers, each), type)
+        and issubclass(kind, BaseSampler)
+        and not inspect.isabstract(kind)
+    }
+    usable = [each for each, kind in found.items() if each not in STATEFUL and not _needed_by(kind)]
+    if name not in found:
+        raise unknown("sampler of Optuna", name, usable)
+    if name in STATEFUL:
+        raise UserError(
+            f"sampler={PREFIX}{name} keeps state that a resumed search would lose; "
+            f"sampler={STATEFUL[name]} works"
+        )
+    if needed := _needed_by(found[name]):
+        raise UserError(
+            f"sampler={PREFIX}{name} needs {' and '.join(needed)}, which cannot be given here; "
+            f"sampler={PREFIX}{usable[-1]} works"
+        )
+    return found[name]
+
+
+def _needed_by(kind: type[BaseSampler]) -> list[str]:
+    """Returns the arguments without which a sampler cannot be made."""
+    parameters = inspect.signature(kind).parameters.values()
+    return [one.name for one in parameters if one.default is inspect.Parameter.empty]
