@@ -1,10 +1,10 @@
 """`gp`: a Gaussian process over all parameters, by Optuna's sampler."""
 
-from optuna.samplers import GPSampler, RandomSampler
+from optuna.samplers import RandomSampler
 
 from search.sampler.history import History
 from search.sampler.strategies.base import Ask, Proposal
-from search.sampler.strategies.frozen_trials import frozen_trials
+from search.sampler.strategies.optuna_samplers import OptunaStrategy
 
 
 class GpStrategy:
@@ -17,11 +17,11 @@ class GpStrategy:
     again, at the same cost.
     """
 
+    def __init__(self) -> None:
+        self._model = OptunaStrategy("GPSampler")
+
     def propose(self, history: History, ask: Ask) -> Proposal:
         """Returns Optuna's sampler, which fits the process anew, and the known trials."""
         if ask.attempt or len(history.told) < ask.startup:
             return Proposal(RandomSampler(ask.seed))
-        sampler = GPSampler(
-            seed=ask.seed, n_startup_trials=ask.startup, warn_independent_sampling=False
-        )
-        return Proposal(sampler, frozen_trials(history))
+        return self._model.propose(history, ask)

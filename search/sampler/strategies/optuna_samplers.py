@@ -1,6 +1,7 @@
 """`optuna:CLASS`: a sampler of Optuna by the name of its class."""
 
 import inspect
+import logging
 import warnings
 
 import optuna
@@ -35,17 +36,15 @@ class OptunaStrategy:
     def __init__(self, name: str) -> None:
         self._class = _class_of(name)
         self._takes = inspect.signature(self._class).parameters
-        # Optuna says of some samplers that they are new; the person has chosen one by its name.
+        # What Optuna says of it would stand among the search's own lines: that the sampler is new,
+        # or that it would be quicker with another package.
         warnings.filterwarnings("ignore", category=ExperimentalWarning, message=f"{name} is exp")
+        logging.getLogger("optuna._gp").setLevel(logging.ERROR)
 
     def propose(self, history: History, ask: Ask) -> Proposal:
         """Returns a new sampler with the seed of this suggestion, and the known trials."""
-        ours = {
-            "seed": ask.seed,
-            "n_startup_trials": ask.startup,
-            "constant_liar": True,
-            "warn_independent_sampling": False,
-        }
+        ours = {"seed": ask.seed, "n_startup_trials": ask.startup, "constant_liar": True}
+        ours |= {key: False for key, one in self._takes.items() if _warns(key, one.default)}
         given = {key: value for key, value in ours.items() if key in self._takes}
         return Proposal(self._class(**given), frozen_trials(history))
 
@@ -73,6 +72,11 @@ def _class_of(name: str) -> type[BaseSampler]:
             f"sampler={PREFIX}{usable[-1]} works"
         )
     return found[name]
+
+
+def _warns(argument: str, default: object) -> bool:
+    """Says whether an argument turns on warnings, which would stand among a search's own lines."""
+    return argument.startswith("warn_") and default is True
 
 
 def _needed_by(kind: type[BaseSampler]) -> list[str]:

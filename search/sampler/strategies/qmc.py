@@ -39,7 +39,9 @@ class QmcStrategy:
         seed = derive_seed(ask.search_seed, 2, ask.attempt)
         if seed not in self._sequences:
             self._sequences[seed] = Sobol(DIMENSIONS, scramble=True, rng=seed)
-        sequence = self._sequences[seed].reset().fast_forward(ask.index)
+        sequence = self._sequences[seed].reset()
+        if ask.index:
+            sequence.fast_forward(ask.index)
         return Proposal(PointSampler(sequence.random(1)[0], ask.seed))
 
 
