@@ -10,6 +10,7 @@ from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate
 from search.planning.plan import Plan
+from search.sampler.strategies import DEFAULT
 from trainable.cli.text import counted, duration, listed, microseconds
 from trainable.config import TABLES, TrialConfig
 from trainable.data.dataset.dataset import Dataset
@@ -43,6 +44,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         f"{plan.space.name}: {counted(plan.facts.n_searched, 'parameter')}, "
         f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}",
     )
+    if settings.sampler != DEFAULT:
+        table.add_row("sampler", settings.sampler)
     table.add_row("rungs", _rungs(plan))
     for file in plan.parts:
         brought = [f"{kind.one} {name}" for kind, name in entries_of(file)]

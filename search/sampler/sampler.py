@@ -132,6 +132,7 @@ def _study(sampler: BaseSampler) -> optuna.Study:
         sampler=sampler,
         pruner=optuna.pruners.NopPruner(),
         study_name="sampler",
+        direction="maximize",
     )
 
 

@@ -195,7 +195,12 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
     file = sqlite_file(storage)
     fresh = file is not None and not file.exists()
     study = SearchStudy.create(
-        storage, settings.run_name, settings.seed, driver=folder.driver, dead=folder.dead
+        storage,
+        settings.run_name,
+        settings.seed,
+        sampler=settings.sampler,
+        driver=folder.driver,
+        dead=folder.dead,
     )
     try:
         for params in plan.enqueued:

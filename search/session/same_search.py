@@ -19,8 +19,11 @@ SAME_DATA = (
     "sha256", "symbols", "features", "horizon", "lag", "cost_bps", "periods_per_year",
     "train_rows", "valid_rows", "validation_periods", "overnight", "delisting_return",
 )  # fmt: skip
-SAME_SETTINGS = ("objective", "pruning", "seed", "steps_per_epoch", "rungs", "reduction_factor")
+SAME_SETTINGS = (
+    "objective", "sampler", "pruning", "seed", "steps_per_epoch", "rungs", "reduction_factor",
+)  # fmt: skip
 BEFORE_PRUNING = {"pruning": "objective"}  # what rungs of versions without it scored by
+BEFORE_SAMPLER = {"sampler": "tpe"}  # what suggested in versions that had nothing else
 SAME_COLUMNS = ("target", "returns")  # of one file others may be named
 SOURCE = ("source", "path")
 
@@ -51,7 +54,7 @@ def check_same(plan: Plan, folder: Path) -> None:
         )
     found = [key for key in SAME_DATA if old["data"].get(key) != new["data"][key]]
     found += ["split dates"] if old["split"] != new["split"] else []
-    before, now = BEFORE_PRUNING | old["settings"], new["settings"]
+    before, now = BEFORE_PRUNING | BEFORE_SAMPLER | old["settings"], new["settings"]
     changed = _of_data(old, new, found) + _differences(
         {key: before.get(key) for key in SAME_SETTINGS}, {key: now[key] for key in SAME_SETTINGS}
     )

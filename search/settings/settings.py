@@ -28,6 +28,7 @@ class SearchSettings:
     resume: bool = False  # go on with the run of this name
     time_budget_s: float | None = None  # seconds after which the search ends
     objective: str = "sharpe"  # what the sampler raises: sharpe, rank_ic or val_loss
+    sampler: str = "tpe"  # what suggests configurations: tpe, random, qmc, gp, cmaes, optuna:CLASS
     pruning: str = (
         "ranks"  # what rungs score by: ranks, objective, loss, ic, rank_ic, signal, racing, none
     )

@@ -21,6 +21,7 @@ from optuna.trial import TrialState, create_trial
 from search.sampler.fixed_values import contains
 from search.sampler.sampler import STARTUP, Sampler, SpaceFunction
 from search.sampler.seeds import derive_seed
+from search.sampler.strategies import DEFAULT, strategy_of
 from search.study.coordination.alone import Alone
 from search.study.coordination.base import Coordination, Handover
 from search.study.index import TrialIndex
@@ -49,7 +50,7 @@ class SearchStudy:
 
     Every trial is stored before it is used: a driver killed at any moment leaves whole trials, each
     RUNNING or ended. The sampler is told of ended trials at the next `ask`, so `report` and
-    `finish` never wait for TPE.
+    `finish` never wait for a suggestion.
 
     What several drivers of one study need lies in its coordination; with one driver, that does
     nothing.
@@ -72,7 +73,9 @@ class SearchStudy:
         self._max_trials: float = math.inf
         self._index = TrialIndex()
         self.coordination = _coordination(storage, study_id, self._index, self.name, shared)
-        self.sampler = Sampler(self.seed, settings["startup"])
+        # Studies of versions that had nothing but TPE do not name it.
+        sampler = settings.get("sampler", DEFAULT)
+        self.sampler = Sampler(self.seed, settings["startup"], sampler)
         self._sampler_lock = threading.Lock()
         trials = storage.get_all_trials(study_id, deepcopy=False)
         attrs = storage.get_study_user_attrs(study_id)
@@ -87,6 +90,7 @@ class SearchStudy:
         seed: int,
         startup: int = STARTUP,
         *,
+        sampler: str = DEFAULT,
         driver: str = "",
         dead: Sequence[str] = (),
     ) -> Self:
@@ -96,21 +100,23 @@ class SearchStudy:
             storage: a journal file, a database URL, or None (in memory).
             name: of the study within its storage.
             seed: of the search.
-            startup: number of told trials before which suggestions are random.
+            startup: number of told trials before which a model makes no suggestions.
+            sampler: name of the strategy that suggests; the study remembers it.
             driver: that makes it.
             dead: drivers that were killed before their search began: a study of this name that one
                 of them made is replaced.
 
         Raises:
             NameTakenError: there is a study of that name.
-            UserError: the storage cannot be opened.
+            UserError: the storage cannot be opened, or there is no such sampler.
         """
+        strategy_of(sampler)  # before anything is written
         backend = open_storage(storage, create=True)
         shared = can_be_shared(storage)
         names = [study.study_name for study in backend.get_all_studies()]
         if name in names and not cls._remove_killed_start(backend, name, dead, shared):
             raise _exists(storage, name)
-        settings = {"seed": seed, "startup": startup, "driver": driver}
+        settings = {"seed": seed, "startup": startup, "sampler": sampler, "driver": driver}
         try:
             study_id = backend.create_new_study([StudyDirection.MAXIMIZE], name)
         except DuplicatedStudyError:  # made by another process since we looked
@@ -182,7 +188,7 @@ class SearchStudy:
         return [row_of(trial) for trial in trials]
 
     def ask(self, space: SpaceFunction) -> TrialSpec:
-        """Asks for one more trial: first the enqueued ones, then what TPE suggests.
+        """Asks for one more trial: first the enqueued ones, then what the sampler suggests.
 
         Args:
             space: suggests from an Optuna trial and returns constants, which win over suggestions
