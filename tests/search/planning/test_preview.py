@@ -124,3 +124,12 @@ def test_the_plan_says_what_rungs_score_by(words: list[str], wanted: str, tmp_pa
     _, text = planned(tmp_path, pd.bdate_range("2020-01-01", periods=240), "rungs=1,2", *words)
     (line,) = [line for line in text.splitlines() if line.startswith("rungs")]
     assert wanted in line
+
+
+def test_the_plan_names_a_sampler_that_is_not_the_default(tmp_path: Path) -> None:
+    days = pd.bdate_range("2020-01-01", periods=240)
+    assert "sampler" not in planned(tmp_path, days)[1]
+    _, text = planned(tmp_path, days, "sampler=qmc")
+    assert [line.split() for line in text.splitlines() if line.startswith("sampler")] == [
+        ["sampler", "qmc"]
+    ]
