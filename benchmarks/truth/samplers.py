@@ -1,6 +1,6 @@
 """What each sampler is worth, on curves whose truth is known.
 
-    python -m benchmarks.truth.samplers FOLDER [--searches 10] [--jobs 2] [--out FILE]
+    python -m benchmarks.truth.samplers FOLDER [--searches 5] [--jobs 2] [--out FILE]
 
 FOLDER is what `benchmarks.truth.make` made. A sampler suggests from the space that the table was
 drawn from, and its trial gets the nearest configuration of the table that no trial has yet. Of
@@ -20,7 +20,7 @@ from trainable.cli.commands import status_of
 
 BASE, OURS = "random", "tpe"
 TRIALS = (64, 32)
-SLOW, FEW = ("gp",), 3
+SLOW, FEW = ("gp",), 2
 
 
 def name_of(sampler: str, trials: int) -> str:
