@@ -13,14 +13,14 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.truth.command import arguments
-from benchmarks.truth.outcomes import gain, mean_of, searches, shown
+from benchmarks.truth.outcomes import Searches, gain, mean_of, searches, shown
 from benchmarks.truth.replay import Setup
 from search.sampler.strategies import SAMPLERS
 from trainable.cli.commands import status_of
 
 BASE, OURS = "random", "tpe"
 TRIALS = (64, 32)
-SLOW, FEW = ("gp",), 2
+SLOW, FEW = ("gp",), 1
 
 
 def name_of(sampler: str, trials: int) -> str:
@@ -36,33 +36,42 @@ SETUPS = {
 
 
 def main(argv: Sequence[str]) -> int:
-    """Replays the searches, prints the table and writes the JSON file."""
+    """Replays the searches, prints the table and writes the JSON file, the quick samplers first."""
     args = arguments("samplers", __doc__, argv)
     record = machine.Record(args.out, "benchmarks.truth.samplers", argv)
     slow = {name: setup for name, setup in SETUPS.items() if setup.sampler in SLOW}
     quick = {name: setup for name, setup in SETUPS.items() if name not in slow}
-    found = searches(args.folder, quick, args.searches, args.jobs)
-    found |= searches(args.folder, slow, min(FEW, args.searches), args.jobs)
-    rows = []
+    found: Searches = {}
+    rows: list[dict[str, Any]] = []
     print(f"{'':20} epochs  best asked  true Sharpe of the choice, over random and over tpe")
-    for name, setup in SETUPS.items():
-        each = found[name]
-        count = len(next(iter(each.values())))
-        row: dict[str, Any] = {"sampler": setup.sampler, "trials": setup.trials, "searches": count}
-        for figure in ("epochs", "best", "chosen", "regret"):
-            row[figure], row[f"{figure}_error"] = mean_of(each, lambda o, f=figure: getattr(o, f))
-        for other in (BASE, OURS):
-            of_other = found[name_of(other, setup.trials)]
-            base = {market: those[:count] for market, those in of_other.items()}
-            row[f"over_{other}"], row[f"over_{other}_error"] = gain(each, base)
-        rows.append(row)
-        over = [shown(row[f"over_{o}"], row[f"over_{o}_error"]) for o in (BASE, OURS)]
-        print(
-            f"{name:20} {row['epochs']:6.0f}  {row['best']:10.2f}  {row['chosen']:.2f} "
-            f"({over[0]}; {over[1]})"
-        )
-    record.save({"rows": rows})
+    for setups in (quick, *({name: slow[name]} for name in reversed(slow))):
+        count = args.searches if setups is quick else min(FEW, args.searches)
+        found |= searches(args.folder, setups, count, args.jobs)
+        for name, setup in setups.items():
+            rows.append(row_of(setup, found, count))
+            print(f"{name:20} {line(rows[-1])}", flush=True)
+        record.save({"rows": rows})
     return 0
+
+
+def row_of(setup: Setup, found: Searches, count: int) -> dict[str, Any]:
+    """Returns the figures of a setup; gains are over as many searches of others."""
+    assert setup.sampler is not None
+    each = found[name_of(setup.sampler, setup.trials)]
+    row: dict[str, Any] = {"sampler": setup.sampler, "trials": setup.trials, "searches": count}
+    for figure in ("epochs", "best", "chosen", "regret"):
+        row[figure], row[f"{figure}_error"] = mean_of(each, lambda o, f=figure: getattr(o, f))
+    for other in (BASE, OURS):
+        of_other = found[name_of(other, setup.trials)]
+        base = {market: those[:count] for market, those in of_other.items()}
+        row[f"over_{other}"], row[f"over_{other}_error"] = gain(each, base)
+    return row
+
+
+def line(row: dict[str, Any]) -> str:
+    """Returns a row for the screen."""
+    over = "; ".join(shown(row[f"over_{o}"], row[f"over_{o}_error"]) for o in (BASE, OURS))
+    return f"{row['epochs']:6.0f}  {row['best']:10.2f}  {row['chosen']:.2f} ({over})"
 
 
 if __name__ == "__main__":

@@ -232,7 +232,6 @@ def test_samplers_are_compared_with_random_and_with_ours(
            for name in ("tpe", "random", "gp")}  # fmt: skip
     assert {name.partition(",")[0] for name in samplers.SETUPS} == {"64 trials", "32 trials"}
     monkeypatch.setattr(samplers, "SETUPS", few)
-    monkeypatch.setattr(samplers, "FEW", 1)
     tpe, random, gp = written(samplers, folder)["rows"]
     assert (tpe["over_tpe"], random["over_random"]) == (0, 0)
     assert tpe["over_random"] == -random["over_tpe"]
