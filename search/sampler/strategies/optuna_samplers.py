@@ -3,10 +3,14 @@
 import inspect
 import logging
 import warnings
+from collections.abc import Sequence
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.trial import FrozenTrial
 
 from search.sampler.history import History
 from search.sampler.strategies.base import Ask, Proposal
@@ -46,7 +50,51 @@ class OptunaStrategy:
         ours = {"seed": ask.seed, "n_startup_trials": ask.startup, "constant_liar": True}
         ours |= {key: False for key, one in self._takes.items() if _warns(key, one.default)}
         given = {key: value for key, value in ours.items() if key in self._takes}
-        return Proposal(self._class(**given), frozen_trials(history))
+        trials = frozen_trials(history)
+        return Proposal(WithOtherChoices(self._class(**given), trials, ask.seed), trials)
+
+
+class WithOtherChoices(BaseSampler):
+    """Draws at random the parameters whose choices differ from those of a known trial.
+
+    A branch of a space may offer other choices under the same name. Samplers of Optuna look up
+    known values among the new choices, and fail.
+
+    Args:
+        of: samples all other parameters.
+        trials: that are known.
+        seed: of the random values.
+    """
+
+    def __init__(self, of: BaseSampler, trials: Sequence[FrozenTrial], seed: int) -> None:
+        self._of, self._trials, self._random = of, trials, RandomSampler(seed)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Returns what the other sampler samples jointly: what all trials have alike."""
+        return self._of.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Returns the other sampler's values of `search_space`."""
+        return self._of.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Returns the other sampler's value, or a random one where choices differ."""
+        differ = isinstance(param_distribution, CategoricalDistribution) and any(
+            known.distributions.get(param_name, param_distribution) != param_distribution
+            for known in self._trials
+        )
+        sampler = self._random if differ else self._of
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
 
 
 def _class_of(name: str) -> type[BaseSampler]:

@@ -189,6 +189,24 @@ def test_suggestions_are_of_the_space_and_of_every_branch(name: str) -> None:
     assert {trial.params["kind"] for trial in life.asked} == {"mlp", "gru", None}
 
 
+def other_choices(trial: optuna.Trial) -> dict[str, Any]:
+    """Branches that offer other choices and ranges under the same names."""
+    large = trial.suggest_categorical("large", [False, True])
+    trial.suggest_categorical("kind", ["x", "y", "z"] if large else ["x", "y"])
+    trial.suggest_int("layers", 1, 9 if large else 4)
+    trial.suggest_float("a", 0.0, 1.0)
+    return {}
+
+
+@every
+def test_branches_may_have_other_choices_under_one_name(name: str) -> None:
+    life = Life(name, 0, other_choices).go(STARTUP + 8, lambda p: p["a"])
+    assert {trial.params["large"] for trial in life.asked} == {False, True}
+    for trial in life.asked:
+        assert trial.params["kind"] in (("x", "y", "z") if trial.params["large"] else ("x", "y"))
+    assert life.resumed().ask(other_choices, len(life.asked), {}).params == life.ask().params
+
+
 @every
 def test_fixed_values_hold_and_the_rest_is_suggested(name: str) -> None:
     life = Life(name, 0, mixed)
