@@ -16,6 +16,8 @@ import optuna
 
 from benchmarks.members import follow
 from benchmarks.truth.curves import SEEN, Curves
+from benchmarks.truth.curves import space as curves_space
+from benchmarks.truth.nearest import NearestStrategy
 from search.backend.base import Observer
 from search.backend.local import Local
 from search.backend.workers import WorkerSpec
@@ -26,6 +28,8 @@ from search.pruning.rung_rules import RULES
 from search.run_folder.folder import RunFolder
 from search.run_folder.long_tables import ScoredRows
 from search.run_folder.reports import ReportStore
+from search.sampler.sampler import Sampler, SpaceFunction
+from search.sampler.strategies import strategy_of
 from search.scheduling.capacity import capacity_of
 from search.scheduling.controller import Controller
 from search.study.prefetch import Prefetcher
@@ -57,6 +61,7 @@ class Setup:
         trials: how many are searched.
         finalist_seeds: of each configuration that finishes.
         patience_trials: see `search.settings.settings`.
+        sampler: suggests which configuration of the table is next; None: a random order.
     """
 
     rule: str = "objective"
@@ -67,6 +72,7 @@ class Setup:
     trials: int = 64
     finalist_seeds: int = 1
     patience_trials: int | None = None
+    sampler: str | None = None
 
     def pruner(self, days: np.ndarray, epochs: int) -> Pruner:
         """Returns the rules of a search over returns of these days."""
@@ -116,7 +122,7 @@ class Table:
         """Gives a trial the row of its configuration, with the next seed of it."""
         if number in self.where:
             return
-        row = self.rows[self._key(params)]
+        row = self.row(params)
         seed = self.used.get(row, 0)
         self.used[row] = seed + 1
         self.where[number] = row, seed
@@ -124,6 +130,10 @@ class Table:
     def shape(self, number: int) -> Hashable:
         """Returns what the members of a trial's cohort share."""
         return self.curves.params[self.where[number][0]]["model/hidden_dims"]
+
+    def row(self, params: Mapping[str, Any]) -> int:
+        """Returns the row of a configuration."""
+        return self.rows[self._key(params)]
 
     def _all(self, name: str) -> set[Any]:
         return {params[name] for params in self.curves.params}
@@ -223,17 +233,15 @@ def replay(curves: Curves, setup: Setup, seed: int) -> Ended:
     scored = ScoredRows(
         curves.periods, curves.periods, np.full(len(curves.periods), "A", dtype=object)
     )
-    order = np.random.default_rng(seed).permutation(len(curves.params))[: setup.trials]
-
-    def drawn(trial: optuna.Trial) -> dict[str, Any]:
-        # By the number of trials: where failure is likely, a space is asked several times for one.
-        return {**curves.params[order[study.searched]], "train/epochs": epochs}
-
+    ask = _in_random_order(curves, study, seed)
+    if setup.sampler is not None:
+        ask = _with_epochs(epochs)
+        study.sampler = Sampler(seed, strategy=_of_table(table, study, setup.sampler))
     capacity = capacity_of(setup.trials, SLOTS, None)
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # nobody waits for a disk
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         run = RunFolder.create(Path(folder), "replay", False)
-        with Prefetcher(study, drawn, len(order), capacity.in_flight, False) as prefetcher:
+        with Prefetcher(study, ask, setup.trials, capacity.in_flight, False) as prefetcher:
             controller = Controller(
                 study=study,
                 pruner=setup.pruner(curves.periods, epochs),
@@ -256,3 +264,32 @@ def replay(curves: Curves, setup: Setup, seed: int) -> Ended:
         kind = "search" if row.kind in SEARCHED else row.kind
         spent[kind] = spent.get(kind, 0) + row.facts["epochs"]
     return Ended(records, table.where, spent, max(worker.clock for worker in clock.workers))
+
+
+def _in_random_order(curves: Curves, study: SearchStudy, seed: int) -> SpaceFunction:
+    """Returns a space of one configuration at a time, in an order that the seed decides."""
+    order = np.random.default_rng(seed).permutation(len(curves.params))
+    epochs = curves.returns.shape[1]
+
+    def drawn(trial: optuna.Trial) -> dict[str, Any]:
+        # By the number of trials: where failure is likely, a space is asked several times for one.
+        return {**curves.params[order[study.searched]], "train/epochs": epochs}
+
+    return drawn
+
+
+def _with_epochs(epochs: int) -> SpaceFunction:
+    """Returns the space that the configurations were drawn from."""
+    return lambda trial: {**curves_space(trial), "train/epochs": epochs}
+
+
+def _of_table(table: Table, study: SearchStudy, sampler: str) -> NearestStrategy:
+    """Returns a strategy by which a sampler searches the configurations of a table."""
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+    curves_space(trial)
+    return NearestStrategy(
+        strategy_of(sampler),
+        table.curves.params,
+        trial.distributions,
+        lambda: {table.row(record.params) for record in study.rows()},
+    )

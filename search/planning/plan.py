@@ -17,6 +17,7 @@ from search.planning.memory import check_memory
 from search.pruning.asha import first_rung, rung_epochs
 from search.pruning.rung_rules import RULES, RungRule
 from search.sampler.sampler import Sampler, SpaceFunction, centre
+from search.sampler.strategies import strategy_of
 from search.settings.settings import SearchSettings
 from search.space.loading import call
 from search.space.validation import (
@@ -128,6 +129,7 @@ def make_plan(
         UserError: the search cannot work.
     """
     _check_machine(settings)
+    strategy_of(settings.sampler)  # raises for one that cannot work here
     space = space or load_space(settings.space)
     steps = settings.steps_per_epoch or space.steps_per_epoch
     settings = replace(settings, steps_per_epoch=steps)

@@ -11,6 +11,7 @@ from analysis.statistics.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate, expected_aside
 from search.planning.plan import Plan
+from search.sampler.strategies import DEFAULT_SAMPLER
 from trainable.cli.text import counted, duration, listed, microseconds
 from trainable.config import TABLES, TrialConfig
 from trainable.data.dataset.dataset import Dataset
@@ -45,6 +46,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         f"{plan.space.name}: {counted(plan.facts.n_searched, 'parameter')}, "
         f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}",
     )
+    if settings.sampler != DEFAULT_SAMPLER:
+        table.add_row("sampler", settings.sampler)
     table.add_row("rungs", _rungs(plan))
     if settings.regret:
         table.add_row("regret", _regret(plan))

@@ -1,1 +1,1 @@
-"""Which configuration to try next: TPE that keeps away from configurations that explode."""
+"""Which configuration to try next, away from configurations that explode."""

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
 from trainable.stop_reasons import NUMERIC_FAILURES
 
@@ -94,3 +97,15 @@ def rank(ended: Observation) -> Rank:
         return 1, 0, 0.0, ended.number
     epoch = max(ended.reports)
     return 1, -epoch, -ended.reports[epoch], ended.number
+
+
+def normal_scores(told: Sequence[Observation]) -> list[float]:
+    """Returns a score of each trial, higher is better, in the order of preference of `rank`.
+
+    The scores are those quantiles of a standard normal that the ranks stand at, so they need no
+    common scale of objectives after one epoch and after many. Numeric failures have one score, as
+    have pruned trials that never reported.
+    """
+    preference = {key: place for place, key in enumerate(sorted({rank(one)[:3] for one in told}))}
+    ranks = rankdata([-preference[rank(one)[:3]] for one in told])
+    return ndtri((np.asarray(ranks) - 0.5) / max(1, len(told))).tolist()

@@ -201,6 +201,7 @@ def open_study(plan: Plan, folder: RunFolder) -> Iterator[SearchStudy]:
         settings.run_name,
         settings.seed,
         try_default=settings.try_default,
+        sampler=settings.sampler,
         driver=folder.driver,
         dead=folder.dead,
     )

@@ -20,9 +20,11 @@ SAME_DATA = (
     "train_rows", "valid_rows", "validation_periods", "overnight", "delisting_return",
 )  # fmt: skip
 SAME_SETTINGS = (
-    "objective", "pruning", "seed", "steps_per_epoch", "rungs", "reduction_factor", "try_default",
+    "objective", "sampler", "pruning", "seed", "steps_per_epoch", "rungs", "reduction_factor",
+    "try_default",
 )  # fmt: skip
 BEFORE_PRUNING = {"pruning": "objective"}  # what rungs of versions without it scored by
+BEFORE_SAMPLER = {"sampler": "tpe"}  # what suggested in versions that had nothing else
 SAME_COLUMNS = ("target", "returns")  # of one file others may be named
 SOURCE = ("source", "path")
 
@@ -55,7 +57,7 @@ def check_same(plan: Plan, folder: Path) -> None:
     found += ["split dates"] if old["split"] != new["split"] else []
     now = new["settings"]
     # A run of a version without a default goes on without one, whatever is asked for.
-    before = BEFORE_PRUNING | {"try_default": now["try_default"]} | old["settings"]
+    before = BEFORE_PRUNING | BEFORE_SAMPLER | {"try_default": now["try_default"]} | old["settings"]
     changed = _of_data(old, new, found) + _differences(
         {key: before.get(key) for key in SAME_SETTINGS}, {key: now[key] for key in SAME_SETTINGS}
     )

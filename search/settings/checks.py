@@ -11,6 +11,8 @@ from trainable.cli.errors import UserError, unknown
 from trainable.data.settings import check_data_settings
 
 OBJECTIVES = ("sharpe", "rank_ic", "val_loss")
+SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes")
+OF_OPTUNA = "optuna:"  # and the name of a class of optuna.samplers
 PRUNING = ("ranks", "objective", "loss", "ic", "rank_ic", "signal", "racing", "none")
 MAX_SEED = 2**32 - 1  # of NumPy's older generator, which the sampler draws from
 MOST_TRIALS = 10**6
@@ -42,6 +44,8 @@ def check(settings: SearchSettings) -> SearchSettings:
     check_data_settings(settings.data)
     if settings.objective not in OBJECTIVES:
         raise unknown("objective", settings.objective, OBJECTIVES)
+    if settings.sampler not in SAMPLERS and not settings.sampler.startswith(OF_OPTUNA):
+        raise unknown("sampler", settings.sampler, [*SAMPLERS, f"{OF_OPTUNA}TPESampler"])
     if settings.pruning not in PRUNING:
         raise unknown("pruning", settings.pruning, PRUNING)
     if settings.storage is not None and "://" not in settings.storage:

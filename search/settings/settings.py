@@ -29,6 +29,7 @@ class SearchSettings:
     time_budget_s: float | None = None  # seconds after which the search ends
     patience_trials: int | None = None  # ask no more once so many more would hardly raise the best
     objective: str = "sharpe"  # what the sampler raises: sharpe, rank_ic or val_loss
+    sampler: str = "tpe"  # what suggests configurations: tpe, random, qmc, gp, cmaes, optuna:CLASS
     pruning: str = (
         "ranks"  # what rungs score by: ranks, objective, loss, ic, rank_ic, signal, racing, none
     )

@@ -1,4 +1,4 @@
-"""Asks for trials in the background, so that the event loop of the search never waits for TPE."""
+"""Asks for trials in the background, so that the event loop of the search never waits for one."""
 
 import threading
 from typing import Self
@@ -18,7 +18,7 @@ class Prefetcher:
         study: is asked, by nobody else meanwhile.
         space: what the study samples.
         budget: how many more trials may be asked.
-        in_flight: most untold trials at any time, those ready included; TPE learns nothing
+        in_flight: most untold trials at any time, those ready included; the sampler learns nothing
             between trials that are in flight together.
         in_background: False: without a thread; `take` asks, so that what the sampler knows then
             does not depend on how fast it was.

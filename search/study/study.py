@@ -21,6 +21,7 @@ from optuna.trial import TrialState, create_trial
 from search.sampler.fixed_values import contains
 from search.sampler.sampler import STARTUP, Sampler, SpaceFunction, Suggestion, centre
 from search.sampler.seeds import derive_seed
+from search.sampler.strategies import DEFAULT_SAMPLER, strategy_of
 from search.study.coordination.alone import Alone
 from search.study.coordination.base import Coordination, Handover
 from search.study.index import TrialIndex
@@ -50,7 +51,7 @@ class SearchStudy:
 
     Every trial is stored before it is used: a driver killed at any moment leaves whole trials, each
     RUNNING or ended. The sampler is told of ended trials at the next `ask`, so `report` and
-    `finish` never wait for TPE.
+    `finish` never wait for a suggestion.
 
     What several drivers of one study need lies in its coordination; with one driver, that does
     nothing.
@@ -75,7 +76,9 @@ class SearchStudy:
         self._try_default: bool = settings.get("try_default", False)
         self._index = TrialIndex()
         self.coordination = _coordination(storage, study_id, self._index, self.name, shared)
-        self.sampler = Sampler(self.seed, settings["startup"])
+        # Studies of versions that had nothing but TPE do not name it.
+        sampler = settings.get("sampler", DEFAULT_SAMPLER)
+        self.sampler = Sampler(self.seed, settings["startup"], sampler)
         self._sampler_lock = threading.Lock()
         trials = storage.get_all_trials(study_id, deepcopy=False)
         attrs = storage.get_study_user_attrs(study_id)
@@ -90,6 +93,7 @@ class SearchStudy:
         seed: int,
         startup: int = STARTUP,
         *,
+        sampler: str = DEFAULT_SAMPLER,
         try_default: bool = False,
         driver: str = "",
         dead: Sequence[str] = (),
@@ -100,7 +104,8 @@ class SearchStudy:
             storage: a journal file, a database URL, or None (in memory).
             name: of the study within its storage.
             seed: of the search.
-            startup: number of told trials before which suggestions are random.
+            startup: number of told trials before which a model makes no suggestions.
+            sampler: name of the strategy that suggests; the study remembers it.
             try_default: whether the first trial that nobody enqueued is the centre of the space.
             driver: that makes it.
             dead: drivers that were killed before their search began: a study of this name that one
@@ -108,8 +113,9 @@ class SearchStudy:
 
         Raises:
             NameTakenError: there is a study of that name.
-            UserError: the storage cannot be opened.
+            UserError: the storage cannot be opened, or there is no such sampler.
         """
+        strategy_of(sampler)  # before anything is written
         backend = open_storage(storage, create=True)
         shared = can_be_shared(storage)
         names = [study.study_name for study in backend.get_all_studies()]
@@ -118,6 +124,7 @@ class SearchStudy:
         settings = {
             "seed": seed,
             "startup": startup,
+            "sampler": sampler,
             "try_default": try_default,
             "driver": driver,
         }

@@ -6,12 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.samplers import RandomSampler
 
-from benchmarks.truth import curves, flat, make, patience, pruning, seeds
+from benchmarks.truth import curves, flat, make, patience, pruning, samplers, seeds
 from benchmarks.truth.markets import DAYS_PER_YEAR, KINDS, SYMBOLS, Truth, make_market
+from benchmarks.truth.nearest import NearestStrategy
 from benchmarks.truth.outcomes import at_ranking_epoch, markets_of, outcome, quality
 from benchmarks.truth.replay import NEVER_FLAT, Setup, replay
+from search.sampler.history import History
+from search.sampler.strategies import strategy_of
+from search.sampler.strategies.base import Ask
 from trainable.cli.errors import UserError
 
 # The first 20 configurations of a market of `benchmarks.truth.make`: 3 seeds, 25 epochs, 250 days.
@@ -195,6 +202,53 @@ def test_patience_searches_no_more_trials_than_there_are(
     assert [(row["market"], row["trials"]) for row in rows] == [("all", 20)] * 2 + [
         ("strong", 20)
     ] * 2
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "qmc"])
+def test_a_sampler_searches_the_rows_of_the_table(sampler: str, small: curves.Curves) -> None:
+    setup = Setup("ranks", first=2, trials=18, sampler=sampler)
+    one, two, other = (replay(small, setup, seed) for seed in (0, 0, 1))
+    assert len({row for row, _ in one.where.values()}) == 18
+    assert one.where == two.where != other.where
+    for record in one.rows:
+        row = small.params[one.where[record.number][0]]
+        told = {name: row[name] for name in record.params if name != "train/seed"}
+        assert {**told, "train/epochs": 25}.items() <= record.params.items()
+
+
+def test_a_suggestion_gets_the_nearest_row_that_is_left() -> None:
+    space: dict[str, Any] = {
+        "lr": FloatDistribution(1e-4, 1.0, log=True),
+        "kind": CategoricalDistribution(["a", "b"]),
+    }
+    rows = [{"lr": lr, "kind": kind} for lr in (1e-4, 1e-2, 1.0) for kind in "ab"]
+    table = NearestStrategy(strategy_of("random"), rows, space, lambda: {0, 3})
+    for index in range(8):
+        wanted = RandomSampler(Ask(0, index, 16).seed)
+        trial = optuna.create_study(sampler=wanted).ask(space)
+        sampler = table.propose(History(), Ask(0, index, 16)).sampler
+        found = optuna.create_study(sampler=sampler).ask(space).params
+        left = [row for number, row in enumerate(rows) if number not in (0, 3)]
+        apart = [
+            (np.log10(row["lr"] / trial.params["lr"]) / 4) ** 2
+            + (row["kind"] != trial.params["kind"])
+            for row in left
+        ]
+        assert found == left[int(np.argmin(apart))]
+
+
+def test_samplers_are_compared_with_random_and_with_ours(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = {samplers.name_of(name, 18): Setup("ranks", first=2, trials=18, sampler=name)
+           for name in ("tpe", "random", "gp")}  # fmt: skip
+    assert {name.partition(",")[0] for name in samplers.SETUPS} == {"64 trials", "32 trials"}
+    monkeypatch.setattr(samplers, "SETUPS", few)
+    tpe, random, gp = written(samplers, folder)["rows"]
+    assert (tpe["over_tpe"], random["over_random"]) == (0, 0)
+    assert tpe["over_random"] == -random["over_tpe"]
+    assert (tpe["searches"], gp["searches"]) == (2, 1)
+    assert "18 trials, gp" in capsys.readouterr().out
 
 
 def test_a_folder_without_markets_is_the_persons_error(tmp_path: Path) -> None:

@@ -165,3 +165,12 @@ def test_the_plan_says_in_one_line_what_the_default_is(
     show_plan(plan, Console(file=text, width=80))
     found = [line.rstrip() for line in text.getvalue().splitlines() if "centre of" in line]
     assert found == ([] if wanted is None else [f"first trial  {wanted}"])
+
+
+def test_the_plan_names_a_sampler_that_is_not_the_default(tmp_path: Path) -> None:
+    days = pd.bdate_range("2020-01-01", periods=240)
+    assert "sampler" not in planned(tmp_path, days)[1]
+    _, text = planned(tmp_path, days, "sampler=qmc")
+    assert [line.split() for line in text.splitlines() if line.startswith("sampler")] == [
+        ["sampler", "qmc"]
+    ]

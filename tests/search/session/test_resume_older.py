@@ -1,4 +1,4 @@
-"""Runs begun by versions without `data.overnight`, `data.delisting_return`, or `pruning`."""
+"""Runs of versions without `data.overnight`, `data.delisting_return`, `pruning` or `sampler`."""
 
 import json
 from pathlib import Path
@@ -79,3 +79,15 @@ def test_it_goes_on_with_rungs_that_score_by_the_objective(
     assert "cannot go on with pruning=ranks instead of objective; " in capsys.readouterr().err
     _, said = tiny.search_and_listen(tmp_path, AGAIN)
     assert "by sharpe" in said
+
+
+def test_it_goes_on_with_tpe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny.write_inputs(tmp_path)
+    file = tiny.search(tmp_path, WORDS) / "run.json"
+    run = json.loads(file.read_text(encoding="utf-8"))
+    del run["settings"]["sampler"]
+    rewrite(file, run)
+    tiny.search(tmp_path, AGAIN | {"sampler": "qmc"}, status=2)
+    assert "cannot go on with sampler=qmc instead of tpe; " in capsys.readouterr().err
+    found = tiny.search(tmp_path, AGAIN)
+    assert len(tiny.table(found, "trials").query("kind == 'search'")) == 3

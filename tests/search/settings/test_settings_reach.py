@@ -238,6 +238,15 @@ def _(base: Outcome, found: Outcome) -> None:
     check_rungs(found, "val_loss", [1, 3], 4)
 
 
+@case("sampler", sampler="qmc")
+def _(base: Outcome, found: Outcome) -> None:
+    """Of eight points of the sequence each eighth of a range has one."""
+    low, high = 0.1, 0.3
+    eighths = (8 * (found.trials()["params.model/dropout"] - low) / (high - low)).astype(int)
+    assert sorted(eighths) == list(range(8))
+    assert found.json["settings"]["sampler"] == "qmc"
+
+
 @case("pruning", pruning="loss")
 def _(base: Outcome, found: Outcome) -> None:
     check_rungs(found, "val_loss", [1, 3], 4)
