@@ -189,7 +189,7 @@ def test_seeds_cost_epochs_as_their_limit_says(
     one, three = written(seeds, folder)["rows"]
     assert (one["seed_epochs"], one["gain"]) == (0, 0)
     assert three["seed_epochs"] > 0
-    assert three["epochs"] == one["epochs"]
+    assert three["epochs"] == pytest.approx(one["epochs"], rel=0.05), "seeds change who waits"
 
 
 def test_patience_searches_no_more_trials_than_there_are(

@@ -39,8 +39,6 @@ def test_before_anything_was_reported(rig: Rig) -> None:
 def test_in_the_middle_of_a_search(rig: Rig) -> None:
     driver = rig.driver(trials=4, slots=3, members=4)
     slot, members = filled(driver)
-    other = driver.open_slot()
-    assert other is not None
     assert members == [0, 1, 2, 3]
     driver.on_reports(slot, [report(n, 1, nan_rate=0.5 if n == 0 else 0.0) for n in range(4)])
     driver.on_reports(slot, [report(0, 2, Stop("nan_explosion", {}), nan_rate=1.0)])
