@@ -7,6 +7,7 @@ is decided on it, and a trial's end is decided before it is told.
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from analysis.statistics.signal_share import WORTH
 from search.pruning.asha import JudgedAt
@@ -19,7 +20,6 @@ from search.scheduling.lifecycle import TrialLifecycle
 from search.scheduling.placement import Placement
 from search.scheduling.recovery import Recovery
 from search.scheduling.regret_trials import RegretTrials
-from search.scheduling.report_sink import ReportSink
 from search.scheduling.retries import retry_of
 from search.scheduling.rounds import Rounds
 from search.scheduling.trial_progress import ProgressTable
@@ -32,6 +32,14 @@ from trainable.worker.assignment import Assignment, Instructions
 
 POLL_S = 3.0  # between two looks at what other drivers do
 TIME_IS_UP = Verdict("prune", "time_budget")
+
+
+class ReportSink(Protocol):
+    """What else is told each new report, once, in the order of arrival: TensorBoard, say."""
+
+    def on_report(self, report: Report, params: Mapping[str, Any]) -> None:
+        """Takes in a report of a trial with these parameters."""
+        ...
 
 
 class Controller:
