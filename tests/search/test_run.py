@@ -77,7 +77,8 @@ def test_whole_search_and_more_trials_later(
     finished = rows.loc[rows["state"] == "COMPLETE", "number"].tolist()
     assert finished
     seeds = trials[trials["kind"] == "seed"]
-    assert sorted(seeds["parent"]) == finished
+    assert len(seeds)
+    assert set(seeds["parent"]) <= set(finished), "those that may win race"
     assert set(trials["params.train/seed"].dropna()) == set(trials["seed"].dropna())
     assert (trials["kind"] == "baseline").sum() == 5
     assert json.loads((folder / "run.json").read_text())["rungs"] == [1, 2, 4]
