@@ -55,14 +55,18 @@ class FinalistSeeds:
                     self._add_to(number, count)
 
     def _wanted(self) -> dict[int, int]:
-        completed = sorted(self.lifecycle.completed)
-        return seeds_to_begin([self._finalist(n) for n in completed], self.most, self.error)
+        numbers = set(self.lifecycle.completed)
+        default = self.lifecycle.progress.default
+        if default is not None and default not in self.lifecycle.ended:
+            numbers.add(default)
+        finalists = [self._finalist(number) for number in sorted(numbers)]
+        return seeds_to_begin(finalists, self.most, self.error)
 
     def _finalist(self, number: int) -> Finalist:
         """Returns how a configuration stands; seeds lost with their worker say nothing of it."""
         progress, ended = self.lifecycle.progress, self.lifecycle.ended
         seeds = progress.children(number, "seed")
-        finished = [number, *(n for n in seeds if ended.get(n) in KEEPS_MODEL)]
+        finished = [n for n in (number, *seeds) if ended.get(n) in KEEPS_MODEL]
         sharpes = [progress[n].sharpe for n in finished]
         return Finalist(
             number,

@@ -52,6 +52,7 @@ class Placement:
         self.suspects: dict[int, int] = {}
         self.moving: dict[int, int] = {}
         self.most = sys.maxsize
+        self._moved: set[int] = set()
         self._coming: list[tuple[CohortKey, TrialSpec]] = []  # those of them that wait for it
         self._groups = 0
 
@@ -158,14 +159,21 @@ class Placement:
         return youngest[:over]
 
     def dwindled(self, slot: int) -> list[int]:
-        """Returns the members that a slot gives to others, since cohorts have dwindled."""
+        """Returns the members that a slot gives to others, since cohorts have dwindled.
+
+        Each moves once: it loses time until the other slot looks for members.
+        """
         sizes = {slot: self.slots.sizes(slot) for slot in self.slots.running}
         for number, to in self.moving.items():
             key = self._key(number)
             sizes[to][key] = sizes[to].get(key, 0) + 1
         leaving: list[int] = []
         for key, count, to in moves_out(slot, sizes):
-            members = self.slots.cohort(slot, key)[-count:]
+            fresh = [n for n in self.slots.cohort(slot, key) if n not in self._moved]
+            if len(fresh) < count:
+                continue
+            members = fresh[-count:]
+            self._moved.update(members)
             self.moving |= dict.fromkeys(members, to)
             leaving += members
         return leaving

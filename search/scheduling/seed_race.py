@@ -47,7 +47,8 @@ def seeds_to_begin(finalists: Sequence[Finalist], most: int, error: float) -> di
     The one that leads gets all of them in the end: what is used is the mean of its networks.
 
     Args:
-        finalists: all that have finished so far.
+        finalists: all that have finished so far, and the default as soon as it trains: it gets as
+            many as the leader, with which they fill one cohort.
         most: seeds of one configuration at most, its own included.
         error: standard error of one annual Sharpe ratio, √(1 ÷ years).
     """
@@ -66,8 +67,12 @@ def seeds_to_begin(finalists: Sequence[Finalist], most: int, error: float) -> di
         if challenges and not one.training and one.begun < most:
             wanted[one.number] = min(most, GROWTH * one.begun) - one.begun
     seeds = racing[leader].begun + wanted.get(racing[leader].number, 0)
-    for one in racing:
-        # Whether or not its own are still training: with those of the leader they fill one cohort.
-        if one.reference and (more := min(most, seeds) - one.begun) > wanted.get(one.number, 0):
+    for one in finalists:
+        # Whether or not its own are still training.
+        if (
+            one.reference
+            and not one.failed
+            and (more := min(most, seeds) - one.begun) > wanted.get(one.number, 0)
+        ):
             wanted[one.number] = more
     return wanted

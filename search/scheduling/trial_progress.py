@@ -66,11 +66,13 @@ class ProgressTable:
 
     Attributes:
         steps: optimizer steps of all trials that were trained for this process.
+        default: number of the default of the search; None before it is asked, or without one.
         failed_steps: those of them with a loss, gradient or weight that was not finite.
     """
 
     def __init__(self) -> None:
         self.steps = 0
+        self.default: int | None = None
         self.failed_steps = 0.0
         self._all: dict[int, TrialProgress] = {}
         self._children: dict[tuple[int, str], list[int]] = {}
@@ -102,6 +104,8 @@ class ProgressTable:
     def add(self, trial: TrialSpec) -> None:
         """Adds a trial."""
         self._all[trial.number] = TrialProgress(trial)
+        if trial.default:
+            self.default = trial.number
         if trial.parent is not None:
             self._children.setdefault((trial.parent, trial.kind), []).append(trial.number)
 

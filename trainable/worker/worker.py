@@ -131,6 +131,8 @@ class Worker:
             self._fail(self._failed)
         for cohort in filter(self._may_train, self.cohorts):
             self.save(cohort.due())
+        if not self._in_rounds:
+            self._merge()
         reports: list[Report] = []
         while cohorts := list(filter(self._may_train, self.cohorts)):
             cohort = max(cohorts, key=lambda cohort: cohort.priority)
@@ -146,6 +148,28 @@ class Worker:
             if done or cohort.steps_left == 0 or time.monotonic() >= until:
                 break
         return reports
+
+    def _merge(self) -> None:
+        """Merges cohorts of one shape that have dwindled: two programs cost more than one.
+
+        Only between two epochs, and before a step: whatever they have reported is judged by then.
+        """
+        ready = [cohort for cohort in self.cohorts if cohort.training.at_epoch_end()]
+        ready.sort(key=lambda cohort: -len(cohort.training.live))
+        for k, cohort in enumerate(ready):
+            for other in ready[k + 1 :]:
+                together = cohort.size + other.size
+                if cohort.shape != other.shape or together > self._sizes[cohort.shape]:
+                    continue
+                going = other.training.members
+                cohort.training.add(
+                    [MemberStart(m.number, m.config, other.training.saved(m.number)) for m in going]
+                )
+                cohort.joining += other.joining
+                cohort.at_rung |= other.at_rung
+                other.joining = []
+                other.training.retire([member.number for member in going])
+        self._drop_empty()
 
     def _may_train(self, cohort: WorkerCohort) -> bool:
         """Says whether a cohort has a member whose epoch of this round has not ended."""

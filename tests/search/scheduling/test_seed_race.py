@@ -79,6 +79,12 @@ def test_a_default_that_ends_late_catches_up_with_the_leader() -> None:
     assert seeds_to_begin([training, default(5, -3.0)], 8, ERROR) == {5: 2}
 
 
+def test_a_default_that_still_trains_has_the_seeds_of_the_leader_beside_it() -> None:
+    still = Finalist(5, (), begun=1, reference=True)
+    assert seeds_to_begin([finalist(0, 1.0), still], 8, ERROR) == {0: 2, 5: 2}
+    assert seeds_to_begin([still], 8, ERROR) == {}
+
+
 def test_seeds_of_the_default_that_still_train_hold_nothing_up() -> None:
     ended = finalist(0, 1.0, 1.1, 0.9)
     assert seeds_to_begin([ended, default(5, -3.0, begun=3)], 8, ERROR) == {0: 5, 5: 5}

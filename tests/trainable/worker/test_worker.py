@@ -146,6 +146,44 @@ def test_who_leaves_to_go_on_later_is_saved_first(tmp_path: Path) -> None:
     assert losses([*first, *to_the_end(made)], 0) == losses(trained_alone(0), 0)
 
 
+def test_cohorts_of_one_shape_that_have_dwindled_merge(tmp_path: Path) -> None:
+    files = FileStore.of(tmp_path)
+    made = Worker(narrow(), files, range(1, 9), cohort_size=lambda *_: 3)
+    made.add([member(n, train__epochs=8) for n in range(6)])
+    reports = made.step(LATER) + made.step(LATER)
+    assert [cohort.size for cohort in made.cohorts] == [3, 3]
+    made.remove([1, 3], [])
+    reports += made.step(LATER)
+    assert [cohort.size for cohort in made.cohorts] == [2, 2], "four are more than train best"
+    made.remove([5], [])
+    reports += made.step(LATER)
+    assert [cohort.size for cohort in made.cohorts] == [3]
+    reports += to_the_end(made)
+    for number in (0, 2, 4):
+        _, alone = trained([from_params(member(number, train__epochs=8).params)], narrow())
+        assert losses(reports, number) == losses(alone, 0)
+    assert {path.parent.name for path in tmp_path.glob("*/model.safetensors")} == {"0", "2", "4"}
+
+
+def test_a_member_that_came_within_an_epoch_joins_its_shape_after_it(tmp_path: Path) -> None:
+    gone = worker_of(tmp_path, rungs=(3,))
+    gone.add([member(0, model__dropout=0.2), member(1)])
+    reports: list[Report] = []
+    while not gone.cohorts[0].training.i:
+        reports += gone.step(time.monotonic())
+    while gone.cohorts[0].training.i % 8:
+        reports += gone.step(time.monotonic())
+    gone.save([0])
+    made = worker_of(tmp_path, rungs=(3,))
+    made.add([member(2)])
+    made.add([member(0, model__dropout=0.2)])
+    within = len(made.cohorts)
+    reports += to_the_end(made)
+    assert within == 2
+    _, alone = trained([from_params(member(0, model__dropout=0.2).params)], narrow())
+    assert losses(reports, 0) == losses(alone, 0)
+
+
 def test_models_are_kept_of_those_that_end_well(tmp_path: Path) -> None:
     made = worker_of(tmp_path)
     made.add([member(0), member(1), member(2)])
