@@ -170,7 +170,7 @@ class Placement:
         leaving: list[int] = []
         for key, count, to in moves_out(slot, sizes):
             fresh = [n for n in self.slots.cohort(slot, key) if n not in self._moved]
-            if len(fresh) < count:
+            if len(fresh) < count:  # some are still on their way to this slot
                 continue
             members = fresh[-count:]
             self._moved.update(members)

@@ -57,8 +57,8 @@ class Slots:
                 del self._slots[slot][key], self._ids[slot, key]
 
     def cohort(self, slot: int, key: CohortKey) -> list[int]:
-        """Returns the members of a slot's cohort of this key."""
-        return sorted(self._slots[slot][key])
+        """Returns the members of a slot's cohort of this key; none where it has no such cohort."""
+        return sorted(self._slots[slot].get(key, ()))
 
     def trains_alone(self, slot: int) -> bool:
         """Says whether one of a slot's cohorts is a cohort of one."""

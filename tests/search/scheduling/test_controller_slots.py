@@ -203,3 +203,11 @@ def test_nobody_moves_while_trials_are_still_asked(rig: Rig) -> None:
     ended = [report(n, 1, Stop("nan_explosion")) for n in (5, 6, 7)]
     told = driver.on_reports(2, [report(4, 1), *ended])
     assert (told.save, joined(told)) == ((), [8])
+
+
+def test_nobody_is_asked_for_members_that_are_on_their_way_to_it(rig: Rig) -> None:
+    driver = halved(rig)
+    assert driver.placement.dwindled(2) == []
+    driver.on_reports(1, [report(1, 2, Stop("nan_explosion"))])
+    assert driver.on_reports(2, []).save == ()
+    assert driver.running == {1: {0}, 2: {2, 3}}

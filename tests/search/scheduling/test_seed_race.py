@@ -101,6 +101,13 @@ def test_a_default_that_failed_gets_no_seed() -> None:
         assert seeds_to_begin([finalist(0, 1.0), gone], 8, ERROR) == {0: 2}
 
 
+def test_of_many_that_may_win_the_first_eight_race() -> None:
+    alike = [finalist(n, 1.0 + n / 1e4) for n in range(30)]
+    assert seeds_to_begin(alike, 3, ERROR) == dict.fromkeys(range(29, 21, -1), 2)
+    done = [finalist(n, *[1.0 + n / 1e4] * 3) for n in range(22, 30)]
+    assert seeds_to_begin([*alike[:22], *done], 3, ERROR) == {}
+
+
 def test_a_race_ends() -> None:
     rng = np.random.default_rng(1)
     truth = rng.normal(0.5, 0.3, 20)
