@@ -106,6 +106,8 @@ def test_of_many_that_may_win_the_first_eight_race() -> None:
     assert seeds_to_begin(alike, 3, ERROR) == dict.fromkeys(range(29, 21, -1), 2)
     done = [finalist(n, *[1.0 + n / 1e4] * 3) for n in range(22, 30)]
     assert seeds_to_begin([*alike[:22], *done], 3, ERROR) == {}
+    worse = [finalist(n, 1.0, 0.7, 0.7) for n in range(22, 30)]
+    assert seeds_to_begin([*alike[:22], *worse], 3, ERROR) == {21: 2}, "whoever leads"
 
 
 def test_a_race_ends() -> None:
