@@ -1,5 +1,6 @@
 """Prints the ranking of a run: `python -m analysis.rank runs/NAME [top=10]`."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ from trainable.cli.errors import UserError
 USAGE = "python -m analysis.rank runs/NAME [key=value …]"
 NARROWEST = 100
 PARAMS_A_TABLE = 6
+COLUMNS = (
+    "#", "trial", "Sharpe", "seeds", "spread", "± se", "luck", "IC", "rank IC", "val_loss",
+    "turnover", "epochs",
+)  # fmt: skip
+LEFT_OUT = ("spread", "rank IC", "turnover")  # of a narrow table
 
 Row = Mapping[str, Any]
 
@@ -47,10 +53,10 @@ def show(run: Run, top: int, console: Console) -> None:
     for sentence in (*summary_sentences(run, ranking), *regret_sentences(run)):
         console.print(Text(sentence))
     if finalists:
-        console.print(ranking_table(finalists[:top], run.default))
+        console.print(ranking_table(finalists[:top], run.default, console.width))
         if len(finalists) > top:
             console.print(Text(f"  … {len(finalists) - top} more: top={len(finalists)}\n"))
-        for table in parameter_tables(finalists[:top], varied_params(run)):
+        for table in parameter_tables(finalists[:top], varied_params(run), console.width):
             console.print(table)
     known = baselines(run).to_dict("records")
     if known:
@@ -59,37 +65,53 @@ def show(run: Run, top: int, console: Console) -> None:
         console.print(Text(line))
 
 
-def ranking_table(finalists: Sequence[Row], default: int | None = None) -> Table:
-    """Returns the finalists' metrics as a table, in which the default is marked."""
-    table = _table(
-        "#", "trial", "Sharpe", "seeds", "spread", "± se", "luck", "IC", "rank IC",
-        "val_loss", "turnover", "epochs",
-    )  # fmt: skip
+def ranking_table(
+    finalists: Sequence[Row], default: int | None = None, width: int = NARROWEST
+) -> Table:
+    """Returns the finalists' metrics as a table, in which the default is marked.
+
+    Args:
+        finalists: rows of `analysis.ranking.rank`.
+        default: number of the default; None: there is none.
+        width: columns of the console; a narrow one gets fewer columns of the table.
+    """
+    columns = [name for name in COLUMNS if width >= NARROWEST or name not in LEFT_OUT]
+    table = _table(*columns)
     for row in finalists:
-        of = f" of {row['sharpe_seeds'] + row['failed_seeds']}" if row["failed_seeds"] else ""
-        above = row["above_luck"]
-        table.add_row(
-            str(row["rank"]),
-            f"{row['number']}{MARK if row['number'] == default else ''}",
-            _number(row["sharpe_mean"]),
-            f"{row['sharpe_seeds']}{of}",
-            _number(row["sharpe_sd"]),
-            _number(row["sharpe_se"]),
-            "–" if pd.isna(above) else "above" if above else "below",
-            *(_number(row[metric], 4) for metric in ("ic", "rank_ic", "val_loss")),
-            _number(row["turnover"]),
-            str(row["epochs"]),
-        )
+        cells = _cells(row, default)
+        table.add_row(*(cells[name] for name in columns))
     if any(row["number"] == default for row in finalists):
         table.caption, table.caption_justify = MEANING, "left"
     return table
 
 
-def parameter_tables(finalists: Sequence[Row], params: Sequence[str]) -> list[Table]:
-    """Returns the finalists' searched parameters, as many tables as their number needs."""
+def _cells(row: Row, default: int | None) -> dict[str, str]:
+    of = f" of {row['sharpe_seeds'] + row['failed_seeds']}" if row["failed_seeds"] else ""
+    above = row["above_luck"]
+    return {
+        "#": str(row["rank"]),
+        "trial": f"{row['number']}{MARK if row['number'] == default else ''}",
+        "Sharpe": _number(row["sharpe_mean"]),
+        "seeds": f"{row['sharpe_seeds']}{of}",
+        "spread": _number(row["sharpe_sd"]),
+        "± se": _number(row["sharpe_se"]),
+        "luck": "–" if pd.isna(above) else "above" if above else "below",
+        "IC": _number(row["ic"], 4),
+        "rank IC": _number(row["rank_ic"], 4),
+        "val_loss": _number(row["val_loss"], 4),
+        "turnover": _number(row["turnover"]),
+        "epochs": str(row["epochs"]),
+    }
+
+
+def parameter_tables(
+    finalists: Sequence[Row], params: Sequence[str], width: int = NARROWEST
+) -> list[Table]:
+    """Returns the finalists' searched parameters, as many tables as number and width need."""
     tables = []
-    for start in range(0, len(params), PARAMS_A_TABLE):
-        some = params[start : start + PARAMS_A_TABLE]
+    most = PARAMS_A_TABLE if width >= NARROWEST else PARAMS_A_TABLE // 2
+    for start in range(0, len(params), most):
+        some = params[start : start + most]
         table = _table("#", "trial", *(_heading(column) for column in some))
         for row in finalists:
             cells = (_param(row[column]) for column in some)
@@ -155,10 +177,9 @@ def _param(value: object) -> str:
 
 def _console() -> Console:
     console = Console(highlight=False, markup=False)
-    # A pipe has no width of its own; rich would take 80 columns and fold the table.
-    return (
-        console if console.is_terminal else Console(highlight=False, markup=False, width=NARROWEST)
-    )
+    # A pipe has no width of its own; rich would take 80 columns.
+    known = console.is_terminal or "COLUMNS" in os.environ
+    return console if known else Console(highlight=False, markup=False, width=NARROWEST)
 
 
 if __name__ == "__main__":

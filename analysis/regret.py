@@ -76,7 +76,7 @@ def regret_of(run: Run) -> Regret | None:
         entered=_by_place(entered, parents),
         missing=len(aside) - count,
         places=places,
-        interval=clopper_pearson(len(entered), count, CONFIDENCE),
+        interval=clopper_pearson(len(entered), count, len(parents), CONFIDENCE),
     )
 
 
@@ -94,7 +94,7 @@ def regret_sentences(run: Run) -> list[str]:
         who = f"{'all' if entered else 'none'} would have"
     else:
         where = f" ({_listed(found.entered)})" if len(found.finished) > 1 else ""
-        who = f"{entered} of them{where} would have"
+        who = f"{entered} of them{where}, each alone, would have"
     sentence = f"Finished on the side: {stopped}; {who} {entered_it}"
     if count < found.stopped:
         sentence += f": with {CONFIDENCE:.0%} confidence {_between(*found.interval)}"

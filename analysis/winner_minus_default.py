@@ -101,10 +101,10 @@ def _verdict(difference: Difference | None) -> str:
     if difference is None:
         return "how far that can be trusted is not known, without the returns of the same days"
     if difference.low > 0:
-        return "it is told from the default"
+        return "days and seeds do not explain that"
     if difference.high < 0:
         return "the default is the better one"
-    return "it is not told from the default"
+    return "days and seeds alone may explain that"
 
 
 def _against(winner: int, default: int) -> str:

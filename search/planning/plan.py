@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import optuna
 import torch
+from optuna.distributions import FloatDistribution
 
 from analysis.statistics.luck_line import luck_line
 from search.planning.earlier import Earlier
@@ -29,7 +30,7 @@ from search.space.validation import (
     load_space,
 )
 from trainable.cli.errors import UserError
-from trainable.cli.text import counted
+from trainable.cli.text import counted, listed
 from trainable.config import TrialConfig, config_of, to_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
@@ -135,6 +136,7 @@ def make_plan(
     settings = replace(settings, steps_per_epoch=steps)
     epochs = settings.epochs or space.epochs
     facts = check_space(space, settings.fix, seed=settings.seed)
+    _check_sampler(settings, facts)
     losses_differ = _losses_differ(facts)
     _check_losses(settings, facts, losses_differ)
     ask = _with_epochs(space, settings, epochs)
@@ -176,6 +178,20 @@ def make_plan(
         warnings=tuple(warnings_of(parts)),
         graph_s=graph_s,
     )
+
+
+def _check_sampler(settings: SearchSettings, facts: SpaceFacts) -> None:
+    """Raises `UserError` where a sampler cannot suggest from the space."""
+    endless = [
+        name
+        for name, one in facts.distributions.items()
+        if isinstance(one, FloatDistribution) and one.step is None
+    ]
+    if settings.sampler == "optuna:BruteForceSampler" and endless:
+        raise UserError(
+            f"sampler={settings.sampler} tries every value, and {listed(endless)} have no steps; "
+            "suggest them with step=…, or sampler=qmc works"
+        )
 
 
 def _losses_differ(facts: SpaceFacts) -> list[str]:

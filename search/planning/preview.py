@@ -8,10 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.statistics.luck_line import luck_sentence
+from analysis.statistics.signal_share import WORTH
 from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate, expected_aside
 from search.planning.plan import Plan
+from search.sampler.sampler import STARTUP
 from search.sampler.strategies import DEFAULT_SAMPLER
+from search.settings.settings import SearchSettings
 from trainable.cli.text import counted, duration, listed, microseconds
 from trainable.config import TABLES, TrialConfig
 from trainable.data.dataset.dataset import Dataset
@@ -47,10 +50,14 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}",
     )
     if settings.sampler != DEFAULT_SAMPLER:
-        table.add_row("sampler", settings.sampler)
+        table.add_row("sampler", _sampler(settings))
     table.add_row("rungs", _rungs(plan))
     if settings.regret:
         table.add_row("regret", _regret(plan))
+    if settings.patience_trials is not None:
+        more = counted(settings.patience_trials, "more trial")
+        said = f"asks no further once {more} are expected to raise the best by less than {WORTH}"
+        table.add_row("patience", said)
     for file in plan.parts:
         brought = [f"{kind.one} {name}" for kind, name in entries_of(file)]
         table.add_row("parts", f"{file.shown}: {', '.join(brought)}")
@@ -112,6 +119,13 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
         console.print(_expected(estimate(plan, slots), slots, plan.earlier is not None))
+
+
+def _sampler(settings: SearchSettings) -> str:
+    """Says what suggests, and from when on: before, all suggestions are random."""
+    if settings.trials <= STARTUP:
+        return f"{settings.sampler}, once {STARTUP} trials have ended: never of so few"
+    return f"{settings.sampler}, once {STARTUP} trials have ended; those asked before are random"
 
 
 def _default(params: Mapping[str, Any], enqueued: int) -> str:

@@ -61,6 +61,12 @@ def check_same(plan: Plan, folder: Path) -> None:
     changed = _of_data(old, new, found) + _differences(
         {key: before.get(key) for key in SAME_SETTINGS}, {key: now[key] for key in SAME_SETTINGS}
     )
+    if now["regret"] < before.get("regret", 0.0):
+        raise UserError(
+            f"regret={now['regret']:g} is less than the {before['regret']:g} of run "
+            f"{folder.name!r} so far: what is finished on the side would be no fair sample; "
+            f"regret={before['regret']:g} or more works"
+        )
     changed += _differences(before.get("fix") or {}, now["fix"], "fix.") + _of_space(old, new)
     changed += _of_parts(old, new)
     if changed:

@@ -1,4 +1,5 @@
 import io
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from rich.console import Console
 
 from analysis.load import load_run
 from analysis.rank import main, parameter_tables, show
+from analysis.ranking import rank
 from tests.fixtures.runs import make_run
 
 
@@ -75,3 +77,19 @@ def test_whole_numbers_of_some_trials_only_are_printed_whole() -> None:
     rows = [{"rank": i, "number": i, "params.a/b": v} for i, v in enumerate((5000.0, float("nan")))]
     (table,) = parameter_tables(rows, ["params.a/b"])
     assert list(table.columns[2].cells) == ["5000", "–"]
+
+
+def test_a_narrow_terminal_gets_fewer_columns_and_no_broken_number(tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "demo", trials=64))
+    text = StringIO()
+    show(run, 3, Console(file=text, width=80))
+    lines = text.getvalue().splitlines()
+    (head,) = [line for line in lines if line.lstrip().startswith("#") and "Sharpe" in line]
+    assert head.split() == ["#", "trial", "Sharpe", "seeds", "±", "se", "luck", "IC", "val_loss",
+                            "epochs"]  # fmt: skip
+    assert max(map(len, lines)) <= 80
+    first = rank(run).iloc[0]
+    mean = f"{first['sharpe_mean']:.2f}"
+    rows = [line.split() for line in lines]
+    (row,) = [cells for cells in rows if cells[:3] == ["1", str(first["number"]), mean]]
+    assert row[-3:] == [f"{first['ic']:.4f}", f"{first['val_loss']:.4f}", str(first["epochs"])]

@@ -70,7 +70,7 @@ def test_who_would_have_stood_among_the_first_five_has_entered() -> None:
     assert (found.stopped, found.places, found.missing) == (10, 5, 0)
     assert found.finished == {"epoch 2": 6}
     assert found.entered == {"epoch 2": 3}
-    assert found.interval == clopper_pearson(3, 6)
+    assert found.interval == clopper_pearson(3, 6, 10)
 
 
 def test_each_stands_beside_the_finalists_alone() -> None:
@@ -109,8 +109,8 @@ def test_trials_are_counted_by_the_rung_that_stopped_them() -> None:
     assert found.entered == {"epoch 2": 1, "flat": 1}
     assert regret_sentences(run) == [
         "Finished on the side: 5 of 6 stopped trials (epoch 2: 3, epoch 8: 1, flat: 1); 2 of them "
-        "(epoch 2: 1, flat: 1) would have entered the final five: with 95% confidence between 5% "
-        "and 86% of all stopped trials would have."
+        "(epoch 2: 1, flat: 1), each alone, would have entered the final five: with 95% confidence "
+        "between 33% and 50% of all stopped trials would have."
     ]
 
 
@@ -118,23 +118,24 @@ def test_trials_are_counted_by_the_rung_that_stopped_them() -> None:
     ("run", "wanted"),
     [
         (run_with(-1.0, more=3), "1 of 4 stopped trials (epoch 2: 1); it would not have entered "
-         "the final five: with 95% confidence at most 98% of all stopped trials would have."),
+         "the final five: with 95% confidence at most 75% of all stopped trials would have."),
         (run_with(3.0, more=3), "it would have entered the final five: with 95% confidence at "
-         "least 2% of all"),
+         "least 25% of all"),
         (run_with(*[-1.0] * 6, more=49), "6 of 55 stopped trials (epoch 2: 6); none would have "
-         "entered the final five: with 95% confidence at most 46% of all"),
+         "entered the final five: with 95% confidence at most 44% of all"),
         (run_with(*[3.0] * 6, more=49), "all would have entered the final five: with 95% "
-         "confidence at least 54% of all"),
-        (run_with(3.0, *[-1.0] * 5, more=49), "1 of them would have entered the final five"),
-        (run_with(*[3.0] * 2, *[-1.0] * 38, more=49), "2 of them would have entered the final "
-         "five: with 95% confidence at most 17%"),
-        (run_with(*[3.0] * 8, *[-1.0] * 32, more=49), "between 9% and 36% of all"),
+         "confidence at least 56% of all"),
+        (run_with(3.0, *[-1.0] * 5, more=49), "1 of them, each alone, would have "
+         "entered the final five"),
+        (run_with(*[3.0] * 2, *[-1.0] * 38, more=49), "2 of them, each alone, would have "
+         "entered the final five: with 95% confidence between 2% and 14%"),
+        (run_with(*[3.0] * 8, *[-1.0] * 32, more=49), "between 12% and 32% of all"),
         (run_with(-1.0, finalists=(0.5, 0.1, 0.0), more=3), "entered the final three:"),
         (run_with(3.0, finalists=(0.5,), more=3), "it would have come first:"),
         (run_with(-1.0), "1 of 1 stopped trial (epoch 2: 1); it would not have entered the final "
          "five."),
-        (run_with(3.0, -1.0), "2 of 2 stopped trials (epoch 2: 2); 1 of them would have entered "
-         "the final five."),
+        (run_with(3.0, -1.0), "2 of 2 stopped trials (epoch 2: 2); 1 of them, each "
+         "alone, would have entered the final five."),
     ],
 )  # fmt: skip
 def test_the_sentence_says_no_more_than_the_interval(run: Run, wanted: str) -> None:

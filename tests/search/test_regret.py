@@ -180,6 +180,15 @@ def test_the_share_may_change_when_a_run_goes_on(run: Path, tmp_path: Path) -> N
     assert settings["regret"] == 1.0
 
 
+def test_a_smaller_share_is_refused(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who is stopped from then on would have another chance: no fair sample of all."""
+    shutil.copytree(run.parents[1], tmp_path / "home")
+    tiny.search(tmp_path / "home", {"name": "with", "resume": "true", "regret": 0.5}, status=2)
+    assert "regret=0.5 is less than the 0.6 of run 'with' so far" in capsys.readouterr().err
+
+
 def test_status_tells_of_what_is_to_finish(
     folder: Path, monkeypatch: pytest.MonkeyPatch, run: Path
 ) -> None:

@@ -24,7 +24,8 @@ class NameTakenError(UserError):
 def unknown(what: str, name: str, available: Iterable[str]) -> UserError:
     """Returns the error for a `name` that is none of `available`, with the closest one offered."""
     names = sorted(available)
-    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    alike = [each for each in names if each.lower() == name.lower()]
+    close = alike or get_close_matches(name, names, n=1, cutoff=0.6)
     hint = f"; did you mean {close[0]!r}?" if close else "."
     return UserError(f"unknown {what} {shown(name)}{hint} Available: {', '.join(names)}")
 

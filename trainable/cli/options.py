@@ -170,7 +170,7 @@ def split(token: str) -> tuple[str, str]:
 
 def convert(kind: Kind, text: str, key: str) -> Any:
     """Returns `text` as a value of this kind; raises `UserError` with the key where it is not."""
-    if kind.optional and text in ("", "null"):
+    if kind.optional and (text in ("", "null") or (text == "none" and kind.base is not str)):
         return None
     if kind.many:
         one = kind._replace(many=False, optional=False)

@@ -17,6 +17,7 @@ from search.settings.reading import settings_from
 from search.space.validation import load_space
 from tests.fixtures import tiny
 from tests.fixtures.markets import make_market
+from trainable.cli.errors import UserError
 
 
 def planned(folder: Path, days: pd.DatetimeIndex, *words: str) -> tuple[Plan, str]:
@@ -172,5 +173,34 @@ def test_the_plan_names_a_sampler_that_is_not_the_default(tmp_path: Path) -> Non
     assert "sampler" not in planned(tmp_path, days)[1]
     _, text = planned(tmp_path, days, "sampler=qmc")
     assert [line.split() for line in text.splitlines() if line.startswith("sampler")] == [
-        ["sampler", "qmc"]
+        [
+            "sampler",
+            "qmc,",
+            "once",
+            "16",
+            "trials",
+            "have",
+            "ended;",
+            "those",
+            "asked",
+            "before",
+            "are",
+            "random",
+        ]
     ]
+    _, text = planned(tmp_path, days, "sampler=qmc", "trials=16")
+    assert "qmc, once 16 trials have ended: never of so few" in " ".join(text.split())
+
+
+def test_the_plan_says_what_ends_the_asking(tmp_path: Path) -> None:
+    days = pd.bdate_range("2020-01-01", periods=240)
+    _, text = planned(tmp_path, days, "patience_trials=8")
+    wanted = "asks no further once 8 more trials are expected to raise the best by less than 0.05"
+    assert wanted in " ".join(text.split())
+    assert "asks no further" not in planned(tmp_path, days, "patience_trials=none")[1]
+
+
+def test_what_brute_force_cannot_try_is_refused_before_anything_begins(tmp_path: Path) -> None:
+    days = pd.bdate_range("2020-01-01", periods=240)
+    with pytest.raises(UserError, match=r"model/dropout and optimizer/lr have no steps.*qmc works"):
+        planned(tmp_path, days, "sampler=optuna:BruteForceSampler")

@@ -253,3 +253,10 @@ def test_nothing_is_made_of_a_sampler_that_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown sampler 'best'"):
         SearchStudy.create(tmp_path / "study.log", "one", seed=0, sampler="best")
     assert not (tmp_path / "study.log").exists()
+
+
+def test_a_name_in_other_letters_is_the_one_that_was_meant() -> None:
+    with pytest.raises(UserError, match=r"did you mean 'TPESampler'"):
+        strategy_of("optuna:tpesampler")
+    with pytest.raises(UserError, match=r"did you mean 'tpe'"):
+        strategy_of("TPE")
