@@ -161,8 +161,11 @@ class Placement:
     def dwindled(self, slot: int) -> list[int]:
         """Returns the members that a slot gives to others, since cohorts have dwindled.
 
-        Each moves once: it loses time until the other slot looks for members.
+        Each moves once: it loses time until the other slot looks for members. None moves on GPUs,
+        where what a program costs was not measured, nor after memory ran out or a worker failed.
         """
+        if self.gpus or self.suspects or self.most < sys.maxsize:
+            return []
         sizes = {slot: self.slots.sizes(slot) for slot in self.slots.running}
         for number, to in self.moving.items():
             key = self._key(number)

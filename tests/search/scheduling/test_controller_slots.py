@@ -211,3 +211,18 @@ def test_nobody_is_asked_for_members_that_are_on_their_way_to_it(rig: Rig) -> No
     driver.on_reports(1, [report(1, 2, Stop("nan_explosion"))])
     assert driver.on_reports(2, []).save == ()
     assert driver.running == {1: {0}, 2: {2, 3}}
+
+
+def test_nobody_moves_between_gpus_or_where_memory_ran_out(rig: Rig) -> None:
+    for forbid in ("gpu", "memory"):
+        driver = rig.driver(trials=rig.study.searched + 4, slots=2, seeds=1)
+        slot, members = filled(driver)
+        other, _ = filled(driver)
+        if forbid == "gpu":
+            driver.on_gpu(slot, "a:0")
+            driver.on_gpu(other, "b:0")
+        else:
+            driver.placement.shrink(16)
+        told = driver.on_reports(slot, [report(n, 1) for n in members])
+        assert told.save == ()
+        driver.on_reports(slot, [report(n, 2, Stop("nan_explosion")) for n in members])
