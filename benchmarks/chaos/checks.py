@@ -134,7 +134,9 @@ def unfinished(seen: Seen, trials: int, seeds: int) -> list[str]:
         found.append(f"{len(searched)} of {trials} trials")
     finished = [row.number for row in searched if row.state == "COMPLETE"]
     children = Counter(row.parent for row in seen.rows if row.kind == "seed")
-    if children != Counter(dict.fromkeys(finished, seeds - 1)) and seeds > 1:
+    # Those that may win race: not all have further seeds, but none has more than asked for.
+    none = seeds > 1 and finished and not children
+    if none or not children.keys() <= set(finished) or any(n >= seeds for n in children.values()):
         found.append("finalists have not the seeds that they should have")
     for row in seen.rows:
         mine = [e for n, e in seen.epochs if n == row.number]
@@ -164,6 +166,8 @@ def judged(
         judge.register(row.number, row.seed)
         if row.kind not in SEARCHED:
             judge.exempt(row.number, to_its_end=row.kind == "regret")
+        if row.default:
+            judge.spare(row.number)
     verdicts: dict[int, Verdict] = {}
     for batch in batches:
         verdicts |= judge.judge(batch)
