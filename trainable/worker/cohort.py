@@ -66,6 +66,21 @@ class WorkerCohort:
         """Steps until the next checkpoint is due; None: steps do not count."""
         return None if self.every is None else max(0, self.every - self._steps)
 
+    def take_in(self, other: "WorkerCohort") -> None:
+        """Takes in all members of another cohort of the shape; both are between two epochs.
+
+        The next checkpoint is due when it was due of either.
+        """
+        going = other.training.members
+        self.training.add(
+            [MemberStart(m.number, m.config, other.training.saved(m.number)) for m in going]
+        )
+        other.training.retire([member.number for member in going])
+        self.joining, other.joining = [*self.joining, *other.joining], []
+        self.at_rung |= other.at_rung
+        self._saved = min(self._saved, other._saved)
+        self._steps = max(self._steps, other._steps)
+
     def due(self) -> list[int]:
         """Returns the members whose checkpoints are due now, and counts them as written."""
         now = time.monotonic()

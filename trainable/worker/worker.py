@@ -161,14 +161,7 @@ class Worker:
                 together = cohort.size + other.size
                 if cohort.shape != other.shape or together > self._sizes[cohort.shape]:
                     continue
-                going = other.training.members
-                cohort.training.add(
-                    [MemberStart(m.number, m.config, other.training.saved(m.number)) for m in going]
-                )
-                cohort.joining += other.joining
-                cohort.at_rung |= other.at_rung
-                other.joining = []
-                other.training.retire([member.number for member in going])
+                cohort.take_in(other)
         self._drop_empty()
 
     def _may_train(self, cohort: WorkerCohort) -> bool:

@@ -165,6 +165,21 @@ def test_cohorts_of_one_shape_that_have_dwindled_merge(tmp_path: Path) -> None:
     assert {path.parent.name for path in tmp_path.glob("*/model.safetensors")} == {"0", "3", "4"}
 
 
+@pytest.mark.parametrize("older_takes_in", [True, False])
+def test_members_that_merge_are_saved_when_the_first_of_them_was_due(older_takes_in: bool) -> None:
+    older, younger = (
+        cohort.WorkerCohort("shape", Training([MemberStart(n, config())], narrow()), every=50)
+        for n in range(2)
+    )
+    older.advance(LATER)
+    left = older.steps_left
+    assert left == 50 - older.training.batches
+    into, other = (older, younger) if older_takes_in else (younger, older)
+    into.take_in(other)
+    assert (into.size, other.size) == (2, 0)
+    assert into.steps_left == left
+
+
 def test_a_member_that_came_within_an_epoch_joins_its_shape_after_it(tmp_path: Path) -> None:
     gone = worker_of(tmp_path, rungs=(3,))
     gone.add([member(0, model__dropout=0.2), member(1)])
