@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -187,3 +188,19 @@ def gain(found: Mapping[str, Sequence[Outcome]], base: Mapping[str, Sequence[Out
     """Returns how much more a setup's choices are truly worth than another's, and the error."""
     pairs = {m: zip(each, base[m], strict=True) for m, each in found.items()}
     return mean_and_error({m: [a.chosen - b.chosen for a, b in each] for m, each in pairs.items()})
+
+
+def figures(
+    found: Mapping[str, Sequence[Outcome]],
+    base: Mapping[str, Sequence[Outcome]],
+    names: Sequence[str],
+) -> dict[str, Any]:
+    """Returns the means of figures of `Outcome` with their errors, and the gain over another setup.
+
+    Each is entered under its name and NAME_error; the gain of the choice as `gain`.
+    """
+    row: dict[str, Any] = {}
+    for name in names:
+        row[name], row[f"{name}_error"] = mean_of(found, lambda one, name=name: getattr(one, name))
+    row["gain"], row["gain_error"] = gain(found, base)
+    return row

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.truth.command import arguments
-from benchmarks.truth.outcomes import gain, mean_of, searches, shown
+from benchmarks.truth.outcomes import figures, searches, shown
 from benchmarks.truth.replay import Setup
 from trainable.cli.commands import status_of
 
@@ -20,6 +20,7 @@ SETUPS = {"never": Setup("ranks", trials=100)} | {
     f"patience_trials={more}": Setup("ranks", trials=100, patience_trials=more)
     for more in (128, 64, 32)
 }
+FIGURES = ("trials", "epochs", "chosen")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -34,11 +35,8 @@ def main(argv: Sequence[str]) -> int:
     for kind in ("all", *kinds):
         for name, by_market in found.items():
             each = {m: o for m, o in by_market.items() if kind in ("all", m.partition("-")[0])}
-            row: dict[str, Any] = {"market": kind, "setup": name}
-            row["trials"], _ = mean_of(each, lambda one: one.trials)
-            row["epochs"], _ = mean_of(each, lambda one: one.epochs)
-            row["chosen"], row["chosen_error"] = mean_of(each, lambda one: one.chosen)
-            row["gain"], row["gain_error"] = gain(each, found[first])
+            base = {market: found[first][market] for market in each}
+            row: dict[str, Any] = {"market": kind, "setup": name} | figures(each, base, FIGURES)
             rows.append(row)
             print(
                 f"{kind:8} {name:22} {row['trials']:6.0f}  {row['epochs']:6.0f}  "

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.truth.command import arguments
-from benchmarks.truth.outcomes import Searches, gain, mean_of, searches, shown
+from benchmarks.truth.outcomes import Searches, figures, searches, shown
 from benchmarks.truth.replay import NEVER_FLAT, WARMUP_ENDS, Setup
 from trainable.cli.commands import status_of
 
@@ -62,13 +62,8 @@ def table(found: Searches, setups: Mapping[str, Setup]) -> list[dict[str, Any]]:
     rows = []
     first = next(iter(setups))
     for name, each in found.items():
-        row: dict[str, Any] = {"rule": name, "trials": setups[name].trials}
-        row["epochs"], _ = mean_of(each, lambda one: one.epochs)
-        row["chosen"], row["chosen_error"] = mean_of(each, lambda one: one.chosen)
-        row["gain"], row["gain_error"] = gain(each, found[first])
-        row["regret"], row["regret_error"] = mean_of(each, lambda one: one.regret)
-        row["best_stopped"], _ = mean_of(each, lambda one: one.best_stopped)
-        rows.append(row)
+        known = figures(each, found[first], ("epochs", "chosen", "regret", "best_stopped"))
+        rows.append({"rule": name, "trials": setups[name].trials} | known)
     return rows
 
 

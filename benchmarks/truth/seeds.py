@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import machine
 from benchmarks.truth.command import arguments
-from benchmarks.truth.outcomes import gain, mean_of, searches, shown
+from benchmarks.truth.outcomes import figures, searches, shown
 from benchmarks.truth.replay import Setup
 from trainable.cli.commands import status_of
 
@@ -21,6 +21,7 @@ SETUPS = {
     for trials in (64, 100)
     for seeds in (1, 2, 3, 4, 8)
 }
+FIGURES = ("epochs", "seed_epochs", "makespan", "chosen")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -32,10 +33,7 @@ def main(argv: Sequence[str]) -> int:
     print(f"{'':30} epochs  of seeds  makespan  true Sharpe of the choice")
     for name, each in found.items():
         one = found[f"{name.partition(',')[0]}, at most 1 seeds"]
-        row: dict[str, Any] = {"setup": name}
-        for figure in ("epochs", "seed_epochs", "makespan", "chosen"):
-            row[figure], row[f"{figure}_error"] = mean_of(each, lambda o, f=figure: getattr(o, f))
-        row["gain"], row["gain_error"] = gain(each, one)
+        row: dict[str, Any] = {"setup": name} | figures(each, one, FIGURES)
         rows.append(row)
         print(
             f"{name:30} {row['epochs']:6.0f}  {row['seed_epochs']:8.0f}  {row['makespan']:8.0f}  "

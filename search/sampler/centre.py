@@ -7,7 +7,6 @@ against it, since about one tuning in ten ends worse than its default (Schneider
 import math
 from typing import Any
 
-from optuna import Study
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -15,33 +14,13 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial
+
+from search.sampler.one_by_one import OneByOne
 
 
-class Centre(BaseSampler):
-    """Suggests the middle of each parameter's own distribution, whatever the study holds."""
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Returns nothing: each parameter has a middle of its own."""
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Returns nothing."""
-        return {}
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Returns the middle of a parameter's distribution."""
-        return middle(param_distribution)
+def middles() -> BaseSampler:
+    """Returns a sampler of the middle of each parameter's distribution, whatever the study holds."""
+    return OneByOne(lambda study, trial, name, distribution: middle(distribution))
 
 
 def middle(distribution: BaseDistribution) -> Any:

@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
-from search.sampler.centre import Centre
+from search.sampler.centre import middles
 from search.sampler.feasibility import Feasibility
 from search.sampler.fixed_values import FixedValues, check_used
 from search.sampler.history import History
@@ -127,7 +127,7 @@ def centre(space: SpaceFunction) -> Suggestion:
         UserError: the space refuses its centre.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return _call(space, Centre())
+    return _call(space, middles())
 
 
 def _call(

@@ -7,13 +7,14 @@ index, so the count is never lost.
 from typing import Any
 
 import numpy as np
-import optuna
+from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 from scipy.stats.qmc import Sobol
 
 from search.sampler.history import History
+from search.sampler.one_by_one import OneByOne
 from search.sampler.parzen import Dimension
 from search.sampler.seeds import derive_seed
 from search.sampler.strategies.base import Ask, Proposal
@@ -42,44 +43,24 @@ class QmcStrategy:
         sequence = self._sequences[seed].reset()
         if ask.index:
             sequence.fast_forward(ask.index)
-        return Proposal(PointSampler(sequence.random(1)[0], ask.seed))
+        return Proposal(coordinates(sequence.random(1)[0], ask.seed))
 
 
-class PointSampler(BaseSampler):
-    """Suggests the coordinates of a point, one parameter after another, and then random values.
+def coordinates(point: np.ndarray, seed: int) -> BaseSampler:
+    """Returns a sampler of the coordinates of a point, one a parameter, and then random values.
 
     Args:
         point: [D] coordinates, 0 … 1.
         seed: of the random values.
     """
+    left, random = point.tolist(), RandomSampler(seed)
 
-    def __init__(self, point: np.ndarray, seed: int) -> None:
-        self._left = point.tolist()
-        self._random = RandomSampler(seed)
+    def value_of(study: Study, trial: FrozenTrial, name: str, space: BaseDistribution) -> Any:
+        if not left:
+            return random.sample_independent(study, trial, name, space)
+        return value_at(left.pop(0), space)
 
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Returns nothing: parameters are known when the space suggests them."""
-        return {}
-
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Returns nothing."""
-        return {}
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Returns the next coordinate as a value of the distribution."""
-        if not self._left:
-            return self._random.sample_independent(study, trial, param_name, param_distribution)
-        return value_at(self._left.pop(0), param_distribution)
+    return OneByOne(value_of)
 
 
 def value_at(coordinate: float, space: BaseDistribution) -> Any:
