@@ -19,7 +19,7 @@ from search.sampler.one_by_one import OneByOne
 
 
 def middles() -> BaseSampler:
-    """Returns a sampler of the middle of each parameter's distribution, whatever the study holds."""
+    """Returns a sampler of the middle of each parameter, whatever its study holds."""
     return OneByOne(lambda study, trial, name, distribution: middle(distribution))
 
 
