@@ -22,8 +22,8 @@ def more_trials_sentences(run: Run) -> list[str]:
     again = counted(trials, "trial")
     return [
         *sentences,
-        f"Another {again} would raise the luck line by {luck:.2f} and are expected to raise what "
-        f"the best is truly worth by {rise:.2f}.",
+        f"Another {again} would raise the luck line of single seeds by {luck:.2f} and are expected "
+        f"to raise what the best is truly worth by {rise:.2f}.",
     ]
 
 

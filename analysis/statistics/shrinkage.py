@@ -28,6 +28,8 @@ def pooled_variance(groups: Sequence[Sequence[float]], prior: float, weight: flo
     """
     squares, freedom = weight * prior, weight
     for values in groups:
+        if len(values) < 2:
+            continue
         squares += len(values) * float(np.var(values))
         freedom += len(values) - 1
     return squares / freedom if freedom > 0 else prior

@@ -31,6 +31,7 @@ from search.run_folder.reports import ReportStore
 from search.sampler.sampler import Sampler, SpaceFunction
 from search.sampler.strategies import strategy_of
 from search.scheduling.capacity import capacity_of
+from search.scheduling.cohorts import PROGRAM
 from search.scheduling.controller import Controller
 from search.study.prefetch import Prefetcher
 from search.study.study import SearchStudy
@@ -42,7 +43,6 @@ from trainable.run_format import SEARCHED
 from trainable.worker.assignment import Instructions
 
 SLOTS = 2
-PROGRAM = 3.5  # a member alone takes 300 µs a step, one of a cohort of 16 takes 82
 DAYS_PER_YEAR = 252.0
 WARMUP_ENDS = 3  # the first epoch after the longest warm-up of `curves.space`
 NEVER_FLAT = FlatRule(window=1000)

@@ -1,14 +1,13 @@
 """Which waiting trials a slot takes in, and which members move to another slot. Pure."""
 
-from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
-from itertools import permutations, product
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import NamedTuple
 
 # What an epoch of a cohort costs beside its members, in epochs of one of them: of a small network
 # a member alone takes 300 µs a step, one of a cohort of 16 takes 82.
 PROGRAM = 3.5
-GAIN = 0.9  # to which share the time of the busier of two slots must come down
+WORTH_MOVING = 0.9  # the time of the busier of two slots then, over what it is
 MOST_MOVES = 8  # between two slots
 MOST_OTHERS = 8  # slots that a slot looks at
 
@@ -90,7 +89,12 @@ class Move(NamedTuple):
     to: int
 
 
-def moves_out(slot: int, slots: Mapping[int, Mapping[CohortKey, int]]) -> list[Move]:
+def moves_out(
+    slot: int,
+    slots: Mapping[int, Mapping[CohortKey, int]],
+    limit: int,
+    held: Container[tuple[int, CohortKey]] = (),
+) -> list[Move]:
     """Returns which members a slot gives away, so that the busier of two slots ends sooner.
 
     A cohort that has dwindled costs nearly as much as a full one. So two of one shape merge where
@@ -99,67 +103,96 @@ def moves_out(slot: int, slots: Mapping[int, Mapping[CohortKey, int]]) -> list[M
 
     Args:
         slot: that gives.
-        slots: sizes of the cohorts of each open slot.
+        slots: sizes of the cohorts of each slot that takes members in.
+        limit: members of one program at most; a shape may train best in smaller ones.
+        held: cohorts, by slot and key, that stay where they are.
     """
+    free = {
+        at: [key for key in sizes if _may_move(key) and (at, key) not in held]
+        for at, sizes in slots.items()
+    }
+    others = sorted((at for at in slots if at != slot), key=lambda at: _load(slots[at], limit))
+    sharing = [at for at in others[1:] if slots[slot].keys() & slots[at].keys()]
     best: list[Move] = []
-    least = GAIN
-    mine = slots[slot]
-    others = sorted((o for o in slots if o != slot), key=lambda o: _load(slots[o]))
-    sharing = [other for other in others[1:] if mine.keys() & slots[other].keys()]
-    for to in [*others[:1], *sharing][:MOST_OTHERS] if mine else []:
-        before = {slot: Counter(mine), to: Counter(slots[to])}
-        after = _evened_out(before)
-        share = max(map(_load, after.values())) / max(map(_load, before.values()))
-        moves = [Move(key, n - after[slot][key], to) for key, n in mine.items()]
-        if share < least and any(move.members > 0 for move in moves):
-            best, least = [move for move in moves if move.members > 0], share
+    least = WORTH_MOVING
+    for to in [*others[:1], *sharing][:MOST_OTHERS] if slots[slot] else []:
+        pair = slots[slot], slots[to]
+        before = max(_load(sizes, limit) for sizes in pair)
+        given, after = _evened_out(*pair, free[slot], free[to], limit)
+        moves = [Move(key, members, to) for key, members in given.items() if members > 0]
+        if moves and after < least * before:
+            best, least = moves, after / before
     return best
 
 
-def _load(cohorts: Mapping[CohortKey, int]) -> float:
-    """Returns what an epoch of all members of a slot costs."""
-    return sum(PROGRAM + size for size in cohorts.values() if size)
+def _evened_out(
+    here: Mapping[CohortKey, int],
+    there: Mapping[CohortKey, int],
+    gives: Sequence[CohortKey],
+    takes: Sequence[CohortKey],
+    limit: int,
+) -> tuple[dict[CohortKey, int], float]:
+    """Evens out two slots by the moves and exchanges that do it most, one by one.
 
-
-Pair = dict[int, Counter[CohortKey]]
-
-
-def _evened_out(pair: Pair) -> Pair:
-    """Returns two slots after the moves and exchanges that even them out most, one by one."""
+    Returns:
+        How many members of each cohort `here` gives, below 0 where it gets some; and what an epoch
+        of the busier slot costs then.
+    """
+    mine, theirs = dict(here), dict(there)
+    for key in (*here, *there):
+        mine.setdefault(key, 0)
+        theirs.setdefault(key, 0)
+    loads = _load(mine, limit), _load(theirs, limit)
     for _ in range(MOST_MOVES):
-        best = min(_changed(pair), key=_unevenness, default=pair)
-        if _unevenness(best) > _unevenness(pair) - 1e-9:
+        best, least, after = None, _unevenness(*loads), loads
+        for option in _options(mine, theirs, gives, takes):
+            a, b = loads
+            for key, n in option:
+                a += _cost(mine[key] - n, limit) - _cost(mine[key], limit)
+                b += _cost(theirs[key] + n, limit) - _cost(theirs[key], limit)
+            if _unevenness(a, b) < least - 1e-9:
+                best, least, after = option, _unevenness(a, b), (a, b)
+        if best is None:
             break
-        pair = best
-    return pair
+        for key, n in best:
+            mine[key] -= n
+            theirs[key] += n
+        loads = after
+    return {key: n - mine[key] for key, n in here.items()}, max(loads)
 
 
-def _changed(pair: Pair) -> Iterator[Pair]:
-    """Yields a pair after each move of a cohort, or of half of one, and each exchange of two."""
-    free = {slot: [key for key in cohorts if _may_move(key)] for slot, cohorts in pair.items()}
-    for slot, to in permutations(pair):
-        for key in free[slot]:
-            size = pair[slot][key]
-            for members in (size, size // 2) if size > 1 else (size,):
-                yield _moved(pair, key, members, slot, to)
-    a, b = pair
-    for first, second in product(free[a], free[b]):
-        if first != second:
-            half = _moved(pair, first, pair[a][first], a, b)
-            yield _moved(half, second, pair[b][second], b, a)
+def _options(
+    mine: Mapping[CohortKey, int],
+    theirs: Mapping[CohortKey, int],
+    gives: Sequence[CohortKey],
+    takes: Sequence[CohortKey],
+) -> Iterator[tuple[tuple[CohortKey, int], ...]]:
+    """Yields each move of a cohort, or of half of one, and each exchange of two."""
+    out = [(key, mine[key]) for key in gives if mine[key]]
+    back = [(key, -theirs[key]) for key in takes if theirs[key]]
+    for key, n in (*out, *back):
+        yield ((key, n),)
+        if abs(n) > 1:
+            yield ((key, int(n / 2)),)
+    for one, other in product(out, back):
+        if one[0] != other[0]:
+            yield one, other
 
 
 def _may_move(key: CohortKey) -> bool:
     return key.single is None and key.suspects is None
 
 
-def _moved(pair: Pair, key: CohortKey, members: int, slot: int, to: int) -> Pair:
-    return {
-        slot: pair[slot] - Counter({key: members}),
-        to: pair[to] + Counter({key: members}),
-    }
+def _load(sizes: Mapping[CohortKey, int], limit: int) -> float:
+    """Returns what an epoch of all members of a slot costs."""
+    return sum(_cost(size, limit) for size in sizes.values())
 
 
-def _unevenness(pair: Pair) -> float:
+def _cost(size: int, limit: int) -> float:
+    """Returns what an epoch of so many members of one shape costs."""
+    return PROGRAM * -(-size // limit) + size
+
+
+def _unevenness(a: float, b: float) -> float:
     """Returns what is large where one of two slots has much more to do; less is better."""
-    return sum(_load(cohorts) ** 4 for cohorts in pair.values())
+    return a**4 + b**4

@@ -52,8 +52,12 @@ class Placement:
         self.suspects: dict[int, int] = {}
         self.moving: dict[int, int] = {}
         self.most = sys.maxsize
-        self._moved: set[int] = set()
-        self._coming: list[tuple[CohortKey, TrialSpec]] = []  # those of them that wait for it
+        self._moved: set[int] = set()  # that have moved since cohorts have dwindled
+        self._looked: dict[
+            int, tuple[int, int]
+        ] = {}  # by slot: state of all slots at its last look for moves
+        self._begun_slots: set[int] = set()  # whose worker has looked for members
+        self._coming: list[tuple[CohortKey, TrialSpec]] = []  # that move, and wait for their slot
         self._groups = 0
 
     @property
@@ -98,7 +102,10 @@ class Placement:
 
     def take_moving(self, slot: int) -> list[TrialSpec]:
         """Returns the trials that a slot takes in that have left another for it."""
+        self._begun_slots.add(slot)
         mine = [(key, trial) for key, trial in self._coming if self.moving[trial.number] == slot]
+        if mine:
+            self.idle.discard(slot)
         self._coming = [entry for entry in self._coming if entry not in mine]
         for key, trial in mine:
             del self.moving[trial.number]
@@ -115,7 +122,7 @@ class Placement:
 
         A trial that lost a worker here stays: how often that happened is known only here.
         """
-        share = math.ceil(self.waiting * others / (1 + others))
+        share = math.ceil(sum(map(len, self._queues)) * others / (1 + others))
 
         def allowed(trial: TrialSpec) -> bool:
             return self.progress[trial.number].failures == 0
@@ -166,19 +173,28 @@ class Placement:
         """
         if self.gpus or self.suspects or self.most < sys.maxsize:
             return []
-        sizes = {slot: self.slots.sizes(slot) for slot in self.slots.running}
+        self._begun_slots.add(slot)
+        state = self.slots.changes, len(self._begun_slots)
+        if self._looked.get(slot) == state:
+            return []
+        self._looked[slot] = state
+        sizes = {at: self.slots.sizes(at) for at in self._begun_slots}
         for number, to in self.moving.items():
             key = self._key(number)
             sizes[to][key] = sizes[to].get(key, 0) + 1
+        held = {(to, self._key(number)) for number, to in self.moving.items()}
+        held |= {
+            (at, key)
+            for at in sizes
+            for key in self.slots.sizes(at)
+            if self._moved & self.slots.cohort(at, key)
+        }
         leaving: list[int] = []
-        for key, count, to in moves_out(slot, sizes):
-            fresh = [n for n in self.slots.cohort(slot, key) if n not in self._moved]
-            if len(fresh) < count:  # some are still on their way to this slot
-                continue
-            members = fresh[-count:]
-            self._moved.update(members)
+        for key, count, to in moves_out(slot, sizes, self.capacity.members, held):
+            members = sorted(self.slots.cohort(slot, key))[-count:]
             self.moving |= dict.fromkeys(members, to)
             leaving += members
+        self._moved.update(leaving)
         return leaving
 
     def split(self, numbers: Sequence[int]) -> None:
@@ -186,6 +202,7 @@ class Placement:
 
         Bisection isolates the culprit; the others lose little.
         """
+        self._stop_moving(set(self.moving.values()))
         half = (len(numbers) + 1) // 2
         for part in (numbers[:half], numbers[half:]):
             self._groups += 1
@@ -197,12 +214,14 @@ class Placement:
 
     def shrink(self, members: int) -> None:
         """Notes that so many members in one slot are too many for its memory."""
+        self._stop_moving(set(self.moving.values()))
         self.most = max(1, min(self.most, members // 2))
 
     def close(self, slot: int) -> list[int]:
         """Closes a slot; returns the members that were still in it."""
         self.idle.discard(slot)
         self.gpus.pop(slot, None)
+        self._begun_slots.discard(slot)
         self._stop_moving({slot})
         return self.slots.close(slot)
 

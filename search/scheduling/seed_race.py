@@ -69,8 +69,10 @@ def seeds_to_begin(finalists: Sequence[Finalist], most: int, error: float) -> di
     for k in np.lexsort((means, shrunk))[::-1].tolist():
         one = racing[k]
         near = means[k] + reach[k] >= means[leader] - reach[leader]
-        challenges = k == leader or (near and (one.begun > 1 or begun < CHALLENGERS))
-        begun += challenges and one.begun == 1
+        challenges = k == leader or (
+            near and (one.begun > 1 or one.reference or begun < CHALLENGERS)
+        )
+        begun += challenges and one.begun == 1 and not one.reference
         if challenges and not one.training and one.begun < most:
             wanted[one.number] = min(most, GROWTH * one.begun) - one.begun
     seeds = racing[leader].begun + wanted.get(racing[leader].number, 0)

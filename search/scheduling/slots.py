@@ -8,10 +8,11 @@ class Slots:
 
     Attributes:
         cohorts: the number of cohort ids given so far.
+        changes: how often a member came or went, or a slot was opened or closed.
     """
 
     def __init__(self) -> None:
-        self.cohorts = 0
+        self.cohorts = self.changes = 0
         self._slots: dict[int, dict[CohortKey, set[int]]] = {}
         self._ids: dict[tuple[int, CohortKey], int] = {}
 
@@ -31,10 +32,12 @@ class Slots:
 
     def open(self, slot: int) -> None:
         """Opens an empty slot."""
+        self.changes += 1
         self._slots[slot] = {}
 
     def close(self, slot: int) -> list[int]:
         """Closes a slot; returns the members that were still in it."""
+        self.changes += 1
         left = sorted(self.members(slot))
         for key in self._slots.pop(slot, {}):
             del self._ids[slot, key]
@@ -42,6 +45,7 @@ class Slots:
 
     def add(self, slot: int, key: CohortKey, number: int) -> int:
         """Adds a member to the slot's cohort of this key; returns the cohort's id."""
+        self.changes += 1
         if key not in self._slots[slot]:
             self.cohorts += 1
             self._slots[slot][key] = set()
@@ -51,14 +55,15 @@ class Slots:
 
     def remove(self, slot: int, number: int) -> None:
         """Takes a member out of its slot."""
+        self.changes += 1
         for key, members in list(self._slots[slot].items()):
             members.discard(number)
             if not members:
                 del self._slots[slot][key], self._ids[slot, key]
 
-    def cohort(self, slot: int, key: CohortKey) -> list[int]:
+    def cohort(self, slot: int, key: CohortKey) -> frozenset[int]:
         """Returns the members of a slot's cohort of this key; none where it has no such cohort."""
-        return sorted(self._slots[slot].get(key, ()))
+        return frozenset(self._slots[slot].get(key, ()))
 
     def trains_alone(self, slot: int) -> bool:
         """Says whether one of a slot's cohorts is a cohort of one."""

@@ -66,8 +66,8 @@ class ProgressTable:
 
     Attributes:
         steps: optimizer steps of all trials that were trained for this process.
-        default: number of the default of the search; None before it is asked, or without one.
         failed_steps: those of them with a loss, gradient or weight that was not finite.
+        default: number of the default of the search; None before it is asked, or without one.
     """
 
     def __init__(self) -> None:

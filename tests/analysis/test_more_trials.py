@@ -68,8 +68,8 @@ def test_a_run_is_told_what_as_many_trials_again_are_worth() -> None:
     assert rise == pytest.approx(spread.expected_rise(64, 64, 252))
     luck = luck_line(128, DAYS, 252) - luck_line(64, DAYS, 252)
     assert more_trials_sentences(run) == [
-        f"Another 64 trials would raise the luck line by {luck:.2f} and are expected to raise what "
-        f"the best is truly worth by {rise:.2f}."
+        f"Another 64 trials would raise the luck line of single seeds by {luck:.2f} and are "
+        f"expected to raise what the best is truly worth by {rise:.2f}."
     ]
     assert more_trials_sentences(searched(20)) == []
     assert expected_rise(run_of(row(0, 0.1)), 64) is None

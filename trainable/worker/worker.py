@@ -159,6 +159,8 @@ class Worker:
         for k, cohort in enumerate(ready):
             for other in ready[k + 1 :]:
                 together = cohort.size + other.size
+                if not (cohort.training.live and other.training.live):
+                    continue  # it has gone over to another one
                 if cohort.shape != other.shape or together > self._sizes[cohort.shape]:
                     continue
                 cohort.take_in(other)

@@ -90,7 +90,7 @@ def time_of(slots: Mapping[int, Mapping[CohortKey, int]]) -> float:
 def test_dwindled_cohorts_merge_and_idle_slots_get_work(
     slots: dict[int, dict[CohortKey, int]], moves: list[Move]
 ) -> None:
-    assert moves_out(1, slots) == moves
+    assert moves_out(1, slots, 64) == moves
 
 
 @given(
@@ -106,7 +106,7 @@ def test_slots_that_give_in_turn_come_to_rest_and_no_member_is_lost(
     total = Counter({key: sum(c.get(key, 0) for c in slots.values()) for key in (X, Y, Z)})
     before, quiet = time_of(slots), 0
     for slot in list(slots) * 12:
-        moves = moves_out(slot, slots)
+        moves = moves_out(slot, slots, 64)
         for key, members, to in moves:
             slots[slot][key] -= members
             slots[to][key] = slots[to].get(key, 0) + members
@@ -115,3 +115,16 @@ def test_slots_that_give_in_turn_come_to_rest_and_no_member_is_lost(
     assert quiet >= len(slots)
     assert time_of(slots) <= before
     assert Counter({key: sum(c.get(key, 0) for c in slots.values()) for key in total}) == total
+
+
+def test_cohorts_that_would_be_two_programs_all_the_same_do_not_merge() -> None:
+    slots = {1: {X: 10, Y: 10}, 2: {X: 10, Y: 10}}
+    assert moves_out(1, slots, 64) == [Move(X, 10, 2)]
+    assert moves_out(1, slots, 16) == []
+
+
+def test_what_is_held_stays_and_no_half_of_an_exchange_is_made() -> None:
+    slots = {1: {X: 1, Y: 1}, 2: {X: 1, Y: 1}}
+    assert moves_out(1, slots, 64, {(1, X), (1, Y)}) == []
+    assert moves_out(1, slots, 64, {(1, X)}) == [Move(Y, 1, 2)]
+    assert moves_out(1, slots, 64, {(2, X), (2, Y)}) == []

@@ -226,3 +226,20 @@ def test_nobody_moves_between_gpus_or_where_memory_ran_out(rig: Rig) -> None:
         told = driver.on_reports(slot, [report(n, 1) for n in members])
         assert told.save == ()
         driver.on_reports(slot, [report(n, 2, Stop("nan_explosion")) for n in members])
+
+
+def test_nobody_moves_to_a_slot_whose_worker_has_not_come(rig: Rig) -> None:
+    """Its machine may never come: a search would wait for it to its end."""
+    driver = rig.driver(trials=4, slots=2, seeds=1)
+    slot, members = filled(driver)
+    assert driver.open_slot() == 2
+    assert driver.on_reports(slot, [report(n, 1) for n in members]).save == ()
+    driver.on_reports(2, [])
+    assert driver.on_reports(slot, [report(n, 2) for n in members]).save == (2, 3)
+
+
+def test_a_slot_that_took_members_in_is_idle_no_more(rig: Rig) -> None:
+    driver = halved(rig)
+    assert driver.placement.idle == {2}
+    driver.on_reports(2, [])
+    assert driver.placement.idle == set()

@@ -106,6 +106,15 @@ def test_of_many_that_may_win_the_first_eight_race() -> None:
     assert seeds_to_begin(alike, 3, ERROR) == dict.fromkeys(range(29, 21, -1), 2)
     done = [finalist(n, *[1.0 + n / 1e4] * 3) for n in range(22, 30)]
     assert seeds_to_begin([*alike[:22], *done], 3, ERROR) == {}
+    with_default = [*alike[:29], Finalist(29, (1.0029,), 1, reference=True)]
+    first = seeds_to_begin(with_default, 3, ERROR)
+    assert first == dict.fromkeys([*range(21, 29), 29], 2), "the default is none of the eight"
+    then = [
+        Finalist(one.number, one.sharpes, 1 + first.get(one.number, 0), first.get(one.number, 0),
+                 reference=one.reference)
+        for one in with_default
+    ]  # fmt: skip
+    assert seeds_to_begin(then, 3, ERROR) == {}
     worse = [finalist(n, 1.0, 0.7, 0.7) for n in range(22, 30)]
     assert seeds_to_begin([*alike[:22], *worse], 3, ERROR) == {21: 2}, "whoever leads"
 

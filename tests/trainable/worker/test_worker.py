@@ -165,6 +165,21 @@ def test_cohorts_of_one_shape_that_have_dwindled_merge(tmp_path: Path) -> None:
     assert {path.parent.name for path in tmp_path.glob("*/model.safetensors")} == {"0", "3", "4"}
 
 
+@pytest.mark.parametrize("sizes", [(5, 3, 3), (5, 4, 3), (3, 3, 1), (1, 1, 1)])
+def test_three_cohorts_of_one_shape_merge(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    made = Worker(narrow(), FileStore.of(tmp_path), range(1, 9), cohort_size=lambda *_: 8)
+    made.add([member(n, train__epochs=8) for n in range(24)])
+    assert [cohort.size for cohort in made.cohorts] == [8, 8, 8]
+    leaving = [
+        n for c, size in zip(made.cohorts, sizes, strict=True) for n in c.training.live[size:]
+    ]
+    made.remove(leaving, [])
+    reports = made.step(LATER)
+    assert sum(cohort.size for cohort in made.cohorts) == sum(sizes)
+    assert len(made.cohorts) == -(-sum(sizes) // 8)
+    assert {report.epoch for report in reports} == {1}
+
+
 @pytest.mark.parametrize("older_takes_in", [True, False])
 def test_members_that_merge_are_saved_when_the_first_of_them_was_due(older_takes_in: bool) -> None:
     older, younger = (
