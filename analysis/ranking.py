@@ -55,7 +55,8 @@ def rank(run: Run) -> pd.DataFrame:
     configurations for means of as many seeds; NA where there is no mean.
     """
     params = varied_params(run)
-    records = _ranked(run, run.searched.to_dict("records"), further_seeds(run), params)
+    searched = run.searched.to_dict("records")
+    records = _ranked(run, searched, further_seeds(run), luck(run), params)
     return pd.DataFrame(records, columns=[*COLUMNS, *params]).astype(COLUMNS)
 
 
@@ -72,16 +73,19 @@ def ranks_beside(run: Run, trials: Sequence[Row]) -> list[int]:
     finalists = run.searched.loc[run.searched["state"] == "COMPLETE"].to_dict("records")
     ranks = []
     for trial in trials:
-        order = [row["number"] for row in _ranked(run, [*finalists, trial], seeds)]
+        order = [row["number"] for row in _ranked(run, [*finalists, trial], seeds, None)]
         ranks.append(1 + order.index(trial["number"]))
     return ranks
 
 
 def _ranked(
-    run: Run, firsts: Sequence[Row], seeds: Mapping[int, Sequence[Row]], params: Sequence[str] = ()
+    run: Run,
+    firsts: Sequence[Row],
+    seeds: Mapping[int, Sequence[Row]],
+    chance: Luck | None,
+    params: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Returns the records of some configurations, the best first, with these columns added."""
-    chance = luck(run)
     sharpes: Sharpes = {}
     records = []
     for first in firsts:

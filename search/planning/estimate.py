@@ -10,6 +10,7 @@ from search.planning.memory import machine_memory, needed
 from search.planning.plan import Plan
 from search.scheduling.capacity import capacity_of
 from search.scheduling.regret_trials import lot
+from search.scheduling.seed_race import CHALLENGERS
 from trainable.config import TrialConfig, shape_key
 from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.windows import make_windows, train_eval_rows
@@ -160,7 +161,8 @@ def _of_default(rungs: Sequence[int], begun: int, finalist_seeds: int) -> float:
 
 def _further_seeds(finalists: float, most: int) -> float:
     """Returns how many seeds are trained of so many finalists: all of one, some of the others."""
-    return (min(finalists, 1.0) + RACING * max(0.0, finalists - 1.0)) * (most - 1)
+    others = min(RACING * max(0.0, finalists - 1.0), CHALLENGERS - 1)
+    return (min(finalists, 1.0) + others) * (most - 1)
 
 
 def estimate(plan: Plan, slots: int) -> Estimate:

@@ -203,7 +203,6 @@ class Pruner:
         for report in ordered:
             trial = self._trials[report.number]
             verdict = trial.final or trial.verdicts.get(report.epoch)
-            self._enter_spread(trial)
             if verdict is not None or report.number not in verdicts:
                 verdicts[report.number] = verdict or CONTINUE
         return verdicts
@@ -226,7 +225,6 @@ class Pruner:
             if found is None or not found.ends:
                 found = verdict
                 trial.record(verdict)
-                self._enter_spread(trial)
         return found
 
     def restore(self, batches: Iterable[Sequence[Report]]) -> dict[int, Verdict]:
@@ -272,11 +270,15 @@ class Pruner:
         """
         return self._spread.expected_rise(trials, more, self._daily.per_year)
 
-    def _enter_spread(self, trial: _Trial) -> None:
-        """Counts a trial that has ended; no seed, and none that failed numerically."""
-        if trial.final is None or trial.returns is None:
+    def note_end(self, number: int, reason: str) -> None:
+        """Counts a trial that has ended among those that `expected_rise` is of, once.
+
+        No seed counts, and none that failed numerically.
+        """
+        trial = self._trials.get(number)
+        if trial is None or trial.returns is None:
             return
-        if not trial.exempt and trial.final.reason not in NUMERIC_FAILURES:
+        if not trial.exempt and reason not in NUMERIC_FAILURES:
             self._spread.add(trial.returns)
         trial.returns = None
 

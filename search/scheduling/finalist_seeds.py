@@ -46,12 +46,15 @@ class FinalistSeeds:
         if ended == self._seen or not self.begins():
             return
         self._seen = ended
-        if not self._wanted():
+        wanted = self._wanted()
+        if not wanted:
             return
         with self.study.turn():
-            self.recovery.follow([])  # another driver may have added them
+            if self.study.shared:
+                self.recovery.follow([])  # another driver may have added them
+                wanted = self._wanted()
             with self.study.together():
-                for number, count in self._wanted().items():
+                for number, count in wanted.items():
                     self._add_to(number, count)
 
     def _wanted(self) -> dict[int, int]:

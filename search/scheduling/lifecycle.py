@@ -75,6 +75,7 @@ class TrialLifecycle:
             return
         self.ended[number] = reason
         self.pending.pop(number, None)
+        self.pruner.note_end(number, reason)
         if self.progress[number].trial.kind in SEARCHED:
             self.reasons[reason] += 1
             if reason in KEEPS_MODEL:

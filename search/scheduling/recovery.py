@@ -57,6 +57,8 @@ class Recovery:
                 self.lifecycle.progress.count(report)
             verdicts |= pruner.restore([batch])
         pruner.judge_at(present)
+        for number, reason in self.lifecycle.ended.items():
+            pruner.note_end(number, reason)
         self.lifecycle.note_verdicts(verdicts)
         for row in rows:
             if row.state == "RUNNING" and self.study.holds(row.number):

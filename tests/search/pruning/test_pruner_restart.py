@@ -106,7 +106,9 @@ def test_returns_are_kept_only_over_the_window_and_only_while_a_trial_lives(
     reports = curve(0, [float(s) for s in np.linspace(-0.5, 4.0, 50)])
     held = []
     for each in reports:
-        pruner.judge([each])
+        verdict = pruner.judge([each])[0]
+        if verdict.ends:
+            pruner.note_end(0, str(verdict.reason))
         held.append(sum(alive.nbytes for ref in made if (alive := ref()) is not None))
     assert len(made) == 50
     assert max(held) == 8 * V * 4

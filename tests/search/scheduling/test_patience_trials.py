@@ -73,3 +73,12 @@ def test_a_whole_search_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[st
     said = " ".join(capsys.readouterr().out.split())
     assert f"{asked} of 80 trials were asked for: 16 more were expected to raise" in said
     assert "by less than 0.05 Sharpe (patience_trials=16)." in said
+
+
+def test_a_resumed_search_expects_what_an_unbroken_one_does(rig: Rig) -> None:
+    driver = rig.driver(trials=60, seeds=1, members=8)
+    train(driver, skill=1.0)
+    expected = driver.pruner.expected_rise(60, 64)
+    assert expected is not None
+    again = rig.driver(trials=60, seeds=1, members=8)
+    assert again.pruner.expected_rise(60, 64) == pytest.approx(expected)
