@@ -74,20 +74,15 @@ class RungRule:
         self, trials: Sequence[Means], first: bool, signal: float | None = None
     ) -> np.ndarray:
         """Returns the scores [K] of the trials at one rung; higher is better, NaN: none."""
-        objective = np.isfinite(_column(trials, "objective"))
-        names = self.figures(first, signal)
-        columns = np.where(objective, [_column(trials, name) for name in names], np.nan)
+        known_means = np.array(trials, dtype=float).reshape(-1, len(Means._fields)).T  # None: NaN
+        means = dict(zip(Means._fields, known_means, strict=True))
+        columns = np.array([means[name] for name in self.figures(first, signal)])
+        columns[~(np.isfinite(columns) & np.isfinite(means["objective"]))] = np.nan
         if len(columns) > 1:
             columns = np.array([shares_below(column) for column in columns])
         known = np.isfinite(columns)
         total, count = np.where(known, columns, 0.0).sum(axis=0), known.sum(axis=0)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _column(trials: Sequence[Means], name: str) -> np.ndarray:
-    values = (getattr(trial, name) for trial in trials)
-    column = np.array([np.nan if v is None else v for v in values], dtype=float)
-    return np.where(np.isfinite(column), column, np.nan)
 
 
 def shares_below(values: np.ndarray) -> np.ndarray:

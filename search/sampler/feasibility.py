@@ -19,6 +19,46 @@ MIN_PER_CLASS = 4  # failures, and survivors, that the regression needs
 RIDGE = 1e-3  # penalty on squared weights, parameters scaled to 0 … 1: small, for a sharp edge
 
 
+class ParameterRows:
+    """The parameters of trials as rows of numbers.
+
+    A row is made once and kept while the spaces stay the same. Each is made alone, so that a row is
+    the same to the last bit whoever else is asked for.
+    """
+
+    def __init__(self) -> None:
+        self._spaces: dict[str, BaseDistribution] = {}
+        self._rows: dict[int, np.ndarray] = {}
+
+    def of(self, trials: Sequence[Observation]) -> np.ndarray:
+        """Returns [N, F]: a row a trial, by the spaces of these trials."""
+        spaces: dict[str, BaseDistribution] = {}
+        for trial in trials:
+            spaces.update(trial.distributions)
+        if spaces != self._spaces:
+            self._spaces, self._rows = spaces, {}
+        for trial in trials:
+            if trial.number not in self._rows:
+                self._rows[trial.number] = self.row(trial.params)
+        return np.array([self._rows[trial.number] for trial in trials])
+
+    def row(self, params: Mapping[str, Any]) -> np.ndarray:
+        """Returns [F]: a one, then the numbers of each parameter of the last `of`.
+
+        A number is one, its position in its (log) range, −½ … ½; a missing number is 0. A choice is
+        a 0 or 1 for each of its values; a missing choice is 0 in all.
+        """
+        numbers = [1.0]
+        for name in sorted(self._spaces):
+            space = self._spaces[name]
+            value = params.get(name, _MISSING)
+            if isinstance(space, CategoricalDistribution):
+                numbers += [float(value == choice) for choice in space.choices]
+            else:
+                numbers.append(_centred(value, space))
+        return np.array(numbers)
+
+
 class Feasibility:
     """Estimates the probability of a numeric failure from the parameters.
 
@@ -28,12 +68,14 @@ class Feasibility:
 
     Args:
         told: the trials to learn from.
+        rows: keeps the rows of trials from one estimate to the next.
 
     Attributes:
         fitted: whether there were enough failures and survivors.
     """
 
-    def __init__(self, told: Sequence[Observation]) -> None:
+    def __init__(self, told: Sequence[Observation], rows: ParameterRows | None = None) -> None:
+        self._rows = ParameterRows() if rows is None else rows
         failed = [trial for trial in told if trial.reason in NUMERIC_FAILURES]
         self.fitted = len(failed) >= MIN_PER_CLASS
         if not self.fitted:
@@ -49,10 +91,7 @@ class Feasibility:
         self.fitted = len(survived) >= MIN_PER_CLASS
         if not self.fitted:
             return
-        self._spaces: dict[str, BaseDistribution] = {}
-        for trial in [*failed, *survived]:
-            self._spaces.update(trial.distributions)
-        X = self._features([trial.params for trial in [*failed, *survived]])
+        X = self._rows.of([*failed, *survived])
         y = np.array([1.0] * len(failed) + [0.0] * len(survived))
         self._weights = _fit_logistic(X, y)
 
@@ -60,36 +99,19 @@ class Feasibility:
         """Returns the probability that training with `params` fails; 0 where nothing is fitted."""
         if not self.fitted:
             return 0.0
-        return float(_sigmoid(self._features([params]) @ self._weights)[0])
-
-    def _features(self, params: Sequence[Mapping[str, Any]]) -> np.ndarray:
-        """Returns [N, F]: a column of ones, then the columns of each parameter.
-
-        A number is one column, its position in its (log) range, −½ … ½; a missing number is 0.
-        A choice is one column of 0 or 1 for each of its values; a missing choice is 0 in all.
-        """
-        columns: list[Any] = [np.ones(len(params))]
-        for name in sorted(self._spaces):
-            space = self._spaces[name]
-            values = [given.get(name, _MISSING) for given in params]
-            if isinstance(space, CategoricalDistribution):
-                columns += [[value == choice for value in values] for choice in space.choices]
-            else:
-                columns.append(_centred(values, space))
-        return np.array(columns, dtype=float).T
+        return float(_sigmoid(self._rows.row(params) @ self._weights))
 
 
 _MISSING = object()  # None may be a choice
 
 
-def _centred(values: Sequence[Any], space: Any) -> np.ndarray:
+def _centred(value: Any, space: Any) -> float:
     low, high = float(space.low), float(space.high)
-    if high <= low:
-        return np.zeros(len(values))
-    numbers = np.array([math.nan if value is _MISSING else value for value in values], dtype=float)
+    if high <= low or value is _MISSING:
+        return 0.0
     if space.log:
-        low, high, numbers = math.log(low), math.log(high), np.log(numbers)
-    return np.nan_to_num((numbers - low) / (high - low) - 0.5, nan=0.0)
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low) - 0.5
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from search.sampler.centre import middles
-from search.sampler.feasibility import Feasibility
+from search.sampler.feasibility import Feasibility, ParameterRows
 from search.sampler.fixed_values import FixedValues, check_used
 from search.sampler.history import History
 from search.sampler.observations import Observation
@@ -67,6 +67,7 @@ class Sampler:
         self._startup = startup
         self._strategy = strategy_of(strategy) if isinstance(strategy, str) else strategy
         self._history = History()
+        self._rows = ParameterRows()
         self._feasibility: Feasibility | None = None  # of the told trials, made when first needed
         optuna.logging.set_verbosity(optuna.logging.WARNING)  # slow: once, not for each suggestion
 
@@ -78,7 +79,7 @@ class Sampler:
     def load(self, told: Sequence[Observation], running: Iterable[Observation]) -> None:
         """Replaces all trials: `told` in the order in which they ended, and those in flight."""
         self._history.load(told, running)
-        self._feasibility = None
+        self._rows, self._feasibility = ParameterRows(), None
 
     def ask(self, space: SpaceFunction, index: int, fixed: Mapping[str, Any]) -> Suggestion:
         """Calls `space` with a trial that the strategy samples, again where failure is likely.
@@ -94,7 +95,7 @@ class Sampler:
             UserError: the space does not take a fixed value, or returns no dict.
         """
         if self._feasibility is None:
-            self._feasibility = Feasibility(self.selected)
+            self._feasibility = Feasibility(self.selected, self._rows)
         tries: list[tuple[float, Suggestion]] = []
         while not tries or (min(tries, key=_risk)[0] > MAX_RISK and len(tries) < MAX_TRIES):
             call = Ask(self._seed, index, self._startup, attempt=len(tries))
