@@ -5,7 +5,7 @@ volatility × (s·z + √(1 − s²)·ε), with a noise ε of which all symbols 
 each kind is a function of the features that a window of four days holds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,12 +57,48 @@ class Truth:
         p = predictions.astype(np.float64).reshape(-1, *self.expected.shape)
         scored = np.ones(self.expected.shape, dtype=bool)
         weights = panel_weights(p, scored, p.std(axis=(1, 2), keepdims=True))
-        net = (weights * self.expected).sum(axis=-1) - self.cost * turnover_of(weights)
+        net = self._net(weights)
         noise = self.own_variance * np.square(weights).sum(axis=-1).mean(axis=-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = net.mean(axis=-1) / np.sqrt(net.var(axis=-1) + noise)
             ic = _correlation(weights, self.expected, self.own_variance)
         return np.where(noise > 0, ratio * np.sqrt(DAYS_PER_YEAR), np.nan), ic
+
+    def book(self, predictions: np.ndarray) -> "Book":
+        """Returns what any mixture of the members' positions is worth.
+
+        Args:
+            predictions: see `of`.
+        """
+        p = predictions.astype(np.float64).reshape(-1, *self.expected.shape)
+        scored = np.ones(self.expected.shape, dtype=bool)
+        weights = panel_weights(p, scored, p.std(axis=(1, 2), keepdims=True))
+        net, flat = self._net(weights), weights.reshape(len(weights), -1)
+        noise = self.own_variance * (flat @ flat.T) / len(self.expected)
+        return Book(net.mean(axis=-1), np.atleast_2d(np.cov(net, bias=True)) + noise)
+
+    def _net(self, weights: np.ndarray) -> np.ndarray:
+        return (weights * self.expected).sum(axis=-1) - self.cost * turnover_of(weights)
+
+
+@dataclass(frozen=True)
+class Book:
+    """Mean [K] and covariance [K, K] of the members' daily returns, net of each one's own costs."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+    def sharpe(self, members: Sequence[int]) -> float:
+        """Returns the true annual Sharpe ratio of equal shares of some members; 0 of no position.
+
+        Args:
+            members: their places in `mean`.
+        """
+        chosen = list(members)
+        variance = self.covariance[np.ix_(chosen, chosen)].mean() if chosen else 0.0
+        if not variance > 0:
+            return 0.0
+        return float(self.mean[chosen].mean() / np.sqrt(variance) * np.sqrt(DAYS_PER_YEAR))
 
 
 def _correlation(weights: np.ndarray, expected: np.ndarray, own_variance: float) -> np.ndarray:
@@ -107,13 +143,25 @@ KINDS = {
 }
 
 
-def make_market(name: str, seed: int) -> tuple[Dataset, Truth]:
-    """Returns the dataset of a market and what is true of it; its `test` part is the continuation.
+@dataclass(frozen=True)
+class Planted:
+    """A market, as a person would have it, and what nobody would know of it.
 
-    Args:
-        name: of `KINDS`.
-        seed: of the market.
+    Attributes:
+        frame: a row a day and symbol: features and the target.
+        settings: how the frame is read and split; the `test` part is the continuation.
+        expected: [days, SYMBOLS], mean return that a decision of each day earns.
+        own_variance: see `Truth`.
     """
+
+    frame: pd.DataFrame
+    settings: DataSettings
+    expected: np.ndarray
+    own_variance: float
+
+
+def plant(name: str, seed: int) -> Planted:
+    """Returns the market of a kind and a seed; see `KINDS`."""
     kind = look_up(KINDS, name, "market")
     rng = np.random.default_rng([seed, *map(ord, name)])
     days = TRAIN + VALID + GATE + LATER
@@ -136,11 +184,17 @@ def make_market(name: str, seed: int) -> tuple[Dataset, Truth]:
         gate_from=str(dates[TRAIN + VALID]),
         test_from=str(dates[TRAIN + VALID + GATE]),
     )
-    market = market_from_frame(frame, settings, f"{name}-{seed}")
-    dataset = build_dataset(market, settings, max_window=WINDOW)
+    return Planted(frame, settings, expected, VOLATILITY**2 * own)
+
+
+def make_market(name: str, seed: int) -> tuple[Dataset, Truth]:
+    """Returns the dataset of a market and what is true of its continuation, the `test` part."""
+    planted = plant(name, seed)
+    market = market_from_frame(planted.frame, planted.settings, f"{name}-{seed}")
+    dataset = build_dataset(market, planted.settings, max_window=WINDOW)
     rows = dataset.rows_of("test")
-    later = expected[dataset.time[rows], dataset.symbol[rows]].reshape(-1, SYMBOLS)
-    return dataset, Truth(later, VOLATILITY**2 * own, dataset.cost_bps * 1e-4)
+    later = planted.expected[dataset.time[rows], dataset.symbol[rows]].reshape(-1, SYMBOLS)
+    return dataset, Truth(later, planted.own_variance, dataset.cost_bps * 1e-4)
 
 
 def _features(rng: np.random.Generator, days: int) -> np.ndarray:
