@@ -163,7 +163,7 @@ def test_what_could_be_proved_is_proved_four_times_in_five(
 def test_useless_trials_pass_as_often_as_the_level_says() -> None:
     rng = np.random.default_rng(4)
     level = 1 - 0.95 ** (1 / 16)
-    best = rng.standard_normal((16 * 400, 300))
+    best = rng.standard_normal((16 * 250, 200))
     assert proved(best, level) * 16 == pytest.approx(0.05, abs=0.02)
 
 

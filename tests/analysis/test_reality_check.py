@@ -34,7 +34,7 @@ def check(returns: np.ndarray, resamples: int = 2000, seed: int = 0) -> RealityC
 
 @pytest.mark.parametrize(("T", "autocorrelation"), [(250, 0.2), (100, 0.0)])
 def test_useless_trials_pass_about_one_time_in_twenty(T: int, autocorrelation: float) -> None:
-    p = [check(useless(s, T, 12, 0.4, autocorrelation), 199, s).p for s in range(250)]
+    p = [check(useless(s, T, 12, 0.4, autocorrelation), 199, s).p for s in range(200)]
     assert 0.02 <= np.mean(np.array(p) <= 0.05) <= 0.08
     assert 0.43 <= np.mean(np.array(p) <= 0.5) <= 0.57
 
