@@ -10,7 +10,7 @@ regret.py                how often a stopped trial would have entered the final 
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function
 plot_style.py            colours and frame of all pictures
-statistics/              luck line, shrunk means, signal and noise, paired ratios, proportions
+statistics/              luck, significance, overfitting, evidence: functions of arrays
 notebooks/               the ranking with pictures
 """
 

@@ -9,23 +9,24 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted
 
 
-def luck_line(trials: int, periods: int, periods_per_year: float) -> float:
+def luck_line(trials: float, periods: int, periods_per_year: float) -> float:
     """Returns the expected highest annual Sharpe ratio of `trials` trials that know nothing.
 
     E[max] ≈ σ·((1 − γ)·Φ⁻¹(1 − 1/n) + γ·Φ⁻¹(1 − 1/(n·e))), with γ the Euler–Mascheroni constant and
     σ = √(periods a year ÷ periods), the deviation of a true Sharpe ratio of 0 over that many
     periods (Bailey and López de Prado, 2014, "The deflated Sharpe ratio", equation 1). The trials
-    count as independent; trials that resemble each other reach less.
+    count as independent; of trials that resemble each other, say how many they are worth
+    (`effective_trials`).
 
     Args:
-        trials: configurations that were tried, at least 1.
+        trials: configurations that were tried, at least 1; not always a whole number.
         periods: validation periods each was scored on, at least 1.
         periods_per_year: periods a year, above 0.
 
     Raises:
         UserError: one of them is out of range.
     """
-    if trials < 1 or periods < 1 or not 0 < periods_per_year < float("inf"):
+    if not trials >= 1 or periods < 1 or not 0 < periods_per_year < float("inf"):
         raise UserError(
             f"a luck line needs at least 1 trial and 1 period and a positive number of periods a "
             f"year, not trials={trials}, periods={periods}, periods_per_year={periods_per_year}"
@@ -36,7 +37,7 @@ def luck_line(trials: int, periods: int, periods_per_year: float) -> float:
     one_in_n = quantile(1 - 1 / trials)
     one_in_en = quantile(1 - 1 / (trials * e))
     expected = (1 - np.euler_gamma) * one_in_n + np.euler_gamma * one_in_en
-    return float(expected * sqrt(periods_per_year / periods))
+    return max(0.0, float(expected * sqrt(periods_per_year / periods)))
 
 
 def share_of_seeds(seeds: int, correlation: float) -> float:

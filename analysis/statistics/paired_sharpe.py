@@ -125,13 +125,30 @@ def influence(returns: np.ndarray) -> tuple[float, np.ndarray] | None:
     Args:
         returns: [T] float64.
     """
-    mean = float(returns.mean())
+    ratios, z = standardise(returns[:, None])
+    ratio = float(ratios[0])
+    return None if math.isnan(ratio) else (ratio, z[:, 0] - ratio / 2 * (z[:, 0] ** 2 - 1))
+
+
+def standardise(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns each series' Sharpe ratio, per period, and its returns less their mean in deviations.
+
+    Both with the standard deviation whose divisor is T; the returns over it are z + ratio.
+
+    Args:
+        returns: [T, N] finite, a column each series.
+
+    Returns:
+        Ratios [N] and z [T, N]; NaN where the ratio is undefined, since the returns are constant.
+    """
+    if len(returns) == 0:
+        return np.full(returns.shape[1], np.nan), returns
+    mean = returns.mean(axis=0)
     centred = returns - mean
-    deviation = math.sqrt(float(centred @ centred) / len(returns))
-    if not deviation > 1e-9 * abs(mean) or deviation < 1e-150:
-        return None
-    ratio, z = mean / deviation, centred / deviation
-    return ratio, z - ratio / 2 * (z**2 - 1)
+    deviation = np.sqrt(np.einsum("tn,tn->n", centred, centred) / len(returns))
+    known = (deviation > 1e-9 * np.abs(mean)) & (deviation >= 1e-150)
+    deviation = np.where(known, deviation, np.nan)
+    return mean / deviation, centred / deviation
 
 
 def _mean_influence(returns: np.ndarray) -> np.ndarray | None:

@@ -38,6 +38,12 @@ def test_more_trials_reach_more_and_more_periods_less(
     assert luck_line(trials, 2 * periods, year) <= line
 
 
+@given(st.floats(1, 1e6))
+def test_parts_of_trials_are_between_whole_ones(trials: float) -> None:
+    assert luck_line(int(trials), 9, 252) <= luck_line(trials, 9, 252)
+    assert luck_line(trials, 9, 252) <= luck_line(int(trials) + 1, 9, 252)
+
+
 @pytest.mark.parametrize(("trials", "periods", "year"), [(0, 9, 252), (9, 0, 252), (9, 9, 0.0)])
 def test_out_of_range_is_refused(trials: int, periods: int, year: float) -> None:
     with pytest.raises(UserError, match="at least 1 trial"):
