@@ -6,7 +6,6 @@ runs can be compared by their `run.json` alone, whatever their files are called 
 """
 
 import hashlib
-from pathlib import Path
 
 import numpy as np
 
@@ -39,7 +38,8 @@ def row_hashes(dataset: Dataset) -> list[str]:
 
 def _names(dataset: Dataset) -> np.ndarray:
     """Returns a number [N] uint64 for the name of each symbol; 0 where it is only the file's."""
-    if dataset.symbols in ((dataset.name,), (Path(dataset.name).stem,)):
+    first, *others = dataset.symbols
+    if not others and dataset.name.startswith(first):
         return np.zeros(1, np.uint64)
     digests = [hashlib.sha256(name.encode()).digest() for name in dataset.symbols]
     return np.array([int.from_bytes(digest[:8]) for digest in digests], np.uint64)
