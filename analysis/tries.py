@@ -193,13 +193,18 @@ def _tried_in(folder: Path, record: Record) -> int | None:
     what is a further seed, so no more count than the search asks for. None where it is not known.
     """
     try:
-        rows = _trials(folder / "trials.parquet")
-        if rows and record.get("state") != "running":
-            return sum(kind in SEARCHED and epochs >= 1 for kind, epochs in rows.values())
-        reported = _reported(folder / "shards")
-    except (DamagedError, KeyError, TypeError):
+        return _trained(folder, record)
+    except (DamagedError, KeyError, TypeError):  # a file is damaged, or of others
         return _searched(record)
-    if not reported and record.get("state") != "running":
+
+
+def _trained(folder: Path, record: Record) -> int | None:
+    """Returns the same from whole files."""
+    rows, runs_on = _trials(folder / "trials.parquet"), record.get("state") == "running"
+    if rows and not runs_on:
+        return sum(kind in SEARCHED and epochs >= 1 for kind, epochs in rows.values())
+    reported = _reported(folder / "shards")
+    if not reported and not runs_on:
         return _searched(record)
     searched = {number for number, (kind, _) in rows.items() if kind in SEARCHED}
     trained = {number for number in searched if number in reported or rows[number][1] >= 1}

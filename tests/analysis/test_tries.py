@@ -264,6 +264,7 @@ def without_columns(folder: Path) -> None:
         (spoiled(RECORD | COUNTS, GARBAGE), 6, False),
         (spoiled(RECORD | COUNTS, None), 6, False),
         (without_columns, 6, False),
+        (spoiled(RECORD | COUNTS | {"state": "running", "resumed": 3}, None), 6, False),
         (spoiled(RECORD, GARBAGE), None, True),
         (spoiled(RECORD, None), None, True),
         (spoiled(RECORD | {"counts": {"by_kind": {"search": "x"}}}, None), None, True),
