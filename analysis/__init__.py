@@ -2,6 +2,7 @@
 
 load.py                  a run folder, read and checked
 seeds.py                 the seeds of a configuration: those with a Sharpe ratio, those that failed
+tries.py                 what was tried on the same data, over all runs of a folder
 luck.py                  the luck line of a run, for one seed and for means of several
 ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
 winner_minus_default.py  what the search has earned, with its interval

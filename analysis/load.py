@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analysis.tries import Tries, count_tries
 from trainable.cli.errors import UserError
 from trainable.cli.paths import expand_home
 from trainable.io.checksums import DamagedError, checked
@@ -68,6 +69,13 @@ class Run:
     def searched(self) -> pd.DataFrame:
         """The rows of searched configurations: kinds search and enqueued."""
         return self.trials.loc[self.trials["kind"].isin(SEARCHED)]
+
+    @cached_property
+    def tries(self) -> Tries:
+        """The configurations tried on the same data, over all runs of the folder that it is in."""
+        folder = self.folder.resolve()
+        trained = self.searched.loc[self.searched["epochs"] >= 1]
+        return count_tries(folder.parent, folder.name, self.run, len(trained))
 
     @property
     def default(self) -> int | None:

@@ -1,4 +1,4 @@
-"""The luck line of a run, for single seeds and for means of several."""
+"""The luck line of a run, for single seeds and for means of several: of all tries on its data."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -8,6 +8,7 @@ import numpy as np
 from analysis.load import Run
 from analysis.seeds import further_seeds, scored_seeds
 from analysis.statistics.luck_line import luck_line, share_of_seeds
+from analysis.tries import Tries
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,21 @@ class Luck:
     """What as many useless configurations would reach.
 
     Attributes:
-        one_seed: the luck line of single seeds, annual Sharpe ratio.
+        tries: the configurations that it counts.
+        periods: validation periods each is scored on.
+        periods_per_year: periods a year.
         correlation: of the returns of two seeds of one configuration; 1 where none is known.
     """
 
-    one_seed: float
-    correlation: float
+    tries: Tries
+    periods: int
+    periods_per_year: float
+    correlation: float = 1.0
+
+    @property
+    def one_seed(self) -> float:
+        """The luck line of single seeds, annual Sharpe ratio."""
+        return self._of(_independent(self.tries.total))
 
     def share(self, seeds: int) -> float:
         """Returns the deviation of a mean of so many seeds over that of one seed."""
@@ -30,13 +40,30 @@ class Luck:
         """Returns the luck line of means of so many seeds."""
         return self.one_seed * self.share(max(1, seeds))
 
+    def rise(self, more: int) -> float:
+        """Returns by how much so many more tries would raise the luck line of single seeds."""
+        return self._of(_independent(self.tries.total + more)) - self.one_seed
+
+    def _of(self, tries: int) -> float:
+        return luck_line(tries, self.periods, self.periods_per_year)
+
 
 def luck(run: Run) -> Luck | None:
-    """Returns the luck line of all tried configurations; None when no trial has returns."""
-    if run.periods == 0 or run.searched.empty:
+    """Returns the luck line of all tried configurations; None when no trial has returns.
+
+    Those of other runs on the same data count, and those made elsewhere (`analysis.tries`).
+    """
+    if run.periods == 0 or run.tries.here == 0:
         return None
-    line = luck_line(len(run.searched), run.periods, run.periods_per_year)
-    return Luck(line, seed_correlation(run))
+    return Luck(run.tries, run.periods, run.periods_per_year, seed_correlation(run))
+
+
+def _independent(tries: int) -> int:
+    """Returns as how many independent tries these count: each as one.
+
+    Tries whose returns correlate count as fewer. Whatever estimates that belongs here.
+    """
+    return tries
 
 
 def seed_correlation(run: Run) -> float:

@@ -1,10 +1,9 @@
 """What more trials would be worth: advice at the end of a search."""
 
-from math import sqrt
 from typing import Any
 
 from analysis.load import Run
-from analysis.statistics.luck_line import luck_line
+from analysis.luck import luck
 from analysis.statistics.signal_share import WORTH, SignalShare
 from trainable.cli.text import counted
 from trainable.stop_reasons import NUMERIC_FAILURES
@@ -14,16 +13,14 @@ def more_trials_sentences(run: Run) -> list[str]:
     """Returns what as many trials again would be worth, and whether the search asked for all."""
     trials = len(run.searched)
     sentences = _about_patience(run, trials)
-    rise = expected_rise(run, trials)
-    if rise is None:
+    rise, chance = expected_rise(run, trials), luck(run)
+    if rise is None or chance is None:
         return sentences
-    error = sqrt(run.periods_per_year / run.periods)
-    luck = (luck_line(2 * trials, 1, 1) - luck_line(trials, 1, 1)) * error
     again = counted(trials, "trial")
     return [
         *sentences,
-        f"Another {again} would raise the luck line of single seeds by {luck:.2f} and are expected "
-        f"to raise what the best is truly worth by {rise:.2f}.",
+        f"Another {again} would raise the luck line of single seeds by {chance.rise(trials):.2f} "
+        f"and are expected to raise what the best is truly worth by {rise:.2f}.",
     ]
 
 

@@ -51,8 +51,9 @@ def rank(run: Run) -> pd.DataFrame:
 
     Columns: `COLUMNS`, then those of `varied_params`. `sharpe_seeds` is the number of seeds in the
     mean, `sharpe_sd` their standard deviation (ddof 1, NaN for fewer than two); the metrics and
-    `epochs` are of the first. `above_luck`: `sharpe_mean` is above the luck line of all tried
-    configurations for means of as many seeds; NA where there is no mean.
+    `epochs` are of the first. `above_luck`: `sharpe_mean` is above the luck line of all
+    configurations tried on these data, in other runs too, for means of as many seeds; NA where
+    there is no mean.
     """
     params = varied_params(run)
     searched = run.searched.to_dict("records")
@@ -292,11 +293,12 @@ def _about_luck(run: Run, best: Row) -> list[str]:
         return []
     mean, seeds = best["sharpe_mean"], best["sharpe_seeds"]
     error = None if isnan(best["sharpe_se"]) else best["sharpe_se"] * chance.share(seeds)
-    sentence = luck_sentence(mean, len(run.searched), run.periods, run.periods_per_year)
+    sentence = luck_sentence(mean, chance.tries.total, run.periods, run.periods_per_year)
     if seeds > 1:
         sentence += (
             f", and {chance.line(seeds):.2f} as means of {seeds} seeds, whose returns correlate by "
             f"{chance.correlation:.2f}"
         )
     verdict = luck_verdict(mean, error, chance.line(seeds))
-    return [f"{text[0].upper()}{text[1:]}." for text in (sentence, verdict)]
+    clauses = [f"{text[0].upper()}{text[1:]}." for text in (sentence, verdict)]
+    return [*chance.tries.sentences(), *clauses]

@@ -20,7 +20,7 @@ from search.session.runner import run_search
 from search.settings.masking import no_secret_told
 from search.settings.python_form import said_as_in_python
 from search.settings.reading import settings_of
-from search.settings.settings import SearchSettings
+from search.settings.settings import SearchSettings, TriesSettings
 from search.space.loading import SpaceFunction, load_space
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.output import Output
@@ -34,6 +34,7 @@ from trainable.data.sources import market_from_frame
 from trainable.parts.registration import registered
 from trainable.parts.sources import given_parts
 
+GROUPS: dict[str, type] = {"data": DataSettings, "tries": TriesSettings}
 # Settings that are dicts in Python, by what stands before their keys elsewhere.
 DICTS = {
     "fix.": "fix",
@@ -128,11 +129,15 @@ def _is_path(data: str | Path) -> bool:
 def _by_key(settings: Mapping[str, object]) -> dict[str, object]:
     """Returns the settings by their keys on a command line: `data_horizon` is `data.horizon`."""
     known = {field.name for field in fields(SearchSettings)} - {"space", "data", "parts"}
-    of_data = {f"data_{field.name}": f"data.{field.name}" for field in fields(DataSettings)}
+    of_groups = {
+        f"{group}_{field.name}": f"{group}.{field.name}"
+        for group, cls in GROUPS.items()
+        for field in fields(cls)
+    }
     for name in settings:
-        if name not in known and name not in of_data:
-            raise _unknown_setting(name, known | of_data.keys())
-    return {of_data.get(name, name): value for name, value in settings.items()}
+        if name not in known and name not in of_groups:
+            raise _unknown_setting(name, known | of_groups.keys())
+    return {of_groups.get(name, name): value for name, value in settings.items()}
 
 
 def _unknown_setting(name: str, known: Collection[str]) -> UserError:

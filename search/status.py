@@ -131,6 +131,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         best=best[0]["sharpe"] if best else None,
         best_number=best[0]["number"] if best else None,
         luck=run["luck_line"],
+        tries=run.get("tries", {}).get("total"),  # None in an older run folder
         periods=run["data"]["validation_periods"],
         period_name="bars" if run["data"]["intraday"] else "days",
         rungs=tuple(RungState(level, reported[level], None) for level in rungs),

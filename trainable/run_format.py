@@ -10,6 +10,9 @@ KINDS = ("search", "enqueued", "seed", "baseline", "placebo", "regret")
 SEARCHED = KINDS[:2]
 """The kinds that `trials` counts and the sampler learns from."""
 
+MOST_PRIOR = 10**9
+"""Tries made elsewhere (`tries.prior`) at most: of more a luck line has no digits left."""
+
 METRICS = (
     "sharpe", "sharpe_se", "sharpe_exposure", "val_loss", "skill", "accuracy", "ic", "rank_ic",
     "max_drawdown", "turnover", "break_even_bps", "sharpe_clean",

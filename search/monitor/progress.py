@@ -34,7 +34,8 @@ class Snapshot:
         done_before: of those that ended, how many had when this process began (a resumed run).
         best: highest annual Sharpe ratio so far; None before there is one.
         best_number: the trial that has it.
-        luck: the luck line of `total` trials, annual Sharpe ratio; None where unknown.
+        luck: the luck line, annual Sharpe ratio; None where unknown.
+        tries: what it counts: all that was tried on these data, in other runs, too; None: `total`.
         periods: validation periods.
         period_name: what a period is called, in the plural.
         rungs: from the first.
@@ -53,6 +54,7 @@ class Snapshot:
     best: float | None = None
     best_number: int | None = None
     luck: float | None = None
+    tries: int | None = None
     periods: int = 0
     period_name: str = "days"
     rungs: tuple[RungState, ...] = ()
@@ -211,7 +213,8 @@ def _best(snapshot: Snapshot) -> Text:
         return text
     if snapshot.best is not None:
         text.stylize("bold green" if snapshot.best > snapshot.luck else "yellow")
-    subject = counted(snapshot.total, "useless trial")
+    tries = snapshot.total if snapshot.tries is None else snapshot.tries
+    subject = counted(tries, "useless trial")
     where = f" on {snapshot.periods:,} {snapshot.period_name}" if snapshot.periods else ""
     return text.append(f"; {subject}{where} would reach {snapshot.luck:.2f}", "dim")
 

@@ -1,7 +1,7 @@
 """Checks everything that a search needs, before anything is written or started."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -11,7 +11,9 @@ import optuna
 import torch
 from optuna.distributions import FloatDistribution
 
-from analysis.statistics.luck_line import luck_line
+from analysis.luck import Luck
+from analysis.tries import Tries, count_tries
+from search.planning.data_record import data_record
 from search.planning.earlier import Earlier
 from search.planning.graphs import graph_seconds
 from search.planning.memory import check_memory
@@ -19,7 +21,7 @@ from search.pruning.asha import first_rung, rung_epochs
 from search.pruning.rung_rules import RULES, RungRule
 from search.sampler.sampler import Sampler, SpaceFunction, centre
 from search.sampler.strategies import strategy_of
-from search.settings.settings import SearchSettings
+from search.settings.settings import SearchSettings, masked
 from search.space.loading import call
 from search.space.validation import (
     Space,
@@ -66,8 +68,8 @@ class Plan:
         warmup_ends: first epoch that ends after the longest warm-up.
         rung_rule: what rungs score trials by.
         periods: [V] datetime64[ns], the validation periods on which every trial is scored.
-        counted: trials that the luck line counts.
-        luck: the luck line of all trials, annual Sharpe ratio.
+        data_record: what `run.json` says of the data.
+        tries: what the luck line counts: this search's trials, and those of others on these data.
         enqueued: the first trials, chosen by hand; none when a run is resumed.
         default: what the trial after those suggests, the centre of the space; None: the space
             refuses it, or it is not to be trained.
@@ -87,8 +89,8 @@ class Plan:
     warmup_ends: int
     rung_rule: RungRule
     periods: np.ndarray
-    counted: int
-    luck: float
+    data_record: dict[str, Any]
+    tries: Tries
     enqueued: tuple[dict[str, Any], ...] = ()
     default: dict[str, Any] | None = None
     no_default: str | None = None
@@ -102,9 +104,18 @@ class Plan:
 
         The luck line counts the trials that are there, also where `trials` are fewer.
         """
-        counted = max(self.settings.trials, earlier.trials)
-        luck = luck_line(counted, len(self.periods), self.dataset.periods_per_year)
-        return replace(self, counted=counted, luck=luck, earlier=earlier)
+        tries = self.tries.with_here(max(self.settings.trials, earlier.trials))
+        return replace(self, tries=tries, earlier=earlier)
+
+    @property
+    def counted(self) -> int:
+        """Searched configurations of this run, once all are asked."""
+        return self.tries.here
+
+    @property
+    def luck(self) -> float:
+        """The luck line of all tries, annual Sharpe ratio."""
+        return Luck(self.tries, len(self.periods), self.dataset.periods_per_year).one_seed
 
     def named(self, name: str) -> "Plan":
         """Returns the plan of a search whose run folder has this name."""
@@ -157,6 +168,7 @@ def make_plan(
     periods = scoring(dataset, dataset.valid_rows).timestamps
     checked = _checked(ask, dataset, settings)
     default, no_default = _default(settings, checked, len(enqueued))
+    record = data_record(dataset, settings, periods)
     return Plan(
         settings=settings,
         space=space,
@@ -169,8 +181,8 @@ def make_plan(
         warmup_ends=warmup_ends,
         rung_rule=rule.without_loss() if losses_differ else rule,
         periods=periods,
-        counted=settings.trials,
-        luck=luck_line(settings.trials, len(periods), dataset.periods_per_year),
+        data_record=record,
+        tries=_tries(settings, record),
         enqueued=tuple(enqueued),
         default=default,
         no_default=no_default,
@@ -178,6 +190,12 @@ def make_plan(
         warnings=tuple(warnings_of(parts)),
         graph_s=graph_s,
     )
+
+
+def _tries(settings: SearchSettings, record: Mapping[str, Any]) -> Tries:
+    """Returns what the luck line counts once all trials are asked."""
+    told = {"settings": masked(settings), **record}
+    return count_tries(Path(settings.runs_dir), settings.name, told, settings.trials)
 
 
 def _check_sampler(settings: SearchSettings, facts: SpaceFacts) -> None:

@@ -115,7 +115,10 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     if text := ended_line(dataset, plan.market.expected is not None):
         console.print(Text(text))
     unit = "bars" if dataset.intraday else None
-    sentence = luck_sentence(None, plan.counted, len(plan.periods), dataset.periods_per_year, unit)
+    for line in plan.tries.sentences():
+        console.print(Text(line))
+    tries = plan.tries.total
+    sentence = luck_sentence(None, tries, len(plan.periods), dataset.periods_per_year, unit)
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
         console.print(_expected(estimate(plan, slots), slots, plan.earlier is not None))

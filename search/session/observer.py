@@ -55,6 +55,7 @@ class SearchObserver:
         self.cpu_host: str | None = None  # a machine whose GPU is not used
         self.noted = 0  # reasons for training alone
         self.done_before = self.controller.lifecycle.reasons.total()
+        self.luck = plan.luck
         self.latest = self._snapshot()
 
     def tick(self) -> None:
@@ -130,7 +131,8 @@ class SearchObserver:
             done_before=self.done_before,
             best=best[0] if best else None,
             best_number=best[1] if best else None,
-            luck=self.plan.luck,
+            luck=self.luck,
+            tries=self.plan.tries.total,
             periods=len(self.plan.periods),
             period_name="bars" if dataset.intraday else "days",
             rungs=controller.pruner.rungs,

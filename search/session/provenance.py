@@ -15,7 +15,6 @@ from search.run_folder.starting import file_of_others, start_in
 from search.scheduling.controller import Controller
 from search.settings.settings import SearchSettings, masked
 from trainable.cli.errors import UserError
-from trainable.data.dataset.splits import PARTS
 from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
@@ -35,7 +34,7 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
         arguments: of the command line, without secrets, so that it can be resumed; None for a
             search from Python.
     """
-    dataset, settings = plan.dataset, plan.settings
+    settings = plan.settings
     return {
         "name": settings.run_name,
         "arguments": None if arguments is None else list(arguments),
@@ -48,28 +47,11 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
             "parameters": {k: str(v) for k, v in plan.facts.distributions.items()},
         },
         "parts": [file.record() for file in plan.parts],
-        "data": {
-            "name": dataset.name,
-            "sha256": dataset.sha256,
-            "symbols": list(dataset.symbols),
-            "intraday": dataset.intraday,
-            "horizon": dataset.horizon,
-            "lag": dataset.lag,
-            "returns_lag": dataset.lag if settings.data.returns else None,
-            "cost_bps": dataset.cost_bps,
-            "overnight": dataset.overnight,
-            "delisting_return": dataset.delisting_return,
-            "periods_per_year": dataset.periods_per_year,
-            "train_rows": len(dataset.train_rows),
-            "valid_rows": len(dataset.valid_rows),
-            "validation_periods": len(plan.periods),
-            "features": {name: list(names) for name, names in dataset.groups().items()},
-        },
-        "data_quality": dataset.quality,
-        "split": {part: [f"{date:.19}" for date in dataset.dates(part)] for part in PARTS},
+        **plan.data_record,
         "epochs": plan.epochs,
         "rungs": list(plan.rungs),
         "luck_line": plan.luck,
+        "tries": plan.tries.record(),
         "seeds": {"search": settings.seed, "finalists": settings.finalist_seeds},
         "versions": {name: version(name) for name in PACKAGES}
         | {"python": python_version(), "platform": platform()},

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.tries import prior_of
 from search.planning.plan import Plan
 from search.session.provenance import describe, stored_record
 from trainable.cli.errors import UserError
@@ -66,6 +67,12 @@ def check_same(plan: Plan, folder: Path) -> None:
             f"regret={now['regret']:g} is less than the {before['regret']:g} of run "
             f"{folder.name!r} so far: what is finished on the side would be no fair sample; "
             f"regret={before['regret']:g} or more works"
+        )
+    prior = prior_of(old)
+    if now["tries"]["prior"] < prior:
+        raise UserError(
+            f"tries.prior={now['tries']['prior']} is less than the {prior} of run {folder.name!r} "
+            f"so far: what was tried stays tried; tries.prior={prior} or more works"
         )
     changed += _differences(before.get("fix") or {}, now["fix"], "fix.") + _of_space(old, new)
     changed += _of_parts(old, new)

@@ -9,6 +9,7 @@ from pathlib import Path
 from search.settings.settings import RESERVED, SearchSettings
 from trainable.cli.errors import UserError, unknown
 from trainable.data.settings import check_data_settings
+from trainable.run_format import MOST_PRIOR
 
 OBJECTIVES = ("sharpe", "rank_ic", "val_loss")
 SAMPLERS = ("tpe", "random", "qmc", "gp", "cmaes")
@@ -33,6 +34,9 @@ def check(settings: SearchSettings) -> SearchSettings:
     _at_least("finalist_seeds", settings.finalist_seeds, 1, 3)
     _at_least("patience_trials", settings.patience_trials, 1, 64)
     _require(0 <= settings.regret <= 1, "regret", settings.regret, "at least 0, at most 1", 0.05)
+    prior = settings.tries.prior
+    wanted = f"at least 0, at most {MOST_PRIOR:,}"
+    _require(0 <= prior <= MOST_PRIOR, "tries.prior", prior, wanted, 0)
     _at_least("max_concurrent", settings.max_concurrent, 1, 2)
     _at_least("checkpoint_steps", settings.checkpoint_steps, 1, 500)
     _at_least("cpus_per_trial", settings.cpus_per_trial, 0, 1)

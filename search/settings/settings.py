@@ -13,6 +13,13 @@ RESERVED = {"train/epochs": "epochs", "train/steps_per_epoch": "steps_per_epoch"
 
 
 @dataclass(frozen=True)
+class TriesSettings:
+    """What was tried on the same data besides the runs of `runs_dir`, which are counted."""
+
+    prior: int = 0  # configurations tried elsewhere on these data, which the luck line counts too
+
+
+@dataclass(frozen=True)
 class SearchSettings:
     """The settings of one search; those of the data are `data.*`."""
 
@@ -38,6 +45,7 @@ class SearchSettings:
     finalist_seeds: int = 3  # seeds that a configuration is trained with at most, while it may win
     try_default: bool = True  # the first trial is the space's centre, which the winner must beat
     regret: float = 0.0  # share of the trials stopped by a rule that are finished on the side
+    tries: TriesSettings = field(default_factory=TriesSettings)
     parts: tuple[PathText, ...] = ()  # files of models, losses, features … of one's own
     enqueue: PathText | None = None  # a JSON file with the first trials, chosen by hand
     fix: dict[str, str] = field(default_factory=dict)  # a parameter held fixed: fix.optimizer/lr=…

@@ -6,6 +6,7 @@ import pytest
 from analysis.more_trials import expected_rise, more_trials_sentences
 from analysis.statistics.luck_line import luck_line
 from analysis.statistics.signal_share import SignalShare
+from analysis.tries import Tries
 from tests.analysis.test_luck import with_returns
 from tests.analysis.test_ranking import Run, row, run_of, seed
 
@@ -73,6 +74,17 @@ def test_a_run_is_told_what_as_many_trials_again_are_worth() -> None:
     ]
     assert more_trials_sentences(searched(20)) == []
     assert expected_rise(run_of(row(0, 0.1)), 64) is None
+
+
+def test_the_luck_line_rises_from_where_all_tries_have_brought_it() -> None:
+    """The more was tried, the less a further try adds; what the best is worth is of this run."""
+    run, alone = searched(63), searched(63)
+    run.__dict__["tries"] = Tries(64, {"other": 900}, 36)
+    luck = luck_line(1064, DAYS, 252) - luck_line(1000, DAYS, 252)
+    (said,), (before,) = more_trials_sentences(run), more_trials_sentences(alone)
+    assert f"the luck line of single seeds by {luck:.2f} and" in said
+    assert said.partition(" and are")[2] == before.partition(" and are")[2]
+    assert said != before
 
 
 def test_a_search_that_asked_for_fewer_says_so() -> None:

@@ -45,6 +45,13 @@ def text(what: RenderableType, width: int) -> str:
     return console.file.getvalue()
 
 
+def test_the_luck_line_may_count_more_than_this_search():
+    shown = replace(FULL, tries=192, luck=1.44)
+    for said in (text(render(shown), 100), lines(shown)):
+        assert "192 useless trials on 1,247 days would reach 1.44" in said
+        assert "64 trials" in said
+
+
 def test_the_display_says_what_the_snapshot_says():
     shown = text(render(FULL), 100)
     for part in (

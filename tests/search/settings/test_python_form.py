@@ -36,6 +36,7 @@ from trainable.cli.errors import UserError
         ("data.overnight=flat, or hold", "data_overnight='flat', or hold"),
         ("data.horizon=5, of 25 bars.", "data_horizon=5, of 25 bars."),
         ("data.fraction=0.8.", "data_fraction=0.8."),
+        ("tries.prior=9 or more works", "tries_prior=9 or more works"),
         ("data.cost_bps=nan must be", "data_cost_bps=nan must be"),
         ("dashboard=false is for our own", "dashboard=False is for our own"),
         ("address=HOST:PORT or address=auto", "address=HOST:PORT or address='auto'"),

@@ -31,7 +31,7 @@ def test_every_key_of_the_contract_is_there():
         "address", "storage", "storage_path", "dry_run", "data.path", "data.horizon", "data.lag",
         "data.returns", "data.features", "data.target", "data.cost_bps", "data.periods_per_year",
         "data.symbols", "data.holdout_symbols", "data.fraction", "data.valid_from",
-        "data.gate_from", "data.test_from",
+        "data.gate_from", "data.test_from", "tries",
     }  # fmt: skip
 
 
@@ -115,6 +115,10 @@ def test_data_path_alone_is_a_file():
         (["reduction_factor=1"], "reduction_factor=1 must be at least 2"),
         (["finalist_seeds=0"], "finalist_seeds=0 must be at least 1"),
         (["regret=-0.1"], "regret=-0.1 must be at least 0, at most 1; regret=0.05 works"),
+        (["tries.prior=-1"], "tries.prior=-1 must be at least 0, at most 1,000,000,000"),
+        (["tries.prior=2000000000"], "tries.prior=2000000000 must be at least 0"),
+        (["tries.prior=2.5"], "tries.prior=2.5: expected a whole number"),
+        (["tries=3"], "tries is a group of keys: write one of tries.prior"),
         (["regret=5"], "regret=5.0 must be at least 0, at most 1; regret=0.05 works"),
         (["time_budget_s=0"], "time_budget_s=0.0 must be above 0"),
         (["max_concurrent=0"], "max_concurrent=0 must be at least 1"),

@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.settings.settings import SearchSettings
+from analysis.statistics.luck_line import luck_line
+from search.settings.settings import SearchSettings, TriesSettings
 from tests.fixtures import tiny
 from trainable.data.settings import DataSettings, SyntheticSettings
 from trainable.data.sources import load_market
@@ -94,7 +95,8 @@ def base(folder: Path) -> Outcome:
 @pytest.mark.parametrize(
     "field",
     [
-        *(f.name for f in fields(SearchSettings) if f.name != "data"),
+        *(f.name for f in fields(SearchSettings) if f.name not in ("data", "tries")),
+        *(f"tries.{f.name}" for f in fields(TriesSettings)),
         *(f"data.{f.name}" for f in fields(DataSettings) if f.name != "synthetic"),
     ],
 )
@@ -290,6 +292,13 @@ def _(base: Outcome, found: Outcome) -> None:
     assert set(found.trials("regret")["epochs"]) == {3}
     for column in ("params.optimizer/lr", "stop_reason", "val_loss"):
         assert same(found.trials()[column], base.trials()[column])
+
+
+@case("tries.prior", tries__prior=500, runs_dir="alone")
+def _(base: Outcome, found: Outcome) -> None:
+    assert found.json["luck_line"] == pytest.approx(luck_line(508, 35, 252))
+    assert found.json["settings"]["tries"] == {"prior": 500}
+    assert found.said.count("508 useless") >= 4  # in the plan, meanwhile and in the ranking
 
 
 @case("enqueue", enqueue="hand.json")
