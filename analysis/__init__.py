@@ -4,13 +4,14 @@ load.py                  a run folder, read and checked
 seeds.py                 the seeds of a configuration: those with a Sharpe ratio, those that failed
 luck.py                  the luck line of a run, for one seed and for means of several
 ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
+alarms.py                what is too good, turned round, or survivors only; equal weight
 winner_minus_default.py  what the search has earned, with its interval
 more_trials.py           what more trials are expected to be worth
 regret.py                how often a stopped trial would have entered the final five
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function
 plot_style.py            colours and frame of all pictures
-statistics/              luck line, shrunk means, signal and noise, paired ratios, proportions
+statistics/              luck line, shrunk means, signal and noise, pairs, mixes, proportions
 notebooks/               the ranking with pictures
 """
 
