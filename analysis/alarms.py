@@ -29,13 +29,25 @@ NAMED = 5  # trials or features that are named
 
 
 def alarm_sentences(run: Run, finalists: Sequence[Row]) -> list[str]:
-    """Returns what to look into first; none where nothing is suspicious.
+    """Returns what to look into before anything else is read; none where nothing is suspicious.
 
     Args:
         run: the run.
         finalists: rows of `analysis.ranking.rank` with a mean Sharpe ratio.
     """
-    return [*_too_good(run, finalists), *_turned(run), *_survivors(run)]
+    return [*_too_good(run, finalists), *_turned(run)]
+
+
+def survivor_sentences(run: Run) -> list[str]:
+    """Says that no symbol ends before the data do."""
+    quality, symbols = _of(run, "data_quality"), _of(run, "data").get("symbols") or []
+    ended = quality.get("symbols_ended") != [] or bool(quality.get("carried_on"))
+    if len(symbols) < 2 or "planted_signal" in quality or ended:
+        return []
+    return [
+        "Survivors only: no symbol ends before the data do, so whoever buys looks better than he "
+        "would have been; data.delisting_return has nothing to act on."
+    ]
 
 
 def premium_sentences(run: Run, best: Row) -> list[str]:
@@ -154,18 +166,6 @@ def _before_costs(row: Row, cost_bps: object) -> float | None:
     if even == cost_bps:
         return None
     return sharpe * even / (even - cost_bps)
-
-
-def _survivors(run: Run) -> list[str]:
-    """Says that no symbol ends before the data do."""
-    quality, symbols = _of(run, "data_quality"), _of(run, "data").get("symbols") or []
-    ended = quality.get("symbols_ended") != [] or bool(quality.get("carried_on"))
-    if len(symbols) < 2 or "planted_signal" in quality or ended:
-        return []
-    return [
-        "Survivors only: no symbol ends before the data do, so whoever buys looks better than he "
-        "would have been; data.delisting_return has nothing to act on."
-    ]
 
 
 def _suspects(run: Run) -> str:

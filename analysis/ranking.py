@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.alarms import LONG_ONLY, alarm_sentences, is_neutral, premium_sentences
+from analysis.alarms import (
+    LONG_ONLY,
+    alarm_sentences,
+    is_neutral,
+    premium_sentences,
+    survivor_sentences,
+)
 from analysis.load import Run
 from analysis.luck import Luck, luck
 from analysis.more_trials import more_trials_sentences
@@ -237,6 +243,7 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
                 f"{LONG_ONLY} is long only: its Sharpe ratio is the market's own. Trials hold no "
                 f"market; compare them with {_market_neutral(run)} and the luck line."
             )
+    sentences += survivor_sentences(run)
     failed = [str(row["number"]) for row in finalists if row["failed_seeds"]]
     if failed:
         sentences.append(

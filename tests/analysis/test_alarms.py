@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.alarms import alarm_sentences, premium_sentences
+from analysis.alarms import alarm_sentences, premium_sentences, survivor_sentences
 from analysis.load import Run
 from analysis.ranking import SHOWN, rank, summary_sentences
 
@@ -146,13 +146,20 @@ def test_noise_raises_an_alarm_at_most_as_often_as_is_said() -> None:
     assert 1 <= false <= 11
 
 
-def test_survivors_only_is_said() -> None:
-    said = alarms(run_of(row(0, 0.5), quality={"symbols_ended": []}))
-    assert len(said) == 1
-    assert said[0].startswith("Survivors only: no symbol ends before the data do")
-    for quality in ({}, {"symbols_ended": ["S1"]}, {"symbols_ended": [], "carried_on": ["S1"]}):
-        assert alarms(run_of(row(0, 0.5), quality=quality)) == []
-    assert alarms(run_of(row(0, 0.5), symbols=1, quality={"symbols_ended": []})) == []
+def test_survivors_only_is_said_beside_the_ranking_and_not_before() -> None:
+    run = run_of(row(0, 0.5), quality={"symbols_ended": []})
+    (said,) = survivor_sentences(run)
+    assert said.startswith("Survivors only: no symbol ends before the data do")
+    assert summary_sentences(run)[-1] == said
+    for quality in (
+        {},
+        {"symbols_ended": ["S1"]},
+        {"symbols_ended": [], "carried_on": ["S1"]},
+        {"symbols_ended": [], "planted_signal": 0.1},
+    ):
+        assert survivor_sentences(run_of(row(0, 0.5), quality=quality)) == []
+    one = run_of(row(0, 0.5), symbols=1, quality={"symbols_ended": []})
+    assert survivor_sentences(one) == []
 
 
 def series(own: float, market: float, correlation: float) -> dict[int, np.ndarray]:
