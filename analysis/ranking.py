@@ -7,6 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.alarms import (
+    LONG_ONLY,
+    alarm_sentences,
+    is_neutral,
+    premium_sentences,
+    survivor_sentences,
+)
 from analysis.load import Run
 from analysis.luck import Luck, luck
 from analysis.more_trials import more_trials_sentences
@@ -20,7 +27,6 @@ from trainable.run_format import STATES
 Sharpes = dict[int, list[float]]  # of the seeds of each configuration
 
 SHOWN = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
-LONG_ONLY = "equal_weight"  # the baseline that holds the market
 COLUMNS = {
     "rank": "Int64",
     "number": "int64",
@@ -203,7 +209,7 @@ def _about_lengths(run: Run) -> list[str]:
 
 
 def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str]:
-    """Returns what the run says, in plain sentences: outcome, default, best, luck line, baselines.
+    """Returns what the run says, in plain sentences: outcome, alarms, best, luck, baselines.
 
     Args:
         run: the run.
@@ -219,6 +225,7 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
     sentences = [f"{outcome}, {running} unfinished." if running else f"{outcome}."]
     ranking = rank(run) if ranking is None else ranking
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
+    sentences += alarm_sentences(run, finalists)
     if not finalists:
         return [*sentences, *_about_lengths(run), _nothing_to_rank(run, states)]
     best = finalists[0]
@@ -226,6 +233,9 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
     sentences += [_about_best(best), *_about_shrinkage(finalists), *_about_luck(run, best)]
     sentences += more_trials_sentences(run)
     better = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
+    if is_neutral(run):
+        better = [row for row in better if row["name"] != LONG_ONLY]
+        sentences += premium_sentences(run, best)
     if better:
         listed = ", ".join(f"{row['name']} ({row['sharpe']:.2f})" for row in better)
         sentences.append(f"These baselines are at least as good: {listed}.")
@@ -234,6 +244,7 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
                 f"{LONG_ONLY} is long only: its Sharpe ratio is the market's own. Trials hold no "
                 f"market; compare them with {_market_neutral(run)} and the luck line."
             )
+    sentences += survivor_sentences(run)
     failed = [str(row["number"]) for row in finalists if row["failed_seeds"]]
     if failed:
         sentences.append(

@@ -27,7 +27,7 @@ from trainable.executors import EXECUTORS, executor_for, why_solo
 from trainable.executors.calibration import best_size
 from trainable.io.json_file import read_json
 from trainable.parts.files import read_files
-from trainable.parts.first_step import try_parts, warnings_of
+from trainable.parts.first_step import try_features, try_parts, warnings_of
 from trainable.parts.loaded import loaded_files
 from trainable.parts.registration import registered
 from trainable.report import Report
@@ -111,6 +111,7 @@ def _train(config: TrialConfig, command: Command) -> int:
         validate(config)
     with cache_if_usable():
         market = load_market(command.data)
+        try_features(market)
         dataset = build_dataset(market, command.data, max_window=config.data.window)
         with _of_a_file():
             check(config, dataset)

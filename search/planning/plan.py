@@ -43,8 +43,9 @@ from trainable.data.sources import load_market
 from trainable.io.json_file import read_json
 from trainable.losses import LOSSES
 from trainable.metrics.scoring import scoring
+from trainable.metrics.suspicious_features import with_suspicious_features
 from trainable.parts.files import PartsFile
-from trainable.parts.first_step import try_parts, warnings_of
+from trainable.parts.first_step import try_features, try_parts, warnings_of
 from trainable.validation import check, check_all, check_horizons
 
 OF_TRAINING = {"loss/dead_zone", "loss/rank_temperature"}  # no part of the validation loss
@@ -153,7 +154,10 @@ def make_plan(
     ask = _with_epochs(space, settings, epochs)
     enqueued = _first_trials(settings, ask)
     market = load() if load is not None else load_market(settings.data)
+    try_features(market)
     dataset = build_dataset(market, settings.data, max_window=facts.max_window)
+    quality = with_suspicious_features(dataset, generated=market.expected is not None)
+    dataset = replace(dataset, quality=quality)
     rows = len(dataset.train_rows)
     configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
     facts = replace(facts, configs=configs)

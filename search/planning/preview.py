@@ -22,6 +22,7 @@ from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.splits import PARTS
 from trainable.data.reading_notes import extreme_line, reading_lines
 from trainable.data.times.bar_calendar import calendar_words
+from trainable.metrics.suspicious_features import suspicion_lines
 from trainable.metrics.traded import ended_line, traded_line
 from trainable.models.ensemble import GROUPS, averaged
 from trainable.models.mlp import MlpConfig
@@ -106,6 +107,7 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         *plan.warnings,
         *([moves] if moves else []),
         *dataset.quality.get("leak_warnings", []),
+        *suspicion_lines(dataset.quality),
     ]
     for warning in warnings:
         console.print(Text(f"warning: {warning}", style="yellow"))

@@ -122,6 +122,15 @@ FAULTS = {
                                 "bars.close[1:]", "FEATURES['jump']: it returns ("),
     "an error of the feature": ("np.diff(bars.close,", "np.dif(bars.close,",
                                 "@ feature jump: AttributeError"),
+    "a feature that looks ahead": (
+        "/ bars.close\n", "/ bars.close.std()\n",
+        "mine.py: feature jump looks ahead: its value of 2020-01-02 for AA changes where the bars ",
+    ),
+    "a feature of random numbers": (
+        "np.diff(bars.close, prepend=np.nan) / bars.close\n",
+        "np.random.default_rng().random(len(bars.close))\n",
+        "mine.py: feature jump gives another value for the same bars: its value of 2020-01-01",
+    ),
     "a metric of text": ("float((np.sign(predictions) == np.sign(labels)).mean())", "'good'",
                          "METRICS['hits']: it returns a str; a number or None is wanted"),
     "an error of the metric": (".mean())\n\n\nMODELS", ".means())\n\n\nMODELS",
@@ -130,11 +139,6 @@ FAULTS = {
 # Likewise, of what can be trained all the same.
 WARNED = (
     ("", "", ""),
-    (
-        "/ bars.close\n",
-        "/ bars.close.std()\n",
-        "warning: mine.py: feature jump: it looks ahead: its",
-    ),
     (
         "np.ones(len(steps))",
         "2 * np.ones(len(steps))",
@@ -152,7 +156,13 @@ RUNS = (
     lambda words: here.search_here(*words),
     lambda words: status_of(lambda: train_one(TRAIN)),
 )
-EVERYWHERE = ("a column", "an error of forward", "an error of the settings", "a metric of text")
+EVERYWHERE = (
+    "a column",
+    "a feature that looks ahead",
+    "an error of forward",
+    "an error of the settings",
+    "a metric of text",
+)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -25,6 +25,7 @@ from trainable.data.reading_notes import extreme_line
 from trainable.data.settings import DataSettings
 from trainable.data.sources import SOURCES, load_market
 from trainable.data.times.bar_calendar import calendar_words
+from trainable.metrics.suspicious_features import suspicion_lines, with_suspicious_features
 from trainable.metrics.traded import ended_line, traded_line
 
 USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
@@ -110,7 +111,7 @@ def show_dataset(dataset: Dataset, console: Console) -> None:
     _print_table(console, "Features on the training rows", heads, rows, numbers_from=2)
     left_out = [(entry["feature"], entry["why"]) for entry in quality["left_out"]]
     _print_table(console, "Features left out", ["feature", "why"], left_out)
-    warnings = [(text,) for text in quality["leak_warnings"]]
+    warnings = [(text,) for text in (*quality["leak_warnings"], *suspicion_lines(quality))]
     _print_table(console, "Leak?", ["warning"], warnings, empty="no feature resembles the target")
     parts = []
     for part in PARTS:
@@ -132,8 +133,9 @@ def _check(words: list[str], console: Console) -> int:
     with cache_if_usable():
         market = load_market(settings)
         show_market(market, console)
-        dataset = build_dataset(market, settings)
-        show_traded(dataset, market.expected is not None, console)
+        dataset, generated = build_dataset(market, settings), market.expected is not None
+        dataset = replace(dataset, quality=with_suspicious_features(dataset, generated))
+        show_traded(dataset, generated, console)
         show_dataset(dataset, console)
     return 0
 

@@ -1,4 +1,4 @@
-"""One step with each part of a person's own, before anything starts: what fails is told at once."""
+"""One try of each part of a person's own, before anything starts: what fails is told at once."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +9,10 @@ import torch
 from trainable.cli.errors import UserError, located
 from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.features.table import FEATURES, is_possible
+from trainable.data.features.truncation import first_changed
+from trainable.data.ingest.timestamps import show_time
+from trainable.data.market import Market
 from trainable.executors.calibration import random_days
 from trainable.executors.solo import SoloExecutor
 from trainable.executors.training_loss import training_loss
@@ -59,6 +63,30 @@ def try_parts(configs: Sequence[TrialConfig], dataset: Dataset) -> None:
             predictions, labels = np.random.default_rng(0).standard_normal((2, ROWS))
             with _telling(f"metric {name}", file):
                 METRICS[name].function(predictions, labels, bars)
+
+
+def try_features(market: Market) -> None:
+    """Computes features of one's own again on data that are cut off at some dates.
+
+    Args:
+        market: of the search.
+
+    Raises:
+        UserError: a value changes where later bars are cut off, so that it is made of them.
+    """
+    for file in loaded_files():
+        own = [name for table, name in entries_of(file) if table.one == "feature"]
+        possible = [name for name in own if is_possible(FEATURES[name], market)]
+        changed = first_changed(market, possible)
+        if changed is None:
+            continue
+        where = f"its value of {show_time(changed.first)} for {changed.symbol}"
+        cut = f"the bars after {show_time(changed.cut)} are cut off"
+        what = f"looks ahead: {where} changes where {cut}"
+        if changed.random:
+            what = f"gives another value for the same bars: {where}; does it draw random numbers?"
+        said = f"{file.shown}: feature {changed.feature} {what}"
+        raise advised(UserError(said), file)
 
 
 def warnings_of(files: Sequence[PartsFile]) -> list[str]:

@@ -66,11 +66,14 @@ def test_the_default_has_as_many_seeds_as_the_winner(whole: tuple[Path, str]) ->
 
 
 def test_winner_minus_default_is_the_first_thing_said(whole: tuple[Path, str]) -> None:
+    """But for an alarm: these data have a column that knows the next return."""
     run, said = whole
-    outcome, first, *_ = summary_sentences(load_run(run))
+    outcome, alarm, first, *_ = summary_sentences(load_run(run))
+    assert alarm.startswith("Too good, so look for a leak first: ")
+    assert alarm.endswith("Suspicious since before the training: hint.")
     beside = first.startswith("Trial ") and " Sharpe than the default, trial 0 (95 % " in first
     assert beside or first == "Nothing beats the default, trial 0."
-    assert f"{outcome} {first}" in " ".join(said.split())
+    assert f"{outcome} {alarm} {first}" in " ".join(said.split())
 
 
 def test_the_plan_says_in_one_line_where_a_search_begins(whole: tuple[Path, str]) -> None:

@@ -122,18 +122,30 @@ def _available(
             raise UserError(
                 f"{market.name}: column {name!r} has the name of a built-in feature; rename it"
             )
-    kind = "intraday" if market.intraday else "daily"
     built_in: dict[str, Feature] = {}
     left_out: list[dict[str, str]] = []
     for name, feature in FEATURES.items():
-        missing = [need for need in feature.needs if need not in market.fields]
-        if feature.bars not in ("any", kind):
+        if not _of_such_bars(feature, market):
             continue
-        if missing:
+        if missing := _missing(feature, market):
             left_out.append({"feature": name, "why": f"the source has no {', '.join(missing)}"})
         else:
             built_in[name] = feature
     return built_in, foreign, left_out
+
+
+def is_possible(feature: Feature, market: Market) -> bool:
+    """Says whether a market has what a feature is computed from."""
+    return bool(market.fields) and _of_such_bars(feature, market) and not _missing(feature, market)
+
+
+def _of_such_bars(feature: Feature, market: Market) -> bool:
+    return feature.bars in ("any", "intraday" if market.intraday else "daily")
+
+
+def _missing(feature: Feature, market: Market) -> list[str]:
+    """Returns the fields that a feature needs and a market lacks."""
+    return [need for need in feature.needs if need not in market.fields]
 
 
 def _rows(present: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

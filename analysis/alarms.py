@@ -1,0 +1,221 @@
+"""What should be looked into before a ranking is believed: too good, turned round, survivors only.
+
+The words follow from the run folder alone; suspicious features are those that the search named
+before it trained (`data_quality.suspicious_features` of `run.json`).
+"""
+
+from collections.abc import Mapping, Sequence
+from math import isfinite, sqrt
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from analysis.load import Run
+from analysis.seeds import Row, further_seeds, scored_seeds
+from analysis.statistics.best_mix import Mix, best_mix
+from trainable.cli.text import counted, listed
+
+LONG_ONLY = "equal_weight"  # the baseline that holds the market
+FITTED = ("ridge", "trees")  # baselines whose sign is learnt; the others' is a rule
+NEUTRAL_FROM = 5  # symbols, from which on weights are relative to the mean of all
+BELIEVED = 4.0  # annual Sharpe ratio, beyond which a leak is the likelier cause
+# IC likewise. "Good" is 0.05, "great" 0.1, "world-class" 0.15, and beyond 0.2 a test is faulty
+# (Grinold and Kahn 2000, chapter 10), of a few bets a year. An IC of daily bets is worth more.
+BELIEVED_IC = {12.0: 0.2, np.inf: 0.1}  # by periods a year, at most
+NEGATIVE = 3.0  # standard errors below 0, at least, that say that a sign is wrong
+CHANCE = 0.05  # of a false alarm over all tries (Bonferroni)
+NAMED = 5  # trials or features that are named
+
+
+def alarm_sentences(run: Run, finalists: Sequence[Row]) -> list[str]:
+    """Returns what to look into before anything else is read; none where nothing is suspicious.
+
+    Args:
+        run: the run.
+        finalists: rows of `analysis.ranking.rank` with a mean Sharpe ratio.
+    """
+    return [*_too_good(run, finalists), *_turned(run)]
+
+
+def survivor_sentences(run: Run) -> list[str]:
+    """Says that no symbol ends before the data do."""
+    quality, symbols = _of(run, "data_quality"), _of(run, "data").get("symbols") or []
+    ended = quality.get("symbols_ended") != [] or bool(quality.get("carried_on"))
+    if len(symbols) < 2 or "planted_signal" in quality or ended:
+        return []
+    return [
+        "Survivors only: no symbol ends before the data do, so whoever buys looks better than he "
+        "would have been; data.delisting_return has nothing to act on."
+    ]
+
+
+def premium_sentences(run: Run, best: Row) -> list[str]:
+    """Returns what the best adds to equal weight, which is no bar for a dollar-neutral book.
+
+    Empty where the book is not known to be neutral, or equal weight has earned nothing.
+
+    Args:
+        run: the run.
+        best: the first row of `analysis.ranking.rank`, a finalist with a Sharpe ratio.
+    """
+    market = [row for row in _baselines(run) if row["params.model/name"] == LONG_ONLY]
+    if not is_neutral(run) or not market or not market[0]["sharpe"] > 0:
+        return []
+    said = (
+        f"{LONG_ONLY} ({market[0]['sharpe']:.2f}) is the premium of holding the market, and no bar "
+        "for trials, which buy as much as they sell"
+    )
+    mixes = _mixes(run, int(best["number"]), int(market[0]["number"]))
+    if not mixes:
+        return [f"{said}."]
+    error = sqrt(run.periods_per_year / run.periods)
+    own, correlation, gain, both = (
+        float(np.mean(values))
+        for values in zip(
+            *((one.own, one.correlation, one.sharpe - one.alone, one.sharpe) for one in mixes),
+            strict=True,
+        )
+    )
+    who = f"trial {best['number']}"
+    beside = (
+        f"beside it {who} earns a Sharpe ratio of {_signed(own)} of its own (standard error "
+        f"{error:.2f}; their returns correlate by {_signed(correlation)})"
+    )
+    if own <= 0:
+        return [f"{said}: {beside}, so it adds nothing to it."]
+    return [f"{said}: {beside}, and the best mix of both has {both:.2f}, {gain:.2f} more."]
+
+
+def is_neutral(run: Run) -> bool:
+    """Says whether positions sum to 0 at each bar: with five or more symbols, as far as known."""
+    symbols = _of(run, "data").get("symbols")
+    return isinstance(symbols, list) and len(symbols) >= NEUTRAL_FROM
+
+
+def _too_good(run: Run, finalists: Sequence[Row]) -> list[str]:
+    """Names what is better than anyone is believed to be, beyond what luck explains."""
+    if not run.periods or _of(run, "data_quality").get("planted_signal"):
+        return []
+    horizon = _of(run, "data").get("horizon") or 1
+    year, fitted = run.periods_per_year, _baselines(run)
+    beyond = _quantile(CHANCE / (2 * max(1, len(run.searched) + len(fitted))))
+    sharpe = max(BELIEVED, beyond * sqrt(year / run.periods))
+    most = next(ic for periods, ic in BELIEVED_IC.items() if year <= periods)
+    ic = max(most, beyond * sqrt(horizon / run.periods))
+    everyone = [
+        (f"trial {row['number']}", float(row["sharpe_mean"]), float(row["ic"])) for row in finalists
+    ] + [(str(row["params.model/name"]), float(row["sharpe"]), float(row["ic"])) for row in fitted]
+    found = [
+        f"{who} (Sharpe {one_sharpe:.2f}, IC {_signed(one_ic)})"
+        if isfinite(one_ic)
+        else f"{who} (Sharpe {one_sharpe:.2f})"
+        for who, one_sharpe, one_ic in everyone
+        if one_sharpe > sharpe or abs(one_ic) > ic
+    ]
+    if not found:
+        return []
+    return [
+        f"Too good, so look for a leak first: {_few(found)}. A Sharpe ratio above {BELIEVED:g} or "
+        f"an IC above {most:g} is hardly ever honest. {_suspects(run)}"
+    ]
+
+
+def _turned(run: Run) -> list[str]:
+    """Names what is significantly negative before costs: the opposite would be skill."""
+    if not run.periods:
+        return []
+    kinds = run.trials["kind"].isin(["search", "enqueued", "seed"])
+    rows = run.trials.loc[kinds].to_dict("records")
+    fitted = [row for row in _baselines(run) if row["params.model/name"] in FITTED]
+    named = [(f"trial {row['number']}", row) for row in rows]
+    named += [(str(row["params.model/name"]), row) for row in fitted]
+    error = sqrt(run.periods_per_year / run.periods)
+    gross = {
+        who: value / error
+        for who, row in named
+        if (value := _before_costs(row, _of(run, "data").get("cost_bps"))) is not None
+    }
+    if not gross:
+        return []
+    limit = max(NEGATIVE, _quantile(CHANCE / len(gross)))
+    lowest = min(gross, key=lambda who: gross[who])
+    if gross[lowest] > -limit:
+        return []
+    count = sum(value <= -limit for value in gross.values())
+    also = f" ({count - 1:,} more likewise)" if count > 1 else ""
+    turned = [one["feature"] for one in _suspicious(run) if one["why"] in ("turned", "changed")]
+    which = f" Features whose relation changed: {_few(turned)}." if turned else ""
+    return [
+        f"Significantly negative: before costs {lowest} has a Sharpe ratio of "
+        f"{_signed(gross[lowest] * error)}, {-gross[lowest]:.1f} standard errors below 0, where "
+        f"{counted(len(gross), 'try', 'tries')} would reach {limit:.1f} by luck{also}. The "
+        f"relation turned after training, or a sign is wrong.{which}"
+    ]
+
+
+def _before_costs(row: Row, cost_bps: object) -> float | None:
+    """Returns the Sharpe ratio of a row before costs; None where it is undefined.
+
+    Costs hardly change the spread of returns, so the ratio grows as their mean does: by
+    break-even ÷ (break-even − cost).
+    """
+    sharpe, even = float(row["sharpe"]), float(row["break_even_bps"])
+    if not isinstance(cost_bps, int | float) or not (isfinite(sharpe) and isfinite(even)):
+        return None
+    if even == cost_bps:
+        return None
+    return sharpe * even / (even - cost_bps)
+
+
+def _suspects(run: Run) -> str:
+    """Names the features that the search found suspicious before it trained."""
+    names = [str(one["feature"]) for one in _suspicious(run)]
+    if not names:
+        return "No single feature is suspicious: look at how they and the label were made."
+    return f"Suspicious since before the training: {_few(names)}."
+
+
+def _mixes(run: Run, winner: int, market: int) -> list[Mix]:
+    """Returns each seed of a winner mixed with the market; none where days are not the same."""
+    rows = run.searched.loc[run.searched["number"] == winner].to_dict("records")
+    held = run.daily(market) if run.periods else None
+    if held is None or not rows:
+        return []
+    year = run.periods_per_year * len(held[0]) / run.periods
+    found: list[Mix] = []
+    for seed in scored_seeds(rows[0], further_seeds(run).get(winner, []))[0]:
+        daily = run.daily(int(seed["number"]))
+        same = daily is not None and np.array_equal(daily[0], held[0])
+        mix = best_mix(daily[1], held[1], year) if daily is not None and same else None
+        if mix is None:
+            return []
+        found.append(mix)
+    return found
+
+
+def _baselines(run: Run) -> list[dict[str, Any]]:
+    return run.trials.loc[run.trials["kind"] == "baseline"].to_dict("records")
+
+
+def _suspicious(run: Run) -> Sequence[Mapping[str, Any]]:
+    return _of(run, "data_quality").get("suspicious_features") or []
+
+
+def _of(run: Run, key: str) -> Mapping[str, Any]:
+    found = run.run.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def _quantile(chance: float) -> float:
+    """Returns the standard normal value that is exceeded with this chance."""
+    return -NormalDist().inv_cdf(chance)
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return listed(names) if more <= 0 else f"{', '.join(names[:NAMED])} and {more} more"
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "−")
