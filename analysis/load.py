@@ -113,6 +113,15 @@ class Run:
             mine = mine.loc[mine["epoch"] == self._ranking_epoch(number)]
         return mine.reset_index(drop=True)
 
+    def net_returns(self, number: int) -> np.ndarray | None:
+        """Returns the net returns [T] of a trial at its ranking epoch, one a validation period.
+
+        None where it has none, or one is not finite.
+        """
+        returns = self.curve(number)["net_return"].to_numpy(dtype=np.float64)
+        known = len(returns) == self.periods > 0 and bool(np.isfinite(returns).all())
+        return returns if known else None
+
     def daily(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Returns the days [T] and the net returns [T] of a trial at its ranking epoch.
 

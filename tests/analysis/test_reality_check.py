@@ -56,6 +56,35 @@ def test_copies_are_one_trial() -> None:
     assert abs(alone.expected) < 0.1
 
 
+@pytest.mark.parametrize("chosen", [3, 40])
+def test_an_ensemble_of_the_best_is_drawn_as_by_a_loop(chosen: int) -> None:
+    returns = useless(9, 120, 8, 0.4, 0.1)
+    found = reality_check(returns, YEAR, 50, seed=3, chosen=chosen)
+    assert found is not None
+    z = (returns - returns.mean(axis=0)) / returns.std(axis=0)
+    expected = []
+    for counts in day_counts(120, found.block, 50, seed=3):
+        for row in counts:
+            days = np.repeat(z, row.astype(int), axis=0)
+            ratios = days.mean(axis=0) / days.std(axis=0)
+            best = days[:, np.argsort(-ratios)[:chosen]].mean(axis=1)
+            expected.append(best.mean() / best.std(ddof=1))
+    scale = sqrt(YEAR) / sqrt(1 - 2 * found.block / 120)
+    assert found.maxima == pytest.approx(np.sort(expected) * scale)
+    scaled = returns / returns.std(axis=0)
+    best = scaled[:, np.argsort(-scaled.mean(axis=0))[:chosen]].mean(axis=1)
+    assert found.best == pytest.approx(best.mean() / best.std(ddof=1) * sqrt(YEAR))
+
+
+def test_a_useless_ensemble_of_the_best_passes_about_one_time_in_twenty() -> None:
+    found = [
+        reality_check(useless(s, 250, 12, 0.4, 0.0), YEAR, 199, s, chosen=4) for s in range(200)
+    ]
+    p = np.array([each.p for each in found if each is not None])
+    assert len(p) == 200
+    assert 0.02 <= np.mean(p <= 0.05) <= 0.08
+
+
 def test_the_best_is_its_annual_sharpe_ratio_and_skill_is_found() -> None:
     returns = useless(2, 1000, 30, 0.3, 0.0)
     returns[:, 7] += 0.2 * returns[:, 7].std()
