@@ -2,12 +2,8 @@
 
 load.py                  a run folder, read and checked
 seeds.py                 the seeds of a configuration: those with a Sharpe ratio, those that failed
-tries.py                 what was tried on the same data, over all runs of a folder
-luck.py                  the luck line of a run, for one seed and for means of several
+verdict/                 what to believe: skill, luck, tries, alarms, the default
 ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
-alarms.py                what is too good, turned round, or survivors only; equal weight
-winner_minus_default.py  what the search has earned, with its interval
-more_trials.py           what more trials are expected to be worth
 regret.py                how often a stopped trial would have entered the final five
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function

@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import plot_style as style
 from analysis.load import Run
-from analysis.luck import luck
 from analysis.ranking import baselines, rank, varied_params
+from analysis.verdict.luck import luck
 from trainable.io.json_file import loads
 
 Row = Mapping[str, Any]

@@ -16,7 +16,7 @@ from rich.text import Text
 from analysis.load import Run, load_run
 from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
 from analysis.regret import regret_sentences
-from analysis.winner_minus_default import MARK, MEANING
+from analysis.verdict.winner_minus_default import MARK, MEANING
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 

@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.alarms import (
+from analysis.load import Run
+from analysis.seeds import Row, further_seeds, scored_seeds
+from analysis.statistics.shrinkage import seed_variance, shrunk_means
+from analysis.statistics.snooping.luck_line import luck_sentence, luck_verdict
+from analysis.verdict.alarms import (
     LONG_ONLY,
     alarm_sentences,
     is_neutral,
     premium_sentences,
     survivor_sentences,
 )
-from analysis.load import Run
-from analysis.luck import Luck, luck
-from analysis.more_trials import more_trials_sentences
-from analysis.seeds import Row, further_seeds, scored_seeds
-from analysis.statistics.luck_line import luck_sentence, luck_verdict
-from analysis.statistics.shrinkage import seed_variance, shrunk_means
-from analysis.winner_minus_default import default_sentences
+from analysis.verdict.luck import Luck, luck
+from analysis.verdict.more_trials import more_trials_sentences
+from analysis.verdict.winner_minus_default import default_sentences
 from trainable.cli.text import counted
 from trainable.run_format import STATES
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from analysis.statistics.luck_line import luck_line
 from analysis.statistics.paired_sharpe import influence, newey_west_variance, standardise
+from analysis.statistics.snooping.luck_line import luck_line
 
 FEWEST = 3  # periods from which on a skewness says anything
 

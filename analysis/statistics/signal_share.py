@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from analysis.statistics.luck_line import luck_line
 from analysis.statistics.paired_sharpe import influence, newey_west_variance
+from analysis.statistics.snooping.luck_line import luck_line
 
 FEWEST = 32  # trials with a Sharpe ratio from which on an expected rise is near what was found
 WORTH = 0.05  # annual Sharpe ratio; what is expected to raise the best by less is not worth it

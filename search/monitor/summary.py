@@ -20,7 +20,7 @@ from analysis.ranking import (
     varied_params,
 )
 from analysis.regret import regret_sentences
-from analysis.winner_minus_default import MARK, MEANING
+from analysis.verdict.winner_minus_default import MARK, MEANING
 from trainable.cli.text import counted
 from trainable.stop_reasons import BY_RULE, KEEPS_MODEL
 

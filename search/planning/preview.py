@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.statistics.luck_line import luck_sentence
 from analysis.statistics.signal_share import WORTH
+from analysis.statistics.snooping.luck_line import luck_sentence
 from search.planning.earlier import earlier_sentences
 from search.planning.estimate import Estimate, estimate, expected_aside
 from search.planning.plan import Plan

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from analysis.load import Run, load_run
-from analysis.luck import luck
 from analysis.ranking import SHOWN, baselines, rank, stop_reasons, summary_sentences
-from analysis.statistics.luck_line import luck_line
+from analysis.statistics.snooping.luck_line import luck_line
+from analysis.verdict.luck import luck
 from tests.fixtures.runs import make_run
 
 

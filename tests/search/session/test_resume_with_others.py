@@ -11,7 +11,7 @@ import pytest
 
 from analysis.load import load_run
 from analysis.ranking import summary_sentences
-from analysis.statistics.luck_line import luck_line
+from analysis.statistics.snooping.luck_line import luck_line
 from search.pruning.asha import JudgedAt
 from search.session import provenance
 from search.session.observer import SearchObserver

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.statistics.luck_line import luck_line
+from analysis.statistics.snooping.luck_line import luck_line
 from search.settings.settings import SearchSettings, TriesSettings
 from tests.fixtures import tiny
 from trainable.data.settings import DataSettings, SyntheticSettings

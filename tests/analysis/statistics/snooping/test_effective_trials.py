@@ -5,8 +5,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from analysis.statistics.effective_trials import effective_trials
-from analysis.statistics.luck_line import luck_line
+from analysis.statistics.snooping.effective_trials import effective_trials
+from analysis.statistics.snooping.luck_line import luck_line
 
 
 def loadings(family: str, N: int, correlation: float) -> np.ndarray:

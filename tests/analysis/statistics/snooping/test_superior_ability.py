@@ -9,8 +9,8 @@ from scipy.signal import lfilter
 from scipy.special import ndtr
 
 from analysis.statistics.paired_sharpe import newey_west_variance, sharpe_difference
-from analysis.statistics.reality_check import day_counts, drawn_spread
-from analysis.statistics.superior_ability import SuperiorAbility, superior_ability
+from analysis.statistics.snooping.bootstrap import day_counts, drawn_days, drawn_spread
+from analysis.statistics.snooping.superior_ability import SuperiorAbility, superior_ability
 
 
 def market(seed: int, T: int, leads: list[float], correlation: float = 0.5) -> np.ndarray:
@@ -125,7 +125,7 @@ def test_what_resamples_vary_too_little_by_is_made_good() -> None:
         for seed in range(3)
     ]
     found_p = np.mean([each.p for each in results if each is not None])
-    drawn = np.concatenate([*day_counts(60, 11, 20_000, seed=9)]) @ x / 60
+    drawn = day_counts(np.concatenate([*drawn_days(60, 11, 20_000, seed=9)]), 60) @ x / 60
     spread = drawn_spread(60, 11)
     p, too_low = np.mean(drawn / spread >= 0.3), np.mean(drawn >= 0.3)
     assert too_low < p - 0.04

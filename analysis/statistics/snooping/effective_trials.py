@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.optimize import root_scalar
 
-from analysis.statistics.luck_line import luck_line
 from analysis.statistics.paired_sharpe import standardise
+from analysis.statistics.snooping.luck_line import luck_line
 
 DRAWS = 2_000  # pairs; the number found then varies by about 2 % with the seed
 

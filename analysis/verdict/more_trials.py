@@ -3,8 +3,8 @@
 from typing import Any
 
 from analysis.load import Run
-from analysis.luck import luck
 from analysis.statistics.signal_share import WORTH, SignalShare
+from analysis.verdict.luck import luck
 from trainable.cli.text import counted
 from trainable.stop_reasons import NUMERIC_FAILURES
 

@@ -8,13 +8,8 @@ import pytest
 from arch.bootstrap import SPA
 from scipy.signal import lfilter
 
-from analysis.statistics.luck_line import luck_line
-from analysis.statistics.reality_check import (
-    RealityCheck,
-    block_length,
-    day_counts,
-    reality_check,
-)
+from analysis.statistics.snooping.luck_line import luck_line
+from analysis.statistics.snooping.reality_check import RealityCheck, reality_check
 
 YEAR = 252.0
 
@@ -54,35 +49,6 @@ def test_copies_are_one_trial() -> None:
     assert copied.maxima == pytest.approx(alone.maxima)
     assert copied.p == alone.p
     assert abs(alone.expected) < 0.1
-
-
-@pytest.mark.parametrize("chosen", [3, 40])
-def test_an_ensemble_of_the_best_is_drawn_as_by_a_loop(chosen: int) -> None:
-    returns = useless(9, 120, 8, 0.4, 0.1)
-    found = reality_check(returns, YEAR, 50, seed=3, chosen=chosen)
-    assert found is not None
-    z = (returns - returns.mean(axis=0)) / returns.std(axis=0)
-    expected = []
-    for counts in day_counts(120, found.block, 50, seed=3):
-        for row in counts:
-            days = np.repeat(z, row.astype(int), axis=0)
-            ratios = days.mean(axis=0) / days.std(axis=0)
-            best = days[:, np.argsort(-ratios)[:chosen]].mean(axis=1)
-            expected.append(best.mean() / best.std(ddof=1))
-    scale = sqrt(YEAR) / sqrt(1 - 2 * found.block / 120)
-    assert found.maxima == pytest.approx(np.sort(expected) * scale)
-    scaled = returns / returns.std(axis=0)
-    best = scaled[:, np.argsort(-scaled.mean(axis=0))[:chosen]].mean(axis=1)
-    assert found.best == pytest.approx(best.mean() / best.std(ddof=1) * sqrt(YEAR))
-
-
-def test_a_useless_ensemble_of_the_best_passes_about_one_time_in_twenty() -> None:
-    found = [
-        reality_check(useless(s, 250, 12, 0.4, 0.0), YEAR, 199, s, chosen=4) for s in range(200)
-    ]
-    p = np.array([each.p for each in found if each is not None])
-    assert len(p) == 200
-    assert 0.02 <= np.mean(p <= 0.05) <= 0.08
 
 
 def test_the_best_is_its_annual_sharpe_ratio_and_skill_is_found() -> None:
@@ -128,33 +94,6 @@ def test_the_same_seed_gives_the_same() -> None:
     returns = useless(6, 100, 5, 0.3, 0.0)
     assert (check(returns).maxima == check(returns).maxima).all()
     assert (check(returns).maxima != check(returns, seed=1).maxima).any()
-
-
-@pytest.mark.parametrize("block", [1.0, 4.0, 15.0])
-def test_a_drawn_mean_varies_as_politis_and_romano_say(block: float) -> None:
-    """Var(mean*) = (γ₀ + 2Σ(1 − i/T)·((1 − p)^i ...)γᵢ) ÷ T of circular autocovariances γ."""
-    T = 60
-    x = np.asarray(lfilter([1.0], [1.0, -0.6], np.random.default_rng(7).standard_normal(T)))
-    x -= x.mean()
-    drawn = np.concatenate([*day_counts(T, block, 30_000, seed=0)])
-    assert (drawn.sum(axis=1) == T).all()
-    assert drawn.mean(axis=0) == pytest.approx(np.ones(T), abs=0.05)
-    lags = np.arange(1, T)
-    circular = np.array([x @ np.roll(x, -lag) for lag in lags]) / T
-    closed = (x @ x / T + 2 * ((1 - lags / T) * (1 - 1 / block) ** lags) @ circular) / T
-    assert (drawn @ x / T).var() == pytest.approx(closed, rel=0.04)
-
-
-def test_batches_hold_all_resamples() -> None:
-    sizes = [len(batch) for batch in day_counts(100_000, 5.0, 45, seed=0)]
-    assert sizes == [20, 20, 5]
-
-
-def test_blocks_are_longer_where_days_belong_together() -> None:
-    together, apart = (useless(8, 800, 6, 0.3, a) for a in (0.8, 0.0))
-    assert block_length(apart) == pytest.approx(800 ** (1 / 3), rel=0.5)
-    assert block_length(together) > 2 * block_length(apart)
-    assert block_length(np.random.default_rng(0).standard_normal((800, 1))) >= 800 ** (1 / 3)
 
 
 def test_a_trial_that_never_trades_is_left_out() -> None:

@@ -7,9 +7,9 @@ import pytest
 from scipy.signal import lfilter
 from scipy.special import ndtr
 
-from analysis.statistics.model_confidence import ModelConfidence, model_confidence
 from analysis.statistics.paired_sharpe import sharpe_difference
-from analysis.statistics.reality_check import day_counts, drawn_spread
+from analysis.statistics.snooping.bootstrap import day_counts, drawn_days, drawn_spread
+from analysis.statistics.snooping.model_confidence import ModelConfidence, model_confidence
 
 
 def market(seed: int, T: int, ratios: list[float], correlation: float = 0.6) -> np.ndarray:
@@ -86,7 +86,7 @@ def test_what_resamples_vary_too_little_by_is_made_good() -> None:
     x = np.asarray(lfilter([1.0], [1.0, -0.8], noise))[50:]
     x = (x - x.mean()) / x.std()
     result = found(np.column_stack([x + 0.2, -x - 0.2]), resamples=4000)
-    drawn = np.concatenate([*day_counts(60, result.block, 4000, seed=1)]) @ x / 60
+    drawn = day_counts(np.concatenate([*drawn_days(60, result.block, 4000, seed=1)]), 60) @ x / 60
     spread = drawn_spread(60, result.block)
     p, too_low = np.mean(abs(drawn) / spread >= 0.2), np.mean(abs(drawn) >= 0.2)
     assert too_low < p - 0.05

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.statistics.reality_check import FEWEST, block_length, drawn_spread
-from analysis.statistics.superior_ability import unit_volatility
+from analysis.statistics.snooping.bootstrap import FEWEST, block_length, drawn_spread
+from analysis.statistics.snooping.superior_ability import unit_volatility
 
 
 @dataclass(frozen=True)

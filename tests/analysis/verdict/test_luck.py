@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from analysis.load import Run
-from analysis.luck import luck, seed_correlation
 from analysis.ranking import rank, summary_sentences
-from analysis.statistics.luck_line import luck_line, share_of_seeds
+from analysis.statistics.snooping.luck_line import luck_line, share_of_seeds
+from analysis.verdict.luck import luck, seed_correlation
 from tests.analysis.test_ranking import row, run_of, seed
 
 DAYS = 1247

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.statistics.luck_line import luck_line, luck_sentence, luck_verdict
+from analysis.statistics.snooping.luck_line import luck_line, luck_sentence, luck_verdict
 from trainable.cli.errors import UserError
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.alarms import alarm_sentences, premium_sentences, survivor_sentences
 from analysis.load import Run
 from analysis.ranking import SHOWN, rank, summary_sentences
+from analysis.verdict.alarms import alarm_sentences, premium_sentences, survivor_sentences
 
 DAYS = pd.bdate_range("2015-01-01", periods=1000)
 NAN = float("nan")

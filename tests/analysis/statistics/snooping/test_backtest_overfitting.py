@@ -9,8 +9,11 @@ import pytest
 from ffn.core import calc_prob_backtest_overfitting
 from scipy.stats import rankdata
 
-from analysis.statistics import backtest_overfitting as module
-from analysis.statistics.backtest_overfitting import BacktestOverfitting, backtest_overfitting
+from analysis.statistics.snooping import backtest_overfitting as module
+from analysis.statistics.snooping.backtest_overfitting import (
+    BacktestOverfitting,
+    backtest_overfitting,
+)
 
 
 def useless(seed: int, finalists: int, epochs: int, T: int) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from analysis.statistics.paired_sharpe import newey_west_variance, standardise
-from analysis.statistics.reality_check import FEWEST, block_length, drawn_spread
+from analysis.statistics.snooping.bootstrap import FEWEST, block_length, drawn_spread
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from analysis.more_trials import expected_rise, more_trials_sentences
-from analysis.statistics.luck_line import luck_line
 from analysis.statistics.signal_share import SignalShare
-from analysis.tries import Tries
+from analysis.statistics.snooping.luck_line import luck_line
+from analysis.verdict.more_trials import expected_rise, more_trials_sentences
+from analysis.verdict.tries import Tries
 from tests.analysis.test_luck import with_returns
 from tests.analysis.test_ranking import Run, row, run_of, seed
 

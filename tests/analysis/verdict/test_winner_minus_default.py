@@ -14,7 +14,7 @@ from analysis.load import Run, load_run
 from analysis.rank import show
 from analysis.ranking import SHOWN, rank, summary_sentences
 from analysis.seeds import further_seeds, scored_seeds
-from analysis.winner_minus_default import FLATTERED, default_sentences, winner_minus_default
+from analysis.verdict.winner_minus_default import FLATTERED, default_sentences, winner_minus_default
 from tests.fixtures.runs import make_run
 
 DAYS = pd.bdate_range("2020-01-01", periods=500)

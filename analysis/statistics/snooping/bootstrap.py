@@ -1,0 +1,70 @@
+"""Days drawn with replacement, in blocks of random length: the stationary bootstrap."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+FEWEST = 20  # periods from which on a block length can be estimated
+BATCH = 2_000_000  # days that are drawn at a time, over all resamples
+
+
+def block_length(returns: np.ndarray) -> float:
+    """Returns the mean block length of a stationary bootstrap of several series together.
+
+    The mean over series of what minimises the error of each one's variance (Politis and White 2004,
+    Patton, Politis and White 2009), and at least T^(1/3): the estimate of a length is noisy, and
+    blocks that are too short cost more than ones that are too long.
+
+    Args:
+        returns: [T, N], none of them constant; T at least 20.
+    """
+    from arch.bootstrap import optimal_block_length  # half a second
+
+    T = len(returns)
+    lengths = optimal_block_length(returns)["stationary"].to_numpy()
+    return max(T ** (1 / 3), float(np.mean(lengths)))
+
+
+def drawn_spread(days: int, block: float) -> float:
+    """Returns the deviation of a drawn mean, as a share of what a mean really varies by.
+
+    Blocks repeat too little of what belongs together, and days vary less around their own mean than
+    around the true one. Of independent days, autocovariances are −σ²/T on average; weighted as a
+    stationary bootstrap does, they leave about 1 − 2b/T of the variance, for blocks of b.
+
+    Args:
+        days: T, at least 20.
+        block: mean length of a block, as of `block_length`.
+    """
+    return math.sqrt(1 - 2 * block / days)
+
+
+def drawn_days(days: int, block: float, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields batches of stationary bootstrap resamples, [batch, T] numbers of days, in order.
+
+    A resample begins at a random day and goes on with the next one, the first following the last;
+    with probability 1 ÷ block it goes on at a random day instead (Politis and Romano 1994).
+
+    Args:
+        days: T.
+        block: mean length of a block, at least 1.
+        resamples: number of resamples in all.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    steps = np.arange(days)
+    while resamples > 0:
+        batch = min(resamples, max(1, BATCH // days))
+        begins = rng.random((batch, days)) < 1 / block
+        begun = np.maximum.accumulate(np.where(begins, steps, 0), axis=1)
+        first = np.take_along_axis(rng.integers(days, size=(batch, days)), begun, axis=1)
+        yield (first + steps - begun) % days
+        resamples -= batch
+
+
+def day_counts(drawn: np.ndarray, days: int) -> np.ndarray:
+    """Returns how often each of so many days was drawn, [B, any] → [B, days] float64."""
+    rows = days * np.arange(len(drawn))[:, None]
+    counts = np.bincount((drawn + rows).ravel(), minlength=len(drawn) * days)
+    return counts.reshape(len(drawn), days).astype(np.float64)

@@ -1,0 +1,119 @@
+"""Cross-fitting: what trials chosen on most of the days earn on the days that did not choose."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.statistics.paired_sharpe import standardise
+from analysis.statistics.snooping.bootstrap import (
+    FEWEST,
+    block_length,
+    day_counts,
+    drawn_days,
+    drawn_spread,
+)
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class CrossFit:
+    """What a choice among several trials earns on days that had no part in it.
+
+    Attributes:
+        sharpe: annual Sharpe ratio, over all days, each held as the other folds chose.
+        error: standard error of it without skill, annual.
+        without_skill: [B] ascending, the same of each resample without skill.
+        trials: those with a Sharpe ratio.
+    """
+
+    sharpe: float
+    error: float
+    without_skill: np.ndarray
+    trials: int
+
+    @property
+    def p(self) -> float:
+        """How often useless trials would have earned as much: (1 + k) ÷ (B + 1)."""
+        B = len(self.without_skill)
+        reached = B - int(np.searchsorted(self.without_skill, self.sharpe, side="left"))
+        return (1 + reached) / (B + 1)
+
+    def point(self, level: float) -> float:
+        """Returns the smallest annual Sharpe ratio whose p is at most `level`, or 1 ÷ (B + 1)."""
+        B = len(self.without_skill)
+        allowed = max(0, math.floor(level * (B + 1) + 1e-9) - 1)
+        return float(np.nextafter(self.without_skill[B - 1 - allowed], np.inf))
+
+
+def cross_fit(
+    returns: np.ndarray, periods_per_year: float, resamples: int = 2_000, seed: int = 0
+) -> CrossFit | None:
+    """Returns what a choice among trials earns on days that had no part in it.
+
+    The days are cut into five folds. On each, every trial is held in proportion to its Sharpe ratio
+    on the other four, at equal risk, and not at all where that is below 0. So no day's luck chooses
+    what is held on it, however many trials there are. Whether the ratio of all days together could
+    be luck follows from the same computation on days drawn with replacement (the stationary
+    bootstrap), with the mean of each trial's returns taken off.
+
+    Beside the best of all trials (`reality_check`) it asks for less: of 64 useless trials one in
+    twenty reaches 1.5 to 1.7 standard errors here, and 3 there.
+
+    Args:
+        returns: [T, N] net returns of all trials on the same days, finite, at the epoch that ranks
+            each. Those without a Sharpe ratio are left out.
+        periods_per_year: above 0.
+        resamples: B, at least 1.
+        seed: of the draws.
+
+    Returns:
+        None if no trial has a Sharpe ratio or there are fewer than 20 periods.
+    """
+    ratios, z = standardise(np.asarray(returns, dtype=np.float64))
+    known = ~np.isnan(ratios)
+    T, N = len(z), int(known.sum())
+    if N == 0 or T < FEWEST:
+        return None
+    z = z[:, known]
+    block = block_length(z)
+    draws = drawn_days(T, block, resamples, seed)
+    without = np.concatenate([_held_out(z, drawn) for drawn in draws])
+    found = _held_out(z + ratios[known], np.arange(T)[None])
+    annual = math.sqrt((T - 1) / T * periods_per_year)  # and to a deviation whose divisor is T − 1
+    scale = annual / drawn_spread(T, block)
+    return CrossFit(
+        sharpe=annual * float(found[0]),
+        error=scale * float(without.std()),
+        without_skill=scale * np.sort(without),
+        trials=N,
+    )
+
+
+def _held_out(z: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Returns the cross-fitted Sharpe ratio, per period, of each resample, [B].
+
+    Args:
+        z: [T, N] returns over their deviation.
+        drawn: [B, T] numbers of days, in order.
+    """
+    T = len(z)
+    folds = [day_counts(part, T) for part in np.array_split(drawn, FOLDS, axis=1)]
+    sums = np.array([counts @ z for counts in folds])
+    squares = np.array([counts @ z**2 for counts in folds])
+    mean, square = np.zeros(len(drawn)), np.zeros(len(drawn))
+    for fold, counts in enumerate(folds):
+        days = T - counts[0].sum()
+        others = (sums.sum(axis=0) - sums[fold]) / days
+        variance = (squares.sum(axis=0) - squares[fold]) / days - others**2
+        deviation = np.sqrt(np.where(variance > 1e-9, variance, np.inf))
+        shares = np.maximum(others / deviation, 0.0) / deviation
+        total = shares.sum(axis=1, keepdims=True)
+        shares = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
+        held = shares @ z.T
+        mean += np.einsum("bt,bt->b", counts, held) / T
+        square += np.einsum("bt,bt->b", counts, held**2) / T
+    variance = square - mean**2
+    traded = variance > 1e-12
+    return np.where(traded, mean / np.sqrt(np.where(traded, variance, 1.0)), 0.0)

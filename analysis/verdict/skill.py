@@ -1,0 +1,144 @@
+"""Whether a search found skill: one test, chosen beforehand, and what stands beside it.
+
+The test is cross-fitted (`analysis.statistics.snooping.cross_fit`): the trials that most of the
+days speak for must earn on the other days. It asks the same of one trial and of a thousand, so it
+finds more than a test of the best. `docs/verdict.md` says how often it errs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import expm1, log1p
+
+import numpy as np
+
+from analysis.load import Run
+from analysis.statistics.snooping.bootstrap import FEWEST
+from analysis.statistics.snooping.cross_fit import CrossFit, cross_fit
+from analysis.statistics.snooping.model_confidence import model_confidence
+from analysis.statistics.snooping.reality_check import RealityCheck, reality_check
+from analysis.verdict.ensemble import Ensemble, ensemble
+from trainable.cli.text import counted
+
+LEVEL = 0.05
+POWER_Z = 0.8416  # Φ⁻¹(0.8): what is found in four of five searches
+
+
+@dataclass(frozen=True)
+class Skill:
+    """What the trials of a run say of their skill.
+
+    Attributes:
+        ensemble: the book of all finalists.
+        choice: what the trials earn on days that had no part in choosing them.
+        best: what the best single trial reaches by luck.
+        searches: tries on these data, over those of this run; at least 1.
+        alike: numbers of the finalists that cannot be told apart from the best; None: unknown.
+    """
+
+    ensemble: Ensemble
+    choice: CrossFit
+    best: RealityCheck
+    searches: float
+    alike: tuple[int, ...] | None
+
+    @property
+    def p(self) -> float:
+        """How often useless trials, tried as often over all runs, would have earned as much.
+
+        1 − (1 − p)^s for s searches of this size (Šidák 1967).
+        """
+        p = self.choice.p
+        return 1.0 if p >= 1 else -expm1(self.searches * log1p(-p))
+
+    @property
+    def found(self) -> bool:
+        """Whether there is more than chance."""
+        return self.p <= LEVEL
+
+    @property
+    def provable(self) -> float:
+        """The smallest true annual Sharpe ratio that these days show in four of five searches."""
+        level = -expm1(log1p(-LEVEL) / self.searches)
+        return self.choice.point(level) + POWER_Z * self.choice.error
+
+
+def skill(run: Run) -> Skill | None:
+    """Returns what the trials of a run say of their skill.
+
+    None where no finalist has returns that vary, or there are fewer than 20 validation periods.
+    """
+    returns = _trial_returns(run)
+    if returns is None or len(returns) < FEWEST:
+        return None
+    together = ensemble(run)
+    choice = cross_fit(returns, run.periods_per_year)
+    best = reality_check(returns, run.periods_per_year)
+    if together is None or choice is None or best is None:
+        return None
+    searches = max(1.0, run.tries.total / max(1, run.tries.here))
+    return Skill(together, choice, best, searches, _alike(run, together))
+
+
+def skill_sentences(found: Skill) -> list[str]:
+    """Returns the verdict in plain words: whether to believe, what luck brings, what is provable."""
+    choice, best, together = found.choice, found.best, found.ensemble
+    p = _chance(found.p)
+    held_out = (
+        f"chosen on four fifths of the days, trials earn a Sharpe ratio of {choice.sharpe:.2f}"
+    )
+    if found.found:
+        verdict = f"More than chance (p {p}): {held_out} on the fifth that did not choose them"
+    else:
+        verdict = (
+            f"Not told from chance (p {p}): {held_out} on the fifth that did not choose them, and "
+            f"useless ones {choice.point(LEVEL):.2f} in one search of twenty"
+        )
+    sentences = [
+        f"{verdict}.",
+        f"These days show a true Sharpe ratio from {found.provable:.2f} on, in four of five "
+        "searches.",
+        f"{_who(together)} a Sharpe ratio of {together.sharpe:.2f} ± {together.error:.2f}; no day "
+        "or seed alone chose it, so expect this rather than the best.",
+        f"The highest of {best.trials} trials is {best.best:.2f}; useless ones with these returns "
+        f"are expected to reach {best.expected:.2f}, and {best.point(LEVEL):.2f} in one search of "
+        "twenty.",
+    ]
+    if found.alike is not None and len(found.alike) > 1:
+        sentences.append(
+            f"{len(found.alike)} of {len(together.members)} finalists cannot be told apart."
+        )
+    return sentences
+
+
+def _who(together: Ensemble) -> str:
+    if together.seeds == 1:
+        return "The only finalist earns"
+    if len(together.members) == 1:
+        return f"The only finalist, its {together.seeds} seeds in equal shares, earns"
+    finalists = counted(len(together.members), "finalist")
+    return f"All {finalists} together, {together.seeds} trainings in equal shares, earn"
+
+
+def _chance(p: float) -> str:
+    if p < 0.001:
+        return "< 0.001"
+    return f"= {p:.2f}" if p >= 0.095 else f"= {p:.3f}"
+
+
+def _alike(run: Run, together: Ensemble) -> tuple[int, ...] | None:
+    """Returns the model confidence set, at 5 %, of configurations with seeds in equal shares."""
+    books = [_mean_returns(run, seeds) for seeds in together.members.values()]
+    kept = model_confidence(np.column_stack(books)) if len(books) > 1 else None
+    return None if kept is None else tuple([*together.members][column] for column in kept.kept)
+
+
+def _trial_returns(run: Run) -> np.ndarray | None:
+    """Returns the net returns [T, N] of the searched trials that have any."""
+    known = [run.net_returns(int(number)) for number in run.searched["number"]]
+    columns = [returns for returns in known if returns is not None]
+    return np.column_stack(columns) if columns else None
+
+
+def _mean_returns(run: Run, numbers: Sequence[int]) -> np.ndarray:
+    series = [run.net_returns(number) for number in numbers]
+    return np.mean([each for each in series if each is not None], axis=0)
