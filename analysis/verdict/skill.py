@@ -80,26 +80,18 @@ def skill(run: Run) -> Skill | None:
 
 
 def skill_sentences(found: Skill) -> list[str]:
-    """Returns the verdict in plain words: whether to believe, what luck brings, what is provable."""
+    """Returns in plain words whether to believe it, what to expect, and what luck brings."""
     choice, best, together = found.choice, found.best, found.ensemble
-    p = _chance(found.p)
-    held_out = (
-        f"chosen on four fifths of the days, trials earn a Sharpe ratio of {choice.sharpe:.2f}"
-    )
-    if found.found:
-        verdict = f"More than chance (p {p}): {held_out} on the fifth that did not choose them"
-    else:
-        verdict = (
-            f"Not told from chance (p {p}): {held_out} on the fifth that did not choose them, and "
-            f"useless ones {choice.point(LEVEL):.2f} in one search of twenty"
-        )
+    verdict = "More than chance" if found.found else "Not told from chance"
     sentences = [
-        f"{verdict}.",
+        f"{verdict} (p {_chance(found.p)}): chosen on four fifths of the days, trials earn a "
+        f"Sharpe ratio of {choice.sharpe:.2f} ± {choice.error:.2f} on the fifth that did not "
+        f"choose them; useless ones earn {choice.point(LEVEL):.2f} in one search of twenty.",
+        f"Expect that, and less of the best alone. {_who(together)} {together.sharpe:.2f} ± "
+        f"{together.error:.2f} on the days that chose them.",
         f"These days show a true Sharpe ratio from {found.provable:.2f} on, in four of five "
         "searches.",
-        f"{_who(together)} a Sharpe ratio of {together.sharpe:.2f} ± {together.error:.2f}; no day "
-        "or seed alone chose it, so expect this rather than the best.",
-        f"The highest of {best.trials} trials is {best.best:.2f}; useless ones with these returns "
+        f"The highest of {best.trials} trials is {best.best:.2f}; useless ones with such returns "
         f"are expected to reach {best.expected:.2f}, and {best.point(LEVEL):.2f} in one search of "
         "twenty.",
     ]

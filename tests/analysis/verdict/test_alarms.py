@@ -11,6 +11,10 @@ import pytest
 from analysis.load import Run
 from analysis.ranking import SHOWN, rank, summary_sentences
 from analysis.verdict.alarms import alarm_sentences, premium_sentences, survivor_sentences
+from tests.fixtures.planted import market
+from trainable.metrics.baselines import BASELINES
+from trainable.metrics.scoring import scoring
+from trainable.metrics.suspicious_features import with_suspicious_features
 
 DAYS = pd.bdate_range("2015-01-01", periods=1000)
 NAN = float("nan")
@@ -108,6 +112,33 @@ def test_a_significantly_negative_trial_is_named_where_none_survived() -> None:
     assert said.endswith("a sign is wrong. Features whose relation changed: f0.")
     assert summary_sentences(run)[1] == said
     assert summary_sentences(run)[2].startswith("No trial survived")
+
+
+def ridge_on(days: int = 750, **planted: Any) -> Run:
+    """A run of one trial that does what ridge does on a planted market of 16 symbols."""
+    dataset = market(0, symbols=16, **planted)
+    rows = dataset.valid_rows
+    ridge, _ = BASELINES["ridge"](dataset, rows, scoring(dataset, rows))
+    values = {name: ridge[name] for name in SHOWN}
+    quality = with_suspicious_features(dataset, generated=False)
+    return run_of(row(0, 0.0) | values, days=days, symbols=16, quality=quality)
+
+
+def test_planted_markets_lead_to_the_words_that_they_deserve() -> None:
+    (said,) = alarms(ridge_on(leak=0.15))
+    assert said.startswith("Too good, so look for a leak first: trial 0 ")
+    assert said.endswith("Suspicious since before the training: f1.")
+    (said,) = alarms(ridge_on(ic=0.06, later_ic=-0.06))
+    assert said.startswith("Significantly negative: before costs trial 0 has a Sharpe ratio of −")
+    assert said.endswith("Features whose relation changed: f0.")
+    assert alarms(ridge_on(ic=0.05)) == []
+
+
+def test_a_break_at_the_start_of_validation_is_not_called_skill() -> None:
+    run = ridge_on(ic=0.06, later_ic=0.0)
+    (found,) = run.run["data_quality"]["suspicious_features"]
+    assert (found["feature"], found["why"]) == ("f0", "changed")
+    assert rank(run)["sharpe_mean"].iloc[0] < 2 * sqrt(252 / 750), "within two errors of 0"
 
 
 def test_the_limit_counts_all_tries() -> None:

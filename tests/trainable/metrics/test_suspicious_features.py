@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import binomtest, t
 
 from tests.fixtures.panels import panel
+from tests.fixtures.planted import DAYS, VALID, market
 from trainable.data.dataset.dataset import Dataset
 from trainable.metrics.suspicious_features import (
     BELIEVED,
@@ -20,54 +21,6 @@ from trainable.metrics.suspicious_features import (
     suspicious_features,
     with_suspicious_features,
 )
-
-DAYS, VALID, FEATURES = 1750, 1000, 4
-
-
-def market(
-    seed: int,
-    symbols: int = 20,
-    ic: float = 0.0,
-    later_ic: float | None = None,
-    leak: float = 0.0,
-    leak_from: int = 0,
-    horizon: int = 1,
-    cost_bps: float = 1.0,
-) -> Dataset:
-    """Persistent features, of which f0 knows the next return by `ic`, and f1 leaks the label.
-
-    Args:
-        seed: of the market.
-        symbols: of them.
-        ic: correlation of f0 with the next return, in training.
-        later_ic: … from the validation part on; None: the same.
-        leak: correlation of f1 with the label, over the symbols of a day.
-        leak_from: first day of the leak.
-        horizon: days of the label.
-        cost_bps: of a unit turned over.
-    """
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(DAYS, symbols, FEATURES))
-    for day in range(1, DAYS):
-        x[day] = 0.9 * x[day - 1] + sqrt(1 - 0.9**2) * x[day]
-    known = np.full((DAYS, 1), ic)
-    known[VALID:] = ic if later_ic is None else later_ic
-    noise = rng.standard_t(5, (DAYS, symbols)) / sqrt(5 / 3)
-    returns = 0.015 * (known * x[..., 0] + np.sqrt(1 - known**2) * noise)
-    path = np.cumsum(np.vstack([np.zeros(symbols), np.log1p(returns)]), axis=0)
-    ends = np.minimum(np.arange(DAYS) + horizon, DAYS)
-    label = np.expm1(path[ends] - path[:DAYS])
-    told = (label - label.mean(axis=1, keepdims=True)) / label.std()
-    leaking = leak * told + sqrt(1 - leak**2) * rng.normal(size=told.shape)
-    x[leak_from:, :, 1] = leaking[leak_from:] if leak else x[leak_from:, :, 1]
-    return panel(
-        returns,
-        target=label,
-        features=x,
-        valid=(VALID, DAYS),
-        horizon=horizon,
-        cost_bps=cost_bps,
-    )
 
 
 def whys(dataset: Dataset) -> dict[str, str]:
@@ -199,6 +152,18 @@ def test_of_few_symbols_the_correlation_is_over_time() -> None:
         pearson, spearman = np.corrcoef(x, y)[0, 1], pd.Series(x).corr(pd.Series(y), "spearman")
         wanted = {"IC": pearson, "rank IC": spearman}[found["kind"]]
         assert found[part]["ic"] == pytest.approx(wanted, abs=2e-6)
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_a_year_has_as_many_bets_as_labels_that_do_not_overlap(horizon: int) -> None:
+    """√(breadth × 252 ÷ horizon): a longer label is fewer bets of the same IC."""
+    dataset = market(9, leak=0.5, horizon=horizon, cost_bps=0.0)
+    (found,) = suspicious_features(dataset)
+    daily = by_hand(
+        dataset, 1, dataset.train_rows, "pearson" if found["kind"] == "IC" else "spearman"
+    )
+    wanted = daily.mean() / daily.std() * sqrt(252 / horizon)
+    assert found["train"]["implied_sharpe"] == pytest.approx(wanted, rel=1e-5)
 
 
 def test_symbols_that_move_together_are_fewer_bets() -> None:
