@@ -2,6 +2,7 @@
 
 load.py                  a run folder, read and checked
 seeds.py                 the seeds of a configuration: those with a Sharpe ratio, those that failed
+tries.py                 what was tried on the same data, over all runs of a folder
 verdict/                 what to believe: skill, luck, tries, alarms, the default
 ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
 regret.py                how often a stopped trial would have entered the final five

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.verdict.tries import Tries, count_tries
+from analysis.tries import Tries, count_tries
 from trainable.cli.errors import UserError
 from trainable.cli.paths import expand_home
 from trainable.io.checksums import DamagedError, checked

@@ -20,6 +20,7 @@ from analysis.verdict.alarms import (
 )
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.more_trials import more_trials_sentences
+from analysis.verdict.skill import skill, skill_sentences
 from analysis.verdict.winner_minus_default import default_sentences
 from trainable.cli.text import counted
 from trainable.run_format import STATES
@@ -310,6 +311,9 @@ def _about_luck(run: Run, best: Row) -> list[str]:
             f", and {chance.line(seeds):.2f} as means of {seeds} seeds, whose returns correlate by "
             f"{chance.correlation:.2f}"
         )
+    sentences = [*chance.tries.sentences(), f"{sentence[0].upper()}{sentence[1:]}."]
+    found = skill(run)
+    if found is not None:
+        return [*sentences, *skill_sentences(found)]
     verdict = luck_verdict(mean, error, chance.line(seeds))
-    clauses = [f"{text[0].upper()}{text[1:]}." for text in (sentence, verdict)]
-    return [*chance.tries.sentences(), *clauses]
+    return [*sentences, f"{verdict[0].upper()}{verdict[1:]}."]

@@ -2,7 +2,6 @@
 
 skill.py                 the verdict: whether the trials hold skill, by one test chosen beforehand
 ensemble.py              all finalists together, in equal shares
-tries.py                 what was tried on the same data, over all runs of a folder
 luck.py                  the luck line of a run, for one seed and for means of several
 alarms.py                what is too good, turned round, or survivors only; equal weight
 winner_minus_default.py  what the search has earned, with its interval

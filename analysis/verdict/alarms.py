@@ -45,8 +45,8 @@ def survivor_sentences(run: Run) -> list[str]:
     if len(symbols) < 2 or "planted_signal" in quality or ended:
         return []
     return [
-        "Survivors only: no symbol ends before the data do, so whoever buys looks better than he "
-        "would have been; data.delisting_return has nothing to act on."
+        "Survivors only: every symbol lasts to the end of the data, which flatters whoever buys; "
+        "data.delisting_return has nothing to act on."
     ]
 
 

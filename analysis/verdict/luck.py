@@ -8,7 +8,7 @@ import numpy as np
 from analysis.load import Run
 from analysis.seeds import further_seeds, scored_seeds
 from analysis.statistics.snooping.luck_line import luck_line, share_of_seeds
-from analysis.verdict.tries import Tries
+from analysis.tries import Tries
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Luck:
 def luck(run: Run) -> Luck | None:
     """Returns the luck line of all tried configurations; None when no trial has returns.
 
-    Those of other runs on the same data count, and those made elsewhere (`analysis.verdict.tries`).
+    Those of other runs on the same data count, and those made elsewhere (`analysis.tries`).
     """
     if run.periods == 0 or run.tries.here == 0:
         return None

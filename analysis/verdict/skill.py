@@ -20,7 +20,6 @@ from analysis.verdict.ensemble import Ensemble, ensemble
 from trainable.cli.text import counted
 
 LEVEL = 0.05
-POWER_Z = 0.8416  # Φ⁻¹(0.8): what is found in four of five searches
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,7 @@ class Skill:
     @property
     def provable(self) -> float:
         """The smallest true annual Sharpe ratio that these days show in four of five searches."""
-        level = -expm1(log1p(-LEVEL) / self.searches)
-        return self.choice.point(level) + POWER_Z * self.choice.error
+        return self.choice.provable(-expm1(log1p(-LEVEL) / self.searches))
 
 
 def skill(run: Run) -> Skill | None:
@@ -87,8 +85,8 @@ def skill_sentences(found: Skill) -> list[str]:
         f"{verdict} (p {_chance(found.p)}): chosen on four fifths of the days, trials earn a "
         f"Sharpe ratio of {choice.sharpe:.2f} ± {choice.error:.2f} on the fifth that did not "
         f"choose them; useless ones earn {choice.point(LEVEL):.2f} in one search of twenty.",
-        f"Expect that, and less of the best alone. {_who(together)} {together.sharpe:.2f} ± "
-        f"{together.error:.2f} on the days that chose them.",
+        f"{_who(together)} {together.sharpe:.2f} ± {together.error:.2f} on the days that chose "
+        "them, which flatters them.",
         f"These days show a true Sharpe ratio from {found.provable:.2f} on, in four of five "
         "searches.",
         f"The highest of {best.trials} trials is {best.best:.2f}; useless ones with such returns "

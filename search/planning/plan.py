@@ -11,8 +11,8 @@ import optuna
 import torch
 from optuna.distributions import FloatDistribution
 
+from analysis.tries import Tries, count_tries
 from analysis.verdict.luck import Luck
-from analysis.verdict.tries import Tries, count_tries
 from search.planning.data_record import data_record
 from search.planning.earlier import Earlier
 from search.planning.graphs import graph_seconds

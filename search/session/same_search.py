@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.verdict.tries import prior_of
+from analysis.tries import prior_of
 from search.planning.plan import Plan
 from search.session.provenance import describe, stored_record
 from trainable.cli.errors import UserError

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 from analysis.load import load_run
+from analysis.tries import Tries
 from analysis.verdict.luck import luck
-from analysis.verdict.tries import Tries
 from search.api import launch
 from search.backend.local import Local
 from search.session.observer import SearchObserver

@@ -180,7 +180,7 @@ def test_noise_raises_an_alarm_at_most_as_often_as_is_said() -> None:
 def test_survivors_only_is_said_beside_the_ranking_and_not_before() -> None:
     run = run_of(row(0, 0.5), quality={"symbols_ended": []})
     (said,) = survivor_sentences(run)
-    assert said.startswith("Survivors only: no symbol ends before the data do")
+    assert said.startswith("Survivors only: every symbol lasts to the end of the data")
     assert summary_sentences(run)[-1] == said
     for quality in (
         {},

@@ -58,8 +58,15 @@ def test_a_mean_is_held_against_means_and_its_error_is_that_of_a_mean():
     assert (above[0], above[3]) == (True, False)
     said = " ".join(summary_sentences(run))
     assert f"would reach 1.07, and {chance.line(3):.2f} as means of 3 seeds" in said
-    errors = (0.95 - chance.line(3)) / (0.4 * chance.share(3))
-    assert f"above the luck line, by {errors:.1f} standard errors" in said
+    assert "standard errors" not in said, "that is for days too few to test anything else"
+
+
+def test_of_days_too_few_for_a_test_the_luck_line_is_all_that_is_said():
+    returns = {0: np.array([0.01, -0.02] * 5)}
+    run = with_returns(run_of(row(0, 9.0), periods=10), returns)
+    said = " ".join(summary_sentences(run))
+    assert "above the luck line, by 22.5 standard errors" in said
+    assert "chance" not in said
 
 
 def test_seeds_of_which_nothing_is_known_lower_no_line():

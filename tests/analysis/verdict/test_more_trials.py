@@ -5,10 +5,10 @@ import pytest
 
 from analysis.statistics.signal_share import SignalShare
 from analysis.statistics.snooping.luck_line import luck_line
+from analysis.tries import Tries
 from analysis.verdict.more_trials import expected_rise, more_trials_sentences
-from analysis.verdict.tries import Tries
-from tests.analysis.test_luck import with_returns
 from tests.analysis.test_ranking import Run, row, run_of, seed
+from tests.analysis.verdict.test_luck import with_returns
 
 DAYS = 500
 

@@ -14,7 +14,7 @@ from trainable.data.row_hashes import KEPT, row_hashes
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market, market_from_frame
 
-SHARED = 3  # of `analysis.verdict.tries`, which may not be imported from here
+SHARED = 3  # of `analysis.tries`, which may not be imported from here
 
 
 def returns(seed: int = 0, bars: int = 600, symbols: int = 8) -> np.ndarray:

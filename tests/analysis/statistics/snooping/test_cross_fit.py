@@ -83,6 +83,14 @@ def test_skill_that_all_trials_share_is_found_sooner_than_by_the_best_of_them() 
     assert np.mean(found) > 0.6
 
 
+def test_what_is_provable_is_found_four_times_in_five() -> None:
+    """Trials whose choice is truly worth as much as `provable` says, on average."""
+    found = [check(returns_of(s, 756, 24, 0.4, sharpe=1.02), 199, s) for s in range(120)]
+    worth = np.mean([each.sharpe for each in found])
+    assert worth == pytest.approx(np.mean([each.provable(0.05) for each in found]), abs=0.05)
+    assert 0.7 <= np.mean([each.p <= 0.05 for each in found]) <= 0.9
+
+
 def test_no_days_luck_chooses_what_is_held_on_it() -> None:
     """A trial that is best by one lucky fifth of the days is not held there."""
     returns = returns_of(1, 500, 6, 0.0)

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from analysis.load import Run, load_run
 from analysis.ranking import rank, summary_sentences
+from analysis.tries import Scored, Tries, count_tries
 from analysis.verdict.luck import luck
-from analysis.verdict.tries import Scored, Tries, count_tries
 from search.run_folder import shards
 from tests.fixtures.runs import make_run
 from trainable.io.checksums import with_checksum

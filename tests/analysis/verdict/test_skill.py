@@ -1,0 +1,106 @@
+"""The verdict: planted skill and none, tries over all runs, and the words for both."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis.load import Run
+from analysis.ranking import summary_sentences
+from analysis.statistics.snooping.cross_fit import cross_fit
+from analysis.statistics.snooping.reality_check import reality_check
+from analysis.verdict.skill import Skill, skill, skill_sentences
+from tests.analysis.test_ranking import row, run_of, seed
+from tests.analysis.verdict.test_luck import with_returns
+
+DAYS, TRIALS, FINALISTS = 756, 24, 4
+
+
+def searched(sharpe: float, seed_of: int = 0, prior: int = 0) -> Run:
+    """A run whose trials all have this true annual Sharpe ratio; the first four finished."""
+    rng = np.random.default_rng(seed_of)
+    common, own = rng.standard_normal((1, DAYS)), rng.standard_normal((TRIALS + 4, DAYS))
+    returns = 0.01 * (np.sqrt(0.4) * common + np.sqrt(0.6) * own + sharpe / np.sqrt(252))
+    ratios = returns.mean(axis=1) / returns.std(axis=1, ddof=1) * np.sqrt(252)
+    rows = [
+        row(n, float(ratio)) if n < FINALISTS else row(n, float(ratio), "PRUNED", "asha_rung")
+        for n, ratio in enumerate(ratios[:TRIALS])
+    ]
+    rows += [seed(TRIALS + k, k, float(ratios[TRIALS + k])) for k in range(4)]
+    run = with_returns(run_of(*rows, periods=DAYS), dict(enumerate(returns)))
+    run.run["settings"] = {"tries": {"prior": prior}}
+    return run
+
+
+def found(run: Run) -> Skill:
+    result = skill(run)
+    assert result is not None
+    return result
+
+
+def test_planted_skill_is_found_and_said_with_what_to_expect() -> None:
+    result = found(searched(2.5))
+    assert result.found
+    said = skill_sentences(result)
+    assert said[0].startswith("More than chance (p ")
+    expected = f"{result.choice.sharpe:.2f} ± {result.choice.error:.2f}"
+    assert expected in said[0]
+    assert f"{result.ensemble.sharpe:.2f} ± {result.ensemble.error:.2f}" in said[1]
+    assert "All 4 finalists together, 8 trainings in equal shares, earn" in said[1]
+    assert said[0] in summary_sentences(searched(2.5))
+
+
+def test_useless_trials_are_not_told_from_chance() -> None:
+    assert sum(found(searched(0.0, number)).found for number in range(8)) <= 1
+    assert skill_sentences(found(searched(0.0, 3)))[0].startswith("Not told from chance (p = ")
+
+
+def test_the_figures_are_those_of_all_searched_trials_pruned_ones_included() -> None:
+    run = searched(1.0)
+    result = found(run)
+    returns = np.array([run.curve(n)["net_return"] for n in range(TRIALS)]).T
+    choice, best = cross_fit(returns, 252), reality_check(returns, 252)
+    assert choice is not None
+    assert best is not None
+    assert result.choice.sharpe == pytest.approx(choice.sharpe)
+    assert result.choice.p == choice.p
+    assert result.best.best == pytest.approx(best.best)
+    assert result.best.trials == TRIALS
+    assert f"The highest of {TRIALS} trials is {best.best:.2f};" in skill_sentences(result)[3]
+
+
+def test_what_was_tried_elsewhere_makes_it_harder() -> None:
+    alone, more = found(searched(1.2)), found(searched(1.2, prior=9 * TRIALS))
+    assert (alone.searches, more.searches) == (1.0, 10.0)
+    assert more.p == pytest.approx(1 - (1 - alone.p) ** 10)
+    assert more.provable > alone.provable
+    assert replace(alone, choice=replace(alone.choice, sharpe=-9.0), searches=50.0).p == 1.0
+
+
+@pytest.mark.parametrize(("better", "alike"), [(0.0, [0, 1, 2, 3]), (6.0, [0])])
+def test_the_finalists_that_cannot_be_told_apart(better: float, alike: Sequence[int]) -> None:
+    run = searched(0.0)
+    returns = run.returns
+    mine = returns["number"].isin([0, TRIALS])
+    returns.loc[mine, "net_return"] += 0.01 * better / np.sqrt(252)
+    result = found(run)
+    assert list(result.alike or ()) == alike
+    told = "4 of 4 finalists cannot be told apart." in skill_sentences(result)
+    assert told == (len(alike) > 1)
+
+
+def test_one_finalist_alone_is_compared_with_nobody() -> None:
+    run = run_of(row(0, 1.0), row(1, 0.0, "PRUNED", "asha_rung"), periods=300)
+    rng = np.random.default_rng(0)
+    result = found(with_returns(run, dict(enumerate(0.01 * rng.standard_normal((2, 300))))))
+    assert result.alike is None
+    assert "The only finalist earns" in skill_sentences(result)[1]
+
+
+def test_without_enough_days_or_finalists_nothing_is_said() -> None:
+    short = with_returns(run_of(row(0, 1.0), periods=19), {0: np.arange(19) / 1e3})
+    assert skill(short) is None
+    pruned = run_of(row(0, 1.0, "PRUNED", "asha_rung"), periods=300)
+    rng = np.random.default_rng(0)
+    assert skill(with_returns(pruned, {0: 0.01 * rng.standard_normal(300)})) is None
