@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -124,7 +125,7 @@ def test_two_drivers_share_a_search_and_one_sleeps_and_is_killed(
     words = [*MARKET, *SLOW, "space=tiny.py", "name=both", "trials=12", storage]
     with started(tmp_path, *words, program=SOON) as one:
         after(one, folder, 1)
-        one.send(signal.SIGSTOP)
+        stop_between_transactions(one, server)
         (first,) = running(server, "both")
         with started(tmp_path, "name=both", "resume=true", storage, program=SOON) as two:
             two.until(lambda: running(server, "both").keys() - {first}, timeout_s=240)
@@ -223,6 +224,19 @@ def test_what_the_database_or_the_folder_lost_is_said(
     SearchStudy.create(server.url, "old", seed=0).close()  # from a copy of the first minute
     assert search_here(*again) == 2
     assert "lacks trial 0" in capsys.readouterr().err
+
+
+def stop_between_transactions(driver: Search, server: Postgres) -> None:
+    """Stops a driver that holds no lock in the database: another one would wait for it."""
+    query = "select count(*) from pg_stat_activity where state = 'idle in transaction'"
+    while True:
+        driver.send(signal.SIGSTOP)
+        time.sleep(0.2)  # until what it had sent is answered
+        with psycopg.connect(server.url) as connection:
+            if connection.execute(query).fetchone() == (0,):
+                return
+        driver.send(signal.SIGCONT)
+        time.sleep(0.05)
 
 
 def running(server: Postgres, study: str) -> Counter[str]:
