@@ -233,6 +233,8 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
     sentences += [*default_sentences(run, best), *_about_lengths(run)]
     sentences += [_about_best(best), *_about_shrinkage(finalists), *_about_luck(run, best)]
     sentences += more_trials_sentences(run)
+    if best["sharpe_mean"] < 0:
+        sentences.append("To hold nothing would have been better than any of them.")
     better = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
     if is_neutral(run):
         better = [row for row in better if row["name"] != LONG_ONLY]

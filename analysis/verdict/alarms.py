@@ -14,7 +14,7 @@ import numpy as np
 from analysis.load import Run
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.best_mix import Mix, best_mix
-from trainable.cli.text import counted, listed
+from trainable.cli.text import listed
 
 LONG_ONLY = "equal_weight"  # the baseline that holds the market
 FITTED = ("ridge", "trees")  # baselines whose sign is learnt; the others' is a rule
@@ -128,7 +128,12 @@ def _turned(run: Run) -> list[str]:
     kinds = run.trials["kind"].isin(["search", "enqueued", "seed"])
     rows = run.trials.loc[kinds].to_dict("records")
     fitted = [row for row in _baselines(run) if row["params.model/name"] in FITTED]
-    named = [(f"trial {row['number']}", row) for row in rows]
+    named = [
+        (f"trial {row['number']}", row)
+        if row["kind"] != "seed"
+        else (f"a seed of trial {row['parent']:.0f} (number {row['number']})", row)
+        for row in rows
+    ]
     named += [(str(row["params.model/name"]), row) for row in fitted]
     error = sqrt(run.periods_per_year / run.periods)
     gross = {
@@ -149,8 +154,8 @@ def _turned(run: Run) -> list[str]:
     return [
         f"Significantly negative: before costs {lowest} has a Sharpe ratio of "
         f"{_signed(gross[lowest] * error)}, {-gross[lowest]:.1f} standard errors below 0, where "
-        f"{counted(len(gross), 'try', 'tries')} would reach {limit:.1f} by luck{also}. The "
-        f"relation turned after training, or a sign is wrong.{which}"
+        f"the lowest of {len(gross)} trainings, baselines included, would reach {limit:.1f} by "
+        f"luck{also}. The relation turned after training, or a sign is wrong.{which}"
     ]
 
 

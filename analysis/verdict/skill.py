@@ -2,7 +2,7 @@
 
 The test is cross-fitted (`analysis.statistics.snooping.cross_fit`): the trials that most of the
 days speak for must earn on the other days. It asks the same of one trial and of a thousand, so it
-finds more than a test of the best. `docs/verdict.md` says how often it errs.
+finds more than a test of the best. `docs/verdict.md` says what it errs by.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,6 @@ from analysis.statistics.snooping.cross_fit import CrossFit, cross_fit
 from analysis.statistics.snooping.model_confidence import model_confidence
 from analysis.statistics.snooping.reality_check import RealityCheck, reality_check
 from analysis.verdict.ensemble import Ensemble, ensemble
-from trainable.cli.text import counted
 
 LEVEL = 0.05
 
@@ -55,9 +54,14 @@ class Skill:
         return self.p <= LEVEL
 
     @property
+    def level(self) -> float:
+        """The level of one search of this size at which all of them together err in 5 %."""
+        return -expm1(log1p(-LEVEL) / self.searches)
+
+    @property
     def provable(self) -> float:
         """The smallest true annual Sharpe ratio that these days show in four of five searches."""
-        return self.choice.provable(-expm1(log1p(-LEVEL) / self.searches))
+        return self.choice.provable(self.level)
 
 
 def skill(run: Run) -> Skill | None:
@@ -78,20 +82,20 @@ def skill(run: Run) -> Skill | None:
 
 
 def skill_sentences(found: Skill) -> list[str]:
-    """Returns in plain words whether to believe it, what to expect, and what luck brings."""
-    choice, best, together = found.choice, found.best, found.ensemble
-    verdict = "More than chance" if found.found else "Not told from chance"
+    """Returns in plain words whether to believe it, and what luck brings."""
+    best, together = found.best, found.ensemble
+    how_often = (
+        "one search of twenty" if found.searches == 1 else "one of twenty such series of searches"
+    )
+    reached = best.point(max(found.level, 1 / (len(best.maxima) + 1)))
     sentences = [
-        f"{verdict} (p {_chance(found.p)}): chosen on four fifths of the days, trials earn a "
-        f"Sharpe ratio of {choice.sharpe:.2f} ± {choice.error:.2f} on the fifth that did not "
-        f"choose them; useless ones earn {choice.point(LEVEL):.2f} in one search of twenty.",
+        _verdict(found, how_often),
         f"{_who(together)} {together.sharpe:.2f} ± {together.error:.2f} on the days that chose "
         "them, which flatters them.",
         f"These days show a true Sharpe ratio from {found.provable:.2f} on, in four of five "
         "searches.",
         f"The highest of {best.trials} trials is {best.best:.2f}; useless ones with such returns "
-        f"are expected to reach {best.expected:.2f}, and {best.point(LEVEL):.2f} in one search of "
-        "twenty.",
+        f"reach {reached:.2f} in {how_often}.",
     ]
     if found.alike is not None and len(found.alike) > 1:
         sentences.append(
@@ -100,13 +104,34 @@ def skill_sentences(found: Skill) -> list[str]:
     return sentences
 
 
+def _verdict(found: Skill, how_often: str) -> str:
+    choice = found.choice
+    if choice.sharpe is None:
+        return (
+            "Not told from chance: no trial has a Sharpe ratio above 0 on four fifths of the days, "
+            "so none would be chosen."
+        )
+    verdict = "More than chance" if found.found else "Not told from chance"
+    earned = (
+        f"a Sharpe ratio of {choice.sharpe:.2f} ± {choice.error:.2f}"
+        if choice.sharpe > 0
+        else "nothing"
+    )
+    return (
+        f"{verdict} (p {_chance(found.p)}): chosen on four fifths of the days, trials earn "
+        f"{earned} on the fifth that did not choose them; useless ones earn "
+        f"{choice.point(found.level):.2f} in {how_often}."
+    )
+
+
 def _who(together: Ensemble) -> str:
     if together.seeds == 1:
         return "The only finalist earns"
     if len(together.members) == 1:
         return f"The only finalist, its {together.seeds} seeds in equal shares, earns"
-    finalists = counted(len(together.members), "finalist")
-    return f"All {finalists} together, {together.seeds} trainings in equal shares, earn"
+    count = len(together.members)
+    finalists = "Both finalists" if count == 2 else f"All {count} finalists"
+    return f"{finalists} together, {together.seeds} trainings in equal shares, earn"
 
 
 def _chance(p: float) -> str:

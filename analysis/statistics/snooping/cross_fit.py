@@ -23,20 +23,24 @@ class CrossFit:
     """What a choice among several trials earns on days that had no part in it.
 
     Attributes:
-        sharpe: annual Sharpe ratio, over all days, each held as the other folds chose.
+        sharpe: annual Sharpe ratio, over all days, each held as the other folds chose; None where
+            no fold chose anything. Below 0 it is too low: a trial of about 0 is then held just on
+            the fold that is its worst.
         error: standard error of it without skill, annual.
         without_skill: [B] ascending, the same of each resample without skill.
         trials: those with a Sharpe ratio.
     """
 
-    sharpe: float
+    sharpe: float | None
     error: float
     without_skill: np.ndarray
     trials: int
 
     @property
     def p(self) -> float:
-        """How often useless trials would have earned as much: (1 + k) ÷ (B + 1)."""
+        """How often useless trials would have earned as much: (1 + k) ÷ (B + 1); 1 of nothing."""
+        if self.sharpe is None:
+            return 1.0
         B = len(self.without_skill)
         reached = B - int(np.searchsorted(self.without_skill, self.sharpe, side="left"))
         return (1 + reached) / (B + 1)
@@ -87,20 +91,22 @@ def cross_fit(
     z = z[:, known]
     block = block_length(z)
     draws = drawn_days(T, block, resamples, seed)
-    without = np.concatenate([_held_out(z, drawn) for drawn in draws])
-    found = _held_out(z + ratios[known], np.arange(T)[None])
+    without = np.concatenate([_held_out(z, drawn)[0] for drawn in draws])
+    found, held = _held_out(z + ratios[known], np.arange(T)[None])
     annual = math.sqrt((T - 1) / T * periods_per_year)  # and to a deviation whose divisor is T − 1
     scale = annual / drawn_spread(T, block)
     return CrossFit(
-        sharpe=annual * float(found[0]),
+        sharpe=annual * float(found[0]) if held[0] else None,
         error=scale * float(without.std()),
         without_skill=scale * np.sort(without),
         trials=N,
     )
 
 
-def _held_out(z: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Returns the cross-fitted Sharpe ratio, per period, of each resample, [B].
+def _held_out(z: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the cross-fitted Sharpe ratio, per period, of each resample, and if it holds any.
+
+    Both are [B]; the ratio of nothing is 0.
 
     Args:
         z: [T, N] returns over their deviation.
@@ -124,4 +130,4 @@ def _held_out(z: np.ndarray, drawn: np.ndarray) -> np.ndarray:
         square += np.einsum("bt,bt->b", counts, held**2) / T
     variance = square - mean**2
     traded = variance > 1e-12
-    return np.where(traded, mean / np.sqrt(np.where(traded, variance, 1.0)), 0.0)
+    return np.where(traded, mean / np.sqrt(np.where(traded, variance, 1.0)), 0.0), traded

@@ -56,7 +56,7 @@ def judge(folder: Path) -> Judged:
         kind,
         dict(zip(RULES, [found.p, found.best.p, *_of_best(run, best)], strict=True)),
         {
-            "cross-fitted choice": found.choice.sharpe,
+            "cross-fitted choice": found.choice.sharpe or 0.0,  # of nothing held
             "all finalists, validation": found.ensemble.sharpe,
             "all finalists, truth": book.sharpe([place[number] for number in every]),
             "first, validation": float(rows[0]["sharpe_mean"]),

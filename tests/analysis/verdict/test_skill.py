@@ -68,6 +68,7 @@ def test_the_figures_are_those_of_all_searched_trials_pruned_ones_included() -> 
     assert result.best.best == pytest.approx(best.best)
     assert result.best.trials == TRIALS
     assert f"The highest of {TRIALS} trials is {best.best:.2f};" in skill_sentences(result)[3]
+    assert f"reach {best.point(0.05):.2f} in one search of twenty." in skill_sentences(result)[3]
 
 
 def test_what_was_tried_elsewhere_makes_it_harder() -> None:
@@ -76,6 +77,29 @@ def test_what_was_tried_elsewhere_makes_it_harder() -> None:
     assert more.p == pytest.approx(1 - (1 - alone.p) ** 10)
     assert more.provable > alone.provable
     assert replace(alone, choice=replace(alone.choice, sharpe=-9.0), searches=50.0).p == 1.0
+
+
+def test_what_chance_reaches_is_held_against_the_same_tries_as_p() -> None:
+    """Who is told that useless trials reach less is also told that it is more than chance."""
+    for seed_of in range(12):
+        result = found(searched(1.2, seed_of, prior=9 * TRIALS))
+        said = skill_sentences(result)[0]
+        bar = result.choice.point(result.level)
+        assert f"useless ones earn {bar:.2f} in one of twenty such series of searches." in said
+        assert result.choice.sharpe is not None
+        assert result.found == (result.choice.sharpe >= bar)
+
+
+def test_where_nothing_would_be_chosen_no_figure_is_shown() -> None:
+    result = found(searched(-6.0))
+    assert (result.choice.sharpe, result.p, result.found) == (None, 1.0, False)
+    assert "so none would be chosen" in skill_sentences(result)[0]
+    losing = replace(result, choice=replace(result.choice, sharpe=-4.0))
+    assert "trials earn nothing on the fifth" in skill_sentences(losing)[0]
+    assert "-4" not in skill_sentences(losing)[0]
+    assert "To hold nothing would have been better than any of them." in summary_sentences(
+        searched(-6.0)
+    )
 
 
 @pytest.mark.parametrize(("better", "alike"), [(0.0, [0, 1, 2, 3]), (6.0, [0])])
