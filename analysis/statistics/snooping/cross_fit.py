@@ -1,18 +1,11 @@
 """Cross-fitting: what trials chosen on most of the days earn on the days that did not choose."""
 
-import math
 from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
 
-from analysis.statistics.paired_sharpe import standardise
-from analysis.statistics.snooping.bootstrap import (
-    FEWEST,
-    block_length,
-    day_counts,
-    drawn_days,
-    drawn_spread,
-)
+from analysis.statistics.snooping.bootstrap import chance, day_counts, draw, point
 
 FOLDS = 5
 FOUR_IN_FIVE = 0.8416  # Φ⁻¹(0.8)
@@ -39,17 +32,11 @@ class CrossFit:
     @property
     def p(self) -> float:
         """How often useless trials would have earned as much: (1 + k) ÷ (B + 1); 1 of nothing."""
-        if self.sharpe is None:
-            return 1.0
-        B = len(self.without_skill)
-        reached = B - int(np.searchsorted(self.without_skill, self.sharpe, side="left"))
-        return (1 + reached) / (B + 1)
+        return 1.0 if self.sharpe is None else chance(self.without_skill, self.sharpe)
 
     def point(self, level: float) -> float:
         """Returns the smallest annual Sharpe ratio whose p is at most `level`, or 1 ÷ (B + 1)."""
-        B = len(self.without_skill)
-        allowed = max(0, math.floor(level * (B + 1) + 1e-9) - 1)
-        return float(np.nextafter(self.without_skill[B - 1 - allowed], np.inf))
+        return float(np.nextafter(point(self.without_skill, level), np.inf))
 
     def provable(self, level: float) -> float:
         """Returns the true annual Sharpe ratio of the choice that is found four times in five.
@@ -83,34 +70,21 @@ def cross_fit(
     Returns:
         None if no trial has a Sharpe ratio or there are fewer than 20 periods.
     """
-    ratios, z = standardise(np.asarray(returns, dtype=np.float64))
-    known = ~np.isnan(ratios)
-    T, N = len(z), int(known.sum())
-    if N == 0 or T < FEWEST:
+    drawn = draw(returns, periods_per_year, _held_out, resamples, seed)
+    if drawn is None:
         return None
-    z = z[:, known]
-    block = block_length(z)
-    draws = drawn_days(T, block, resamples, seed)
-    without = np.concatenate([_held_out(z, drawn)[0] for drawn in draws])
-    found, held = _held_out(z + ratios[known], np.arange(T)[None])
-    annual = math.sqrt((T - 1) / T * periods_per_year)  # and to a deviation whose divisor is T − 1
-    scale = annual / drawn_spread(T, block)
     return CrossFit(
-        sharpe=annual * float(found[0]) if held[0] else None,
-        error=scale * float(without.std()),
-        without_skill=scale * np.sort(without),
-        trials=N,
+        sharpe=None if isnan(drawn.found) else drawn.found,
+        error=float(drawn.without_skill.std()),
+        without_skill=drawn.without_skill,
+        trials=drawn.trials,
     )
 
 
-def _held_out(z: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the cross-fitted Sharpe ratio, per period, of each resample, and if it holds any.
+def _held_out(z: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """Returns the cross-fitted Sharpe ratio of each resample; NaN where nothing is held.
 
-    Both are [B]; the ratio of nothing is 0.
-
-    Args:
-        z: [T, N] returns over their deviation.
-        drawn: [B, T] numbers of days, in order.
+    See `bootstrap.Statistic`.
     """
     T = len(z)
     folds = [day_counts(part, T) for part in np.array_split(drawn, FOLDS, axis=1)]
@@ -129,5 +103,4 @@ def _held_out(z: np.ndarray, drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]
         mean += np.einsum("bt,bt->b", counts, held) / T
         square += np.einsum("bt,bt->b", counts, held**2) / T
     variance = square - mean**2
-    traded = variance > 1e-12
-    return np.where(traded, mean / np.sqrt(np.where(traded, variance, 1.0)), 0.0), traded
+    return mean / np.sqrt(np.where(variance > 1e-12, variance, np.nan))
