@@ -230,11 +230,15 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
     if not finalists:
         return [*sentences, *_about_lengths(run), _nothing_to_rank(run, states)]
     best = finalists[0]
-    sentences += [*default_sentences(run, best), *_about_lengths(run)]
-    sentences += [_about_best(best), *_about_shrinkage(finalists), *_about_luck(run, best)]
-    sentences += more_trials_sentences(run)
+    sentences += default_sentences(run, best)
+    tested = skill(run)
+    if tested is not None:
+        sentences += skill_sentences(tested)
+    sentences += [*_about_lengths(run), _about_best(best), *_about_shrinkage(finalists)]
     if best["sharpe_mean"] < 0:
-        sentences.append("To hold nothing would have been better than any of them.")
+        sentences.append("To hold nothing would have been better.")
+    sentences += _about_luck(run, best, alone=tested is None)
+    sentences += more_trials_sentences(run)
     better = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
     if is_neutral(run):
         better = [row for row in better if row["name"] != LONG_ONLY]
@@ -301,7 +305,8 @@ def _about_shrinkage(finalists: Sequence[Row]) -> list[str]:
     ]
 
 
-def _about_luck(run: Run, best: Row) -> list[str]:
+def _about_luck(run: Run, best: Row, alone: bool) -> list[str]:
+    """Says where the best stands beside the luck line; a verdict only where no test gives one."""
     chance = luck(run)
     if chance is None:
         return []
@@ -314,8 +319,7 @@ def _about_luck(run: Run, best: Row) -> list[str]:
             f"{chance.correlation:.2f}"
         )
     sentences = [*chance.tries.sentences(), f"{sentence[0].upper()}{sentence[1:]}."]
-    found = skill(run)
-    if found is not None:
-        return [*sentences, *skill_sentences(found)]
+    if not alone:
+        return sentences
     verdict = luck_verdict(mean, error, chance.line(seeds))
     return [*sentences, f"{verdict[0].upper()}{verdict[1:]}."]

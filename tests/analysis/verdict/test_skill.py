@@ -97,9 +97,7 @@ def test_where_nothing_would_be_chosen_no_figure_is_shown() -> None:
     losing = replace(result, choice=replace(result.choice, sharpe=-4.0))
     assert "trials earn nothing on the fifth" in skill_sentences(losing)[0]
     assert "-4" not in skill_sentences(losing)[0]
-    assert "To hold nothing would have been better than any of them." in summary_sentences(
-        searched(-6.0)
-    )
+    assert "To hold nothing would have been better." in summary_sentences(searched(-6.0))
 
 
 @pytest.mark.parametrize(("better", "alike"), [(0.0, [0, 1, 2, 3]), (6.0, [0])])
