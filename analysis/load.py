@@ -113,14 +113,20 @@ class Run:
             mine = mine.loc[mine["epoch"] == self._ranking_epoch(number)]
         return mine.reset_index(drop=True)
 
-    def net_returns(self, number: int) -> np.ndarray | None:
-        """Returns the net returns [T] of a trial at its ranking epoch, one a validation period.
+    @cached_property
+    def days(self) -> int:
+        """Validation days that every trial was scored on."""
+        return len(np.unique(np.asarray(self.returns["timestamp"]).astype("datetime64[D]")))
 
-        None where it has none, or one is not finite.
-        """
-        returns = self.curve(number)["net_return"].to_numpy(dtype=np.float64)
-        known = len(returns) == self.periods > 0 and bool(np.isfinite(returns).all())
-        return returns if known else None
+    @property
+    def days_per_year(self) -> float:
+        """Days a year, in proportion to the periods a year; periods of a day or more are days."""
+        return self.periods_per_year * self.days / self.periods
+
+    def daily_returns(self, number: int) -> np.ndarray | None:
+        """Returns the net returns [days] of a trial, as `daily`; None where a day is missing."""
+        found = self.daily(number)
+        return None if found is None or len(found[0]) != self.days else found[1]
 
     def daily(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
         """Returns the days [T] and the net returns [T] of a trial at its ranking epoch.

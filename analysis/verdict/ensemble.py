@@ -15,12 +15,12 @@ from analysis.statistics.probabilistic_sharpe import moments, robust_sharpe_erro
 class Ensemble:
     """The book that holds every seed of every finalist in equal shares.
 
-    No figure of validation chose between its members, so it flatters less than the best of them.
-    What members would save by trading with each other is not counted.
+    Who finishes, and who gets how many seeds, followed from the same days: it is flattered, though
+    less than the best of them. What members would save by trading with each other is not counted.
 
     Attributes:
         members: numbers of the seeds, by the number of their configuration's first trial.
-        returns: [T] net returns, the mean of the members'.
+        returns: [days] net returns, the mean of the members'.
         sharpe: annual Sharpe ratio.
         error: its standard error, robust to autocorrelation.
     """
@@ -44,7 +44,7 @@ def ensemble(run: Run) -> Ensemble | None:
     for first in run.searched.to_dict("records"):
         number = int(first["number"])
         for seed in scored_seeds(first, further.get(number, []))[0]:
-            returns = run.net_returns(int(seed["number"]))
+            returns = run.daily_returns(int(seed["number"]))
             if returns is not None:
                 members.setdefault(number, []).append(int(seed["number"]))
                 series.append(returns)
@@ -54,5 +54,5 @@ def ensemble(run: Run) -> Ensemble | None:
     found, error = moments(together), robust_sharpe_error(together)
     if found is None or error is None:
         return None
-    year = sqrt(run.periods_per_year)
+    year = sqrt(run.days_per_year)
     return Ensemble(members, together, found.sharpe * year, error * year)

@@ -30,7 +30,7 @@ class Luck:
     @property
     def one_seed(self) -> float:
         """The luck line of single seeds, annual Sharpe ratio."""
-        return self._of(_independent(self.tries.total))
+        return self._of(self.tries.total)
 
     def share(self, seeds: int) -> float:
         """Returns the deviation of a mean of so many seeds over that of one seed."""
@@ -42,7 +42,7 @@ class Luck:
 
     def rise(self, more: int) -> float:
         """Returns by how much so many more tries would raise the luck line of single seeds."""
-        return self._of(_independent(self.tries.total + more)) - self.one_seed
+        return self._of(self.tries.total + more) - self.one_seed
 
     def _of(self, tries: int) -> float:
         return luck_line(tries, self.periods, self.periods_per_year)
@@ -56,14 +56,6 @@ def luck(run: Run) -> Luck | None:
     if run.periods == 0 or run.tries.here == 0:
         return None
     return Luck(run.tries, run.periods, run.periods_per_year, seed_correlation(run))
-
-
-def _independent(tries: int) -> int:
-    """Returns as how many independent tries these count: each as one.
-
-    Tries whose returns correlate count as fewer. Whatever estimates that belongs here.
-    """
-    return tries
 
 
 def seed_correlation(run: Run) -> float:

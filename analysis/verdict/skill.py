@@ -7,7 +7,7 @@ finds more than a test of the best. `docs/verdict.md` says what it errs by.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import expm1, log1p
+from math import ceil, expm1, log1p
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from analysis.statistics.snooping.reality_check import RealityCheck, reality_che
 from analysis.verdict.ensemble import Ensemble, ensemble
 
 LEVEL = 0.05
+FEWEST_RESAMPLES, MOST_RESAMPLES = 2_000, 40_000
+RESAMPLES_A_SEARCH = 40  # twice what the smallest p needs to be below the level of so many searches
+MOST_COMPARED = 100  # finalists, of which the model confidence set takes two seconds and 0.5 GB
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,11 @@ class Skill:
         return -expm1(log1p(-LEVEL) / self.searches)
 
     @property
+    def testable(self) -> bool:
+        """Whether so many tries leave room for any proof."""
+        return self.level >= 1 / (len(self.choice.without_skill) + 1)
+
+    @property
     def provable(self) -> float:
         """The smallest true annual Sharpe ratio that these days show in four of five searches."""
         return self.choice.provable(self.level)
@@ -67,41 +75,53 @@ class Skill:
 def skill(run: Run) -> Skill | None:
     """Returns what the trials of a run say of their skill.
 
-    None where no finalist has returns that vary, or there are fewer than 20 validation periods.
+    None where no finalist has returns that vary, or there are fewer than 20 validation days.
     """
     returns = _trial_returns(run)
     if returns is None or len(returns) < FEWEST:
         return None
-    together = ensemble(run)
-    choice = cross_fit(returns, run.periods_per_year)
-    best = reality_check(returns, run.periods_per_year)
+    together, searches = ensemble(run), max(1.0, run.tries.total / max(1, run.tries.here))
+    resamples = min(MOST_RESAMPLES, max(FEWEST_RESAMPLES, ceil(RESAMPLES_A_SEARCH * searches)))
+    choice = cross_fit(returns, run.days_per_year, resamples)
+    best = reality_check(returns, run.days_per_year)
     if together is None or choice is None or best is None:
         return None
-    searches = max(1.0, run.tries.total / max(1, run.tries.here))
     return Skill(together, choice, best, searches, _alike(run, together))
 
 
 def skill_sentences(found: Skill) -> list[str]:
     """Returns in plain words whether to believe it, and what luck brings."""
-    best, together = found.best, found.ensemble
+    together = found.ensemble
     how_often = (
         "one search of twenty" if found.searches == 1 else "one of twenty such series of searches"
     )
-    reached = best.point(max(found.level, 1 / (len(best.maxima) + 1)))
     sentences = [
         _verdict(found, how_often),
         f"{_who(together)} {together.sharpe:.2f} ± {together.error:.2f} on the days that chose "
         "them, which flatters them.",
-        f"These days show a true Sharpe ratio from {found.provable:.2f} on, in four of five "
-        "searches.",
-        f"The highest of {best.trials} trials is {best.best:.2f}; useless ones with such returns "
-        f"reach {reached:.2f} in {how_often}.",
     ]
+    if found.testable:
+        sentences.append(
+            f"These days show a true Sharpe ratio from {found.provable:.2f} on, in four of five "
+            "searches."
+        )
+    sentences += _about_highest(found, how_often)
     if found.alike is not None and len(found.alike) > 1:
         sentences.append(
             f"{len(found.alike)} of {len(together.members)} finalists cannot be told apart."
         )
     return sentences
+
+
+def _about_highest(found: Skill, how_often: str) -> list[str]:
+    """Says what the best of several trials is, beside what it is by luck; not of too many tries."""
+    best = found.best
+    if best.trials == 1 or found.level < 1 / (len(best.maxima) + 1):
+        return []
+    return [
+        f"The highest of {best.trials} trials is {best.best:.2f}; useless ones with such returns "
+        f"reach {best.point(found.level):.2f} in {how_often}."
+    ]
 
 
 def _verdict(found: Skill, how_often: str) -> str:
@@ -110,6 +130,11 @@ def _verdict(found: Skill, how_often: str) -> str:
         return (
             "Not told from chance: no trial has a Sharpe ratio above 0 on four fifths of the days, "
             "so none would be chosen."
+        )
+    if not found.testable:
+        return (
+            f"Not told from chance: this is one of {found.searches:,.0f} such searches on these "
+            "data, after which nothing could be."
         )
     verdict = "More than chance" if found.found else "Not told from chance"
     earned = (
@@ -137,23 +162,27 @@ def _who(together: Ensemble) -> str:
 def _chance(p: float) -> str:
     if p < 0.001:
         return "< 0.001"
+    if abs(p - LEVEL) < 0.0005:  # where three digits would not tell on which side
+        return f"= {p:.4f}"
     return f"= {p:.2f}" if p >= 0.095 else f"= {p:.3f}"
 
 
 def _alike(run: Run, together: Ensemble) -> tuple[int, ...] | None:
     """Returns the model confidence set, at 5 %, of configurations with seeds in equal shares."""
+    if not 1 < len(together.members) <= MOST_COMPARED:
+        return None
     books = [_mean_returns(run, seeds) for seeds in together.members.values()]
-    kept = model_confidence(np.column_stack(books)) if len(books) > 1 else None
+    kept = model_confidence(np.column_stack(books))
     return None if kept is None else tuple([*together.members][column] for column in kept.kept)
 
 
 def _trial_returns(run: Run) -> np.ndarray | None:
     """Returns the net returns [T, N] of the searched trials that have any."""
-    known = [run.net_returns(int(number)) for number in run.searched["number"]]
+    known = [run.daily_returns(int(number)) for number in run.searched["number"]]
     columns = [returns for returns in known if returns is not None]
     return np.column_stack(columns) if columns else None
 
 
 def _mean_returns(run: Run, numbers: Sequence[int]) -> np.ndarray:
-    series = [run.net_returns(number) for number in numbers]
+    series = [run.daily_returns(number) for number in numbers]
     return np.mean([each for each in series if each is not None], axis=0)

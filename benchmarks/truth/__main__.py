@@ -87,8 +87,10 @@ def _show_claims(
 
 def _show_worth(worth: Mapping[str, Mapping[str, Mapping[str, float]]]) -> None:
     print(f"\n{'mean Sharpe ratio':34}" + "".join(kind.rjust(14) for kind in worth))
-    for name in next(iter(worth.values()))["mean"]:
-        print(f"{name:34}" + "".join(f"{each['mean'][name]:14.2f}" for each in worth.values()))
+    names = dict.fromkeys(name for each in worth.values() for name in each["mean"])
+    for name in names:
+        means = [each["mean"].get(name, float("nan")) for each in worth.values()]
+        print(f"{name:34}" + "".join(f"{mean:14.2f}" for mean in means))
 
 
 if __name__ == "__main__":

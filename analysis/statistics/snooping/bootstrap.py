@@ -1,67 +1,12 @@
-"""Days drawn with replacement, in blocks of random length: the stationary bootstrap."""
+"""Days drawn with replacement, or turned over, in blocks of random length; and what p follows."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
-from analysis.statistics.paired_sharpe import standardise
-
 FEWEST = 20  # periods from which on a block length can be estimated
 BATCH = 2_000_000  # days that are drawn at a time, over all resamples
-
-
-# Of returns over their deviation [T, N] and days drawn [B, T]: a Sharpe ratio per period, [B].
-Statistic = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A Sharpe ratio that follows from several trials together, and the same of days drawn anew.
-
-    Attributes:
-        found: annual, of the days as they are; NaN where it is undefined.
-        without_skill: [B] ascending, annual, of each resample, with every trial's mean taken off.
-        block: mean length of the blocks, in periods.
-        trials: those with a Sharpe ratio.
-    """
-
-    found: float
-    without_skill: np.ndarray
-    block: float
-    trials: int
-
-
-def draw(
-    returns: np.ndarray, periods_per_year: float, statistic: Statistic, resamples: int, seed: int
-) -> Drawn | None:
-    """Returns a statistic of all trials' returns, and what it is of resamples without skill.
-
-    Args:
-        returns: [T, N] net returns of all trials on the same days, finite. Those without a Sharpe
-            ratio are left out.
-        periods_per_year: above 0.
-        statistic: of resamples it is taken over `drawn_spread`, and as 0 where it is NaN.
-        resamples: B, at least 1.
-        seed: of the draws.
-
-    Returns:
-        None if no trial has a Sharpe ratio or there are fewer than 20 periods.
-    """
-    ratios, z = standardise(np.asarray(returns, dtype=np.float64))
-    known = ~np.isnan(ratios)
-    T, N = len(z), int(known.sum())
-    if N == 0 or T < FEWEST:
-        return None
-    z = z[:, known]
-    block = block_length(z)
-    batches = (statistic(z, days) for days in drawn_days(T, block, resamples, seed))
-    values = np.nan_to_num(np.concatenate([*batches]), nan=0.0)
-    (found,) = statistic(z + ratios[known], np.arange(T)[None])
-    annual = math.sqrt((T - 1) / T * periods_per_year)  # and to a deviation whose divisor is T − 1
-    scaled = annual / drawn_spread(T, block) * np.sort(values)
-    return Drawn(annual * float(found), scaled, block, N)
 
 
 def chance(values: np.ndarray, reached: float) -> float:
@@ -128,6 +73,28 @@ def drawn_days(days: int, block: float, resamples: int, seed: int) -> Iterator[n
         begun = np.maximum.accumulate(np.where(begins, steps, 0), axis=1)
         first = np.take_along_axis(rng.integers(days, size=(batch, days)), begun, axis=1)
         yield (first + steps - begun) % days
+        resamples -= batch
+
+
+def block_signs(days: int, block: float, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """Yields batches of signs, [batch, T] of 1 and −1, the same within blocks of random length.
+
+    Returns whose sign is as likely the other one are as likely after them as before, whatever their
+    tails and however they go together: of a statistic that is a test of any length (a wild
+    bootstrap; Wu 1986, by blocks: Shao 2010).
+
+    Args:
+        days: T.
+        block: mean length of a block, at least 1.
+        resamples: number of resamples in all.
+        seed: of the draws.
+    """
+    rng = np.random.default_rng(seed)
+    while resamples > 0:
+        batch = min(resamples, max(1, BATCH // days))
+        begins = rng.random((batch, days)) < 1 / block
+        signs = rng.choice(np.array([-1.0, 1.0]), (batch, days))
+        yield np.take_along_axis(signs, np.cumsum(begins, axis=1) - begins[:, :1], axis=1)
         resamples -= batch
 
 

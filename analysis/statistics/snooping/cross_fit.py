@@ -1,11 +1,18 @@
 """Cross-fitting: what trials chosen on most of the days earn on the days that did not choose."""
 
 from dataclasses import dataclass
-from math import isnan
+from math import isnan, sqrt
 
 import numpy as np
 
-from analysis.statistics.snooping.bootstrap import chance, day_counts, draw, point
+from analysis.statistics.paired_sharpe import standardise
+from analysis.statistics.snooping.bootstrap import (
+    FEWEST,
+    block_length,
+    block_signs,
+    chance,
+    point,
+)
 
 FOLDS = 5
 FOUR_IN_FIVE = 0.8416  # Φ⁻¹(0.8)
@@ -54,11 +61,15 @@ def cross_fit(
     The days are cut into five folds. On each, every trial is held in proportion to its Sharpe ratio
     on the other four, at equal risk, and not at all where that is below 0. So no day's luck chooses
     what is held on it, however many trials there are. Whether the ratio of all days together could
-    be luck follows from the same computation on days drawn with replacement (the stationary
-    bootstrap), with the mean of each trial's returns taken off.
+    be luck follows from the same computation with the signs of blocks of days turned at random, all
+    trials' together (`block_signs`): each day stays in its fold, and a few great days prove little.
 
     Beside the best of all trials (`reality_check`) it asks for less: of 64 useless trials one in
-    twenty reaches 1.5 to 1.7 standard errors here, and 3 there.
+    twenty reaches 1.5 to 1.8 standard errors here, and 3 there. Measured on eight kinds of market,
+    300 of each, with 8 to 40 useless trials over 40 to 1,000 days, correlated or not, with fat
+    tails, changing volatility and skewness: p ≤ 0.05 occurs in 3.7 to 7.0 %, with an
+    autocorrelation of 0.2 in 7.7 %. Days drawn with replacement would set the bar a fifth too high
+    where trials do not correlate, as what is drawn into several folds helps to choose itself.
 
     Args:
         returns: [T, N] net returns of all trials on the same days, finite, at the epoch that ranks
@@ -70,37 +81,50 @@ def cross_fit(
     Returns:
         None if no trial has a Sharpe ratio or there are fewer than 20 periods.
     """
-    drawn = draw(returns, periods_per_year, _held_out, resamples, seed)
-    if drawn is None:
+    ratios, z = standardise(np.asarray(returns, dtype=np.float64))
+    known = ~np.isnan(ratios)
+    T, N = len(z), int(known.sum())
+    if N == 0 or T < FEWEST:
         return None
+    z, ratios = z[:, known], ratios[known]
+    scaled = (z + ratios) / np.sqrt(1 + ratios**2)  # of mean square 1, which no sign changes
+    turned = block_signs(T, block_length(z), resamples, seed)
+    without = np.concatenate([_held_out(scaled, signs) for signs in turned])
+    (found,) = _held_out(scaled, np.ones((1, T)))
+    annual = sqrt((T - 1) / T * periods_per_year)  # and to a deviation whose divisor is T − 1
+    without = annual * np.sort(np.nan_to_num(without, nan=0.0))
     return CrossFit(
-        sharpe=None if isnan(drawn.found) else drawn.found,
-        error=float(drawn.without_skill.std()),
-        without_skill=drawn.without_skill,
-        trials=drawn.trials,
+        sharpe=None if isnan(found) else annual * float(found),
+        error=float(without.std()),
+        without_skill=without,
+        trials=N,
     )
 
 
-def _held_out(z: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Returns the cross-fitted Sharpe ratio of each resample; NaN where nothing is held.
+def _held_out(returns: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """Returns the cross-fitted Sharpe ratio, per period, for each set of signs, [B].
 
-    See `bootstrap.Statistic`.
+    NaN where nothing is held.
+
+    Args:
+        returns: [T, N].
+        signs: [B, T].
     """
-    T = len(z)
-    folds = [day_counts(part, T) for part in np.array_split(drawn, FOLDS, axis=1)]
-    sums = np.array([counts @ z for counts in folds])
-    squares = np.array([counts @ z**2 for counts in folds])
-    mean, square = np.zeros(len(drawn)), np.zeros(len(drawn))
-    for fold, counts in enumerate(folds):
-        days = T - counts[0].sum()
-        others = (sums.sum(axis=0) - sums[fold]) / days
-        variance = (squares.sum(axis=0) - squares[fold]) / days - others**2
+    T = len(returns)
+    folds = np.array_split(np.arange(T), FOLDS)
+    sums = np.array([signs[:, fold] @ returns[fold] for fold in folds])
+    squares = np.array([np.square(returns[fold]).sum(axis=0) for fold in folds])
+    mean, square = np.zeros(len(signs)), np.zeros(len(signs))
+    for number, fold in enumerate(folds):
+        days = T - len(fold)
+        others = (sums.sum(axis=0) - sums[number]) / days
+        variance = (squares.sum(axis=0) - squares[number]) / days - others**2
         deviation = np.sqrt(np.where(variance > 1e-9, variance, np.inf))
         shares = np.maximum(others / deviation, 0.0) / deviation
         total = shares.sum(axis=1, keepdims=True)
         shares = np.divide(shares, total, out=np.zeros_like(shares), where=total > 0)
-        held = shares @ z.T
-        mean += np.einsum("bt,bt->b", counts, held) / T
-        square += np.einsum("bt,bt->b", counts, held**2) / T
+        held = signs[:, fold] * (shares @ returns[fold].T)
+        mean += held.sum(axis=1) / T
+        square += np.square(held).sum(axis=1) / T
     variance = square - mean**2
     return mean / np.sqrt(np.where(variance > 1e-12, variance, np.nan))

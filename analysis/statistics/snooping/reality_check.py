@@ -1,10 +1,20 @@
 """White's reality check: what the highest Sharpe ratio of these trials would be by luck alone."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.statistics.snooping.bootstrap import chance, day_counts, draw, point
+from analysis.statistics.paired_sharpe import standardise
+from analysis.statistics.snooping.bootstrap import (
+    FEWEST,
+    block_length,
+    chance,
+    day_counts,
+    drawn_days,
+    drawn_spread,
+    point,
+)
 
 
 @dataclass(frozen=True)
@@ -78,16 +88,24 @@ def reality_check(
     Returns:
         None if no trial has a Sharpe ratio or there are fewer than 20 periods.
     """
-    drawn = draw(returns, periods_per_year, _highest, resamples, seed)
-    if drawn is None:
+    ratios, z = standardise(np.asarray(returns, dtype=np.float64))
+    known = ~np.isnan(ratios)
+    T, N = len(z), int(known.sum())
+    if N == 0 or T < FEWEST:
         return None
-    return RealityCheck(drawn.found, drawn.without_skill, drawn.block, drawn.trials)
+    z = z[:, known]
+    block = block_length(z)
+    both = np.hstack([z, z**2])
+    draws = drawn_days(T, block, resamples, seed)
+    maxima = np.concatenate([_highest(day_counts(drawn, T) @ both / T) for drawn in draws])
+    annual = math.sqrt((T - 1) / T * periods_per_year)  # and to a deviation whose divisor is T − 1
+    scale = annual / drawn_spread(T, block)
+    return RealityCheck(annual * float(ratios[known].max()), scale * np.sort(maxima), block, N)
 
 
-def _highest(z: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """Returns the highest Sharpe ratio of each resample; see `bootstrap.Statistic`."""
-    T = len(z)
-    mean, square = np.hsplit(day_counts(drawn, T) @ np.hstack([z, z**2]) / T, 2)
+def _highest(means: np.ndarray) -> np.ndarray:
+    """Returns the highest Sharpe ratio of each resample, from the means of z and z²: [B, 2N]."""
+    mean, square = np.hsplit(means, 2)
     variance = square - mean**2
     traded = variance > 1e-9 * square  # whoever trades rarely is at times drawn without a trade
     return np.where(traded, mean / np.sqrt(np.where(traded, variance, 1.0)), 0.0).max(axis=1)

@@ -47,7 +47,7 @@ def judge(folder: Path) -> Judged:
     finalists = rank(run).dropna(subset=["sharpe_mean"])
     if found is None:
         return Judged(kind, dict.fromkeys(RULES, 1.0), {})
-    rows = finalists.to_dict("records")
+    rows = finalists.dropna(subset=["sharpe"]).to_dict("records")
     best = int(max(rows, key=lambda row: row["sharpe"])["number"])
     first = int(rows[0]["number"])
     seeds = found.ensemble.members[first]
@@ -69,7 +69,7 @@ def judge(folder: Path) -> Judged:
 
 def _of_best(run: Run, number: int) -> tuple[float, float]:
     """Returns the p of a finalist's deflated Sharpe ratio among all trials, and of it alone."""
-    returns = run.net_returns(number)
+    returns = run.daily_returns(number)
     found = None if returns is None else moments(returns)
     if found is None:
         return 1.0, 1.0

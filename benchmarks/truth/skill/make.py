@@ -113,7 +113,7 @@ def make(folder: Path, search: str, kind: str, seed: int) -> str:
     record = {"numbers": numbers, "mean": book.mean.tolist(), "cov": book.covariance.tolist()}
     (unfinished / TRUTH).write_text(json.dumps(record), encoding="utf-8")
     for needless in ("trials", "best"):
-        shutil.rmtree(unfinished / needless)
+        shutil.rmtree(unfinished / needless, ignore_errors=True)
     unfinished.rename(target)
     return f"{search} {target.name}: {time.monotonic() - begun:.0f} s"
 
@@ -129,8 +129,9 @@ def finalists_book(run: Run, kind: str, seed: int) -> tuple[list[int], Book]:
         predict.load(run.folder / "trials" / str(number)).predict(dataset, rows)
         for number in numbers
     ]
-    shape = len(numbers), len(rows)
-    return numbers, truth.book(np.array(predictions).reshape(shape))
+    if not numbers:
+        return [], Book(np.zeros(0), np.zeros((0, 0)))
+    return numbers, truth.book(np.array(predictions))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.load import Run
@@ -79,15 +80,58 @@ def test_what_was_tried_elsewhere_makes_it_harder() -> None:
     assert replace(alone, choice=replace(alone.choice, sharpe=-9.0), searches=50.0).p == 1.0
 
 
-def test_what_chance_reaches_is_held_against_the_same_tries_as_p() -> None:
+@pytest.mark.parametrize(("series", "strengths"), [(10, (1.2,) * 8), (300, (2.0, 2.5, 3.0, 8.0))])
+def test_what_chance_reaches_is_held_against_the_same_tries_as_p(
+    series: int, strengths: Sequence[float]
+) -> None:
     """Who is told that useless trials reach less is also told that it is more than chance."""
-    for seed_of in range(12):
-        result = found(searched(1.2, seed_of, prior=9 * TRIALS))
+    for seed_of, sharpe in enumerate(strengths):
+        result = found(searched(sharpe, seed_of, prior=(series - 1) * TRIALS))
+        assert result.testable
         said = skill_sentences(result)[0]
         bar = result.choice.point(result.level)
         assert f"useless ones earn {bar:.2f} in one of twenty such series of searches." in said
         assert result.choice.sharpe is not None
         assert result.found == (result.choice.sharpe >= bar)
+
+
+def test_after_too_many_tries_nothing_is_tested() -> None:
+    result = found(searched(8.0, prior=5000 * TRIALS))
+    assert (result.testable, result.found) == (False, False)
+    said = skill_sentences(result)
+    assert "this is one of 5,001 such searches" in said[0]
+    assert not [one for one in said if "useless" in one or "show a true" in one]
+
+
+def test_bars_within_a_day_are_judged_by_days() -> None:
+    """A morning of twenty bars is one day; days of four bars are as days of one."""
+    rng = np.random.default_rng(0)
+    daily = 0.01 * rng.standard_normal((2, 100))
+    bars = np.repeat(daily / 4, 4, axis=1) + np.tile([1e-3, -1e-3, 2e-3, -2e-3], 100)
+    frames = [
+        pd.DataFrame(
+            {
+                "number": number,
+                "epoch": 1,
+                "timestamp": np.repeat(np.arange(100), 4).astype("datetime64[D]")
+                + np.tile(np.arange(4), 100).astype("timedelta64[h]"),
+                "net_return": values,
+            }
+        )
+        for number, values in enumerate(bars)
+    ]
+    run = run_of(row(0, 1.0), row(1, 0.5))
+    run.__dict__["returns"] = pd.concat(frames, ignore_index=True)
+    run.run["data"]["periods_per_year"] = 4 * 252
+    result = found(run)
+    choice = cross_fit(daily.T, 252)
+    assert choice is not None
+    assert result.choice.p == choice.p
+    assert result.ensemble.returns == pytest.approx(daily.mean(axis=0))
+    morning = pd.concat([frame.iloc[:40] for frame in frames], ignore_index=True)
+    run = run_of(row(0, 1.0), row(1, 0.5))
+    run.__dict__["returns"] = morning
+    assert skill(run) is None
 
 
 def test_where_nothing_would_be_chosen_no_figure_is_shown() -> None:

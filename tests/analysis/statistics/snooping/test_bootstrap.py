@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from analysis.statistics.snooping.bootstrap import block_length, day_counts, drawn_days
+from analysis.statistics.snooping.bootstrap import block_length, block_signs, day_counts, drawn_days
 
 
 @pytest.mark.parametrize("block", [1.0, 4.0, 15.0])
@@ -35,3 +35,14 @@ def test_blocks_are_longer_where_days_belong_together() -> None:
     assert block_length(apart) == pytest.approx(800 ** (1 / 3), rel=0.5)
     assert block_length(together) > 2 * block_length(apart)
     assert block_length(np.random.default_rng(0).standard_normal((800, 1))) >= 800 ** (1 / 3)
+
+
+@pytest.mark.parametrize("block", [1.0, 5.0])
+def test_signs_are_as_often_either_and_change_once_a_block(block: float) -> None:
+    signs = np.concatenate([*block_signs(200, block, 4000, seed=0)])
+    assert signs.shape == (4000, 200)
+    assert set(np.unique(signs)) == {-1.0, 1.0}
+    assert signs.mean() == pytest.approx(0.0, abs=0.01)
+    changes = (signs[:, 1:] != signs[:, :-1]).mean()
+    assert changes == pytest.approx(0.5 / block, rel=0.03), "half of all borders change the sign"
+    assert [len(batch) for batch in block_signs(100_000, 5.0, 45, seed=0)] == [20, 20, 5]
