@@ -273,10 +273,11 @@ class Pruner:
     def note_end(self, number: int, reason: str) -> None:
         """Counts a trial that has ended among those that `expected_rise` is of, once.
 
-        No seed counts, and none that failed numerically.
+        No seed counts, and none that failed numerically, or whose last report has not come yet:
+        another driver may tell an end before this one has read the reports.
         """
         trial = self._trials.get(number)
-        if trial is None or trial.returns is None:
+        if trial is None or trial.returns is None or trial.final is None:
             return
         if not trial.exempt and reason not in NUMERIC_FAILURES:
             self._spread.add(trial.returns)

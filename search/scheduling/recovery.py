@@ -75,6 +75,9 @@ class Recovery:
             for report in batch:
                 self.lifecycle.progress.count(report)
             self.lifecycle.note_verdicts(self.lifecycle.pruner.judge(batch))
+        ended = self.lifecycle.ended
+        for number in sorted({one.number for batch in batches for one in batch} & ended.keys()):
+            self.lifecycle.pruner.note_end(number, ended[number])
 
     def claim(self, most: int, idle: bool) -> bool:
         """Takes over trials that no driver trains, at most so many; says whether there were any."""

@@ -115,6 +115,26 @@ def test_returns_are_kept_only_over_the_window_and_only_while_a_trial_lives(
     assert held[-1] == 0
 
 
+def test_an_end_that_is_told_before_its_last_report_counts_once_and_with_that_report() -> None:
+    """As other drivers' are: the study tells the end before the reports are read."""
+    in_order, early = make_pruner(4), make_pruner(4)
+    rng = np.random.default_rng(5)
+    for number in range(40):
+        first, *rest = curve(number, rng.normal(0.5, 0.7, 2).tolist())
+        last = replace(rest[-1], epoch=4, stop=Stop("completed", {"epoch": 4}))
+        for each in (in_order, early):
+            each.exempt(99)
+            each.judge([first])
+        early.note_end(number, "completed")
+        for each in (in_order, early):
+            each.judge([last])
+            each.note_end(number, "completed")
+            each.note_end(number, "completed")
+    expected = in_order.expected_rise(40, 40)
+    assert expected is not None
+    assert early.expected_rise(40, 40) == expected
+
+
 def test_an_empty_batch_is_nothing() -> None:
     assert make_pruner().judge([]) == {}
     assert make_pruner().restore([]) == {}
