@@ -14,7 +14,7 @@ import numpy as np
 from analysis.load import Run
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.best_mix import Mix, best_mix
-from trainable.cli.text import listed
+from trainable.cli.text import counted, listed
 
 LONG_ONLY = "equal_weight"  # the baseline that holds the market
 FITTED = ("ridge", "trees")  # baselines whose sign is learnt; the others' is a rule
@@ -111,7 +111,7 @@ def _too_good(run: Run, finalists: Sequence[Row]) -> list[str]:
         if isfinite(one_ic)
         else f"{who} (Sharpe {one_sharpe:.2f})"
         for who, one_sharpe, one_ic in everyone
-        if one_sharpe > sharpe or abs(one_ic) > ic
+        if one_sharpe > sharpe or (one_sharpe > 0 and abs(one_ic) > ic)
     ]
     if not found:
         return []
@@ -153,9 +153,10 @@ def _turned(run: Run) -> list[str]:
     which = f" Features whose relation changed: {_few(turned)}." if turned else ""
     return [
         f"Significantly negative: before costs {lowest} has a Sharpe ratio of "
-        f"{_signed(gross[lowest] * error)}, {-gross[lowest]:.1f} standard errors below 0, where "
-        f"the lowest of {len(gross)} trainings, baselines included, would reach {limit:.1f} by "
-        f"luck{also}. The relation turned after training, or a sign is wrong.{which}"
+        f"{_signed(gross[lowest] * error)}, {-gross[lowest]:.1f} standard errors below 0{also}; "
+        f"of {counted(len(gross), 'training')}, baselines included, luck leaves the lowest within "
+        f"{limit:.1f} in 19 searches of 20. The relation turned after training, or a sign is "
+        f"wrong.{which}"
     ]
 
 

@@ -107,7 +107,8 @@ _MISSING = object()  # None may be a choice
 
 def _centred(value: Any, space: Any) -> float:
     low, high = float(space.low), float(space.high)
-    if high <= low or value is _MISSING:
+    inside = isinstance(value, int | float) and low <= value <= high
+    if high <= low or not inside:  # missing, or of another branch of the space
         return 0.0
     if space.log:
         low, high, value = math.log(low), math.log(high), math.log(value)

@@ -6,7 +6,7 @@ turns between training and validation with losses that look like no skill at all
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil, hypot, sqrt
+from math import ceil, copysign, hypot, sqrt
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,11 @@ MATERIAL = 1.0  # annual Sharpe ratio that a change of the IC must be worth
 HORIZONS = 4  # of a block of bars: labels of neighbouring blocks overlap little
 BLOCKS, FEWEST_BLOCKS = 250, 8  # of a part, at most and at least
 SYMBOLS = 3  # at a bar, from which on its correlation counts
-CELLS = 1 << 18  # rows of a part that are looked at, at most: those of its last bars
+CELLS = 1 << 18  # rows of a part that are looked at, at most: those next to the other part
 EDGE = 10  # bars at either end, among which no change is looked for
 NAMED = 5  # features with a line of their own
+LEAST_SPREAD = 1e-6  # of what single bars add to an IC, beyond rounding
+FAR = 100.0  # a Sharpe ratio that is not worth telling exactly
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Relation:
     """How a feature goes with the label in one part of the split.
 
     Attributes:
-        ic: mean over bars of the correlation across symbols; of fewer than five symbols the mean of
-            their correlations over time.
+        ic: mean over bars of the correlation across symbols; of fewer than five symbols of their
+            correlations over time, each counting with its bars.
         error: its standard error, from means of blocks of bars.
         freedom: degrees of freedom of `error`.
         per_ic: annual Sharpe ratio that an IC of 1 would imply: √(breadth × labels a year).
@@ -55,9 +57,14 @@ class Relation:
     bars: np.ndarray
 
     @property
+    def net(self) -> float:
+        """What is left of the IC after costs, with its sign."""
+        return copysign(max(abs(self.ic) - self.cost, 0.0), self.ic)
+
+    @property
     def sharpe(self) -> float:
         """Annual Sharpe ratio that the IC implies, net of costs."""
-        return max(abs(self.ic) - self.cost, 0.0) * self.per_ic
+        return abs(self.net) * self.per_ic
 
     def with_later(self, later: "Relation") -> "Relation":
         """Returns the relation in two parts together."""
@@ -111,8 +118,8 @@ def suspicious_features(dataset: Dataset) -> list[dict[str, Any]]:
         too_good_from, too_good_until, turned, changed), `kind`, `train`, `valid` (IC, error and
         implied Sharpe ratio), `since` (the date of a change, else None), `warning`.
     """
-    parts = [_Part.of(dataset, rows) for rows in (dataset.train_rows, dataset.valid_rows)]
-    train, valid = parts
+    train = _Part.of(dataset, dataset.train_rows, last=True)
+    valid = _Part.of(dataset, dataset.valid_rows, last=False)
     if train is None or valid is None:
         return []
     columns = (columns_on(dataset.features, part.rows) for part in (train, valid))
@@ -165,11 +172,15 @@ class _Part:
     panel: bool
 
     @staticmethod
-    def of(dataset: Dataset, rows: np.ndarray) -> "_Part | None":
-        """Returns the part of these rows; None where none has a label."""
+    def of(dataset: Dataset, rows: np.ndarray, last: bool) -> "_Part | None":
+        """Returns the part of these rows, the last or the first of many; None without a label."""
         rows = rows[np.isfinite(dataset.target[rows])]
         if len(rows) > CELLS:
-            rows = rows[dataset.time[rows] >= np.sort(dataset.time[rows])[-CELLS]]
+            times = np.sort(dataset.time[rows])
+            near = (
+                dataset.time[rows] >= times[-CELLS] if last else dataset.time[rows] <= times[CELLS]
+            )
+            rows = rows[near]
         if not len(rows):
             return None
         bars, bar = np.unique(dataset.time[rows], return_inverse=True)
@@ -213,7 +224,9 @@ class _Part:
         if measured is None:
             return None
         error, freedom = measured
-        per_ic = sqrt(dataset.periods_per_year / dataset.horizon) / float(by_bar.std(ddof=1))
+        # A feature that varies on few bars earns on few; one that is always right, without risk.
+        share, spread = len(by_bar) / len(self.bars), max(float(by_bar.std(ddof=1)), LEAST_SPREAD)
+        per_ic = sqrt(share * dataset.periods_per_year / dataset.horizon) / spread
         ic = float(by_bar.mean())
         cost = dataset.cost_bps * 1e-4 * self._moved(x.values, cells, dataset.horizon)
         return Relation(ic, error, freedom, per_ic, cost / self.spread, by_bar, self.bars[bars])
@@ -277,7 +290,8 @@ def _why(before: Relation | None, now: Relation | None, chance: float) -> tuple[
     gap, error = abs(now.ic - before.ic), hypot(before.error, now.error)
     freedom = min(before.freedom, now.freedom)
     differ = gap > _quantile(freedom, chance) * error
-    if not differ or gap * min(before.per_ic, now.per_ic) < MATERIAL:
+    worth = abs(now.net - before.net) * min(before.per_ic, now.per_ic)
+    if not differ or worth < MATERIAL:
         both = before.with_later(now)
         return ("too_good" if _too_good(both, chance) else None), abs(both.ic) / both.error
     sure = all(abs(one.ic) > SURE * one.error for one in (before, now))
@@ -334,17 +348,21 @@ def _warning(
     ics = " and ".join(f"{one.ic:.3f} in {words}" for one, words in known).replace("-", "−")
     when = f"at about {since}"
     if why in ("turned", "changed"):
-        return (
-            f"feature {name!r}: its relation with the label {why} {when}: {kind} {ics}; what is "
-            "learnt of it in training does not hold in validation"
+        held = before is not None and now is not None and 0 < before.ic / now.ic < 1
+        so = (
+            "it is stronger there, as what leaks from then on would be"
+            if held
+            else "what is learnt of it in training does not hold in validation"
         )
+        return f"feature {name!r}: its relation with the label {why} {when}: {kind} {ics}; {so}"
     if why != "too_good":
-        when = f" {'from' if why == 'too_good_from' else 'until'} about {since} on"
+        when = f" from about {since} on" if why == "too_good_from" else f" until about {since}"
     else:
         when = ""
     best = max(one.sharpe for one, _ in known)
+    implied = f"of {best:.1f}" if best < FAR else f"above {FAR:.0f}"
     return (
         f"feature {name!r} is too good to be true{when}: {kind} {ics}, which implies a Sharpe "
-        f"ratio of {best:.1f} from it alone (honest ones stay below {BELIEVED:g}): does it know "
+        f"ratio {implied} from it alone (honest ones stay below {BELIEVED:g}): does it know "
         "the future?"
     )

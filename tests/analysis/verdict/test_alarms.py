@@ -108,8 +108,8 @@ def test_a_significantly_negative_trial_is_named_where_none_survived() -> None:
     run = run_of(*rows, quality=turned)
     (said,) = alarms(run)
     assert "before costs trial 61 has a Sharpe ratio of −2.1" in said
-    assert ", 4.2 standard errors below 0, where the lowest of 62 trainings" in said
-    assert "would reach 3.2 by luck (1 more" in said
+    assert ", 4.2 standard errors below 0 (1 more likewise); of 62 trainings, baselines" in said
+    assert "luck leaves the lowest within 3.2 in 19 searches of 20." in said
     assert said.endswith("a sign is wrong. Features whose relation changed: f0.")
     assert summary_sentences(run)[1] == said
     assert summary_sentences(run)[2].startswith("No trial survived")

@@ -9,7 +9,7 @@ from optuna.distributions import (
     FloatDistribution,
 )
 
-from search.sampler.feasibility import Feasibility
+from search.sampler.feasibility import Feasibility, ParameterRows
 from search.sampler.observations import Observation
 from tests.search.sampler.test_observations import made
 
@@ -66,3 +66,24 @@ def test_feasibility_gives_the_base_rate_where_failures_have_no_cause() -> None:
         assert edge.failure_probability({"optimizer/lr": lr, "model/dims": "a"}) == pytest.approx(
             0.2, abs=0.1
         )
+
+
+def test_rows_that_are_kept_are_those_of_the_spaces_at_hand() -> None:
+    """A space that got wider at resume changes every row."""
+    rates = 10.0 ** np.random.default_rng(1).uniform(-6, 2, 20)
+    trials = [at(i, lr) for i, lr in enumerate(rates)]
+    kept = ParameterRows()
+    assert (kept.of(trials[:10]) == ParameterRows().of(trials[:10])).all()
+    assert (kept.of(trials) == ParameterRows().of(trials)).all()
+    wider = {"optimizer/lr": FloatDistribution(1e-9, 1e3, log=True)}
+    trials.append(replace(trials[0], number=99, distributions=trials[0].distributions | wider))
+    assert (kept.of(trials) == ParameterRows().of(trials)).all()
+    assert not (kept.of(trials)[:10] == ParameterRows().of(trials[:10])).all()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 1e9, "fast", None])
+def test_a_value_of_another_branch_of_the_space_counts_as_missing(value: object) -> None:
+    rows = ParameterRows()
+    rows.of([at(0, 1e-3)])
+    without = rows.row({"model/dims": "a"})
+    assert (rows.row({"model/dims": "a", "optimizer/lr": value}) == without).all()

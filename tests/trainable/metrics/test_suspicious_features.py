@@ -13,6 +13,7 @@ from scipy.stats import binomtest, t
 from tests.fixtures.panels import panel
 from tests.fixtures.planted import DAYS, VALID, market
 from trainable.data.dataset.dataset import Dataset
+from trainable.metrics import suspicious_features as module
 from trainable.metrics.suspicious_features import (
     BELIEVED,
     block_error,
@@ -261,3 +262,62 @@ def test_kinds_of_suspicion_are_counted_over_twenty_markets() -> None:
         )
         assert found[one] >= 19
         assert found.total() <= 20
+
+
+def test_a_feature_that_varies_on_few_days_implies_what_it_earns_on_all() -> None:
+    """It knows as much as `daily` on a tenth of the days: √10 times less a year."""
+    daily = market(4, leak=0.5, cost_bps=0.0)
+    rare = market(4, leak=0.5, cost_bps=0.0)
+    rare.features[rare.time % 10 > 0, 1] = 0.0
+    implied = [
+        next(one for one in suspicious_features(each) if one["feature"] == "f1")["train"]
+        for each in (daily, rare)
+    ]
+    assert implied[1]["ic"] == pytest.approx(implied[0]["ic"], abs=0.03)
+    ratio = implied[0]["implied_sharpe"] / implied[1]["implied_sharpe"]
+    assert ratio == pytest.approx(sqrt(10), rel=0.15)
+    honest = market(5, leak=0.1, cost_bps=0.0)
+    honest.features[honest.time % 10 > 0, 1] = 0.0
+    assert whys(honest) == {}, "a Sharpe ratio of 2"
+
+
+def test_a_rank_of_the_label_is_far_too_good_and_its_figure_is_one() -> None:
+    dataset = market(6)
+    label = pd.Series(dataset.target.astype(float))
+    dataset.features[:, 1] = label.groupby(dataset.time).rank()
+    (found,) = suspicious_features(dataset)
+    assert "implies a Sharpe ratio above 100 from it alone" in found["warning"]
+
+
+def test_what_costs_eat_on_either_side_is_no_change() -> None:
+    """An IC that gets weaker, of which no cost leaves anything."""
+    assert whys(market(7, ic=0.06, later_ic=0.0, cost_bps=1.0)) == {"f0": "changed"}
+    assert whys(market(7, ic=0.06, later_ic=0.0, cost_bps=1e4)) == {}
+
+
+def test_a_relation_that_gets_stronger_is_not_called_lost() -> None:
+    (found,) = suspicious_features(market(8, ic=0.02, later_ic=0.09, cost_bps=0.0))
+    assert found["why"] in ("changed", "too_good_from")
+    if found["why"] == "changed":
+        assert "it is stronger there" in found["warning"]
+    (lost,) = suspicious_features(market(8, ic=0.06, later_ic=0.0))
+    assert "does not hold in validation" in lost["warning"]
+
+
+def test_of_many_rows_those_on_either_side_of_the_border_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A leak that begins with validation is dated there, however many rows there are."""
+    monkeypatch.setattr(module, "CELLS", 6000)
+    dataset = market(0, leak=0.15, leak_from=VALID)
+    (found,) = suspicious_features(dataset)
+    apart = np.datetime64(found["since"]) - dataset.timestamps[VALID]
+    assert abs(apart / np.timedelta64(1, "D")) < 60
+
+
+def test_what_is_said_of_a_leak_that_ends_is_a_sentence() -> None:
+    dataset = market(0, leak=0.15)
+    late = dataset.time >= VALID
+    dataset.features[late, 1] = np.random.default_rng(1).normal(size=late.sum())
+    (found,) = suspicious_features(dataset)
+    assert f"too good to be true until about {found['since']}:" in found["warning"]

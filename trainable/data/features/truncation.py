@@ -48,14 +48,13 @@ def first_changed(market: Market, names: Sequence[str], seed: int = 0) -> Change
         None where none changes.
     """
     names = [name for name in names if name in FEATURES]
-    counts = market.present.sum(axis=0)
-    most = np.sort(np.argsort(-counts, kind="stable")[:SYMBOLS])
+    chosen = _symbols(market, max((FEATURES[name].warmup for name in names), default=0))
+    if not names or chosen is None:
+        return None
+    most, ready = chosen
     few = _part(market, len(market.timestamps), most)
     bars = len(few.timestamps)
-    warmup = max((FEATURES[name].warmup for name in names), default=0)
-    earliest = max(int(EARLIEST * bars), int(np.argmax(few.present.all(axis=1))) + warmup + 1)
-    if not names or earliest >= bars:
-        return None
+    earliest = max(int(EARLIEST * bars), ready + 1)
     whole = _grids(few, names)
     draws = np.random.default_rng(seed).integers(earliest, bars, CUTS)
     for cut in (bars, *sorted(int(draw) for draw in draws)):
@@ -68,6 +67,23 @@ def first_changed(market: Market, names: Sequence[str], seed: int = 0) -> Change
                 return Changed(
                     name, few.symbols[symbol], stamps[bar], stamps[cut - 1], random=cut == bars
                 )
+    return None
+
+
+def _symbols(market: Market, warmup: int) -> tuple[np.ndarray, int] | None:
+    """Returns which symbols are looked at, and the bar from which on all of them have a value.
+
+    Those with the most bars, fewer than `SYMBOLS` where so many never have one; None where none
+    has before the last bar.
+    """
+    counts = market.present.sum(axis=0)
+    order = np.argsort(-counts, kind="stable")
+    for size in range(min(SYMBOLS, len(order)), 0, -1):
+        most = np.sort(order[:size])
+        # A value of its own, and one to lose: counted in bars of the symbol, which may have gaps.
+        begun = (np.cumsum(market.present[:, most], axis=0) > warmup + 1).all(axis=1)
+        if begun[:-1].any():
+            return most, int(np.argmax(begun))
     return None
 
 

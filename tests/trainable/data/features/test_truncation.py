@@ -68,3 +68,30 @@ def test_random_numbers_are_told_from_later_bars() -> None:
 
 def test_columns_of_the_source_cannot_be_computed_again() -> None:
     assert first_changed(make_market(bars=300), ["hint"]) is None
+
+
+def next_close(bars: Bars) -> np.ndarray:
+    return np.append(bars.close[1:], np.nan) / bars.close
+
+
+@pytest.mark.parametrize("young", [0, 1, 10])
+def test_a_symbol_with_few_bars_hides_no_feature_that_knows_later_ones(young: int) -> None:
+    market = make_market(bars=300, symbols=3)
+    market.present[: len(market.present) - young, 2] = False
+    with with_feature(next_close):
+        changed = first_changed(market, ["ma_50", "mine"])
+    assert changed is not None
+    assert changed.feature == "mine"
+
+
+def test_contracts_that_hardly_overlap_are_looked_at_as_far_as_they_are_there() -> None:
+    market = make_market(bars=300, symbols=3)
+    for symbol in range(3):
+        market.present[:, symbol] = False
+        market.present[100 * symbol : 100 * symbol + 105, symbol] = True
+    names = ["momentum_1", "ma_50"]
+    assert first_changed(market, names) is None
+    with with_feature(next_close):
+        changed = first_changed(market, [*names, "mine"])
+    assert changed is not None
+    assert changed.feature == "mine"
