@@ -10,6 +10,9 @@ KINDS = ("search", "enqueued", "seed", "baseline", "placebo", "regret")
 SEARCHED = KINDS[:2]
 """The kinds that `trials` counts and the sampler learns from."""
 
+PANEL_SYMBOLS = 5
+"""Symbols from which on weights are relative to the mean of all, so that they sum to 0."""
+
 MOST_PRIOR = 10**9
 """Tries made elsewhere (`tries.prior`) at most: of more a luck line has no digits left."""
 

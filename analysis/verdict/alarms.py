@@ -14,11 +14,11 @@ import numpy as np
 from analysis.load import Run
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.best_mix import Mix, best_mix
-from trainable.cli.text import counted, listed
+from trainable.cli.text import counted, listed, signed
+from trainable.run_format import PANEL_SYMBOLS
 
 LONG_ONLY = "equal_weight"  # the baseline that holds the market
 FITTED = ("ridge", "trees")  # baselines whose sign is learnt; the others' is a rule
-NEUTRAL_FROM = 5  # symbols, from which on weights are relative to the mean of all
 BELIEVED = 4.0  # annual Sharpe ratio, beyond which a leak is the likelier cause
 # IC likewise. "Good" is 0.05, "great" 0.1, "world-class" 0.15, and beyond 0.2 a test is faulty
 # (Grinold and Kahn 2000, chapter 10), of a few bets a year. An IC of daily bets is worth more.
@@ -79,8 +79,8 @@ def premium_sentences(run: Run, best: Row) -> list[str]:
     )
     who = f"trial {best['number']}"
     beside = (
-        f"beside it {who} earns a Sharpe ratio of {_signed(own)} of its own (standard error "
-        f"{error:.2f}; their returns correlate by {_signed(correlation)})"
+        f"beside it {who} earns a Sharpe ratio of {signed(own)} of its own (standard error "
+        f"{error:.2f}; their returns correlate by {signed(correlation)})"
     )
     if own <= 0:
         return [f"{said}: {beside}, so it adds nothing to it."]
@@ -90,7 +90,7 @@ def premium_sentences(run: Run, best: Row) -> list[str]:
 def is_neutral(run: Run) -> bool:
     """Says whether positions sum to 0 at each bar: with five or more symbols, as far as known."""
     symbols = _of(run, "data").get("symbols")
-    return isinstance(symbols, list) and len(symbols) >= NEUTRAL_FROM
+    return isinstance(symbols, list) and len(symbols) >= PANEL_SYMBOLS
 
 
 def _too_good(run: Run, finalists: Sequence[Row]) -> list[str]:
@@ -107,7 +107,7 @@ def _too_good(run: Run, finalists: Sequence[Row]) -> list[str]:
         (f"trial {row['number']}", float(row["sharpe_mean"]), float(row["ic"])) for row in finalists
     ] + [(str(row["params.model/name"]), float(row["sharpe"]), float(row["ic"])) for row in fitted]
     found = [
-        f"{who} (Sharpe {one_sharpe:.2f}, IC {_signed(one_ic)})"
+        f"{who} (Sharpe {one_sharpe:.2f}, IC {signed(one_ic)})"
         if isfinite(one_ic)
         else f"{who} (Sharpe {one_sharpe:.2f})"
         for who, one_sharpe, one_ic in everyone
@@ -153,7 +153,7 @@ def _turned(run: Run) -> list[str]:
     which = f" Features whose relation changed: {_few(turned)}." if turned else ""
     return [
         f"Significantly negative: before costs {lowest} has a Sharpe ratio of "
-        f"{_signed(gross[lowest] * error)}, {-gross[lowest]:.1f} standard errors below 0{also}; "
+        f"{signed(gross[lowest] * error)}, {-gross[lowest]:.1f} standard errors below 0{also}; "
         f"of {counted(len(gross), 'training')}, baselines included, luck leaves the lowest within "
         f"{limit:.1f} in 19 searches of 20. The relation turned after training, or a sign is "
         f"wrong.{which}"
@@ -221,7 +221,3 @@ def _quantile(chance: float) -> float:
 def _few(names: Sequence[str]) -> str:
     more = len(names) - NAMED
     return listed(names) if more <= 0 else f"{', '.join(names[:NAMED])} and {more} more"
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")

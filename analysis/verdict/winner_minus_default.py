@@ -10,7 +10,7 @@ from analysis.load import Run
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.paired_sharpe import Difference, Side, difference_of_means
 from analysis.statistics.shrinkage import seed_variance
-from trainable.cli.text import counted
+from trainable.cli.text import counted, signed
 
 MARK = "*"  # of the default in a table of finalists
 MEANING = f"{MARK} the default, the centre of the space"
@@ -42,7 +42,7 @@ def default_sentences(run: Run, best: Mapping[str, Any]) -> list[str]:
     means = [float(np.mean(_sharpes(known[number]))) for number in (winner, default)]
     difference = winner_minus_default(run, winner, default, known)
     if difference is not None:
-        each.insert(0, f"95 % interval {_signed(difference.low)} to {_signed(difference.high)}")
+        each.insert(0, f"95 % interval {signed(difference.low)} to {signed(difference.high)}")
     by = means[0] - means[1]
     how_much = f"{abs(by):.2f} {'more' if by >= 0 else 'less'}"
     said = (
@@ -109,10 +109,6 @@ def _verdict(difference: Difference | None) -> str:
 
 def _against(winner: int, default: int) -> str:
     return "each" if winner == default else f"against {default}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "−")
 
 
 def _sharpes(seeds: Sequence[Row]) -> list[float]:

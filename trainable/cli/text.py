@@ -15,6 +15,11 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {word}"
 
 
+def signed(value: float) -> str:
+    """Returns a ratio with two digits and a real minus: `−0.15`."""
+    return f"{value:.2f}".replace("-", "−")
+
+
 def listed(words: Sequence[str]) -> str:
     """Returns `a`, `a and b` or `a, b and c`."""
     *before, last = words

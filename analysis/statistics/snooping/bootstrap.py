@@ -5,8 +5,23 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from analysis.statistics.paired_sharpe import standardise
+
 FEWEST = 20  # periods from which on a block length can be estimated
 BATCH = 2_000_000  # days that are drawn at a time, over all resamples
+
+
+def standardised(returns: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns Sharpe ratios [N] and standardised returns [T, N] of those trials that have a ratio.
+
+    None if none has one, or there are fewer than 20 periods; see `standardise`.
+
+    Args:
+        returns: [T, all] net returns on the same days, finite.
+    """
+    ratios, z = standardise(np.asarray(returns, dtype=np.float64))
+    known = ~np.isnan(ratios)
+    return (ratios[known], z[:, known]) if known.any() and len(z) >= FEWEST else None
 
 
 def chance(values: np.ndarray, reached: float) -> float:

@@ -5,13 +5,12 @@ from math import isnan, sqrt
 
 import numpy as np
 
-from analysis.statistics.paired_sharpe import standardise
 from analysis.statistics.snooping.bootstrap import (
-    FEWEST,
     block_length,
     block_signs,
     chance,
     point,
+    standardised,
 )
 
 FOLDS = 5
@@ -81,20 +80,19 @@ def cross_fit(
     Returns:
         None if no trial has a Sharpe ratio or there are fewer than 20 periods.
     """
-    ratios, z = standardise(np.asarray(returns, dtype=np.float64))
-    known = ~np.isnan(ratios)
-    T, N = len(z), int(known.sum())
-    if N == 0 or T < FEWEST:
+    found = standardised(returns)
+    if found is None:
         return None
-    z, ratios = z[:, known], ratios[known]
+    ratios, z = found
+    T, N = z.shape
     scaled = (z + ratios) / np.sqrt(1 + ratios**2)  # of mean square 1, which no sign changes
     turned = block_signs(T, block_length(z), resamples, seed)
     without = np.concatenate([_held_out(scaled, signs) for signs in turned])
-    (found,) = _held_out(scaled, np.ones((1, T)))
+    (ratio,) = _held_out(scaled, np.ones((1, T)))
     annual = sqrt((T - 1) / T * periods_per_year)  # and to a deviation whose divisor is T − 1
     without = annual * np.sort(np.nan_to_num(without, nan=0.0))
     return CrossFit(
-        sharpe=None if isnan(found) else annual * float(found),
+        sharpe=None if isnan(ratio) else annual * float(ratio),
         error=float(without.std()),
         without_skill=without,
         trials=N,

@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.statistics.paired_sharpe import standardise
 from analysis.statistics.snooping.bootstrap import (
-    FEWEST,
     block_length,
     chance,
     day_counts,
     drawn_days,
     drawn_spread,
     point,
+    standardised,
 )
 
 
@@ -88,19 +87,18 @@ def reality_check(
     Returns:
         None if no trial has a Sharpe ratio or there are fewer than 20 periods.
     """
-    ratios, z = standardise(np.asarray(returns, dtype=np.float64))
-    known = ~np.isnan(ratios)
-    T, N = len(z), int(known.sum())
-    if N == 0 or T < FEWEST:
+    found = standardised(returns)
+    if found is None:
         return None
-    z = z[:, known]
+    ratios, z = found
+    T, N = z.shape
     block = block_length(z)
     both = np.hstack([z, z**2])
     draws = drawn_days(T, block, resamples, seed)
     maxima = np.concatenate([_highest(day_counts(drawn, T) @ both / T) for drawn in draws])
     annual = math.sqrt((T - 1) / T * periods_per_year)  # and to a deviation whose divisor is T − 1
     scale = annual / drawn_spread(T, block)
-    return RealityCheck(annual * float(ratios[known].max()), scale * np.sort(maxima), block, N)
+    return RealityCheck(annual * float(ratios.max()), scale * np.sort(maxima), block, N)
 
 
 def _highest(means: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 from trainable.cli.errors import UserError, unknown
 from trainable.config import FEATURE_GROUPS
 from trainable.data.dataset.splits import Split, rows_inside
+from trainable.run_format import PANEL_SYMBOLS
 
-PANEL_SYMBOLS = 5  # from this many symbols on, weights are relative to the day's mean
 _BLOCK = 1 << 18  # rows looked at together
 
 

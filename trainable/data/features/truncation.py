@@ -81,7 +81,7 @@ def _symbols(market: Market, warmup: int) -> tuple[np.ndarray, int] | None:
     for size in range(min(SYMBOLS, len(order)), 0, -1):
         most = np.sort(order[:size])
         # A value of its own, and one to lose: counted in bars of the symbol, which may have gaps.
-        begun = (np.cumsum(market.present[:, most], axis=0) > warmup + 1).all(axis=1)
+        begun = np.all(np.cumsum(market.present[:, most], axis=0) > warmup + 1, axis=1)
         if begun[:-1].any():
             return most, int(np.argmax(begun))
     return None
