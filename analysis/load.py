@@ -1,6 +1,6 @@
 """Reads a run folder: its JSON at once, its larger tables when they are first asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -71,6 +71,16 @@ class Run:
         return self.trials.loc[self.trials["kind"].isin(SEARCHED)]
 
     @cached_property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """The rows of `trials`, each by its columns; not to be changed."""
+        return self.trials.to_dict("records")
+
+    @cached_property
+    def searched_rows(self) -> Sequence[Mapping[str, Any]]:
+        """Those of `rows` that are of `searched`."""
+        return [row for row in self.rows if row["kind"] in SEARCHED]
+
+    @cached_property
     def tries(self) -> Tries:
         """The configurations tried on the same data, over all runs of the folder that it is in."""
         folder = self.folder.resolve()
@@ -133,6 +143,16 @@ class Run:
 
         Returns of bars within a day are summed. None where it has none, or one is not finite.
         """
+        if number not in self._daily:
+            self._daily[number] = self._daily_of(number)
+        return self._daily[number]
+
+    @cached_property
+    def _daily(self) -> dict[int, tuple[np.ndarray, np.ndarray] | None]:
+        """What `daily` has returned so far."""
+        return {}
+
+    def _daily_of(self, number: int) -> tuple[np.ndarray, np.ndarray] | None:
         curve = self.curve(number)
         returns = np.asarray(curve["net_return"], dtype=np.float64)
         if not len(returns) or not np.isfinite(returns).all():

@@ -13,8 +13,9 @@ Row = Mapping[str, Any]
 def further_seeds(run: Run) -> dict[int, list[Row]]:
     """Returns the rows of further seeds, by the number of the configuration's first trial."""
     seeds: dict[int, list[Row]] = {}
-    for seed in run.trials.loc[run.trials["kind"] == "seed"].to_dict("records"):
-        seeds.setdefault(int(seed["parent"]), []).append(seed)
+    for seed in run.rows:
+        if seed["kind"] == "seed":
+            seeds.setdefault(int(seed["parent"]), []).append(seed)
     return seeds
 
 

@@ -41,7 +41,7 @@ def ensemble(run: Run) -> Ensemble | None:
     further = further_seeds(run)
     members: dict[int, list[int]] = {}
     series: list[np.ndarray] = []
-    for first in run.searched.to_dict("records"):
+    for first in run.searched_rows:
         number = int(first["number"])
         for seed in scored_seeds(first, further.get(number, []))[0]:
             returns = run.daily_returns(int(seed["number"]))

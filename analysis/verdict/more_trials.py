@@ -31,7 +31,7 @@ def expected_rise(run: Run, more: int) -> float | None:
     out (`analysis.statistics.signal_share`). None where too few of them have returns.
     """
     found, days = SignalShare(), 0
-    for row in run.searched.to_dict("records"):
+    for row in run.searched_rows:
         daily = None
         if row["stop_reason"] not in NUMERIC_FAILURES:
             daily = run.daily(int(row["number"]))
