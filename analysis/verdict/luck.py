@@ -66,8 +66,7 @@ def seed_correlation(run: Run) -> float:
     """
     seeds = further_seeds(run)
     groups = [
-        scored_seeds(first, seeds.get(int(first["number"]), []))[0]
-        for first in run.searched_rows
+        scored_seeds(first, seeds.get(int(first["number"]), []))[0] for first in run.searched_rows
     ]
     several = [group for group in groups if len(group) > 1]
     pairs = [

@@ -8,7 +8,6 @@ import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from trainable.stop_reasons import NUMERIC_FAILURES
 
@@ -106,6 +105,11 @@ def normal_scores(told: Sequence[Observation]) -> list[float]:
     common scale of objectives after one epoch and after many. Numeric failures have one score, as
     have pruned trials that never reported.
     """
+    if not told:
+        return []
     preference = {key: place for place, key in enumerate(sorted({rank(one)[:3] for one in told}))}
-    ranks = rankdata([-preference[rank(one)[:3]] for one in told])
-    return ndtri((np.asarray(ranks) - 0.5) / max(1, len(told))).tolist()
+    places = [preference[rank(one)[:3]] for one in told]
+    alike = np.bincount(places)
+    no_worse = np.cumsum(alike[::-1])[::-1]  # scipy.stats has ranks, and takes half a second
+    ranks = no_worse - (alike - 1) / 2
+    return ndtri((ranks[places] - 0.5) / len(told)).tolist()

@@ -4,20 +4,22 @@ Optuna's sampler counts its points in an attribute of its study. Here a trial's 
 index, so the count is never lost.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
-from scipy.stats.qmc import Sobol
 
 from search.sampler.history import History
 from search.sampler.one_by_one import OneByOne
 from search.sampler.parzen import Dimension
 from search.sampler.seeds import derive_seed
 from search.sampler.strategies.base import Ask, Proposal
+
+if TYPE_CHECKING:
+    from scipy.stats.qmc import Sobol
 
 DIMENSIONS = 64  # parameters of a trial that the sequence covers; any further ones are random
 
@@ -37,6 +39,8 @@ class QmcStrategy:
 
     def propose(self, history: History, ask: Ask) -> Proposal:
         """Returns a sampler that reads off the coordinates of the trial's point."""
+        from scipy.stats.qmc import Sobol  # takes half a second
+
         seed = derive_seed(ask.search_seed, 2, ask.attempt)
         if seed not in self._sequences:
             self._sequences[seed] = Sobol(DIMENSIONS, scramble=True, rng=seed)

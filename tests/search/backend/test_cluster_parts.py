@@ -16,36 +16,18 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 
 WORKER = "ray::ResourceTrainable"
-NOTEBOOK = """
-import sys
-
-import pytest
-
-from search.api import launch
-from tests.fixtures import tiny
-from tests.fixtures.notebooks import Notebook
-from tests.fixtures.parts import EXAMPLE, QUICK
-
-names = Notebook(pytest.MonkeyPatch()).run(EXAMPLE, QUICK)
-tables = {table: names[table] for table in ("MODELS", "LOSSES")}
-fixed = {"train/batch_size": 32}
-launch(
-    names["space"], tiny.bars(), parts=tables, address=sys.argv[1], name="n", trials=2, epochs=3,
-    steps_per_epoch=4, finalist_seeds=1, fix=fixed,
-)
-"""
 
 
 @pytest.mark.timeout(900)
 def test_two_machines_train_a_network_that_is_in_no_file_of_theirs(tmp_path: Path) -> None:
-    """From a file, also after the driver was killed, and from a notebook."""
+    """Nor in one of the driver's, after the first was killed."""
     write(tmp_path, space=QUICK)
     words = WORDS | {"max_concurrent": "2", "trials": "5", "cohort": "1"}
     words |= {"epochs": "4", "steps_per_epoch": "300"}
     del words["dashboard"]
     run = tmp_path / "runs" / "x"
-    with cluster() as nodes:
-        machines = [nodes.add("--num-cpus=1") for _ in range(2)]
+    with cluster("--num-cpus=1") as nodes:
+        machines = [nodes.processes[0], nodes.add("--num-cpus=1")]
         env = environment(nodes.folder, TOKEN)
         given = [f"{key}={text}" for key, text in words.items()]
         address = f"address={nodes.address}"
@@ -60,18 +42,15 @@ def test_two_machines_train_a_network_that_is_in_no_file_of_theirs(tmp_path: Pat
         with started(tmp_path, *again, env=env) as search:
             assert search.wait() == 0, search.err + search.out
         assert search.err == ""
-        with started(tmp_path, nodes.address, env=env, program=("-c", NOTEBOOK)) as search:
-            assert search.wait() == 0, search.err + search.out
-    for name, searched in (("x", 5), ("n", 2)):
-        check_whole(run.with_name(name), searched=searched)
-        best = predict.load(run.with_name(name) / "best", "stored")
-        assert best.config.model.name == "my_gru"
-        settings = DataSettings()
-        market = market_from_frame(tiny.bars(seed=9), settings)
-        dataset = evaluation_dataset(market, settings, best.scaler.names)
-        predicted = best.predict(dataset, dataset.valid_rows)
-        assert np.isfinite(predicted).all()
-        assert predicted.std() > 0
+    check_whole(run, searched=5)
+    best = predict.load(run / "best", "stored")
+    assert best.config.model.name == "my_gru"
+    settings = DataSettings()
+    market = market_from_frame(tiny.bars(seed=9), settings)
+    dataset = evaluation_dataset(market, settings, best.scaler.names)
+    predicted = best.predict(dataset, dataset.valid_rows)
+    assert np.isfinite(predicted).all()
+    assert predicted.std() > 0
 
 
 def trains(pid: int) -> bool:

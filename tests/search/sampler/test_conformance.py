@@ -120,9 +120,9 @@ def of_mixed(params: dict[str, Any]) -> float | None:
 
 @every
 def test_a_seed_is_one_search_and_another_seed_another(name: str) -> None:
-    one, two = (Life(name, 5, mixed).go(14, of_mixed) for _ in range(2))
+    one, two = (Life(name, 5, mixed).go(10, of_mixed) for _ in range(2))
     assert one.suggested == two.suggested
-    other = Life(name, 6, mixed).go(14, of_mixed)
+    other = Life(name, 6, mixed).go(10, of_mixed)
     assert all(a != b for a, b in zip(one.suggested, other.suggested, strict=True))
 
 
@@ -133,7 +133,7 @@ def test_a_resumed_search_suggests_what_an_unbroken_one_would(
 ) -> None:
     life = Life(name, 1, space)
     score = of_mixed if space is mixed else smooth
-    for _ in range(4 if name in SLOW else 8):
+    for _ in range(2 if name in SLOW else 5):
         life.go(5, score)
         resumed, index = life.resumed(), len(life.asked)
         again = resumed.ask(space, index, {})
@@ -234,7 +234,7 @@ def test_what_fails_becomes_rare(name: str) -> None:
 
 @with_a_model
 def test_a_model_beats_chance(name: str) -> None:
-    trials, seeds = (26, 3) if name in SLOW else (60, 6)
+    trials, seeds = (26, 3) if name in SLOW else (60, 4)
 
     def best(sampler: str) -> list[float]:
         lives = [Life(sampler, seed, plain, startup=8).go(trials, smooth) for seed in range(seeds)]

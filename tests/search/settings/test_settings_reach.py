@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,16 @@ class Outcome:
 
 Look = Callable[[Outcome, Outcome], None]  # at the search as it is, and as it is when changed
 CASES: dict[str, tuple[dict[str, object], Look]] = {}
+# Settings that no look of the others of the group sees: one search is looked at for all of them.
+TOGETHER = (
+    ("name", "patience_s", "gpus_per_trial", "storage", "enqueue"),
+    ("runs_dir", "fix", "finalist_seeds", "tries.prior"),
+    ("data.horizon", "data.test_from"),
+    ("data.symbols", "data.valid_from"),
+    ("data.cost_bps", "data.gate_from"),
+    ("data.path", "data.periods_per_year"),
+    ("data.holdout_symbols", "data.fraction"),
+)
 # Where the others are seen: what they are for is not in a process of a test, or not in this data.
 ELSEWHERE = {
     "data.overnight": "search/test_recomputed.py",
@@ -92,6 +103,22 @@ def base(folder: Path) -> Outcome:
     return Outcome(*tiny.search_and_listen(folder, BASE | {"name": "base"}))
 
 
+@pytest.fixture(scope="module")
+def changed(folder: Path) -> Callable[[str], Outcome]:
+    """Returns the search with a setting changed, and those that are looked at with it."""
+
+    @cache
+    def of_group(group: tuple[str, ...]) -> Outcome:
+        words: dict[str, object] = BASE | {"name": group[0]}
+        for field in group:
+            words |= CASES[field][0]
+        given = {key: text for key, text in words.items() if text is not None}
+        return Outcome(*tiny.search_and_listen(folder, given))
+
+    groups = {field: group for group in TOGETHER for field in group}
+    return lambda field: of_group(groups.get(field, (field,)))
+
+
 @pytest.mark.parametrize(
     "field",
     [
@@ -100,16 +127,15 @@ def base(folder: Path) -> Outcome:
         *(f"data.{f.name}" for f in fields(DataSettings) if f.name != "synthetic"),
     ],
 )
-def test_a_setting_reaches_its_place(field: str, folder: Path, base: Outcome) -> None:
+def test_a_setting_reaches_its_place(
+    field: str, base: Outcome, changed: Callable[[str], Outcome]
+) -> None:
     if field in ELSEWHERE:
         file = Path(__file__).parents[2] / ELSEWHERE[field]
         assert field in file.read_text(encoding="utf-8")
         return
     assert field in CASES, f"{field}: say how this setting is seen: add a case"
-    words, look = CASES[field]
-    changed: dict[str, object] = BASE | {"name": field} | words
-    changed = {key: text for key, text in changed.items() if text is not None}
-    look(base, Outcome(*tiny.search_and_listen(folder, changed)))
+    CASES[field][1](base, changed(field))
 
 
 def same(a: pd.Series, b: pd.Series) -> bool:
@@ -294,7 +320,7 @@ def _(base: Outcome, found: Outcome) -> None:
         assert same(found.trials()[column], base.trials()[column])
 
 
-@case("tries.prior", tries__prior=500, runs_dir="alone")
+@case("tries.prior", tries__prior=500)
 def _(base: Outcome, found: Outcome) -> None:
     assert found.json["luck_line"] == pytest.approx(luck_line(508, 35, 252))
     assert found.json["settings"]["tries"] == {"prior": 500}

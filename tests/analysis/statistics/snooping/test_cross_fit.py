@@ -70,9 +70,9 @@ def test_it_is_what_a_loop_finds_of_the_days_and_of_days_turned_over() -> None:
 def test_useless_trials_pass_about_one_time_in_twenty(
     T: int, N: int, correlation: float, autocorrelation: float
 ) -> None:
-    made = (returns_of(s, T, N, correlation, 0.0, autocorrelation) for s in range(200))
+    made = (returns_of(s, T, N, correlation, 0.0, autocorrelation) for s in range(120))
     p = np.array([check(returns, 199, s).p for s, returns in enumerate(made)])
-    assert 0.015 <= np.mean(p <= 0.05) <= 0.09
+    assert 0.01 <= np.mean(p <= 0.05) <= 0.1
     assert 0.4 <= np.mean(p <= 0.5) <= 0.6
 
 
@@ -90,7 +90,7 @@ def test_skill_that_all_trials_share_is_found_sooner_than_by_the_best_of_them() 
 
 def test_what_is_provable_is_found_four_times_in_five() -> None:
     """Trials whose choice is truly worth as much as `provable` says, on average."""
-    found = [check(returns_of(s, 756, 24, 0.4, sharpe=1.07), 199, s) for s in range(120)]
+    found = [check(returns_of(s, 756, 24, 0.4, sharpe=1.07), 199, s) for s in range(60)]
     worth = np.mean([each.sharpe or 0.0 for each in found])
     assert worth == pytest.approx(np.mean([each.provable(0.05) for each in found]), abs=0.05)
     assert 0.7 <= np.mean([each.p <= 0.05 for each in found]) <= 0.9
