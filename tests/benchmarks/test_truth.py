@@ -149,10 +149,11 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "curves"
 
 
-def written(command: Any, folder: Path) -> Any:
+def written(command: Any, folder: Path, searches: int = 1) -> Any:
     """Runs a command with few searches in one process; returns the JSON that it leaves."""
     out = folder.parent / "out.json"
-    assert command.main([str(folder), "--searches", "2", "--jobs", "1", "--out", str(out)]) == 0
+    words = ["--searches", str(searches), "--jobs", "1", "--out", str(out)]
+    assert command.main([str(folder), *words]) == 0
     return json.loads(out.read_text(encoding="utf-8"))
 
 
@@ -245,7 +246,7 @@ def test_samplers_are_compared_with_random_and_with_ours(
            for name in ("tpe", "random", "gp")}  # fmt: skip
     assert {name.partition(",")[0] for name in samplers.SETUPS} == {"64 trials", "32 trials"}
     monkeypatch.setattr(samplers, "SETUPS", few)
-    tpe, random, gp = written(samplers, folder)["rows"]
+    tpe, random, gp = written(samplers, folder, searches=2)["rows"]
     assert (tpe["over_tpe"], random["over_random"]) == (0, 0)
     assert tpe["over_random"] == -random["over_tpe"]
     assert (tpe["searches"], gp["searches"]) == (2, 1)
