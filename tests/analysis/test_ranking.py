@@ -15,6 +15,7 @@ from analysis.ranking import (
     summary_sentences,
 )
 from analysis.statistics.snooping.luck_line import luck_line
+from analysis.verdict.ensemble import FLATTERED
 from analysis.verdict.luck import luck
 from tests.fixtures.runs import make_run
 
@@ -169,8 +170,7 @@ def test_summary_says_plainly_when_nothing_is_better_than_luck() -> None:
     assert outcome(run) == "64 configurations tried: 64 finished, 0 pruned, 0 failed."
     assert summary_sentences(run) == [
         "The best is below the luck line: nothing here is better than luck.",
-        "Trial 63 ranks first: Sharpe ratio 0.63 ± 0.40 with its one seed. What was chosen on these "
-        "days is flattered by them.",
+        f"Trial 63 ranks first: Sharpe ratio 0.63 ± 0.40 with its one seed. {FLATTERED}",
         "Luck alone is expected to bring the best of 64 tries to 1.07.",
     ]
 

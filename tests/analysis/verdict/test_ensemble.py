@@ -54,7 +54,8 @@ def test_all_together_stand_beside_the_first_seed_and_the_fresh_ones_of_the_best
     assert said(run) == [
         f"Both finalists in equal shares: Sharpe ratio {found.sharpe:.2f} ± {found.error:.2f} (4 "
         "trainings).",
-        f"Trial 0 ranks first: 1.40 ± 0.40 with its first seed, 0.80 with 2 fresh ones. {FLATTERED}",
+        "Trial 0 ranks first: 1.40 ± 0.40 with its first seed, 0.80 with 2 fresh ones. "
+        + FLATTERED,
     ]
 
 

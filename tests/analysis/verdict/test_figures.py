@@ -77,7 +77,7 @@ def test_independent_trials_are_worth_as_many_and_copies_one() -> None:
     own = 0.01 * rng.standard_normal((8, 500))
     rows = [row(n, 0.1) for n in range(8)]
     apart = effective(with_returns(run_of(*rows), dict(enumerate(own))))
-    alike = effective(with_returns(run_of(*rows), dict.fromkeys(range(8), own[0])))
+    alike = effective(with_returns(run_of(*rows), {n: own[0] for n in range(8)}))
     assert apart is not None
     assert alike is not None
     assert 7 < apart.trials <= 8
