@@ -51,7 +51,8 @@ ROBUST = {
     "neighbours": (f"nearest\n{COUNT}", 2),
     "distance": ("their\ndistance", 2),
 }  # headings of columns, and their digits
-YEARS, FEWER_YEARS = 10, 4  # newest calendar years in a table, and in a narrow one
+ROBUSTNESS, BY_YEAR = "Robustness: Sharpe ratios", "By calendar year"
+WHO, A_YEAR = 12, 7  # columns of the console that rank and number take, and that a year takes
 
 Row = Mapping[str, Any]
 
@@ -84,8 +85,8 @@ def show(run: Run, top: int, console: Console) -> None:
         console.print(Text(sentence))
     if finalists:
         rests_on = robustness(run, ranking).head(top)
-        if len(rests_on):
-            console.print(robustness_table(rests_on, console.width))
+        for table in robustness_tables(rests_on, console.width) if len(rests_on) else ():
+            console.print(table)
         for table in parameter_tables(finalists[:top], varied_params(run), console.width):
             console.print(table)
     known = baselines(run).to_dict("records")
@@ -137,22 +138,34 @@ def _cells(row: Row, default: int | None) -> dict[str, str]:
     }
 
 
-def robustness_table(rests_on: pd.DataFrame, width: int = NARROWEST) -> Table:
-    """Returns what the finalists' Sharpe ratios rest on as a table; columns of nothing left out.
+def robustness_tables(rests_on: pd.DataFrame, width: int = NARROWEST) -> list[Table]:
+    """Returns what the finalists' Sharpe ratios rest on; columns of nothing are left out.
+
+    Calendar years have a table of their own where all together would be too wide; the newest that
+    fit are shown.
 
     Args:
         rests_on: rows of `analysis.robustness.robustness`.
-        width: columns of the console; a narrow one gets fewer years.
+        width: columns of the console.
     """
-    years = [name for name in map(str, rests_on) if name.startswith(YEAR)]
-    most = YEARS if width >= NARROWEST else FEWER_YEARS
-    headings = ROBUST | {name: (name.removeprefix(YEAR), 2) for name in years[-most:]}
-    known = {name: said for name, said in headings.items() if rests_on[name].count() > 0}
-    table = _titled(
-        "Robustness: Sharpe ratios", "#", "trial", *(said for said, _ in known.values())
-    )
+    known = [name for name in map(str, rests_on) if rests_on[name].count() > 0]
+    figures_of = [name for name in ROBUST if name in known]
+    years = [name for name in known if name.startswith(YEAR)]
+    used = sum(2 + max(map(len, ROBUST[name][0].split("\n"))) for name in figures_of)
+    if WHO + used + A_YEAR * len(years) <= width:
+        return [_robustness(ROBUSTNESS, rests_on, [*figures_of, *years])]
+    years = years[-max(1, (width - WHO) // A_YEAR) :]
+    tables = [_robustness(ROBUSTNESS, rests_on, figures_of)]
+    return [*tables, _robustness(BY_YEAR, rests_on, years)] if years else tables
+
+
+def _robustness(title: str, rests_on: pd.DataFrame, columns: Sequence[str]) -> Table:
+    shown = [ROBUST.get(name, (name.removeprefix(YEAR), 2)) for name in columns]
+    table = _titled(title, "#", "trial", *(heading for heading, _ in shown))
     for row in rests_on.to_dict("records"):
-        cells = (_number(row[name], digits) for name, (_, digits) in known.items())
+        cells = (
+            _number(row[name], digits) for name, (_, digits) in zip(columns, shown, strict=True)
+        )
         table.add_row(str(row["rank"]), str(row["number"]), *cells)
     return table
 

@@ -35,9 +35,7 @@ def test_returns_and_labels_are_those_of_one_more_bar_of_lag(
 ) -> None:
     market = change(make_market(bars=400, symbols=6, seed=3))
     made, later = (
-        build_dataset(
-            market, DataSettings(horizon=horizon, lag=lag + more, delisting_return=-0.5)
-        )
+        build_dataset(market, DataSettings(horizon=horizon, lag=lag + more, delisting_return=-0.5))
         for more in (0, 1)
     )
     found = one_bar_later(made)
@@ -79,7 +77,9 @@ def test_each_position_earns_the_day_after_the_one_that_it_was_meant_for() -> No
     decided = grid - grid.mean(axis=1, keepdims=True)
     decided /= np.abs(decided).sum(axis=1, keepdims=True)
     scored = LateScoring(dataset)
-    assert scored.in_time(p, NO_SCALE) == pytest.approx(by_hand(decided[60:119], returns[60:119], 3.0))
+    assert scored.in_time(p, NO_SCALE) == pytest.approx(
+        by_hand(decided[60:119], returns[60:119], 3.0)
+    )
     later = by_hand(decided[60:118], returns[61:119], 3.0)
     assert scored.later(p, NO_SCALE) == pytest.approx(later)
 
