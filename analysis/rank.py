@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
@@ -148,7 +149,7 @@ def robustness_tables(rests_on: pd.DataFrame, width: int = NARROWEST) -> list[Ta
         rests_on: rows of `analysis.robustness.robustness`.
         width: columns of the console.
     """
-    known = [name for name in map(str, rests_on) if rests_on[name].count() > 0]
+    known = [name for name in map(str, rests_on) if np.isfinite(rests_on[name].to_numpy()).any()]
     figures_of = [name for name in ROBUST if name in known]
     years = [name for name in known if name.startswith(YEAR)]
     used = sum(2 + max(map(len, ROBUST[name][0].split("\n"))) for name in figures_of)

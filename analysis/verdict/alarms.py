@@ -198,12 +198,12 @@ def _suspects(run: Run) -> str:
         str(name): 1 - left / known for name, left in without.items() if isinstance(left, float)
     }
     most = sorted((name for name in costs if costs[name] >= RESTS_ON), key=lambda n: -costs[n])
-    trial = f"trial {found.get('trial')}'s IC of {signed(known)}"
+    ic = f"trial {found.get('trial')}'s IC of {signed(known)}"
     if most:
         shares = [f"{name} {min(1.0, costs[name]):.0%}" for name in most]
-        said.append(f"Of {trial}, permuting a feature costs: {_few(shares)}.")
+        said.append(f"What permuting a feature costs {ic}: {_few(shares)}.")
     else:
-        said.append(f"No single feature carries {trial}: look at how they and the label were made.")
+        said.append(f"No single feature carries {ic}: look at how they and the label were made.")
     return " ".join(said)
 
 

@@ -181,7 +181,8 @@ def _about_skill(found: Skill) -> Iterator[Figure]:
 def _about_books(run: Run, best: Row, together: Ensemble) -> Iterator[Figure]:
     surely = deflated(run, int(best["number"]))
     if surely is not None:
-        yield "deflated Sharpe ratio", f"{surely:.2f} (trial {best['number']})"
+        name = "deflated Sharpe ratio" if run.tries.total > 1 else "probabilistic Sharpe"
+        yield name, f"{surely:.2f} (trial {best['number']})"
     overfitted = overfitting(run)
     if overfitted is not None:
         yield (

@@ -75,10 +75,10 @@ def test_a_sharpe_ratio_beyond_belief_comes_with_the_suspicious_features() -> No
 @pytest.mark.parametrize(
     ("left", "said"),
     [
-        ({"f0": 0.4, "f1": 0.02}, "Of trial 0's IC of 0.40, permuting a feature costs: f1 95%."),
+        ({"f0": 0.4, "f1": 0.02}, "What permuting a feature costs trial 0's IC of 0.40: f1 95%."),
         (
             {"f0": 0.16, "f1": 0.2, "f2": 0.41, "f3": -0.1},
-            "Of trial 0's IC of 0.40, permuting a feature costs: f3 100%, f0 60% and f1 50%.",
+            "What permuting a feature costs trial 0's IC of 0.40: f3 100%, f0 60% and f1 50%.",
         ),
         (
             {"f0": 0.35, "f1": None},

@@ -204,8 +204,9 @@ def test_a_single_try_and_few_days_have_few_statistics() -> None:
     assert not {"luck line", "highest of 1 trials", "not told apart", "backtest overfitting"} & {
         *shown(alone)
     }
+    assert "probabilistic Sharpe" in shown(alone), "nothing to deflate"
     few = with_returns(run_of(row(0, 1.0), seed(1, 0, 0.5), periods=10), {0: np.arange(10) / 1e3})
-    assert {*shown(few)} <= {"deflated Sharpe ratio", "minimum track record"}
+    assert {*shown(few)} <= {"probabilistic Sharpe", "minimum track record"}
     assert figures(run_of(row(0, 1.0)), rank(run_of(row(0, 1.0))).to_dict("records")[0]) == []
 
 
