@@ -99,8 +99,10 @@ def write_results(
     if number is not None and resume is None:
         found = on_continuation(folder.path, plan)
     if number is not None:
-        facts = _robustness(done, models, number) | {"best": number}
+        facts: dict[str, Any] = {"best": number}
         facts |= {} if found is None else {"continuation": found}
+        if resume is None:
+            facts |= _robustness(done, models, number, plan)
         folder.write_json("run.json", done.run | facts)
         done = load_run(folder.path)
     if resume is None:
@@ -115,10 +117,14 @@ def write_results(
     return done
 
 
-def _robustness(run: Run, models: FinalistModels, best: int) -> dict[str, Any]:
-    """Returns what `run.json` says of what the result rests on."""
+def _robustness(run: Run, models: FinalistModels, best: int, plan: Plan) -> dict[str, Any]:
+    """Returns what `run.json` says of what the result rests on.
+
+    Features are permuted where something is too good, and predictions need no slow graphs.
+    """
     facts: dict[str, Any] = {"one_bar_later": one_bar_later(run, models.dataset)}
-    if too_good(run, rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")):
+    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
+    if not plan.graph_s and too_good(run, finalists):
         facts["permutation"] = permutation(best, models)
     return facts
 

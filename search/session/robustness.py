@@ -11,9 +11,11 @@ from search.session.best_model import FinalistModels, position_scale_of
 from trainable.data.dataset.dataset import Dataset
 from trainable.metrics.portfolio import PositionScale
 from trainable.metrics.robustness.one_bar_later import LateScoring
-from trainable.metrics.robustness.permutation import permute_features
+from trainable.metrics.robustness.permutation import MOST_ROWS, TIMES, permute_features
 
 SAME = 1e-3  # of a Sharpe ratio that is computed again from stored predictions
+OPERATIONS = 2e13  # of permuted predictions, about a minute of a CPU
+FEWEST_ROWS = 1_000  # that say something of an IC
 
 
 def one_bar_later(run: Run, dataset: Dataset) -> dict[str, float]:
@@ -48,6 +50,8 @@ def one_bar_later(run: Run, dataset: Dataset) -> dict[str, float]:
 def permutation(number: int, models: FinalistModels) -> dict[str, Any] | None:
     """Returns what permuting each feature leaves of a finalist's IC, for `run.json`.
 
+    Of a large model fewer rows are looked at. None where too few are left to say anything.
+
     Args:
         number: of the finalist.
         models: of the search.
@@ -56,8 +60,12 @@ def permutation(number: int, models: FinalistModels) -> dict[str, Any] | None:
         UserError: its model is damaged or gone.
     """
     model = models.load(number)
-    window = model.config.data.window
-    found = permute_features(models.dataset, model.scaler.names, model.predict, window)
+    names, window = model.scaler.names, model.config.data.window
+    weights = sum(each.numel() for each in model.model.parameters())
+    rows = int(OPERATIONS / (2 * weights * window * TIMES * len(names)))
+    if rows < FEWEST_ROWS:
+        return None
+    found = permute_features(models.dataset, names, model.predict, window, min(rows, MOST_ROWS))
     if found is None:
         return None
     return {"trial": number, "ic": found.ic, "without": found.without}

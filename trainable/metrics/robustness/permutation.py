@@ -10,7 +10,7 @@ from trainable.metrics.scores import sharpe_and_ic
 from trainable.metrics.scoring import scoring
 
 TIMES = 3  # each feature is permuted
-MOST_ROWS = 1 << 16  # validation rows that are looked at, the first ones
+MOST_ROWS = 1 << 16  # validation rows that are looked at
 
 Predict = Callable[[Dataset, np.ndarray], np.ndarray]
 
@@ -29,7 +29,12 @@ class Permutation:
 
 
 def permute_features(
-    dataset: Dataset, features: Sequence[str], predict: Predict, window: int = 1, seed: int = 0
+    dataset: Dataset,
+    features: Sequence[str],
+    predict: Predict,
+    window: int = 1,
+    most_rows: int = MOST_ROWS,
+    seed: int = 0,
 ) -> Permutation | None:
     """Returns what permuting each feature in turn leaves of a model's IC (Breiman 2001).
 
@@ -42,14 +47,15 @@ def permute_features(
         features: that the model sees.
         predict: returns the predictions [m] of rows [m] of a dataset.
         window: rows that the model sees.
+        most_rows: validation rows that are looked at: whole bars, the first ones.
         seed: of the permutations.
 
     Returns:
         None where the IC is undefined.
     """
     rows = dataset.valid_rows
-    if len(rows) > MOST_ROWS:
-        rows = rows[: np.searchsorted(dataset.time[rows], dataset.time[rows[MOST_ROWS]])]
+    if len(rows) > most_rows:
+        rows = rows[: np.searchsorted(dataset.time[rows], dataset.time[rows[most_rows]])]
     if not len(rows):
         return None
     on = scoring(dataset, rows)

@@ -1,5 +1,7 @@
 """What permuting a feature costs: of models whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -77,21 +79,29 @@ def test_values_change_places_within_a_bar_and_the_dataset_stays_as_it_is() -> N
 def test_all_rows_of_a_window_are_permuted() -> None:
     """A model that looks at the row nine before: its leak is ten days old when it begins."""
     dataset = market(2)
-    old = np.roll(dataset.target, 9)
     features = dataset.features.copy()
     features[:, 1] = np.roll(dataset.target, -9)  # what a row knows is the label of nine later
-    dataset = panel_with(dataset, features)
-    assert len(old) == len(features)
+    dataset = replace(dataset, features=features)
     found = permute_features(dataset, ["f1"], linear(0.0, 1.0, 0.0, 0.0, back=9), window=10)
     assert found is not None
     assert found.ic > 0.99
     assert abs(found.without["f1"] or 0.0) < 0.03
 
 
-def panel_with(dataset: Dataset, features: np.ndarray) -> Dataset:
-    from dataclasses import replace
+def test_the_first_bars_are_enough() -> None:
+    """2,010 rows of 20 symbols: the last bar that would be cut is left out."""
+    dataset = market(0, leak=0.3)
+    asked: list[np.ndarray] = []
 
-    return replace(dataset, features=features)
+    def predict(data: Dataset, rows: np.ndarray) -> np.ndarray:
+        asked.append(rows)
+        return data.features[rows, 1]
+
+    found = permute_features(dataset, ["f1"], predict, most_rows=2_010)
+    assert found is not None
+    assert 0.25 < found.ic < 0.35
+    assert all(np.array_equal(rows, dataset.valid_rows[:2_000]) for rows in asked)
+    assert permute_features(dataset, ["f1"], predict, most_rows=19) is None, "not one whole bar"
 
 
 def test_of_a_single_symbol_values_change_places_among_days() -> None:
