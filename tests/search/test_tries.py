@@ -88,7 +88,7 @@ def test_the_same_search_under_a_second_name_is_held_against_both(home: Path) ->
 @pytest.mark.parametrize("words", [{"data.horizon": 2}, {"data.lag": 1}], ids=str)
 def test_with_another_label_they_do_not_add_up(words: dict[str, object], home: Path) -> None:
     run, said = tiny.search_and_listen(home, WORDS | words | {"name": "second"})
-    assert "tries" not in said
+    assert "other run" not in said
     assert "Luck line: 4 useless trials" in flat(said)
     assert load_run(run).tries == Tries(4, {})
     assert line_of(run) == pytest.approx(expected_maximum(4, run))
