@@ -1,4 +1,7 @@
-"""Prints the ranking of a run: `python -m analysis.rank runs/NAME [top=10]`."""
+"""Prints the ranking of a run: `python -m analysis.rank runs/NAME [top=10]`.
+
+First what to read first, then the ranking, what it rests on, parameters, baselines, statistics.
+"""
 
 import os
 import sys
@@ -7,6 +10,7 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from rich import box
 from rich.console import Console
@@ -14,8 +18,20 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.load import Run, load_run
-from analysis.ranking import baselines, rank, stop_reasons, summary_sentences, varied_params
+from analysis.ranking import (
+    baselines,
+    note_sentences,
+    outcome,
+    rank,
+    stop_reasons,
+    summary_sentences,
+    varied_params,
+)
 from analysis.regret import regret_sentences
+from analysis.robustness import BEST_DAYS, YEAR, robustness
+from analysis.verdict.figures import Figure, figures
+from analysis.verdict.neighbours import COUNT
+from analysis.verdict.skill import skill
 from analysis.verdict.winner_minus_default import MARK, MEANING
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
@@ -28,6 +44,16 @@ COLUMNS = (
     "turnover", "epochs",
 )  # fmt: skip
 LEFT_OUT = ("spread", "rank IC", "turnover")  # of a narrow table
+ROBUST = {
+    "sharpe_mean": ("Sharpe", 2),
+    "one_bar_later": ("one bar\nlater", 2),
+    "break_even_bps": ("break-even\nbps", 1),
+    "without_best_days": (f"{BEST_DAYS} best\ndays out", 2),
+    "neighbours": (f"nearest\n{COUNT}", 2),
+    "distance": ("their\ndistance", 2),
+}  # headings of columns, and their digits
+ROBUSTNESS, BY_YEAR = "Robustness: Sharpe ratios", "By calendar year"
+WHO, A_YEAR = 12, 7  # columns of the console that rank and number take, and that a year takes
 
 Row = Mapping[str, Any]
 
@@ -46,22 +72,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def show(run: Run, top: int, console: Console) -> None:
-    """Prints summary, ranking, baselines, stop reasons and the place of the best model."""
-    ranking = rank(run)
+    """Prints what to read first, ranking, robustness, baselines, statistics and what is left."""
+    ranking, tested = rank(run), skill(run)
     finalists = ranking.query("state == 'COMPLETE'").to_dict("records")
-    console.print(Text(run.name, style="bold"))
-    for sentence in (*summary_sentences(run, ranking), *regret_sentences(run)):
+    console.print(Text.assemble((run.name, "bold"), f": {outcome(run)}"))
+    for sentence in summary_sentences(run, ranking, tested):
         console.print(Text(sentence))
     if finalists:
         console.print(ranking_table(finalists[:top], run.default, console.width))
         if len(finalists) > top:
             console.print(Text(f"  … {len(finalists) - top} more: top={len(finalists)}\n"))
+    for sentence in note_sentences(run, ranking):
+        console.print(Text(sentence))
+    if finalists:
+        rests_on = robustness(run, ranking).head(top)
+        for table in robustness_tables(rests_on, console.width) if len(rests_on) else ():
+            console.print(table)
         for table in parameter_tables(finalists[:top], varied_params(run), console.width):
             console.print(table)
     known = baselines(run).to_dict("records")
     if known:
         console.print(baseline_table(known))
-    for line in _ending(run):
+    ranked = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
+    if ranked and (found := figures(run, ranked[0], tested)):
+        console.print(statistics_table(found))
+    for line in (*regret_sentences(run), *_ending(run)):
         console.print(Text(line))
 
 
@@ -102,6 +137,49 @@ def _cells(row: Row, default: int | None) -> dict[str, str]:
         "turnover": _number(row["turnover"]),
         "epochs": str(row["epochs"]),
     }
+
+
+def robustness_tables(rests_on: pd.DataFrame, width: int = NARROWEST) -> list[Table]:
+    """Returns what the finalists' Sharpe ratios rest on; columns of nothing are left out.
+
+    Calendar years have a table of their own where all together would be too wide; the newest that
+    fit are shown.
+
+    Args:
+        rests_on: rows of `analysis.robustness.robustness`.
+        width: columns of the console.
+    """
+    known = [name for name in map(str, rests_on) if np.isfinite(rests_on[name].to_numpy()).any()]
+    figures_of = [name for name in ROBUST if name in known]
+    years = [name for name in known if name.startswith(YEAR)]
+    used = sum(2 + max(map(len, ROBUST[name][0].split("\n"))) for name in figures_of)
+    if WHO + used + A_YEAR * len(years) <= width:
+        return [_robustness(ROBUSTNESS, rests_on, [*figures_of, *years])]
+    years = years[-max(1, (width - WHO) // A_YEAR) :]
+    tables = [_robustness(ROBUSTNESS, rests_on, figures_of)]
+    return [*tables, _robustness(BY_YEAR, rests_on, years)] if years else tables
+
+
+def _robustness(title: str, rests_on: pd.DataFrame, columns: Sequence[str]) -> Table:
+    shown = [ROBUST.get(name, (name.removeprefix(YEAR), 2)) for name in columns]
+    table = _titled(title, "#", "trial", *(heading for heading, _ in shown))
+    for row in rests_on.to_dict("records"):
+        cells = (
+            _number(row[name], digits) for name, (_, digits) in zip(columns, shown, strict=True)
+        )
+        table.add_row(str(row["rank"]), str(row["number"]), *cells)
+    return table
+
+
+def statistics_table(found: Sequence[Figure]) -> Table:
+    """Returns the statistics of a run as a table of names and values."""
+    table = _titled("Statistics", "", "")
+    table.show_header = False
+    for column in table.columns:
+        column.justify, column.vertical = "left", "top"
+    for name, value in found:
+        table.add_row(name, value)
+    return table
 
 
 def parameter_tables(
@@ -156,6 +234,12 @@ def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
     for column in columns:
         table.add_column(column, justify="right", overflow="fold", vertical="bottom")
+    return table
+
+
+def _titled(title: str, *columns: str) -> Table:
+    table = _table(*columns)
+    table.title, table.title_justify, table.title_style = title, "left", "bold"
     return table
 
 

@@ -10,17 +10,18 @@ import pandas as pd
 from analysis.load import Run
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.shrinkage import seed_variance, shrunk_means
-from analysis.statistics.snooping.luck_line import luck_sentence, luck_verdict
+from analysis.statistics.snooping.luck_line import luck_verdict
 from analysis.verdict.alarms import (
     LONG_ONLY,
     alarm_sentences,
     is_neutral,
-    premium_sentences,
     survivor_sentences,
+    too_good,
 )
+from analysis.verdict.ensemble import ensemble, ensemble_sentences
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.more_trials import more_trials_sentences
-from analysis.verdict.skill import skill, skill_sentences
+from analysis.verdict.skill import Skill, skill, verdict
 from analysis.verdict.winner_minus_default import default_sentences
 from trainable.cli.text import counted
 from trainable.run_format import STATES
@@ -195,6 +196,78 @@ def trained_lengths(run: Run) -> dict[int, int]:
     return {int(length): int(count) for length, count in counts.to_dict().items()}
 
 
+def outcome(run: Run) -> str:
+    """Returns how many configurations were tried, and how they ended, in one sentence."""
+    states = [str(state) for state in run.searched["state"]]
+    running = states.count("RUNNING")
+    said = (
+        f"{counted(len(states), 'configuration')} tried: {states.count('COMPLETE')} finished, "
+        f"{states.count('PRUNED')} pruned, {states.count('FAIL')} failed"
+    )
+    return f"{said}, {running} unfinished." if running else f"{said}."
+
+
+def summary_sentences(
+    run: Run, ranking: pd.DataFrame | None = None, tested: Skill | None = None
+) -> list[str]:
+    """Returns what a person should read first: alarms, verdict, what was earned, luck, what next.
+
+    Args:
+        run: the run.
+        ranking: `rank(run)`, where it is known.
+        tested: `analysis.verdict.skill.skill(run)`, likewise.
+    """
+    ranking = rank(run) if ranking is None else ranking
+    finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
+    alarms = alarm_sentences(run, finalists)
+    if not finalists:
+        return [*alarms, _nothing_to_rank(run)]
+    best = finalists[0]
+    tested = skill(run) if tested is None else tested
+    judged = (
+        _about_luck_alone(run, best)
+        if tested is None
+        else [verdict(tested, too_good(run, finalists))]
+    )
+    sentences = [*alarms, *judged, *ensemble_sentences(run, best, ensemble(run))]
+    if best["sharpe_mean"] < 0:
+        sentences.append("To hold nothing would have been better.")
+    return [
+        *sentences,
+        *default_sentences(run, best),
+        *_about_baselines(run, best),
+        *_about_luck(run),
+        *more_trials_sentences(run),
+    ]
+
+
+def note_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str]:
+    """Returns what to know of a ranking beside its table: who stands where, and what is not in it.
+
+    Args:
+        run: the run.
+        ranking: `rank(run)`, where it is known.
+    """
+    ranking = rank(run) if ranking is None else ranking
+    finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
+    sentences = [*_about_lengths(run), *run.tries.uncounted()]
+    if not finalists:
+        return sentences
+    failed = [str(row["number"]) for row in finalists if row["failed_seeds"]]
+    if failed:
+        sentences.append(
+            f"Ranked below the others, because a seed failed or took no position: "
+            f"{'trial' if len(failed) == 1 else 'trials'} {', '.join(failed)}."
+        )
+    better = [row["name"] for row in _as_good(run, finalists[0])]
+    if LONG_ONLY in better:
+        sentences.append(
+            f"{LONG_ONLY} is long only: its Sharpe ratio is the market's own. Trials hold no "
+            f"market; compare them with {_market_neutral(run)} and the luck line."
+        )
+    return [*sentences, *_about_shrinkage(finalists), *survivor_sentences(run)]
+
+
 def _about_lengths(run: Run) -> list[str]:
     lengths = trained_lengths(run)
     if len(lengths) < 2:
@@ -209,56 +282,18 @@ def _about_lengths(run: Run) -> list[str]:
     ]
 
 
-def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str]:
-    """Returns what the run says, in plain sentences: outcome, alarms, best, luck, baselines.
+def _as_good(run: Run, best: Row) -> list[dict[str, Any]]:
+    """Returns the baselines at least as good as the best.
 
-    Args:
-        run: the run.
-        ranking: `rank(run)`, where it is known.
+    Of a book that holds no market the market is none of them.
     """
-    states = [str(state) for state in run.searched["state"]]
-    running = states.count("RUNNING")
-    tried = counted(len(states), "configuration")
-    outcome = (
-        f"{tried} tried: {states.count('COMPLETE')} finished, {states.count('PRUNED')} pruned, "
-        f"{states.count('FAIL')} failed"
-    )
-    sentences = [f"{outcome}, {running} unfinished." if running else f"{outcome}."]
-    ranking = rank(run) if ranking is None else ranking
-    finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
-    sentences += alarm_sentences(run, finalists)
-    if not finalists:
-        return [*sentences, *_about_lengths(run), _nothing_to_rank(run, states)]
-    best = finalists[0]
-    sentences += default_sentences(run, best)
-    tested = skill(run)
-    if tested is not None:
-        sentences += skill_sentences(tested)
-    sentences += [*_about_lengths(run), _about_best(best), *_about_shrinkage(finalists)]
-    if best["sharpe_mean"] < 0:
-        sentences.append("To hold nothing would have been better.")
-    sentences += _about_luck(run, best, alone=tested is None)
-    sentences += more_trials_sentences(run)
-    better = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
-    if is_neutral(run):
-        better = [row for row in better if row["name"] != LONG_ONLY]
-        sentences += premium_sentences(run, best)
-    if better:
-        listed = ", ".join(f"{row['name']} ({row['sharpe']:.2f})" for row in better)
-        sentences.append(f"These baselines are at least as good: {listed}.")
-        if any(row["name"] == LONG_ONLY for row in better):
-            sentences.append(
-                f"{LONG_ONLY} is long only: its Sharpe ratio is the market's own. Trials hold no "
-                f"market; compare them with {_market_neutral(run)} and the luck line."
-            )
-    sentences += survivor_sentences(run)
-    failed = [str(row["number"]) for row in finalists if row["failed_seeds"]]
-    if failed:
-        sentences.append(
-            f"Ranked below the others, because a seed failed or took no position: "
-            f"{'trial' if len(failed) == 1 else 'trials'} {', '.join(failed)}."
-        )
-    return sentences
+    rows = [b for b in baselines(run).to_dict("records") if b["sharpe"] >= best["sharpe_mean"]]
+    return [b for b in rows if b["name"] != LONG_ONLY or not is_neutral(run)]
+
+
+def _about_baselines(run: Run, best: Row) -> list[str]:
+    better = [f"{row['name']} ({row['sharpe']:.2f})" for row in _as_good(run, best)]
+    return [f"These baselines are at least as good: {', '.join(better)}."] if better else []
 
 
 def _market_neutral(run: Run) -> str:
@@ -268,23 +303,14 @@ def _market_neutral(run: Run) -> str:
     return ", ".join(known) or "no position at all (0)"
 
 
-def _nothing_to_rank(run: Run, states: Sequence[str]) -> str:
+def _nothing_to_rank(run: Run) -> str:
+    states = set(run.searched["state"])
     if "COMPLETE" in states:
         return "No finalist has a defined Sharpe ratio: none of them took a position."
     if "RUNNING" in states:
         return "No trial has finished yet: resume the search."
     reasons = ", ".join(f"{reason} {count}" for reason, count in stop_reasons(run).items())
     return f"No trial survived ({reasons}): there is nothing to rank."
-
-
-def _about_best(best: Row) -> str:
-    how = f"the mean of {best['sharpe_seeds']} seeds" if best["sharpe_seeds"] > 1 else "one seed"
-    if best["sharpe_seeds"] > 1:
-        how += f" with a spread of {best['sharpe_sd']:.2f}"
-    if not isnan(best["sharpe_se"]):
-        whose = "one's" if best["sharpe_seeds"] > 1 else "its"
-        how += f"; {whose} standard error is {best['sharpe_se']:.2f}"
-    return f"Best is trial {best['number']}: Sharpe {best['sharpe_mean']:.2f}, {how}."
 
 
 def _about_shrinkage(finalists: Sequence[Row]) -> list[str]:
@@ -300,26 +326,30 @@ def _about_shrinkage(finalists: Sequence[Row]) -> list[str]:
     who = f"{'Trial' if len(higher) == 1 else 'Trials'} {', '.join(higher)}"
     stands = "stands" if len(higher) == 1 else "stand"
     return [
-        f"{who} {stands} behind it: the fewer seeds a mean is of, the more it is shrunk towards "
-        "the others."
+        f"{who} {stands} behind trial {best['number']}: the fewer seeds a mean is of, the more it "
+        "is shrunk towards the others."
     ]
 
 
-def _about_luck(run: Run, best: Row, alone: bool) -> list[str]:
-    """Says where the best stands beside the luck line; a verdict only where no test gives one."""
+def _about_luck(run: Run) -> list[str]:
+    """Says what luck is expected to reach, and of which tries."""
+    chance = luck(run)
+    if chance is None or chance.tries.total == 1:
+        return []
+    tries = chance.tries
+    of = "" if tries.made_of is None else f": {tries.made_of}"
+    return [
+        f"Luck alone is expected to bring the best of {tries.total:,} tries to "
+        f"{chance.one_seed:.2f}{of}."
+    ]
+
+
+def _about_luck_alone(run: Run, best: Row) -> list[str]:
+    """Says where the best stands beside the luck line, where no test gives a verdict."""
     chance = luck(run)
     if chance is None:
         return []
-    mean, seeds = best["sharpe_mean"], best["sharpe_seeds"]
+    seeds = best["sharpe_seeds"]
     error = None if isnan(best["sharpe_se"]) else best["sharpe_se"] * chance.share(seeds)
-    sentence = luck_sentence(mean, chance.tries.total, run.periods, run.periods_per_year)
-    if seeds > 1:
-        sentence += (
-            f", and {chance.line(seeds):.2f} as means of {seeds} seeds, whose returns correlate by "
-            f"{chance.correlation:.2f}"
-        )
-    sentences = [*chance.tries.sentences(), f"{sentence[0].upper()}{sentence[1:]}."]
-    if not alone:
-        return sentences
-    verdict = luck_verdict(mean, error, chance.line(seeds))
-    return [*sentences, f"{verdict[0].upper()}{verdict[1:]}."]
+    said = luck_verdict(best["sharpe_mean"], error, chance.line(seeds))
+    return [f"{said[0].upper()}{said[1:]}."]

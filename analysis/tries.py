@@ -104,8 +104,9 @@ class Tries:
             "unread": list(self.unread),
         }
 
-    def sentences(self) -> list[str]:
-        """Returns what a person should know beside a luck line; nothing of a run that is alone."""
+    @property
+    def made_of(self) -> str | None:
+        """What makes up the total, in words; None of a run that is alone."""
         parts = [f"{counted(self.here, 'configuration')} here"]
         if self.runs:
             others = counted(len(self.runs), "other run")
@@ -113,12 +114,18 @@ class Tries:
             parts.append(f"{sum(self.runs.values()):,} in {others} on these data ({names})")
         if self.prior:
             parts.append(f"{self.prior:,} made elsewhere (tries.prior)")
-        said = [f"{listed(parts)} make {self.total:,} tries."] if parts[1:] else []
-        if self.unread:
-            said.append(
-                f"Not counted, since their run folders tell too little: {_named(self.unread)}."
-            )
-        return said
+        return listed(parts) if parts[1:] else None
+
+    def sentences(self) -> list[str]:
+        """Returns what a person should know beside a luck line; nothing of a run that is alone."""
+        said = [f"{self.made_of} make {self.total:,} tries."] if self.made_of else []
+        return [*said, *self.uncounted()]
+
+    def uncounted(self) -> list[str]:
+        """Names the run folders that could not be counted; nothing where there is none."""
+        if not self.unread:
+            return []
+        return [f"Not counted, since their run folders tell too little: {_named(self.unread)}."]
 
 
 def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> Tries:

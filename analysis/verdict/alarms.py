@@ -1,7 +1,8 @@
 """What should be looked into before a ranking is believed: too good, turned round, survivors only.
 
 The words follow from the run folder alone; suspicious features are those that the search named
-before it trained (`data_quality.suspicious_features` of `run.json`).
+before it trained (`data_quality.suspicious_features` of `run.json`), and those that the
+first-ranked model rests on (`permutation`, written at the end where something was too good).
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from analysis.load import Run
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.best_mix import Mix, best_mix
-from trainable.cli.text import counted, listed, signed
+from trainable.cli.text import listed, signed
 from trainable.run_format import PANEL_SYMBOLS
 
 LONG_ONLY = "equal_weight"  # the baseline that holds the market
@@ -25,7 +26,9 @@ BELIEVED = 4.0  # annual Sharpe ratio, beyond which a leak is the likelier cause
 BELIEVED_IC = {12.0: 0.2, np.inf: 0.1}  # by periods a year, at most
 NEGATIVE = 3.0  # standard errors below 0, at least, that say that a sign is wrong
 CHANCE = 0.05  # of a false alarm over all tries (Bonferroni)
-NAMED = 5  # trials or features that are named
+NAMED = 5  # features that are named
+SHOWN = 2  # trials likewise
+RESTS_ON = 0.25  # share of the IC that permuting a feature costs, from which on it is named
 
 
 def alarm_sentences(run: Run, finalists: Sequence[Row]) -> list[str]:
@@ -36,6 +39,11 @@ def alarm_sentences(run: Run, finalists: Sequence[Row]) -> list[str]:
         finalists: rows of `analysis.ranking.rank` with a mean Sharpe ratio.
     """
     return [*_too_good(run, finalists), *_turned(run)]
+
+
+def too_good(run: Run, finalists: Sequence[Row]) -> bool:
+    """Says whether something is better than anyone is believed to be; see `alarm_sentences`."""
+    return bool(_beyond_belief(run, finalists)[0])
 
 
 def survivor_sentences(run: Run) -> list[str]:
@@ -50,10 +58,11 @@ def survivor_sentences(run: Run) -> list[str]:
     ]
 
 
-def premium_sentences(run: Run, best: Row) -> list[str]:
+def premium(run: Run, best: Row) -> str | None:
     """Returns what the best adds to equal weight, which is no bar for a dollar-neutral book.
 
-    Empty where the book is not known to be neutral, or equal weight has earned nothing.
+    None where the book is not known to be neutral, equal weight has earned nothing, or their days
+    are not the same.
 
     Args:
         run: the run.
@@ -61,14 +70,10 @@ def premium_sentences(run: Run, best: Row) -> list[str]:
     """
     market = [row for row in _baselines(run) if row["params.model/name"] == LONG_ONLY]
     if not is_neutral(run) or not market or not market[0]["sharpe"] > 0:
-        return []
-    said = (
-        f"{LONG_ONLY} ({market[0]['sharpe']:.2f}) is the premium of holding the market, and no bar "
-        "for trials, which buy as much as they sell"
-    )
+        return None
     mixes = _mixes(run, int(best["number"]), int(market[0]["number"]))
     if not mixes:
-        return [f"{said}."]
+        return None
     error = sqrt(run.periods_per_year / run.periods)
     own, correlation, gain, both = (
         float(np.mean(values))
@@ -77,14 +82,13 @@ def premium_sentences(run: Run, best: Row) -> list[str]:
             strict=True,
         )
     )
-    who = f"trial {best['number']}"
-    beside = (
-        f"beside it {who} earns a Sharpe ratio of {signed(own)} of its own (standard error "
-        f"{error:.2f}; their returns correlate by {signed(correlation)})"
+    said = (
+        f"trial {best['number']} earns {signed(own)} ± {error:.2f} of its own beside its "
+        f"{market[0]['sharpe']:.2f} (correlation {signed(correlation)})"
     )
     if own <= 0:
-        return [f"{said}: {beside}, so it adds nothing to it."]
-    return [f"{said}: {beside}, and the best mix of both has {both:.2f}, {gain:.2f} more."]
+        return f"{said}, so it adds nothing"
+    return f"{said}; the best mix has {both:.2f}, {gain:.2f} more"
 
 
 def is_neutral(run: Run) -> bool:
@@ -94,14 +98,27 @@ def is_neutral(run: Run) -> bool:
 
 
 def _too_good(run: Run, finalists: Sequence[Row]) -> list[str]:
-    """Names what is better than anyone is believed to be, beyond what luck explains."""
-    if not run.periods or _of(run, "data_quality").get("planted_signal"):
+    found, most = _beyond_belief(run, finalists)
+    if not found:
         return []
-    horizon = _of(run, "data").get("horizon") or 1
-    year, fitted = run.periods_per_year, _baselines(run)
+    return [
+        f"Too good, so look for a leak first: {_few(found, SHOWN)}. A Sharpe ratio above "
+        f"{BELIEVED:g} or an IC above {most:g} is hardly ever honest. {_suspects(run)}"
+    ]
+
+
+def _beyond_belief(run: Run, finalists: Sequence[Row]) -> tuple[list[str], float]:
+    """Names what is better than anyone is believed to be, beyond what luck explains.
+
+    Returns also the IC that is believed at most.
+    """
+    year = run.periods_per_year if run.periods else 1.0
+    most = next(ic for periods, ic in BELIEVED_IC.items() if year <= periods)
+    if not run.periods or _of(run, "data_quality").get("planted_signal"):
+        return [], most
+    horizon, fitted = _of(run, "data").get("horizon") or 1, _baselines(run)
     beyond = _quantile(CHANCE / (2 * max(1, len(run.searched) + len(fitted))))
     sharpe = max(BELIEVED, beyond * sqrt(year / run.periods))
-    most = next(ic for periods, ic in BELIEVED_IC.items() if year <= periods)
     ic = max(most, beyond * sqrt(horizon / run.periods))
     everyone = [
         (f"trial {row['number']}", float(row["sharpe_mean"]), float(row["ic"])) for row in finalists
@@ -113,12 +130,7 @@ def _too_good(run: Run, finalists: Sequence[Row]) -> list[str]:
         for who, one_sharpe, one_ic in everyone
         if one_sharpe > sharpe or (one_sharpe > 0 and abs(one_ic) > ic)
     ]
-    if not found:
-        return []
-    return [
-        f"Too good, so look for a leak first: {_few(found)}. A Sharpe ratio above {BELIEVED:g} or "
-        f"an IC above {most:g} is hardly ever honest. {_suspects(run)}"
-    ]
+    return found, most
 
 
 def _turned(run: Run) -> list[str]:
@@ -154,8 +166,7 @@ def _turned(run: Run) -> list[str]:
     return [
         f"Significantly negative: before costs {lowest} has a Sharpe ratio of "
         f"{signed(gross[lowest] * error)}, {-gross[lowest]:.1f} standard errors below 0{also}; "
-        f"of {counted(len(gross), 'training')}, baselines included, luck leaves the lowest within "
-        f"{limit:.1f} in 19 searches of 20. The relation turned after training, or a sign is "
+        f"luck stays within {limit:.1f}. The relation turned after training, or a sign is "
         f"wrong.{which}"
     ]
 
@@ -175,11 +186,25 @@ def _before_costs(row: Row, cost_bps: object) -> float | None:
 
 
 def _suspects(run: Run) -> str:
-    """Names the features that the search found suspicious before it trained."""
+    """Names the features that were suspicious before training, and those that the best rests on."""
     names = [str(one["feature"]) for one in _suspicious(run)]
-    if not names:
-        return "No single feature is suspicious: look at how they and the label were made."
-    return f"Suspicious since before the training: {_few(names)}."
+    said = [f"Suspicious since before the training: {_few(names)}."] if names else []
+    found = _of(run, "permutation")
+    known, without = found.get("ic"), found.get("without")
+    if not known or not without:
+        nothing = "No single feature is suspicious: look at how they and the label were made."
+        return " ".join(said or [nothing])
+    costs = {
+        str(name): 1 - left / known for name, left in without.items() if isinstance(left, float)
+    }
+    most = sorted((name for name in costs if costs[name] >= RESTS_ON), key=lambda n: -costs[n])
+    ic = f"trial {found.get('trial')}'s IC of {signed(known)}"
+    if most:
+        shares = [f"{name} {min(1.0, costs[name]):.0%}" for name in most]
+        said.append(f"What permuting a feature costs {ic}: {_few(shares)}.")
+    else:
+        said.append(f"No single feature carries {ic}: look at how they and the label were made.")
+    return " ".join(said)
 
 
 def _mixes(run: Run, winner: int, market: int) -> list[Mix]:
@@ -218,6 +243,6 @@ def _quantile(chance: float) -> float:
     return -NormalDist().inv_cdf(chance)
 
 
-def _few(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return listed(names) if more <= 0 else f"{', '.join(names[:NAMED])} and {more} more"
+def _few(names: Sequence[str], most: int = NAMED) -> str:
+    more = len(names) - most
+    return listed(names) if more <= 0 else f"{', '.join(names[:most])} and {more} more"

@@ -1,14 +1,17 @@
 """All finalists together: equal shares of every one's seeds, each paying its own costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isnan, sqrt
 
 import numpy as np
 
 from analysis.load import Run
-from analysis.seeds import further_seeds, scored_seeds
+from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.probabilistic_sharpe import moments, robust_sharpe_error
+from trainable.cli.text import counted
+
+FLATTERED = "What was chosen on these days is flattered by them."
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,14 @@ class Ensemble:
 
     Attributes:
         members: numbers of the seeds, by the number of their configuration's first trial.
+        books: [days, configurations] net returns of each one's seeds in equal shares.
         returns: [days] net returns, the mean of the members'.
         sharpe: annual Sharpe ratio.
         error: its standard error, robust to autocorrelation.
     """
 
     members: Mapping[int, Sequence[int]]
+    books: np.ndarray
     returns: np.ndarray
     sharpe: float
     error: float
@@ -40,19 +45,62 @@ def ensemble(run: Run) -> Ensemble | None:
     """Returns the ensemble of a run; None where no finalist has returns that vary."""
     further = further_seeds(run)
     members: dict[int, list[int]] = {}
-    series: list[np.ndarray] = []
+    series: dict[int, list[np.ndarray]] = {}
     for first in run.searched_rows:
         number = int(first["number"])
         for seed in scored_seeds(first, further.get(number, []))[0]:
             returns = run.daily_returns(int(seed["number"]))
             if returns is not None:
                 members.setdefault(number, []).append(int(seed["number"]))
-                series.append(returns)
+                series.setdefault(number, []).append(returns)
     if not series:
         return None
-    together = np.mean(series, axis=0)
+    together = np.mean([returns for each in series.values() for returns in each], axis=0)
     found, error = moments(together), robust_sharpe_error(together)
     if found is None or error is None:
         return None
     year = sqrt(run.days_per_year)
-    return Ensemble(members, together, found.sharpe * year, error * year)
+    books = np.column_stack([np.mean(each, axis=0) for each in series.values()])
+    return Ensemble(members, books, together, found.sharpe * year, error * year)
+
+
+def ensemble_sentences(run: Run, best: Row, together: Ensemble | None) -> list[str]:
+    """Returns what all finalists earn together, and beside it the one that ranks first.
+
+    Its first seed has been chosen by its own luck, too; the fresh ones only by that of the days.
+
+    Args:
+        run: the run.
+        best: the first row of `analysis.ranking.rank`, a finalist with a Sharpe ratio.
+        together: `ensemble(run)`.
+    """
+    several = together is not None and together.seeds > 1
+    sentences = []
+    if together is not None and several:
+        sentences.append(
+            f"{_who(together)} in equal shares: Sharpe ratio {together.sharpe:.2f} ± "
+            f"{together.error:.2f} ({together.seeds} trainings)."
+        )
+    unit = "" if several else "Sharpe ratio "
+    earned = ", ".join(_about_seeds(run, int(best["number"])))
+    return [*sentences, f"Trial {best['number']} ranks first: {unit}{earned}. {FLATTERED}"]
+
+
+def _about_seeds(run: Run, number: int) -> Iterator[str]:
+    """Yields what the first seed of a finalist has earned, and the mean of its fresh ones."""
+    rows = run.searched.loc[run.searched["number"] == number].to_dict("records")
+    scored, _ = scored_seeds(rows[0], further_seeds(run).get(number, []))
+    fresh = [float(seed["sharpe"]) for seed in scored if seed["number"] != number]
+    for seed in scored:
+        if seed["number"] == number:
+            error = "" if isnan(seed["sharpe_se"]) else f" ± {seed['sharpe_se']:.2f}"
+            yield f"{seed['sharpe']:.2f}{error} with its {'first' if fresh else 'one'} seed"
+    if fresh:
+        yield f"{np.mean(fresh):.2f} with {counted(len(fresh), 'fresh one')}"
+
+
+def _who(together: Ensemble) -> str:
+    count = len(together.members)
+    if count == 1:
+        return "The only finalist's seeds"
+    return "Both finalists" if count == 2 else f"All {count} finalists"

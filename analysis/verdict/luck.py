@@ -30,7 +30,7 @@ class Luck:
     @property
     def one_seed(self) -> float:
         """The luck line of single seeds, annual Sharpe ratio."""
-        return self._of(self.tries.total)
+        return luck_line(self.tries.total, self.periods, self.periods_per_year)
 
     def share(self, seeds: int) -> float:
         """Returns the deviation of a mean of so many seeds over that of one seed."""
@@ -39,13 +39,6 @@ class Luck:
     def line(self, seeds: int) -> float:
         """Returns the luck line of means of so many seeds."""
         return self.one_seed * self.share(max(1, seeds))
-
-    def rise(self, more: int) -> float:
-        """Returns by how much so many more tries would raise the luck line of single seeds."""
-        return self._of(self.tries.total + more) - self.one_seed
-
-    def _of(self, tries: int) -> float:
-        return luck_line(tries, self.periods, self.periods_per_year)
 
 
 def luck(run: Run) -> Luck | None:

@@ -4,7 +4,6 @@ from typing import Any
 
 from analysis.load import Run
 from analysis.statistics.signal_share import WORTH, SignalShare
-from analysis.verdict.luck import luck
 from trainable.cli.text import counted
 from trainable.stop_reasons import NUMERIC_FAILURES
 
@@ -13,14 +12,14 @@ def more_trials_sentences(run: Run) -> list[str]:
     """Returns what as many trials again would be worth, and whether the search asked for all."""
     trials = len(run.searched)
     sentences = _about_patience(run, trials)
-    rise, chance = expected_rise(run, trials), luck(run)
-    if rise is None or chance is None:
+    rise = expected_rise(run, trials)
+    if rise is None:
         return sentences
-    again = counted(trials, "trial")
+    worth = "worth it" if rise >= WORTH else "hardly worth it"
     return [
         *sentences,
-        f"Another {again} would raise the luck line of single seeds by {chance.rise(trials):.2f} "
-        f"and are expected to raise what the best is truly worth by {rise:.2f}.",
+        f"Another {counted(trials, 'trial')} should add {rise:.2f} to the best's true ratio: "
+        f"{worth}.",
     ]
 
 

@@ -5,7 +5,6 @@ days speak for must earn on the other days. It asks the same of one trial and of
 finds more than a test of the best. `docs/verdict.md` says what it errs by.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, expm1, log1p
 
@@ -48,7 +47,10 @@ class Skill:
 
         1 − (1 − p)^s for s searches of this size (Šidák 1967).
         """
-        p = self.choice.p
+        return self.over_all_tries(self.choice.p)
+
+    def over_all_tries(self, p: float) -> float:
+        """Returns the p of a test of this search, if all as large as it had been tested."""
         return 1.0 if p >= 1 else -expm1(self.searches * log1p(-p))
 
     @property
@@ -77,7 +79,7 @@ def skill(run: Run) -> Skill | None:
 
     None where no finalist has returns that vary, or there are fewer than 20 validation days.
     """
-    returns = _trial_returns(run)
+    returns = trial_returns(run)
     if returns is None or len(returns) < FEWEST:
         return None
     together, searches = ensemble(run), max(1.0, run.tries.total / max(1, run.tries.here))
@@ -89,42 +91,13 @@ def skill(run: Run) -> Skill | None:
     return Skill(together, choice, best, searches, _alike(run, together))
 
 
-def skill_sentences(found: Skill) -> list[str]:
-    """Returns in plain words whether to believe it, and what luck brings."""
-    together = found.ensemble
-    how_often = (
-        "one search of twenty" if found.searches == 1 else "one of twenty such series of searches"
-    )
-    sentences = [
-        _verdict(found, how_often),
-        f"{_who(together)} {together.sharpe:.2f} ± {together.error:.2f} on the days that chose "
-        "them, which flatters them.",
-    ]
-    if found.testable:
-        sentences.append(
-            f"These days show a true Sharpe ratio from {found.provable:.2f} on, in four of five "
-            "searches."
-        )
-    sentences += _about_highest(found, how_often)
-    if found.alike is not None and len(found.alike) > 1:
-        sentences.append(
-            f"{len(found.alike)} of {len(together.members)} finalists cannot be told apart."
-        )
-    return sentences
+def verdict(found: Skill, too_good: bool = False) -> str:
+    """Returns the verdict in one sentence, by the rule of `docs/verdict.md`.
 
-
-def _about_highest(found: Skill, how_often: str) -> list[str]:
-    """Says what the best of several trials is, beside what it is by luck; not of too many tries."""
-    best = found.best
-    if best.trials == 1 or found.level < 1 / (len(best.maxima) + 1):
-        return []
-    return [
-        f"The highest of {best.trials} trials is {best.best:.2f}; useless ones with such returns "
-        f"reach {best.point(found.level):.2f} in {how_often}."
-    ]
-
-
-def _verdict(found: Skill, how_often: str) -> str:
+    Args:
+        found: what the trials say.
+        too_good: something is better than anyone is believed to be.
+    """
     choice = found.choice
     if choice.sharpe is None:
         return (
@@ -136,33 +109,20 @@ def _verdict(found: Skill, how_often: str) -> str:
             f"Not told from chance: this is one of {found.searches:,.0f} such searches on these "
             "data, after which nothing could be."
         )
-    verdict = "More than chance" if found.found else "Not told from chance"
-    earned = (
-        f"a Sharpe ratio of {choice.sharpe:.2f} ± {choice.error:.2f}"
-        if choice.sharpe > 0
-        else "nothing"
-    )
-    return (
-        f"{verdict} (p {_chance(found.p)}): chosen on four fifths of the days, trials earn "
-        f"{earned} on the fifth that did not choose them; useless ones earn "
-        f"{choice.point(found.level):.2f} in {how_often}."
-    )
+    word = "Not told from chance"
+    if found.found:
+        word = "More than chance, as a leak would be" if too_good else "More than chance"
+    earned = "cross-validated, the trials earn nothing"
+    if choice.sharpe > 0:
+        earned = f"cross-validated Sharpe ratio {choice.sharpe:.2f} ± {choice.error:.2f}"
+    return f"{word} (p {p_text(found.p)}): {earned}."
 
 
-def _who(together: Ensemble) -> str:
-    if together.seeds == 1:
-        return "The only finalist earns"
-    if len(together.members) == 1:
-        return f"The only finalist, its {together.seeds} seeds in equal shares, earns"
-    count = len(together.members)
-    finalists = "Both finalists" if count == 2 else f"All {count} finalists"
-    return f"{finalists} together, {together.seeds} trainings in equal shares, earn"
-
-
-def _chance(p: float) -> str:
+def p_text(p: float) -> str:
+    """Returns `= 0.31` or `< 0.001`; near 5 % with as many digits as tell on which side."""
     if p < 0.001:
         return "< 0.001"
-    if abs(p - LEVEL) < 0.0005:  # where three digits would not tell on which side
+    if abs(p - LEVEL) < 0.0005:
         return f"= {p:.4f}"
     return f"= {p:.2f}" if p >= 0.095 else f"= {p:.3f}"
 
@@ -171,18 +131,12 @@ def _alike(run: Run, together: Ensemble) -> tuple[int, ...] | None:
     """Returns the model confidence set, at 5 %, of configurations with seeds in equal shares."""
     if not 1 < len(together.members) <= MOST_COMPARED:
         return None
-    books = [_mean_returns(run, seeds) for seeds in together.members.values()]
-    kept = model_confidence(np.column_stack(books))
+    kept = model_confidence(together.books)
     return None if kept is None else tuple([*together.members][column] for column in kept.kept)
 
 
-def _trial_returns(run: Run) -> np.ndarray | None:
-    """Returns the net returns [T, N] of the searched trials that have any."""
+def trial_returns(run: Run) -> np.ndarray | None:
+    """Returns the daily net returns [days, N] of the searched trials that have any."""
     known = [run.daily_returns(int(number)) for number in run.searched["number"]]
     columns = [returns for returns in known if returns is not None]
     return np.column_stack(columns) if columns else None
-
-
-def _mean_returns(run: Run, numbers: Sequence[int]) -> np.ndarray:
-    series = [run.daily_returns(number) for number in numbers]
-    return np.mean([each for each in series if each is not None], axis=0)

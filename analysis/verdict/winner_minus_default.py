@@ -14,7 +14,6 @@ from trainable.cli.text import counted, signed
 
 MARK = "*"  # of the default in a table of finalists
 MEANING = f"{MARK} the default, the centre of the space"
-FLATTERED = "It was chosen on these days, which flatters it."
 
 
 def default_sentences(run: Run, best: Mapping[str, Any]) -> list[str]:
@@ -35,7 +34,7 @@ def default_sentences(run: Run, best: Mapping[str, Any]) -> list[str]:
     why = _why_not(rows[default], *scored[default])
     winner = int(best["number"])
     if why is not None:
-        return [f"Trial {winner}, which ranks first, has no default to be compared with: {why}."]
+        return [f"Trial {winner} has no default to be compared with: {why}."]
     known = {number: found for number, (found, _) in scored.items() if found}
     counts = len(known[winner]), len(known[default])
     each = [f"{counted(counts[0], 'seed')} {_against(*counts)}"]
@@ -45,11 +44,10 @@ def default_sentences(run: Run, best: Mapping[str, Any]) -> list[str]:
         each.insert(0, f"95 % interval {signed(difference.low)} to {signed(difference.high)}")
     by = means[0] - means[1]
     how_much = f"{abs(by):.2f} {'more' if by >= 0 else 'less'}"
-    said = (
-        f"Trial {winner}, which ranks first, earns {how_much} Sharpe than the default, trial "
-        f"{default} ({', '.join(each)}): {_verdict(difference)}."
-    )
-    return [f"{said} {FLATTERED}"]
+    return [
+        f"Trial {winner} earns {how_much} than the default, trial {default} "
+        f"({', '.join(each)}): {_verdict(difference)}."
+    ]
 
 
 def winner_minus_default(

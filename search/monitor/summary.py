@@ -14,6 +14,8 @@ from analysis.load import Run
 from analysis.ranking import (
     LONG_ONLY,
     baselines,
+    note_sentences,
+    outcome,
     rank,
     stop_reasons,
     summary_sentences,
@@ -44,12 +46,14 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
         resume: the command that goes on with an interrupted search.
         width: columns of the console; a narrow one gets fewer columns of the table.
     """
-    parts: list[RenderableType] = [Text(""), Text(run.name, style="bold")]
+    title = Text.assemble((run.name, "bold"), f": {outcome(run)}")
+    parts: list[RenderableType] = [Text(""), title]
     ranking = rank(run)
     parts += [Text(sentence) for sentence in summary_sentences(run, ranking)]
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
     if finalists:
         parts.append(_finalists(finalists[:TOP], varied_params(run), width, run.default))
+    parts += [Text(sentence) for sentence in note_sentences(run, ranking)]
     reasons = stop_reasons(run)
     if reasons:
         parts.append(_reasons(reasons))

@@ -1,9 +1,8 @@
 """The models of the finalists, the best of them in `best/`, and its score on fresh bars."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from trainable.io.checksums import checked, with_checksum
 from trainable.io.file_store import FileStore, writing
 from trainable.io.json_file import loads
 from trainable.metrics.reachable import reachable
+from trainable.metrics.return_statistics import none_if_nan
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
 
@@ -108,19 +108,25 @@ def position_facts(run: Run, number: int, dataset: Dataset) -> dict[str, Any]:
     of its predictions on the training rows. None from five symbols on, which need no scale.
     """
     (trial,) = run.trials.loc[run.trials["number"] == number].to_dict("records")
-    epoch = int(trial["ranking_epoch"])
-    there = (run.epochs["number"] == number) & (run.epochs["epoch"] == epoch)
-    (row,) = run.epochs.loc[there].to_dict("records")
-    scale = {name: row.get(name) for name in ("position_std", "position_mean")}
+    std, mean = position_scale_of(run, trial)
     return {
-        "ranking_epoch": epoch,
-        **{name: None if value is None or isnan(value) else value for name, value in scale.items()},
+        "ranking_epoch": int(trial["ranking_epoch"]),
+        "position_std": none_if_nan(std),
+        "position_mean": none_if_nan(mean),
         "symbols": list(dataset.symbols),
         "cost_bps": dataset.cost_bps,
         "periods_per_year": dataset.periods_per_year,
         "overnight": dataset.overnight,
         "delisting_return": dataset.delisting_return,
     }
+
+
+def position_scale_of(run: Run, trial: Mapping[str, Any]) -> tuple[float, float]:
+    """Returns `position_std` and `position_mean` of a trial's ranking epoch; NaN where unknown."""
+    mine = run.epochs.loc[run.epochs["number"] == trial["number"]]
+    (row,) = mine.loc[mine["epoch"] == trial["ranking_epoch"]].to_dict("records")
+    std, mean = (row.get(name) for name in ("position_std", "position_mean"))
+    return float("nan") if std is None else std, float("nan") if mean is None else mean
 
 
 def on_continuation(folder: Path, plan: Plan) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.text import Text
 
 from analysis.load import Run, load_run
+from analysis.ranking import rank
+from analysis.verdict.alarms import too_good
 from search.backend.workers import clear_marks
 from search.monitor.summary import summary
 from search.planning.plan import Plan
@@ -15,12 +17,14 @@ from search.run_folder.lock import dead_drivers, forget_others
 from search.session import provenance
 from search.session.assembly import Assembly
 from search.session.best_model import (
+    FinalistModels,
     export_best,
     on_continuation,
     say_continuation,
     without_predictions,
 )
 from search.session.interrupts import Interrupts
+from search.session.robustness import one_bar_later, permutation
 from search.study.study import Handover, SearchStudy
 from search.study.trials import default_of
 from trainable.cli.errors import UserError
@@ -95,8 +99,11 @@ def write_results(
     if number is not None and resume is None:
         found = on_continuation(folder.path, plan)
     if number is not None:
-        found_too = {} if found is None else {"continuation": found}
-        folder.write_json("run.json", done.run | {"best": number} | found_too)
+        facts: dict[str, Any] = {"best": number}
+        facts |= {} if found is None else {"continuation": found}
+        if resume is None:
+            facts |= _robustness(done, models, number, plan)
+        folder.write_json("run.json", done.run | facts)
         done = load_run(folder.path)
     if resume is None:
         study.written()
@@ -108,6 +115,18 @@ def write_results(
             raise lost
         console.print(Text(str(lost)), soft_wrap=True)
     return done
+
+
+def _robustness(run: Run, models: FinalistModels, best: int, plan: Plan) -> dict[str, Any]:
+    """Returns what `run.json` says of what the result rests on.
+
+    Features are permuted where something is too good, and predictions need no slow graphs.
+    """
+    facts: dict[str, Any] = {"one_bar_later": one_bar_later(run, models.dataset)}
+    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
+    if not plan.graph_s and too_good(run, finalists):
+        facts["permutation"] = permutation(best, models)
+    return facts
 
 
 def going_on(handover: Handover, folder: RunFolder, resume: str | None) -> Text:

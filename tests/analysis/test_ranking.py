@@ -5,8 +5,17 @@ import pandas as pd
 import pytest
 
 from analysis.load import Run, load_run
-from analysis.ranking import SHOWN, baselines, rank, stop_reasons, summary_sentences
+from analysis.ranking import (
+    SHOWN,
+    baselines,
+    note_sentences,
+    outcome,
+    rank,
+    stop_reasons,
+    summary_sentences,
+)
 from analysis.statistics.snooping.luck_line import luck_line
+from analysis.verdict.ensemble import FLATTERED
 from analysis.verdict.luck import luck
 from tests.fixtures.runs import make_run
 
@@ -64,7 +73,7 @@ def test_exploded_seed_puts_a_configuration_below_those_without(reason: str) -> 
     last = rank(run).iloc[1]
     assert (last["failed_seeds"], last["sharpe_seeds"]) == (1, 2)
     assert last["sharpe_mean"] == pytest.approx(2.1)
-    assert "seed failed or took no position: trial 0." in summary_sentences(run)[-1]
+    assert "seed failed or took no position: trial 0." in note_sentences(run)[0]
 
 
 def test_a_mean_of_few_seeds_is_shrunk_further() -> None:
@@ -76,9 +85,9 @@ def test_a_mean_of_few_seeds_is_shrunk_further() -> None:
     assert ranking["sharpe_mean"].to_list()[:2] == pytest.approx([1.45, 1.46])
     first, second = (float(value) for value in ranking["sharpe_shrunk"].to_list()[:2])
     assert 0.3 < second < first < 1.45
-    said = " ".join(summary_sentences(run_of(*three, row(1, 1.46), *others)))
-    assert "Trial 1 (1.46 of 1 seed) stands behind it: the fewer seeds" in said
-    assert "stands behind" not in " ".join(summary_sentences(run_of(*three, *others)))
+    (said,) = note_sentences(run_of(*three, row(1, 1.46), *others))
+    assert said.startswith("Trial 1 (1.46 of 1 seed) stands behind trial 0: the fewer seeds")
+    assert note_sentences(run_of(*three, *others)) == []
     alike = rank(run_of(row(0, 0.50), row(1, 0.51), row(2, 0.505)))
     assert alike["number"].to_list() == [1, 2, 0], "shrunk to one value: by the mean"
     assert len(set(alike["sharpe_shrunk"])) == 1
@@ -145,11 +154,10 @@ def test_baselines_stand_beside_the_ranking() -> None:
 def test_a_long_only_baseline_is_said_to_be_the_market() -> None:
     market = row(-1, 1.4, kind="baseline") | {"params.model/name": "equal_weight"}
     momentum = row(-2, 0.1, kind="baseline") | {"params.model/name": "momentum"}
-    (said,) = [s for s in summary_sentences(run_of(market, momentum, row(0, 0.4))) if "long" in s]
+    (said,) = note_sentences(run_of(market, momentum, row(0, 0.4)))
     assert said.startswith("equal_weight is long only: its Sharpe ratio is the market's own.")
     assert "compare them with momentum (0.10) and the luck line" in said
-    better = summary_sentences(run_of(market, momentum, row(0, 1.5)))
-    assert not any("long only" in s for s in better)
+    assert note_sentences(run_of(market, momentum, row(0, 1.5))) == []
 
 
 def test_only_parameters_that_vary_are_columns() -> None:
@@ -158,20 +166,22 @@ def test_only_parameters_that_vary_are_columns() -> None:
 
 
 def test_summary_says_plainly_when_nothing_is_better_than_luck() -> None:
-    sentences = summary_sentences(run_of(*(row(i, 0.01 * i) for i in range(64))))
-    assert sentences[0] == "64 configurations tried: 64 finished, 0 pruned, 0 failed."
-    assert sentences[1] == "Best is trial 63: Sharpe 0.63, one seed; its standard error is 0.40."
-    assert sentences[2] == "Best 0.63; 64 useless trials on 1,247 days would reach 1.07."
-    assert sentences[3] == "The best is below the luck line: nothing here is better than luck."
+    run = run_of(*(row(i, 0.01 * i) for i in range(64)))
+    assert outcome(run) == "64 configurations tried: 64 finished, 0 pruned, 0 failed."
+    assert summary_sentences(run) == [
+        "The best is below the luck line: nothing here is better than luck.",
+        f"Trial 63 ranks first: Sharpe ratio 0.63 ± 0.40 with its one seed. {FLATTERED}",
+        "Luck alone is expected to bring the best of 64 tries to 1.07.",
+    ]
 
 
 def test_summary_of_runs_without_a_ranking() -> None:
     exploded = [row(i, None, "PRUNED", "nan_explosion", epochs=1) for i in range(3)]
-    assert summary_sentences(run_of(*exploded))[1].startswith("No trial survived (nan_explosion 3)")
-    assert "took a position" in summary_sentences(run_of(row(0, None)))[1]
+    assert summary_sentences(run_of(*exploded))[0].startswith("No trial survived (nan_explosion 3)")
+    assert "took a position" in summary_sentences(run_of(row(0, None)))[0]
     running = row(0, 0.3, "RUNNING", "interrupted")
-    assert "1 unfinished" in summary_sentences(run_of(running))[0]
-    assert "No trial has finished yet" in summary_sentences(run_of(running))[1]
+    assert "1 unfinished" in outcome(run_of(running))
+    assert "No trial has finished yet" in summary_sentences(run_of(running))[0]
 
 
 def test_empty_run_has_an_empty_ranking() -> None:

@@ -44,6 +44,7 @@ __all__ = [
     "balanced_accuracy",
     "max_drawdown",
     "score",
+    "score_positions",
     "score_weights",
     "sharpe_and_ic",
     "sharpe_ratio",
@@ -145,6 +146,12 @@ def score_weights(scoring: Scoring, weights: np.ndarray) -> Scores:
     Net return = Σ w·r − cost_bps·1e-4·Σ|Δw|, the first entry charged.
     """
     return _scores(*_return_metrics(scoring, weights[None]))[0]
+
+
+def score_positions(scoring: Scoring, predictions: np.ndarray, scale: PositionScale) -> Scores:
+    """Scores the predictions [m] of one member whose scale is known: the `RETURN_METRICS` only."""
+    grid = scoring.grid(predictions.astype(np.float64)[None])
+    return score_weights(scoring, _weights(scoring, grid, scale)[0])
 
 
 def _blocks(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Iterator[np.ndarray]:

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from analysis.load import Run
-from analysis.ranking import SHOWN, rank, summary_sentences
-from analysis.verdict.alarms import alarm_sentences, premium_sentences, survivor_sentences
+from analysis.ranking import SHOWN, note_sentences, rank, summary_sentences
+from analysis.verdict.alarms import alarm_sentences, premium, survivor_sentences, too_good
 from tests.fixtures.planted import market
 from trainable.metrics.baselines import BASELINES
 from trainable.metrics.scoring import scoring
@@ -69,7 +69,38 @@ def test_a_sharpe_ratio_beyond_belief_comes_with_the_suspicious_features() -> No
     (said,) = alarms(run)
     assert said.startswith("Too good, so look for a leak first: trial 0 (Sharpe 7.31). ")
     assert said.endswith("Suspicious since before the training: f1.")
-    assert summary_sentences(run)[1] == said, "before anything is praised"
+    assert summary_sentences(run)[0] == said, "before anything is praised"
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ({"f0": 0.4, "f1": 0.02}, "What permuting a feature costs trial 0's IC of 0.40: f1 95%."),
+        (
+            {"f0": 0.16, "f1": 0.2, "f2": 0.41, "f3": -0.1},
+            "What permuting a feature costs trial 0's IC of 0.40: f3 100%, f0 60% and f1 50%.",
+        ),
+        (
+            {"f0": 0.35, "f1": None},
+            "No single feature carries trial 0's IC of 0.40: look at how they and the label were "
+            "made.",
+        ),
+    ],
+)
+def test_features_that_the_best_rests_on_are_named(left: dict[str, Any], said: str) -> None:
+    run = run_of(row(0, 7.31))
+    run.run["permutation"] = {"trial": 0, "ic": 0.4, "without": left}
+    (alarm,) = alarms(run)
+    assert alarm.endswith(f"hardly ever honest. {said}")
+    run.run["data_quality"] = {"suspicious_features": [SUSPICIOUS]}
+    assert alarms(run)[0].endswith(f"Suspicious since before the training: f1. {said}")
+
+
+def test_of_many_that_are_too_good_the_first_are_named() -> None:
+    run = run_of(*(row(n, 9.0 - n) for n in range(5)))
+    assert "first: trial 0 (Sharpe 9.00), trial 1 (Sharpe 8.00) and 3 more. A" in alarms(run)[0]
+    assert too_good(run, rank(run).to_dict("records"))
+    assert not too_good(run_of(row(0, 3.9)), [])
 
 
 def test_ridge_raises_it_where_no_trial_does() -> None:
@@ -108,11 +139,10 @@ def test_a_significantly_negative_trial_is_named_where_none_survived() -> None:
     run = run_of(*rows, quality=turned)
     (said,) = alarms(run)
     assert "before costs trial 61 has a Sharpe ratio of −2.1" in said
-    assert ", 4.2 standard errors below 0 (1 more likewise); of 62 trainings, baselines" in said
-    assert "luck leaves the lowest within 3.2 in 19 searches of 20." in said
+    assert ", 4.2 standard errors below 0 (1 more likewise); luck stays within 3.2. The" in said
     assert said.endswith("a sign is wrong. Features whose relation changed: f0.")
-    assert summary_sentences(run)[1] == said
-    assert summary_sentences(run)[2].startswith("No trial survived")
+    assert summary_sentences(run)[0] == said
+    assert summary_sentences(run)[1].startswith("No trial survived")
 
 
 def ridge_on(days: int = 750, **planted: Any) -> Run:
@@ -182,7 +212,8 @@ def test_survivors_only_is_said_beside_the_ranking_and_not_before() -> None:
     run = run_of(row(0, 0.5), quality={"symbols_ended": []})
     (said,) = survivor_sentences(run)
     assert said.startswith("Survivors only: every symbol lasts to the end of the data")
-    assert summary_sentences(run)[-1] == said
+    assert note_sentences(run)[-1] == said
+    assert said not in summary_sentences(run)
     for quality in (
         {},
         {"symbols_ended": ["S1"]},
@@ -209,43 +240,42 @@ def test_equal_weight_is_a_premium_and_no_bar_for_a_neutral_book() -> None:
     rows = (row(0, 0.6), baseline("equal_weight", 0.8), baseline("ridge", 0.7, -2))
     run = run_of(*rows, returns=series(0.6, 0.8, 0.0))
     best = rank(run).to_dict("records")[0]
-    (said,) = premium_sentences(run, best)
-    assert said.startswith("equal_weight (0.80) is the premium of holding the market, and no bar ")
-    assert "a Sharpe ratio of 0.60 of its own (standard error 0.50; their returns" in said
-    assert said.endswith("correlate by 0.00), and the best mix of both has 1.00, 0.20 more.")
-    whole = summary_sentences(run)
-    assert said in whole
-    assert "These baselines are at least as good: ridge (0.70)." in whole
-    assert not any("long only" in sentence for sentence in whole)
+    assert premium(run, best) == (
+        "trial 0 earns 0.60 ± 0.50 of its own beside its 0.80 (correlation 0.00); the best mix has "
+        "1.00, 0.20 more"
+    )
+    assert "These baselines are at least as good: ridge (0.70)." in summary_sentences(run)
+    assert not any("long only" in sentence for sentence in note_sentences(run))
 
 
 def test_seeds_are_mixed_each_for_itself() -> None:
     first, second = series(0.6, 0.8, 0.0), series(0.2, 0.8, 0.0)
     seed = row(1, 0.2, "seed", parent=0.0)
     run = run_of(row(0, 0.6), seed, baseline("equal_weight", 0.8), returns=first | {1: second[0]})
-    (said,) = premium_sentences(run, rank(run).to_dict("records")[0])
-    assert "a Sharpe ratio of 0.40 of its own" in said
+    said = premium(run, rank(run).to_dict("records")[0])
+    assert said is not None
+    assert "trial 0 earns 0.40 ± 0.50 of its own" in said
     both = (1.0 + sqrt(0.2**2 + 0.8**2)) / 2
-    assert said.endswith(f"has {both:.2f}, {both - 0.8:.2f} more.")
+    assert said.endswith(f"the best mix has {both:.2f}, {both - 0.8:.2f} more")
 
 
 def test_a_book_that_is_the_market_adds_nothing() -> None:
     run = run_of(row(0, 0.6), baseline("equal_weight", 0.8), returns=series(0.6, 0.8, 0.9))
-    (said,) = premium_sentences(run, rank(run).to_dict("records")[0])
-    assert "earns a Sharpe ratio of −0.28 of its own" in said
-    assert said.endswith("so it adds nothing to it.")
+    said = premium(run, rank(run).to_dict("records")[0])
+    assert said is not None
+    assert "earns −0.28 ± 0.50 of its own" in said
+    assert said.endswith("so it adds nothing")
 
 
 @pytest.mark.parametrize("symbols", [1, 4])
 def test_with_fewer_than_five_symbols_equal_weight_stays_a_bar(symbols: int) -> None:
     run = run_of(row(0, 0.6), baseline("equal_weight", 0.8), symbols=symbols)
-    assert premium_sentences(run, rank(run).to_dict("records")[0]) == []
+    assert premium(run, rank(run).to_dict("records")[0]) is None
     assert "These baselines are at least as good: equal_weight (0.80)." in summary_sentences(run)
 
 
 def test_without_returns_no_mix_is_shown() -> None:
     run = run_of(row(0, 0.6), baseline("equal_weight", 0.8))
-    (said,) = premium_sentences(run, rank(run).to_dict("records")[0])
-    assert said.endswith("which buy as much as they sell.")
-    lost = run_of(row(0, 0.6), baseline("equal_weight", -0.8))
-    assert premium_sentences(lost, rank(lost).to_dict("records")[0]) == []
+    assert premium(run, rank(run).to_dict("records")[0]) is None
+    lost = run_of(row(0, 0.6), baseline("equal_weight", -0.8), returns=series(0.6, -0.8, 0.0))
+    assert premium(lost, rank(lost).to_dict("records")[0]) is None

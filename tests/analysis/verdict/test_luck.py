@@ -7,6 +7,7 @@ import pytest
 from analysis.load import Run
 from analysis.ranking import rank, summary_sentences
 from analysis.statistics.snooping.luck_line import luck_line, share_of_seeds
+from analysis.verdict.figures import figures
 from analysis.verdict.luck import luck, seed_correlation
 from tests.analysis.test_ranking import row, run_of, seed
 
@@ -57,8 +58,10 @@ def test_a_mean_is_held_against_means_and_its_error_is_that_of_a_mean():
     above = ranking["above_luck"].to_dict()
     assert (above[0], above[3]) == (True, False)
     said = " ".join(summary_sentences(run))
-    assert f"would reach 1.07, and {chance.line(3):.2f} as means of 3 seeds" in said
+    assert "bring the best of 64 tries to 1.07." in said
     assert "standard errors" not in said, "that is for days too few to test anything else"
+    beside = dict(figures(run, rank(run).to_dict("records")[0]))
+    assert beside["luck line, 3 seeds"].startswith(f"{chance.line(3):.2f}; two seeds correlate by ")
 
 
 def test_of_days_too_few_for_a_test_the_luck_line_is_all_that_is_said():

@@ -11,7 +11,7 @@ from analysis.load import Run
 from analysis.ranking import summary_sentences
 from analysis.statistics.snooping.cross_fit import cross_fit
 from analysis.statistics.snooping.reality_check import reality_check
-from analysis.verdict.skill import Skill, skill, skill_sentences
+from analysis.verdict.skill import Skill, skill, verdict
 from tests.analysis.test_ranking import row, run_of, seed
 from tests.analysis.verdict.test_luck import with_returns
 
@@ -43,18 +43,26 @@ def found(run: Run) -> Skill:
 def test_planted_skill_is_found_and_said_with_what_to_expect() -> None:
     result = found(searched(2.5))
     assert result.found
-    said = skill_sentences(result)
-    assert said[0].startswith("More than chance (p ")
-    expected = f"{result.choice.sharpe:.2f} ± {result.choice.error:.2f}"
-    assert expected in said[0]
-    assert f"{result.ensemble.sharpe:.2f} ± {result.ensemble.error:.2f}" in said[1]
-    assert "All 4 finalists together, 8 trainings in equal shares, earn" in said[1]
-    assert said[0] in summary_sentences(searched(2.5))
+    said = verdict(result)
+    assert said.startswith("More than chance (p ")
+    earned = f"{result.choice.sharpe:.2f} ± {result.choice.error:.2f}"
+    assert said.endswith(f"): cross-validated Sharpe ratio {earned}.")
+    assert summary_sentences(searched(2.5))[0] == said
+
+
+def test_what_a_leak_would_be_too_is_said_to_be_so() -> None:
+    result, useless = found(searched(2.5)), found(searched(0.0, 3))
+    assert verdict(result, too_good=True).startswith("More than chance, as a leak would be (p ")
+    assert verdict(useless, too_good=True) == verdict(useless)
+    run = searched(9.0)
+    alarm, said, *_ = summary_sentences(run)
+    assert alarm.startswith("Too good, so look for a leak first: ")
+    assert said == verdict(found(run), too_good=True)
 
 
 def test_useless_trials_are_not_told_from_chance() -> None:
     assert sum(found(searched(0.0, number)).found for number in range(8)) <= 1
-    assert skill_sentences(found(searched(0.0, 3)))[0].startswith("Not told from chance (p = ")
+    assert verdict(found(searched(0.0, 3))).startswith("Not told from chance (p = ")
 
 
 def test_the_figures_are_those_of_all_searched_trials_pruned_ones_included() -> None:
@@ -68,8 +76,6 @@ def test_the_figures_are_those_of_all_searched_trials_pruned_ones_included() -> 
     assert result.choice.p == choice.p
     assert result.best.best == pytest.approx(best.best)
     assert result.best.trials == TRIALS
-    assert f"The highest of {TRIALS} trials is {best.best:.2f};" in skill_sentences(result)[3]
-    assert f"reach {best.point(0.05):.2f} in one search of twenty." in skill_sentences(result)[3]
 
 
 def test_what_was_tried_elsewhere_makes_it_harder() -> None:
@@ -88,9 +94,7 @@ def test_what_chance_reaches_is_held_against_the_same_tries_as_p(
     for seed_of, sharpe in enumerate(strengths):
         result = found(searched(sharpe, seed_of, prior=(series - 1) * TRIALS))
         assert result.testable
-        said = skill_sentences(result)[0]
         bar = result.choice.point(result.level)
-        assert f"useless ones earn {bar:.2f} in one of twenty such series of searches." in said
         assert result.choice.sharpe is not None
         assert result.found == (result.choice.sharpe >= bar)
 
@@ -98,9 +102,7 @@ def test_what_chance_reaches_is_held_against_the_same_tries_as_p(
 def test_after_too_many_tries_nothing_is_tested() -> None:
     result = found(searched(8.0, prior=5000 * TRIALS))
     assert (result.testable, result.found) == (False, False)
-    said = skill_sentences(result)
-    assert "this is one of 5,001 such searches" in said[0]
-    assert not [one for one in said if "useless" in one or "show a true" in one]
+    assert "this is one of 5,001 such searches" in verdict(result)
 
 
 def test_bars_within_a_day_are_judged_by_days() -> None:
@@ -137,10 +139,10 @@ def test_bars_within_a_day_are_judged_by_days() -> None:
 def test_where_nothing_would_be_chosen_no_figure_is_shown() -> None:
     result = found(searched(-6.0))
     assert (result.choice.sharpe, result.p, result.found) == (None, 1.0, False)
-    assert "so none would be chosen" in skill_sentences(result)[0]
+    assert "so none would be chosen" in verdict(result)
     losing = replace(result, choice=replace(result.choice, sharpe=-4.0))
-    assert "trials earn nothing on the fifth" in skill_sentences(losing)[0]
-    assert "-4" not in skill_sentences(losing)[0]
+    assert verdict(losing).endswith(": cross-validated, the trials earn nothing.")
+    assert "-4" not in verdict(losing)
     assert "To hold nothing would have been better." in summary_sentences(searched(-6.0))
 
 
@@ -152,8 +154,6 @@ def test_the_finalists_that_cannot_be_told_apart(better: float, alike: Sequence[
     returns.loc[mine, "net_return"] += 0.01 * better / np.sqrt(252)
     result = found(run)
     assert list(result.alike or ()) == alike
-    told = "4 of 4 finalists cannot be told apart." in skill_sentences(result)
-    assert told == (len(alike) > 1)
 
 
 def test_one_finalist_alone_is_compared_with_nobody() -> None:
@@ -161,7 +161,6 @@ def test_one_finalist_alone_is_compared_with_nobody() -> None:
     rng = np.random.default_rng(0)
     result = found(with_returns(run, dict(enumerate(0.01 * rng.standard_normal((2, 300))))))
     assert result.alike is None
-    assert "The only finalist earns" in skill_sentences(result)[1]
 
 
 def test_without_enough_days_or_finalists_nothing_is_said() -> None:

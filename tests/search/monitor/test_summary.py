@@ -34,7 +34,7 @@ def test_the_best_the_pruned_the_baselines_and_the_next_command(
 ):
     monkeypatch.chdir(tmp_path)  # a path of any length would not fit the line
     shown = said(make_run(Path("run"), 48))
-    assert "48 useless trials on 1,247 days would reach" in shown
+    assert "Luck alone is expected to bring the best of 48 tries to 1." in shown
     assert "asha_rung" in shown
     (saved,) = re.findall(r"saved by stopping early: (\d+)% \(([\d,]+) of ([\d,]+) epochs", shown)
     rows = table(Path("run"), "trials").query("kind != 'baseline'")
@@ -116,7 +116,7 @@ def test_what_results_write_is_what_analysis_reads(tmp_path: Path):
         results.finish(rows, rules, {"data": {"periods_per_year": 365.0}})
         shown = said(folder.path)
         run = load_run(folder.path)
-    assert "Best is trial 0: Sharpe 3.00, the mean of 2 seeds" in shown
+    assert "Trial 0 ranks first: 1.00 ± 0.40 with its first seed, 5.00 with 1 fresh one." in shown
     assert "5 configurations tried: 1 finished, 2 pruned, 1 failed, 1 unfinished." in shown
     assert "ridge 0.50" in shown
     assert len(run.curve(0)) == len(run.curve(-2)) == len(days)

@@ -89,7 +89,7 @@ def test_a_finalist_whose_model_is_lost_is_named_and_the_ranking_stands(
     assert line.startswith("error: ")
     assert f"trials/{number}/" in line
     assert "restore the file from a copy and go on with resume=true" in line
-    assert "Best is trial" in shown.out
+    assert " ranks first: " in shown.out
     assert table(run, "trials")["number"].equals(trials["number"])
     assert set(table(run, "predictions")["number"]) == kept - {number}
     again = load_file(run / "best" / predict.MODEL)

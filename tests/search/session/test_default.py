@@ -9,7 +9,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 from analysis.load import load_run
-from analysis.ranking import rank, summary_sentences
+from analysis.ranking import outcome, rank, summary_sentences
 from search.session.observer import SearchObserver
 from search.study.study import stored_rows
 from search.study.trials import default_of
@@ -65,15 +65,18 @@ def test_the_default_has_as_many_seeds_as_the_winner(whole: tuple[Path, str]) ->
     assert ranking.loc[0, "sharpe_seeds"] == ranking["sharpe_seeds"].iloc[0] == 3
 
 
-def test_winner_minus_default_is_the_first_thing_said(whole: tuple[Path, str]) -> None:
-    """But for an alarm: these data have a column that knows the next return."""
+def test_winner_minus_default_follows_what_was_earned(whole: tuple[Path, str]) -> None:
+    """An alarm comes first: these data have a column that knows the next return."""
     run, said = whole
-    outcome, alarm, first, *_ = summary_sentences(load_run(run))
+    alarm, verdict, together, best, beside, *_ = sentences = summary_sentences(load_run(run))
     assert alarm.startswith("Too good, so look for a leak first: ")
-    assert alarm.endswith("Suspicious since before the training: hint.")
-    beside = first.startswith("Trial ") and " Sharpe than the default, trial 0 (95 % " in first
-    assert beside or first == "Nothing beats the default, trial 0."
-    assert f"{outcome} {alarm} {first}" in " ".join(said.split())
+    assert "Suspicious since before the training: hint. " in alarm
+    assert " chance" in verdict
+    assert together.startswith("All ")
+    assert " ranks first: " in best
+    more = beside.startswith("Trial ") and " than the default, trial 0 (95 % " in beside
+    assert more or beside == "Nothing beats the default, trial 0."
+    assert f"{outcome(load_run(run))} {' '.join(sentences)}" in " ".join(said.split())
 
 
 def test_the_plan_says_in_one_line_where_a_search_begins(whole: tuple[Path, str]) -> None:

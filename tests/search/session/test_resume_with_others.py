@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from analysis.load import load_run
-from analysis.ranking import summary_sentences
+from analysis.ranking import note_sentences
 from analysis.statistics.snooping.luck_line import luck_line
 from search.pruning.asha import JudgedAt
 from search.session import provenance
@@ -72,7 +72,7 @@ def test_other_epochs_are_said_in_plan_record_and_ranking(
         + ". They are ranked together."
     )
     assert sentence in end
-    assert sentence in summary_sentences(load_run(run))
+    assert sentence in note_sentences(load_run(run))
     (session,) = described(run)["resumed"]
     assert session["epochs"] == epochs
     assert session["rungs"] == [1, epochs]

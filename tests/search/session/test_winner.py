@@ -68,7 +68,7 @@ def test_the_exported_model_is_that_of_the_first_of_the_ranking(found: Found) ->
     best, own, last = models
     assert all(best[name].equal(own[name]) for name in own)
     assert not all(best[name].equal(last[name]) for name in last)
-    assert f"Best is trial {first}: " in found.said
+    assert f"Trial {first} ranks first: " in found.said
 
 
 def test_the_exported_model_has_all_that_its_positions_need(found: Found) -> None:
