@@ -20,6 +20,7 @@ from analysis.verdict.alarms import (
 )
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.more_trials import more_trials_sentences
+from analysis.verdict.placebo import placebo_sentences
 from analysis.verdict.skill import skill, skill_sentences
 from analysis.verdict.winner_minus_default import default_sentences
 from trainable.cli.text import counted
@@ -234,6 +235,7 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
     tested = skill(run)
     if tested is not None:
         sentences += skill_sentences(tested)
+    sentences += placebo_sentences(run, ranking)
     sentences += [*_about_lengths(run), _about_best(best), *_about_shrinkage(finalists)]
     if best["sharpe_mean"] < 0:
         sentences.append("To hold nothing would have been better.")

@@ -77,7 +77,7 @@ def skill(run: Run) -> Skill | None:
 
     None where no finalist has returns that vary, or there are fewer than 20 validation days.
     """
-    returns = _trial_returns(run)
+    returns = trial_returns(run)
     if returns is None or len(returns) < FEWEST:
         return None
     together, searches = ensemble(run), max(1.0, run.tries.total / max(1, run.tries.here))
@@ -176,7 +176,7 @@ def _alike(run: Run, together: Ensemble) -> tuple[int, ...] | None:
     return None if kept is None else tuple([*together.members][column] for column in kept.kept)
 
 
-def _trial_returns(run: Run) -> np.ndarray | None:
+def trial_returns(run: Run) -> np.ndarray | None:
     """Returns the net returns [T, N] of the searched trials that have any."""
     known = [run.daily_returns(int(number)) for number in run.searched["number"]]
     columns = [returns for returns in known if returns is not None]
