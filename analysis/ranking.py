@@ -20,7 +20,7 @@ from analysis.verdict.alarms import (
 )
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.more_trials import more_trials_sentences
-from analysis.verdict.placebo import placebo_sentences
+from analysis.verdict.placebo import nature_sentences, placebo_sentences
 from analysis.verdict.skill import skill, skill_sentences
 from analysis.verdict.winner_minus_default import default_sentences
 from trainable.cli.text import counted
@@ -225,6 +225,7 @@ def summary_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str
         f"{states.count('FAIL')} failed"
     )
     sentences = [f"{outcome}, {running} unfinished." if running else f"{outcome}."]
+    sentences += nature_sentences(run)
     ranking = rank(run) if ranking is None else ranking
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
     sentences += alarm_sentences(run, finalists)

@@ -143,15 +143,20 @@ def read_placebos(run: Run) -> dict[int, dict[str, Any]]:
         raise UserError(f"{file} is damaged ({error}); {remedy}") from error
 
 
+def nature_sentences(run: Run) -> list[str]:
+    """Returns what a person must know of a placebo before anything else; nothing of a search."""
+    if not is_placebo(run.run):
+        return []
+    return ["This is a placebo: its labels were moved, and what is found here is luck."]
+
+
 def placebo_sentences(run: Run, ranking: pd.DataFrame) -> list[str]:
-    """Returns what the placebos say; of a placebo, that it is one.
+    """Returns what the placebos of a run say; nothing without any.
 
     Args:
         run: the run.
         ranking: `rank(run)`.
     """
-    if is_placebo(run.run):
-        return ["This is a placebo: its labels were moved, and what is found here is luck."]
     found = placebos(run, ranking)
     if found is None:
         return []
@@ -184,7 +189,7 @@ def _about(found: Placebos) -> str:
         f"Placebo: in {winners or 'none'} of {searches} with {moved} the winner reached "
         f"{signed(real.best)} or more (p = {found.p_best:.2f})"
     )
-    if real.choice is None:
+    if real.choice is None or real.choice <= 0:  # of which no figure is right
         return f"{said}."
     choices = reaching(real.choice, [one.choice for one in found.found])
     return (

@@ -37,6 +37,7 @@ from trainable.config import TrialConfig, config_of, to_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.epoch_length import epoch_steps
+from trainable.data.dataset.placebo import placebo
 from trainable.data.ingest.table import cache_if_usable
 from trainable.data.market import Market
 from trainable.data.sources import load_market
@@ -67,6 +68,11 @@ class PlaceboOf:
 
     def __str__(self) -> str:
         return f"placebo {self.number} of {self.of}"
+
+    @property
+    def title(self) -> str:
+        """What the display calls it."""
+        return f"{self.run}, {self}"
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ class Plan:
     def title(self) -> str:
         """What the display calls the search."""
         name = self.settings.run_name
-        return name if self.placebo is None else f"{self.placebo.run}, {self.placebo}"
+        return name if self.placebo is None else self.placebo.title
 
     def named(self, name: str) -> "Plan":
         """Returns the plan of a search whose run folder has this name."""
@@ -184,6 +190,8 @@ def make_plan(
     dataset = build_dataset(market, settings.data, max_window=facts.max_window)
     quality = with_suspicious_features(dataset, generated=market.expected is not None)
     dataset = replace(dataset, quality=quality)
+    if settings.placebo:
+        placebo(dataset, settings.seed)  # raises where labels cannot be moved: not after the search
     rows = len(dataset.train_rows)
     configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
     facts = replace(facts, configs=configs)

@@ -16,7 +16,7 @@ from analysis.load import Run, load_run
 from analysis.ranking import rank
 from analysis.verdict.placebo import FILE, Found, lengths, placebo_sentences, read_placebos
 from search.backend.base import Backend
-from search.planning.placebo import placebo_plan
+from search.planning.placebo import FOLDER, placebo_plan
 from search.planning.plan import Plan
 from search.run_folder.starting import can_begin
 from search.session.interrupts import Interrupts
@@ -118,7 +118,7 @@ def _train(plan: Plan, backend: Backend, console: Console) -> Run | None:
 def _entries(run: Run) -> Entries:
     """Returns the placebos that have ended; a kill may have come before one was written down."""
     entries = read_placebos(run)
-    for file in sorted((run.folder / "placebos").glob("*/run.json")):
+    for file in sorted((run.folder / FOLDER).glob("*/run.json")):
         name = file.parent.name
         if not name.isdigit() or int(name) in entries:
             continue

@@ -154,7 +154,7 @@ def _source_bars(
         turn = round(offset * len(without) / len(own))
         at = (np.arange(len(without)) + turn) % max(1, len(without))
         # The last returns of the part end after it: those of the session before serve.
-        gives = others.any(axis=1)
+        gives = others.sum(axis=1) > 0
         at = np.where(gives[without[at]], at, at - a_session)
         found = gives[without[at]]
         source[without[found]] = without[at[found]]
