@@ -18,6 +18,7 @@ from trainable.data.dataset.placebo import placebo
 from trainable.data.dataset.windows import train_eval_rows
 from trainable.data.graph.correlation import past_returns
 from trainable.data.settings import DataSettings
+from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
 
 PARTS = ("train", "valid")
@@ -280,3 +281,21 @@ def test_a_part_that_is_too_short_is_refused() -> None:
     with pytest.raises(UserError, match="the validation part has labels on 89 bars, which cannot"):
         placebo(dataset, 0)
     assert placebo(replace(daily(), max_window=43), 0).max_window == 43
+
+
+def test_overlapping_labels_still_choose_what_earns() -> None:
+    """As in noise: of useless predictions those with the higher IC have the higher Sharpe ratio.
+
+    So choosing by labels helps a placebo as much as a search that finds nothing.
+    """
+    dataset, rng = daily(5, bars=700), np.random.default_rng(0)
+    x = rng.normal(size=(16, 700, 8))
+    for t in range(1, 700):
+        x[:, t] = 0.9 * x[:, t - 1] + np.sqrt(1 - 0.9**2) * x[:, t]
+    for each in (dataset, placebo(dataset, 12)):
+        valid, train = (
+            x[:, each.time[rows], each.symbol[rows]] for rows in (each.valid_rows, each.train_rows)
+        )
+        scores = score(scoring(each, each.valid_rows), valid, train)
+        found = np.array([[one.values["ic"], one.values["sharpe"]] for one in scores], float)
+        assert np.corrcoef(found.T)[0, 1] > 0.9
