@@ -153,6 +153,7 @@ def test_they_are_no_tries_and_have_none(home: Path) -> None:
     assert load_run(first).tries == Tries(3, {})
     shutil.copytree(first, home / "runs" / "copy")
     assert load_run(run).tries == Tries(3, {"x": 3}), "wherever it is"
+    assert load_run(home / "runs" / "copy").tries == Tries(3, {})
 
 
 def test_those_that_have_ended_are_not_trained_again(

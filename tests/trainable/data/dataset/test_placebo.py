@@ -190,6 +190,24 @@ def markets(draw: st.DrawFn) -> Dataset:
     return replace(made, max_window=3)
 
 
+def in_part(dataset: Dataset, part: str) -> np.ndarray:
+    """The bars of a part, [T, 1]."""
+    begin, stop = dataset.split.part(part)
+    bars = np.arange(len(dataset.timestamps))[:, None]
+    return (bars >= begin) & (bars < stop)
+
+
+def earned_until(dataset: Dataset) -> np.ndarray:
+    """The bar [T, N] at which the return of each cell ends."""
+    found = np.full(dataset.tradable.shape, len(dataset.timestamps))
+    for n, present in enumerate(dataset.tradable.T):
+        own = np.flatnonzero(present)
+        for place, bar in enumerate(own):
+            after = place + dataset.lag + 1
+            found[bar, n] = own[after] if after < len(own) else dataset.sold[n]
+    return found
+
+
 @settings(max_examples=60, deadline=None)
 @given(markets(), st.integers(0, 9))
 def test_symbols_that_come_and_go(dataset: Dataset, seed: int) -> None:
@@ -211,10 +229,10 @@ def test_symbols_that_come_and_go(dataset: Dataset, seed: int) -> None:
             for n in np.flatnonzero(here[t]):
                 earned = dataset.forward_returns[source, symbol[t, n]]
                 assert moved.forward_returns[t, n] == earned
-        ends = slice(begin, stop)
-        assert np.isin(moved.forward_returns[ends], dataset.forward_returns[ends]).sum() == (
-            dataset.tradable[ends].sum()
-        ), "what is earned is of the part"
+        changed = moved.forward_returns != dataset.forward_returns
+        taken = moved.forward_returns[changed & dataset.tradable & in_part(dataset, part)]
+        inside = in_part(dataset, part) & (earned_until(dataset) < stop)
+        assert np.isin(taken, dataset.forward_returns[inside]).all(), "no return ends elsewhere"
     assert np.array_equal(np.isfinite(moved.forward_returns), dataset.tradable)
 
 
@@ -231,9 +249,10 @@ def test_sessions_of_equal_length_keep_the_time_of_the_day(overnight: str) -> No
     before, after = (each.forward_returns for each in (dataset, moved))
     sessions = before[begin:stop].reshape(-1, 60, 3)
     used = after[begin:stop].reshape(-1, 60, 3)
+    inside = (earned_until(dataset)[begin:stop] < stop).reshape(-1, 60, 3)
     last = slice(0, -1)  # of the last session some returns end in the next part
     for minute in range(60):
-        possible = sessions[:, minute]
+        possible = sessions[:, minute][inside[:, minute]]
         assert np.isin(used[last, minute], possible).all(), minute
     assert np.array_equal(
         np.isfinite(grid(moved)[begin:stop]), labelled(dataset, "valid")[begin:stop]
