@@ -1,6 +1,7 @@
 """Placebo searches: what they train on, what is kept of them, and that a kill loses nothing."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -21,6 +22,7 @@ from search import placebo as command
 from search.api import launch
 from search.backend.base import Cluster
 from search.backend.local import Local
+from search.run_folder.folder import RunFolder
 from search.session.interrupts import Interrupted
 from search.session.observer import SearchObserver
 from search.settings.settings import SearchSettings
@@ -35,7 +37,9 @@ from trainable.data.dataset.placebo import placebo
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 
-WORDS = tiny.WORDS | {"epochs": 2, "rungs": "2", "deterministic": "true"}
+WORDS = tiny.WORDS | {
+    "epochs": 2, "rungs": "2", "deterministic": "true", "enqueue": "hand.json"
+}  # fmt: skip
 PLACEBO_LOCALLY = (
     "-c",
     "from search.backend import local, ray_tune; "
@@ -46,6 +50,11 @@ PLACEBO_LOCALLY = (
 
 def local(settings: SearchSettings) -> Local:
     return Local()
+
+
+def write_inputs(home: Path, space: str = tiny.SPACE) -> None:
+    tiny.write_inputs(home, space=space)
+    (home / "hand.json").write_text('[{"optimizer/lr": 0.00321}]', encoding="utf-8")
 
 
 def train(home: Path, *words: str, run: str = "runs/x", status: int = 0) -> Path:
@@ -69,7 +78,7 @@ def entries(run: Path) -> list[dict[str, Any]]:
 def base(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder with a search and its three placebos, and what it said."""
     home = tmp_path_factory.mktemp("placebo")
-    tiny.write_inputs(home)
+    write_inputs(home)
     _, said = tiny.search_and_listen(home, WORDS | {"placebo": 3})
     return home, re.sub(r"\s+", " ", said)
 
@@ -96,7 +105,8 @@ def test_a_placebo_is_the_same_search_scored_on_moved_returns(base: tuple[Path, 
         same = ("trials", "epochs", "objective", "pruning", "finalist_seeds", "try_default")
         assert all(made["settings"][key] == real["settings"][key] for key in same)
         assert (made["rungs"], made["split"]) == (real["rungs"], real["split"])
-        assert set(tiny.table(folder, "trials")["kind"]) == {"search"}, "no baselines"
+        kinds = tiny.table(folder, "trials")["kind"].to_list()
+        assert kinds == ["enqueued", "search", "search"], "no baselines"
         assert not (folder / "best").exists()
         seeds.add(made["settings"]["seed"])
     assert len(seeds | {real["settings"]["seed"]}) == 4
@@ -200,6 +210,9 @@ def test_one_that_was_interrupted_goes_on_as_if_it_had_not_been(
     assert "1 placebo cannot show a p below 0.50" in " ".join(summary_sentences(load_run(run)))
     (line,) = placebo_lines(run, [])
     assert line.startswith("1 of 3 placebos has ended. Nobody trains the others. Next: python -m ")
+    with RunFolder.create(run / "placebos", "02", resume=True):
+        _, line = placebo_lines(run, [])
+        assert re.match(rf"Placebo 2 of 3 is trained by process {os.getpid()}: python -m ", line)
     second = read_status(run / "placebos" / "02")
     assert snapshot(second, second.rows[0].started).name == "x, placebo 2 of 3"
     train(home, "placebos=3")
@@ -246,7 +259,7 @@ def test_from_python_with_a_table_in_one_connection(base: tuple[Path, str], tmp_
     words: dict[str, Any] = {
         key.replace(".", "_"): value for key, value in WORDS.items() if key not in left_out
     }
-    words |= {"runs_dir": str(tmp_path)}
+    words |= {"runs_dir": str(tmp_path), "enqueue": str(base[0] / "hand.json")}
     run = launch(space, frame, backend=lambda settings: Counted(), placebo=1, **words)
     assert run is not None
     assert Counted.connections == 1
@@ -261,7 +274,7 @@ def test_from_python_with_a_table_in_one_connection(base: tuple[Path, str], tmp_
 
 
 def test_files_on_another_disk_are_of_each_placebo_alone(base: tuple[Path, str], tmp_path: Path):
-    tiny.write_inputs(tmp_path)
+    write_inputs(tmp_path)
     words = WORDS | {"name": "a", "trials": 1, "placebo": 2, "storage_path": "files"}
     tiny.search(tmp_path, words)
     models = [file.read_bytes() for file in tmp_path.glob("files/a/**/trials/0/model.safetensors")]
@@ -289,7 +302,7 @@ def test_what_a_person_gets_wrong(
 def test_labels_that_cannot_be_moved_are_refused_before_the_search(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tiny.write_inputs(tmp_path, space=tiny.SPACE.replace('"4", ', '"4", "data/window": 18, '))
+    write_inputs(tmp_path, tiny.SPACE.replace('"4", ', '"4", "data/window": 18, '))
     with chdir(tmp_path):
         words = WORDS | {"placebo": 1}
         assert search_here(*(f"{key}={text}" for key, text in words.items())) == 2
