@@ -52,6 +52,8 @@ def train_placebos(
     """
     run = load_run(plan.settings.folder)
     entries = _entries(run)
+    if entries != read_placebos(run):
+        _write(run.folder, entries)
     missing = [n for n in range(1, count + 1) if not _is_like(entries.get(n), run)]
     if missing:
         console.print(Text(cost_sentence(run, entries, len(missing))))

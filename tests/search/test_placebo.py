@@ -173,6 +173,8 @@ def test_those_that_have_ended_are_not_trained_again(
     before = [(run / "placebos" / f"0{n}" / "run.json").read_bytes() for n in (1, 2, 3)]
     kept = entries(run)
     (run / "placebos.json").unlink()  # as a kill before it is written leaves them
+    train(home, "placebos=3")
+    assert entries(run) == kept
     train(home, "placebos=4")
     assert "1 placebo search to train, each as long as the earlier ones" in capsys.readouterr().out
     assert entries(run)[:3] == kept

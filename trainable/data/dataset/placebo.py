@@ -3,8 +3,9 @@
 Within the train part, and within the validation part, each bar takes the labels and returns of a
 bar that is one offset later, cyclically, and they are dealt anew to the symbols of the bar. So
 whatever a search finds there it finds by luck, while each bar's cross-section, the order of bars
-and the shape of everything stay what they are (rotations: Aronson 2007, "Evidence-Based Technical
-Analysis", chapter 5; Theiler and Prichard 1996).
+and the shape of everything stay what they are. Pairing what a rule holds with other days' returns
+is Masters' permutation test (Aronson 2007, chapter 5); a shift in time that leaves both series
+whole makes a time-shifted surrogate (Andrzejak et al. 2003).
 """
 
 from dataclasses import dataclass, replace
