@@ -21,6 +21,7 @@ from analysis.verdict.alarms import (
 from analysis.verdict.ensemble import ensemble, ensemble_sentences
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.more_trials import more_trials_sentences
+from analysis.verdict.placebo import nature_sentences, placebo_sentences
 from analysis.verdict.skill import Skill, skill, verdict
 from analysis.verdict.winner_minus_default import default_sentences
 from trainable.cli.text import counted
@@ -219,7 +220,7 @@ def summary_sentences(
     """
     ranking = rank(run) if ranking is None else ranking
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
-    alarms = alarm_sentences(run, finalists)
+    alarms = [*nature_sentences(run), *alarm_sentences(run, finalists)]
     if not finalists:
         return [*alarms, _nothing_to_rank(run)]
     best = finalists[0]
@@ -229,6 +230,7 @@ def summary_sentences(
         if tested is None
         else [verdict(tested, too_good(run, finalists))]
     )
+    judged += placebo_sentences(run, ranking)
     sentences = [*alarms, *judged, *ensemble_sentences(run, best, ensemble(run))]
     if best["sharpe_mean"] < 0:
         sentences.append("To hold nothing would have been better.")

@@ -134,7 +134,8 @@ def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> 
     Another run counts where it is certain that it was scored on some of the same rows
     (`Scored.shares_rows`): with its searched configurations that were trained for at least one
     epoch. Copies of one run count once, and those of this one not at all. Where a run does not tell
-    what it was scored on itself, nothing but its own is counted.
+    what it was scored on itself, nothing but its own is counted. A placebo is no try: it is neither
+    counted nor has it others.
 
     Args:
         runs_dir: the folder of runs.
@@ -144,7 +145,7 @@ def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> 
     """
     prior = prior_of(record)
     mine = Scored.of(record)
-    if mine is None:
+    if mine is None or is_placebo(record):
         return Tries(here, {}, prior)
     own, unread = {_identity(record, name)}, []
     others: dict[object, tuple[str, int]] = {}
@@ -183,8 +184,13 @@ def _records(runs_dir: Path) -> Iterator[tuple[Path, Record | None]]:
         except (OSError, ValueError):
             yield file.parent, None
             continue
-        if record.get("state") != "starting":
+        if record.get("state") != "starting" and not is_placebo(record):
             yield file.parent, record
+
+
+def is_placebo(record: Record) -> bool:
+    """Says whether a run's labels were moved away from its features."""
+    return record.get("placebo") is not None
 
 
 def _identity(record: Record, name: str | None) -> object:

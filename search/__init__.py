@@ -3,6 +3,7 @@
 run.py       the command: reads as a table of contents of the whole search
 api.py       `launch(...)`: a search from Python
 status.py    the command that says how a run stands
+placebo.py   the command that searches moved labels, to see what luck finds
 grafana.py   the command that puts our dashboard beside those of a Ray that runs already
 session/     one search, from its plan to its ranking; resume and interrupts
 planning/    what a search will do, checked before it starts

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import fields, replace
 from functools import partial
 from os import PathLike
@@ -11,11 +12,12 @@ from typing import Any, TextIO, cast
 from rich.console import Console
 
 from analysis.load import Run
-from search.backend.base import Backend
+from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
 from search.run_folder.starting import can_begin
 from search.session.parts import COPIES
+from search.session.placebos import train_placebos
 from search.session.runner import run_search
 from search.settings.masking import no_secret_told
 from search.settings.python_form import said_as_in_python
@@ -96,10 +98,17 @@ def launch(
         if data is not None and not isinstance(data, str | Path):
             chosen = replace(chosen, data=replace(chosen.data, source="frame"))
             load = partial(market_from_frame, arrow_table(data), chosen.data)
-        with backend(chosen) as trainer, registered(files):
+        with ExitStack() as stack:
+            trainer = stack.enter_context(backend(chosen))
+            stack.enter_context(registered(files))
             trainer.start()
             plan = make_plan(chosen, loaded, load, files)
-            return run_search(plan, None, trainer, console)
+            if chosen.placebo:
+                trainer = stack.enter_context(connected_once(trainer))
+            run = run_search(plan, None, trainer, console)
+            if chosen.placebo and run is not None and run.run["state"] == "ended":
+                train_placebos(plan.named(run.name), chosen.placebo, None, trainer, console)
+            return run
 
 
 def _refuse_two_sources(data: object, values: Mapping[str, object]) -> None:

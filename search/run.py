@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from search.backend.base import Backend
+from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
 from search.session.interrupts import Interrupts, interrupt_on_signals
 from search.session.parts import read_parts
@@ -48,6 +48,7 @@ def _search(
             from rich.console import Console
 
             from search.planning.plan import make_plan
+            from search.session.placebos import train_placebos
             from search.session.runner import open_session, preview
             from trainable.parts.registration import registered
 
@@ -59,10 +60,17 @@ def _search(
     if settings.dry_run:
         preview(plan, words, console)
         return 0
+    if settings.placebo:
+        trainer = loaded.enter_context(connected_once(trainer))
     with open_session(plan, words, console) as session:  # run folder, files and study
         session.train(trainer)  # until nothing is left, or Ctrl-C
-        session.finish()  # tables, best model, ranking
-    return INTERRUPTED if session.interrupted else 0
+        done = session.finish()  # tables, best model, ranking
+    if session.interrupted:
+        return INTERRUPTED
+    if settings.placebo and done is not None:  # else other drivers go on
+        ended = train_placebos(session.plan, settings.placebo, words, trainer, console)
+        return 0 if ended else INTERRUPTED
+    return 0
 
 
 @contextmanager

@@ -19,17 +19,20 @@ from rich.table import Table
 from rich.text import Text
 
 from search.monitor.progress import Snapshot, duration, render
+from search.planning.placebo import FOLDER as PLACEBOS
+from search.planning.plan import PlaceboOf
 from search.pruning.asha import RungState
 from search.run_folder import shards
 from search.run_folder.lock import drivers_of
 from search.run_folder.starting import start_in
-from search.session.resume import resume_command
+from search.session.resume import placebo_command, resume_command
 from search.settings.masking import no_secret_told, refuse_secrets
 from search.study.study import stored_rows
 from search.study.trials import TrialRecord
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText
+from trainable.cli.text import counted
 from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import read_json
 from trainable.run_format import SEARCHED
@@ -120,7 +123,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
     mine = status.epochs.query("number in @numbers", local_dict={"numbers": numbers})
     reported = Counter(int(epoch) for epoch in mine["epoch"])
     return Snapshot(
-        name=run["name"],
+        name=title_of(run),
         total=max(run["settings"]["trials"], len(searched)),
         reasons=Counter(str(row.reason) for row in searched if row.state != "RUNNING"),
         elapsed_s=(end - begun).total_seconds(),
@@ -136,6 +139,12 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         period_name="bars" if run["data"]["intraday"] else "days",
         rungs=tuple(RungState(level, reported[level], None) for level in rungs),
     )
+
+
+def title_of(run: Mapping[str, Any]) -> str:
+    """Returns what the display calls a run."""
+    which = run.get("placebo")
+    return run["name"] if which is None else PlaceboOf(**which).title
 
 
 def latest_session(run: Mapping[str, Any]) -> tuple[datetime, Sequence[int]]:
@@ -170,6 +179,8 @@ def show(status: Status, folder: Path, top: int, console: Console) -> None:
     """Prints who drives the run, what the live display shows, and the leading trials."""
     now = datetime.now(UTC)
     console.print(Text(_driven(status, folder, now)), soft_wrap=True)  # a command to copy
+    for line in placebo_lines(folder, status.run["arguments"]):
+        console.print(Text(line), soft_wrap=True)
     console.print(render(snapshot(status, now)))
     first = leading(status).head(top)
     if len(first):
@@ -183,6 +194,35 @@ def show(status: Status, folder: Path, top: int, console: Console) -> None:
         console.print(table)
 
 
+def placebo_lines(folder: Path, stored: Sequence[str] | None) -> list[str]:
+    """Returns how the placebos of a run stand; nothing of a run without any.
+
+    Args:
+        folder: of the run.
+        stored: the words that it keeps; None where it was started from Python.
+    """
+    ended, of, lines = 0, 0, []
+    for file in sorted((folder / PLACEBOS).glob("*/run.json")):
+        try:
+            record = checked(read_json(file, str(file), " does not exist"))
+        except (UserError, DamagedError):
+            continue  # it begins at this moment, or its own status says what is wrong
+        which = record.get("placebo") or {}
+        of = max(of, which.get("of", 0))
+        ended += record.get("state") == "ended"
+        if drivers := drivers_of(file.parent):
+            who = " and ".join(map(_named, drivers))
+            begin = f"Placebo {int(file.parent.name)} of {of} is trained by {who}"
+            lines.append(f"{begin}: python -m search.status {file.parent}")
+    if not of:
+        return []
+    begin = f"{ended} of {counted(of, 'placebo')} {'has' if ended == 1 else 'have'} ended."
+    if not lines and ended < of:
+        goes_on = placebo_command(folder.name, str(folder.parent), stored, of)
+        begin += f" Nobody trains the others. Next: {goes_on}"
+    return [begin, *lines]
+
+
 def _driven(status: Status, folder: Path, now: datetime) -> str:
     came = ""
     if status.latest is not None:
@@ -190,9 +230,14 @@ def _driven(status: Status, folder: Path, now: datetime) -> str:
         came = f"; the latest report came {duration(seconds)} ago"
     if status.drivers:
         return f"Driven by {' and '.join(map(_named, status.drivers))}{came}."
+    if status.run.get("interrupted") is False and status.run.get("placebo"):
+        return f"Ended {status.run['ended']}."
     if status.run.get("interrupted") is False:
         return f"Ended {status.run['ended']}. Next: python -m analysis.rank {folder}"
     goes_on = resume_command(folder.name, str(folder.parent), status.run["arguments"])
+    if which := status.run.get("placebo"):
+        of = folder.resolve().parents[1]
+        goes_on = f"python -m search.placebo {of} placebos={which['of']}"
     return f"Nobody drives it{came}. Next: {goes_on}"
 
 

@@ -3,8 +3,8 @@
 `RayTune` (`ray_tune.py`) trains on this machine or a cluster, `Local` (`local.py`) in this process.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
@@ -97,3 +97,50 @@ class Backend(Protocol):
             observer: is told what happens.
         """
         ...
+
+
+@contextmanager
+def connected_once(backend: Backend) -> Iterator[Backend]:
+    """Returns the back end with one connection for all searches of the `with` block.
+
+    It is made when the first of them asks for it, and ends with the block.
+    """
+    with ExitStack() as stack:
+        yield _ConnectedOnce(backend, stack)
+
+
+class _ConnectedOnce:
+    """A back end that stays connected until a stack is left."""
+
+    def __init__(self, backend: Backend, stack: ExitStack) -> None:
+        self._backend, self._stack = backend, stack
+        self._cluster: Cluster | None = None
+
+    def __enter__(self) -> Self:
+        self._backend.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._backend.__exit__(*exception)
+
+    def start(self) -> None:
+        self._backend.start()
+
+    def connect(self) -> AbstractContextManager[Cluster]:
+        if self._cluster is None:
+            self._cluster = self._stack.enter_context(self._backend.connect())
+        return nullcontext(self._cluster)
+
+    def machines(self) -> list[dict[str, float]]:
+        return self._backend.machines()
+
+    def check_files(self, spec: "WorkerSpec") -> None:
+        self._backend.check_files(spec)
+
+    def metrics(self, run: str, note: Callable[[str], None]) -> MetricsExporter:
+        return self._backend.metrics(run, note)
+
+    def run(
+        self, controller: "Controller", dataset: "Dataset", spec: "WorkerSpec", observer: Observer
+    ) -> None:
+        self._backend.run(controller, dataset, spec, observer)

@@ -40,6 +40,7 @@ class Snapshot:
         period_name: what a period is called, in the plural.
         rungs: from the first.
         dashboard: address of Ray's dashboard.
+        placebo: which placebo this is; None: it is none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Snapshot:
     period_name: str = "days"
     rungs: tuple[RungState, ...] = ()
     dashboard: str | None = None
+    placebo: str | None = None
 
     @property
     def done(self) -> int:
@@ -103,6 +105,7 @@ def lines(snapshot: Snapshot) -> str:
     """Returns the same as one line of plain text."""
     reasons = _reasons(snapshot.reasons).plain
     parts = [
+        *([] if snapshot.placebo is None else [snapshot.placebo]),
         f"{snapshot.done}/{counted(snapshot.total, 'trial')}",
         f"running {_running(snapshot)}",
         *([reasons] if reasons else []),

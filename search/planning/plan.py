@@ -37,6 +37,7 @@ from trainable.config import TrialConfig, config_of, to_params
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.epoch_length import epoch_steps
+from trainable.data.dataset.placebo import placebo
 from trainable.data.ingest.table import cache_if_usable
 from trainable.data.market import Market
 from trainable.data.sources import load_market
@@ -49,6 +50,29 @@ from trainable.parts.first_step import try_features, try_parts, warnings_of
 from trainable.validation import check, check_all, check_horizons
 
 OF_TRAINING = {"loss/dead_zone", "loss/rank_temperature"}  # no part of the validation loss
+
+
+@dataclass(frozen=True)
+class PlaceboOf:
+    """Which placebo a search is.
+
+    Attributes:
+        run: name of the search that it is a placebo of.
+        number: from 1.
+        of: how many there are.
+    """
+
+    run: str
+    number: int
+    of: int
+
+    def __str__(self) -> str:
+        return f"placebo {self.number} of {self.of}"
+
+    @property
+    def title(self) -> str:
+        """What the display calls it."""
+        return f"{self.run}, {self}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +101,7 @@ class Plan:
         no_default: why the space refuses its centre; None: it does not.
         earlier: what earlier sessions of a resumed run have left; None for a new run.
         graph_s: seconds in which a worker makes the graphs of all bars; 0 where they are quick.
+        placebo: which placebo this search is; None: it is none.
     """
 
     settings: SearchSettings
@@ -99,6 +124,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     earlier: Earlier | None = None
     graph_s: float = 0.0
+    placebo: PlaceboOf | None = None
 
     def going_on(self, earlier: Earlier) -> Self:
         """Returns the plan of a session that goes on with a run.
@@ -117,6 +143,12 @@ class Plan:
     def luck(self) -> float:
         """The luck line of all tries, annual Sharpe ratio."""
         return Luck(self.tries, len(self.periods), self.dataset.periods_per_year).one_seed
+
+    @property
+    def title(self) -> str:
+        """What the display calls the search."""
+        name = self.settings.run_name
+        return name if self.placebo is None else self.placebo.title
 
     def named(self, name: str) -> "Plan":
         """Returns the plan of a search whose run folder has this name."""
@@ -152,12 +184,14 @@ def make_plan(
     losses_differ = _losses_differ(facts)
     _check_losses(settings, facts, losses_differ)
     ask = _with_epochs(space, settings, epochs)
-    enqueued = _first_trials(settings, ask)
+    enqueued = first_trials(settings, ask)
     market = load() if load is not None else load_market(settings.data)
     try_features(market)
     dataset = build_dataset(market, settings.data, max_window=facts.max_window)
     quality = with_suspicious_features(dataset, generated=market.expected is not None)
     dataset = replace(dataset, quality=quality)
+    if settings.placebo:
+        placebo(dataset, settings.seed)  # raises where labels cannot be moved: not after the search
     rows = len(dataset.train_rows)
     configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
     facts = replace(facts, configs=configs)
@@ -282,7 +316,8 @@ def read_enqueued(path: str) -> list[dict[str, Any]]:
     return trials
 
 
-def _first_trials(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str, Any]]:
+def first_trials(settings: SearchSettings, ask: SpaceFunction) -> list[dict[str, Any]]:
+    """Returns the trials chosen by hand with which a search begins; raises `UserError`."""
     if settings.enqueue is None or settings.resume:  # a resumed study has them already
         return []
     trials = read_enqueued(settings.enqueue)

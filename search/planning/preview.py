@@ -55,6 +55,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     table.add_row("rungs", _rungs(plan))
     if settings.regret:
         table.add_row("regret", _regret(plan))
+    if settings.placebo:
+        table.add_row("placebo", _placebo(settings.placebo))
     if settings.patience_trials is not None:
         more = counted(settings.patience_trials, "more trial")
         said = f"asks no further once {more} are expected to raise the best by less than {WORTH}"
@@ -123,7 +125,8 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     sentence = luck_sentence(None, tries, len(plan.periods), dataset.periods_per_year, unit)
     console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
     if slots is not None:
-        console.print(_expected(estimate(plan, slots), slots, plan.earlier is not None))
+        expected, resumed = estimate(plan, slots), plan.earlier is not None
+        console.print(_expected(expected, slots, resumed, settings.placebo))
 
 
 def _sampler(settings: SearchSettings) -> str:
@@ -149,7 +152,22 @@ def _default(params: Mapping[str, Any], enqueued: int) -> str:
     return f"{fit}, …" if len(fit) > len(said) else f"{said}: …"
 
 
-def _expected(expected: Estimate, slots: int, resumed: bool) -> str:
+def _placebo(count: int) -> str:
+    searches = counted(count, "search like this one", "searches like this one")
+    return f"after it {searches}, labels moved away: about {counted(count, 'time')} as long"
+
+
+def _expected(expected: Estimate, slots: int, resumed: bool, placebos: int = 0) -> str:
+    said = _expected_of_search(expected, slots, resumed)
+    if not placebos or resumed or expected.seconds is None:
+        return said
+    return (
+        f"{said} Its {counted(placebos, 'placebo')} after it: about "
+        f"{duration(placebos * expected.seconds)}."
+    )
+
+
+def _expected_of_search(expected: Estimate, slots: int, resumed: bool) -> str:
     if not expected.steps:
         return "Expected: nothing is left to train."
     begin = "Expected of what is left" if resumed else "Expected"

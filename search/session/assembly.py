@@ -165,7 +165,7 @@ def assemble(
             in_rounds=rounds,
             parts=plan.parts,
         )
-        references = baselines(plan.dataset)
+        references = baselines(plan.dataset) if plan.placebo is None else ()
         yield Assembly(settings, backend, reports, models, controller, references, spec)
 
 

@@ -88,6 +88,10 @@ def write_results(
     run["default"] = default_of(rows)
     parts.reports.finish(rows, parts.baselines, run)
     done = load_run(folder.path)
+    if plan.placebo is not None:  # nobody wants its model
+        if resume is None:
+            study.written()
+        return done
     lost: UserError | None = None
     number = None
     try:

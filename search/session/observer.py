@@ -42,12 +42,12 @@ class SearchObserver:
         self.plan, self.parts, self.controller = plan, parts, parts.controller
         self.progress, self.interrupts, self.folder = progress, interrupts, folder
         self.dashboard = cluster.dashboard
-        if cluster.dashboard:
+        if cluster.dashboard and plan.placebo is None:
             token = f"; its token is in {cluster.token}" if cluster.token else ""
             progress.note(f"Ray's dashboard is at {cluster.dashboard}{token}.")
             if cluster.metrics:
                 progress.note(f"What Prometheus and Grafana need is in {cluster.metrics}.")
-        self.metrics = parts.backend.metrics(plan.settings.run_name, progress.note)
+        self.metrics = parts.backend.metrics(plan.title, progress.note)
         self.begun = time.monotonic()
         self.shown = self.looked = 0.0
         cpus, gpus = plan.settings.cpus_per_trial, parts.worker_spec.gpus
@@ -120,7 +120,8 @@ class SearchObserver:
         training = [n for members in controller.running.values() for n in members]
         kinds = Counter(controller.progress[number].trial.kind for number in training)
         return Snapshot(
-            name=self.plan.settings.run_name,
+            name=self.plan.title,
+            placebo=None if self.plan.placebo is None else str(self.plan.placebo),
             total=self.plan.counted,
             reasons=dict(controller.lifecycle.reasons),
             elapsed_s=time.monotonic() - self.begun,

@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -56,6 +56,7 @@ def describe(plan: Plan, arguments: Sequence[str] | None) -> dict[str, Any]:
         "versions": {name: version(name) for name in PACKAGES}
         | {"python": python_version(), "platform": platform()},
         "git": revision(),
+        **({} if plan.placebo is None else {"placebo": asdict(plan.placebo)}),
     }
 
 
@@ -67,11 +68,13 @@ class Sessions:
         started: when the run began, UTC.
         begun_with: `trials`, `epochs` and `rungs` of the first session, those that are known.
         resumed: what each session said that went on with it.
+        wall_s: seconds in which they trained, those that were killed left out.
     """
 
     started: str
     begun_with: dict[str, Any]
     resumed: tuple[dict[str, Any], ...]
+    wall_s: float = 0.0
 
     def judged(self) -> list[JudgedAt]:
         """Returns at which rungs each session judged, and from which batch of reports on."""
@@ -87,6 +90,7 @@ class Sessions:
             "started": self.started,
             "begun_with": self.begun_with,
             "resumed": list(self.resumed),
+            "wall_s": self.wall_s,
         }
 
 
@@ -146,7 +150,7 @@ def sessions(folder: Path) -> Sessions:
     # of the first one, or all that is known of how it judged.
     begun_with = old.get("begun_with") or {k: old[k] for k in ("epochs", "rungs") if k in old}
     entries = [one if isinstance(one, dict) else {"at": one} for one in old["resumed"]]
-    return Sessions(old["started"], begun_with, tuple(entries))
+    return Sessions(old["started"], begun_with, tuple(entries), old.get("wall_s", 0.0))
 
 
 def with_session(earlier: Sessions, plan: Plan, batch: int, resumed: bool) -> Sessions:

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from search.planning.plan import Plan
 from search.run_folder.starting import can_begin, no_run, start_in
 from search.session.same_search import BEFORE_PRUNING
 from search.settings.masking import HIDDEN, mask
@@ -105,3 +106,27 @@ def resume_command(name: str, runs_dir: str, stored: Sequence[str] | None) -> st
     if runs_dir != "runs":
         words.append(f"runs_dir={runs_dir}")
     return shlex.join([*words, "resume=true"])
+
+
+def placebo_command(name: str, runs_dir: str, stored: Sequence[str] | None, placebos: int) -> str:
+    """Returns the command, or the call, that trains the placebos of a run that are missing.
+
+    Args:
+        name: of the run.
+        runs_dir: where its folder is.
+        stored: the words that the run keeps; None where it was started from Python.
+        placebos: how many there are to be.
+    """
+    if stored is None:
+        return f"launch(…, name={name!r}, resume=True, placebo={placebos})"
+    folder = str(Path(runs_dir) / name)
+    return shlex.join(["python", "-m", "search.placebo", folder, f"placebos={placebos}"])
+
+
+def command_that_goes_on(plan: Plan, stored: Sequence[str] | None) -> str:
+    """Returns the command, or the call, that goes on with an interrupted search, or a placebo."""
+    settings, which = plan.settings, plan.placebo
+    if which is None:
+        return resume_command(settings.run_name, settings.runs_dir, stored)
+    runs_dir = str(settings.folder.parents[2])
+    return placebo_command(which.run, runs_dir, stored, which.of)

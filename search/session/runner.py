@@ -1,5 +1,6 @@
 """One search in this process: it trains, then leaves its tables, ranking and best model."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -27,7 +28,7 @@ from search.session.finish import going_on, hand_over, write_results
 from search.session.interrupts import Interrupted, Interrupts
 from search.session.observer import SearchObserver
 from search.session.parts import copy_parts
-from search.session.resume import resume_command
+from search.session.resume import command_that_goes_on
 from search.session.same_search import check_same
 from search.study.study import SearchStudy, stored_rows
 from trainable.cli.errors import NameTakenError
@@ -82,12 +83,14 @@ class Session:
             copy_parts(folder, plan.parts)
             with Progress(self._console) as progress:
                 observer = SearchObserver(plan, parts, progress, self._interrupts, cluster, folder)
+                begun = time.monotonic()
                 try:
                     backend.run(parts.controller, plan.dataset, parts.worker_spec, observer)
                 except Interrupted as error:
                     self.interrupted = error
                 finally:
                     observer.show()
+                    self.run["wall_s"] += round(time.monotonic() - begun, 3)
             if observer.cpu_host is not None:
                 self.run["device"] = "cpu"
             self.run["repeats"] = provenance.repeatability(
@@ -119,9 +122,9 @@ class Session:
         finished_elsewhere = handover.over or handover.others or handover.written
         if self.interrupted is None and not finished_elsewhere:
             self._parts.controller.end_abandoned()  # by drivers whose time was out
-        settings, resume = self.plan.settings, None
+        resume = None
         if self.interrupted is not None:
-            resume = resume_command(settings.run_name, settings.runs_dir, self._words)
+            resume = command_that_goes_on(self.plan, self._words)
         if handover.others or handover.written:
             said = going_on(handover, self._folder, resume)
             self._console.print(said, soft_wrap=True)  # a command to copy
@@ -182,7 +185,8 @@ def _open(
             with open_study(plan, folder) as study:
                 if folder.resumed:
                     plan = plan.going_on(earlier_of(study.rows()))
-                show_plan(plan, console)
+                if plan.placebo is None:
+                    show_plan(plan, console)
                 yield Session(plan, words, console, folder, files, study, interrupts)
 
 

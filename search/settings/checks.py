@@ -17,6 +17,7 @@ OF_OPTUNA = "optuna:"  # and the name of a class of optuna.samplers
 PRUNING = ("ranks", "objective", "loss", "ic", "rank_ic", "signal", "racing", "none")
 MAX_SEED = 2**32 - 1  # of NumPy's older generator, which the sampler draws from
 MOST_TRIALS = 10**6
+MOST_PLACEBOS = 999
 
 
 def check(settings: SearchSettings) -> SearchSettings:
@@ -34,6 +35,9 @@ def check(settings: SearchSettings) -> SearchSettings:
     _at_least("finalist_seeds", settings.finalist_seeds, 1, 3)
     _at_least("patience_trials", settings.patience_trials, 1, 64)
     _require(0 <= settings.regret <= 1, "regret", settings.regret, "at least 0, at most 1", 0.05)
+    _at_least("placebo", settings.placebo, 0, 19)
+    most = f"at most {MOST_PLACEBOS}"
+    _require(settings.placebo <= MOST_PLACEBOS, "placebo", settings.placebo, most, 19)
     prior = settings.tries.prior
     wanted = f"at least 0, at most {MOST_PRIOR:,}"
     _require(0 <= prior <= MOST_PRIOR, "tries.prior", prior, wanted, 0)

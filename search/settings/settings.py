@@ -45,6 +45,7 @@ class SearchSettings:
     finalist_seeds: int = 3  # seeds that a configuration is trained with at most, while it may win
     try_default: bool = True  # the first trial is the space's centre, which the winner must beat
     regret: float = 0.0  # share of the trials stopped by a rule that are finished on the side
+    placebo: int = 0  # searches after this one, of the same data with labels and returns moved away
     tries: TriesSettings = field(default_factory=TriesSettings)
     parts: tuple[PathText, ...] = ()  # files of models, losses, features … of one's own
     enqueue: PathText | None = None  # a JSON file with the first trials, chosen by hand

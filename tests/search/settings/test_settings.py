@@ -119,6 +119,8 @@ def test_data_path_alone_is_a_file():
         (["tries.prior=2000000000"], "tries.prior=2000000000 must be at least 0"),
         (["tries.prior=2.5"], "tries.prior=2.5: expected a whole number"),
         (["tries=3"], "tries is a group of keys: write one of tries.prior"),
+        (["placebo=-1"], "placebo=-1 must be at least 0; placebo=19 works"),
+        (["placebo=1000"], "placebo=1000 must be at most 999; placebo=19 works"),
         (["regret=5"], "regret=5.0 must be at least 0, at most 1; regret=0.05 works"),
         (["time_budget_s=0"], "time_budget_s=0.0 must be above 0"),
         (["max_concurrent=0"], "max_concurrent=0 must be at least 1"),

@@ -74,6 +74,7 @@ ELSEWHERE = {
     "patience_trials": "search/scheduling/test_patience_trials.py",
     "open_cluster": "search/backend/test_cluster.py",
     "dashboard": "search/backend/test_local_ray.py",
+    "placebo": "search/test_placebo.py",
 }
 
 

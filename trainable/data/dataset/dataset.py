@@ -53,6 +53,9 @@ class Dataset:
         symbol_group: [N] int32, the group of each symbol (`data.groups`); −1: unknown. None: the
             data have no groups.
         name, sha256: of the source.
+        known_returns: [T, N] float64, the forward returns that are known once they have ended, of
+            which the correlations of a graph are; None: `forward_returns`, unless those were moved
+            (`placebo`).
     """
 
     features: np.ndarray
@@ -86,6 +89,7 @@ class Dataset:
     sha256: str
     quality: dict[str, Any] = field(default_factory=dict)
     symbol_group: np.ndarray | None = None
+    known_returns: np.ndarray | None = None
 
     @property
     def reach(self) -> int:

@@ -15,7 +15,9 @@ def past_returns(dataset: Dataset) -> np.ndarray:
 
     It is known at the close of bar t. NaN where the symbol has no bar at t, or none before it.
     """
-    earned = dataset.forward_returns[dataset.time, dataset.symbol]
+    given = dataset.known_returns
+    known = dataset.forward_returns if given is None else given
+    earned = known[dataset.time, dataset.symbol]
     # The row so many own bars earlier earned the return that ends here.
     back = 1 + dataset.lag
     rows = max(len(earned) - back, 0)
