@@ -139,6 +139,11 @@ def test_failed_trainings_are_counted_and_left_out() -> None:
     assert one.before is not None
     assert one.before.days == DAYS
     assert one.ranks["walk-2"] is None
+    _, daily = tables({4: 1.0, 9: 0.0}, failing=failing)
+    early = daily[daily["sha256"].isin(["walk-1", "walk-2"]) & (daily["number"] >= 0)]
+    each = early.groupby(["day", "number"])["net_return"].mean()
+    assert said.together is not None
+    assert said.together.sharpe == pytest.approx(ratio(each.groupby("day").mean().to_numpy()))
     assert confirmation_sentences(said)[-1].endswith("left out: 3 of trial 4.")
     everything = tuple((4, fold, turn) for fold, *_ in FOLDS for turn in range(2))
     nothing = found({4: 1.0}, failing=everything)

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import multiprocessing
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +79,16 @@ def no_json(lines: list[str]) -> list[str]:
     return [*lines[:2], "hello\n"]
 
 
-@pytest.mark.parametrize("harm", [changed, taken_out, turned, repeated, no_json])
+def forged(lines: list[str]) -> list[str]:
+    """The first line changed, with a hash of its own that fits."""
+    record = json.loads(lines[0]) | {"run": "r9"}
+    del record["hash"]
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    record["hash"] = hashlib.sha256(text.encode()).hexdigest()
+    return [json.dumps(record, sort_keys=True, separators=(",", ":")) + "\n", *lines[1:]]
+
+
+@pytest.mark.parametrize("harm", [changed, taken_out, turned, repeated, no_json, forged])
 def test_a_changed_chain_is_named_and_nothing_more_is_opened(tmp_path: Path, harm: Any) -> None:
     for number in range(3):
         add_opening(tmp_path, GATE, facts(f"r{number}"))
@@ -134,8 +145,16 @@ def test_a_full_disk_leaves_the_ledger_as_it_was(tmp_path: Path) -> None:
 
 
 def write_many(runs_dir: Path, name: str) -> None:
-    for turn in range(10):
-        add_opening(runs_dir, GATE, facts(f"{name}{turn}"))
+    """Writes ten openings, each a while after it was known what stands before it."""
+    write = os.pwrite
+
+    def late(*arguments: Any) -> int:
+        time.sleep(0.002)
+        return write(*arguments)
+
+    with patch.object(module.os, "pwrite", late):
+        for turn in range(10):
+            add_opening(runs_dir, GATE, facts(f"{name}{turn}"))
 
 
 def test_several_processes_write_one_chain(tmp_path: Path) -> None:

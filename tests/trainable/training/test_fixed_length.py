@@ -25,6 +25,10 @@ PARAMS = {
 }
 
 
+# Its loss rises and falls: the best epoch is not the last.
+RESTLESS = {"schedule__name": "constant", "schedule__warmup_steps": 0, "optimizer__lr": 0.1}
+
+
 def market(symbols: int, seed: int = 0) -> Dataset:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(500, symbols, 3))
@@ -67,18 +71,30 @@ def test_nothing_but_what_is_learned_from_has_any_effect() -> None:
             np.arange(500)[:, None] >= 300, other.forward_returns, dataset.forward_returns
         ),
     )
-    slow = {0: config(schedule__name="plateau", schedule__warmup_steps=0)}
-    one, same = (next(train_for(slow, {0: 4}, data)).predictor for data in (dataset, mixed))
+    falling = {"schedule__name": "plateau", "schedule__plateau_patience": 1, "train__epochs": 8}
+    configs = {0: config(**RESTLESS | falling)}
+    one, same = (next(train_for(configs, {0: 8}, data)).predictor for data in (dataset, mixed))
     assert one is not None
     assert same is not None
     for mine, theirs in zip(one.model.parameters(), same.model.parameters(), strict=True):
         assert torch.equal(mine, theirs)
 
 
-def test_patience_ends_nothing() -> None:
-    (found,) = train_for({0: config(train__patience=1, optimizer__lr=1e-7)}, {0: 5}, market(6))
-    assert found.predictor is not None
+def test_neither_patience_nor_the_best_epoch_has_a_say() -> None:
+    dataset = market(6)
+    impatient = config(**RESTLESS, train__patience=1, train__epochs=8)
+    stops = [report.stop for report in train(impatient, dataset) if report.stop is not None]
+    assert [stop.reason for stop in stops] == ["early_stopped"]
+    (found,) = train_for({0: impatient}, {0: 8}, dataset)
     assert found.stop is None
+    assert found.predictor is not None
+    *_, last = train(config(**RESTLESS, train__patience=0, train__epochs=8), dataset)
+    p, seen = (
+        found.predictor.predict(dataset, rows)[None]
+        for rows in (dataset.valid_rows, dataset.train_rows)
+    )
+    (scores,) = score(scoring(dataset, dataset.valid_rows), p, seen)
+    assert scores.values["ic"] == pytest.approx(last.values["ic"], rel=1e-3)
 
 
 def test_a_numeric_failure_is_told() -> None:
