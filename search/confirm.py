@@ -77,6 +77,11 @@ def _ended(path: Path) -> Run:
     if run.run.get("interrupted") is not False:
         command = resume_command(run.name, str(path.parent), run.run.get("arguments"))
         raise UserError(f"{path}: its search has not ended; go on with it first: {command}")
+    if run.run.get("arguments") is None:
+        raise UserError(
+            f"{path} was started from Python, so its folder does not say where the data are; "
+            "only runs of python -m search.run can be confirmed, with data.path=FILE"
+        )
     return run
 
 

@@ -74,7 +74,7 @@ def confirm(
         UserError: something stored is damaged, or nothing can be trained.
     """
     storage = plan.settings.storage or folder.path / "study.log"
-    study = stored_rows(storage, plan.settings.run_name)
+    study = stored_rows(storage, run.run["name"])
     folds, left_out = folds_of(plan.dataset, settings.folds)
     seeds = new_seeds(plan.settings.seed, settings.seeds)
     asked = Asked(finalists_of(run, study, settings.top), seeds, folds, left_out)

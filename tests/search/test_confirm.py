@@ -119,6 +119,10 @@ def test_with_a_trials_own_seed_the_last_fold_is_the_search_itself(home: Path) -
     assert stored.loc[best, "ranking_epoch"] == rows["epochs"].item()
     assert rows["sharpe"].item() == pytest.approx(stored.loc[best, "sharpe"], rel=1e-3)
     assert rows["ic"].item() == pytest.approx(stored.loc[best, "ic"], rel=1e-3)
+    net = returns(home).query("number >= 0").merge(rows[["sha256"]])["net_return"].to_numpy()
+    assert net == pytest.approx(
+        tiny.returns_of(home / "runs/x", best).to_numpy(), rel=1e-2, abs=1e-5
+    )
     ridge = trainings(home).query("name == 'ridge' and fold == 'walk-3'")["sharpe"].item()
     table = stored[stored["params.model/name"] == "ridge"]
     assert ridge == pytest.approx(table["sharpe"].item())
@@ -315,6 +319,13 @@ def damaged(folder: Path) -> None:
     (folder / "runs/x/confirm/trainings.parquet").write_bytes(b"PAR1 no")
 
 
+def from_python(folder: Path) -> None:
+    file = folder / "runs/x/run.json"
+    record = json.loads(file.read_text())
+    del record["crc32"]
+    file.write_text(json.dumps(record | {"arguments": None}))
+
+
 def other_data(folder: Path) -> None:
     tiny.bars(400, seed=3, symbols=SYMBOLS).to_csv(folder / "bars.csv", index=False)
 
@@ -333,6 +344,7 @@ def nothing(folder: Path) -> None:
         (nothing, ("trials=9",), "trials"),
         (nothing, ("data.path=none.csv",), "none.csv"),
         (unfinished, FEW, "its search has not ended; go on with it first: python -m search.run"),
+        (from_python, FEW, "was started from Python"),
         (damaged, FEW, "trainings.parquet is damaged"),
         (other_data, FEW, "cannot go on with other content of"),
     ],

@@ -76,8 +76,12 @@ def test_nothing_but_what_is_learned_from_has_any_effect() -> None:
     one, same = (next(train_for(configs, {0: 8}, data)).predictor for data in (dataset, mixed))
     assert one is not None
     assert same is not None
-    for mine, theirs in zip(one.model.parameters(), same.model.parameters(), strict=True):
-        assert torch.equal(mine, theirs)
+    unscored = replace(dataset, valid_rows=dataset.valid_rows[:0])
+    alone = next(train_for(configs, {0: 8}, unscored)).predictor
+    assert alone is not None
+    for others in (same, alone):
+        for mine, theirs in zip(one.model.parameters(), others.model.parameters(), strict=True):
+            assert torch.equal(mine, theirs)
 
 
 def test_neither_patience_nor_the_best_epoch_has_a_say() -> None:
