@@ -28,7 +28,7 @@ YEAR = 252.0
 
 def tables(
     sharpes: dict[int, float], seeds: int = 2, seed: int = 0, failing: tuple[Any, ...] = ()
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[Any, Any]:
     """Trainings whose true Sharpe ratios are given, on three years of days; −1 is ridge."""
     rng = np.random.default_rng(seed)
     rows, returns = [], []
@@ -68,7 +68,7 @@ def test_figures_are_those_of_the_tables() -> None:
     said = found({4: 1.0, 9: -0.5, 2: 0.0}, seeds=3)
     daily = {
         (number, fold): rows.pivot(index="day", columns="seed", values="net_return").mean(axis=1)
-        for (number, fold), rows in returns.groupby(["number", "sha256"])  # type: ignore[misc]
+        for (number, fold), rows in returns.groupby(["number", "sha256"])
     }
     for one in said.finalists:
         early = np.concatenate([daily[one.number, fold] for fold in ("walk-1", "walk-2")])
@@ -95,7 +95,7 @@ def test_figures_are_those_of_the_tables() -> None:
     early = np.concatenate([daily[-1, fold] for fold in ("walk-1", "walk-2")])
     assert ridge.sharpe == pytest.approx(ratio(early))
     walk = trainings[(trainings["kind"] == "walk") & (trainings["number"] >= 0)]
-    table = walk.groupby(["fold", "number"])["sharpe"].mean().unstack()  # type: ignore[call-overload]
+    table = walk.groupby(["fold", "number"])["sharpe"].mean().unstack()
     for one in said.finalists:
         for fold, place in one.ranks.items():
             line = table.loc[fold]
@@ -122,11 +122,16 @@ def test_skill_and_its_absence_are_said_in_words() -> None:
     )
     assert "on 240 days before the validation dates (2015-01-01 to " in first
     assert "2 walk-forward folds); ridge " in first
-    assert any(line.startswith("Trials 4 (p ") and "alone" in line for line in others)
+    both = "Trials 4 (p < 0.001) and 9 (p = 0.027) are more than chance alone, though all of them "
+    assert f"{both}were looked at (Holm)." in others
     assert any("flattered, and no proof" in line for line in others)
     first, *others = confirmation_sentences(found({4: -0.5, 9: -1.0, 2: -0.2}))
     assert first.startswith("Nothing beats chance (p = 0.")
     assert "No trial shows it alone, as all of them were looked at (Holm)." in others
+    first, second, *_ = confirmation_sentences(found({4: 5.0, 9: -3.0, 2: -3.0}))
+    assert first.startswith("Not told from chance together (p = ")
+    assert second.startswith("Trial 4 (p < 0.001) is more than chance alone")
+    assert second.endswith("one in ten pass one of the two.")
     (alone, *_) = confirmation_sentences(found({4: -0.5}))
     assert "the only finalist, 2 seeds in equal shares, earns a Sharpe ratio of −" in alone
 
