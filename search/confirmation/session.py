@@ -13,7 +13,12 @@ from rich.text import Text
 from analysis.confirmation_table import confirmation_tables
 from analysis.load import Run
 from analysis.ranking import rank
-from analysis.verdict.confirmed import Confirmation, confirmation, confirmation_sentences
+from analysis.verdict.confirmed import (
+    Book,
+    Confirmation,
+    confirmation,
+    confirmation_sentences,
+)
 from analysis.verdict.gate import gate_sentences
 from search.confirmation.finalists import Finalist, finalists_of, new_seeds
 from search.confirmation.gate import known_result, open_window, seal, seen_before
@@ -40,13 +45,11 @@ class Asked:
         finalists: in the order of the ranking.
         seeds: of each.
         folds: to train and score on.
-        left_out: why other folds are not.
     """
 
     finalists: Sequence[Finalist]
     seeds: Sequence[int]
     folds: Sequence[Fold]
-    left_out: Sequence[str]
 
     @property
     def keys(self) -> set[Key]:
@@ -77,28 +80,31 @@ def confirm(
     study = stored_rows(storage, run.run["name"])
     folds, left_out = folds_of(plan.dataset, settings.folds)
     seeds = new_seeds(plan.settings.seed, settings.seeds)
-    asked = Asked(finalists_of(run, study, settings.top), seeds, folds, left_out)
+    asked = Asked(finalists_of(run, study, settings.top), seeds, folds)
     tables = ConfirmTables(folder)
     with Interrupts() as interrupts:
         try:
             _train(settings, plan, asked, tables, console, interrupts)
         except KeyboardInterrupt:
             return interrupts.asked or "SIGINT"
-        found = _confirmation(asked, run, tables)
-        show(found, asked.left_out, console)
+        together: Book | None = None
+        if folds:
+            found = _confirmation(asked, run, tables)
+            show(found, console)
+            together = found.together
+        if left_out:
+            console.print(Text(f"Left out: {'; '.join(left_out)}."))
         if settings.gate:
-            _open_gate(plan, folder, run, found, console)
+            _open_gate(plan, folder, run, together, console)
     return None
 
 
-def show(found: Confirmation, left_out: Sequence[str], console: Console) -> None:
-    """Prints the sentences, the tables, and which folds there are none of."""
+def show(found: Confirmation, console: Console) -> None:
+    """Prints the sentences and the tables."""
     for sentence in confirmation_sentences(found):
         console.print(Text(sentence))
     for table in confirmation_tables(found, console.width):
         console.print(table)
-    if left_out:
-        console.print(Text(f"Left out: {'; '.join(left_out)}."))
 
 
 def _train(
@@ -151,9 +157,9 @@ def _confirmation(asked: Asked, run: Run, tables: ConfirmTables) -> Confirmation
 
 
 def _open_gate(
-    plan: Plan, folder: RunFolder, run: Run, found: Confirmation, console: Console
+    plan: Plan, folder: RunFolder, run: Run, together: Book | None, console: Console
 ) -> None:
-    expected = 0.0 if found.together is None else found.together.sharpe / sqrt(run.days_per_year)
+    expected = 0.0 if together is None else together.sharpe / sqrt(run.days_per_year)
     models = FinalistModels(trial_files(plan, folder.path), plan.dataset)
     sealed = seal(folder, run, plan.dataset, models, "gate", expected)
     if sealed is None:

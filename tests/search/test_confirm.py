@@ -241,6 +241,28 @@ def test_a_search_that_read_these_dates_is_named(
     assert "Searched on, as validation dates of later: whoever saw that ranking" in said(capsys)
 
 
+def test_one_symbol_is_confirmed_over_time_and_the_gate_needs_no_folds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.write_inputs(tmp_path, tiny.bars(900, symbols=("AA",)))
+    tiny.search(tmp_path, WORDS | {"trials": "2", "finalist_seeds": "1"})
+    capsys.readouterr()
+    assert confirm(tmp_path, "walk=0", "groups=0", "symbols=false") == 0
+    text = said(capsys)
+    assert "0 folds: 0 trainings. On the gate, " in text
+    (opening,) = openings(tmp_path / "runs")
+    assert opening.record["expected"] == 0.0
+    assert confirm(tmp_path, "walk=3", "groups=4", "seeds=1", "workers=1") == 0
+    text = said(capsys)
+    assert "Left out: " in text
+    assert "symbols: 1 are too few to hold half of them out" in text
+    rows = trainings(tmp_path)
+    assert set(rows["kind"]) == {"walk", "groups"}
+    assert rows.query("number >= 0")["ic"].notna().all()
+    assert rows.query("number >= 0 and kind == 'walk'")["ic"].median() > 0.1
+    assert len(openings(tmp_path / "runs")) == 1
+
+
 def test_a_lost_model_opens_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     number = json.loads((home / "runs/x/run.json").read_text())["best"]
     (home / f"runs/x/trials/{number}/model.safetensors").unlink()
