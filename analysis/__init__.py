@@ -6,6 +6,7 @@ tries.py                 what was tried on the same data, over all runs of a fol
 verdict/                 what to believe: skill, luck, tries, alarms, the default
 ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
 robustness.py            what the Sharpe ratio of each finalist rests on
+confirmation_table.py    what finalists earned on folds, as tables
 regret.py                how often a stopped trial would have entered the final five
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function

@@ -5,6 +5,8 @@ api.py       `launch(...)`: a search from Python
 status.py    the command that says how a run stands
 placebo.py   the command that searches moved labels, to see what luck finds
 grafana.py   the command that puts our dashboard beside those of a Ray that runs already
+confirm.py   the command that trains finalists again, on folds, and opens the gate
+confirmation/  finalists on folds that did not choose them; the gate, opened once
 session/     one search, from its plan to its ranking; resume and interrupts
 planning/    what a search will do, checked before it starts
 backend/     where trials train: Ray Tune, clusters, GPUs, security

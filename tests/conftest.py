@@ -20,7 +20,7 @@ LONG = (
     "cluster", "cluster_parts", "interrupts", "settings_reach", "database", "storage_path",
     "local_ray", "full_disk", "deterministic", "monitoring", "bad_input", "several_drivers",
     "coordination", "starting", "batched", "damage", "large", "what_is_saved",
-    "resume_with_others", "resume_refused",
+    "resume_with_others", "resume_refused", "confirm",
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -129,6 +129,24 @@ class Predictor:
         return torch.cat(parts)[cells] if parts else torch.zeros(0)
 
 
+def predictor_of(
+    config: TrialConfig, weights: Mapping[str, Tensor], windows: Windows, facts: dict[str, Any]
+) -> Predictor:
+    """Returns the predictor of a model that was just trained.
+
+    Args:
+        config: of the trial.
+        weights: by parameter name.
+        windows: what the model was trained on.
+        facts: what else is known, `horizon` at least.
+    """
+    model = build_model(config.model, input_shape(config, windows.groups), 0)
+    model.load_state_dict({name: tensor.detach().float().cpu() for name, tensor in weights.items()})
+    entry, loss = MODELS[config.model.name], LOSSES[config.loss.name]
+    scaler = replace(windows.scaler, names=windows.names)
+    return Predictor(model.eval(), entry, loss, config, scaler, facts)
+
+
 def save(
     store: FileStore,
     config: TrialConfig,

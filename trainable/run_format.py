@@ -57,3 +57,18 @@ PREDICTION_COLUMNS = {
     "number": "int64", "timestamp": "timestamp[ns]", "symbol": "string", "prediction": "float",
 }  # fmt: skip
 """Columns of `predictions.parquet`, with Arrow types."""
+
+CONFIRM_COLUMNS = {
+    "number": "int64", "name": "string", "seed": "int64", "fold": "string", "kind": "string",
+    "before": "bool", "sha256": "string", "epochs": "int64", "state": "string",
+    "stop_reason": "string", "sharpe": "double", "ic": "double", "seconds": "double",
+    "train_rows": "int64", "scored_rows": "int64", "first": "timestamp[ns]",
+    "last": "timestamp[ns]",
+}  # fmt: skip
+"""Columns of `confirm/trainings.parquet`, with Arrow types; a baseline has number and seed −1."""
+
+CONFIRM_RETURN_COLUMNS = {
+    "number": "int64", "name": "string", "seed": "int64", "sha256": "string",
+    "epochs": "int64", "day": "timestamp[ns]", "net_return": "double",
+}  # fmt: skip
+"""Columns of `confirm/returns.parquet`, with Arrow types; `sha256` is the fold's."""

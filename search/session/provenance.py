@@ -11,6 +11,7 @@ from typing import Any
 
 from search.planning.plan import Plan
 from search.pruning.asha import JudgedAt
+from search.run_folder.openings import NOTED
 from search.run_folder.starting import file_of_others, start_in
 from search.scheduling.controller import Controller
 from search.settings.settings import SearchSettings, masked
@@ -167,6 +168,15 @@ def with_session(earlier: Sessions, plan: Plan, batch: int, resumed: bool) -> Se
         return replace(earlier, begun_with=mine)
     entry = {"at": now(), **mine, "batch": batch}
     return replace(earlier, resumed=(*earlier.resumed, entry))
+
+
+def noted_openings(folder: Path) -> dict[str, Any]:
+    """Returns what `run.json` notes of openings of its gate, which a session that goes on keeps."""
+    file = folder / "run.json"
+    if not file.exists() or start_in(folder) is not None:
+        return {}
+    record = stored_record(file)
+    return {NOTED: record[NOTED]} if NOTED in record else {}
 
 
 def resumed(folder: Path) -> list[dict[str, Any]]:

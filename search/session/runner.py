@@ -104,7 +104,8 @@ class Session:
         sessions = provenance.with_session(
             earlier, self.plan, parts.reports.next_batch, self._folder.resumed
         )
-        return provenance.describe(self.plan, self._words) | sessions.record()
+        described = provenance.describe(self.plan, self._words) | sessions.record()
+        return described | provenance.noted_openings(self._folder.path)
 
     def finish(self) -> Run | None:
         """Writes tables and `best/`, and prints the summary; None where other drivers go on.

@@ -11,6 +11,7 @@ times/         what a cell of the time column means, and how many bars make a ye
 quality/       checks of prices: refused with file, column and row, or repaired and counted
 synthetic/     a generated market with a planted signal
 features/      the table of features, a file for each group
+folds/         further divisions of the dates: walk forward, combinatorial, held-out symbols
 dataset/       labels, split, scaling and windows
 graph/         which symbols are connected at each bar, for models over whole days
 """

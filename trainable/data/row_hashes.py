@@ -16,8 +16,8 @@ KEPT = 128  # hashes; of two sets that share a tenth of their rows about 13 are 
 _LEFT_OUT = 6  # bits of a float32 that prices which were adjusted anew, or rounded, may differ in
 
 
-def row_hashes(dataset: Dataset) -> list[str]:
-    """Returns the smallest hashes of the validation rows, at most `KEPT`, as hexadecimal text.
+def row_hashes(dataset: Dataset, part: str = "valid") -> list[str]:
+    """Returns the smallest hashes of the rows of a part, at most `KEPT`, as hexadecimal text.
 
     A row is a time, a symbol, what a position earns until its next bar (before costs) and the
     label, both to five digits; neither features nor windows nor costs are part of it. Rows whose
@@ -25,14 +25,14 @@ def row_hashes(dataset: Dataset) -> list[str]:
     which unlike data may share. A file without a column of symbols is one symbol, whose name
     does not count: it is the file's.
     """
-    rows = np.flatnonzero(rows_inside(dataset.time, dataset.label_end, dataset.split.valid))
+    rows = np.flatnonzero(rows_inside(dataset.time, dataset.label_end, dataset.split.part(part)))
     time, symbol = dataset.time[rows], dataset.symbol[rows]
     earned, label = dataset.forward_returns[time, symbol], dataset.target[rows]
     known = np.isfinite(earned) & np.isfinite(label) & (earned != 0)
     stamps = dataset.timestamps[time[known]].astype(np.int64).view(np.uint64)
     found = _mixed(stamps)
-    for part in (_names(dataset)[symbol[known]], _digits(earned[known]), _digits(label[known])):
-        found = _mixed(found ^ part)
+    for value in (_names(dataset)[symbol[known]], _digits(earned[known]), _digits(label[known])):
+        found = _mixed(found ^ value)
     return [f"{number:016x}" for number in np.unique(found)[:KEPT]]
 
 

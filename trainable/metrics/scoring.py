@@ -129,11 +129,8 @@ def scoring(dataset: Dataset, rows: np.ndarray) -> Scoring:
 
 def _unwound(dataset: Dataset, rows: np.ndarray, last: int) -> int:
     """Returns the first bar after the last positions have unwound, inside the same part."""
-    split = dataset.split
-    stop = len(dataset.timestamps)
-    for begin, end in (split.train, split.valid, split.gate, split.test):
-        if begin <= last < end:
-            stop = end
+    later = [stop for stop in dataset.split.stops if stop > last]
+    stop = min(later, default=len(dataset.timestamps))
     return min(int(dataset.label_end[rows].max()), stop - 1) - dataset.lag
 
 

@@ -243,6 +243,7 @@ class Training:
             reports.append(self._report(k, values | rates, result.net_returns, stop))
             if stop is not None:
                 done.append(k)
+                member.last_weights = self.executor.weights(k)
         if done:
             self._keep_only([k for k in range(len(self.members)) if k not in done])
         return reports

@@ -110,6 +110,7 @@ class Member:
         plateau: lowers the learning rate, if the schedule does so.
         best_weights: of the ranking epoch.
         best_predictions: [R_valid], of the ranking epoch.
+        last_weights: as it ended by itself; empty before.
     """
 
     number: int
@@ -128,6 +129,7 @@ class Member:
     plateau: Plateau = field(init=False)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     best_predictions: np.ndarray | None = None
+    last_weights: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         schedule = self.config.schedule

@@ -110,7 +110,7 @@ def changed(folder: Path) -> Callable[[str], Outcome]:
 
     @cache
     def of_group(group: tuple[str, ...]) -> Outcome:
-        words: dict[str, object] = BASE | {"name": group[0]}
+        words: dict[str, object] = {**BASE, "name": group[0]}
         for field in group:
             words |= CASES[field][0]
         given = {key: text for key, text in words.items() if text is not None}

@@ -8,12 +8,12 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.data.dataset.dataset import Dataset, defined, scored_rows
+from trainable.data.dataset.dataset import Dataset, learned_rows, scored_rows
 from trainable.data.dataset.leaks.leads import find_leads
 from trainable.data.dataset.leaks.leaks import ReadyColumn, find_later_prices, find_leaks
 from trainable.data.dataset.leaks.whole_periods import refuse_whole_periods
 from trainable.data.dataset.scaler import fit_scaler
-from trainable.data.dataset.splits import PARTS, Split, rows_inside, split_by_date
+from trainable.data.dataset.splits import PARTS, Split, split_by_date
 from trainable.data.dataset.targets import label_interval, make_targets
 from trainable.data.features.screen import screen
 from trainable.data.features.table import FeatureTable, feature_table
@@ -54,7 +54,7 @@ def build_dataset(market: Market, settings: DataSettings, max_window: int = 1) -
     dataset = _assemble(market, settings, table, kept, split, (horizon, lag), max_window)
     dataset = replace(
         dataset,
-        train_rows=_train_rows(dataset),
+        train_rows=learned_rows(dataset, split.train),
         valid_rows=scored_rows(dataset, split.valid),
     )
     _check_size(dataset)
@@ -173,15 +173,6 @@ def _assemble(
         quality=dict(market.quality),
         symbol_group=market.symbol_group,
     )
-
-
-def _train_rows(dataset: Dataset) -> np.ndarray:
-    rows = np.flatnonzero(
-        rows_inside(dataset.time, dataset.label_end, dataset.split.train)
-        & (dataset.age >= dataset.max_window)
-        & np.isfinite(dataset.target)
-    )
-    return rows[defined(dataset.features, rows)]
 
 
 def _check_size(dataset: Dataset) -> None:

@@ -164,6 +164,19 @@ class Dataset:
         return scored_rows(self, self.split.part(part))
 
 
+def learned_rows(dataset: Dataset, part: tuple[int, int]) -> np.ndarray:
+    """Returns the rows of a part to learn from, sorted by (symbol, time).
+
+    They are those of `scored_rows` that have a label.
+    """
+    rows = np.flatnonzero(
+        rows_inside(dataset.time, dataset.label_end, part)
+        & (dataset.age >= dataset.max_window)
+        & np.isfinite(dataset.target)
+    )
+    return rows[defined(dataset.features, rows)]
+
+
 def scored_rows(dataset: Dataset, part: tuple[int, int]) -> np.ndarray:
     """Returns the rows of a part that are scored, sorted by (time, symbol).
 

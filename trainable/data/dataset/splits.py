@@ -16,12 +16,25 @@ SHARES = {"valid_from": 0.60, "gate_from": 0.75, "test_from": 0.85}  # of the ti
 
 @dataclass(frozen=True)
 class Split:
-    """Half-open ranges [start, stop) of bar indices; each part begins where the one before ends."""
+    """Half-open ranges [start, stop) of bar indices; each part begins where the one before ends.
+
+    Attributes:
+        train, valid, gate, test: the parts.
+        borders: of a fold (`trainable.data.folds`), bars at which labels end besides those at which
+            parts do: where what is scored begins and ends.
+    """
 
     train: tuple[int, int]
     valid: tuple[int, int]
     gate: tuple[int, int]
     test: tuple[int, int]
+    borders: tuple[int, ...] = ()
+
+    @property
+    def stops(self) -> tuple[int, ...]:
+        """The bars at which labels and positions end at the latest, increasing."""
+        parts = (self.train, self.valid, self.gate, self.test)
+        return tuple(sorted({*(stop for _, stop in parts), *self.borders} - {0}))
 
     def part(self, name: str) -> tuple[int, int]:
         """Returns the range of one of `PARTS`."""
@@ -102,7 +115,7 @@ def rows_inside(time: np.ndarray, label_end: np.ndarray, part: tuple[int, int]) 
     """Returns which rows belong to a part: their bar and their whole label interval lie inside it.
 
     This is the purge: no label of one part is made of prices of the next. There is no embargo,
-    because no part is trained on after it was tested on.
+    because no part is trained on after it was tested on (folds: `trainable.data.folds`).
 
     Args:
         time: [R] bar index of each row.

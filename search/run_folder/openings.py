@@ -1,0 +1,224 @@
+"""The ledger of openings: every look at a gate or a sealed test, over all runs of a folder.
+
+`runs_dir/openings.jsonl` has a line an opening, in the order in which they came. Each holds the
+hash of the line before it, so a line that is changed, or taken out, breaks the chain. Each run's
+`run.json` notes how many lines there were as it wrote its own, and the hash of that, so lines that
+are cut off at the end are missed, too.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainable.cli.errors import UserError
+from trainable.io.atomic import not_written, sync
+from trainable.io.checksums import DamagedError, checked
+from trainable.io.json_file import loads
+
+LEDGER = "openings.jsonl"
+WINDOWS = ("gate", "test")
+NOTED = "openings"  # key of `run.json`
+SHARED = 3  # hashes that two windows have in common by no accident
+START = "0" * 64  # what the first line follows
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The dates that are opened, and whose data they are.
+
+    Attributes:
+        kind: gate or test.
+        first, last: dates, ISO.
+        sha256: of the data's file.
+        symbols: their names.
+        rows: hashes of some of its rows (`trainable.data.row_hashes`).
+    """
+
+    kind: str
+    first: str
+    last: str
+    sha256: str
+    symbols: tuple[str, ...]
+    rows: tuple[str, ...]
+
+    def shares_rows(self, record: Record) -> bool:
+        """Says whether it is certain that an opening has seen some of these dates.
+
+        So it is of the same file with a date and a symbol in common, or where rows have hashes in
+        common: a file that was renamed or converted is the same data.
+        """
+        dates = self.first <= record["last"] and record["first"] <= self.last
+        symbols = not set(self.symbols).isdisjoint(record["symbols"])
+        same_file = record["sha256"] == self.sha256 and symbols and dates
+        return same_file or len(set(self.rows) & set(record["rows"])) >= SHARED
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A line of the ledger.
+
+    Attributes:
+        count: its place, from 1.
+        hash: of the line, by which the next one holds on to it.
+        record: what it says.
+    """
+
+    count: int
+    hash: str
+    record: Record
+
+
+def openings(runs_dir: Path) -> list[Opening]:
+    """Returns the openings of all runs of a folder, the first one first.
+
+    Raises:
+        UserError: the ledger is damaged, or cut short.
+    """
+    file = runs_dir / LEDGER
+    content = file.read_bytes() if file.is_file() else b""
+    found = _chain(file, content)
+    _check_noted(runs_dir, found)
+    return found
+
+
+def add_opening(runs_dir: Path, window: Window, facts: Record) -> Opening:
+    """Appends an opening, and waits until it is on the disk; only then may the dates be read.
+
+    Args:
+        runs_dir: of the run.
+        window: that is opened.
+        facts: what else to note: the run, its configurations, when …
+
+    Raises:
+        UserError: the ledger is damaged, or cannot be written.
+    """
+    file = runs_dir / LEDGER
+    with _locked(file) as descriptor:
+        content = _content(descriptor)
+        whole = content[: content.rfind(b"\n") + 1]  # a line torn by a kill has opened nothing
+        before = _chain(file, whole)
+        _check_noted(runs_dir, before)
+        record = {
+            "count": len(before) + 1,
+            **facts,
+            "window": window.kind,
+            "first": window.first,
+            "last": window.last,
+            "sha256": window.sha256,
+            "symbols": list(window.symbols),
+            "rows": list(window.rows),
+            "before": before[-1].hash if before else START,
+        }
+        record = loads(json.dumps(record, allow_nan=False))
+        digest = _hash(record)
+        line = f"{_text({**record, 'hash': digest})}\n".encode()
+        try:
+            os.ftruncate(descriptor, len(whole))
+            os.pwrite(descriptor, line, len(whole))
+            os.fsync(descriptor)
+            sync(file.parent)
+        except OSError as error:
+            os.ftruncate(descriptor, len(whole))
+            raise not_written(file, error) from error
+    return Opening(record["count"], digest, record)
+
+
+def earlier(found: Sequence[Opening], window: Window) -> list[Opening]:
+    """Returns the openings that have seen some of the dates of a window."""
+    return [opening for opening in found if window.shares_rows(opening.record)]
+
+
+def opened_before(seen: Sequence[Opening]) -> str:
+    """Returns what to say of earlier openings of the same dates, one at least."""
+    times = "once" if len(seen) == 1 else f"{len(seen)} times"
+    first = seen[0].record
+    begin = "" if len(seen) == 1 else "first "
+    return (
+        f"These dates were opened before: {times}, {begin}on {first['at'][:10]} by run "
+        f"{first['run']}."
+    )
+
+
+def noted(opening: Opening) -> dict[str, Any]:
+    """Returns what `run.json` notes of the ledger: its length and head."""
+    return {"count": opening.count, "head": opening.hash}
+
+
+def _chain(file: Path, content: bytes) -> list[Opening]:
+    """Returns the lines of a ledger; raises `UserError` for the first that does not hold on."""
+    found: list[Opening] = []
+    for number, line in enumerate(content.splitlines(keepends=True), start=1):
+        if not line.endswith(b"\n"):
+            break  # torn by a kill before it counted
+        before = found[-1].hash if found else START
+        try:
+            record = loads(line)
+            digest = record.pop("hash")
+            fits = record["count"] == number and record["before"] == before
+            fits = fits and digest == _hash(record) and set(_NEEDED) <= record.keys()
+        except (ValueError, TypeError, KeyError, AttributeError):
+            fits, digest, record = False, "", {}
+        if not fits:
+            raise UserError(
+                f"{file}:{number} is not the line that was written, or lines before it are "
+                "missing: how often dates were opened is not known; restore it from a copy"
+            )
+        found.append(Opening(number, digest, record))
+    return found
+
+
+_NEEDED = ("at", "run", "window", "first", "last", "sha256", "symbols", "rows")
+
+
+def _check_noted(runs_dir: Path, found: Sequence[Opening]) -> None:
+    """Raises `UserError` where a run knows of an opening that the ledger lacks."""
+    for file in sorted(runs_dir.glob("*/run.json")):
+        try:
+            record = checked(loads(file.read_bytes()))
+        except (OSError, ValueError, DamagedError):
+            continue  # whoever reads that run says so
+        known = record.get(NOTED)
+        if not isinstance(known, Mapping):
+            continue
+        count, head = known.get("count"), known.get("head")
+        there = found[count - 1 : count] if isinstance(count, int) and count > 0 else []
+        if not there or there[0].hash != head:
+            raise UserError(
+                f"{runs_dir / LEDGER} lacks the opening that run {file.parent.name!r} made: it was "
+                "cut short or replaced, and how often dates were opened is not known; restore it "
+                "from a copy"
+            )
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[int]:
+    """Opens a file for reading and writing, made if missing, while nobody else does."""
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise not_written(file, error) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _content(descriptor: int) -> bytes:
+    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
+
+
+def _hash(record: Record) -> str:
+    return hashlib.sha256(_text(record).encode()).hexdigest()
+
+
+def _text(record: Record) -> str:
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

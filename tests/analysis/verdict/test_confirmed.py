@@ -1,0 +1,188 @@
+"""What trainings on folds say: every figure recomputed, the words, and how often they err."""
+
+from io import StringIO
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from scipy.stats import norm
+
+from analysis.confirmation_table import confirmation_tables
+from analysis.verdict.confirmed import (
+    Confirmation,
+    book_of,
+    confirmation,
+    confirmation_sentences,
+)
+
+DAYS = 120  # of a fold
+FOLDS = (
+    ("walk-1", "walk", True), ("walk-2", "walk", True), ("walk-3", "walk", False),
+    ("groups-1-2", "groups", False), ("symbols-a", "symbols", False),
+)  # fmt: skip
+YEAR = 252.0
+
+
+def tables(
+    sharpes: dict[int, float], seeds: int = 2, seed: int = 0, failing: tuple[Any, ...] = ()
+) -> tuple[Any, Any]:
+    """Trainings whose true Sharpe ratios are given, on three years of days; −1 is ridge."""
+    rng = np.random.default_rng(seed)
+    rows, returns = [], []
+    market = rng.normal(size=(len(FOLDS), DAYS))
+    for place, (fold, kind, before) in enumerate(FOLDS):
+        days = pd.bdate_range("2015-01-01", periods=5 * DAYS)[place * DAYS : (place + 1) * DAYS]
+        for number, sharpe in {**sharpes, -1: 0.0}.items():
+            for turn in range(seeds if number >= 0 else 1):
+                key = {
+                    "number": number, "name": "trial" if number >= 0 else "ridge",
+                    "seed": 100 + turn if number >= 0 else -1, "sha256": fold, "epochs": 3,
+                }  # fmt: skip
+                own = 0.5 * market[place] + sqrt(0.75) * rng.normal(size=DAYS)
+                net = 0.01 * (own + sharpe / sqrt(YEAR))
+                fails = (number, fold, turn) in failing
+                ratio = None if fails else net.mean() / net.std(ddof=1) * sqrt(YEAR)
+                state = "PRUNED" if fails else "COMPLETE"
+                about = {"fold": fold, "kind": kind, "before": before, "state": state}
+                dates = {"first": days[0], "last": days[-1]}
+                rows.append({**key, **about, **dates, "sharpe": ratio})
+                if not fails:
+                    returns.append(pd.DataFrame({**key, "day": days, "net_return": net}))
+    return pd.DataFrame(rows), pd.concat(returns)
+
+
+def found(sharpes: dict[int, float], **more: Any) -> Confirmation:
+    ranked = [(number, rank, 1.0) for rank, number in enumerate(sharpes, start=1)]
+    return confirmation(ranked, *tables(sharpes, **more), YEAR)
+
+
+def ratio(returns: np.ndarray) -> float:
+    return float(returns.mean() / returns.std(ddof=1) * sqrt(YEAR))
+
+
+def test_figures_are_those_of_the_tables() -> None:
+    trainings, returns = tables({4: 1.0, 9: -0.5, 2: 0.0}, seeds=3)
+    said = found({4: 1.0, 9: -0.5, 2: 0.0}, seeds=3)
+    daily = {
+        (number, fold): rows.pivot(index="day", columns="seed", values="net_return").mean(axis=1)
+        for (number, fold), rows in returns.groupby(["number", "sha256"])
+    }
+    for one in said.finalists:
+        early = np.concatenate([daily[one.number, fold] for fold in ("walk-1", "walk-2")])
+        assert one.before is not None
+        assert one.before.days == 2 * DAYS
+        assert one.before.sharpe == pytest.approx(ratio(early))
+        assert one.before.p == pytest.approx(norm.sf(one.before.sharpe / one.before.error))
+        assert one.valid is not None
+        assert one.valid.sharpe == pytest.approx(ratio(daily[one.number, "walk-3"].to_numpy()))
+        own = trainings[(trainings["number"] == one.number) & (trainings["kind"] != "symbols")]
+        ratios = np.array(own["sharpe"], float)
+        assert (one.median, one.spread) == pytest.approx((np.median(ratios), ratios.std(ddof=1)))
+        means = ratios.reshape(4, 3).mean(axis=1)
+        assert one.above == (means > 0).mean()
+        held_out = trainings[(trainings["number"] == one.number) & (trainings["kind"] == "symbols")]
+        assert one.symbols == pytest.approx(np.array(held_out["sharpe"], float).mean())
+    together = np.concatenate(
+        [np.mean([daily[n, fold] for n in (4, 9, 2)], axis=0) for fold in ("walk-1", "walk-2")]
+    )
+    assert said.together is not None
+    assert said.together.sharpe == pytest.approx(ratio(together))
+    ridge = said.baselines["ridge"]
+    assert ridge is not None
+    early = np.concatenate([daily[-1, fold] for fold in ("walk-1", "walk-2")])
+    assert ridge.sharpe == pytest.approx(ratio(early))
+    walk = trainings[(trainings["kind"] == "walk") & (trainings["number"] >= 0)]
+    table = walk.groupby(["fold", "number"])["sharpe"].mean().unstack()
+    for one in said.finalists:
+        for fold, place in one.ranks.items():
+            line = table.loc[fold]
+            assert place == 1 + int((line > line[one.number]).sum())
+    assert said.seeds == 3
+    assert said.before == ["walk-1", "walk-2"]
+
+
+def test_single_trials_are_held_to_all_that_were_looked_at() -> None:
+    """Holm's p: the smallest times their number, the next times one fewer, never decreasing."""
+    said = found({4: 2.0, 9: 1.0, 2: 0.5, 7: 0.0})
+    raw = sorted((one.before.p, one.number) for one in said.finalists if one.before is not None)
+    expected, highest = {}, 0.0
+    for place, (p, number) in enumerate(raw):
+        highest = max(highest, min(1.0, p * (4 - place)))
+        expected[number] = highest
+    assert {one.number: one.p for one in said.finalists} == pytest.approx(expected)
+
+
+def test_skill_and_its_absence_are_said_in_words() -> None:
+    first, *others = confirmation_sentences(found({4: 3.5, 9: 3.0}))
+    assert first.startswith(
+        "More than chance (p < 0.001): both finalists together, 2 seeds each in"
+    )
+    assert "on 240 days before the validation dates (2015-01-01 to " in first
+    assert "2 walk-forward folds); ridge " in first
+    both = "Trials 4 (p < 0.001) and 9 (p = 0.027) are more than chance alone, though all of them "
+    assert f"{both}were looked at (Holm)." in others
+    assert any("flattered, and no proof" in line for line in others)
+    first, *others = confirmation_sentences(found({4: -0.5, 9: -1.0, 2: -0.2}))
+    assert first.startswith("Nothing beats chance (p = 0.")
+    assert "No trial shows it alone, as all of them were looked at (Holm)." in others
+    first, second, *_ = confirmation_sentences(found({4: 5.0, 9: -3.0, 2: -3.0}))
+    assert first.startswith("Not told from chance together (p = ")
+    assert second.startswith("Trial 4 (p < 0.001) is more than chance alone")
+    assert second.endswith("one in ten pass one of the two.")
+    (alone, *_) = confirmation_sentences(found({4: -0.5}))
+    assert "the only finalist, 2 seeds in equal shares, earns a Sharpe ratio of −" in alone
+
+
+def test_failed_trainings_are_counted_and_left_out() -> None:
+    failing = ((4, "walk-1", 0), (4, "walk-2", 0), (4, "walk-2", 1))
+    said = found({4: 1.0, 9: 0.0}, failing=failing)
+    one = said.finalists[0]
+    assert one.failed == 3
+    assert one.before is not None
+    assert one.before.days == DAYS
+    assert one.ranks["walk-2"] is None
+    _, daily = tables({4: 1.0, 9: 0.0}, failing=failing)
+    early = daily[daily["sha256"].isin(["walk-1", "walk-2"]) & (daily["number"] >= 0)]
+    each = early.groupby(["day", "number"])["net_return"].mean()
+    assert said.together is not None
+    assert said.together.sharpe == pytest.approx(ratio(each.groupby("day").mean().to_numpy()))
+    assert confirmation_sentences(said)[-1].endswith("left out: 3 of trial 4.")
+    everything = tuple((4, fold, turn) for fold, *_ in FOLDS for turn in range(2))
+    nothing = found({4: 1.0}, failing=everything)
+    assert (nothing.together, nothing.finalists[0].median) == (None, None)
+    assert confirmation_sentences(nothing)[0].startswith("Nothing was tested")
+    assert confirmation_tables(nothing)
+
+
+def test_what_never_varies_or_is_too_short_is_no_book() -> None:
+    assert book_of(np.full(100, 0.01), YEAR) is None
+    assert book_of(np.random.default_rng(0).normal(size=19), YEAR) is None
+
+
+def test_useless_finalists_pass_in_one_of_twenty() -> None:
+    trials = 1000
+    passed = sum(
+        (book := book_of(np.random.default_rng(seed).standard_t(5, 500), YEAR)) is not None
+        and book.p <= 0.05
+        for seed in range(trials)
+    )
+    assert abs(passed / trials - 0.05) <= 3 * sqrt(0.05 * 0.95 / trials)
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_tables_fit_the_console(width: int) -> None:
+    console = Console(width=width, record=True, file=StringIO())
+    said = found({4: 3.0, 9: -1.0, 123: 0.0})
+    for table in confirmation_tables(said, width):
+        console.print(table)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    assert ("spread" in text) == (width == 160)
+    for one in said.finalists:
+        assert one.before is not None
+        assert f"{one.before.sharpe:.2f}".replace("-", "−") in text
+    assert "Rank by walk-forward fold" in text

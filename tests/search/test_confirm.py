@@ -1,0 +1,394 @@
+"""python -m search.confirm: planted signals are confirmed, noise is not, and nothing is lost."""
+
+import json
+import shutil
+import signal
+from collections.abc import Callable
+from contextlib import chdir
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.statistics.e_value import e_process
+from search.confirm import main
+from search.confirmation import gate as gate_module
+from search.confirmation import jobs as jobs_module
+from search.confirmation import session as session_module
+from search.confirmation.jobs import Job, Key, do
+from search.confirmation.tables import ConfirmTables
+from search.run_folder.openings import LEDGER, NOTED, openings
+from tests.fixtures import tiny
+from tests.fixtures.panels import panel
+from tests.fixtures.searches import started
+from trainable.cli.commands import status_of
+from trainable.cli.errors import UserError
+from trainable.data.folds.folds import FoldSettings, folds_of
+
+SYMBOLS = tuple(f"S{k:02}" for k in range(10))
+WORDS = tiny.WORDS | {
+    "trials": "3", "epochs": "2", "steps_per_epoch": "20", "finalist_seeds": "2",
+    "pruning": "none",
+}  # fmt: skip
+FEW = ("top=2", "seeds=2", "walk=3", "groups=0", "symbols=false", "workers=1")
+
+
+def make(folder: Path, noise: bool) -> Path:
+    """A folder with a search that has ended, on a market with a planted signal or without."""
+    frame = tiny.bars(400, symbols=SYMBOLS)
+    if noise:
+        frame["hint"] = np.random.default_rng(7).normal(size=len(frame)).round(6)
+    tiny.write_inputs(folder, frame)
+    tiny.search(folder, WORDS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("planted"), noise=False)
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Path:
+    """A fresh copy of the planted search."""
+    return shutil.copytree(made, tmp_path / "home")
+
+
+def confirm(folder: Path, *words: str, run: str = "x") -> int:
+    with chdir(folder):
+        return status_of(lambda: main([f"runs/{run}", *(words or FEW)]))
+
+
+def trainings(folder: Path) -> Any:
+    return pd.read_parquet(folder / "runs/x/confirm/trainings.parquet")
+
+
+def returns(folder: Path) -> Any:
+    return pd.read_parquet(folder / "runs/x/confirm/returns.parquet")
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_planted_signal_is_confirmed_on_every_kind_of_fold(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("top=2", "seeds=1", "walk=3", "groups=3", "test_groups=2", "workers=1", "gate=false")
+    assert confirm(home, *words) == 0
+    text = said(capsys)
+    assert "2 finalists × 1 seed × 8 folds: 16 trainings; about " in text
+    assert "More than chance (p < 0.001): both finalists together, 1 seed each in equal" in text
+    assert "On the gate" not in text
+    assert not (home / "runs" / LEDGER).exists()
+    rows, daily = trainings(home), returns(home)
+    assert set(rows["kind"]) == {"walk", "groups", "symbols"}
+    assert (rows["state"] == "COMPLETE").all()
+    assert len(rows) == 8 * (2 + 2)  # with ridge and equal weight
+    for row in rows.to_dict("records"):
+        own = daily[(daily["sha256"] == row["sha256"]) & (daily["seed"] == row["seed"])]
+        own = own[(own["number"] == row["number"]) & (own["name"] == row["name"])]
+        net = own["net_return"].to_numpy()
+        assert row["sharpe"] == pytest.approx(net.mean() / net.std(ddof=1) * 252**0.5)
+        assert own["day"].between(row["first"], row["last"]).all()
+        assert own["day"].is_unique
+    split = json.loads((home / "runs/x/run.json").read_text())["split"]
+    assert daily["day"].max() < pd.Timestamp(split["gate"][0])
+    assert rows.loc[rows["before"], "last"].max() < pd.Timestamp(split["valid"][0])
+    median = rows[(rows["number"] >= 0) & (rows["kind"] == "groups")]["sharpe"].median()
+    assert median > 3
+
+
+def test_on_noise_nothing_beats_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert confirm(make(tmp_path, noise=True)) == 0
+    text = said(capsys)
+    assert "Nothing beats chance (p = " in text
+    assert "Not told from chance there (p = " in text
+
+
+def test_with_a_trials_own_seed_the_last_fold_is_the_search_itself(home: Path) -> None:
+    stored = tiny.table(home / "runs/x", "trials").set_index("number")
+    best = json.loads((home / "runs/x/run.json").read_text())["best"]
+    own = int(stored.loc[best, "seed"])
+    with patch.object(session_module, "new_seeds", lambda search, count: [own]):
+        assert confirm(home, "top=1", *FEW[1:], "gate=false") == 0
+    rows = trainings(home).query("number >= 0 and fold == 'walk-3'")
+    assert stored.loc[best, "ranking_epoch"] == rows["epochs"].item()
+    assert rows["sharpe"].item() == pytest.approx(stored.loc[best, "sharpe"], rel=1e-3)
+    assert rows["ic"].item() == pytest.approx(stored.loc[best, "ic"], rel=1e-3)
+    net = returns(home).query("number >= 0").merge(rows[["sha256"]])["net_return"].to_numpy()
+    assert net == pytest.approx(
+        tiny.returns_of(home / "runs/x", best).to_numpy(), rel=1e-2, abs=1e-5
+    )
+    ridge = trainings(home).query("name == 'ridge' and fold == 'walk-3'")["sharpe"].item()
+    table = stored[stored["params.model/name"] == "ridge"]
+    assert ridge == pytest.approx(table["sharpe"].item())
+
+
+def test_what_was_trained_is_not_trained_again(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert confirm(home, *FEW, "gate=false") == 0
+    before = trainings(home)
+    capsys.readouterr()
+    with patch.object(jobs_module, "train_for", forbidden):
+        assert confirm(home, *FEW, "gate=false") == 0
+        assert "12 trainings, 12 of which are there already." in said(capsys)
+        assert confirm(home, "top=1", "seeds=1", *FEW[2:], "gate=false") == 0
+    assert len(trainings(home)) == len(before)
+    assert confirm(home, "top=2", "seeds=3", *FEW[2:], "gate=false") == 0
+    assert "18 trainings, 12 of which are there already" in said(capsys)
+    after = trainings(home)
+    assert after.iloc[: len(before)].equals(before)
+    assert len(after) == len(before) + 6
+
+
+def forbidden(*arguments: object) -> Any:
+    raise AssertionError("it trained again")
+
+
+def test_the_gate_is_logged_before_it_is_looked_at_and_once(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logged: list[int] = []
+
+    def look(*arguments: object) -> Any:
+        logged.append(len(openings(home / "runs")))
+        raise KeyboardInterrupt  # as a kill would
+
+    with patch.object(gate_module, "scoring", look), pytest.raises(KeyboardInterrupt):
+        confirm(home)
+    assert logged == [1]
+    assert not (home / "runs/x/confirm/gate.json").exists()
+    capsys.readouterr()
+    assert confirm(home) == 0
+    text = said(capsys)
+    assert "opened before" not in text
+    (opening,) = openings(home / "runs")
+    run = json.loads((home / "runs/x/run.json").read_text())
+    assert run[NOTED] == {"count": 1, "head": opening.hash}
+    assert confirm(home) == 0
+    again = said(capsys)
+    assert "The gate was opened for these finalists already; this is what it said." in again
+    assert text[text.index("On the gate") :] == again[again.index("On the gate") :]
+    assert len(openings(home / "runs")) == 1
+    assert tiny.search(home, WORDS | {"resume": "true"})  # a session that goes on keeps the note
+    assert json.loads((home / "runs/x/run.json").read_text())[NOTED] == run[NOTED]
+
+
+def test_what_the_gate_says_is_recomputed_from_the_stored_models(home: Path) -> None:
+    assert confirm(home) == 0
+    stored = json.loads((home / "runs/x/confirm/gate.json").read_text())
+    (opening,) = openings(home / "runs")
+    frame = pd.read_csv(home / "bars.csv")
+    close = tiny.wide(frame, "close")
+    forward = close.shift(-1) / close - 1
+    first, last = (pd.Timestamp(stored["gate"][key]) for key in ("first", "last"))
+    book = []
+    for number in stored["numbers"]:
+        known = tiny.predicted(home / f"runs/x/trials/{number}", frame)
+        known = known.loc[first:last].iloc[:-1]  # the last label would end in the sealed test
+        book.append(tiny.earned(known, forward))
+    net = np.mean(book, axis=0)
+    assert len(net) == stored["gate"]["book"]["days"]
+    ratio = net.mean() / net.std(ddof=1) * 252**0.5
+    assert stored["gate"]["book"]["sharpe"] == pytest.approx(ratio, rel=1e-3)
+    members = [tiny.returns_of(home / "runs/x", number) for number in stored["numbers"]]
+    deviation = np.mean(members, axis=0).std(ddof=1)
+    assert opening.record["deviation"] == pytest.approx(deviation)
+    early = returns(home).merge(trainings(home).query("before and number >= 0"))
+    walked = early.groupby("day")["net_return"].mean()
+    expected = walked.mean() / walked.std(ddof=1)
+    assert opening.record["expected"] == pytest.approx(expected, rel=1e-2)
+    values = e_process(net, deviation, opening.record["expected"])
+    assert stored["gate"]["e"] == pytest.approx(values[-1], rel=1e-2)
+    assert stored["gate"]["highest"] == pytest.approx(max(1.0, values.max()), rel=1e-2)
+
+
+def test_a_second_run_on_the_same_dates_is_told_of_the_first(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where the file has another name and form."""
+    assert confirm(home) == 0
+    pd.read_csv(home / "bars.csv").to_parquet(home / "other.parquet")
+    tiny.search(home, WORDS | {"name": "y", "data.path": "other.parquet", "seed": "5"})
+    capsys.readouterr()
+    assert confirm(home, run="y") == 0
+    text = said(capsys)
+    first, second = openings(home / "runs")
+    assert f"opened before: once, on {first.record['at'][:10]} by run x." in text
+    assert "divided by 2 since it is opening 2 of these dates" in text
+    assert second.record["before"] == first.hash
+    assert second.record["sha256"] != first.record["sha256"]
+    (home / "runs" / LEDGER).unlink()
+    (home / "runs/y/confirm/gate.json").unlink()
+    assert confirm(home, run="y") == 2
+    assert "lacks the opening that run 'x' made" in capsys.readouterr().err
+    assert confirm(home, *FEW, "gate=false", run="y") == 0
+
+
+def test_a_search_that_read_these_dates_is_named(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    days = sorted(pd.read_csv(home / "bars.csv")["timestamp"].unique())
+    later = {"data.valid_from": days[290], "data.gate_from": days[350], "data.test_from": days[380]}
+    tiny.search(home, WORDS | {"name": "later", "trials": "1"} | later)
+    capsys.readouterr()
+    assert confirm(home) == 0
+    assert "Searched on, as validation dates of later: whoever saw that ranking" in said(capsys)
+
+
+def test_one_symbol_is_confirmed_over_time_and_the_gate_needs_no_folds(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.write_inputs(tmp_path, tiny.bars(900, symbols=("AA",)))
+    tiny.search(tmp_path, WORDS | {"trials": "2", "finalist_seeds": "1"})
+    capsys.readouterr()
+    assert confirm(tmp_path, "walk=0", "groups=0", "symbols=false") == 0
+    text = said(capsys)
+    assert "0 folds: 0 trainings. On the gate, " in text
+    (opening,) = openings(tmp_path / "runs")
+    assert opening.record["expected"] == 0.0
+    assert confirm(tmp_path, "walk=3", "groups=4", "seeds=1", "workers=1") == 0
+    text = said(capsys)
+    assert "Left out: " in text
+    assert "symbols: 1 are too few to hold half of them out" in text
+    rows = trainings(tmp_path)
+    assert set(rows["kind"]) == {"walk", "groups"}
+    assert rows.query("number >= 0")["ic"].notna().all()
+    assert rows.query("number >= 0 and kind == 'walk'")["ic"].median() > 0.1
+    assert len(openings(tmp_path / "runs")) == 1
+
+
+def test_a_lost_model_opens_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    number = json.loads((home / "runs/x/run.json").read_text())["best"]
+    (home / f"runs/x/trials/{number}/model.safetensors").unlink()
+    assert confirm(home) == 2
+    assert "model.safetensors does not exist" in capsys.readouterr().err
+    assert openings(home / "runs") == []
+    assert len(trainings(home)) == 3 * (4 + 2)
+
+
+def test_interrupted_it_keeps_what_has_ended_and_says_what_goes_on(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add = ConfirmTables.add
+
+    def once(self: ConfirmTables, *arguments: Any) -> None:
+        add(self, *arguments)
+        if len(self.done) > 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with patch.object(ConfirmTables, "add", once):
+        assert confirm(home) == 130
+    text = said(capsys)
+    assert f"this goes on: python -m search.confirm runs/x {' '.join(FEW)}" in text
+    kept = len(trainings(home))
+    assert 2 < kept < 18
+    assert openings(home / "runs") == []
+    assert confirm(home) == 0
+    assert len(trainings(home)) == 18
+    assert "On the gate" in said(capsys)
+
+
+def test_killed_it_leaves_no_process_and_goes_on(home: Path) -> None:
+    """With processes of its own, whose results are those of one."""
+    words = (*FEW[:-2], "symbols=true", "workers=2", "gate=false")
+    table = home / "runs/x/confirm/trainings.parquet"
+    with started(home, "runs/x", *words, program=("-m", "search.confirm")) as command:
+        command.until(table.exists)
+        command.send(signal.SIGKILL)
+        command.wait()
+        assert command.survivors() == set()
+    kept = trainings(home)
+    assert len(kept) >= 1
+    assert confirm(home, *words[:-2], "workers=1", "gate=false") == 0
+    whole = trainings(home)
+    assert whole.iloc[: len(kept)].equals(kept)
+    assert len(whole) == 5 * (4 + 2)
+    shutil.rmtree(home / "runs/x/confirm")
+    assert confirm(home, *words[:-2], "workers=1", "gate=false") == 0
+    keys = ["number", "name", "seed", "fold"]
+    one, other = (rows.sort_values(keys)["sharpe"].to_numpy() for rows in (whole, trainings(home)))
+    assert one == pytest.approx(other)
+
+
+def test_a_batch_larger_than_its_fold_is_told_and_left_out() -> None:
+    rng = np.random.default_rng(0)
+    market = panel(rng.normal(size=(600, 2)), features=rng.normal(size=(600, 2, 3)))
+    (fold, *_), _ = folds_of(market, FoldSettings(walk=2, groups=0, symbols=False))
+    keys = tuple(Key(number, "trial", 1, fold.sha256, 1) for number in (3, 4))
+    job = Job(fold.name, keys, tuple({"train/batch_size": size} for size in (32, 1000)))
+    several = {outcome.key.number: outcome for outcome in do(job, fold, "cpu", lambda: None)}
+    assert several[3].state == "COMPLETE"
+    assert several[4].state == "FAIL"
+    assert several[4].reason == "a batch of 1000 is more than 298 rows"
+    assert several[4].scored is None
+
+
+def unfinished(folder: Path) -> None:
+    file = folder / "runs/x/run.json"
+    record = json.loads(file.read_text())
+    del record["crc32"]
+    file.write_text(json.dumps(record | {"interrupted": True}))
+
+
+def damaged(folder: Path) -> None:
+    (folder / "runs/x/confirm").mkdir()
+    (folder / "runs/x/confirm/trainings.parquet").write_bytes(b"PAR1 no")
+
+
+def from_python(folder: Path) -> None:
+    file = folder / "runs/x/run.json"
+    record = json.loads(file.read_text())
+    del record["crc32"]
+    file.write_text(json.dumps(record | {"arguments": None}))
+
+
+def other_data(folder: Path) -> None:
+    tiny.bars(400, seed=3, symbols=SYMBOLS).to_csv(folder / "bars.csv", index=False)
+
+
+def nothing(folder: Path) -> None:
+    """Leaves it as it is."""
+
+
+@pytest.mark.parametrize(
+    ("harm", "words", "expected"),
+    [
+        (nothing, ("top=0",), "top=0: expected at least 1"),
+        (nothing, ("groups=2", "test_groups=2"), "leave nothing to learn from; groups=6 works"),
+        (nothing, ("groups=20", "test_groups=10"), "make 184,756 folds"),
+        (nothing, ("tpo=3",), "did you mean 'top'"),
+        (nothing, ("trials=9",), "trials"),
+        (nothing, ("data.path=none.csv",), "none.csv"),
+        (unfinished, FEW, "its search has not ended; go on with it first: python -m search.run"),
+        (from_python, FEW, "was started from Python"),
+        (damaged, FEW, "trainings.parquet is damaged"),
+        (other_data, FEW, "cannot go on with other content of"),
+    ],
+)
+def test_what_cannot_be_confirmed_is_refused_in_one_line(
+    home: Path,
+    harm: Callable[[Path], None],
+    words: tuple[str, ...],
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    harm(home)
+    assert confirm(home, *words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert expected in line
+    assert not (home / "runs" / LEDGER).exists()
+
+
+def test_it_names_its_keys_and_needs_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    text = said(capsys)
+    for key in ("top", "seeds", "walk", "groups", "test_groups", "symbols", "gate", "workers"):
+        assert f" {key} " in text
+    with pytest.raises(UserError, match="no run folder named"):
+        main(["top=3"])

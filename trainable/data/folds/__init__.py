@@ -1,0 +1,1 @@
+"""Further divisions of the dates that a search may read, to train and score on."""
