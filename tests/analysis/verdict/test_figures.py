@@ -155,8 +155,8 @@ def beside(sharpe: float, **rules: np.ndarray) -> Run:
         row(-1 - n, 0.5, kind="baseline") | {"params.model/name": name}
         for n, name in enumerate(rules)
     ]
+    returns = {n: run.curve(n)["net_return"].to_numpy() for n in range(TRIALS + 4)}
     run = Run(run.folder, run.run, pd.concat([pd.DataFrame(rows), run.trials], ignore_index=True))
-    returns = {n: searched(sharpe).curve(n)["net_return"].to_numpy() for n in range(TRIALS + 4)}
     return with_returns(run, {-1 - n: r for n, r in enumerate(rules.values())} | returns)
 
 
