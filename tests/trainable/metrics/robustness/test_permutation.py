@@ -82,10 +82,11 @@ def test_all_rows_of_a_window_are_permuted() -> None:
     features = dataset.features.copy()
     features[:, 1] = np.roll(dataset.target, -9)  # what a row knows is the label of nine later
     dataset = replace(dataset, features=features)
-    found = permute_features(dataset, ["f1"], linear(0.0, 1.0, 0.0, 0.0, back=9), window=10)
+    predict = linear(0.0, 1.0, 0.0, 0.0, back=9)
+    found = permute_features(dataset, ["f1"], predict, window=10, most_rows=200)
     assert found is not None
     assert found.ic > 0.99
-    assert abs(found.without["f1"] or 0.0) < 0.03
+    assert abs(found.without["f1"] or 0.0) < 0.2, "of ten days, nine look at what was before"
 
 
 def test_the_first_bars_are_enough() -> None:
