@@ -193,6 +193,6 @@ def _about(found: Placebos) -> str:
         return f"{said}."
     choices = reaching(real.choice, [one.choice for one in found.found])
     return (
-        f"{said}; what was chosen on four fifths of the days reached {signed(real.choice)} on the "
-        f"fifth in {choices or 'none'} (p = {found.p_choice:.2f})."
+        f"{said}; the cross-validated ratio reached {signed(real.choice)} in {choices or 'none'} "
+        f"(p = {found.p_choice:.2f})."
     )
