@@ -90,8 +90,8 @@ def test_the_sentences_hold_the_figures(tmp_path: Path) -> None:
     assert found.real.choice is not None
     assert (
         "Placebo: in 2 of 19 searches of the same data with labels moved in time and over symbols "
-        f"the winner reached {found.real.best:.2f} or more (p = 0.15); what was chosen on four "
-        f"fifths of the days reached {found.real.choice:.2f} on the fifth in 1 (p = 0.10)."
+        f"the winner reached {found.real.best:.2f} or more (p = 0.15); the cross-validated ratio "
+        f"reached {found.real.choice:.2f} in 1 (p = 0.10)."
     ) in summary_sentences(run)
     assert "cannot show" not in " ".join(summary_sentences(run))
 
