@@ -182,7 +182,7 @@ def test_the_record_of_an_older_run_folder_is_read(tmp_path: Path) -> None:
     begun_with = {"epochs": 3, "rungs": [1, 3]}
     resumed = [{"at": when[1]}]
     assert sessions.record() == {
-        "started": when[0], "begun_with": begun_with, "resumed": resumed
+        "started": when[0], "begun_with": begun_with, "resumed": resumed, "wall_s": 0.0
     }  # fmt: skip
     for record in (old, {**sessions.record(), "rungs": [1, 3]}):
         begun, rungs = latest_session(record)
