@@ -52,8 +52,12 @@ def local(settings: SearchSettings) -> Local:
     return Local()
 
 
+def market() -> pd.DataFrame:
+    return tiny.bars(500)  # a validation part longer than features reach back
+
+
 def write_inputs(home: Path, space: str = tiny.SPACE) -> None:
-    tiny.write_inputs(home, space=space)
+    tiny.write_inputs(home, market(), space)
     (home / "hand.json").write_text('[{"optimizer/lr": 0.00321}]', encoding="utf-8")
 
 
@@ -112,7 +116,7 @@ def test_a_placebo_is_the_same_search_scored_on_moved_returns(base: tuple[Path, 
     assert len(seeds | {real["settings"]["seed"]}) == 4
     folder = run / "placebos" / "02"
     data = DataSettings()
-    dataset = build_dataset(market_from_frame(tiny.bars(), data), data)
+    dataset = build_dataset(market_from_frame(market(), data), data)
     moved = placebo(dataset, record(folder)["settings"]["seed"])
     forward, before = (
         pd.DataFrame(each.forward_returns, pd.Index(dataset.timestamps), dataset.symbols)
@@ -256,7 +260,7 @@ class Counted(Local):
 
 
 def test_from_python_with_a_table_in_one_connection(base: tuple[Path, str], tmp_path: Path) -> None:
-    frame, space = tiny.bars(), base[0] / "tiny.py"
+    frame, space = market(), base[0] / "tiny.py"
     left_out = ("space", "data.path")
     words: dict[str, Any] = {
         key.replace(".", "_"): value for key, value in WORDS.items() if key not in left_out
@@ -308,7 +312,7 @@ def test_labels_that_cannot_be_moved_are_refused_before_the_search(
     with chdir(tmp_path):
         words = WORDS | {"placebo": 1}
         assert search_here(*(f"{key}={text}" for key, text in words.items())) == 2
-    assert "no placebo: the validation part has labels on 35 bars" in capsys.readouterr().err
+    assert "no placebo: the validation part has labels on 74 bars" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

@@ -172,6 +172,7 @@ def _assemble(
         sha256=market.sha256,
         quality=dict(market.quality),
         symbol_group=market.symbol_group,
+        look_back=max((table.look_backs[j] for j in kept), default=0),
     )
 
 

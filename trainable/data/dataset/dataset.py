@@ -49,6 +49,8 @@ class Dataset:
         horizon, lag, cost_bps, delisting_return, periods_per_year, intraday: of the settings,
             resolved.
         max_window: the largest window any trial may use.
+        look_back: bars of a symbol before its own that a row's features are made of, as far as is
+            known: of columns of the source nobody says it.
         quality: for `run.json`.
         symbol_group: [N] int32, the group of each symbol (`data.groups`); −1: unknown. None: the
             data have no groups.
@@ -89,6 +91,7 @@ class Dataset:
     sha256: str
     quality: dict[str, Any] = field(default_factory=dict)
     symbol_group: np.ndarray | None = None
+    look_back: int = 0
     known_returns: np.ndarray | None = None
 
     @property

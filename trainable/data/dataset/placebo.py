@@ -26,7 +26,8 @@ def placebo(dataset: Dataset, seed: int) -> Dataset:
 
     A label and the return that is earned beside it come from the same cell. The offset is one for
     all symbols, and at least the largest window, the lag and the horizon away from 0 in either
-    direction; where all sessions of a part have as many labels, it is in whole sessions, so that
+    direction, and more where the last bars take labels that lie before them: no feature reaches
+    back to its own label (`Dataset.look_back`, of features whose length is known). Where all sessions of a part have as many labels, it is in whole sessions, so that
     the time of the day is kept. Symbols are drawn for each bar anew. Labels of more than one bar
     overlap, so there the symbols are drawn once for the part: else what a position earns on the
     days that its label covers would be of other symbols each day, and the label told nothing of it.
@@ -163,15 +164,21 @@ def _source_bars(
 
 
 def _offset(dataset: Dataset, part: str, bars: int, step: int, rng: np.random.Generator) -> int:
-    """Returns by how many of a part's bars with labels it is moved, a multiple of `step`."""
+    """Returns by how many of a part's bars with labels it is moved, a multiple of `step`.
+
+    The last bars of a part take labels of its first, which lie before them: those must have ended
+    before the first bar that features and window reach back to.
+    """
     least = dataset.max_window + dataset.reach
-    first, last = -(-least // step), (bars - least) // step
+    behind = least + dataset.look_back
+    first, last = -(-least // step), (bars - behind) // step
     if first > last:
         raise UserError(
             f"{dataset.name}: no placebo: the {NAMES[part]} part has labels on "
-            f"{counted(bars, 'bar')}, which cannot be moved by {least} or more in either direction "
-            f"(a window of {dataset.max_window} and a label of {dataset.reach}); more data, a "
-            "shorter window or a shorter horizon works, or placebo=0"
+            f"{counted(bars, 'bar')}, which cannot be moved by {least} or more and end {behind} or "
+            f"more before itself (a window of {dataset.max_window}, a label of {dataset.reach} and "
+            f"features that reach back {counted(dataset.look_back, 'bar')}); more data, a shorter "
+            "window or a shorter horizon works, or placebo=0"
         )
     return step * int(rng.integers(first, last + 1))
 

@@ -1,13 +1,14 @@
 """A placebo: labels and returns are moved far away and dealt anew; everything else stays."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fixtures import planted
+from tests.fixtures import planted, tiny
 from tests.fixtures.markets import make_market
 from tests.fixtures.panels import noise, panel
 from trainable.cli.errors import UserError
@@ -18,10 +19,12 @@ from trainable.data.dataset.placebo import placebo
 from trainable.data.dataset.windows import train_eval_rows
 from trainable.data.graph.correlation import past_returns
 from trainable.data.settings import DataSettings
+from trainable.data.sources import market_from_frame
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
 
 PARTS = ("train", "valid")
+READY = {"features": "feat_*", "target": "label"}
 
 
 def compounded(returns: np.ndarray, horizon: int) -> np.ndarray:
@@ -89,6 +92,29 @@ def test_labels_are_a_permutation_within_each_part_far_from_their_bar(
         assert len(np.unique(away)) == 1, "one offset"
         assert least <= away[0] <= len(bars) - least
         assert np.isnan(grid(moved)[stop - dataset.reach : stop]).all()
+
+
+def test_no_feature_reaches_back_to_its_own_label() -> None:
+    """The last bars of a part take labels of its first, which lie before them."""
+    dataset = replace(daily(symbols=1), look_back=50)
+    least, nearest = dataset.max_window + dataset.reach, set()
+    for seed in range(60):
+        bar, _ = origins(dataset, placebo(dataset, seed))
+        begin, stop = dataset.split.valid
+        bars = np.arange(begin, stop - dataset.reach)
+        before = bars - bar[bars, 0]
+        assert (before[before < 0] <= -least).all()
+        nearest.add(int(before[before > 0].min()))
+    assert min(nearest) == least + 50
+
+
+@pytest.mark.parametrize(("columns", "reach"), [({}, 60), (READY, 0)])
+def test_the_dataset_knows_how_far_its_features_reach_back(
+    columns: dict[str, Any], reach: int
+) -> None:
+    data = DataSettings(**columns)
+    frame = tiny.ready() if columns else tiny.bars(700)
+    assert build_dataset(market_from_frame(frame, data), data).look_back == reach
 
 
 def test_symbols_are_drawn_for_each_bar_unless_labels_overlap() -> None:
