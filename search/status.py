@@ -118,7 +118,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
     numbers = [row.number for row in searched]
     unfinished = Counter(row.kind for row in rows if row.state == "RUNNING")
     begun, rungs = latest_session(run)
-    end = now if status.drivers else status.latest or begun
+    end = now if status.drivers and not ended(status) else status.latest or begun
     best = leading(status).head(1).to_dict("records")
     mine = status.epochs.query("number in @numbers", local_dict={"numbers": numbers})
     reported = Counter(int(epoch) for epoch in mine["epoch"])
@@ -139,6 +139,11 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         period_name="bars" if run["data"]["intraday"] else "days",
         rungs=tuple(RungState(level, reported[level], None) for level in rungs),
     )
+
+
+def ended(status: Status) -> bool:
+    """Says whether its search has ended, and nobody goes on with it."""
+    return status.run.get("state") == "ended"
 
 
 def title_of(run: Mapping[str, Any]) -> str:
@@ -228,8 +233,11 @@ def _driven(status: Status, folder: Path, now: datetime) -> str:
     if status.latest is not None:
         seconds = max(0.0, (now - status.latest).total_seconds())
         came = f"; the latest report came {duration(seconds)} ago"
-    if status.drivers:
-        return f"Driven by {' and '.join(map(_named, status.drivers))}{came}."
+    who = " and ".join(map(_named, status.drivers))
+    if who and ended(status):
+        return f"Ended {status.run['ended']}. Held by {who}: it is confirmed, or about to go on."
+    if who:
+        return f"Driven by {who}{came}."
     if status.run.get("interrupted") is False and status.run.get("placebo"):
         return f"Ended {status.run['ended']}."
     if status.run.get("interrupted") is False:

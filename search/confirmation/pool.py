@@ -96,9 +96,9 @@ def serve(
         while True:
             try:
                 job = connection.recv()
-            except EOFError:
+                connection.send(do(job, folds[job.fold], device, lambda: None))
+            except (EOFError, ConnectionError):  # the parent has ended
                 return
-            connection.send(do(job, folds[job.fold], device, lambda: None))
 
 
 def _received(

@@ -20,7 +20,7 @@ from search.planning.placebo import FOLDER, placebo_plan
 from search.planning.plan import Plan
 from search.run_folder.starting import can_begin
 from search.session.interrupts import Interrupts
-from search.session.resume import placebo_command
+from search.session.resume import placebo_command, resume_command
 from search.session.runner import open_session
 from trainable.cli.errors import UserError
 from trainable.cli.text import duration, signed
@@ -61,7 +61,8 @@ def train_placebos(
         for number in missing:
             ended = None
             if interrupts.asked is None:
-                ended = _train(placebo_plan(plan, number, count), backend, console)
+                placebo = placebo_plan(plan, number, count)
+                ended = _train(placebo, backend, console, interrupts)
             if ended is None:
                 settings = plan.settings
                 goes_on = placebo_command(settings.run_name, settings.runs_dir, words, count)
@@ -100,18 +101,21 @@ def cost_sentence(run: Run, entries: Mapping[int, Mapping[str, Any]], missing: i
 def check_ended(run: Run) -> None:
     """Raises UserError where the search of a run has not ended: its placebos would be longer."""
     if run.run.get("state") != "ended":
+        goes_on = resume_command(run.name, str(run.folder.parent), run.run.get("arguments"))
         raise UserError(
             f"{run.folder}: its search has not ended, and placebos are held against its winner; "
-            f"go on with name={run.name} resume=true first"
+            f"go on with it first: {goes_on}"
         )
 
 
-def _train(plan: Plan, backend: Backend, console: Console) -> Run | None:
+def _train(plan: Plan, backend: Backend, console: Console, interrupts: Interrupts) -> Run | None:
     """Trains one placebo, new or from where it was; None where it was interrupted."""
     folder = plan.settings.folder
     if folder.is_dir() and not can_begin(folder):
         plan = replace(plan, settings=replace(plan.settings, resume=True))
     with open_session(plan, None, console) as session:
+        if interrupts.asked is not None:  # before the session took the signals
+            return None
         session.train(backend)
         ended = session.finish()
         return None if session.interrupted else ended

@@ -303,6 +303,7 @@ def test_killed_it_leaves_no_process_and_goes_on(home: Path) -> None:
         command.send(signal.SIGKILL)
         command.wait()
         assert command.survivors() == set()
+        assert "Traceback" not in command.err
     kept = trainings(home)
     assert len(kept) >= 1
     assert confirm(home, *words[:-2], "workers=1", "gate=false") == 0

@@ -23,6 +23,7 @@ from search.api import launch
 from search.backend.base import Cluster
 from search.backend.local import Local
 from search.run_folder.folder import RunFolder
+from search.session import placebos
 from search.session.interrupts import Interrupted
 from search.session.observer import SearchObserver
 from search.settings.settings import SearchSettings
@@ -224,6 +225,23 @@ def test_one_that_was_interrupted_goes_on_as_if_it_had_not_been(
     train(home, "placebos=3")
     assert entries(run) == entries(base[0] / "runs" / "x")
     assert placebo_lines(run, []) == ["3 of 3 placebos have ended."]
+
+
+def test_a_signal_while_labels_are_moved_trains_no_placebo_any_more(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, moved = alone(home), placebos.placebo_plan
+
+    def hears(*arguments: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return moved(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(placebos, "placebo_plan", hears)
+        train(home, "placebos=3", status=130)
+    assert not list(run.glob("placebos/*/trials.parquet"))
+    train(home, "placebos=1")
+    assert [one["number"] for one in entries(run)] == [1]
 
 
 def test_a_kill_loses_no_more_than_that_of_a_search_does(

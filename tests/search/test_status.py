@@ -1,7 +1,9 @@
 """`python -m search.status`: how a run stands, told from its folder, which stays as it is."""
 
 import json
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from rich.console import Console
 
 from search import status
 from search.run_folder.folder import RunFolder
@@ -95,6 +98,12 @@ def test_who_drives_is_said_and_that_nobody_does(
     assert "2 of 8 trials" in said
     assert "completed 1" in said
     assert said.count("RUNNING") == 2
+    over = {"state": "ended", "ended": "2020-05-02"}
+    held = replace(read_status(folder.path), run={**RUN, **over})  # by a confirmation
+    status.show(held, folder.path, 0, Console(width=200))
+    assert f"Ended 2020-05-02. Held by process {os.getpid()}: " in capsys.readouterr().out
+    late, later = (datetime(year, 1, 1, tzinfo=UTC) for year in (2040, 2041))
+    assert snapshot(held, late).elapsed_s == snapshot(held, later).elapsed_s
     lock = folder.path / LOCK
     owner = json.loads(lock.read_text())
     for left, alive in (

@@ -27,10 +27,11 @@ def placebo(dataset: Dataset, seed: int) -> Dataset:
     A label and the return that is earned beside it come from the same cell. The offset is one for
     all symbols, and at least the largest window, the lag and the horizon away from 0 in either
     direction, and more where the last bars take labels that lie before them: no feature reaches
-    back to its own label (`Dataset.look_back`, of features whose length is known). Where all sessions of a part have as many labels, it is in whole sessions, so that
-    the time of the day is kept. Symbols are drawn for each bar anew. Labels of more than one bar
-    overlap, so there the symbols are drawn once for the part: else what a position earns on the
-    days that its label covers would be of other symbols each day, and the label told nothing of it.
+    back to its own label (`Dataset.look_back`, of features whose length is known). Where all
+    sessions of a part have as many labels, it is in whole sessions, so that the time of the day is
+    kept. Symbols are drawn for each bar anew. Labels of more than one bar overlap, so there the
+    symbols are drawn once for the part: else what a position earns on the days that its label
+    covers would be of other symbols each day, and the label told nothing of it.
 
     Where a bar has fewer labels than the bar that takes them, all are dealt once before any is
     dealt again. What does not belong to a part, since its label or its return ends outside of it,
