@@ -39,7 +39,7 @@ class Window:
         first, last: dates, ISO.
         sha256: of the data's file.
         symbols: their names.
-        rows: hashes of some of its rows (`trainable.data.row_hashes`).
+        rows: hashes of some of its rows, whatever their labels (`seen_hashes`).
     """
 
     kind: str

@@ -230,15 +230,71 @@ def test_a_second_run_on_the_same_dates_is_told_of_the_first(
     assert confirm(home, *FEW, "gate=false", run="y") == 0
 
 
-def test_a_search_that_read_these_dates_is_named(
-    home: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("file", "valid", "words", "expected"),
+    [
+        (
+            "bars.csv",
+            290,
+            (),
+            ("Searched on, as validation dates of later: whoever saw that ranking",),
+        ),
+        (
+            "again.csv",
+            350,
+            (),
+            ("Trained on, as training dates of later: whoever uses what was learned",),
+        ),
+        (
+            "again.csv",
+            350,
+            ("gate=false",),
+            ("Trained on, as ", "Scored on, as dates of folds that confirmed "),
+        ),
+    ],
+)
+def test_whoever_read_these_dates_is_named(
+    home: Path,
+    file: str,
+    valid: int,
+    words: tuple[str, ...],
+    expected: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Also of a file that was written anew."""
+    (home / "again.csv").write_text((home / "bars.csv").read_text() + "\n")
     days = sorted(pd.read_csv(home / "bars.csv")["timestamp"].unique())
-    later = {"data.valid_from": days[290], "data.gate_from": days[350], "data.test_from": days[380]}
-    tiny.search(home, WORDS | {"name": "later", "trials": "1"} | later)
+    later = {
+        "data.valid_from": days[valid],
+        "data.gate_from": days[375],
+        "data.test_from": days[390],
+    }
+    tiny.search(home, WORDS | {"name": "later", "trials": "1", "data.path": file} | later)
+    if words:
+        few = ("top=1", "seeds=1", *FEW[2:], *words)
+        assert confirm(home, *few, run="later") == 0
     capsys.readouterr()
-    assert confirm(home) == 0
-    assert "Searched on, as validation dates of later: whoever saw that ranking" in said(capsys)
+    assert confirm(home, "top=1", "seeds=1", *FEW[2:]) == 0
+    text = said(capsys)
+    for sentence in expected:
+        assert sentence in text
+    assert text.count("has seen some of these dates") == len(expected)
+
+
+@pytest.mark.parametrize("data", [{"data.horizon": "2"}, {"data.lag": "1"}])
+def test_another_label_of_the_same_dates_is_a_second_opening(
+    home: Path, data: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of a file that was written anew."""
+    assert confirm(home, "top=1", "seeds=1", *FEW[2:]) == 0
+    (home / "again.csv").write_text((home / "bars.csv").read_text() + "\n")
+    about = {"name": "y", "data.path": "again.csv", "trials": "1"}
+    tiny.search(home, WORDS | about | data)
+    capsys.readouterr()
+    assert confirm(home, "walk=0", "groups=0", "symbols=false", run="y") == 0
+    assert "These dates were opened before: once, " in said(capsys)
+    stored = json.loads((home / "runs/y/confirm/gate.json").read_text())
+    assert stored["gate"]["turn"] == 2
 
 
 def test_one_symbol_is_confirmed_over_time_and_the_gate_needs_no_folds(
