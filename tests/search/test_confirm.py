@@ -146,6 +146,26 @@ def test_what_was_trained_is_not_trained_again(
     assert len(after) == len(before) + 6
 
 
+def test_what_was_trained_for_other_folds_is_what_these_folds_say(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The validation part is the last of three walk-forward folds, or of five."""
+
+    def walked(*words: str) -> str:
+        capsys.readouterr()
+        every = ("top=2", "seeds=1", "groups=0", "symbols=false", "gate=false", "workers=1")
+        assert confirm(home, *words, *every) == 0
+        return said(capsys).partition("trainings")[2].partition(". ")[2]
+
+    fresh = walked("walk=5")
+    assert "before the validation dates" in fresh
+    assert "4 walk-forward folds" in fresh
+    shutil.rmtree(home / "runs/x/confirm")
+    three = walked("walk=3")
+    assert walked("walk=5") == fresh
+    assert walked("walk=3") == three
+
+
 def forbidden(*arguments: object) -> Any:
     raise AssertionError("it trained again")
 
