@@ -58,7 +58,8 @@ class Confirmed:
         above: share of the folds of dates on which the mean of its seeds is above 0.
         ranks: by walk-forward fold, 1 the best; None where it has no ratio.
         symbols: mean Sharpe ratio on held-out symbols.
-        failed: trainings that failed numerically or did not fit a fold.
+        failed: trainings that failed numerically or did not fit a fold: they are left out.
+        idle: trainings without a position on their fold: they earn 0 there.
     """
 
     number: int
@@ -73,6 +74,7 @@ class Confirmed:
     ranks: Mapping[str, int | None]
     symbols: float | None
     failed: int
+    idle: int
 
     @property
     def found(self) -> bool:
@@ -131,7 +133,9 @@ def confirmation(
         days_per_year: to make ratios annual.
     """
     keys = ["number", "name", "seed", "sha256", "epochs"]
-    daily = returns.merge(trainings[[*keys, "fold", "kind", "before"]], on=keys)
+    about = [*keys, "fold", "kind", "before"]
+    idle = _idle(trainings, returns, keys)
+    daily = pd.concat([returns.merge(trainings[about], on=keys), _zeros(idle[about], returns)])
     numbers = [number for number, *_ in ranked]
     mine, walk = trainings[trainings["number"] >= 0], daily[daily["kind"] == "walk"]
     early, late = walk[walk["before"].astype(bool)], walk[~walk["before"].astype(bool)]
@@ -162,6 +166,7 @@ def confirmation(
                 ranks=_ranks(ratios, number),
                 symbols=_mean(own[own["kind"] == "symbols"]),
                 failed=int((own["state"] != "COMPLETE").sum()),
+                idle=int((idle["number"] == number).sum()),
             )
         )
     of_trials = early["number"] >= 0
@@ -233,6 +238,10 @@ def confirmation_sentences(found: Confirmation) -> list[str]:
     if failed:
         each = ", ".join(f"{one.failed} of trial {one.number}" for one in failed)
         sentences.append(f"Trainings that failed, or did not fit their fold, are left out: {each}.")
+    idle = [one for one in found.finalists if one.idle]
+    if idle:
+        each = ", ".join(f"{one.idle} of trial {one.number}" for one in idle)
+        sentences.append(f"Trainings that held nothing on their fold earn 0 there: {each}.")
     return sentences
 
 
@@ -310,14 +319,30 @@ def chance_text(p: float) -> str:
     return f"= {p:.2f}" if p >= 0.095 else f"= {p:.3f}"
 
 
+def _idle(trainings: Frame, returns: Frame, keys: list[str]) -> Frame:
+    """Returns the trainings that are complete and held nothing: they have no daily returns."""
+    held = pd.MultiIndex.from_frame(returns[keys].drop_duplicates())
+    is_idle = ~pd.MultiIndex.from_frame(trainings[keys]).isin(held)
+    return trainings[is_idle & (trainings["state"] == "COMPLETE").to_numpy()]
+
+
+def _zeros(idle: Frame, returns: Frame) -> Frame:
+    """Returns daily net returns of 0, on the days that other trainings have on the same fold."""
+    days = returns[["sha256", "day"]].drop_duplicates()
+    return idle.merge(days, on="sha256").assign(net_return=0.0)
+
+
 def _equal_shares(rows: Frame) -> np.ndarray:
     """Returns the mean daily net return of all trainings of each day, in the order of days.
 
-    First over the seeds of each configuration, then over configurations: each has the same share.
+    First summed over the folds that a day is divided between, as those of a market that never
+    closes may be; then the mean over the seeds of each configuration, then over configurations:
+    each has the same share.
     """
     if rows.empty:
         return np.empty(0)
-    seeds = rows.groupby(["day", "number", "name"], sort=True)["net_return"].mean()
+    days = rows.groupby(["day", "number", "name", "seed"], sort=True)["net_return"].sum()
+    seeds = days.groupby(level=["day", "number", "name"], sort=True).mean()
     return seeds.groupby(level="day", sort=True).mean().to_numpy(np.float64)
 
 
