@@ -91,7 +91,7 @@ class Confirmation:
         together: all of them in equal shares, walk-forward before the validation part.
         valid: the same on the validation part.
         symbols: mean Sharpe ratio of all on held-out symbols.
-        agreement: of the orders on the walk-forward folds.
+        agreement: of the orders on the walk-forward folds before the validation part.
         baselines: Sharpe ratio walk-forward before the validation part, by name.
         folds: fold → (kind, before, first date, last date).
         seeds: trained of each.
@@ -145,7 +145,9 @@ def confirmation(
 
     befores = {n: book(early[early["number"] == n], FEWEST_TESTED) for n in numbers}
     adjusted = _holm({n: one.p for n, one in befores.items() if one is not None})
-    ratios = _by_fold(mine[mine["kind"] == "walk"], numbers)
+    walked = mine[mine["kind"] == "walk"]
+    ratios = _by_fold(walked, numbers)
+    judges = _by_fold(walked[walked["before"].astype(bool)], numbers).to_numpy(np.float64)
     found = []
     for number, place, searched in ranked:
         own = mine[mine["number"] == number]
@@ -177,7 +179,7 @@ def confirmation(
         together=book(early[of_trials], FEWEST_TESTED),
         valid=book(late[late["number"] >= 0]),
         symbols=_mean(mine[mine["kind"] == "symbols"]),
-        agreement=rank_agreement(ratios.to_numpy(np.float64)) if len(ratios) else None,
+        agreement=rank_agreement(judges) if len(judges) else None,
         baselines={name: book(early[early["name"] == name]) for name in names},
         folds={row["fold"]: _facts(row) for row in facts},
         seeds=int(mine["seed"].nunique()),
@@ -290,12 +292,11 @@ def _about_order(found: Confirmation) -> list[str]:
     agreement = found.agreement
     if agreement is None:
         return []
-    stable = "stays much the same" if agreement.p <= LEVEL else "changes as chance changes it"
     return [
-        f"From fold to fold their order {stable}: Kendall's W is {agreement.w:.2f} over "
-        f"{agreement.judges} walk-forward folds (mean rank correlation "
-        f"{signed(agreement.spearman)}); random orders reach {agreement.chance:.2f} in one of "
-        "twenty."
+        f"How far their order stays the same: Kendall's W is {agreement.w:.2f} over the "
+        f"{agreement.judges} walk-forward folds before the validation dates (mean rank correlation "
+        f"{signed(agreement.spearman)}); of finalists that have nothing in common random orders "
+        f"reach {agreement.chance:.2f} in one of twenty."
     ]
 
 

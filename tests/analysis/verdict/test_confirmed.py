@@ -11,6 +11,7 @@ from rich.console import Console
 from scipy.stats import norm
 
 from analysis.confirmation_table import confirmation_tables
+from analysis.statistics.rank_agreement import rank_agreement
 from analysis.verdict.confirmed import (
     Confirmation,
     book_of,
@@ -100,6 +101,11 @@ def test_figures_are_those_of_the_tables() -> None:
         for fold, place in one.ranks.items():
             line = table.loc[fold]
             assert place == 1 + int((line > line[one.number]).sum())
+    agreement = rank_agreement(table.loc[["walk-1", "walk-2"], [4, 9, 2]].to_numpy())
+    assert agreement is not None
+    assert said.agreement == agreement, "the validation part chose them and is no judge"
+    (order,) = [line for line in confirmation_sentences(said) if "Kendall" in line]
+    assert f"W is {agreement.w:.2f} over the 2 walk-forward folds before the valid" in order
     assert said.seeds == 3
     assert said.before == ["walk-1", "walk-2"]
 
