@@ -20,6 +20,7 @@ from search.run_folder.openings import (
     Window,
     add_opening,
     earlier,
+    from_elsewhere,
     noted,
     opened_before,
     openings,
@@ -146,9 +147,15 @@ def seen_before(sealed: Sealed) -> list[str]:
         UserError: the ledger is damaged, or cut short.
     """
     runs_dir = sealed.folder.path.parent
-    found = earlier(openings(runs_dir), sealed.window)
+    known = openings(runs_dir)
+    found = earlier(known, sealed.window)
     mine = next((k for k, one in enumerate(found) if sealed.is_mine(one)), len(found))
     said = [opened_before(found[:mine])] if mine else []
+    if foreign := from_elsewhere(runs_dir, known):
+        said.append(
+            f"The ledger of {listed(foreign)} is not at hand, as of a folder that was copied in "
+            "from elsewhere: what was opened there is not counted."
+        )
     return said + [
         f"{how} {listed(names)}: {why} {SEEN}."
         for part, how, why in READ
@@ -226,14 +233,14 @@ def open_window(sealed: Sealed) -> Gate:
     turn = 1 + sum(one.count < opening.count for one in found)
     gate = _looked_at(sealed, opening, turn)
     record = {"numbers": sealed.members, "window": _of(sealed.window), "gate": gate.record()}
-    sealed.folder.write_json(sealed.result, {**record, "opening": noted(opening)})
+    sealed.folder.write_json(sealed.result, {**record, "opening": noted(opening, runs_dir)})
     return gate
 
 
 def note(folder: RunFolder, opening: Opening) -> None:
     """Notes an opening in `run.json`, so that a ledger that is cut short is missed."""
     record = stored_record(folder.path / "run.json")
-    folder.write_json("run.json", record | {NOTED: noted(opening)})
+    folder.write_json("run.json", record | {NOTED: noted(opening, folder.path.parent)})
 
 
 def _looked_at(sealed: Sealed, opening: Opening, turn: int) -> Gate:

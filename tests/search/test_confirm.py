@@ -20,7 +20,7 @@ from search.confirmation import jobs as jobs_module
 from search.confirmation import session as session_module
 from search.confirmation.jobs import Job, Key, do
 from search.confirmation.tables import ConfirmTables
-from search.run_folder.openings import LEDGER, NOTED, openings
+from search.run_folder.openings import LEDGER, NOTED, noted, openings
 from tests.fixtures import tiny
 from tests.fixtures.panels import panel
 from tests.fixtures.searches import started
@@ -189,7 +189,7 @@ def test_the_gate_is_logged_before_it_is_looked_at_and_once(
     assert "opened before" not in text
     (opening,) = openings(home / "runs")
     run = json.loads((home / "runs/x/run.json").read_text())
-    assert run[NOTED] == {"count": 1, "head": opening.hash}
+    assert run[NOTED] == noted(opening, home / "runs")
     assert confirm(home) == 0
     again = said(capsys)
     assert "The gate was opened for these finalists already; this is what it said." in again
