@@ -424,6 +424,13 @@ def from_python(folder: Path) -> None:
     file.write_text(json.dumps(record | {"arguments": None}))
 
 
+def placebo(folder: Path) -> None:
+    """As `search.placebo` leaves it: without arguments, too."""
+    from_python(folder)
+    file = folder / "runs/x/run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"placebo": {"number": 1}}))
+
+
 def other_data(folder: Path) -> None:
     tiny.bars(400, seed=3, symbols=SYMBOLS).to_csv(folder / "bars.csv", index=False)
 
@@ -443,6 +450,7 @@ def nothing(folder: Path) -> None:
         (nothing, ("data.path=none.csv",), "none.csv"),
         (unfinished, FEW, "its search has not ended; go on with it first: python -m search.run"),
         (from_python, FEW, "was started from Python"),
+        (placebo, FEW, "is a placebo: its labels were moved"),
         (damaged, FEW, "trainings.parquet is damaged"),
         (other_data, FEW, "cannot go on with other content of"),
     ],
