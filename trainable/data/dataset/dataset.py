@@ -56,6 +56,8 @@ class Dataset:
         known_returns: [T, N] float64, the forward returns that are known once they have ended, of
             which the correlations of a graph are; None: `forward_returns`, unless those were moved
             (`placebo`).
+        lookback: own bars before a row's that its built-in features are made of, the largest; how
+            far a column of the source reaches back is not known.
     """
 
     features: np.ndarray
@@ -90,6 +92,7 @@ class Dataset:
     quality: dict[str, Any] = field(default_factory=dict)
     symbol_group: np.ndarray | None = None
     known_returns: np.ndarray | None = None
+    lookback: int = 0
 
     @property
     def reach(self) -> int:
