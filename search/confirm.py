@@ -13,6 +13,7 @@ from rich.console import Console
 
 from analysis.load import Run, load_run
 from analysis.rank import NARROWEST
+from analysis.tries import is_placebo
 from search.confirmation.session import confirm
 from search.confirmation.settings import ConfirmSettings, check
 from search.planning.plan import make_plan
@@ -77,6 +78,11 @@ def _ended(path: Path) -> Run:
     if run.run.get("interrupted") is not False:
         command = resume_command(run.name, str(path.parent), run.run.get("arguments"))
         raise UserError(f"{path}: its search has not ended; go on with it first: {command}")
+    if is_placebo(run.run):
+        raise UserError(
+            f"{path} is a placebo: its labels were moved, so there is nothing to confirm; name the "
+            "run whose placebo it is"
+        )
     if run.run.get("arguments") is None:
         raise UserError(
             f"{path} was started from Python, so its folder does not say where the data are; "

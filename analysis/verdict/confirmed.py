@@ -58,7 +58,8 @@ class Confirmed:
         above: share of the folds of dates on which the mean of its seeds is above 0.
         ranks: by walk-forward fold, 1 the best; None where it has no ratio.
         symbols: mean Sharpe ratio on held-out symbols.
-        failed: trainings that failed numerically or did not fit a fold.
+        failed: trainings that failed numerically or did not fit a fold: they are left out.
+        idle: trainings without a position on their fold: they earn 0 there.
     """
 
     number: int
@@ -73,6 +74,7 @@ class Confirmed:
     ranks: Mapping[str, int | None]
     symbols: float | None
     failed: int
+    idle: int
 
     @property
     def found(self) -> bool:
@@ -89,7 +91,7 @@ class Confirmation:
         together: all of them in equal shares, walk-forward before the validation part.
         valid: the same on the validation part.
         symbols: mean Sharpe ratio of all on held-out symbols.
-        agreement: of the orders on the walk-forward folds.
+        agreement: of the orders on the walk-forward folds before the validation part.
         baselines: Sharpe ratio walk-forward before the validation part, by name.
         folds: fold → (kind, before, first date, last date).
         seeds: trained of each.
@@ -131,7 +133,9 @@ def confirmation(
         days_per_year: to make ratios annual.
     """
     keys = ["number", "name", "seed", "sha256", "epochs"]
-    daily = returns.merge(trainings[[*keys, "fold", "kind", "before"]], on=keys)
+    about = [*keys, "fold", "kind", "before"]
+    idle = _idle(trainings, returns, keys)
+    daily = pd.concat([returns.merge(trainings[about], on=keys), _zeros(idle[about], returns)])
     numbers = [number for number, *_ in ranked]
     mine, walk = trainings[trainings["number"] >= 0], daily[daily["kind"] == "walk"]
     early, late = walk[walk["before"].astype(bool)], walk[~walk["before"].astype(bool)]
@@ -141,7 +145,9 @@ def confirmation(
 
     befores = {n: book(early[early["number"] == n], FEWEST_TESTED) for n in numbers}
     adjusted = _holm({n: one.p for n, one in befores.items() if one is not None})
-    ratios = _by_fold(mine[mine["kind"] == "walk"], numbers)
+    walked = mine[mine["kind"] == "walk"]
+    ratios = _by_fold(walked, numbers)
+    judges = _by_fold(walked[walked["before"].astype(bool)], numbers).to_numpy(np.float64)
     found = []
     for number, place, searched in ranked:
         own = mine[mine["number"] == number]
@@ -162,6 +168,7 @@ def confirmation(
                 ranks=_ranks(ratios, number),
                 symbols=_mean(own[own["kind"] == "symbols"]),
                 failed=int((own["state"] != "COMPLETE").sum()),
+                idle=int((idle["number"] == number).sum()),
             )
         )
     of_trials = early["number"] >= 0
@@ -172,7 +179,7 @@ def confirmation(
         together=book(early[of_trials], FEWEST_TESTED),
         valid=book(late[late["number"] >= 0]),
         symbols=_mean(mine[mine["kind"] == "symbols"]),
-        agreement=rank_agreement(ratios.to_numpy(np.float64)) if len(ratios) else None,
+        agreement=rank_agreement(judges) if len(judges) else None,
         baselines={name: book(early[early["name"] == name]) for name in names},
         folds={row["fold"]: _facts(row) for row in facts},
         seeds=int(mine["seed"].nunique()),
@@ -233,6 +240,10 @@ def confirmation_sentences(found: Confirmation) -> list[str]:
     if failed:
         each = ", ".join(f"{one.failed} of trial {one.number}" for one in failed)
         sentences.append(f"Trainings that failed, or did not fit their fold, are left out: {each}.")
+    idle = [one for one in found.finalists if one.idle]
+    if idle:
+        each = ", ".join(f"{one.idle} of trial {one.number}" for one in idle)
+        sentences.append(f"Trainings that held nothing on their fold earn 0 there: {each}.")
     return sentences
 
 
@@ -281,12 +292,11 @@ def _about_order(found: Confirmation) -> list[str]:
     agreement = found.agreement
     if agreement is None:
         return []
-    stable = "stays much the same" if agreement.p <= LEVEL else "changes as chance changes it"
     return [
-        f"From fold to fold their order {stable}: Kendall's W is {agreement.w:.2f} over "
-        f"{agreement.judges} walk-forward folds (mean rank correlation "
-        f"{signed(agreement.spearman)}); random orders reach {agreement.chance:.2f} in one of "
-        "twenty."
+        f"How far their order stays the same: Kendall's W is {agreement.w:.2f} over the "
+        f"{agreement.judges} walk-forward folds before the validation dates (mean rank correlation "
+        f"{signed(agreement.spearman)}); of finalists that have nothing in common random orders "
+        f"reach {agreement.chance:.2f} in one of twenty."
     ]
 
 
@@ -310,14 +320,30 @@ def chance_text(p: float) -> str:
     return f"= {p:.2f}" if p >= 0.095 else f"= {p:.3f}"
 
 
+def _idle(trainings: Frame, returns: Frame, keys: list[str]) -> Frame:
+    """Returns the trainings that are complete and held nothing: they have no daily returns."""
+    held = pd.MultiIndex.from_frame(returns[keys].drop_duplicates())
+    is_idle = ~pd.MultiIndex.from_frame(trainings[keys]).isin(held)
+    return trainings[is_idle & (trainings["state"] == "COMPLETE").to_numpy()]
+
+
+def _zeros(idle: Frame, returns: Frame) -> Frame:
+    """Returns daily net returns of 0, on the days that other trainings have on the same fold."""
+    days = returns[["sha256", "day"]].drop_duplicates()
+    return idle.merge(days, on="sha256").assign(net_return=0.0)
+
+
 def _equal_shares(rows: Frame) -> np.ndarray:
     """Returns the mean daily net return of all trainings of each day, in the order of days.
 
-    First over the seeds of each configuration, then over configurations: each has the same share.
+    First summed over the folds that a day is divided between, as those of a market that never
+    closes may be; then the mean over the seeds of each configuration, then over configurations:
+    each has the same share.
     """
     if rows.empty:
         return np.empty(0)
-    seeds = rows.groupby(["day", "number", "name"], sort=True)["net_return"].mean()
+    days = rows.groupby(["day", "number", "name", "seed"], sort=True)["net_return"].sum()
+    seeds = days.groupby(level=["day", "number", "name"], sort=True).mean()
     return seeds.groupby(level="day", sort=True).mean().to_numpy(np.float64)
 
 

@@ -8,17 +8,19 @@ import numpy as np
 
 from analysis.load import Run
 from analysis.ranking import rank
-from analysis.tries import Scored
 from analysis.verdict.ensemble import Ensemble, ensemble
 from analysis.verdict.gate import Gate, book_on, daily, evidence
 from search.confirmation.scored_folds import COMPARED
+from search.confirmation.tables import FOLDER, TRAININGS
 from search.run_folder.folder import RunFolder
 from search.run_folder.openings import (
     NOTED,
     Opening,
+    Record,
     Window,
     add_opening,
     earlier,
+    from_elsewhere,
     noted,
     opened_before,
     openings,
@@ -29,13 +31,21 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import listed
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import train_eval_rows
-from trainable.data.row_hashes import row_hashes
+from trainable.data.row_hashes import seen_hashes
 from trainable.io.atomic import json_text
 from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import loads
+from trainable.io.parquet_file import read_table
 from trainable.metrics.baselines import BASELINES
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
+
+SEEN = "has seen some of these dates, which no e-value can undo"
+READ = (  # part, how it was read, and by whom it is known now
+    ("valid", "Searched on, as validation dates of", "whoever saw that ranking"),
+    ("folds", "Scored on, as dates of folds that confirmed", "whoever saw that confirmation"),
+    ("train", "Trained on, as training dates of", "whoever uses what was learned there"),
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Sealed:
     @property
     def result(self) -> str:
         """The file of the run folder that keeps what the window said."""
-        return f"confirm/{self.window.kind}.json"
+        return f"{FOLDER}/{self.window.kind}.json"
 
     @property
     def members(self) -> list[int]:
@@ -82,7 +92,7 @@ class Sealed:
 def window_of(dataset: Dataset, kind: str) -> Window:
     """Returns the gate, or the sealed test, of a dataset; no figure of its rows is looked at."""
     first, last = (f"{date:.19}" for date in dataset.dates(kind))
-    rows = tuple(row_hashes(dataset, kind))
+    rows = tuple(seen_hashes(dataset, kind))
     return Window(kind, first, last, dataset.sha256, dataset.symbols, rows)
 
 
@@ -131,44 +141,72 @@ def known_result(sealed: Sealed) -> Gate | None:
 
 
 def seen_before(sealed: Sealed) -> list[str]:
-    """Returns what to say of others that have seen the same dates: openings, and searches.
+    """Returns what to say of others that have seen the same dates: openings, and runs.
 
     Raises:
         UserError: the ledger is damaged, or cut short.
     """
     runs_dir = sealed.folder.path.parent
-    found = earlier(openings(runs_dir), sealed.window)
+    known = openings(runs_dir)
+    found = earlier(known, sealed.window)
     mine = next((k for k, one in enumerate(found) if sealed.is_mine(one)), len(found))
     said = [opened_before(found[:mine])] if mine else []
-    names = searched_on(runs_dir, sealed.window)
-    if names:
+    if foreign := from_elsewhere(runs_dir, known):
         said.append(
-            f"Searched on, as validation dates of {listed(names)}: whoever saw that ranking has "
-            "seen some of these dates, which no e-value can undo."
+            f"The ledger of {listed(foreign)} is not at hand, as of a folder that was copied in "
+            "from elsewhere: what was opened there is not counted."
         )
-    return said
+    return said + [
+        f"{how} {listed(names)}: {why} {SEEN}."
+        for part, how, why in READ
+        if (names := read_by(runs_dir, sealed.window, part))
+    ]
 
 
-def searched_on(runs_dir: Path, window: Window) -> list[str]:
-    """Returns the runs of a folder whose validation rows certainly hold some of a window's."""
+def read_by(runs_dir: Path, window: Window, part: str) -> list[str]:
+    """Returns the runs of a folder that have certainly read some of a window's rows.
+
+    Args:
+        runs_dir: the folder of runs.
+        window: that is to be opened.
+        part: as what they read them: `train`, `valid`, or `folds`, those that a confirmation
+            scored on, which divide the dates of both.
+    """
     names = []
     for file in sorted(runs_dir.glob("*/run.json")):
         try:
-            scored = Scored.of(checked(loads(file.read_bytes())))
-        except (OSError, ValueError):
+            record = checked(loads(file.read_bytes()))
+            parts = ("train", "valid") if part == "folds" else (part,)
+            seen = any(window.shares_rows(_rows_of(record, each)) for each in parts)
+            seen = seen and (part != "folds" or _scored_within(file.parent, window))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
             continue  # whoever reads that run says so
-        if scored is None:
-            continue
-        seen = {
-            "first": scored.first,
-            "last": scored.last,
-            "symbols": scored.symbols,
-            "sha256": scored.file[0],
-            "rows": scored.rows,
-        }
-        if window.shares_rows(seen):
+        if seen:
             names.append(file.parent.name)
     return names
+
+
+def _rows_of(record: Record, part: str) -> Record:
+    """Returns what a `run.json` tells of a part's rows, as an opening would."""
+    data = record["data"]
+    first, last = record["split"][part]
+    hashes = (data.get("seen_hashes") or {}).get(part, "")
+    about = {"first": first, "last": last, "rows": hashes.split()}
+    return {**about, "sha256": data["sha256"], "symbols": data["symbols"]}
+
+
+def _scored_within(folder: Path, window: Window) -> bool:
+    """Says whether a confirmation of a run scored a fold that has a date in common with these."""
+    file = folder / TRAININGS
+    if not file.is_file():
+        return False
+    folds = read_table(file, ("first", "last"))
+    return any(
+        f"{first:%Y-%m-%dT%H:%M:%S}" <= window.last and window.first <= f"{last:%Y-%m-%dT%H:%M:%S}"
+        for first, last in zip(
+            *(folds[name].to_pylist() for name in ("first", "last")), strict=True
+        )
+    )
 
 
 def open_window(sealed: Sealed) -> Gate:
@@ -195,14 +233,14 @@ def open_window(sealed: Sealed) -> Gate:
     turn = 1 + sum(one.count < opening.count for one in found)
     gate = _looked_at(sealed, opening, turn)
     record = {"numbers": sealed.members, "window": _of(sealed.window), "gate": gate.record()}
-    sealed.folder.write_json(sealed.result, {**record, "opening": noted(opening)})
+    sealed.folder.write_json(sealed.result, {**record, "opening": noted(opening, runs_dir)})
     return gate
 
 
 def note(folder: RunFolder, opening: Opening) -> None:
     """Notes an opening in `run.json`, so that a ledger that is cut short is missed."""
     record = stored_record(folder.path / "run.json")
-    folder.write_json("run.json", record | {NOTED: noted(opening)})
+    folder.write_json("run.json", record | {NOTED: noted(opening, folder.path.parent)})
 
 
 def _looked_at(sealed: Sealed, opening: Opening, turn: int) -> Gate:

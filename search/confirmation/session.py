@@ -149,8 +149,7 @@ def _say_cost(asked: Asked, left: int, seconds: float, console: Console) -> None
 
 
 def _confirmation(asked: Asked, run: Run, tables: ConfirmTables) -> Confirmation:
-    places = {fold.sha256: place for place, fold in enumerate(asked.folds)}
-    mine = tables.of(asked.keys, places)
+    mine = tables.of(asked.keys, asked.folds)
     ratios = {row["number"]: row["sharpe_mean"] for row in rank(run).to_dict("records")}
     ranked = [(one.number, one.rank, ratios[one.number]) for one in asked.finalists]
     return confirmation(ranked, mine, tables.returns, run.days_per_year)

@@ -40,16 +40,21 @@ class ConfirmTables:
         """The keys of what has ended, what cannot be trained included."""
         return {_key(row) for row in self._trainings.to_pylist()}
 
-    def of(self, keys: Collection[Key], places: Mapping[str, int]) -> pd.DataFrame:
+    def of(self, keys: Collection[Key], folds: Sequence[Fold]) -> pd.DataFrame:
         """Returns the rows of some trainings, `CONFIRM_COLUMNS`, in the order of their folds.
+
+        What was trained for other settings is named as these folds are: the validation part is
+        the third of three walk-forward folds, and the fifth of five.
 
         Args:
             keys: of them; those that have not ended are missing.
-            places: of each fold, by its sum.
+            folds: of them.
         """
+        places = {fold.sha256: place for place, fold in enumerate(folds)}
         rows = [row for row in self._trainings.to_pylist() if _key(row) in keys]
         rows.sort(key=lambda row: places[row["sha256"]])
-        return pd.DataFrame(rows, columns=list(CONFIRM_COLUMNS))
+        named = [row | _about(folds[places[row["sha256"]]]) for row in rows]
+        return pd.DataFrame(named, columns=list(CONFIRM_COLUMNS))
 
     @property
     def returns(self) -> pd.DataFrame:
@@ -106,6 +111,10 @@ def _key(row: Mapping[str, Any]) -> Key:
     return Key(row["number"], row["name"], row["seed"], fold, row["epochs"])
 
 
+def _about(fold: Fold) -> dict[str, Any]:
+    return {"fold": fold.name, "kind": fold.kind, "before": fold.before}
+
+
 def _row(outcome: Outcome, fold: Fold) -> dict[str, Any]:
     key, scored, data = outcome.key, outcome.scored, fold.dataset
     first, last = fold.blocks[0][0], fold.blocks[-1][1] - 1
@@ -113,9 +122,7 @@ def _row(outcome: Outcome, fold: Fold) -> dict[str, Any]:
         "number": key.number,
         "name": key.name,
         "seed": key.seed,
-        "fold": fold.name,
-        "kind": fold.kind,
-        "before": fold.before,
+        **_about(fold),
         "sha256": key.fold,
         "epochs": key.epochs,
         "state": outcome.state,

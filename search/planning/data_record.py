@@ -7,7 +7,9 @@ import numpy as np
 from search.settings.settings import SearchSettings
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import PARTS
-from trainable.data.row_hashes import row_hashes
+from trainable.data.row_hashes import row_hashes, seen_hashes
+
+SEEN = ("train", "valid")  # parts whose rows a search reads
 
 
 def data_record(dataset: Dataset, settings: SearchSettings, periods: np.ndarray) -> dict[str, Any]:
@@ -36,6 +38,7 @@ def data_record(dataset: Dataset, settings: SearchSettings, periods: np.ndarray)
             "validation_periods": len(periods),
             "features": {name: list(names) for name, names in dataset.groups().items()},
             "row_hashes": " ".join(row_hashes(dataset)),
+            "seen_hashes": {part: " ".join(seen_hashes(dataset, part)) for part in SEEN},
         },
         "data_quality": dataset.quality,
         "split": {part: [f"{date:.19}" for date in dataset.dates(part)] for part in PARTS},

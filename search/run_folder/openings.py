@@ -2,8 +2,9 @@
 
 `runs_dir/openings.jsonl` has a line an opening, in the order in which they came. Each holds the
 hash of the line before it, so a line that is changed, or taken out, breaks the chain. Each run's
-`run.json` notes how many lines there were as it wrote its own, and the hash of that, so lines that
-are cut off at the end are missed, too.
+`run.json` notes how many lines there were as it wrote its own, the hash of that, and the hash of
+the first one, by which one ledger is told from another. So lines that are cut off at the end are
+missed, too, and a run folder that was copied in from elsewhere is told from one whose line is gone.
 """
 
 import fcntl
@@ -39,7 +40,7 @@ class Window:
         first, last: dates, ISO.
         sha256: of the data's file.
         symbols: their names.
-        rows: hashes of some of its rows (`trainable.data.row_hashes`).
+        rows: hashes of some of its rows, whatever their labels (`seen_hashes`).
     """
 
     kind: str
@@ -69,11 +70,13 @@ class Opening:
         count: its place, from 1.
         hash: of the line, by which the next one holds on to it.
         record: what it says.
+        ledger: hash of the first line.
     """
 
     count: int
     hash: str
     record: Record
+    ledger: str
 
 
 def openings(runs_dir: Path) -> list[Opening]:
@@ -83,10 +86,17 @@ def openings(runs_dir: Path) -> list[Opening]:
         UserError: the ledger is damaged, or cut short.
     """
     file = runs_dir / LEDGER
+    notes = _notes(runs_dir)  # first, as a line that is noted stands in the ledger already
     content = file.read_bytes() if file.is_file() else b""
     found = _chain(file, content)
-    _check_noted(runs_dir, found)
+    _check_noted(runs_dir, notes, found)
     return found
+
+
+def from_elsewhere(runs_dir: Path, found: Sequence[Opening]) -> list[str]:
+    """Returns the runs of a folder whose openings are in another ledger, which is not at hand."""
+    notes = _notes(runs_dir)
+    return [name for name, note in notes.items() if _is_foreign(runs_dir, note, found)]
 
 
 def add_opening(runs_dir: Path, window: Window, facts: Record) -> Opening:
@@ -102,10 +112,11 @@ def add_opening(runs_dir: Path, window: Window, facts: Record) -> Opening:
     """
     file = runs_dir / LEDGER
     with _locked(file) as descriptor:
+        notes = _notes(runs_dir)
         content = _content(descriptor)
         whole = content[: content.rfind(b"\n") + 1]  # a line torn by a kill has opened nothing
         before = _chain(file, whole)
-        _check_noted(runs_dir, before)
+        _check_noted(runs_dir, notes, before)
         record = {
             "count": len(before) + 1,
             **facts,
@@ -128,7 +139,7 @@ def add_opening(runs_dir: Path, window: Window, facts: Record) -> Opening:
         except OSError as error:
             os.ftruncate(descriptor, len(whole))
             raise not_written(file, error) from error
-    return Opening(record["count"], digest, record)
+    return Opening(record["count"], digest, record, before[0].hash if before else digest)
 
 
 def earlier(found: Sequence[Opening], window: Window) -> list[Opening]:
@@ -147,9 +158,14 @@ def opened_before(seen: Sequence[Opening]) -> str:
     )
 
 
-def noted(opening: Opening) -> dict[str, Any]:
-    """Returns what `run.json` notes of the ledger: its length and head."""
-    return {"count": opening.count, "head": opening.hash}
+def noted(opening: Opening, runs_dir: Path) -> dict[str, Any]:
+    """Returns what `run.json` notes of the ledger: length, head, first line, and its folder."""
+    return {
+        "count": opening.count,
+        "head": opening.hash,
+        "ledger": opening.ledger,
+        "folder": _folder(runs_dir),
+    }
 
 
 def _chain(file: Path, content: bytes) -> list[Opening]:
@@ -171,31 +187,52 @@ def _chain(file: Path, content: bytes) -> list[Opening]:
                 f"{file}:{number} is not the line that was written, or lines before it are "
                 "missing: how often dates were opened is not known; restore it from a copy"
             )
-        found.append(Opening(number, digest, record))
+        found.append(Opening(number, digest, record, found[0].ledger if found else digest))
     return found
 
 
 _NEEDED = ("at", "run", "window", "first", "last", "sha256", "symbols", "rows")
 
 
-def _check_noted(runs_dir: Path, found: Sequence[Opening]) -> None:
-    """Raises `UserError` where a run knows of an opening that the ledger lacks."""
+def _notes(runs_dir: Path) -> dict[str, Record]:
+    """Returns what the runs of a folder know of the ledger, by their folders' names."""
+    notes: dict[str, Record] = {}
     for file in sorted(runs_dir.glob("*/run.json")):
         try:
-            record = checked(loads(file.read_bytes()))
+            note = checked(loads(file.read_bytes())).get(NOTED)
         except (OSError, ValueError, DamagedError):
             continue  # whoever reads that run says so
-        known = record.get(NOTED)
-        if not isinstance(known, Mapping):
+        if isinstance(note, Mapping):
+            notes[file.parent.name] = note
+    return notes
+
+
+def _check_noted(runs_dir: Path, notes: Mapping[str, Record], found: Sequence[Opening]) -> None:
+    """Raises `UserError` where a run knows of an opening that the ledger lacks."""
+    for name, note in notes.items():
+        if _is_foreign(runs_dir, note, found):
             continue
-        count, head = known.get("count"), known.get("head")
+        count, head = note.get("count"), note.get("head")
         there = found[count - 1 : count] if isinstance(count, int) and count > 0 else []
         if not there or there[0].hash != head:
             raise UserError(
-                f"{runs_dir / LEDGER} lacks the opening that run {file.parent.name!r} made: it was "
-                "cut short or replaced, and how often dates were opened is not known; restore it "
-                "from a copy"
+                f"{runs_dir / LEDGER} lacks the opening that run {name!r} made: it was cut short "
+                "or replaced, and how often dates were opened is not known; restore it from a "
+                f"copy, or move {runs_dir / name} away if it was copied in from elsewhere"
             )
+
+
+def _is_foreign(runs_dir: Path, note: Record, found: Sequence[Opening]) -> bool:
+    """Says whether a note is of another ledger than this, or, where there is none, of elsewhere."""
+    ledger, folder = note.get("ledger"), note.get("folder")
+    if ledger is None:
+        return False
+    return ledger != found[0].hash if found else folder != _folder(runs_dir)
+
+
+def _folder(runs_dir: Path) -> str:
+    """Returns a hash of where a folder is: its name is nobody's business who is sent a run."""
+    return hashlib.sha256(str(runs_dir.resolve()).encode()).hexdigest()
 
 
 @contextmanager

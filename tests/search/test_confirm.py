@@ -20,7 +20,7 @@ from search.confirmation import jobs as jobs_module
 from search.confirmation import session as session_module
 from search.confirmation.jobs import Job, Key, do
 from search.confirmation.tables import ConfirmTables
-from search.run_folder.openings import LEDGER, NOTED, openings
+from search.run_folder.openings import LEDGER, NOTED, noted, openings
 from tests.fixtures import tiny
 from tests.fixtures.panels import panel
 from tests.fixtures.searches import started
@@ -146,6 +146,26 @@ def test_what_was_trained_is_not_trained_again(
     assert len(after) == len(before) + 6
 
 
+def test_what_was_trained_for_other_folds_is_what_these_folds_say(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The validation part is the last of three walk-forward folds, or of five."""
+
+    def walked(*words: str) -> str:
+        capsys.readouterr()
+        every = ("top=2", "seeds=1", "groups=0", "symbols=false", "gate=false", "workers=1")
+        assert confirm(home, *words, *every) == 0
+        return said(capsys).partition("trainings")[2].partition(". ")[2]
+
+    fresh = walked("walk=5")
+    assert "before the validation dates" in fresh
+    assert "4 walk-forward folds" in fresh
+    shutil.rmtree(home / "runs/x/confirm")
+    three = walked("walk=3")
+    assert walked("walk=5") == fresh
+    assert walked("walk=3") == three
+
+
 def forbidden(*arguments: object) -> Any:
     raise AssertionError("it trained again")
 
@@ -169,7 +189,7 @@ def test_the_gate_is_logged_before_it_is_looked_at_and_once(
     assert "opened before" not in text
     (opening,) = openings(home / "runs")
     run = json.loads((home / "runs/x/run.json").read_text())
-    assert run[NOTED] == {"count": 1, "head": opening.hash}
+    assert run[NOTED] == noted(opening, home / "runs")
     assert confirm(home) == 0
     again = said(capsys)
     assert "The gate was opened for these finalists already; this is what it said." in again
@@ -230,15 +250,71 @@ def test_a_second_run_on_the_same_dates_is_told_of_the_first(
     assert confirm(home, *FEW, "gate=false", run="y") == 0
 
 
-def test_a_search_that_read_these_dates_is_named(
-    home: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("file", "valid", "words", "expected"),
+    [
+        (
+            "bars.csv",
+            290,
+            (),
+            ("Searched on, as validation dates of later: whoever saw that ranking",),
+        ),
+        (
+            "again.csv",
+            350,
+            (),
+            ("Trained on, as training dates of later: whoever uses what was learned",),
+        ),
+        (
+            "again.csv",
+            350,
+            ("gate=false",),
+            ("Trained on, as ", "Scored on, as dates of folds that confirmed "),
+        ),
+    ],
+)
+def test_whoever_read_these_dates_is_named(
+    home: Path,
+    file: str,
+    valid: int,
+    words: tuple[str, ...],
+    expected: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Also of a file that was written anew."""
+    (home / "again.csv").write_text((home / "bars.csv").read_text() + "\n")
     days = sorted(pd.read_csv(home / "bars.csv")["timestamp"].unique())
-    later = {"data.valid_from": days[290], "data.gate_from": days[350], "data.test_from": days[380]}
-    tiny.search(home, WORDS | {"name": "later", "trials": "1"} | later)
+    later = {
+        "data.valid_from": days[valid],
+        "data.gate_from": days[375],
+        "data.test_from": days[390],
+    }
+    tiny.search(home, WORDS | {"name": "later", "trials": "1", "data.path": file} | later)
+    if words:
+        few = ("top=1", "seeds=1", *FEW[2:], *words)
+        assert confirm(home, *few, run="later") == 0
     capsys.readouterr()
-    assert confirm(home) == 0
-    assert "Searched on, as validation dates of later: whoever saw that ranking" in said(capsys)
+    assert confirm(home, "top=1", "seeds=1", *FEW[2:]) == 0
+    text = said(capsys)
+    for sentence in expected:
+        assert sentence in text
+    assert text.count("has seen some of these dates") == len(expected)
+
+
+@pytest.mark.parametrize("data", [{"data.horizon": "2"}, {"data.lag": "1"}])
+def test_another_label_of_the_same_dates_is_a_second_opening(
+    home: Path, data: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also of a file that was written anew."""
+    assert confirm(home, "top=1", "seeds=1", *FEW[2:]) == 0
+    (home / "again.csv").write_text((home / "bars.csv").read_text() + "\n")
+    about = {"name": "y", "data.path": "again.csv", "trials": "1"}
+    tiny.search(home, WORDS | about | data)
+    capsys.readouterr()
+    assert confirm(home, "walk=0", "groups=0", "symbols=false", run="y") == 0
+    assert "These dates were opened before: once, " in said(capsys)
+    stored = json.loads((home / "runs/y/confirm/gate.json").read_text())
+    assert stored["gate"]["turn"] == 2
 
 
 def test_one_symbol_is_confirmed_over_time_and_the_gate_needs_no_folds(
@@ -349,6 +425,13 @@ def from_python(folder: Path) -> None:
     file.write_text(json.dumps(record | {"arguments": None}))
 
 
+def placebo(folder: Path) -> None:
+    """As `search.placebo` leaves it: without arguments, too."""
+    from_python(folder)
+    file = folder / "runs/x/run.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"placebo": {"number": 1}}))
+
+
 def other_data(folder: Path) -> None:
     tiny.bars(400, seed=3, symbols=SYMBOLS).to_csv(folder / "bars.csv", index=False)
 
@@ -368,6 +451,7 @@ def nothing(folder: Path) -> None:
         (nothing, ("data.path=none.csv",), "none.csv"),
         (unfinished, FEW, "its search has not ended; go on with it first: python -m search.run"),
         (from_python, FEW, "was started from Python"),
+        (placebo, FEW, "is a placebo: its labels were moved"),
         (damaged, FEW, "trainings.parquet is damaged"),
         (other_data, FEW, "cannot go on with other content of"),
     ],

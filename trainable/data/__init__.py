@@ -4,7 +4,7 @@ settings.py    the `data.*` keys of every command
 sources.py     named sources, files and frames
 market.py      bars of many symbols on one time grid, before any feature
 check.py       the command that shows what is in a file
-row_hashes.py  what rows a search is scored on, in a few hashes by which runs are compared
+row_hashes.py  what rows a search reads and is scored on, in hashes by which runs are compared
 gather.py      values of large tables in another order, piece by piece
 ingest/        from CSV and Parquet files to a grid of bars by time and symbol
 times/         what a cell of the time column means, and how many bars make a year

@@ -13,6 +13,8 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.splits import rows_inside
 
 KEPT = 128  # hashes; of two sets that share a tenth of their rows about 13 are the same
+KEPT_A_MONTH = 8  # of the rows that were read
+_DRAWN = 64.0  # rows of a month that its smallest hashes are looked for among, on average
 _LEFT_OUT = 6  # bits of a float32 that prices which were adjusted anew, or rounded, may differ in
 
 
@@ -34,6 +36,43 @@ def row_hashes(dataset: Dataset, part: str = "valid") -> list[str]:
     for value in (_names(dataset)[symbol[known]], _digits(earned[known]), _digits(label[known])):
         found = _mixed(found ^ value)
     return [f"{number:016x}" for number in np.unique(found)[:KEPT]]
+
+
+def seen_hashes(dataset: Dataset, part: str) -> list[str]:
+    """Returns the smallest hashes of the rows of each month of a part, `KEPT_A_MONTH` each.
+
+    By these one finds who has read some dates, for whatever purpose, so neither the label nor the
+    lag is part of a row: it is a time, a symbol and the symbol's simple returns to its next bar and
+    between the three up to it, all inside the part. A long part has more hashes than a short one,
+    and each month its own, so that a few months are found in many years. Real returns, also of a
+    placebo. Rows without these returns, or that earn exactly nothing, are left out.
+    """
+    returns = dataset.forward_returns if dataset.known_returns is None else dataset.known_returns
+    time, symbol, lag = dataset.time, dataset.symbol, dataset.lag
+    earned = np.full(len(time), np.nan)  # from a row's bar to the next of the symbol
+    decided = max(len(time) - lag, 0)
+    same = symbol[:decided] == symbol[lag:]
+    earned[lag:][same] = returns[time[:decided], symbol[:decided]][same]
+    start, stop = dataset.split.part(part)
+    fits = (time >= start) & (time < stop)
+    last = np.flatnonzero(fits)  # of four bars in a row
+    last = last[last >= 3]
+    last = last[(symbol[last - 3] == symbol[last]) & fits[last - 3]]
+    several = [earned[last - ago] for ago in (3, 2, 1)]
+    known = np.isfinite(several).all(axis=0) & (several[-1] != 0)
+    stamps = dataset.timestamps[time[last[known] - 1]]  # of the bar that the last one begins at
+    found = _mixed(stamps.astype(np.int64).view(np.uint64))
+    for value in (_names(dataset)[symbol[last[known]]], *(_digits(x[known]) for x in several)):
+        found = _mixed(found ^ value)
+    _, month, count = np.unique(
+        stamps.astype("datetime64[M]"), return_inverse=True, return_counts=True
+    )
+    small = found < 2.0**64 * np.minimum(1.0, _DRAWN / count)[month]
+    found, month = found[small], month[small]
+    order = np.lexsort((found, month))
+    found, month = found[order], month[order]
+    place = np.arange(len(found)) - np.searchsorted(month, month)
+    return [f"{number:016x}" for number in found[place < KEPT_A_MONTH]]
 
 
 def _names(dataset: Dataset) -> np.ndarray:

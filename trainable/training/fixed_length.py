@@ -82,7 +82,8 @@ def train_for(
     size = 1 if solo else LARGEST
     starts = [MemberStart(number, config) for number, config in members.items()]
     for begin in range(0, len(starts), size):
-        training = Training(starts[begin : begin + size], dataset, device=device, windows=windows)
+        some = starts[begin : begin + size]
+        training = Training(some, dataset, device=device, windows=windows, until=epochs)
         yield from _until_the_end(training, epochs, dataset, look)
 
 

@@ -1,7 +1,8 @@
 """The training loop: epochs of optimizer steps, health checks, evaluations; for all executors."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -43,6 +44,8 @@ class Training:
         device: where the windows and the weights are.
         dtype: of the weights and the features.
         windows: of the dataset with this shape's `data` settings; None: they are made.
+        until: epochs after which the caller retires members, by number: their heads are not
+            perturbed then, so that what was evaluated is what they have.
 
     Attributes:
         executor_name: its entry in `EXECUTORS`.
@@ -59,10 +62,11 @@ class Training:
         device: torch.device | str = "cpu",
         dtype: torch.dtype = torch.float32,
         windows: Windows | None = None,
+        until: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         first = starts[0].config
         check_shape(starts, first)
-        self.dataset, self.device = dataset, torch.device(device)
+        self.dataset, self.device, self.until = dataset, torch.device(device), until
         self.windows = windows or make_windows(dataset, first.data, device, dtype)
         shape = input_shape(first, self.windows.groups)
         self.executor_name = executor
@@ -236,7 +240,8 @@ class Training:
                 member.best_weights = self.executor.weights(k)
                 member.best_predictions = result.predictions
             values, stop = finish_epoch(member, result, self.plan.of(k), norms[k], self.dataset)
-            if stop is None and needs_reset(member, result.spread):
+            goes_on = stop is None and member.epoch != self.until.get(member.number)
+            if goes_on and needs_reset(member, result.spread):
                 self.executor.perturb_head(k, SIZE)
             if member.config.train.reset_below:
                 values["resets"] = float(member.resets)

@@ -11,6 +11,7 @@ from rich.console import Console
 from scipy.stats import norm
 
 from analysis.confirmation_table import confirmation_tables
+from analysis.statistics.rank_agreement import rank_agreement
 from analysis.verdict.confirmed import (
     Confirmation,
     book_of,
@@ -100,6 +101,11 @@ def test_figures_are_those_of_the_tables() -> None:
         for fold, place in one.ranks.items():
             line = table.loc[fold]
             assert place == 1 + int((line > line[one.number]).sum())
+    agreement = rank_agreement(table.loc[["walk-1", "walk-2"], [4, 9, 2]].to_numpy())
+    assert agreement is not None
+    assert said.agreement == agreement, "the validation part chose them and is no judge"
+    (order,) = [line for line in confirmation_sentences(said) if "Kendall" in line]
+    assert f"W is {agreement.w:.2f} over the 2 walk-forward folds before the valid" in order
     assert said.seeds == 3
     assert said.before == ["walk-1", "walk-2"]
 
@@ -155,6 +161,54 @@ def test_failed_trainings_are_counted_and_left_out() -> None:
     assert (nothing.together, nothing.finalists[0].median) == (None, None)
     assert confirmation_sentences(nothing)[0].startswith("Nothing was tested")
     assert confirmation_tables(nothing)
+
+
+def test_a_training_that_held_nothing_earned_nothing() -> None:
+    """As at the gate: a seed that holds nothing takes its share of what the others earn."""
+    sharpes = {4: 3.0, 9: 1.0}
+    trainings, returns = tables(sharpes, seeds=3)
+    stays = (trainings["fold"] == "walk-2") & (trainings["number"] == 4) & (trainings["seed"] > 100)
+    idle = trainings.loc[stays, ["number", "seed", "sha256"]]
+    trainings.loc[stays, "sharpe"] = np.nan
+    gone = pd.MultiIndex.from_frame(returns[["number", "seed", "sha256"]])
+    without = returns[~gone.isin(pd.MultiIndex.from_frame(idle))]
+    assert len(returns) - len(without) == 2 * DAYS
+    said = confirmation([(4, 1, 1.0), (9, 2, 1.0)], trainings, without, YEAR)
+    zeros = returns.assign(
+        net_return=returns["net_return"].where(~gone.isin(pd.MultiIndex.from_frame(idle)), 0.0)
+    )
+    same = confirmation([(4, 1, 1.0), (9, 2, 1.0)], trainings, zeros, YEAR)
+    assert said.together == same.together
+    one, other = said.finalists
+    assert (one.idle, one.failed, other.idle) == (2, 0, 0)
+    assert one.before == same.finalists[0].before
+    early = returns[(returns["number"] == 4) & returns["sha256"].isin(["walk-1", "walk-2"])]
+    held = early.assign(
+        net_return=early["net_return"].where(
+            (early["sha256"] == "walk-1") | (early["seed"] == 100), 0.0
+        )
+    )
+    assert one.before is not None
+    assert one.before.sharpe == pytest.approx(
+        ratio(held.groupby("day")["net_return"].mean().to_numpy())
+    )
+    assert confirmation_sentences(said)[-1] == (
+        "Trainings that held nothing on their fold earn 0 there: 2 of trial 4."
+    )
+
+
+def test_a_day_that_two_folds_divide_earned_the_sum_of_both() -> None:
+    """As of bars within a day of a market that never closes."""
+    trainings, returns = tables({4: 1.0, 9: 0.0}, seeds=2)
+    last = returns.loc[returns["sha256"] == "walk-1", "day"].max()
+    first = returns.loc[returns["sha256"] == "walk-2", "day"].min()
+    divided = returns.assign(day=returns["day"].where(returns["day"] != first, last))
+    said = confirmation([(4, 1, 1.0), (9, 2, 1.0)], trainings, divided, YEAR)
+    early = divided[divided["sha256"].isin(["walk-1", "walk-2"]) & (divided["number"] >= 0)]
+    net = early.groupby("day")["net_return"].sum().to_numpy() / 4
+    assert said.together is not None
+    assert said.together.days == len(net) == 2 * DAYS - 1
+    assert said.together.sharpe == pytest.approx(ratio(net))
 
 
 def test_what_never_varies_or_is_too_short_is_no_book() -> None:

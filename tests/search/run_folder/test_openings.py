@@ -4,6 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from search.run_folder.openings import (
     Window,
     add_opening,
     earlier,
+    from_elsewhere,
     noted,
     opened_before,
     openings,
@@ -105,7 +107,7 @@ def test_a_changed_chain_is_named_and_nothing_more_is_opened(tmp_path: Path, har
 def test_one_that_is_cut_short_or_gone_is_missed_by_the_run_that_wrote_it(tmp_path: Path) -> None:
     for number in range(3):
         opening = add_opening(tmp_path, GATE, facts(f"r{number}"))
-        note(tmp_path, f"r{number}", noted(opening))
+        note(tmp_path, f"r{number}", noted(opening, tmp_path))
     assert len(openings(tmp_path)) == 3
     file = tmp_path / LEDGER
     lines = file.read_text().splitlines(keepends=True)
@@ -118,6 +120,50 @@ def test_one_that_is_cut_short_or_gone_is_missed_by_the_run_that_wrote_it(tmp_pa
         add_opening(tmp_path, GATE, facts("other"))
     file.write_text("".join(lines))
     assert len(openings(tmp_path)) == 3
+
+
+def test_a_run_that_was_copied_in_from_elsewhere_is_named_and_blocks_nothing(
+    tmp_path: Path,
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for runs_dir in (here, there):
+        runs_dir.mkdir()
+    for number in range(2):
+        opening = add_opening(there, GATE, facts(f"r{number}"))
+        note(there, f"r{number}", noted(opening, there))
+    shutil.copytree(there / "r1", here / "copied")
+    assert from_elsewhere(here, openings(here)) == ["copied"], "there is no ledger yet"
+    mine = add_opening(here, GATE, facts("mine"))
+    note(here, "mine", noted(mine, here))
+    assert from_elsewhere(here, openings(here)) == ["copied"]
+    assert from_elsewhere(there, openings(there)) == []
+    whole = tmp_path / "whole"
+    shutil.copytree(there, whole)  # with its ledger, which is checked as before
+    assert from_elsewhere(whole, openings(whole)) == []
+    lines = (whole / LEDGER).read_text().splitlines(keepends=True)
+    (whole / LEDGER).write_text(lines[0])
+    with pytest.raises(UserError, match="lacks the opening that run 'r1' made"):
+        openings(whole)
+    (here / LEDGER).unlink()
+    with pytest.raises(UserError, match=r"'mine' made.*or move .*mine away if it was copied in"):
+        add_opening(here, GATE, facts("other"))
+
+
+def test_an_opening_that_is_made_and_noted_meanwhile_is_not_missed(tmp_path: Path) -> None:
+    """Whoever reads the ledger while another run writes its line and notes it."""
+    read = Path.read_bytes
+    (tmp_path / "a").mkdir()
+    add_opening(tmp_path, GATE, facts("a"))
+
+    def meanwhile(self: Path) -> bytes:
+        content = read(self)
+        if self.name == LEDGER and not (tmp_path / "b").exists():
+            note(tmp_path, "b", noted(add_opening(tmp_path, GATE, facts("b")), tmp_path))
+        return content
+
+    with patch.object(Path, "read_bytes", meanwhile):
+        assert [one.record["run"] for one in openings(tmp_path)] == ["a"]
+    assert [one.record["run"] for one in openings(tmp_path)] == ["a", "b"]
 
 
 def test_a_line_that_a_kill_tore_opened_nothing(tmp_path: Path) -> None:

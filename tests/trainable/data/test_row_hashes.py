@@ -10,7 +10,7 @@ from tests.fixtures import tiny
 from tests.fixtures.panels import panel
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.row_hashes import KEPT, row_hashes
+from trainable.data.row_hashes import KEPT, row_hashes, seen_hashes
 from trainable.data.settings import DataSettings
 from trainable.data.sources import load_market, market_from_frame
 
@@ -140,3 +140,51 @@ def test_prices_in_another_unit_are_the_same_and_a_grown_file_overlaps() -> None
     assert SHARED < shared(here, grown) < KEPT
     assert shared(here, dataset_of(frame, horizon=2)) < SHARED
     assert shared(here, dataset_of(frame, lag=1)) < SHARED
+
+
+def test_rows_that_were_read_are_the_same_whatever_label_lag_and_horizon() -> None:
+    """Those of a month are its smallest of all, so a short part is found in a long one."""
+    frame = tiny.bars(400)
+    first = {"valid_from": "2020-10-01", "gate_from": "2021-02-01", "test_from": "2021-05-01"}
+    made = [
+        dataset_of(frame, horizon=horizon, lag=lag, **first)
+        for horizon, lag in ((1, 0), (2, 0), (5, 0), (1, 1), (3, 2))
+    ]
+    for part in ("train", "valid", "gate"):
+        first, *others = (seen_hashes(one, part) for one in made)
+        assert len(first) >= 3 * 8
+        for other in others:
+            early = part == "train"  # nothing is known of the first rows of a file after a lag
+            assert len(set(first) & set(other)) >= len(first) - 8 * early, part
+    later = {"valid_from": "2021-04-01", "gate_from": "2021-06-01", "test_from": "2021-06-20"}
+    shifted = dataset_of(frame, **later)
+    assert set(seen_hashes(made[0], "gate")) & set(seen_hashes(made[0], "train")) == set()
+    inside = set(seen_hashes(made[0], "valid")) & set(seen_hashes(shifted, "train"))
+    assert len(inside) >= len(seen_hashes(made[0], "valid")) - 8
+    months = {str(stamp)[:7] for stamp in made[0].timestamps[slice(*made[0].split.valid)]}
+    assert len(seen_hashes(made[0], "valid")) == 8 * len(months)
+
+
+def test_rows_that_were_read_end_with_their_part_and_are_told_from_others() -> None:
+    beyond = returns()
+    beyond[:199], beyond[499:] = returns(1)[:199], returns(2)[499:]  # a return ends a bar later
+    here = seen_hashes(BASE, "valid")
+    assert seen_hashes(panel(beyond, valid=(200, 500)), "valid") == here
+    beyond[498] *= 2
+    assert seen_hashes(panel(beyond[:, :1], valid=(470, 500)), "valid") != seen_hashes(
+        panel(returns()[:, :1], valid=(470, 500)), "valid"
+    )
+    for other in (returns(1), returns() + 1e-4, returns()[:, ::-1], np.zeros((600, 8))):
+        assert set(seen_hashes(panel(other, valid=(200, 500)), "valid")).isdisjoint(here)
+    rng = np.random.default_rng(0)
+    sets = []
+    for _ in range(40):
+        price = np.round(rng.uniform(20, 30) + np.cumsum(rng.integers(-2, 3, 4001)) * 0.01, 2)
+        ticks = panel((price[1:] / price[:-1] - 1)[:, None], valid=(1000, 4000))
+        sets.append(set(seen_hashes(replace(ticks, name="S0.csv"), "valid")))
+    assert max(len(a & b) for i, a in enumerate(sets) for b in sets[:i]) < SHARED
+
+
+def test_a_placebo_has_read_what_its_search_read() -> None:
+    moved = replace(BASE, forward_returns=returns(3), known_returns=BASE.forward_returns)
+    assert seen_hashes(moved, "valid") == seen_hashes(BASE, "valid")

@@ -101,6 +101,24 @@ def test_neither_patience_nor_the_best_epoch_has_a_say() -> None:
     assert scores.values["ic"] == pytest.approx(last.values["ic"], rel=1e-3)
 
 
+@pytest.mark.parametrize("length", [3, 6])
+def test_a_head_is_not_perturbed_at_the_end(length: int) -> None:
+    """What was evaluated is what is returned, also at an epoch at which a longer one is reset."""
+    dataset = market(6)
+    narrow = config(train__reset_below=1.0, train__epochs=8)
+    *_, reported = [r for r in train(narrow, dataset) if r.epoch <= length]
+    assert reported.values["resets"] == length / 3
+    (found,) = train_for({0: narrow}, {0: length}, dataset)
+    assert found.predictor is not None
+    p, seen = (
+        found.predictor.predict(dataset, rows)[None]
+        for rows in (dataset.valid_rows, dataset.train_rows)
+    )
+    (scores,) = score(scoring(dataset, dataset.valid_rows), p, seen)
+    for name in ("sharpe", "ic", "turnover"):
+        assert scores.values[name] == pytest.approx(reported.values[name], rel=1e-3), name
+
+
 def test_a_numeric_failure_is_told() -> None:
     exploding = config(optimizer__lr=1e30, optimizer__clip=0.0, optimizer__name="sgd")
     (found,) = train_for({0: exploding}, {0: 5}, market(6))

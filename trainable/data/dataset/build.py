@@ -16,7 +16,7 @@ from trainable.data.dataset.scaler import fit_scaler
 from trainable.data.dataset.splits import PARTS, Split, split_by_date
 from trainable.data.dataset.targets import label_interval, make_targets
 from trainable.data.features.screen import screen
-from trainable.data.features.table import FeatureTable, feature_table
+from trainable.data.features.table import FEATURES, FeatureTable, feature_table
 from trainable.data.gather import columns_on, release_memory
 from trainable.data.market import Market
 from trainable.data.settings import DataSettings, check_data_settings
@@ -172,7 +172,7 @@ def _assemble(
         sha256=market.sha256,
         quality=dict(market.quality),
         symbol_group=market.symbol_group,
-        look_back=max((table.look_backs[j] for j in kept), default=0),
+        lookback=max((table.warmups[j] for j in kept if table.names[j] in FEATURES), default=0),
     )
 
 

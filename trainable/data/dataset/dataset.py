@@ -49,8 +49,6 @@ class Dataset:
         horizon, lag, cost_bps, delisting_return, periods_per_year, intraday: of the settings,
             resolved.
         max_window: the largest window any trial may use.
-        look_back: bars of a symbol before its own that a row's features are made of, as far as is
-            known: of columns of the source nobody says it.
         quality: for `run.json`.
         symbol_group: [N] int32, the group of each symbol (`data.groups`); −1: unknown. None: the
             data have no groups.
@@ -58,6 +56,8 @@ class Dataset:
         known_returns: [T, N] float64, the forward returns that are known once they have ended, of
             which the correlations of a graph are; None: `forward_returns`, unless those were moved
             (`placebo`).
+        lookback: own bars before a row's that its built-in features are made of, the largest; how
+            far a column of the source reaches back is not known.
     """
 
     features: np.ndarray
@@ -91,8 +91,8 @@ class Dataset:
     sha256: str
     quality: dict[str, Any] = field(default_factory=dict)
     symbol_group: np.ndarray | None = None
-    look_back: int = 0
     known_returns: np.ndarray | None = None
+    lookback: int = 0
 
     @property
     def reach(self) -> int:

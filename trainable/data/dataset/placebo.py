@@ -27,7 +27,7 @@ def placebo(dataset: Dataset, seed: int) -> Dataset:
     A label and the return that is earned beside it come from the same cell. The offset is one for
     all symbols, and at least the largest window, the lag and the horizon away from 0 in either
     direction, and more where the last bars take labels that lie before them: no feature reaches
-    back to its own label (`Dataset.look_back`, of features whose length is known). Where all
+    back to its own label (`Dataset.lookback`, of features whose length is known). Where all
     sessions of a part have as many labels, it is in whole sessions, so that the time of the day is
     kept. Symbols are drawn for each bar anew. Labels of more than one bar overlap, so there the
     symbols are drawn once for the part: else what a position earns on the days that its label
@@ -171,14 +171,14 @@ def _offset(dataset: Dataset, part: str, bars: int, step: int, rng: np.random.Ge
     before the first bar that features and window reach back to.
     """
     least = dataset.max_window + dataset.reach
-    behind = least + dataset.look_back
+    behind = least + dataset.lookback
     first, last = -(-least // step), (bars - behind) // step
     if first > last:
         raise UserError(
             f"{dataset.name}: no placebo: the {NAMES[part]} part has labels on "
             f"{counted(bars, 'bar')}, which cannot be moved by {least} or more and end {behind} or "
             f"more before itself (a window of {dataset.max_window}, a label of {dataset.reach} and "
-            f"features that reach back {counted(dataset.look_back, 'bar')}); more data, a shorter "
+            f"features that reach back {counted(dataset.lookback, 'bar')}); more data, a shorter "
             "window or a shorter horizon works, or placebo=0"
         )
     return step * int(rng.integers(first, last + 1))

@@ -48,7 +48,6 @@ class FeatureTable:
         values: [R, F] float32, NaN where undefined.
         names, groups: F each.
         warmups: F numbers of bars at a symbol's start that may be undefined.
-        look_backs: F numbers of bars before its own that a value is made of; 0 where nobody knows.
         symbol, time: [R] int32, indices into the market's symbols and timestamps.
         age: [R] int32, rows of the symbol up to and with this one.
         left_out: what could not be computed, as {"feature", "why"}.
@@ -58,7 +57,6 @@ class FeatureTable:
     names: tuple[str, ...]
     groups: tuple[str, ...]
     warmups: tuple[int, ...]
-    look_backs: tuple[int, ...]
     symbol: np.ndarray
     time: np.ndarray
     age: np.ndarray
@@ -105,7 +103,6 @@ def feature_table(market: Market, names: Sequence[str] | None = None) -> Feature
         names=order,
         groups=tuple(built_in[n].group if n in built_in else foreign[n] for n in order),
         warmups=tuple(built_in[n].warmup if n in built_in else FOREIGN_WARMUP for n in order),
-        look_backs=tuple(built_in[n].warmup if n in built_in else 0 for n in order),
         symbol=symbol,
         time=time,
         age=age,

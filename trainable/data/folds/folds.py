@@ -3,8 +3,8 @@
 Three kinds, all purged by the interval of each label. Walk-forward folds learn from everything
 before the block that they are scored on. Combinatorial folds are scored on each choice of groups of
 bars, and learn from the others on either side (López de Prado 2018, "Advances in financial machine
-learning", chapter 12), after an embargo of the longest window and label. Folds of held-out symbols
-learn from one half of them, and are scored on the other half at the validation dates.
+learning", chapter 12), after an embargo of the longest window, feature and label. Folds of held-out
+symbols learn from one half of them, and are scored on the other half at the validation dates.
 """
 
 import hashlib
@@ -145,10 +145,11 @@ def group_blocks(dataset: Dataset, count: int) -> list[Block]:
 def embargo(dataset: Dataset) -> int:
     """Returns after how many bars from a scored block on learning begins again.
 
-    The longest window and label of a symbol: no input that is learned from reaches back to a label
-    that was scored.
+    The longest window, built-in feature and label of a symbol: no such input that is learned from
+    is made of a bar that was scored, or of its label, but for what an exponential average keeps
+    after its warm-up. How far columns of the source reach back is not known: as far as their row.
     """
-    return dataset.max_window + dataset.reach
+    return dataset.lookback + dataset.max_window + dataset.reach
 
 
 def learned_beside(dataset: Dataset, blocks: Sequence[Block]) -> np.ndarray:
@@ -158,7 +159,9 @@ def learned_beside(dataset: Dataset, blocks: Sequence[Block]) -> np.ndarray:
     """
     rows = learned_rows(dataset, (0, dataset.split.valid[1]))
     time, end = dataset.time[rows], dataset.label_end[rows]
-    begun = dataset.time[rows - (dataset.max_window - 1)]  # of the window, in bars of the symbol
+    # In bars of the symbol, and no further back than its first one.
+    back = np.minimum(dataset.lookback + dataset.max_window, dataset.age[rows]) - 1
+    begun = dataset.time[rows - back]
     free = np.ones(len(rows), bool)
     for start, stop in blocks:
         free &= (end < start) | ((time >= stop + embargo(dataset)) & (begun >= stop))

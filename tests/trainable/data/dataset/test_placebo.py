@@ -96,7 +96,7 @@ def test_labels_are_a_permutation_within_each_part_far_from_their_bar(
 
 def test_no_feature_reaches_back_to_its_own_label() -> None:
     """The last bars of a part take labels of its first, which lie before them."""
-    dataset = replace(daily(symbols=1), look_back=50)
+    dataset = replace(daily(symbols=1), lookback=50)
     least, nearest = dataset.max_window + dataset.reach, set()
     for seed in range(60):
         bar, _ = origins(dataset, placebo(dataset, seed))
@@ -114,7 +114,7 @@ def test_the_dataset_knows_how_far_its_features_reach_back(
 ) -> None:
     data = DataSettings(**columns)
     frame = tiny.ready() if columns else tiny.bars(700)
-    assert build_dataset(market_from_frame(frame, data), data).look_back == reach
+    assert build_dataset(market_from_frame(frame, data), data).lookback == reach
 
 
 def test_symbols_are_drawn_for_each_bar_unless_labels_overlap() -> None:

@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skfolio.model_selection import CombinatorialPurgedCV, WalkForward
 
+from tests.fixtures.markets import make_market
 from tests.fixtures.panels import noise, panel
+from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset, learned_rows, scored_rows
 from trainable.data.dataset.labels import horizon_targets
+from trainable.data.features.table import FEATURES
 from trainable.data.folds.folds import (
     FoldSettings,
     embargo,
@@ -22,6 +25,7 @@ from trainable.data.folds.folds import (
     walk_forward_blocks,
 )
 from trainable.data.folds.symbols import of_symbols
+from trainable.data.settings import DataSettings
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
 
@@ -90,6 +94,36 @@ def test_nothing_learned_from_overlaps_what_is_scored(
             assert (data.time[first] >= stop).all()
         covered = np.concatenate(fold.scored(data))
         assert sorted(covered) == sorted(scored)
+
+
+FADING = ("ema_20", "rsi_14", "macd_cross", "atr_ratio")  # exponential averages never end
+
+
+@pytest.mark.parametrize("window", [1, 8])
+def test_no_input_that_is_learned_from_is_made_of_a_bar_that_was_scored(window: int) -> None:
+    """Of real features, also those of many bars; all prices of the scored bars are changed."""
+    settings = DataSettings()
+    prices = make_market(bars=900, symbols=6)
+    dataset = build_dataset(prices, settings, max_window=window)
+    assert dataset.lookback == max(FEATURES[name].warmup for name in dataset.feature_names)
+    folds, _ = folds_of(dataset, FoldSettings(walk=0, groups=5, test_groups=1, symbols=False))
+    assert len(folds) >= 4
+    kept = [k for k, name in enumerate(dataset.feature_names) if name not in FADING]
+    assert len(kept) > 10
+    for fold in folds:
+        ((start, stop),) = fold.blocks
+        changed = {name: values.copy() for name, values in prices.fields.items()}
+        for values in changed.values():
+            values[start:stop] *= 1 + 0.2 * np.random.default_rng(0).random(
+                values[start:stop].shape
+            )
+        other = build_dataset(replace(prices, fields=changed), settings, max_window=window)
+        learned = fold.dataset.train_rows
+        assert (dataset.time[learned] >= stop).any() == (stop < dataset.split.valid[1])
+        for ago in range(window):
+            one, same = (data.features[learned - ago][:, kept] for data in (dataset, other))
+            np.testing.assert_allclose(one, same, rtol=1e-4, atol=1e-5)
+        assert (dataset.target[learned] == other.target[learned]).all()
 
 
 def test_the_walk_ends_with_the_validation_part_as_the_search_has_it() -> None:
