@@ -168,6 +168,10 @@ def _robustness(title: str, rests_on: pd.DataFrame, columns: Sequence[str]) -> T
             _number(row[name], digits) for name, (_, digits) in zip(columns, shown, strict=True)
         )
         table.add_row(str(row["rank"]), str(row["number"]), *cells)
+    if "distance" in columns:
+        far = _number(rests_on["median_distance"].iloc[0])
+        table.caption = f"any two finalists are {far} apart in the median"
+        table.caption_justify = "left"
     return table
 
 

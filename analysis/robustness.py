@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.load import Run
 from analysis.ranking import rank
 from analysis.seeds import Row, further_seeds, scored_seeds
-from analysis.verdict.neighbours import distances, nearest, parameters_of
+from analysis.verdict.neighbours import distances, median_distance, nearest, parameters_of
 from trainable.metrics.return_statistics import sharpe_ratio
 
 BEST_DAYS = 5
@@ -25,6 +25,7 @@ COLUMNS = {
     "without_best_days": "float64",
     "neighbours": "float64",
     "distance": "float64",
+    "median_distance": "float64",
 }
 
 
@@ -41,6 +42,7 @@ def robustness(run: Run, ranking: pd.DataFrame | None = None) -> pd.DataFrame:
     - `without_best_days`: Sharpe ratio without each seed's five best days.
     - `neighbours`, `distance`: mean of the `sharpe_mean` of the nearest three finalists in the unit
       cube of the space, and how far they are (`analysis.verdict.neighbours`).
+    - `median_distance`: of any two of the finalists, the same in each row.
     - `year.2004` …: Sharpe ratio in each calendar year with at least 60 validation days.
 
     Args:
@@ -64,8 +66,8 @@ def robustness(run: Run, ranking: pd.DataFrame | None = None) -> pd.DataFrame:
             | _from_returns(run, seeds)
         )
     near = _neighbours(run, [firsts[int(row["number"])] for row in finalists], finalists)
-    for record, (mean, distance) in zip(records, near, strict=True):
-        record |= {"neighbours": mean, "distance": distance}
+    for record, of_space in zip(records, near, strict=True):
+        record |= of_space
     years = sorted({name for record in records for name in record if name.startswith(YEAR)})
     kinds = COLUMNS | dict.fromkeys(years, "float64")
     return pd.DataFrame(records, columns=[*kinds]).astype(kinds)
@@ -99,14 +101,19 @@ def _sharpe(run: Run, returns: np.ndarray) -> float:
 
 def _neighbours(
     run: Run, firsts: Sequence[Row], finalists: Sequence[Row]
-) -> list[tuple[float, float]]:
+) -> list[dict[str, float]]:
+    """Returns what stands near each finalist, by column; nothing of an unknown space."""
     parameters = parameters_of(run.run)
     rows = [{name.removeprefix("params."): value for name, value in row.items()} for row in firsts]
     apart = distances(parameters, rows)
     if apart is None:
-        return [(float("nan"), float("nan"))] * len(firsts)
+        return [{}] * len(firsts)
     means, distance = nearest(apart, np.array([row["sharpe_mean"] for row in finalists]))
-    return [*zip(means.tolist(), distance.tolist(), strict=True)]
+    median = median_distance(apart)
+    return [
+        {"neighbours": mean, "distance": far, "median_distance": median}
+        for mean, far in zip(means.tolist(), distance.tolist(), strict=True)
+    ]
 
 
 def _one_bar_later(run: Run) -> dict[int, float]:

@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log
+from math import isnan, log, nan
 from typing import Any
 
 import numpy as np
@@ -20,27 +20,28 @@ class Parameter:
         name: of it.
         low, high: its range; None for a choice.
         log: whether it is drawn by its logarithm.
+        choices: how many there are; 0 for a range.
     """
 
     name: str
     low: float | None = None
     high: float | None = None
     log: bool = False
+    choices: int = 0
 
     def distance(self, a: Any, b: Any) -> float:
         """Returns how far two values are apart, 0 to 1.
 
         A choice is another one or the same. One trial that has the parameter and one that has it
-        not are a whole side apart, two that have it not are the same.
+        not are a whole side apart. NaN where it says nothing of two: neither has it, or both have
+        the only value that there is.
         """
         missing = [one is None or one != one for one in (a, b)]
         if any(missing):
-            return float(missing[0] != missing[1])
-        if self.low is None or self.high is None:
-            return float(a != b)
-        if not self.low < self.high:
-            return 0.0
-        return abs(self._place(a) - self._place(b))
+            return nan if all(missing) else 1.0
+        if self.choices == 1 or (self.low is not None and self.low == self.high):
+            return nan
+        return float(a != b) if self.low is None else abs(self._place(a) - self._place(b))
 
     def _place(self, value: float) -> float:
         low, high = float(self.low or 0.0), float(self.high or 0.0)
@@ -70,8 +71,10 @@ def distances(
 ) -> np.ndarray | None:
     """Returns how far trials are apart, [K, K]: 0 the same, 1 opposite corners of the space.
 
-    The root mean square over parameters; any two trials drawn at random from a range are about 0.4
-    apart.
+    The root mean square over the parameters that say something of the two: one that neither has,
+    and one with a single value, are left out. What is far depends on the space: trials drawn at
+    random are 0.4 apart in the median where there are ranges only, and 0.52 to 0.71 in six spaces
+    of the project. `median_distance` says it of a run.
 
     Args:
         parameters: of the space.
@@ -83,12 +86,15 @@ def distances(
     known = [each for each in parameters if all(each.name in row for row in trials)]
     if not known or not trials:
         return None
-    squares = np.zeros((len(trials), len(trials)))
+    squares, counts = np.zeros((2, len(trials), len(trials)))
     for each in known:
         for i, one in enumerate(trials):
             for j in range(i):
-                squares[i, j] += each.distance(one[each.name], trials[j][each.name]) ** 2
-    return np.sqrt((squares + squares.T) / len(known))
+                side = each.distance(one[each.name], trials[j][each.name])
+                if not isnan(side):
+                    squares[i, j] += side**2
+                    counts[i, j] += 1
+    return np.sqrt((squares + squares.T) / np.maximum(counts + counts.T, 1))
 
 
 def nearest(apart: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,6 +114,17 @@ def nearest(apart: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return values[near].mean(axis=1), np.take_along_axis(others, near, axis=1).mean(axis=1)
 
 
+def median_distance(apart: np.ndarray) -> float:
+    """Returns the median of the distances of any two; NaN for fewer than seven.
+
+    Args:
+        apart: [K, K] distances.
+    """
+    if len(apart) - 1 < FEWEST:
+        return nan
+    return float(np.median(apart[np.triu_indices(len(apart), 1)]))
+
+
 def _parameter(name: str, written: Any) -> Parameter | None:
     """Returns a parameter from what Optuna writes of its distribution; None for anything else."""
     try:
@@ -117,8 +134,8 @@ def _parameter(name: str, written: Any) -> Parameter | None:
         said = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
     except (SyntaxError, ValueError):
         return None
-    if "choices" in said:
-        return Parameter(name)
+    if isinstance(said.get("choices"), tuple | list):
+        return Parameter(name, choices=len(said["choices"]))
     low, high = said.get("low"), said.get("high")
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None

@@ -7,9 +7,10 @@ it: who is stopped, which epoch ranks, how many seeds are raced, which is first.
 verdict tests is held against theirs, too; `skill` has another p for it, from the days alone.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, fields
+from math import ceil, isfinite
 from typing import Any, Self
 
 import pandas as pd
@@ -22,10 +23,13 @@ from trainable.cli.errors import UserError
 from trainable.cli.text import counted, signed
 from trainable.io.checksums import checked
 from trainable.io.json_file import read_json
+from trainable.run_format import SEARCHED
+from trainable.stop_reasons import INFRASTRUCTURE, NUMERIC_FAILURES
 
 FILE = "placebos.json"
 USUAL = 19  # so many can show 0.05
 LEVEL = 0.05
+FEWEST_TRAINED = 0.95  # of what the search trained, from which on a placebo counts
 
 
 @dataclass(frozen=True)
@@ -55,19 +59,92 @@ class Found:
 
 
 @dataclass(frozen=True)
+class Effort:
+    """What a search was asked for, and how much of it was trained.
+
+    A search of which less was trained finds less luck, so a placebo counts by this alone, and never
+    by what it found.
+
+    Attributes:
+        trials: that its placebos are asked for: as many as it was or, where its time was limited,
+            as it has trained.
+        epochs, finalist_seeds, patience_trials: as its settings are, those of the latest session.
+        trained: searched configurations that trained for an epoch, or failed numerically before.
+        rows: trials and further seeds that there are.
+        lost: those of them that failed with a machine or a process.
+    """
+
+    trials: int
+    epochs: int
+    finalist_seeds: int | None
+    patience_trials: int | None
+    trained: int
+    rows: int
+    lost: int
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Returns the effort of a run that has ended."""
+        settings = run.run["settings"]
+        trained = sum(
+            row["epochs"] >= 1 or row["stop_reason"] in NUMERIC_FAILURES
+            for row in run.searched_rows
+        )
+        reasons = [row["stop_reason"] for row in run.rows if row["kind"] in (*SEARCHED, "seed")]
+        limited = settings.get("time_budget_s") is not None or "time_budget" in reasons
+        asked = max(settings["trials"], len(run.searched_rows))
+        return cls(
+            trials=max(1, trained) if limited else asked,
+            epochs=run.run["epochs"],
+            finalist_seeds=settings.get("finalist_seeds"),
+            patience_trials=settings.get("patience_trials"),
+            trained=trained,
+            rows=len(reasons),
+            lost=sum(reason in INFRASTRUCTURE for reason in reasons),
+        )
+
+    @classmethod
+    def read(cls, entry: Mapping[str, Any]) -> Self:
+        """Returns what an entry of the file says; raises KeyError where it lacks a field."""
+        return cls(**{each.name: entry[each.name] for each in fields(cls)})
+
+    def asks_like(self, search: Self) -> bool:
+        """Says whether a placebo was asked for the same as its search."""
+        own, others = (
+            (one.trials, one.epochs, one.finalist_seeds, one.patience_trials)
+            for one in (self, search)
+        )
+        return own == others
+
+    def is_whole(self, search: Self) -> bool:
+        """Says whether machines failed no larger share of a placebo than of its search.
+
+        And whether it trained as many configurations, but where patience may end it earlier: that
+        is a part of the search.
+        """
+        if self.lost > ceil(search.lost * self.rows / max(1, search.rows)):
+            return False
+        patient = self.patience_trials is not None
+        return patient or self.trained >= FEWEST_TRAINED * search.trained
+
+
+@dataclass(frozen=True)
 class Placebos:
     """A search beside its finished placebos.
 
     Attributes:
         real: what the search has found.
         found: what each of B placebos has.
-        others: placebos that do not count, since they searched with other `trials` or `epochs`.
+        others: placebos that do not count, since they were asked for something else than the
+            search, such as other `trials` or `epochs`.
+        broken: placebos that do not count, since too little of them was trained.
         symbols: of the data.
     """
 
     real: Found
     found: tuple[Found, ...]
     others: int
+    broken: int
     symbols: int
 
     @property
@@ -93,11 +170,6 @@ def reaching(real: float | None, placebos: Sequence[float | None]) -> int:
     return sum((lowest if one is None else one) >= bar for one in placebos)
 
 
-def lengths(record: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Returns by what, of a `run.json`, a placebo must be like its search: trials and epochs."""
-    return record["settings"]["trials"], record["epochs"]
-
-
 def placebos(run: Run, ranking: pd.DataFrame) -> Placebos | None:
     """Returns a search beside its finished placebos; None without any, or before it has ended.
 
@@ -111,15 +183,16 @@ def placebos(run: Run, ranking: pd.DataFrame) -> Placebos | None:
     file = run.folder / FILE
     if not file.is_file() or run.run.get("state") != "ended":
         return None
-    entries = read_placebos(run).values()
-    trials, epochs = lengths(run.run)
-    alike = [one for one in entries if (one["trials"], one["epochs"]) == (trials, epochs)]
+    entries, search = read_placebos(run).values(), Effort.of(run)
     if not entries:
         return None
+    alike = [one for one in entries if Effort.read(one).asks_like(search)]
+    whole = [one for one in alike if Effort.read(one).is_whole(search)]
     return Placebos(
         real=Found.of(run, ranking),
-        found=tuple(Found(one["best"], one["choice"]) for one in alike),
+        found=tuple(Found(one["best"], one["choice"]) for one in whole),
         others=len(entries) - len(alike),
+        broken=len(alike) - len(whole),
         symbols=len(run.run["data"]["symbols"]),
     )
 
@@ -127,7 +200,7 @@ def placebos(run: Run, ranking: pd.DataFrame) -> Placebos | None:
 def read_placebos(run: Run) -> dict[int, dict[str, Any]]:
     """Returns what the file of a run's placebos says of each, by number; nothing without a file.
 
-    An entry holds the fields of `Found`, and `trials`, `epochs` and `wall_s` of its search.
+    An entry holds the fields of `Found` and `Effort`, and `wall_s` of its search.
 
     Raises:
         UserError: the file is damaged.
@@ -137,6 +210,8 @@ def read_placebos(run: Run) -> dict[int, dict[str, Any]]:
         return {}
     try:
         entries = checked(read_json(file, str(file), " does not exist"))["placebos"]
+        for one in entries:
+            Effort.read(one)
         return {int(one["number"]): dict(one) for one in entries}
     except (KeyError, TypeError, ValueError) as error:
         remedy = "remove it, and search.placebo reads the placebos anew"
@@ -170,12 +245,30 @@ def placebo_sentences(run: Run, ranking: pd.DataFrame) -> list[str]:
                 f"{USUAL} can show 0.05."
             )
     if found.others:
-        begin = "placebo is" if found.others == 1 else "placebos are"
         said.append(
-            f"{found.others} {begin} not counted, having searched with other trials or epochs; "
-            f"python -m search.placebo {run.folder} goes on with them."
+            f"{_not_counted(found.others)} having searched with other trials, epochs, seeds or "
+            f"patience; {_command(run)} goes on with {_them(found.others)}."
+        )
+    if found.broken:
+        said.append(
+            f"{_not_counted(found.broken)} since machines failed and less of {_them(found.broken)} "
+            f"was trained than of the search; {_command(run)} trains {_them(found.broken)} anew."
         )
     return said
+
+
+def _not_counted(count: int) -> str:
+    return f"{counted(count, 'placebo')} {'is' if count == 1 else 'are'} not counted,"
+
+
+def _them(count: int) -> str:
+    return "it" if count == 1 else "them"
+
+
+def _command(run: Run) -> str:
+    if run.run.get("arguments") is None:  # from Python
+        return f"launch(…, name={run.name!r}, resume=True, placebo={USUAL})"
+    return shlex.join(["python", "-m", "search.placebo", str(run.folder)])
 
 
 def _about(found: Placebos) -> str:

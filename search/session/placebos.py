@@ -5,8 +5,9 @@ other. What each has found is kept in `runs/NAME/placebos.json` as soon as it ha
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 from rich.console import Console
@@ -14,8 +15,9 @@ from rich.text import Text
 
 from analysis.load import Run, load_run
 from analysis.ranking import rank
-from analysis.verdict.placebo import FILE, Found, lengths, placebo_sentences, read_placebos
+from analysis.verdict.placebo import FILE, Effort, Found, placebo_sentences, read_placebos
 from search.backend.base import Backend
+from search.backend.workers import store_answers
 from search.planning.placebo import FOLDER, placebo_plan
 from search.planning.plan import Plan
 from search.run_folder.starting import can_begin
@@ -23,9 +25,10 @@ from search.session.interrupts import Interrupts
 from search.session.resume import placebo_command, resume_command
 from search.session.runner import open_session
 from trainable.cli.errors import UserError
-from trainable.cli.text import duration, signed
+from trainable.cli.text import counted, duration, signed
 from trainable.io.atomic import json_text, write_atomic
 from trainable.io.checksums import checked, with_checksum
+from trainable.io.file_store import FileStore
 from trainable.io.json_file import loads
 
 Entries = dict[int, dict[str, Any]]
@@ -51,18 +54,20 @@ def train_placebos(
             before is kept.
     """
     run = load_run(plan.settings.folder)
-    entries = _entries(run)
+    search, entries = Effort.of(run), _entries(run)
     if entries != read_placebos(run):
         _write(run.folder, entries)
-    missing = [n for n in range(1, count + 1) if not _is_like(entries.get(n), run)]
+    missing = [n for n in range(1, count + 1) if not _counts(entries.get(n), search)]
     if missing:
         console.print(Text(cost_sentence(run, entries, len(missing))))
     with Interrupts() as interrupts:
         for number in missing:
             ended = None
             if interrupts.asked is None:
-                placebo = placebo_plan(plan, number, count)
-                ended = _train(placebo, backend, console, interrupts)
+                own = placebo_plan(plan, number, count, search.trials)
+                if number in entries and Effort.read(entries[number]).asks_like(search):
+                    _remove(own)  # what failed with the machines would not be trained again
+                ended = _train(own, backend, console, interrupts)
             if ended is None:
                 settings = plan.settings
                 goes_on = placebo_command(settings.run_name, settings.runs_dir, words, count)
@@ -72,9 +77,7 @@ def train_placebos(
                 return False
             entries[number] = _entry(number, ended)
             _write(run.folder, entries)
-            found = entries[number]["best"]
-            best = "no trial survived" if found is None else f"its winner has {signed(found)}"
-            console.print(Text(f"Placebo {number} of {count}: {best}."))
+            console.print(Text(f"Placebo {number} of {count}: {_said(entries[number], search)}."))
     for sentence in placebo_sentences(run, rank(run)):
         console.print(Text(sentence))
     return True
@@ -138,20 +141,44 @@ def _entries(run: Run) -> Entries:
 
 
 def _entry(number: int, run: Run) -> dict[str, Any]:
-    found, (trials, epochs) = Found.of(run, rank(run)), lengths(run.run)
+    found = Found.of(run, rank(run))
     return {
         "number": number,
-        "trials": trials,
-        "epochs": epochs,
+        **asdict(Effort.of(run)),
         "best": found.best,
         "choice": found.choice,
         "wall_s": run.run.get("wall_s") or 0.0,
     }
 
 
-def _is_like(entry: Mapping[str, Any] | None, run: Run) -> bool:
-    """Says whether there is a placebo that searched as long as the run."""
-    return entry is not None and (entry["trials"], entry["epochs"]) == lengths(run.run)
+def _counts(entry: Mapping[str, Any] | None, search: Effort) -> bool:
+    """Says whether there is a placebo that was asked for the same and trained as much."""
+    if entry is None:
+        return False
+    own = Effort.read(entry)
+    return own.asks_like(search) and own.is_whole(search)
+
+
+def _said(entry: Mapping[str, Any], search: Effort) -> str:
+    own = Effort.read(entry)
+    if not own.is_whole(search):
+        return (
+            f"it does not count: {own.lost} of {counted(own.rows, 'training')} failed with the "
+            f"machines ({search.lost} of {search.rows} in the search)"
+        )
+    found = entry["best"]
+    return "no trial survived" if found is None else f"its winner has {signed(found)}"
+
+
+def _remove(plan: Plan) -> None:
+    """Removes a placebo that has ended, and its trials' files, so that it can be trained anew."""
+    folder = plan.settings.folder
+    if folder.is_dir() and load_run(folder).run.get("state") == "ended":
+        if plan.settings.storage_path is not None:
+            files = FileStore.of(plan.settings.storage_path).within(plan.settings.run_name)
+            with store_answers(files):
+                files.clear()
+        rmtree(folder)
 
 
 def _write(folder: Path, entries: Entries) -> None:

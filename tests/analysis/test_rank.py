@@ -120,7 +120,7 @@ def test_statistics_and_robustness_follow_the_ranking(tmp_path: Path) -> None:
 def test_years_that_do_not_fit_have_a_table_of_their_own() -> None:
     years = {f"year.{year}": [-0.1] for year in range(2000, 2014)}
     names = ("sharpe_mean", "one_bar_later", "break_even_bps", "without_best_days", "neighbours")
-    figures = {key: [-10.25] for key in (*names, "distance")}
+    figures = {key: [-10.25] for key in (*names, "distance")} | {"median_distance": [0.55]}
     rests_on = pd.DataFrame({"rank": [10], "number": [1000], **figures, **years})
     tables = robustness_tables(rests_on, 80)
     headings = [[str(column.header) for column in table.columns] for table in tables]
@@ -136,5 +136,6 @@ def test_years_that_do_not_fit_have_a_table_of_their_own() -> None:
         assert max(map(len, lines)) <= width
         assert sum("1000" in line for line in lines) == (2 if width < 200 else 1)
         assert out.getvalue().count("-10.25") == 5, "no number is broken"
+        assert out.getvalue().count("any two finalists are 0.55 apart in the median") == 1
     none = pd.DataFrame({"rank": [1], "number": [7], **dict.fromkeys(figures, float("nan"))})
     assert [len(table.columns) for table in robustness_tables(none, 80)] == [2]

@@ -94,5 +94,6 @@ def test_neighbours_are_the_ranked_in_the_space() -> None:
     assert found.loc[0, "neighbours"] == pytest.approx(0.2)
     assert found.loc[0, "distance"] == pytest.approx(2 / 7)
     assert found.loc[7, "neighbours"] == pytest.approx(0.5), "the pruned one is no neighbour"
-    unknown = robustness(run_of(*rows))["neighbours"].to_numpy()
+    assert found["median_distance"].to_list() == pytest.approx([3 / 7] * 8), "18 of 28 pairs"
+    unknown = robustness(run_of(*rows))[["neighbours", "distance", "median_distance"]].to_numpy()
     assert np.isnan(unknown).all(), "of an unknown space"

@@ -37,6 +37,7 @@ from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.placebo import placebo
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
+from trainable.training.loop import Training
 
 WORDS = tiny.WORDS | {
     "epochs": 2, "rungs": "2", "deterministic": "true", "enqueue": "hand.json"
@@ -140,8 +141,10 @@ def test_what_they_found_is_kept_and_said(base: tuple[Path, str]) -> None:
         choice = cross_fit(np.column_stack([r for r in returns if r is not None]), 252)
         assert choice is not None
         best = rank(one)["sharpe_shrunk"].max()
-        found.append({"number": number, "trials": 3, "epochs": 2, "best": pytest.approx(best),
-                      "choice": pytest.approx(choice.sharpe)})  # fmt: skip
+        effort = {"trials": 3, "epochs": 2, "finalist_seeds": 1, "patience_trials": None,
+                  "trained": 3, "rows": 3, "lost": 0}  # fmt: skip
+        figures = {"best": pytest.approx(best), "choice": pytest.approx(choice.sharpe)}
+        found.append({"number": number, **effort, **figures})
     assert entries(run) == found
     real = rank(load_run(run))["sharpe_shrunk"].iloc[0]
     higher = sum(one["best"] >= real for one in entries(run))
@@ -260,11 +263,60 @@ def test_placebos_of_fewer_trials_do_not_count_until_they_go_on(home: Path) -> N
     run = tiny.search(home, {"name": "x", "resume": "true", "trials": 4, "placebo": 0})
     said = " ".join(summary_sentences(load_run(run)))
     assert "Placebo:" not in said
-    assert "3 placebos are not counted, having searched with other trials or epochs" in said
+    assert "3 placebos are not counted, having searched with other trials, epochs, seeds" in said
     train(home, "placebos=2")
     assert [one["trials"] for one in entries(run)] == [4, 4, 3]
     assert len(tiny.table(run / "placebos" / "02", "trials")) == 4
     assert "of 2 searches of the same data" in " ".join(summary_sentences(load_run(run)))
+
+
+def lose_the_device(self: Training, *args: Any, **more: Any) -> None:
+    raise RuntimeError("CUDA error: device lost")
+
+
+@pytest.mark.parametrize("files", [None, "files"])
+def test_placebos_that_failed_with_the_machine_are_no_evidence_and_trained_anew(
+    files: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_inputs(tmp_path)
+    run = tiny.search(tmp_path, WORDS | ({} if files is None else {"storage_path": files}))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Training, "advance", lose_the_device)
+        train(tmp_path, "placebos=2")
+    said = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert "Placebo 1 of 2: it does not count: 3 of 3 trainings failed with the machines" in said
+    assert [(one["trained"], one["lost"]) for one in entries(run)] == [(0, 3)] * 2
+    (sentence,) = [one for one in summary_sentences(load_run(run)) if "lacebo" in one]
+    assert sentence.startswith("2 placebos are not counted, since machines failed and less of them")
+    trials = (run if files is None else tmp_path / "files" / "x") / "placebos" / "01" / "trials"
+    (trials / "0").mkdir(parents=True, exist_ok=True)
+    (trials / "0" / "checkpoint.safetensors").write_bytes(b"of before")
+    train(tmp_path, "placebos=2")
+    assert [(one["trained"], one["lost"]) for one in entries(run)] == [(3, 0)] * 2
+    assert "of 2 searches of the same data" in " ".join(summary_sentences(load_run(run)))
+    left = [*run.glob("placebos/*/trials/*/error.txt"), *trials.glob("*/checkpoint.safetensors")]
+    assert not left
+
+
+def test_a_search_of_limited_time_gets_placebos_of_as_many_trials_without_a_limit(
+    tmp_path: Path,
+) -> None:
+    write_inputs(tmp_path)
+    tiny.search(tmp_path, WORDS | {"trials": 2, "time_budget_s": 3600})
+    words = {"name": "x", "resume": "true", "trials": 99, "time_budget_s": 1e-6}
+    run = load_run(tiny.search(tmp_path, words))
+    trained = sum(row["epochs"] >= 1 for row in run.searched_rows)
+    assert 2 <= trained < 99
+    train(tmp_path, "placebos=1")
+    made = run.folder / "placebos" / "01"
+    assert record(made)["settings"]["time_budget_s"] is None
+    assert tiny.table(made, "trials")["epochs"].to_list() == [2] * trained
+    assert [(one["trials"], one["trained"]) for one in entries(run.folder)] == [(trained, trained)]
+    assert "of 1 search of the same data" in " ".join(summary_sentences(run))
+    tiny.search(tmp_path, words | {"trials": trained + 1, "time_budget_s": 3600})
+    assert "Placebo:" not in " ".join(summary_sentences(load_run(run.folder)))
+    train(tmp_path, "placebos=1")
+    assert [one["trained"] for one in entries(run.folder)] == [trained + 1]
 
 
 class Counted(Local):

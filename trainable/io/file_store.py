@@ -114,6 +114,11 @@ class FileStore:
         with suppress(FileNotFoundError), self._answering():
             self._system.delete_file(self._full(name))
 
+    def clear(self) -> None:
+        """Removes all that is here, files and folders; raises OSError."""
+        with self._answering():
+            self._system.delete_dir_contents(self._path, missing_dir_ok=True)
+
     def missing(self) -> list[Self]:
         """Returns this folder and those above it that are not there, the deepest first.
 

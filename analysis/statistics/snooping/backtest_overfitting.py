@@ -16,7 +16,8 @@ class BacktestOverfitting:
     """What choosing the best by one half of the days is worth in the other half, over all splits.
 
     Attributes:
-        probability: share of splits whose choice is at or below the median of the other half.
+        probability: share of splits whose choice is below the median of the other half; those at it
+            count as half.
         loss: share of splits whose choice has a negative Sharpe ratio in the other half.
         slope: of the choice's Sharpe ratio in the other half over that in the half it was chosen
             by; None if that is always the same. Below 0 what looks better turns out worse.
@@ -41,7 +42,12 @@ def backtest_overfitting(
     is once what the choice is made by, the other half what it is judged by. Every epoch of every
     finalist is a column, so each half chooses the epoch as well. ω is the rank of the chosen column
     among all N in the other half, over N + 1, tied ones at the mean of their ranks; the logit is
-    ln(ω ÷ (1 − ω)), and at most 0 in the splits that count.
+    ln(ω ÷ (1 − ω)), and below 0 in the splits that count.
+
+    Where it is 0, the choice is at the median itself, and the split counts as half. The paper
+    counts it whole, which changes little with many columns. But of an odd number N one is the
+    median, so useless ones would show 0.5 + 1 ÷ 2N: 0.67 of 3, 0.55 of 9. Counted as half, it is
+    0.49 to 0.51 for each N that was tried from 2 to 40 (400 simulated searches each, ± 0.01).
 
     Of useless finalists it is about 0.5. Pruned trials do not belong here: they lose in every half,
     so whatever is chosen looks good beside them (0.04 with 48 pruned beside 16 useless finalists).
@@ -75,14 +81,13 @@ def backtest_overfitting(
     sums = _BlockSums(ratios[known], z[:, known], blocks)
     found = np.hstack([_judge(sums, half) for half in batches])
     column, before, after, below = found
-    odds = below / (known.sum() + 1 - below)
-    logits = np.log(odds)
+    above = known.sum() + 1 - below
     chosen = np.bincount(finalist[known][column.astype(int)], minlength=len(finalists))
     return BacktestOverfitting(
-        probability=float(np.mean(logits <= 0)),
+        probability=float(np.mean(below < above) + np.mean(below == above) / 2),
         loss=float(np.mean(after < 0)),
         slope=_slope(before, after),
-        logits=logits,
+        logits=np.log(below / above),
         chosen=chosen / len(halves),
     )
 

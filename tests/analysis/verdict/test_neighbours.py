@@ -1,12 +1,20 @@
 """Distances in the unit cube of a space, by hand and by properties."""
 
+from itertools import combinations
+
 import numpy as np
 import optuna.distributions as d
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.verdict.neighbours import Parameter, distances, nearest, parameters_of
+from analysis.verdict.neighbours import (
+    Parameter,
+    distances,
+    median_distance,
+    nearest,
+    parameters_of,
+)
 
 SPACE = {
     "model/dropout": d.FloatDistribution(0.0, 0.5),
@@ -28,7 +36,7 @@ def test_parameters_are_read_as_the_search_writes_them() -> None:
         Parameter("model/dropout", 0.0, 0.5),
         Parameter("optimizer/lr", 1e-4, 1e-2, log=True),
         Parameter("depth", 1.0, 5.0),
-        Parameter("model/hidden_dims"),
+        Parameter("model/hidden_dims", choices=2),
     ]
     for nothing in ({}, {"space": None}, {"space": {"parameters": ["x"]}}):
         assert parameters_of(nothing) == []
@@ -55,6 +63,43 @@ def test_distances_are_root_mean_squares_of_sides() -> None:
     outside = distances(parameters_of(RECORD), [trial(0.9, -1.0, 9, "x"), rows[1]])
     assert outside is not None
     assert outside[0, 1] == pytest.approx(np.sqrt((0 + 1 + 0 + 1) / 4)), "tried by hand"
+
+
+@pytest.mark.parametrize(
+    ("needless", "value"),
+    [
+        (d.FloatDistribution(0.3, 0.3), 0.3),
+        (d.FloatDistribution(0.3, 0.3, log=True), 0.3),
+        (d.CategoricalDistribution(("adamw",)), "adamw"),
+        (d.FloatDistribution(0.0, 1.0), None),  # that neither has
+        (d.CategoricalDistribution(("a", "b")), float("nan")),
+    ],
+)
+def test_what_says_nothing_of_two_trials_brings_them_no_nearer(
+    needless: d.BaseDistribution, value: object
+) -> None:
+    rows = [trial(0.0, 1e-4, 1, "16"), trial(0.5, 1e-4, 2, "32-16"), trial(0.1, 1e-3, 5, "16")]
+    record = {"space": {"parameters": RECORD["space"]["parameters"] | {"more": str(needless)}}}
+    found = distances(parameters_of(record), [{**row, "more": value} for row in rows])
+    assert found == pytest.approx(distances(parameters_of(RECORD), rows))
+    some = distances(parameters_of(record), [{**rows[0], "more": 0.3}, {**rows[0], "more": None}])
+    assert some is not None
+    assert some[0, 1] == pytest.approx(np.sqrt(1 / 5)), "one has it, the other not"
+
+
+def test_trials_that_nothing_is_said_of_are_the_same() -> None:
+    alone = [Parameter("more", 0.0, 1.0)]
+    found = distances(alone, [{"more": None}, {"more": None}, {"more": 0.5}])
+    assert found == pytest.approx(np.array([[0.0, 0, 1], [0, 0, 1], [1, 1, 0]]))
+
+
+def test_the_median_is_of_any_two() -> None:
+    places = np.array([0.0, 0.1, 0.2, 0.3, 0.8, 0.9, 1.0])
+    apart = np.abs(places[:, None] - places)
+    pairs = [b - a for a, b in combinations(places, 2)]
+    assert median_distance(apart) == pytest.approx(np.median(pairs))
+    assert np.isnan(median_distance(apart[:6, :6]))
+    assert np.isnan(median_distance(np.zeros((0, 0))))
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.5), st.floats(1e-4, 1e-2)), min_size=2, max_size=6))

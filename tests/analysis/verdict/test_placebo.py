@@ -1,8 +1,11 @@
 """What placebos say of a winner: p by its definition, and the words for it."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from math import inf
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,27 +14,35 @@ from hypothesis import strategies as st
 
 from analysis.load import Run, load_run
 from analysis.ranking import rank, summary_sentences
-from analysis.verdict.placebo import Found, placebo_p, placebos
+from analysis.verdict.placebo import Effort, Found, placebo_p, placebos
 from analysis.verdict.skill import skill
 from tests.fixtures.runs import make_run
 from trainable.cli.errors import UserError
+from trainable.stop_reasons import NUMERIC_FAILURES
 
 TRIALS, EPOCHS = 24, 50
+Record = Mapping[str, Any]
 
 
-def run_with(folder: Path, *found: tuple[float | None, float | None], epochs: int = EPOCHS) -> Run:
-    """A run that has ended, and placebos that have found this."""
+def run_with(
+    folder: Path,
+    *found: tuple[float | None, float | None],
+    settings: Record | None = None,
+    **other: int,
+) -> Run:
+    """A run that has ended, and placebos that have found this, as long as it but for `other`."""
     make_run(folder, TRIALS, edge=1.0)
     file = folder / "run.json"
     record = json.loads(file.read_text())
-    record |= {"state": "ended", "epochs": EPOCHS}
+    record |= {"state": "ended", "epochs": EPOCHS, "arguments": []}
+    record["settings"] |= settings or {}
     record["data"]["symbols"] = ["A", "B"]
     file.write_text(json.dumps(record))
+    effort = asdict(Effort.of(load_run(folder))) | other
     entries = [
-        {"number": n, "trials": TRIALS, "epochs": epochs, "best": best, "choice": choice,
-         "wall_s": 1.0}
+        {"number": n, **effort, "best": best, "choice": choice, "wall_s": 1.0}
         for n, (best, choice) in enumerate(found, start=1)
-    ]  # fmt: skip
+    ]
     (folder / "placebos.json").write_text(json.dumps({"placebos": entries}))
     return load_run(folder)
 
@@ -106,7 +117,110 @@ def test_placebos_of_another_length_do_not_count(tmp_path: Path) -> None:
     run = run_with(tmp_path / "a", (9.0, 9.0), epochs=20)
     said = " ".join(summary_sentences(run))
     assert "Placebo:" not in said
-    assert "1 placebo is not counted, having searched with other trials or epochs" in said
+    assert (
+        "1 placebo is not counted, having searched with other trials, epochs, seeds or patience"
+        in said
+    )
+
+
+@pytest.mark.parametrize("other", [{"trials": 25}, {"finalist_seeds": 1}, {"patience_trials": 8}])
+def test_placebos_that_were_asked_for_something_else_do_not_count(
+    other: dict[str, int], tmp_path: Path
+) -> None:
+    run = run_with(tmp_path / "a", (9.0, 9.0), settings={"finalist_seeds": 3}, **other)
+    found = placebos(run, rank(run))
+    assert found is not None
+    assert (len(found.found), found.others, found.broken) == (0, 1, 0)
+
+
+def test_a_search_that_never_trained_is_no_evidence(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "a", *[(None, None)] * 19, trained=0, lost=24, rows=24)
+    said = " ".join(summary_sentences(run))
+    assert "Placebo:" not in said
+    assert (
+        "19 placebos are not counted, since machines failed and less of them was trained than of "
+        f"the search; python -m search.placebo {run.folder} trains them anew."
+    ) in said
+
+
+def test_from_python_the_remedy_is_a_call(tmp_path: Path) -> None:
+    folder = run_with(tmp_path / "a", (None, None), trained=0).folder
+    record = json.loads((folder / "run.json").read_text()) | {"arguments": None}
+    (folder / "run.json").write_text(json.dumps(record))
+    said = " ".join(summary_sentences(load_run(folder)))
+    assert "launch(…, name='a', resume=True, placebo=19) trains it anew." in said
+
+
+SEARCH = Effort(
+    trials=60, epochs=5, finalist_seeds=3, patience_trials=None, trained=57, rows=80, lost=4
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "whole"),
+    [
+        ({}, True),
+        ({"lost": 5}, False),  # 4 of 80
+        ({"lost": 5, "rows": 81}, True),  # 4.05 of 81 may be: no half of a trial fails
+        ({"lost": 1, "rows": 3, "trained": 57}, True),
+        ({"lost": 2, "rows": 3, "trained": 57}, False),
+        ({"trained": 55}, True),
+        ({"trained": 54}, False),
+        ({"trained": 0, "patience_trials": 20}, True),  # patience is a part of the search
+        ({"trained": 60, "patience_trials": 20, "lost": 9}, False),
+    ],
+)
+def test_a_placebo_is_whole_where_machines_failed_no_larger_share_of_it(
+    change: dict[str, int], whole: bool
+) -> None:
+    assert replace(SEARCH, **change).is_whole(SEARCH) is whole
+
+
+def test_where_no_machine_failed_in_the_search_none_may_in_a_placebo() -> None:
+    search = replace(SEARCH, lost=0)
+    assert search.is_whole(search)
+    assert not replace(search, lost=1, rows=200).is_whole(search)
+
+
+def test_effort_is_counted_by_why_trials_ended(tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "a", 40, seed=3))
+    record: dict[str, Any] = run.run | {"epochs": 50}
+    why = {int(row["number"]): row["stop_reason"] for row in run.searched_rows}
+    assert "time_budget" not in why.values()
+    effort = Effort.of(replace(run, run=record))
+    assert (effort.trials, effort.trained) == (40, 40)
+    assert effort.lost == [*why.values()].count("out_of_memory") > 0
+    assert effort.rows == 40 + (run.trials["kind"] == "seed").sum()
+    never = run.trials.assign(epochs=run.trials["epochs"].where(run.trials["number"] > 9, 0))
+    trained = [n for n, reason in why.items() if n > 9 or reason in NUMERIC_FAILURES]
+    effort = Effort.of(replace(run, run=record, trials=never))
+    assert (effort.trials, effort.trained) == (40, len(trained))
+    fewer = record | {"settings": run.run["settings"] | {"trials": 30}}
+    assert Effort.of(replace(run, run=fewer)).trials == 40, "asked before"
+
+
+@pytest.mark.parametrize("now", [True, False])
+def test_of_a_search_of_limited_time_what_was_trained_is_asked(now: bool, tmp_path: Path) -> None:
+    run = load_run(make_run(tmp_path / "a", 40, seed=3))
+    settings = run.run["settings"] | {"time_budget_s": 60.0 if now else None}
+    late = (run.trials["number"] > 29) & (run.trials["kind"] != "baseline")
+    trials = run.trials.assign(epochs=run.trials["epochs"].mask(late, 0))
+    if not now:  # an earlier session's time was up
+        trials["stop_reason"] = trials["stop_reason"].mask(late, "time_budget")
+    record = run.run | {"epochs": 50, "settings": settings}
+    effort = Effort.of(replace(run, run=record, trials=trials))
+    numeric = trials["stop_reason"].isin(NUMERIC_FAILURES) & (trials["kind"] != "seed") & late
+    assert effort.trials == effort.trained == 30 + numeric.sum() < 40
+
+
+def test_a_file_without_efforts_is_damaged(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "a", (0.0, 0.0))
+    file = run.folder / "placebos.json"
+    content = json.loads(file.read_text())
+    del content["placebos"][0]["lost"]
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"placebos.json is damaged \('lost'\); remove it"):
+        summary_sentences(run)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

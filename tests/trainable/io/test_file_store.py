@@ -43,6 +43,18 @@ def test_files_are_written_read_renamed_and_removed(place: FileStore, tmp_path: 
         place.read("b")
 
 
+def test_a_folder_is_cleared_whether_it_is_there_or_not(place: FileStore, tmp_path: Path) -> None:
+    place.write("a", b"")
+    trial = place.within("trials", 7)
+    (tmp_path / "bucket" / "run" / "trials" / "7").mkdir(parents=True)
+    trial.write("b", b"")
+    place.within("trials").clear()
+    assert trial.names() == []
+    assert place.names() == ["a"]
+    place.within("missing").clear()
+    assert not (tmp_path / "bucket" / "run" / "missing").exists()
+
+
 def test_a_folder_within_is_made_when_first_written_to(tmp_path: Path) -> None:
     trial = FileStore.of(tmp_path).within("trials", 7)
     assert trial.names() == []

@@ -30,7 +30,7 @@ def of_symbols(dataset: Dataset, kept: np.ndarray) -> Dataset:
     def rows(several: np.ndarray) -> np.ndarray:
         return moved[several[stays[several]]]
 
-    group = dataset.symbol_group
+    group, known = dataset.symbol_group, dataset.known_returns
     return replace(
         dataset,
         features=dataset.features[stays],
@@ -41,6 +41,7 @@ def of_symbols(dataset: Dataset, kept: np.ndarray) -> Dataset:
         label_end=dataset.label_end[stays],
         symbols=tuple(dataset.symbols[i] for i in kept),
         forward_returns=np.ascontiguousarray(dataset.forward_returns[:, kept]),
+        known_returns=None if known is None else np.ascontiguousarray(known[:, kept]),
         tradable=np.ascontiguousarray(dataset.tradable[:, kept]),
         sold=dataset.sold[kept],
         own_last=dataset.own_last[kept],

@@ -38,7 +38,8 @@ def test_it_is_ffns(finalists: int, epochs: int, blocks: int) -> None:
     )
     assert isinstance(other, dict)
     assert result.logits == pytest.approx(np.asarray(other["logits"]), abs=1e-12)
-    assert result.probability == other["pbo"]
+    at_the_median = np.mean(np.asarray(other["logits"]) == 0)
+    assert result.probability == pytest.approx(other["pbo"] - at_the_median / 2)
 
 
 def test_ties_share_their_rank_as_ffns_do() -> None:
@@ -70,7 +71,9 @@ def test_every_split_by_hand_on_days_that_no_number_of_blocks_divides() -> None:
     result = found(returns, blocks)
     assert len(result.logits) == comb(6, 3)
     assert result.logits == pytest.approx(logits, abs=1e-12)
-    assert result.probability == np.mean(np.array(logits) <= 1e-12)
+    middle = np.abs(logits) < 1e-12
+    below = np.mean((np.array(logits) < 0) & ~middle)
+    assert result.probability == pytest.approx(below + middle.mean() / 2)
     assert result.loss == np.mean(np.array(after) < 0)
     assert 0 < result.loss < 1
     assert result.slope == pytest.approx(np.polyfit(before, after, 1)[0])
@@ -86,6 +89,23 @@ def test_of_useless_finalists_it_is_a_half_and_pruned_ones_hide_that() -> None:
         beside.append(found(returns + pruned, 8).probability)
     assert np.mean(alone) == pytest.approx(0.5, abs=0.08)
     assert np.mean(beside) < 0.15
+
+
+@pytest.mark.parametrize("N", [2, 3, 5, 8])
+def test_of_few_useless_finalists_it_is_a_half_too_also_of_an_odd_number(N: int) -> None:
+    shares = [found(useless(seed, N, 1, 120), 6).probability for seed in range(300)]
+    error = np.std(shares) / np.sqrt(len(shares))
+    assert np.mean(shares) == pytest.approx(0.5, abs=3 * error)
+    assert error < 0.02
+
+
+def test_the_median_of_three_counts_as_half() -> None:
+    """On the other half what was best is between the second and the one that is best there."""
+    first, second, third = useless(9, 3, 1, 40)
+    good, bad = np.repeat([0.05, -0.05], 20)[:, None], np.repeat([-0.05, 0.05], 20)[:, None]
+    result = found([first + good, second - 0.2, third + bad], 2)
+    assert result.logits == pytest.approx([0.0, 0.0])
+    assert result.probability == 0.5
 
 
 def test_skill_lasts() -> None:

@@ -1,6 +1,6 @@
 """Folds: nothing that is learned from knows what is scored, and the splits are skfolio's."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from math import comb
 
@@ -15,6 +15,7 @@ from tests.fixtures.panels import noise, panel
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset, learned_rows, scored_rows
 from trainable.data.dataset.labels import horizon_targets
+from trainable.data.dataset.placebo import placebo
 from trainable.data.features.table import FEATURES
 from trainable.data.folds.folds import (
     FoldSettings,
@@ -237,6 +238,21 @@ def test_of_all_symbols_nothing_changes() -> None:
     assert (same.train_rows == dataset.train_rows).all()
     assert np.array_equal(same.features, dataset.features)
     assert same.symbols == dataset.symbols
+
+
+def test_whatever_has_a_column_a_symbol_is_cut_also_of_a_placebo() -> None:
+    dataset = placebo(market(), seed=0)
+    assert dataset.known_returns is not None
+    kept = np.array([1, 4])
+    some = of_symbols(dataset, kept)
+    shape = dataset.tradable.shape
+    cut = set()
+    for each in fields(dataset):
+        whole = getattr(dataset, each.name)
+        if isinstance(whole, np.ndarray) and whole.shape == shape:
+            np.testing.assert_array_equal(getattr(some, each.name), whole[:, kept], each.name)
+            cut.add(each.name)
+    assert cut == {"forward_returns", "known_returns", "tradable", "bad_ticks"}
 
 
 def test_learning_beside_no_block_is_learning_from_all_before_the_gate() -> None:
