@@ -223,7 +223,7 @@ def _rank(words: Sequence[str]) -> int:
     folder, settings = given
     if settings.top < 1:
         raise UserError(f"top={settings.top}: expected at least 1")
-    show(load_run(folder), settings.top, _console())
+    show(load_run(folder), settings.top, output_console())
     return 0
 
 
@@ -263,7 +263,8 @@ def _param(value: object) -> str:
     return "–" if value is None else str(value)
 
 
-def _console() -> Console:
+def output_console() -> Console:
+    """Returns the console that reports are printed to: at least `NARROWEST` columns of a pipe."""
     console = Console(highlight=False, markup=False)
     # A pipe has no width of its own; rich would take 80 columns.
     known = console.is_terminal or "COLUMNS" in os.environ

@@ -63,9 +63,34 @@ class Scored:
         """
         if self.label != other.label:
             return False
-        dates = self.first <= other.last and other.first <= self.last
-        same_file = self.file == other.file and not self.symbols.isdisjoint(other.symbols)
-        return (same_file and dates) or len(self.rows & other.rows) >= SHARED
+        here, there = (Rows((one.first, one.last), one.symbols, one.rows) for one in (self, other))
+        return here.shared_with(there, same_file=self.file == other.file)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of some data, as others tell of them.
+
+    Attributes:
+        dates: the first and the last, ISO.
+        symbols: their names.
+        hashes: of some of the rows (`trainable.data.row_hashes`).
+    """
+
+    dates: tuple[str, str]
+    symbols: frozenset[str]
+    hashes: frozenset[str]
+
+    def shared_with(self, other: "Rows", same_file: bool) -> bool:
+        """Says whether it is certain that some rows of both are the same.
+
+        So it is of the same file with a date and a symbol in common, or where `SHARED` hashes are
+        the same: a file that was renamed or converted is the same data.
+        """
+        dates = self.dates[0] <= other.dates[1] and other.dates[0] <= self.dates[1]
+        symbols = not self.symbols.isdisjoint(other.symbols)
+        of_file = same_file and symbols and dates
+        return of_file or len(self.hashes & other.hashes) >= SHARED
 
 
 @dataclass(frozen=True)

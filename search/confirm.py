@@ -3,16 +3,13 @@
 python -m search.confirm runs/NAME [top=5] [key=value …]
 """
 
-import os
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from analysis.load import Run, load_run
-from analysis.rank import NARROWEST
+from analysis.rank import output_console
 from analysis.tries import is_placebo
 from search.confirmation.session import confirm
 from search.confirmation.settings import ConfirmSettings, check
@@ -62,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
             plan = make_plan(settings, parts=parts)
             with RunFolder.create(settings.runs_dir, settings.run_name, resume=True) as folder:
                 check_same(plan, folder.path)
-                why = confirm(asked, plan, folder, run, _console())
+                why = confirm(asked, plan, folder, run, output_console())
     if why is None:
         return 0
     again = shlex.join(["python", "-m", "search.confirm", *argv])
@@ -89,13 +86,6 @@ def _ended(path: Path) -> Run:
             "only runs of python -m search.run can be confirmed, with data.path=FILE"
         )
     return run
-
-
-def _console() -> Console:
-    console = Console(highlight=False, markup=False)
-    # A pipe has no width of its own; rich would take 80 columns.
-    known = console.is_terminal or "COLUMNS" in os.environ
-    return console if known else Console(highlight=False, markup=False, width=NARROWEST)
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from scipy.special import ndtr
 from analysis.statistics.probabilistic_sharpe import moments, robust_sharpe_error
 from analysis.statistics.rank_agreement import RankAgreement, rank_agreement
 from analysis.statistics.snooping.bootstrap import FEWEST
+from analysis.verdict.skill import LEVEL, p_text
 from trainable.cli.text import counted, listed, signed
 
-LEVEL = 0.05
 FEWEST_TESTED = 60  # days, below which a p is too small
 Frame = Any  # of pandas: type checkers understand too little of it
 TIMED = ("walk", "groups")  # kinds of folds that divide the dates
@@ -271,7 +271,7 @@ def _verdict(found: Confirmation, who: str) -> str:
         verdict = "More than chance"
     elif any(one.found for one in found.finalists):
         verdict = "Not told from chance together"
-    return f"{verdict} (p {chance_text(found.together.p)}): {who}, {earn}{compared}."
+    return f"{verdict} (p {p_text(found.together.p)}): {who}, {earn}{compared}."
 
 
 def _about_single(found: Confirmation) -> list[str]:
@@ -280,7 +280,7 @@ def _about_single(found: Confirmation) -> list[str]:
     alone = [one for one in found.finalists if one.found]
     if not alone:
         return ["No trial shows it alone, as all of them were looked at (Holm)."]
-    each = listed([f"{one.number} (p {chance_text(one.p or 0.0)})" for one in alone])
+    each = listed([f"{one.number} (p {p_text(one.p or 0.0)})" for one in alone])
     who = f"Trial {each} is" if len(alone) == 1 else f"Trials {each} are"
     sentence = f"{who} more than chance alone, though all of them were looked at (Holm)"
     if not found.found:
@@ -309,15 +309,6 @@ def _all(count: int) -> str:
 def ratio_text(book: Book) -> str:
     """Returns a Sharpe ratio with its standard error."""
     return f"{signed(book.sharpe)} ± {book.error:.2f}"
-
-
-def chance_text(p: float) -> str:
-    """Returns a p with its sign: `= 0.03`, `< 0.001`."""
-    if p < 0.001:
-        return "< 0.001"
-    if abs(p - LEVEL) < 0.0005:  # where three digits would not tell on which side
-        return f"= {p:.4f}"
-    return f"= {p:.2f}" if p >= 0.095 else f"= {p:.3f}"
 
 
 def _idle(trainings: Frame, returns: Frame, keys: list[str]) -> Frame:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from analysis.statistics.e_value import anytime_p, e_process
-from analysis.verdict.confirmed import LEVEL, Book, book_of, chance_text, ratio_text
+from analysis.verdict.confirmed import Book, book_of, ratio_text
+from analysis.verdict.skill import LEVEL, p_text
 from trainable.cli.text import counted, listed
 
 
@@ -63,7 +64,7 @@ class Gate:
 
 
 def divisor(turn: int) -> int:
-    """Returns by how much the e-value of so manieth an opening of the same dates is divided.
+    """Returns by how much the e-value of the k-th opening of the same dates is divided.
 
     The first counts in full. The k-th further on is divided by k·(k − 1): 2, 6, 12 … The shares
     1 ÷ (k·(k − 1)) sum up to 1. So of however many useless runs, whoever decides when to stop, one
@@ -107,7 +108,7 @@ def gate_sentences(gate: Gate) -> list[str]:
         f"{where}{who}, {many} in equal shares, earn{'s' if count == 1 else ''} a Sharpe ratio of "
         f"{ratio_text(gate.book)} over {gate.book.days:,} days{compared}.",
         f"{'More than chance' if gate.p <= LEVEL else 'Not told from chance'} there (p "
-        f"{chance_text(gate.p)}): a bet of 1 on them has become {gate.e:.2f}, and was "
+        f"{p_text(gate.p)}): a bet of 1 on them has become {gate.e:.2f}, and was "
         f"{gate.highest:.2f} at its highest{less}; useless ones ever reach 20 in one opening of "
         "twenty at most, whenever one looks.",
     ]

@@ -138,6 +138,7 @@ class Placebos:
         others: placebos that do not count, since they were asked for something else than the
             search, such as other `trials` or `epochs`.
         broken: placebos that do not count, since too little of them was trained.
+        last: the highest number of a placebo.
         symbols: of the data.
     """
 
@@ -145,6 +146,7 @@ class Placebos:
     found: tuple[Found, ...]
     others: int
     broken: int
+    last: int
     symbols: int
 
     @property
@@ -193,6 +195,7 @@ def placebos(run: Run, ranking: pd.DataFrame) -> Placebos | None:
         found=tuple(Found(one["best"], one["choice"]) for one in whole),
         others=len(entries) - len(alike),
         broken=len(alike) - len(whole),
+        last=max(one["number"] for one in entries),
         symbols=len(run.run["data"]["symbols"]),
     )
 
@@ -244,15 +247,16 @@ def placebo_sentences(run: Run, ranking: pd.DataFrame) -> list[str]:
                 f"{counted(len(found.found), 'placebo')} cannot show a p below {least:.2f}; "
                 f"{USUAL} can show 0.05."
             )
+    goes_on = _command(run, found.last)
     if found.others:
         said.append(
             f"{_not_counted(found.others)} having searched with other trials, epochs, seeds or "
-            f"patience; {_command(run)} goes on with {_them(found.others)}."
+            f"patience; {goes_on} goes on with {_them(found.others)}."
         )
     if found.broken:
         said.append(
             f"{_not_counted(found.broken)} since machines failed and less of {_them(found.broken)} "
-            f"was trained than of the search; {_command(run)} trains {_them(found.broken)} anew."
+            f"was trained than of the search; {goes_on} trains {_them(found.broken)} anew."
         )
     return said
 
@@ -265,10 +269,10 @@ def _them(count: int) -> str:
     return "it" if count == 1 else "them"
 
 
-def _command(run: Run) -> str:
+def _command(run: Run, count: int) -> str:
     if run.run.get("arguments") is None:  # from Python
-        return f"launch(…, name={run.name!r}, resume=True, placebo={USUAL})"
-    return shlex.join(["python", "-m", "search.placebo", str(run.folder)])
+        return f"launch(…, name={run.name!r}, resume=True, placebo={count})"
+    return shlex.join(["python", "-m", "search.placebo", str(run.folder), f"placebos={count}"])
 
 
 def _about(found: Placebos) -> str:

@@ -47,6 +47,17 @@ def mark_of(driver: str) -> str:
     return f"{HERE}-{driver}"
 
 
+def trial_files(settings: SearchSettings) -> FileStore:
+    """Returns where the files of a search's trials are."""
+    return _run_files(settings).within("trials")
+
+
+def _run_files(settings: SearchSettings) -> FileStore:
+    if settings.storage_path is None:
+        return FileStore.of(settings.folder)
+    return FileStore.of(settings.storage_path).within(settings.run_name)
+
+
 @contextmanager
 def open_trial_files(
     settings: SearchSettings, driver: str, dead: Sequence[str] = (), alone: bool = False
@@ -63,11 +74,7 @@ def open_trial_files(
         NameTakenError: another run of this name has its trials' files there.
         UserError: nothing can be written there.
     """
-    if settings.storage_path is None:
-        run = FileStore.of(settings.folder)
-    else:
-        run = FileStore.of(settings.storage_path).within(settings.run_name)
-    files, name = run.within("trials"), mark_of(driver)
+    run, files, name = _run_files(settings), trial_files(settings), mark_of(driver)
     made = [] if settings.storage_path is None else run.missing()
     try:
         _mark(files.with_few_tries(), name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from search.confirmation.finalists import Finalist
-from search.confirmation.scored_folds import COMPARED, Scored, score_baseline, score_model
+from search.confirmation.scored_folds import COMPARED, FoldScores, score_baseline, score_model
 from search.study.trials import SEED
 from trainable.config import config_of, shape_key
 from trainable.data.dataset.dataset import Dataset
@@ -49,7 +49,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FoldResult:
     """One training on one fold.
 
     Attributes:
@@ -65,7 +65,7 @@ class Outcome:
     fold: str
     state: str
     reason: str
-    scored: Scored | None
+    scored: FoldScores | None
     seconds: float
 
 
@@ -122,7 +122,7 @@ def expected_seconds(
     )
 
 
-def do(job: Job, fold: Fold, device: str, look: Callable[[], None]) -> list[Outcome]:
+def do(job: Job, fold: Fold, device: str, look: Callable[[], None]) -> list[FoldResult]:
     """Does a job; returns its outcomes.
 
     Args:
@@ -133,17 +133,17 @@ def do(job: Job, fold: Fold, device: str, look: Callable[[], None]) -> list[Outc
     """
     if job.params is None:
         return [
-            Outcome(key, job.fold, "COMPLETE", "completed", score_baseline(fold, key.name), 0.0)
+            FoldResult(key, job.fold, "COMPLETE", "completed", score_baseline(fold, key.name), 0.0)
             for key in job.keys
         ]
     configs = {place: config_of(params) for place, params in enumerate(job.params)}
-    found: list[Outcome] = []
+    found: list[FoldResult] = []
     rows = len(fold.train.train_rows)
     for place, config in list(configs.items()):
         if config.train.batch_size > rows:
             del configs[place]
             why = f"a batch of {config.train.batch_size} is more than {rows} rows"
-            found.append(Outcome(job.keys[place], job.fold, "FAIL", why, None, 0.0))
+            found.append(FoldResult(job.keys[place], job.fold, "FAIL", why, None, 0.0))
     if not configs:
         return found
     epochs = {place: job.keys[place].epochs for place in configs}
@@ -151,9 +151,9 @@ def do(job: Job, fold: Fold, device: str, look: Callable[[], None]) -> list[Outc
         key = job.keys[trained.number]
         if trained.predictor is None:
             reason = trained.stop.reason if trained.stop is not None else "error"
-            found.append(Outcome(key, job.fold, "PRUNED", reason, None, trained.seconds))
+            found.append(FoldResult(key, job.fold, "PRUNED", reason, None, trained.seconds))
         else:
             scored = score_model(fold, trained.predictor)
             done = "COMPLETE", "completed", scored, trained.seconds
-            found.append(Outcome(key, job.fold, *done))
+            found.append(FoldResult(key, job.fold, *done))
     return found

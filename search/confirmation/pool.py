@@ -10,7 +10,7 @@ from multiprocessing.process import BaseProcess
 
 import torch
 
-from search.confirmation.jobs import Job, Outcome, do
+from search.confirmation.jobs import FoldResult, Job, do
 from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.folds.folds import FoldSettings, folds_of
@@ -28,7 +28,7 @@ def outcomes(
     device: str,
     processes: int,
     look: Callable[[], None],
-) -> Iterator[list[Outcome]]:
+) -> Iterator[list[FoldResult]]:
     """Does the jobs and yields the outcomes of each as it ends.
 
     With one process in this one. Nothing of a job that has not ended is kept.
@@ -105,7 +105,7 @@ def _received(
     ready: Connection,
     doing: dict[Connection, Job],
     workers: dict[Connection, BaseProcess],
-) -> list[Outcome]:
+) -> list[FoldResult]:
     job = doing.pop(ready)
     try:
         return ready.recv()

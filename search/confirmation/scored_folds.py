@@ -18,7 +18,7 @@ COMPARED = ("ridge", "equal_weight")  # baselines
 
 
 @dataclass(frozen=True)
-class Scored:
+class FoldScores:
     """What was earned on the rows of a fold.
 
     Attributes:
@@ -34,7 +34,7 @@ class Scored:
     returns: np.ndarray
 
 
-def score_model(fold: Fold, model: Predictor) -> Scored:
+def score_model(fold: Fold, model: Predictor) -> FoldScores:
     """Scores a model that was trained on the fold's rows."""
     test, train = fold.test, fold.train
     blocks = fold.scored(test)
@@ -49,7 +49,7 @@ def score_model(fold: Fold, model: Predictor) -> Scored:
     return _together(found, test)
 
 
-def score_baseline(fold: Fold, name: str) -> Scored:
+def score_baseline(fold: Fold, name: str) -> FoldScores:
     """Fits a baseline on the fold's rows and scores it."""
     test = fold.test
     needs_no_training = name == "equal_weight"
@@ -72,14 +72,14 @@ class _Block:
     ic: float | None
 
 
-def _together(blocks: Sequence[_Block], dataset: Dataset) -> Scored:
+def _together(blocks: Sequence[_Block], dataset: Dataset) -> FoldScores:
     ics = [block.ic for block in blocks if block.ic is not None]
     bars = [len(block.timestamps) for block in blocks]
     ic = float(np.average(ics, weights=bars)) if len(ics) == len(blocks) else None
     if all(block.net is None for block in blocks):
-        return Scored(None, ic, np.empty(0, "datetime64[D]"), np.empty(0))
+        return FoldScores(None, ic, np.empty(0, "datetime64[D]"), np.empty(0))
     net = np.concatenate([np.zeros(len(b.timestamps)) if b.net is None else b.net for b in blocks])
     stamps = np.concatenate([block.timestamps for block in blocks]).astype("datetime64[D]")
     days, day_of = np.unique(stamps, return_inverse=True)
     sharpe = sharpe_ratio(net, dataset.periods_per_year)
-    return Scored(sharpe, ic, days, np.bincount(day_of, net, len(days)))
+    return FoldScores(sharpe, ic, days, np.bincount(day_of, net, len(days)))

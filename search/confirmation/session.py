@@ -4,7 +4,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
-from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
@@ -20,6 +19,7 @@ from analysis.verdict.confirmed import (
     confirmation_sentences,
 )
 from analysis.verdict.gate import gate_sentences
+from search.backend.workers import trial_files
 from search.confirmation.finalists import Finalist, finalists_of, new_seeds
 from search.confirmation.gate import known_result, open_window, seal, seen_before
 from search.confirmation.jobs import Key, baseline_keys, expected_seconds, key_of, missing_jobs
@@ -33,12 +33,11 @@ from search.session.interrupts import Interrupts
 from search.study.study import stored_rows
 from trainable.cli.text import counted, duration
 from trainable.data.folds.folds import Fold, folds_of
-from trainable.io.file_store import FileStore
 from trainable.train import chosen_device
 
 
 @dataclass(frozen=True)
-class Asked:
+class Trainings:
     """What a confirmation is to train.
 
     Attributes:
@@ -80,7 +79,7 @@ def confirm(
     study = stored_rows(storage, run.run["name"])
     folds, left_out = folds_of(plan.dataset, settings.folds)
     seeds = new_seeds(plan.settings.seed, settings.seeds)
-    asked = Asked(finalists_of(run, study, settings.top), seeds, folds)
+    asked = Trainings(finalists_of(run, study, settings.top), seeds, folds)
     tables = ConfirmTables(folder)
     with Interrupts() as interrupts:
         try:
@@ -110,7 +109,7 @@ def show(found: Confirmation, console: Console) -> None:
 def _train(
     settings: ConfirmSettings,
     plan: Plan,
-    asked: Asked,
+    asked: Trainings,
     tables: ConfirmTables,
     console: Console,
     interrupts: Interrupts,
@@ -133,7 +132,7 @@ def _train(
             interrupts.obey()
 
 
-def _say_cost(asked: Asked, left: int, seconds: float, console: Console) -> None:
+def _say_cost(asked: Trainings, left: int, seconds: float, console: Console) -> None:
     """Says how many trainings are asked for and left, and how long these should take."""
     finalists, folds = len(asked.finalists), len(asked.folds)
     every = finalists * len(asked.seeds) * folds
@@ -148,7 +147,7 @@ def _say_cost(asked: Asked, left: int, seconds: float, console: Console) -> None
     console.print(Text(f"{words}."))
 
 
-def _confirmation(asked: Asked, run: Run, tables: ConfirmTables) -> Confirmation:
+def _confirmation(asked: Trainings, run: Run, tables: ConfirmTables) -> Confirmation:
     mine = tables.of(asked.keys, asked.folds)
     ratios = {row["number"]: row["sharpe_mean"] for row in rank(run).to_dict("records")}
     ranked = [(one.number, one.rank, ratios[one.number]) for one in asked.finalists]
@@ -159,7 +158,7 @@ def _open_gate(
     plan: Plan, folder: RunFolder, run: Run, together: Book | None, console: Console
 ) -> None:
     expected = 0.0 if together is None else together.sharpe / sqrt(run.days_per_year)
-    models = FinalistModels(trial_files(plan, folder.path), plan.dataset)
+    models = FinalistModels(trial_files(plan.settings), plan.dataset)
     sealed = seal(folder, run, plan.dataset, models, "gate", expected)
     if sealed is None:
         console.print(Text("The gate stays shut: no finalist has returns that vary."))
@@ -175,11 +174,3 @@ def _open_gate(
         gate = open_window(sealed)
     for sentence in gate_sentences(gate):
         console.print(Text(sentence))
-
-
-def trial_files(plan: Plan, folder: Path) -> FileStore:
-    """Returns where the models of a run's trials are."""
-    settings = plan.settings
-    if settings.storage_path is None:
-        return FileStore.of(folder).within("trials")
-    return FileStore.of(settings.storage_path).within(settings.run_name).within("trials")

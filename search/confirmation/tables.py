@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from search.confirmation.jobs import Key, Outcome
+from search.confirmation.jobs import FoldResult, Key
 from search.run_folder.folder import RunFolder
 from trainable.cli.errors import UserError
 from trainable.data.folds.folds import Fold
@@ -61,7 +61,7 @@ class ConfirmTables:
         """Daily net returns of them, long: `CONFIRM_RETURN_COLUMNS`."""
         return self._returns.to_pandas()
 
-    def add(self, outcomes: Sequence[Outcome], folds: Mapping[str, Fold]) -> None:
+    def add(self, outcomes: Sequence[FoldResult], folds: Mapping[str, Fold]) -> None:
         """Adds outcomes and writes both tables, each at once.
 
         The returns come first: a training counts from when it has its row.
@@ -115,7 +115,7 @@ def _about(fold: Fold) -> dict[str, Any]:
     return {"fold": fold.name, "kind": fold.kind, "before": fold.before}
 
 
-def _row(outcome: Outcome, fold: Fold) -> dict[str, Any]:
+def _row(outcome: FoldResult, fold: Fold) -> dict[str, Any]:
     key, scored, data = outcome.key, outcome.scored, fold.dataset
     first, last = fold.blocks[0][0], fold.blocks[-1][1] - 1
     return {
@@ -137,7 +137,7 @@ def _row(outcome: Outcome, fold: Fold) -> dict[str, Any]:
     }
 
 
-def _returns(outcome: Outcome) -> pd.DataFrame:
+def _returns(outcome: FoldResult) -> pd.DataFrame:
     assert outcome.scored is not None
     key = outcome.key
     days = outcome.scored.days.astype("datetime64[ns]")

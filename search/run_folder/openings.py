@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.tries import Rows
 from trainable.cli.errors import UserError
 from trainable.io.atomic import not_written, sync
 from trainable.io.checksums import DamagedError, checked
@@ -25,7 +26,6 @@ from trainable.io.json_file import loads
 LEDGER = "openings.jsonl"
 WINDOWS = ("gate", "test")
 NOTED = "openings"  # key of `run.json`
-SHARED = 3  # hashes that two windows have in common by no accident
 START = "0" * 64  # what the first line follows
 
 Record = Mapping[str, Any]
@@ -51,15 +51,14 @@ class Window:
     rows: tuple[str, ...]
 
     def shares_rows(self, record: Record) -> bool:
-        """Says whether it is certain that an opening has seen some of these dates.
-
-        So it is of the same file with a date and a symbol in common, or where rows have hashes in
-        common: a file that was renamed or converted is the same data.
-        """
-        dates = self.first <= record["last"] and record["first"] <= self.last
-        symbols = not set(self.symbols).isdisjoint(record["symbols"])
-        same_file = record["sha256"] == self.sha256 and symbols and dates
-        return same_file or len(set(self.rows) & set(record["rows"])) >= SHARED
+        """Says whether it is certain that an opening has seen some of these dates."""
+        there = Rows(
+            (record["first"], record["last"]),
+            frozenset(record["symbols"]),
+            frozenset(record["rows"]),
+        )
+        mine = Rows((self.first, self.last), frozenset(self.symbols), frozenset(self.rows))
+        return mine.shared_with(there, same_file=record["sha256"] == self.sha256)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ def train_placebos(
         _write(run.folder, entries)
     missing = [n for n in range(1, count + 1) if not _counts(entries.get(n), search)]
     if missing:
-        console.print(Text(cost_sentence(run, entries, len(missing))))
+        counting = {n: one for n, one in entries.items() if n not in missing}
+        console.print(Text(cost_sentence(run, counting, len(missing))))
     with Interrupts() as interrupts:
         for number in missing:
             ended = None
@@ -88,7 +89,7 @@ def cost_sentence(run: Run, entries: Mapping[int, Mapping[str, Any]], missing: i
 
     Args:
         run: the search.
-        entries: of the placebos that are there, by number.
+        entries: of the placebos that count, by number.
         missing: how many are to be trained.
     """
     known = [one["wall_s"] for one in entries.values() if one["wall_s"] > 0]

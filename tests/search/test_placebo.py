@@ -292,6 +292,8 @@ def test_placebos_that_failed_with_the_machine_are_no_evidence_and_trained_anew(
     (trials / "0").mkdir(parents=True, exist_ok=True)
     (trials / "0" / "checkpoint.safetensors").write_bytes(b"of before")
     train(tmp_path, "placebos=2")
+    said = re.sub(r"\s+", " ", capsys.readouterr().out)
+    assert "2 placebo searches to train, each as long as the search itself" in said
     assert [(one["trained"], one["lost"]) for one in entries(run)] == [(3, 0)] * 2
     assert "of 2 searches of the same data" in " ".join(summary_sentences(load_run(run)))
     left = [*run.glob("placebos/*/trials/*/error.txt"), *trials.glob("*/checkpoint.safetensors")]

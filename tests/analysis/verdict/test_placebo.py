@@ -139,7 +139,7 @@ def test_a_search_that_never_trained_is_no_evidence(tmp_path: Path) -> None:
     assert "Placebo:" not in said
     assert (
         "19 placebos are not counted, since machines failed and less of them was trained than of "
-        f"the search; python -m search.placebo {run.folder} trains them anew."
+        f"the search; python -m search.placebo {run.folder} placebos=19 trains them anew."
     ) in said
 
 
@@ -148,7 +148,7 @@ def test_from_python_the_remedy_is_a_call(tmp_path: Path) -> None:
     record = json.loads((folder / "run.json").read_text()) | {"arguments": None}
     (folder / "run.json").write_text(json.dumps(record))
     said = " ".join(summary_sentences(load_run(folder)))
-    assert "launch(…, name='a', resume=True, placebo=19) trains it anew." in said
+    assert "launch(…, name='a', resume=True, placebo=1) trains it anew." in said
 
 
 SEARCH = Effort(
