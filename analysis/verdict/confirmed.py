@@ -208,11 +208,16 @@ def book_of(returns: np.ndarray, days_per_year: float, fewest: int = FEWEST) -> 
     return Book(found.sharpe * year, error * year, p, len(returns))
 
 
-def confirmation_sentences(found: Confirmation) -> list[str]:
-    """Returns in plain words whether the finalists earn where nothing was chosen."""
+def confirmation_sentences(found: Confirmation, too_good: bool = False) -> list[str]:
+    """Returns in plain words whether the finalists earn where nothing was chosen.
+
+    Args:
+        found: of the trainings.
+        too_good: something of the search is too good to be true, see `analysis.verdict.alarms`.
+    """
     count, seeds = len(found.finalists), counted(found.seeds, "seed")
     who = f"{_all(count)}, {seeds}{' each' if count > 1 else ''} in equal shares"
-    sentences = [_verdict(found, who)]
+    sentences = [_verdict(found, who, too_good)]
     if found.together is not None:
         sentences += _about_single(found)
     if found.valid is not None:
@@ -247,7 +252,7 @@ def confirmation_sentences(found: Confirmation) -> list[str]:
     return sentences
 
 
-def _verdict(found: Confirmation, who: str) -> str:
+def _verdict(found: Confirmation, who: str, too_good: bool) -> str:
     if found.together is None:
         return (
             f"Nothing was tested: no finalist has {FEWEST_TESTED} days of returns, walk-forward, "
@@ -268,7 +273,7 @@ def _verdict(found: Confirmation, who: str) -> str:
     compared = f"; {listed(beside)}" if beside else ""
     verdict = "Nothing beats chance"
     if found.found:
-        verdict = "More than chance"
+        verdict = "More than chance, as a leak would be" if too_good else "More than chance"
     elif any(one.found for one in found.finalists):
         verdict = "Not told from chance together"
     return f"{verdict} (p {p_text(found.together.p)}): {who}, {earn}{compared}."

@@ -96,7 +96,7 @@ def gate_sentences(gate: Gate) -> list[str]:
     if gate.book is None:
         return [f"{where}the finalists earn nothing that varies: nothing is told."]
     count, many = gate.finalists, counted(gate.members, "training")
-    who = {1: "the only finalist", 2: "both finalists"}.get(count, f"all {count} finalists")
+    who = {1: "the only finalist", 2: "both finalists"}.get(count, f"all {count} of the ranking")
     named = [(f"trial {gate.winner}, ranked first, alone", gate.alone)] if count > 1 else []
     named += [(name.replace("_", " "), book) for name, book in gate.baselines.items()]
     each = [f"{what} {ratio_text(book)}" for what, book in named if book is not None]

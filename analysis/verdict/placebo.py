@@ -277,19 +277,21 @@ def _command(run: Run, count: int) -> str:
 
 def _about(found: Placebos) -> str:
     real, count = found.real, len(found.found)
+    if real.best is None:
+        return (
+            "Placebo: no trial survived, so no search of moved labels could find less (p = 1.00)."
+        )
     searches = f"{count} search{'es' if count > 1 else ''} of the same data"
     moved = "labels moved in time" + (" and over symbols" if found.symbols > 1 else "")
-    if real.best is None:
-        return f"Placebo: no trial survived, so {searches} with {moved} are no better or worse."
     winners = reaching(real.best, [one.best for one in found.found])
     said = (
-        f"Placebo: in {winners or 'none'} of {searches} with {moved} the winner reached "
-        f"{signed(real.best)} or more (p = {found.p_best:.2f})"
+        f"Placebo: {winners} of {searches} with {moved} had a winner as good ({signed(real.best)}, "
+        f"shrunk; p = {found.p_best:.2f})"
     )
     if real.choice is None or real.choice <= 0:  # of which no figure is right
         return f"{said}."
     choices = reaching(real.choice, [one.choice for one in found.found])
     return (
-        f"{said}; the cross-validated ratio reached {signed(real.choice)} in {choices or 'none'} "
+        f"{said}; {choices} had a cross-validated ratio of {signed(real.choice)} or more "
         f"(p = {found.p_choice:.2f})."
     )

@@ -12,6 +12,7 @@ from rich.text import Text
 from analysis.confirmation_table import confirmation_tables
 from analysis.load import Run
 from analysis.ranking import rank
+from analysis.verdict.alarms import alarm_sentences, too_good
 from analysis.verdict.confirmed import (
     Book,
     Confirmation,
@@ -28,6 +29,7 @@ from search.confirmation.settings import ConfirmSettings
 from search.confirmation.tables import ConfirmTables
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
+from search.run_folder.openings import openings
 from search.session.best_model import FinalistModels
 from search.session.interrupts import Interrupts
 from search.study.study import stored_rows
@@ -77,6 +79,8 @@ def confirm(
     """
     storage = plan.settings.storage or folder.path / "study.log"
     study = stored_rows(storage, run.run["name"])
+    if settings.gate:
+        openings(folder.path.parent)  # a ledger that is damaged ends it before anything is trained
     folds, left_out = folds_of(plan.dataset, settings.folds)
     seeds = new_seeds(plan.settings.seed, settings.seeds)
     asked = Trainings(finalists_of(run, study, settings.top), seeds, folds)
@@ -89,7 +93,7 @@ def confirm(
         together: Book | None = None
         if folds:
             found = _confirmation(asked, run, tables)
-            show(found, console)
+            show(found, run, console)
             together = found.together
         if left_out:
             console.print(Text(f"Left out: {'; '.join(left_out)}."))
@@ -98,9 +102,11 @@ def confirm(
     return None
 
 
-def show(found: Confirmation, console: Console) -> None:
-    """Prints the sentences and the tables."""
-    for sentence in confirmation_sentences(found):
+def show(found: Confirmation, run: Run, console: Console) -> None:
+    """Prints the alarms of the search, the sentences and the tables."""
+    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
+    said = confirmation_sentences(found, too_good(run, finalists))
+    for sentence in [*alarm_sentences(run, finalists), *said]:
         console.print(Text(sentence))
     for table in confirmation_tables(found, console.width):
         console.print(table)

@@ -168,7 +168,7 @@ def _said(entry: Mapping[str, Any], search: Effort) -> str:
             f"machines ({search.lost} of {search.rows} in the search)"
         )
     found = entry["best"]
-    return "no trial survived" if found is None else f"its winner has {signed(found)}"
+    return "no trial survived" if found is None else f"its winner has {signed(found)}, shrunk"
 
 
 def _remove(plan: Plan) -> None:

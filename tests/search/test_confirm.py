@@ -81,7 +81,9 @@ def test_a_planted_signal_is_confirmed_on_every_kind_of_fold(
     assert confirm(home, *words) == 0
     text = said(capsys)
     assert "2 finalists × 1 seed × 8 folds: 16 trainings; about " in text
-    assert "More than chance (p < 0.001): both finalists together, 1 seed each in equal" in text
+    assert "Too good, so look for a leak first: " in text
+    who = "both finalists together, 1 seed each in equal"
+    assert f"More than chance, as a leak would be (p < 0.001): {who}" in text
     assert "On the gate" not in text
     assert not (home / "runs" / LEDGER).exists()
     rows, daily = trainings(home), returns(home)
@@ -245,7 +247,8 @@ def test_a_second_run_on_the_same_dates_is_told_of_the_first(
     assert second.record["sha256"] != first.record["sha256"]
     (home / "runs" / LEDGER).unlink()
     (home / "runs/y/confirm/gate.json").unlink()
-    assert confirm(home, run="y") == 2
+    with patch.object(jobs_module, "train_for", forbidden):  # it is told before
+        assert confirm(home, "top=1", "seeds=9", *FEW[2:], run="y") == 2
     assert "lacks the opening that run 'x' made" in capsys.readouterr().err
     assert confirm(home, *FEW, "gate=false", run="y") == 0
 
@@ -331,7 +334,7 @@ def test_one_symbol_is_confirmed_over_time_and_the_gate_needs_no_folds(
     assert confirm(tmp_path, "walk=3", "groups=4", "seeds=1", "workers=1") == 0
     text = said(capsys)
     assert "Left out: " in text
-    assert "symbols: 1 are too few to hold half of them out" in text
+    assert "symbols: 1 is too few to hold half of them out" in text
     rows = trainings(tmp_path)
     assert set(rows["kind"]) == {"walk", "groups"}
     assert rows.query("number >= 0")["ic"].notna().all()

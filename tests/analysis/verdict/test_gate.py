@@ -60,9 +60,9 @@ def test_useless_runs_pass_as_seldom_as_promised() -> None:
 def test_it_says_what_it_found_in_words() -> None:
     first, second = gate_sentences(gate())
     assert first == (
-        "On the gate, 2020-01-01 to 2020-06-30, all 3 finalists, 7 trainings in equal shares, earn "
-        "a Sharpe ratio of 0.50 ± 0.40 over 200 days; trial 12, ranked first, alone 0.25 ± 0.40 "
-        "and ridge −0.30 ± 0.40."
+        "On the gate, 2020-01-01 to 2020-06-30, all 3 of the ranking, 7 trainings in equal shares, "
+        "earn a Sharpe ratio of 0.50 ± 0.40 over 200 days; trial 12, ranked first, alone 0.25 "
+        "± 0.40 and ridge −0.30 ± 0.40."
     )
     assert second.startswith("Not told from chance there (p = 0.33): a bet of 1 on them has become")
     assert "divided" not in second

@@ -198,7 +198,9 @@ def _held_out(dataset: Dataset) -> tuple[list[Fold], list[str]]:
     """Returns a fold for each half of the symbols, and why there is none."""
     count = len(dataset.symbols)
     if count < FEWEST_SYMBOLS:
-        return [], [f"symbols: {count} are too few to hold half of them out"]
+        return [], [
+            f"symbols: {count} {'is' if count == 1 else 'are'} too few to hold half of them out"
+        ]
     if dataset.panel and count // 2 < PANEL_SYMBOLS:
         return [], [
             f"symbols: halves of {count} would be traded by another rule, each symbol for itself"
