@@ -6,7 +6,7 @@ before the validation part.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import hypot, sqrt
 from typing import Any
 
 import numpy as np
@@ -225,6 +225,7 @@ def confirmation_sentences(found: Confirmation, too_good: bool = False) -> list[
             f"On the validation dates, which chose {'it' if count == 1 else 'them'}, the same book "
             f"earns {ratio_text(found.valid)}: flattered, and no proof."
         )
+        sentences += _about_fading(found.together, found.valid)
     medians = [one.median for one in found.finalists if one.median is not None]
     kinds = [kind for kind, *_ in found.folds.values()]
     grouped = kinds.count("groups")
@@ -291,6 +292,22 @@ def _about_single(found: Confirmation) -> list[str]:
     if not found.found:
         sentence += ": a second test, and of worthless finalists one in ten pass one of the two"
     return [f"{sentence}."]
+
+
+def _about_fading(before: Book | None, valid: Book) -> list[str]:
+    """Says that less is earned on the later dates, though they chose: p below 0.05, one-sided.
+
+    The two are of different days, so the variance of their difference is the sum of theirs.
+    """
+    if before is None or before.p > LEVEL:
+        return []
+    less, error = before.sharpe - valid.sharpe, hypot(before.error, valid.error)
+    if ndtr(-less / error) > LEVEL:
+        return []
+    return [
+        f"That is {signed(less)} ± {error:.2f} less than on the days before, which is more than "
+        "chance: what earned there has faded, and the older days promise nothing."
+    ]
 
 
 def _about_order(found: Confirmation) -> list[str]:

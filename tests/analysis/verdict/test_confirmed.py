@@ -1,5 +1,6 @@
 """What trainings on folds say: every figure recomputed, the words, and how often they err."""
 
+from dataclasses import replace
 from io import StringIO
 from math import sqrt
 from typing import Any
@@ -142,6 +143,27 @@ def test_skill_and_its_absence_are_said_in_words() -> None:
     assert second.endswith("one in ten pass one of the two.")
     (alone, *_) = confirmation_sentences(found({4: -0.5}))
     assert "the only finalist, 2 seeds in equal shares, earns a Sharpe ratio of −" in alone
+
+
+def test_what_earned_once_and_no_more_is_said_to_have_faded() -> None:
+    now = found({4: 3.5, 9: 3.0})
+    assert now.together is not None
+    assert now.valid is not None
+    assert not any("faded" in line for line in confirmation_sentences(now))
+    later = replace(now.valid, sharpe=now.together.sharpe - 5.0)
+    error = sqrt(now.together.error**2 + now.valid.error**2)
+    (said,) = [
+        line
+        for line in confirmation_sentences(replace(now, valid=later))
+        if line.startswith(f"That is 5.00 ± {error:.2f} less than on the days before")
+    ]
+    assert said.endswith("has faded, and the older days promise nothing.")
+    for times, fades in ((1.6, False), (1.7, True)):  # 1.645 errors are 5 %, one-sided
+        valid = replace(now.valid, sharpe=now.together.sharpe - times * error)
+        lines = confirmation_sentences(replace(now, valid=valid))
+        assert any("faded" in line for line in lines) == fades
+    nothing = replace(now, together=replace(now.together, p=0.06), valid=later)
+    assert not any("faded" in line for line in confirmation_sentences(nothing))
 
 
 def test_failed_trainings_are_counted_and_left_out() -> None:
