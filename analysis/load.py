@@ -81,6 +81,16 @@ class Run:
         return [row for row in self.rows if row["kind"] in SEARCHED]
 
     @cached_property
+    def baseline_rows(self) -> Sequence[Mapping[str, Any]]:
+        """Those of `rows` that are of baselines."""
+        return [row for row in self.rows if row["kind"] == "baseline"]
+
+    @cached_property
+    def row_of(self) -> Mapping[int, Mapping[str, Any]]:
+        """The `rows` by number."""
+        return {int(row["number"]): row for row in self.rows}
+
+    @cached_property
     def tries(self) -> Tries:
         """The configurations tried on the same data, over all runs of the folder that it is in."""
         folder = self.folder.resolve()

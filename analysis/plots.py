@@ -64,7 +64,7 @@ def sharpe_sorted(run: Run) -> Figure:
 def learning_curves(run: Run) -> Figure:
     """Validation loss and Sharpe ratio over epochs, coloured by how the trial ended."""
     figure = style.canvas("Learning curves by how the trial ended")
-    reasons = {row["number"]: row["stop_reason"] for row in run.searched.to_dict("records")}
+    reasons = {row["number"]: row["stop_reason"] for row in run.searched_rows}
     known = run.epochs.query("number in @reasons")
     groups = [curve for _, curve in known.groupby("number")]
     curves = [(int(np.asarray(curve["number"])[0]), curve) for curve in groups]

@@ -65,8 +65,7 @@ def rank(run: Run) -> pd.DataFrame:
     there is no mean.
     """
     params = varied_params(run)
-    searched = run.searched.to_dict("records")
-    records = _ranked(run, searched, further_seeds(run), luck(run), params)
+    records = _ranked(run, run.searched_rows, further_seeds(run), luck(run), params)
     return pd.DataFrame(records, columns=[*COLUMNS, *params]).astype(COLUMNS)
 
 
@@ -80,7 +79,7 @@ def ranks_beside(run: Run, trials: Sequence[Row]) -> list[int]:
         trials: rows of `run.trials` that are COMPLETE and not ranked.
     """
     seeds = further_seeds(run)
-    finalists = run.searched.loc[run.searched["state"] == "COMPLETE"].to_dict("records")
+    finalists = [row for row in run.searched_rows if row["state"] == "COMPLETE"]
     ranks = []
     for trial in trials:
         order = [row["number"] for row in _ranked(run, [*finalists, trial], seeds, None)]
@@ -163,8 +162,7 @@ def _key(record: Row) -> tuple[float, ...]:
 
 def baselines(run: Run) -> pd.DataFrame:
     """Returns the baselines, the best first: `name`, `number`, `SHOWN`."""
-    rows = run.trials.loc[run.trials["kind"] == "baseline"].to_dict("records")
-    records = [{"name": row["params.model/name"], **row} for row in rows]
+    records = [{"name": row["params.model/name"], **row} for row in run.baseline_rows]
     records.sort(key=lambda row: (isnan(row["sharpe"]), -row["sharpe"]))
     return pd.DataFrame(records, columns=["name", "number", *SHOWN])
 

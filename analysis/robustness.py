@@ -51,12 +51,11 @@ def robustness(run: Run, ranking: pd.DataFrame | None = None) -> pd.DataFrame:
     """
     ranking = rank(run) if ranking is None else ranking
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
-    firsts = {int(row["number"]): row for row in run.searched.to_dict("records")}
     further, later = further_seeds(run), _one_bar_later(run)
     records: list[dict[str, Any]] = []
     for row in finalists:
         number = int(row["number"])
-        seeds, _ = scored_seeds(firsts[number], further.get(number, []))
+        seeds, _ = scored_seeds(run.row_of[number], further.get(number, []))
         records.append(
             {name: row[name] for name in ("rank", "number", "sharpe_mean")}
             | {
@@ -65,7 +64,7 @@ def robustness(run: Run, ranking: pd.DataFrame | None = None) -> pd.DataFrame:
             }
             | _from_returns(run, seeds)
         )
-    near = _neighbours(run, [firsts[int(row["number"])] for row in finalists], finalists)
+    near = _neighbours(run, [run.row_of[int(row["number"])] for row in finalists], finalists)
     for record, of_space in zip(records, near, strict=True):
         record |= of_space
     years = sorted({name for record in records for name in record if name.startswith(YEAR)})

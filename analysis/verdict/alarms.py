@@ -16,7 +16,7 @@ from analysis.load import Run
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.best_mix import Mix, best_mix
 from trainable.cli.text import listed, signed
-from trainable.run_format import PANEL_SYMBOLS
+from trainable.run_format import PANEL_SYMBOLS, SEARCHED
 
 LONG_ONLY = "equal_weight"  # the baseline that holds the market
 FITTED = ("ridge", "trees")  # baselines whose sign is learnt; the others' is a rule
@@ -68,7 +68,7 @@ def premium(run: Run, best: Row) -> str | None:
         run: the run.
         best: the first row of `analysis.ranking.rank`, a finalist with a Sharpe ratio.
     """
-    market = [row for row in _baselines(run) if row["params.model/name"] == LONG_ONLY]
+    market = [row for row in run.baseline_rows if row["params.model/name"] == LONG_ONLY]
     if not is_neutral(run) or not market or not market[0]["sharpe"] > 0:
         return None
     mixes = _mixes(run, int(best["number"]), int(market[0]["number"]))
@@ -116,7 +116,7 @@ def _beyond_belief(run: Run, finalists: Sequence[Row]) -> tuple[list[str], float
     most = next(ic for periods, ic in BELIEVED_IC.items() if year <= periods)
     if not run.periods or _of(run, "data_quality").get("planted_signal"):
         return [], most
-    horizon, fitted = _of(run, "data").get("horizon") or 1, _baselines(run)
+    horizon, fitted = _of(run, "data").get("horizon") or 1, run.baseline_rows
     beyond = _quantile(CHANCE / (2 * max(1, len(run.searched) + len(fitted))))
     sharpe = max(BELIEVED, beyond * sqrt(year / run.periods))
     ic = max(most, beyond * sqrt(horizon / run.periods))
@@ -137,9 +137,8 @@ def _turned(run: Run) -> list[str]:
     """Names what is significantly negative before costs: the opposite would be skill."""
     if not run.periods:
         return []
-    kinds = run.trials["kind"].isin(["search", "enqueued", "seed"])
-    rows = run.trials.loc[kinds].to_dict("records")
-    fitted = [row for row in _baselines(run) if row["params.model/name"] in FITTED]
+    rows = [row for row in run.rows if row["kind"] in (*SEARCHED, "seed")]
+    fitted = [row for row in run.baseline_rows if row["params.model/name"] in FITTED]
     named = [
         (f"trial {row['number']}", row)
         if row["kind"] != "seed"
@@ -209,13 +208,12 @@ def _suspects(run: Run) -> str:
 
 def _mixes(run: Run, winner: int, market: int) -> list[Mix]:
     """Returns each seed of a winner mixed with the market; none where days are not the same."""
-    rows = run.searched.loc[run.searched["number"] == winner].to_dict("records")
     held = run.daily(market) if run.periods else None
-    if held is None or not rows:
+    if held is None:
         return []
     year = run.periods_per_year * len(held[0]) / run.periods
     found: list[Mix] = []
-    for seed in scored_seeds(rows[0], further_seeds(run).get(winner, []))[0]:
+    for seed in scored_seeds(run.row_of[winner], further_seeds(run).get(winner, []))[0]:
         daily = run.daily(int(seed["number"]))
         same = daily is not None and np.array_equal(daily[0], held[0])
         mix = best_mix(daily[1], held[1], year) if daily is not None and same else None
@@ -223,10 +221,6 @@ def _mixes(run: Run, winner: int, market: int) -> list[Mix]:
             return []
         found.append(mix)
     return found
-
-
-def _baselines(run: Run) -> list[dict[str, Any]]:
-    return run.trials.loc[run.trials["kind"] == "baseline"].to_dict("records")
 
 
 def _suspicious(run: Run) -> Sequence[Mapping[str, Any]]:

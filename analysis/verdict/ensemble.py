@@ -88,8 +88,7 @@ def ensemble_sentences(run: Run, best: Row, together: Ensemble | None) -> list[s
 
 def _about_seeds(run: Run, number: int) -> Iterator[str]:
     """Yields what the first seed of a finalist has earned, and the mean of its fresh ones."""
-    rows = run.searched.loc[run.searched["number"] == number].to_dict("records")
-    scored, _ = scored_seeds(rows[0], further_seeds(run).get(number, []))
+    scored, _ = scored_seeds(run.row_of[number], further_seeds(run).get(number, []))
     fresh = [float(seed["sharpe"]) for seed in scored if seed["number"] != number]
     for seed in scored:
         if seed["number"] == number:

@@ -229,8 +229,7 @@ def _epochs(run: Run, number: int) -> np.ndarray | None:
 def _bars(run: Run) -> Iterator[tuple[str, np.ndarray]]:
     """Yields the baselines that a finalist must beat, with their daily returns."""
     yield "no position", np.zeros(run.days)
-    rows = run.trials.loc[run.trials["kind"] == "baseline"].to_dict("records")
-    for row in rows:
+    for row in run.baseline_rows:
         name, returns = str(row["params.model/name"]), run.daily_returns(int(row["number"]))
         if returns is not None and not (name == LONG_ONLY and is_neutral(run)):
             yield name, returns

@@ -28,10 +28,10 @@ def default_sentences(run: Run, best: Mapping[str, Any]) -> list[str]:
         return []
     if best["number"] == default:
         return [f"Nothing beats the default, trial {default}."]
-    rows = {int(row["number"]): row for row in run.searched.to_dict("records")}
     seeds = further_seeds(run)
-    scored = {number: scored_seeds(row, seeds.get(number, [])) for number, row in rows.items()}
-    why = _why_not(rows[default], *scored[default])
+    numbers = [int(row["number"]) for row in run.searched_rows]
+    scored = {n: scored_seeds(run.row_of[n], seeds.get(n, [])) for n in numbers}
+    why = _why_not(run.row_of[default], *scored[default])
     winner = int(best["number"])
     if why is not None:
         return [f"Trial {winner} has no default to be compared with: {why}."]

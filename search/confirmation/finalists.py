@@ -51,15 +51,14 @@ def finalists_of(run: Run, study: Sequence[TrialRecord], top: int) -> list[Final
         UserError: there is none.
     """
     records = {record.number: record for record in study}
-    trials = {int(row["number"]): row for row in run.trials.to_dict("records")}
     further = further_seeds(run)
     ranked = rank(run).dropna(subset=["sharpe_mean"])
     found = []
     for row in ranked.head(top).to_dict("records"):
         number = int(row["number"])
-        seeds = scored_seeds(trials[number], further.get(number, []))[0]
+        seeds = scored_seeds(run.row_of[number], further.get(number, []))[0]
         epochs = median_low(int(seed["ranking_epoch"]) for seed in seeds)
-        seconds, trained = trials[number].get("seconds"), trials[number]["epochs"]
+        seconds, trained = run.row_of[number].get("seconds"), run.row_of[number]["epochs"]
         params = dict(records[number].params)
         params.setdefault(EPOCHS, int(trained))
         epoch_s = float(seconds) / max(1, int(trained)) if seconds == seconds and seconds else 0.0

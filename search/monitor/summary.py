@@ -112,7 +112,7 @@ def _saved(run: Run, epochs: int) -> str:
     finished on the side is left out: to measure costs what it costs, and saves nothing.
     """
     trained = possible = judged = 0
-    for row in run.trials.to_dict("records"):
+    for row in run.rows:
         if row["kind"] in ("baseline", "regret") or row["state"] == "RUNNING":
             continue
         done = 0 if isnan(row["epochs"]) else int(row["epochs"])

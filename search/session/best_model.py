@@ -107,7 +107,7 @@ def position_facts(run: Run, number: int, dataset: Dataset) -> dict[str, Any]:
     `position_std` and `position_mean` are those of `epochs.parquet` at its ranking epoch: the scale
     of its predictions on the training rows. None from five symbols on, which need no scale.
     """
-    (trial,) = run.trials.loc[run.trials["number"] == number].to_dict("records")
+    trial = run.row_of[number]
     std, mean = position_scale_of(run, trial)
     return {
         "ranking_epoch": int(trial["ranking_epoch"]),

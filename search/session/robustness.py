@@ -29,10 +29,9 @@ def one_bar_later(run: Run, dataset: Dataset) -> dict[str, float]:
         dataset: of the search.
     """
     scored = LateScoring(dataset)
-    trials = {int(row["number"]): row for row in run.trials.to_dict("records")}
     found: dict[str, float] = {}
     for number, stored in run.predictions.groupby("number")["prediction"]:
-        trial, predictions = trials[int(str(number))], stored.to_numpy(np.float32)
+        trial, predictions = run.row_of[int(str(number))], stored.to_numpy(np.float32)
         if isnan(trial["sharpe"]) or len(predictions) != len(dataset.valid_rows):
             continue
         scale = _scale(run, trial, dataset)

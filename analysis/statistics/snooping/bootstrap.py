@@ -80,15 +80,11 @@ def drawn_days(days: int, block: float, resamples: int, seed: int) -> Iterator[n
         resamples: number of resamples in all.
         seed: of the draws.
     """
-    rng = np.random.default_rng(seed)
-    steps = np.arange(days)
-    while resamples > 0:
-        batch = min(resamples, max(1, BATCH // days))
-        begins = rng.random((batch, days)) < 1 / block
+    rng, steps = np.random.default_rng(seed), np.arange(days)
+    for begins in _block_begins(days, block, resamples, rng):
         begun = np.maximum.accumulate(np.where(begins, steps, 0), axis=1)
-        first = np.take_along_axis(rng.integers(days, size=(batch, days)), begun, axis=1)
+        first = np.take_along_axis(rng.integers(days, size=begins.shape), begun, axis=1)
         yield (first + steps - begun) % days
-        resamples -= batch
 
 
 def block_signs(days: int, block: float, resamples: int, seed: int) -> Iterator[np.ndarray]:
@@ -105,11 +101,18 @@ def block_signs(days: int, block: float, resamples: int, seed: int) -> Iterator[
         seed: of the draws.
     """
     rng = np.random.default_rng(seed)
+    for begins in _block_begins(days, block, resamples, rng):
+        signs = rng.choice(np.array([-1.0, 1.0]), begins.shape)
+        yield np.take_along_axis(signs, np.cumsum(begins, axis=1) - begins[:, :1], axis=1)
+
+
+def _block_begins(
+    days: int, block: float, resamples: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yields in batches, [batch, T] bool, on which days a block begins: one in `block`."""
     while resamples > 0:
         batch = min(resamples, max(1, BATCH // days))
-        begins = rng.random((batch, days)) < 1 / block
-        signs = rng.choice(np.array([-1.0, 1.0]), (batch, days))
-        yield np.take_along_axis(signs, np.cumsum(begins, axis=1) - begins[:, :1], axis=1)
+        yield rng.random((batch, days)) < 1 / block
         resamples -= batch
 
 
