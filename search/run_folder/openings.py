@@ -27,6 +27,7 @@ LEDGER = "openings.jsonl"
 WINDOWS = ("gate", "test")
 NOTED = "openings"  # key of `run.json`
 START = "0" * 64  # what the first line follows
+NEEDED = ("at", "run", "window", "first", "last", "sha256", "symbols", "rows")  # of a line
 
 Record = Mapping[str, Any]
 
@@ -178,7 +179,7 @@ def _chain(file: Path, content: bytes) -> list[Opening]:
             record = loads(line)
             digest = record.pop("hash")
             fits = record["count"] == number and record["before"] == before
-            fits = fits and digest == _hash(record) and set(_NEEDED) <= record.keys()
+            fits = fits and digest == _hash(record) and set(NEEDED) <= record.keys()
         except (ValueError, TypeError, KeyError, AttributeError):
             fits, digest, record = False, "", {}
         if not fits:
@@ -188,9 +189,6 @@ def _chain(file: Path, content: bytes) -> list[Opening]:
             )
         found.append(Opening(number, digest, record, found[0].ledger if found else digest))
     return found
-
-
-_NEEDED = ("at", "run", "window", "first", "last", "sha256", "symbols", "rows")
 
 
 def _notes(runs_dir: Path) -> dict[str, Record]:
@@ -222,11 +220,11 @@ def _check_noted(runs_dir: Path, notes: Mapping[str, Record], found: Sequence[Op
 
 
 def _is_foreign(runs_dir: Path, note: Record, found: Sequence[Opening]) -> bool:
-    """Says whether a note is of another ledger than this, or, where there is none, of elsewhere."""
+    """Says whether a note is of another ledger than this, and was not written in this folder."""
     ledger, folder = note.get("ledger"), note.get("folder")
-    if ledger is None:
+    if ledger is None or folder == _folder(runs_dir):
         return False
-    return ledger != found[0].hash if found else folder != _folder(runs_dir)
+    return not found or ledger != found[0].hash
 
 
 def _folder(runs_dir: Path) -> str:

@@ -149,6 +149,21 @@ def test_a_run_that_was_copied_in_from_elsewhere_is_named_and_blocks_nothing(
         add_opening(here, GATE, facts("other"))
 
 
+def test_another_whole_ledger_in_the_place_of_ours_is_refused(tmp_path: Path) -> None:
+    ours, other = tmp_path / "ours", tmp_path / "other"
+    for runs_dir in (ours, other):
+        runs_dir.mkdir()
+    for number in range(2):
+        opening = add_opening(ours, GATE, facts(f"r{number}"))
+        note(ours, f"r{number}", noted(opening, ours))
+    add_opening(other, GATE, facts("innocent"))
+    shutil.copy(other / LEDGER, ours / LEDGER)
+    with pytest.raises(UserError, match="lacks the opening that run 'r0' made"):
+        openings(ours)
+    with pytest.raises(UserError, match="lacks the opening that run 'r0' made"):
+        add_opening(ours, GATE, facts("again"))
+
+
 def test_an_opening_that_is_made_and_noted_meanwhile_is_not_missed(tmp_path: Path) -> None:
     """Whoever reads the ledger while another run writes its line and notes it."""
     read = Path.read_bytes
