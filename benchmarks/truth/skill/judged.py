@@ -19,6 +19,7 @@ RULES = (
     "the best trial, White's check",
     "the best finalist, deflated Sharpe",
     "the best finalist, its own t-test",
+    "the truly best finalist, its own t-test",  # no rule: nobody knows which it is
 )
 
 
@@ -52,9 +53,12 @@ def judge(folder: Path) -> Judged:
     first = int(rows[0]["number"])
     seeds = found.ensemble.members[first]
     every = [number for each in found.ensemble.members.values() for number in each]
+    truly = {number: book.sharpe([place[number]]) for number in every}
+    truly_best = max(truly, key=truly.__getitem__)
+    p = found.p, found.best.p, *_of_one(run, best), _of_one(run, truly_best)[1]
     return Judged(
         kind,
-        dict(zip(RULES, [found.p, found.best.p, *_of_best(run, best)], strict=True)),
+        dict(zip(RULES, p, strict=True)),
         {
             "cross-fitted choice": found.choice.sharpe or 0.0,  # of nothing held
             "all finalists, validation": found.ensemble.sharpe,
@@ -63,11 +67,12 @@ def judge(folder: Path) -> Judged:
             "first, truth": _mean(book, [place[number] for number in seeds]),
             "best finalist, validation": max(float(row["sharpe"]) for row in rows),
             "best finalist, truth": book.sharpe([place[best]]),
+            "truly best finalist": truly[truly_best],
         },
     )
 
 
-def _of_best(run: Run, number: int) -> tuple[float, float]:
+def _of_one(run: Run, number: int) -> tuple[float, float]:
     """Returns the p of a finalist's deflated Sharpe ratio among all trials, and of it alone."""
     returns = run.daily_returns(number)
     found = None if returns is None else moments(returns)
