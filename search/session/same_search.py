@@ -11,6 +11,7 @@ from analysis.tries import prior_of
 from search.planning.plan import Plan
 from search.session.provenance import describe, stored_record
 from trainable.cli.errors import UserError
+from trainable.cli.nested import flat, typed
 from trainable.data.settings import DataSettings
 from trainable.io.atomic import json_text
 from trainable.io.json_file import loads
@@ -97,7 +98,7 @@ def _of_data(old: Record, new: Record, found: list[str]) -> list[str]:
         found: what has become of it: rows, dates, a check sum …
     """
     usual = loads(json_text(asdict(DataSettings())))
-    before, now = (_flat(usual | record["settings"].get("data", {})) for record in (old, new))
+    before, now = (flat(usual | record["settings"].get("data", {})) for record in (old, new))
     other_content = "sha256" in found
     columns = any(before.get(key) != now.get(key) for key in SAME_COLUMNS)
     if not found and not columns:
@@ -146,28 +147,10 @@ def _differences(before: Record, now: Record, prefix: str = "") -> list[str]:
     """Returns the settings that differ, as they are typed, with their earlier values."""
     keys = [*now, *(key for key in before if key not in now)]
     return [
-        f"{prefix}{key}={_typed(now.get(key))} instead of {_typed(before.get(key))}"
+        f"{prefix}{key}={typed(now.get(key))} instead of {typed(before.get(key))}"
         for key in keys
         if before.get(key) != now.get(key)
     ]
-
-
-def _flat(values: Record, prefix: str = "") -> dict[str, Any]:
-    """Returns nested settings by `key.key`."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        inner = isinstance(value, Mapping)
-        found |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
-    return found
-
-
-def _typed(value: Any) -> str:
-    """Returns a value as a command line has it."""
-    if value is None:
-        return "unset"
-    if isinstance(value, list):
-        return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _refuse_other_returns(plan: Plan, name: str) -> None:
