@@ -1,0 +1,38 @@
+"""How a person starts a command: messages name it in the form in which this process was started.
+
+Texts say `python -m MODULE`, which works everywhere. Where the console script runs a command, what
+a person reads says its name there instead.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+_COMMAND = re.compile(r"python -m (\w+(?:\.\w+)*)")
+_names: dict[str, str] = {}  # of this process, whichever thread writes a message
+
+
+@contextmanager
+def by_script(names: Mapping[str, str]) -> Iterator[None]:
+    """Has messages name commands as a console script does, in a `with` block.
+
+    Args:
+        names: what to type, by module: `{"search.run": "asharpe search"}`.
+    """
+    before = dict(_names)
+    _names.update(names)
+    try:
+        yield
+    finally:
+        _names.clear()
+        _names.update(before)
+
+
+def started_by_script() -> bool:
+    """Says whether the console script runs this command."""
+    return bool(_names)
+
+
+def as_started(text: str) -> str:
+    """Returns a text in which each `python -m MODULE` is what this person types for it."""
+    return _COMMAND.sub(lambda found: _names.get(found[1], found[0]), text)
