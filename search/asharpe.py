@@ -7,14 +7,13 @@ runs, so that help and completion are quick.
 import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import click
 
+from search.commands import COMMANDS, Entry, commands
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, look_up, unknown
 from trainable.cli.started import by_script
@@ -23,87 +22,6 @@ NAME = "asharpe"
 INTERRUPTED = 130
 KEYS_SAID = "key=value as each command's own help says; --json where figures are printed."
 
-
-@dataclass(frozen=True)
-class Entry:
-    """One command.
-
-    Attributes:
-        module: its `main(argv) -> int` runs the command; `KEPT`, where it is there, says where its
-            results are kept if standard output fails.
-        group: under which help lists it.
-        line: what it is for.
-        first: what it is given first, for completion: run, runs, data, file or nothing.
-        settings: what it takes besides, for completion: `module:Class` of dataclasses of its keys;
-            none: those in its module that are called `…Settings` or `Command`.
-    """
-
-    module: str
-    group: str
-    line: str
-    first: str = ""
-    settings: tuple[str, ...] = ()
-
-    @property
-    def started(self) -> str:
-        """The module as `python -m` starts it."""
-        return self.module.removesuffix(".__main__")
-
-
-OF_SEARCH = "search.settings.settings:SearchSettings"
-OF_DATA = "trainable.data.settings:DataSettings"
-
-COMMANDS: Mapping[str, Entry] = {
-    "search": Entry(
-        "search.run", "Search", "searches a space, stops the weak, ranks the rest",
-        settings=(OF_SEARCH,),
-    ),
-    "lr": Entry(
-        "search.lr", "Search", "trains many learning rates at once and proposes a range",
-        settings=("search.lr:RangeSettings", OF_SEARCH),
-    ),
-    "status": Entry("search.status", "Look", "how a search stands, also while it runs", "run"),
-    "rank": Entry(
-        "analysis.rank", "Look", "the ranking, what it rests on, and the statistics", "run"
-    ),
-    "report": Entry(
-        "analysis.report.command", "Look", "writes the ranking and its pictures into one file",
-        "runs",
-    ),
-    "compare": Entry(
-        "analysis.comparison.command", "Look", "two runs: settings, spaces, winners", "runs"
-    ),
-    "placebo": Entry(
-        "search.placebo", "Trust", "the same search on moved labels: what luck finds", "run",
-        ("search.placebo:PlaceboSettings",),
-    ),
-    "confirm": Entry(
-        "search.confirm", "Trust", "finalists again, on folds that did not choose them", "run",
-        ("search.confirmation.settings:ConfirmSettings",),
-    ),
-    "test": Entry(
-        "search.holdout", "Trust", "opens the gate, then the sealed test, for the winner", "run"
-    ),
-    "predict": Entry(
-        "trainable.prediction.command", "Use", "predictions and positions for new rows", "run"
-    ),
-    "refit": Entry(
-        "search.refit", "Use", "trains the winner again, on all dates up to a point", "run"
-    ),
-    "check": Entry(
-        "trainable.data.check", "Data and parts", "what is in a file, and what would be traded",
-        "data", (OF_DATA,),
-    ),
-    "parts": Entry(
-        "trainable.parts.__main__", "Data and parts", "models, losses, features …; checks your own"
-    ),
-    "train": Entry(
-        "trainable.train", "Data and parts", "trains one configuration of a JSON file", "file"
-    ),
-    "grafana": Entry(
-        "search.grafana", "Data and parts", "adds our dashboard to those of a running Ray", "file"
-    ),
-}  # fmt: skip
 
 EXAMPLES = (
     ("asharpe check prices.csv", "read and check data of your own"),
@@ -118,11 +36,6 @@ SHELLS = {
     "fish": "asharpe completion fish | source     in ~/.config/fish/config.fish",
 }
 COMPLETION_LINE = f"prints what your shell completes by: {', '.join(SHELLS)}"
-
-
-def commands() -> dict[str, Entry]:
-    """Returns the commands whose modules are there, by name."""
-    return {name: entry for name, entry in COMMANDS.items() if _is_there(entry.module)}
 
 
 def main(argv: Sequence[str]) -> int:
@@ -270,13 +183,6 @@ def help_text() -> str:
     lines += ["", f"{NAME} COMMAND --help says what it takes; {NAME} --version."]
     lines += [f"{NAME} {COMPLETION} SHELL {COMPLETION_LINE}."]
     return "\n".join([*lines, ""])
-
-
-def _is_there(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # a folder that it is in
-        return False
 
 
 if __name__ == "__main__":

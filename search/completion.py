@@ -8,19 +8,16 @@ import re
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from click import Command
 from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
 
+from search.commands import Entry
 from search.settings.checks import OBJECTIVES, PRUNING, SAMPLERS
 from search.settings.reading import SHORT
 from search.settings.settings import SearchSettings
 from trainable.cli.options import Kind, describe, kinds_of, meanings_in
 from trainable.data.settings import OVERNIGHT, DataSettings
-
-if TYPE_CHECKING:
-    from search.asharpe import Entry
 
 SOURCES = ("us20", "sp500", "synthetic")  # those of `trainable.data.sources`
 RUNS = Path("runs")
@@ -137,7 +134,7 @@ def completed(shell: str, command: Command) -> str:
     return SHELLS[shell](command, {}, str(command.name), VARIABLE).complete()
 
 
-def completions(entry: "Entry", words: Sequence[str], incomplete: str) -> list[CompletionItem]:
+def completions(entry: Entry, words: Sequence[str], incomplete: str) -> list[CompletionItem]:
     """Returns what may follow the words of a command.
 
     Args:
@@ -157,7 +154,7 @@ def completions(entry: "Entry", words: Sequence[str], incomplete: str) -> list[C
     return [*_first(entry, words, incomplete), *_items(offered, incomplete)]
 
 
-def keys_of(entry: "Entry") -> tuple[dict[str, Kind], dict[str, str]]:
+def keys_of(entry: Entry) -> tuple[dict[str, Kind], dict[str, str]]:
     """Returns what the keys of a command take, and what they mean."""
     kinds: dict[str, Kind] = {}
     meanings: dict[str, str] = {}
@@ -195,7 +192,7 @@ def _kind_in(source: str, key: str) -> Kind:
     return PATH if "PathText" in annotation else TRUTH if "bool" in annotation else TEXT
 
 
-def _classes(entry: "Entry") -> Iterator[tuple[str, str]]:
+def _classes(entry: Entry) -> Iterator[tuple[str, str]]:
     for text in entry.settings:
         module, _, name = text.partition(":")
         yield module, name
@@ -211,7 +208,7 @@ def _source(module: str) -> str:
     return Path(found.origin).read_text(encoding="utf-8")
 
 
-def _first(entry: "Entry", words: Sequence[str], incomplete: str) -> list[CompletionItem]:
+def _first(entry: Entry, words: Sequence[str], incomplete: str) -> list[CompletionItem]:
     """Returns what a command is given before its keys."""
     named = sum("=" not in word for word in words)
     most = 2 if entry.first == "runs" else 1

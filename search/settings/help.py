@@ -10,7 +10,7 @@ from trainable.cli.options import Setting, describe, print_help, print_settings
 from trainable.cli.started import as_started, started_by_script
 
 USAGE = "usage: python -m search.run space=NAME [key=value …]"
-HELP = "python -m search.run --help"
+AS_JSON = Setting("--json", "", "", JSON_LINE)
 ALL, MOST_USED = "all", "most used"
 GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     MOST_USED: (
@@ -97,7 +97,7 @@ def help_for_search(argv: Sequence[str] = ()) -> None:
 
 def help_for_all() -> None:
     """Prints every key of a search with its meaning and default."""
-    print_help(SearchSettings, USAGE, notes=[SHORT, Setting("--json", "", "", JSON_LINE)])
+    print_help(SearchSettings, USAGE, notes=[AS_JSON, SHORT])
 
 
 def _print_group(name: str) -> None:
@@ -106,8 +106,9 @@ def _print_group(name: str) -> None:
     print(f"{as_started(USAGE)}\n")
     if name != MOST_USED:
         print(f"{name}: {line}")
-    print_settings([known[key] for key in keys])
+    rows = [known[key] for key in keys]
     if name == MOST_USED:
         others = ", ".join(other for other in GROUPS if other != MOST_USED)
-        print(f"\n{as_started(HELP)} GROUP lists further keys: {others};")
-        print(f"--help={ALL} every key. {JSON_LINE}")
+        further = Setting("--help GROUP", "", "", f"further keys, of one group: {others}")
+        rows += [further, Setting(f"--help={ALL}", "", "", "every key"), AS_JSON]
+    print_settings(rows)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 FLAG = "--json"
-JSON_LINE = "--json prints one JSON document, and messages on standard error."
+JSON_LINE = "answers with one JSON document; messages go to standard error"
 
 
 @dataclass

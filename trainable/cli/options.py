@@ -242,20 +242,32 @@ def asks_for_help(argv: Sequence[str]) -> bool:
 
 def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting] = ()) -> None:
     """Prints the usage line, then `notes`, then every key with its meaning, type and default."""
-    print(f"{as_started(usage)}\n")
+    print_usage(usage)
+    print()
     print_settings([*notes, *describe(cls, prefix)])
+
+
+def print_usage(usage: str) -> None:
+    """Prints how a command is used, as wide as the terminal."""
+    for line in as_started(usage).splitlines():
+        print(textwrap.fill(line, _columns(), subsequent_indent="    "))
 
 
 def print_settings(rows: Sequence[Setting]) -> None:
     """Prints keys with their meanings, types and defaults, as wide as the terminal."""
     width = min(max(len(row.key) for row in rows) + 2, 34)
-    columns = max(60, min(shutil.get_terminal_size().columns, 110))
+    columns = _columns()
     for row in rows:
         default = f"default: {row.default}" if row.default else "needed"
         text = f"{row.meaning} ({row.type}; {default})" if row.type else row.meaning
         lead = row.key.ljust(width)
         indent = " " * (width + 2)
         print(textwrap.fill(text, columns, initial_indent=f"  {lead}", subsequent_indent=indent))
+
+
+def _columns() -> int:
+    """Returns how wide help is."""
+    return max(60, min(shutil.get_terminal_size().columns, 110))
 
 
 def kinds_of(cls: type, prefix: str = "") -> dict[str, Kind]:

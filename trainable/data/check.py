@@ -13,9 +13,8 @@ from rich.text import Text
 from trainable.cli.answers import answering
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
-from trainable.cli.options import parse
+from trainable.cli.options import parse, print_usage
 from trainable.cli.paths import expand_home
-from trainable.cli.started import as_started
 from trainable.cli.text import counted
 from trainable.data.dataset.build import build_dataset
 from trainable.data.dataset.dataset import Dataset
@@ -32,9 +31,10 @@ from trainable.metrics.traded import ended_line, traded_line
 
 USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …] [--json]
 
-Reads and checks market data as a search would, and prints what it found: repairs, extreme moves,
-features, possible leaks and the split. FILE is CSV or Parquet; SOURCE is one of {sources}.
-Keys are those of `python -m search.run --help`: data.horizon=5 data.valid_from=2015-01-01 …"""
+Reads and checks market data as a search would, and prints what it found:
+repairs, extreme moves, features, possible leaks and the split. FILE is CSV or
+Parquet; SOURCE is one of {sources}. Keys are those
+of `python -m search.run --help data`: data.horizon=5 data.valid_from=2015-01-01 …"""
 
 PLAIN_WIDTH = 110  # columns where there is no terminal
 
@@ -158,7 +158,7 @@ def _warnings(quality: Mapping[str, Any]) -> list[str]:
 def _answer(argv: Sequence[str], console: Console | None) -> int:
     with answering(argv) as (words, answer):
         if words and words[0] in ("-h", "--help", "help"):
-            print(as_started(USAGE.format(sources=", ".join(SOURCES))))
+            print_usage(USAGE.format(sources=", ".join(SOURCES)))
             return 0
         shown = Console(quiet=True) if answer.json else console or _console()
         answer.value = _check(words, shown)
