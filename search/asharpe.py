@@ -77,7 +77,9 @@ class Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Returns name, command and the words after it; raises `UserError` for an unknown one."""
         name = args[0]
-        if name not in self.commands and not ctx.resilient_parsing:
+        if name not in self.commands:
+            if ctx.resilient_parsing:  # on a TAB
+                return name, click.Command(name), args[1:]
             if name.startswith("-"):
                 raise unknown("option", name, ("--help", "--version"))
             if "=" in name:
