@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OFFLINE = ("--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check")
+PACKAGES = ("search", "trainable", "analysis", "spaces")
 QUICK = ("search", "space=quick_test", "data=synthetic", "data.synthetic.bars=400")
 
 
@@ -25,7 +26,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
     leave = shutil.ignore_patterns("__pycache__")
-    for package in ("search", "trainable", "analysis", "spaces"):
+    for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=leave)
     return folder
 
@@ -56,12 +57,15 @@ def ran(python: Path, folder: Path, *words: str) -> str:
     return done.stdout
 
 
-def where(python: Path, folder: Path, name: str) -> Path:
-    """Returns the file of a package there."""
+def places_of(python: Path, folder: Path) -> dict[str, Path]:
+    """Returns the folders of our packages there."""
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    command = [str(python), "-c", f"import {name}; print({name}.__file__)"]
+    program = f"import {', '.join(PACKAGES)}, sys\n"
+    program += f"for name in {PACKAGES}: print(name, sys.modules[name].__file__)"
+    command = [str(python), "-c", program]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=True)
-    return Path(done.stdout.strip())
+    lines = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    return {name: Path(file).parent for name, file in lines}
 
 
 def test_a_wheel_is_all_that_is_needed(clone: Path, tmp_path: Path) -> None:
@@ -71,9 +75,9 @@ def test_a_wheel_is_all_that_is_needed(clone: Path, tmp_path: Path) -> None:
     home.mkdir()
     (home / "random.py").write_text("raise ImportError('a file of the person')")
     pip("--python", str(python), "install", *OFFLINE, str(wheel))
-    for name in ("search", "trainable", "analysis", "spaces"):
-        assert where(python, tmp_path, name).is_relative_to(tmp_path / "env")
-    data = where(python, tmp_path, "search").parent / "backend" / "grafana.json"
+    places = places_of(python, tmp_path)
+    assert all(place.is_relative_to(tmp_path / "env") for place in places.values())
+    data = places["search"] / "backend" / "grafana.json"
     assert data.read_bytes() == (ROOT / "search/backend/grafana.json").read_bytes()
     assert ran(python, home).startswith("usage: asharpe COMMAND")
     plan = json.loads(ran(python, home, *QUICK, "dry_run=true", "--json"))
@@ -85,6 +89,6 @@ def test_a_wheel_is_all_that_is_needed(clone: Path, tmp_path: Path) -> None:
 def test_pip_install_of_a_clone_is_enough(clone: Path, tmp_path: Path) -> None:
     python = environment(tmp_path / "env")
     pip("--python", str(python), "install", "--no-compile", *OFFLINE, str(clone))
-    assert where(python, tmp_path, "search").is_relative_to(tmp_path / "env")
+    assert places_of(python, tmp_path)["search"].is_relative_to(tmp_path / "env")
     assert ran(python, tmp_path, "--version").startswith("asharpe ")
     assert ran(python, tmp_path, "search", "--help", "run").startswith("usage: asharpe search ")
