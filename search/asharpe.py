@@ -31,16 +31,17 @@ EXAMPLES = (
 )
 COMPLETION, ON_TAB = "completion", "_ASHARPE_COMPLETE"  # the variable that a shell asks by
 SHELLS = {
-    "bash": 'eval "$(asharpe completion bash)"     in ~/.bashrc',
-    "zsh": 'eval "$(asharpe completion zsh)"      in ~/.zshrc, after compinit',
-    "fish": "asharpe completion fish | source     in ~/.config/fish/config.fish",
+    "bash": 'eval "$(asharpe completion bash)"      in ~/.bashrc',
+    "zsh": 'eval "$(asharpe completion zsh)"       in ~/.zshrc, after compinit',
+    "fish": "asharpe completion fish | source       in ~/.config/fish/config.fish",
 }
 COMPLETION_LINE = f"prints what your shell completes by: {', '.join(SHELLS)}"
 
 
 def main(argv: Sequence[str]) -> int:
     """Runs one command; returns its exit status."""
-    names = {entry.started: f"{NAME} {name}" for name, entry in COMMANDS.items()}
+    known = COMMANDS.items()
+    names = {entry.started: (f"{NAME} {name}", entry.line) for name, entry in known}
     with by_script(names):
         return status_of(lambda: _start(list(argv) or ["--help"]))
 
@@ -54,7 +55,7 @@ def _start(words: list[str]) -> int:
     if asked := os.environ.get(ON_TAB):
         from search.completion import completed
 
-        click.echo(completed(asked.removesuffix("_complete"), group()))
+        click.echo(completed(asked.removesuffix("_complete"), group()), nl=False)
         return 0
     try:
         done = group().main(words, prog_name=NAME, standalone_mode=False)

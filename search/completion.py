@@ -131,7 +131,8 @@ def completed(shell: str, command: Command) -> str:
     """Returns what the script of a shell asks for, a line each; nothing for another shell."""
     if shell not in SHELLS:
         return ""
-    return SHELLS[shell](command, {}, str(command.name), VARIABLE).complete()
+    lines = SHELLS[shell](command, {}, str(command.name), VARIABLE).complete()
+    return f"{lines}\n" if lines else ""  # an empty line would be a value, too
 
 
 def completions(entry: Entry, words: Sequence[str], incomplete: str) -> list[CompletionItem]:

@@ -33,9 +33,7 @@ from trainable.parts.registration import registered
 
 USAGE = "usage: python -m search.confirm runs/NAME [top=5] [key=value …] [--json]"
 PLACES = ("data.path", "storage", "storage_path", "parts")  # of a search: where things are now
-NOTE = (
-    f"Where things have moved, these say where they are: {', '.join(f'{key}=' for key in PLACES)}."
-)
+NOTE = f"Where things have moved, these say where they are: {', '.join(PLACES)}."
 INTERRUPTED = 130
 KEPT = "what was trained is kept in confirm/ of the run folder"
 
@@ -43,7 +41,7 @@ KEPT = "what was trained is kept in confirm/ of the run folder"
 def main(argv: Sequence[str]) -> int:
     """Confirms the finalists of a run; returns the exit status."""
     if asks_for_help(argv):
-        print_help(ConfirmSettings, f"{USAGE}\n{NOTE}")
+        print_help(ConfirmSettings, f"{USAGE}\n\n{NOTE}")
         return 0
     with no_secret_told(), answering(argv) as (words, answer):
         if not words or "=" in words[0]:

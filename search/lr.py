@@ -51,7 +51,7 @@ class RangeSettings:
 def main(argv: Sequence[str]) -> int:
     """Runs the range test; returns the exit status."""
     if asks_for_help(argv):
-        print_help(RangeSettings, f"{USAGE}\nAll keys of python -m search.run also work.")
+        print_help(RangeSettings, f"{USAGE}\n\nAll keys of python -m search.run also work.")
         return 0
     with no_secret_told(), answering(argv) as (words, answer):
         refuse_secrets(words)

@@ -39,6 +39,7 @@ PLACE = (
     "data", "data.source", "data.path", "max_concurrent", "cpus_per_trial", "gpus_per_trial",
     "address", "open_cluster", "dashboard", "patience_s", "storage", "storage_path",
 )  # fmt: skip
+NOTE = f"Of a search, these keys say where it trains now: {', '.join(PLACE)}."
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class PlaceboSettings:
 def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = RayTune) -> int:
     """Trains the placebos of a run that are missing; returns the exit status."""
     if asks_for_help(argv):
-        print_help(PlaceboSettings, f"{USAGE}\nThese keys of search.run work: {', '.join(PLACE)}.")
+        print_help(PlaceboSettings, f"{USAGE}\n\n{NOTE}")
         return 0
     with no_secret_told(), answering(argv) as (words, answer):
         refuse_secrets(words)

@@ -91,4 +91,4 @@ def test_pip_install_of_a_clone_is_enough(clone: Path, tmp_path: Path) -> None:
     pip("--python", str(python), "install", "--no-compile", *OFFLINE, str(clone))
     assert places_of(python, tmp_path)["search"].is_relative_to(tmp_path / "env")
     assert ran(python, tmp_path, "--version").startswith("asharpe ")
-    assert ran(python, tmp_path, "search", "--help", "run").startswith("usage: asharpe search ")
+    assert ran(python, tmp_path, "search", "--help", "run").startswith("asharpe search: ")

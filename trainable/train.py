@@ -109,7 +109,8 @@ class Command:
 def main(argv: Sequence[str]) -> int:
     """Trains the configuration of a JSON file (`GROUP/FIELD` names) and prints its epochs."""
     if asks_for_help(argv):
-        print_usage(f"{USAGE}\n")
+        print_usage(USAGE)
+        print()
         rows = describe(Command)
         print_settings([row for row in rows if not row.key.startswith("data.")])
         return 0

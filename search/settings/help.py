@@ -6,8 +6,8 @@ from search.settings.reading import SHORT
 from search.settings.settings import SearchSettings
 from trainable.cli.answers import JSON_LINE
 from trainable.cli.errors import look_up
-from trainable.cli.options import Setting, describe, print_help, print_settings
-from trainable.cli.started import as_started, started_by_script
+from trainable.cli.options import Setting, describe, print_help, print_settings, print_usage
+from trainable.cli.started import started_by_script
 
 USAGE = "usage: python -m search.run space=NAME [key=value …]"
 AS_JSON = Setting("--json", "", "", JSON_LINE)
@@ -103,7 +103,8 @@ def help_for_all() -> None:
 def _print_group(name: str) -> None:
     line, keys = look_up(GROUPS, name, "group of keys")
     known = {row.key: row for row in [SHORT, *describe(SearchSettings)]}
-    print(f"{as_started(USAGE)}\n")
+    print_usage(USAGE)
+    print()
     if name != MOST_USED:
         print(f"{name}: {line}")
     rows = [known[key] for key in keys]

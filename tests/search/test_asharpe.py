@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -95,7 +96,7 @@ def test_help_and_completion_load_nothing_heavy() -> None:
 
 def test_the_version_is_that_of_the_package(capsys: Captured) -> None:
     assert asharpe("--version") == 0
-    assert capsys.readouterr().out == f"asharpe {importlib.metadata.version('asharpe')}\n"
+    assert capsys.readouterr().out == f"asharpe {version('asharpe')}\n"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,9 @@ def test_each_command_is_a_module_with_help_of_its_own(name: str, capsys: Captur
     assert callable(command.main)
     assert asharpe(name, "--help") == 0
     said = capsys.readouterr().out
-    assert said.startswith(f"usage: asharpe {name}")
+    title, empty, usage = said.splitlines()[:3]
+    assert (title, empty) == (f"asharpe {name}: {COMMANDS[name].line}", "")
+    assert usage.startswith(f"usage: asharpe {name} ")
     assert "python -m" not in said
     check_fits(said)
 
@@ -171,7 +174,9 @@ def test_groups_hold_every_key_and_all_of_them_are_one_help(capsys: Captured) ->
     assert asharpe("search", "--help=all") == 0
     every = capsys.readouterr().out
     help_for_all()
-    assert capsys.readouterr().out == every.replace("asharpe search", "python -m search.run")
+    title, _, same = every.partition("\n\n")
+    assert title.startswith("asharpe search: ")
+    assert capsys.readouterr().out == same.replace("asharpe search", "python -m search.run")
     assert [key for key in keys if f"\n  {key} " not in every] == []
 
 
@@ -179,7 +184,7 @@ def test_messages_say_what_was_typed() -> None:
     said = "Next: python -m search.run name=x. python -m search.runner, python -m search.run;"
     assert as_started(said) == said
     assert not started_by_script()
-    with by_script({"search.run": "asharpe search"}):
+    with by_script({"search.run": ("asharpe search", "searches")}):
         assert started_by_script()
         assert as_started(said) == (
             "Next: asharpe search name=x. python -m search.runner, asharpe search;"

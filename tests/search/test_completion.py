@@ -142,6 +142,9 @@ def test_the_variable_of_a_shell_is_answered(
     monkeypatch.setenv("_ASHARPE_COMPLETE", "bash_complete")
     assert main([]) == 0
     assert capsys.readouterr().out == "runs/second\n"
+    monkeypatch.setenv("COMP_LINE", "asharpe rank nothing")
+    assert main([]) == 0
+    assert capsys.readouterr().out == ""
 
 
 BASH = """
@@ -155,6 +158,8 @@ press() {
 complete -p asharpe
 press 'asharpe search tria'
 press 'asharpe search data=sy'
+press 'asharpe search data=none'
+echo "${#COMPREPLY[@]} values"
 """
 ZSH = """
 compdef() { echo "compdef $*"; }
@@ -177,7 +182,7 @@ complete --do-complete 'asharpe rank runs/s'
     [
         ("bash", BASH, [
             "complete -o nosort -F _asharpe_completion asharpe",
-            "compopt -o nospace", "trials=", "synthetic",
+            "compopt -o nospace", "trials=", "synthetic", "0 values",
         ]),
         ("zsh", ZSH, [
             "compdef _asharpe_completion asharpe",

@@ -30,7 +30,7 @@ from typing import (
 
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.paths import IS_PATH, expand_home, is_content
-from trainable.cli.started import as_started
+from trainable.cli.started import as_started, title_of
 from trainable.cli.text import shown
 
 C = TypeVar("C")
@@ -249,8 +249,11 @@ def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting]
 
 def print_usage(usage: str) -> None:
     """Prints how a command is used, as wide as the terminal."""
+    if (title := title_of(usage)) is not None:
+        print(f"{title}\n")
     for line in as_started(usage).splitlines():
-        print(textwrap.fill(line, _columns(), subsequent_indent="    "))
+        further = "    " if line.startswith("usage:") else ""
+        print(textwrap.fill(line, _columns(), subsequent_indent=further))
 
 
 def print_settings(rows: Sequence[Setting]) -> None:

@@ -9,15 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 _COMMAND = re.compile(r"python -m (\w+(?:\.\w+)*)")
-_names: dict[str, str] = {}  # of this process, whichever thread writes a message
+# Of this process, whichever thread writes a message.
+_names: dict[str, tuple[str, str]] = {}
 
 
 @contextmanager
-def by_script(names: Mapping[str, str]) -> Iterator[None]:
+def by_script(names: Mapping[str, tuple[str, str]]) -> Iterator[None]:
     """Has messages name commands as a console script does, in a `with` block.
 
     Args:
-        names: what to type, by module: `{"search.run": "asharpe search"}`.
+        names: by module what to type, such as `asharpe search`, and what it is for.
     """
     before = dict(_names)
     _names.update(names)
@@ -35,4 +36,10 @@ def started_by_script() -> bool:
 
 def as_started(text: str) -> str:
     """Returns a text in which each `python -m MODULE` is what this person types for it."""
-    return _COMMAND.sub(lambda found: _names.get(found[1], found[0]), text)
+    return _COMMAND.sub(lambda found: _names[found[1]][0] if found[1] in _names else found[0], text)
+
+
+def title_of(usage: str) -> str | None:
+    """Returns the title of a command's help; None where the console script does not run it."""
+    found = _COMMAND.search(usage)
+    return ": ".join(_names[found[1]]) if found and found[1] in _names else None

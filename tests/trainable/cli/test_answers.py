@@ -57,7 +57,7 @@ def test_an_error_leaves_standard_output_empty(capsys: Captured) -> None:
 
 @dataclass(frozen=True)
 class Figure:
-    value: float
+    value: Any
     by: dict[int, Any]
 
 
