@@ -8,6 +8,7 @@ ranking.py               finalists by their mean over seeds, beside the luck lin
 robustness.py            what the Sharpe ratio of each finalist rests on
 confirmation_table.py    what finalists earned on folds, as tables
 regret.py                how often a stopped trial would have entered the final five
+result.py                what a run has found, as one value: for the screen and for JSON
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function
 plot_style.py            colours and frame of all pictures

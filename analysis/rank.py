@@ -1,9 +1,8 @@
-"""Prints the ranking of a run: `python -m analysis.rank runs/NAME [top=10]`.
+"""Prints the ranking of a run: `python -m analysis.rank runs/NAME [top=10] [--json]`.
 
 First what to read first, then the ranking, what it rests on, parameters, baselines, statistics.
 """
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,27 +16,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.load import Run, load_run
-from analysis.ranking import (
-    baselines,
-    note_sentences,
-    outcome,
-    rank,
-    stop_reasons,
-    summary_sentences,
-    varied_params,
-)
-from analysis.regret import regret_sentences
-from analysis.robustness import BEST_DAYS, YEAR, robustness
-from analysis.verdict.figures import Figure, figures
+from analysis.load import load_run
+from analysis.result import Result, as_record, result_of
+from analysis.robustness import BEST_DAYS, YEAR
+from analysis.verdict.figures import Figure, in_words
 from analysis.verdict.neighbours import COUNT
-from analysis.verdict.skill import skill
 from analysis.verdict.winner_minus_default import MARK, MEANING
+from trainable.cli.answers import answering
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
+from trainable.cli.output import NARROWEST, output_console
 
-USAGE = "python -m analysis.rank runs/NAME [key=value …]"
-NARROWEST = 100
+USAGE = "python -m analysis.rank runs/NAME [key=value …] [--json]"
 PARAMS_A_TABLE = 6
 COLUMNS = (
     "#", "trial", "Sharpe", "seeds", "spread", "± se", "luck", "IC", "rank IC", "val_loss",
@@ -71,32 +61,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status_of(lambda: _rank(words))
 
 
-def show(run: Run, top: int, console: Console) -> None:
+def show(found: Result, top: int, console: Console) -> None:
     """Prints what to read first, ranking, robustness, baselines, statistics and what is left."""
-    ranking, tested = rank(run), skill(run)
-    finalists = ranking.query("state == 'COMPLETE'").to_dict("records")
-    console.print(Text.assemble((run.name, "bold"), f": {outcome(run)}"))
-    for sentence in summary_sentences(run, ranking, tested):
+    run, finalists = found.run, found.finalists
+    console.print(Text.assemble((run.name, "bold"), f": {found.outcome}"))
+    for sentence in found.sentences:
         console.print(Text(sentence))
     if finalists:
         console.print(ranking_table(finalists[:top], run.default, console.width))
         if len(finalists) > top:
             console.print(Text(f"  … {len(finalists) - top} more: top={len(finalists)}\n"))
-    for sentence in note_sentences(run, ranking):
+    for sentence in found.notes:
         console.print(Text(sentence))
     if finalists:
-        rests_on = robustness(run, ranking).head(top)
+        rests_on = found.rests_on.head(top)
         for table in robustness_tables(rests_on, console.width) if len(rests_on) else ():
             console.print(table)
-        for table in parameter_tables(finalists[:top], varied_params(run), console.width):
+        for table in parameter_tables(finalists[:top], found.params, console.width):
             console.print(table)
-    known = baselines(run).to_dict("records")
-    if known:
-        console.print(baseline_table(known))
-    ranked = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
-    if ranked and (found := figures(run, ranked[0], tested)):
-        console.print(statistics_table(found))
-    for line in (*regret_sentences(run), *_ending(run)):
+    if found.baselines:
+        console.print(baseline_table(found.baselines))
+    if found.statistics is not None and (said := in_words(run, found.statistics)):
+        console.print(statistics_table(said))
+    for line in (*found.asides, *_ending(found)):
         console.print(Text(line))
 
 
@@ -216,21 +203,26 @@ def baseline_table(known: Sequence[Row]) -> Table:
     return table
 
 
-def _rank(words: Sequence[str]) -> int:
-    given = parse_after_run(RankSettings, words, USAGE)
-    if given is None:
-        return 0
-    folder, settings = given
-    if settings.top < 1:
-        raise UserError(f"top={settings.top}: expected at least 1")
-    show(load_run(folder), settings.top, output_console())
+def _rank(argv: Sequence[str]) -> int:
+    with answering(argv) as (words, answer):
+        given = parse_after_run(RankSettings, words, USAGE)
+        if given is None:
+            return 0
+        folder, settings = given
+        if settings.top < 1:
+            raise UserError(f"top={settings.top}: expected at least 1")
+        found = result_of(load_run(folder))
+        if answer.json:
+            answer.value = as_record(found, settings.top)
+        else:
+            show(found, settings.top, output_console())
     return 0
 
 
-def _ending(run: Run) -> list[str]:
-    reasons = ", ".join(f"{reason} {count}" for reason, count in stop_reasons(run).items())
-    model = run.folder / "best" / "model.safetensors"
-    best = str(model.parent) if model.is_file() else f"none was written to {model.parent}"
+def _ending(found: Result) -> list[str]:
+    reasons = ", ".join(f"{reason} {count}" for reason, count in found.reasons.items())
+    folder = found.run.folder / "best"
+    best = f"none was written to {folder}" if found.model is None else str(folder)
     return [f"How trials ended: {reasons}", f"Best model: {best}"]
 
 
@@ -261,14 +253,6 @@ def _param(value: object) -> str:
     if isinstance(value, float):
         return "–" if isnan(value) else f"{value:.3g}"
     return "–" if value is None else str(value)
-
-
-def output_console() -> Console:
-    """Returns the console that reports are printed to: at least `NARROWEST` columns of a pipe."""
-    console = Console(highlight=False, markup=False)
-    # A pipe has no width of its own; rich would take 80 columns.
-    known = console.is_terminal or "COLUMNS" in os.environ
-    return console if known else Console(highlight=False, markup=False, width=NARROWEST)
 
 
 if __name__ == "__main__":

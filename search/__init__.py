@@ -1,5 +1,8 @@
 """A search: proposes configurations, trains them, stops the weak ones, records everything.
 
+asharpe.py   the console script: one command line for everything
+commands.py  its table of commands, also of other packages
+completion.py  what a shell completes on a TAB
 run.py       the command: reads as a table of contents of the whole search
 api.py       `launch(...)`: a search from Python
 status.py    the command that says how a run stands

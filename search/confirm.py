@@ -1,6 +1,6 @@
 """Trains the finalists of a run again, on folds that did not choose them, and opens the gate once.
 
-python -m search.confirm runs/NAME [top=5] [key=value …]
+python -m search.confirm runs/NAME [top=5] [key=value …] [--json]
 """
 
 import shlex
@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.load import Run, load_run
-from analysis.rank import output_console
 from analysis.tries import is_placebo
-from search.confirmation.session import confirm
+from search.confirmation.session import as_record, confirm
 from search.confirmation.settings import ConfirmSettings, check
 from search.planning.plan import make_plan
 from search.run_folder.folder import RunFolder
@@ -23,17 +22,18 @@ from search.session.same_search import check_same
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
+from trainable.cli.answers import answering
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import asks_for_help, expand_paths, parse, print_help, split
+from trainable.cli.output import output_console
 from trainable.cli.paths import expand_home
+from trainable.cli.started import as_started
 from trainable.parts.registration import registered
 
-USAGE = "usage: python -m search.confirm runs/NAME [top=5] [key=value …]"
+USAGE = "usage: python -m search.confirm runs/NAME [top=5] [key=value …] [--json]"
 PLACES = ("data.path", "storage", "storage_path", "parts")  # of a search: where things are now
-NOTE = (
-    f"Where things have moved, these say where they are: {', '.join(f'{key}=' for key in PLACES)}."
-)
+NOTE = f"Where things have moved, these say where they are: {', '.join(PLACES)}."
 INTERRUPTED = 130
 KEPT = "what was trained is kept in confirm/ of the run folder"
 
@@ -41,30 +41,30 @@ KEPT = "what was trained is kept in confirm/ of the run folder"
 def main(argv: Sequence[str]) -> int:
     """Confirms the finalists of a run; returns the exit status."""
     if asks_for_help(argv):
-        print_help(ConfirmSettings, f"{USAGE}\n{NOTE}")
+        print_help(ConfirmSettings, f"{USAGE}\n\n{NOTE}")
         return 0
-    if not argv or "=" in argv[0]:
-        raise UserError(f"no run folder named; {USAGE}")
-    with no_secret_told():
-        refuse_secrets(argv)
-        rest = [word for word in argv[1:] if split(word)[0] in PLACES]
-        asked = check(parse(ConfirmSettings, [word for word in argv[1:] if word not in rest]))
-        path = Path(expand_home(argv[0]))
+    with no_secret_told(), answering(argv) as (words, answer):
+        if not words or "=" in words[0]:
+            raise UserError(f"no run folder named; {USAGE}")
+        refuse_secrets(words)
+        rest = [word for word in words[1:] if split(word)[0] in PLACES]
+        asked = check(parse(ConfirmSettings, [word for word in words[1:] if word not in rest]))
+        path = Path(expand_home(words[0]))
         run = _ended(path)
         place = [f"name={run.name}", f"runs_dir={path.resolve().parent}", "resume=true"]
-        words = expand_paths(SearchSettings, [*rest, *place])
-        settings = settings_from(with_stored(words))
+        settings = settings_from(with_stored(expand_paths(SearchSettings, [*rest, *place])))
         parts = read_parts(settings)
         with registered(parts):
             plan = make_plan(settings, parts=parts)
             with RunFolder.create(settings.runs_dir, settings.run_name, resume=True) as folder:
                 check_same(plan, folder.path)
-                why = confirm(asked, plan, folder, run, output_console())
-    if why is None:
-        return 0
-    again = shlex.join(["python", "-m", "search.confirm", *argv])
-    print(f"Interrupted ({why}); {KEPT}, and this goes on: {again}")
-    return INTERRUPTED
+                done = confirm(asked, plan, folder, run, output_console())
+        if done.interrupted is None:
+            answer.value = as_record(done, run)
+            return 0
+        again = as_started(shlex.join(["python", "-m", "search.confirm", *argv]))
+        print(f"Interrupted ({done.interrupted}); {KEPT}, and this goes on: {again}")
+        return INTERRUPTED
 
 
 def _ended(path: Path) -> Run:

@@ -1,6 +1,6 @@
 """Searches the same data with labels moved away: how good is the winner of a search of nothing?
 
-python -m search.placebo runs/NAME [placebos=19]
+python -m search.placebo runs/NAME [placebos=19] [--json]
 """
 
 import sys
@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis.load import load_run
-from analysis.verdict.placebo import USUAL
+from analysis.ranking import rank
+from analysis.verdict.placebo import USUAL, as_record
 from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
@@ -24,6 +25,7 @@ from search.settings.checks import MOST_PLACEBOS
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
+from trainable.cli.answers import answering
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import asks_for_help, expand_paths, parse, print_help, split
@@ -31,12 +33,13 @@ from trainable.cli.paths import expand_home
 from trainable.parts.registration import registered
 
 INTERRUPTED = 130
-USAGE = "usage: python -m search.placebo runs/NAME [placebos=19] [key=value …]"
+USAGE = "usage: python -m search.placebo runs/NAME [placebos=19] [key=value …] [--json]"
 # What of a search is where it trains, and may be another place.
 PLACE = (
     "data", "data.source", "data.path", "max_concurrent", "cpus_per_trial", "gpus_per_trial",
     "address", "open_cluster", "dashboard", "patience_s", "storage", "storage_path",
 )  # fmt: skip
+NOTE = f"Of a search, these keys say where it trains now: {', '.join(PLACE)}."
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,26 @@ class PlaceboSettings:
 def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = RayTune) -> int:
     """Trains the placebos of a run that are missing; returns the exit status."""
     if asks_for_help(argv):
-        print_help(PlaceboSettings, f"{USAGE}\nThese keys of search.run work: {', '.join(PLACE)}.")
+        print_help(PlaceboSettings, f"{USAGE}\n\n{NOTE}")
         return 0
-    with no_secret_told():
-        refuse_secrets(argv)
-        if not argv or "=" in argv[0]:
+    with no_secret_told(), answering(argv) as (words, answer):
+        refuse_secrets(words)
+        if not words or "=" in words[0]:
             raise UserError(f"no run folder named; {USAGE}")
-        folder = Path(expand_home(argv[0]))
-        own = [word for word in argv[1:] if split(word)[0] == "placebos"]
+        folder = Path(expand_home(words[0]))
+        own = [word for word in words[1:] if split(word)[0] == "placebos"]
         count = parse(PlaceboSettings, own).placebos
         if not 1 <= count <= MOST_PLACEBOS:
             raise UserError(f"placebos={count}: expected 1 to {MOST_PLACEBOS}")
-        rest = expand_paths(SearchSettings, [word for word in argv[1:] if word not in own])
+        rest = expand_paths(SearchSettings, [word for word in words[1:] if word not in own])
         for word in rest:
             if split(word)[0] not in PLACE:
                 raise unknown("setting", split(word)[0], ["placebos", *PLACE])
-        return _train(folder, count, rest, backend)
+        status = _train(folder, count, rest, backend)
+        if answer.json:
+            run = load_run(folder)
+            answer.value = as_record(run, rank(run))
+        return status
 
 
 def _train(

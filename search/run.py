@@ -10,10 +10,12 @@ from search.backend.ray_tune import RayTune
 from search.session.interrupts import Interrupts, interrupt_on_signals
 from search.session.parts import read_parts
 from search.session.resume import resumes, storable, with_stored
+from search.settings.help import help_for_search
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
-from search.settings.reading import help_for_search, settings_from
+from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
 from search.space.loading import load_space
+from trainable.cli.answers import Answer, answering
 from trainable.cli.commands import status_of
 from trainable.cli.options import asks_for_help, expand_paths
 
@@ -24,21 +26,25 @@ KEPT = "the run folder is whole: python -m search.status shows how the search st
 def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = RayTune) -> int:
     """Runs the search that the arguments describe; returns the exit status."""
     if asks_for_help(argv):
-        help_for_search()
+        help_for_search(argv)
         return 0
-    with no_secret_told():
-        refuse_secrets(argv)
-        argv = expand_paths(SearchSettings, argv)
-        arguments = with_stored(argv)
+    with no_secret_told(), answering(argv) as (given, answer):
+        refuse_secrets(given)
+        words = expand_paths(SearchSettings, given)
+        arguments = with_stored(words)
         settings = settings_from(arguments)
-        if resumes(argv) and not settings.resume:
+        if resumes(words) and not settings.resume:
             print(f"Nothing of run {settings.run_name!r} had begun: it begins now.", flush=True)
         with backend(settings) as trainer, ExitStack() as loaded:
-            return _search(settings, arguments, trainer, loaded)
+            return _search(settings, arguments, trainer, loaded, answer)
 
 
 def _search(
-    settings: SearchSettings, arguments: Sequence[str], trainer: Backend, loaded: ExitStack
+    settings: SearchSettings,
+    arguments: Sequence[str],
+    trainer: Backend,
+    loaded: ExitStack,
+    answer: Answer,
 ) -> int:
     with Interrupts(at_once=True) as asked:
         space = load_space(settings.space)
@@ -47,7 +53,10 @@ def _search(
         with _no_garbage_collection(), Interrupts() as meanwhile:  # an import would break
             from rich.console import Console
 
+            from analysis.load import load_run
+            from analysis.result import as_record, result_of
             from search.planning.plan import make_plan
+            from search.planning.preview import as_record as as_record_of_plan
             from search.session.placebos import train_placebos
             from search.session.runner import open_session, preview
             from trainable.parts.registration import registered
@@ -58,17 +67,21 @@ def _search(
     asked.obey()
     console, words = Console(highlight=False, markup=False), storable(arguments)
     if settings.dry_run:
-        preview(plan, words, console)
+        answer.value = as_record_of_plan(*preview(plan, words, console))
         return 0
     if settings.placebo:
         trainer = loaded.enter_context(connected_once(trainer))
     with open_session(plan, words, console) as session:  # run folder, files and study
         session.train(trainer)  # until nothing is left, or Ctrl-C
         done = session.finish()  # tables, best model, ranking
+    if answer.json and done is not None:
+        answer.value = as_record(result_of(done))
     if session.interrupted:
         return INTERRUPTED
     if settings.placebo and done is not None:  # else other drivers go on
         ended = train_placebos(session.plan, settings.placebo, words, trainer, console)
+        if answer.json:  # the verdict tells of them
+            answer.value = as_record(result_of(load_run(done.folder)))
         return 0 if ended else INTERRUPTED
     return 0
 

@@ -1,6 +1,6 @@
 """How a search stands, from its run folder alone, also while it runs; changes nothing.
 
-python -m search.status runs/NAME [top=5] [storage=URL]
+python -m search.status runs/NAME [top=5] [storage=URL] [--json]
 """
 
 import socket
@@ -29,15 +29,17 @@ from search.session.resume import placebo_command, resume_command
 from search.settings.masking import no_secret_told, refuse_secrets
 from search.study.study import stored_rows
 from search.study.trials import TrialRecord
+from trainable.cli.answers import answering, plain
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText
+from trainable.cli.started import as_started
 from trainable.cli.text import counted
 from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import read_json
 from trainable.run_format import SEARCHED
 
-USAGE = "python -m search.status runs/NAME [key=value …]"
+USAGE = "python -m search.status runs/NAME [key=value …] [--json]"
 COLUMNS = ("number", "epoch", "val_loss", "sharpe")
 TRIES = 3  # a search that ends meanwhile replaces its shards by tables
 
@@ -72,15 +74,19 @@ class Status:
 def main(argv: Sequence[str]) -> int:
     """Prints how the search stands; returns the exit status."""
     refuse_secrets(argv)
-    given = parse_after_run(StatusSettings, argv, USAGE)
-    if given is None:
-        return 0
-    folder, settings = given
-    if settings.top < 0:
-        raise UserError(f"top={settings.top}: expected at least 0")
-    with no_secret_told():
-        status = read_status(folder, settings.storage)
-    show(status, folder, settings.top, Console(highlight=False, markup=False))
+    with answering(argv) as (words, answer):
+        given = parse_after_run(StatusSettings, words, USAGE)
+        if given is None:
+            return 0
+        folder, settings = given
+        if settings.top < 0:
+            raise UserError(f"top={settings.top}: expected at least 0")
+        with no_secret_told():
+            status = read_status(folder, settings.storage)
+        if answer.json:
+            answer.value = as_record(status, folder, settings.top)
+        else:
+            show(status, folder, settings.top, Console(highlight=False, markup=False))
     return 0
 
 
@@ -199,6 +205,24 @@ def show(status: Status, folder: Path, top: int, console: Console) -> None:
         console.print(table)
 
 
+def as_record(status: Status, folder: Path, top: int) -> dict[str, Any]:
+    """Returns what `show` prints, by name, for JSON."""
+    now = datetime.now(UTC)
+    shown = snapshot(status, now)
+    return {
+        "folder": folder,
+        "said": _driven(status, folder, now),
+        "ended": ended(status),
+        "drivers": status.drivers,
+        "latest_report": status.latest,
+        "placebos": placebo_lines(folder, status.run["arguments"]),
+        **plain(shown),
+        "done": shown.done,
+        "left_s": shown.left_s,
+        "leading": leading(status).head(top),
+    }
+
+
 def placebo_lines(folder: Path, stored: Sequence[str] | None) -> list[str]:
     """Returns how the placebos of a run stand; nothing of a run without any.
 
@@ -218,7 +242,7 @@ def placebo_lines(folder: Path, stored: Sequence[str] | None) -> list[str]:
         if drivers := drivers_of(file.parent):
             who = " and ".join(map(_named, drivers))
             begin = f"Placebo {int(file.parent.name)} of {of} is trained by {who}"
-            lines.append(f"{begin}: python -m search.status {file.parent}")
+            lines.append(as_started(f"{begin}: python -m search.status {file.parent}"))
     if not of:
         return []
     begin = f"{ended} of {counted(of, 'placebo')} {'has' if ended == 1 else 'have'} ended."
@@ -241,11 +265,12 @@ def _driven(status: Status, folder: Path, now: datetime) -> str:
     if status.run.get("interrupted") is False and status.run.get("placebo"):
         return f"Ended {status.run['ended']}."
     if status.run.get("interrupted") is False:
-        return f"Ended {status.run['ended']}. Next: python -m analysis.rank {folder}"
+        said = f"Ended {status.run['ended']}. Next: python -m analysis.rank {folder}"
+        return as_started(said)
     goes_on = resume_command(folder.name, str(folder.parent), status.run["arguments"])
     if which := status.run.get("placebo"):
         of = folder.resolve().parents[1]
-        goes_on = f"python -m search.placebo {of} placebos={which['of']}"
+        goes_on = as_started(f"python -m search.placebo {of} placebos={which['of']}")
     return f"Nobody drives it{came}. Next: {goes_on}"
 
 

@@ -1,6 +1,6 @@
 """Training as a generator of reports, without Ray; and from the shell for one configuration.
 
-python -m trainable.train config.json data=us20 epochs=3
+python -m trainable.train config.json data=us20 epochs=3 [--json]
 """
 
 import json
@@ -9,12 +9,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from trainable.cli.answers import answering
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
-from trainable.cli.options import parse
+from trainable.cli.options import (
+    asks_for_help,
+    describe,
+    parse,
+    print_settings,
+    print_usage,
+)
 from trainable.cli.paths import PathText, expand_home
 from trainable.config import TrialConfig, from_params, input_shape
 from trainable.data.dataset.build import build_dataset
@@ -81,6 +89,12 @@ def train(
             yield from training.advance()
 
 
+USAGE = """usage: python -m trainable.train config.json data=NAME [key=value …] [--json]
+
+Trains the configuration of a JSON file of GROUP/FIELD names, and prints its epochs.
+Keys of the data are those of `python -m search.run --help data`."""
+
+
 @dataclass(frozen=True)
 class Command:
     """What `python -m trainable.train config.json` takes besides the file."""
@@ -94,14 +108,23 @@ class Command:
 
 def main(argv: Sequence[str]) -> int:
     """Trains the configuration of a JSON file (`GROUP/FIELD` names) and prints its epochs."""
-    if not argv or "=" in argv[0]:
-        raise UserError("name a configuration: python -m trainable.train config.json data=us20")
-    command = parse(Command, expand_source(argv[1:]))
-    with registered(read_files(command.parts)):
-        return _train(read_config(Path(expand_home(argv[0]))), command)
+    if asks_for_help(argv):
+        print_usage(USAGE)
+        print()
+        rows = describe(Command)
+        print_settings([row for row in rows if not row.key.startswith("data.")])
+        return 0
+    with answering(argv) as (words, answer):
+        if not words or "=" in words[0]:
+            raise UserError("name a configuration: python -m trainable.train config.json data=us20")
+        command = parse(Command, expand_source(words[1:]))
+        with registered(read_files(command.parts)):
+            answer.value = _train(read_config(Path(expand_home(words[0]))), command)
+    return 0
 
 
-def _train(config: TrialConfig, command: Command) -> int:
+def _train(config: TrialConfig, command: Command) -> dict[str, Any]:
+    """Trains a configuration and prints its epochs; returns them by name, for JSON."""
     device = chosen_device(command.device)
     if command.executor not in (names := ("auto", *EXECUTORS)):
         raise unknown("executor", command.executor, names)
@@ -120,7 +143,11 @@ def _train(config: TrialConfig, command: Command) -> int:
     for line in warnings_of(loaded_files()):
         print(f"warning: {line}")
     print(f"{'epoch':>5} {'steps':>8} {'train loss':>11} {'val loss':>11} {'Sharpe':>8} {'IC':>8}")
+    found: dict[str, Any] = {"epochs": [], "stop": None}
     for report in train(config, dataset, command.executor, device):
+        of_time = {"epoch": report.epoch, "steps": report.steps, "seconds": report.seconds}
+        found["epochs"].append({**of_time, **report.values})
+        found["stop"] = report.stop
         cells = [_cell(report.values.get(name)) for name in ("train_loss", "val_loss")]
         ratios = [_cell(report.values.get(name), 3) for name in ("sharpe", "ic")]
         print(
@@ -130,7 +157,7 @@ def _train(config: TrialConfig, command: Command) -> int:
         )
         if report.stop is not None:
             print(f"{report.stop.reason}: {json.dumps(report.stop.evidence)}")
-    return 0
+    return found
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Each is defined in `docs/verdict.md`. What is undefined has no line.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -39,8 +40,37 @@ LONG = 100  # years of a track record that nobody waits for
 Figure = tuple[str, str]  # what it is, and its value in words
 
 
-def figures(run: Run, best: Row, tested: Skill | None = None) -> list[Figure]:
-    """Returns the statistics of a run, in the order in which a person asks for them.
+@dataclass(frozen=True)
+class Statistics:
+    """The statistics of a run; `in_words` and `record` say the same figures.
+
+    Attributes:
+        trial: number of the first of the ranking.
+        seeds: that its Sharpe ratio is the mean of.
+        luck: the luck line; None where nothing but one try is known.
+        worth: how many independent tries there are; None where no trial has returns.
+        tested: whether there is skill; None where that cannot be tested.
+        deflated: deflated Sharpe ratio of the trial; of a single try the probabilistic one.
+        overfitted: probability of backtest overfitting.
+        track_record: days that all finalists together would need; None: no number of days.
+        superior: whether finalists are better than the baselines.
+        premium: how it stands beside the market, in words.
+    """
+
+    trial: int
+    seeds: int
+    luck: Luck | None
+    worth: "Effective | None"
+    tested: Skill | None
+    deflated: float | None
+    overfitted: BacktestOverfitting | None
+    track_record: float | None
+    superior: "Superiority | None"
+    premium: str | None
+
+
+def statistics(run: Run, best: Row, tested: Skill | None = None) -> Statistics:
+    """Returns the statistics of a run.
 
     Args:
         run: the run.
@@ -49,11 +79,55 @@ def figures(run: Run, best: Row, tested: Skill | None = None) -> list[Figure]:
     """
     tested = skill(run) if tested is None else tested
     together = ensemble(run) if tested is None else tested.ensemble
-    found = [*_about_luck(run, best), *([] if tested is None else _about_skill(tested))]
-    if together is not None:
-        found += _about_books(run, best, together)
-    beside = premium(run, best)
-    return found + ([] if beside is None else [(f"beside {LONG_ONLY}", beside)])
+    chance, number = luck(run), int(best["number"])
+    several = chance is not None and chance.tries.total > 1
+    books = together is not None
+    return Statistics(
+        trial=number,
+        seeds=int(best["sharpe_seeds"]),
+        luck=chance if several else None,
+        worth=effective(run),
+        tested=tested,
+        deflated=deflated(run, number) if books else None,
+        overfitted=overfitting(run) if books else None,
+        track_record=_track_record(moments(together.returns)) if together is not None else None,
+        superior=superiority(run, together) if together is not None else None,
+        premium=premium(run, best),
+    )
+
+
+def figures(run: Run, best: Row, tested: Skill | None = None) -> list[Figure]:
+    """Returns the statistics of a run in words, in the order in which a person asks for them.
+
+    Args:
+        run: the run.
+        best: the first row of `analysis.ranking.rank`, a finalist with a Sharpe ratio.
+        tested: `analysis.verdict.skill.skill(run)`, where it is known.
+    """
+    return in_words(run, statistics(run, best, tested))
+
+
+def in_words(run: Run, found: Statistics) -> list[Figure]:
+    """Returns statistics in words; what is undefined is left out."""
+    said = [*_about_luck(run, found), *_about_skill(found.tested), *_about_books(run, found)]
+    return said + ([] if found.premium is None else [(f"beside {LONG_ONLY}", found.premium)])
+
+
+def record(run: Run, found: Statistics) -> dict[str, Any]:
+    """Returns statistics as numbers by name; what is undefined is None."""
+    overfitted, days = found.overfitted, found.track_record
+    return {
+        "trial": found.trial,
+        "luck_line": _record_of_luck(run, found),
+        **_record_of_skill(found.tested),
+        "deflated_sharpe": found.deflated,
+        "backtest_overfitting": None
+        if overfitted is None
+        else {"probability": overfitted.probability, "loss": overfitted.loss},
+        "minimum_track_record_years": None if days is None else days / run.days_per_year,
+        "years": run.days / run.days_per_year,
+        "beyond_baselines": found.superior,
+    }
 
 
 @dataclass(frozen=True)
@@ -142,32 +216,84 @@ def superiority(run: Run, together: Ensemble) -> Superiority | None:
     return Superiority(tests[against].p, against, tuple(numbers[k] for k in sorted(better)))
 
 
-def _about_luck(run: Run, best: Row) -> Iterator[Figure]:
-    chance, worth = luck(run), effective(run)
-    if chance is None or chance.tries.total == 1:
+def _about_luck(run: Run, found: Statistics) -> Iterator[Figure]:
+    chance, worth = found.luck, found.worth
+    if chance is None:
         return
     said = f"{chance.one_seed:.2f} ({chance.tries.total:,} tries)"
-    if worth is not None:
-        line = luck_line(worth.tries, run.periods, run.periods_per_year)
+    line = _independent(run, worth)
+    if worth is not None and line is not None:
         said += f"; {line:.2f} (worth {worth.tries:,.0f} independent ones)"
     yield "luck line", said
-    seeds = best["sharpe_seeds"]
-    if seeds > 1:
-        yield f"luck line, {seeds} seeds", _of_means(chance, seeds)
+    if found.seeds > 1:
+        yield f"luck line, {found.seeds} seeds", _of_means(chance, found.seeds)
+
+
+def _independent(run: Run, worth: Effective | None) -> float | None:
+    """Returns the luck line of as many independent tries."""
+    if worth is None:
+        return None
+    return luck_line(worth.tries, run.periods, run.periods_per_year)
+
+
+def _record_of_luck(run: Run, found: Statistics) -> dict[str, Any] | None:
+    chance = found.luck
+    if chance is None:
+        return None
+    return {
+        "sharpe": chance.one_seed,
+        "tries": chance.tries.total,
+        "independent_tries": None if found.worth is None else found.worth.tries,
+        "sharpe_of_independent_tries": _independent(run, found.worth),
+        "seeds": found.seeds,
+        "sharpe_of_means_of_seeds": chance.line(found.seeds),
+        "seed_correlation": chance.correlation,
+    }
+
+
+def _record_of_skill(found: Skill | None) -> dict[str, Any]:
+    """Returns what the words say of skill: of a choice that earns nothing, no figure is right."""
+    if found is None:
+        return dict.fromkeys(("cross_validated", "highest", "provable_sharpe", "not_told_apart"))
+    choice, highest, told = found.choice, found.best, _is_told(found)
+    chosen = found.testable and choice.sharpe is not None
+    return {
+        "cross_validated": {
+            "sharpe": choice.sharpe if chosen and (choice.sharpe or 0.0) > 0 else None,
+            "error": choice.error if chosen and (choice.sharpe or 0.0) > 0 else None,
+            "p": found.p if chosen else None,
+            "sharpe_by_luck": choice.point(found.level) if chosen else None,
+        },
+        "highest": {
+            "trials": highest.trials,
+            "sharpe": highest.best if told else None,
+            "p": found.over_all_tries(highest.p) if told else None,
+            "sharpe_by_luck": highest.point(found.level) if told else None,
+        },
+        "provable_sharpe": found.provable if found.testable else None,
+        "not_told_apart": found.alike,
+    }
 
 
 def _of_means(chance: Luck, seeds: int) -> str:
     return f"{chance.line(seeds):.2f}; two seeds correlate by {chance.correlation:.2f}"
 
 
-def _about_skill(found: Skill) -> Iterator[Figure]:
+def _is_told(found: Skill) -> bool:
+    """Says whether there are enough resamples for what the highest trial reaches by luck."""
+    return found.best.trials > 1 and found.level >= 1 / (len(found.best.maxima) + 1)
+
+
+def _about_skill(found: Skill | None) -> Iterator[Figure]:
+    if found is None:
+        return
     how_often = "one search of twenty" if found.searches == 1 else "one of twenty such series"
     choice, best = found.choice, found.best
     if found.testable and choice.sharpe is not None:
         earned = f"{choice.sharpe:.2f} ± {choice.error:.2f}" if choice.sharpe > 0 else "nothing"
         by_luck = f"by luck {choice.point(found.level):.2f} in {how_often}"
         yield "cross-validated", f"{earned}; {by_luck}"
-    if best.trials > 1 and found.level >= 1 / (len(best.maxima) + 1):
+    if _is_told(found):
         p = p_text(found.over_all_tries(best.p))
         by_luck = f"by luck {best.point(found.level):.2f} in {how_often}"
         yield f"highest of {best.trials} trials", f"{best.best:.2f}; {by_luck} (p {p})"
@@ -178,23 +304,21 @@ def _about_skill(found: Skill) -> Iterator[Figure]:
         yield "not told apart", f"{len(found.alike)} of {count} finalists (model confidence set)"
 
 
-def _about_books(run: Run, best: Row, together: Ensemble) -> Iterator[Figure]:
-    surely = deflated(run, int(best["number"]))
-    if surely is not None:
+def _about_books(run: Run, found: Statistics) -> Iterator[Figure]:
+    if found.deflated is not None:
         name = "deflated Sharpe ratio" if run.tries.total > 1 else "probabilistic Sharpe"
-        yield name, f"{surely:.2f} (trial {best['number']})"
-    overfitted = overfitting(run)
+        yield name, f"{found.deflated:.2f} (trial {found.trial})"
+    overfitted = found.overfitted
     if overfitted is not None:
         yield (
             "backtest overfitting",
             f"probability {overfitted.probability:.2f}, of a loss {overfitted.loss:.2f}",
         )
-    days = _track_record(moments(together.returns))
-    if days is not None:
-        years, here = days / run.days_per_year, run.days / run.days_per_year
+    if found.track_record is not None:
+        years, here = found.track_record / run.days_per_year, run.days / run.days_per_year
         long = f"{years:.1f} years" if years <= LONG else f"more than {LONG} years"
         yield "minimum track record", f"{long} of all finalists; there are {here:.1f}"
-    tested = superiority(run, together)
+    tested = found.superior
     if tested is not None:
         better = "none" if not tested.better else listed([str(n) for n in tested.better])
         yield (

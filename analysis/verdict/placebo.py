@@ -20,6 +20,7 @@ from analysis.statistics.snooping.cross_fit import cross_fit
 from analysis.tries import is_placebo
 from analysis.verdict.skill import trial_returns
 from trainable.cli.errors import UserError
+from trainable.cli.started import as_started
 from trainable.cli.text import counted, signed
 from trainable.io.checksums import checked
 from trainable.io.json_file import read_json
@@ -261,6 +262,31 @@ def placebo_sentences(run: Run, ranking: pd.DataFrame) -> list[str]:
     return said
 
 
+def as_record(run: Run, ranking: pd.DataFrame) -> dict[str, Any] | None:
+    """Returns what the placebos of a run say, by name, for JSON; None without any.
+
+    Args:
+        run: the run.
+        ranking: `rank(run)`.
+    """
+    found = placebos(run, ranking)
+    if found is None:
+        return None
+    chosen = found.real.choice is not None and found.real.choice > 0  # else no figure is right
+    counts = len(found.found)
+    return {
+        "run": run.name,
+        "folder": run.folder,
+        "sentences": placebo_sentences(run, ranking),
+        "real": found.real,
+        "placebos": found.found,
+        "p_of_winner": found.p_best if counts else None,
+        "p_of_choice": found.p_choice if counts and chosen else None,
+        "smallest_p": 1 / (counts + 1) if counts else None,
+        "not_counted": {"searched_otherwise": found.others, "trained_too_little": found.broken},
+    }
+
+
 def _not_counted(count: int) -> str:
     return f"{counted(count, 'placebo')} {'is' if count == 1 else 'are'} not counted,"
 
@@ -272,7 +298,8 @@ def _them(count: int) -> str:
 def _command(run: Run, count: int) -> str:
     if run.run.get("arguments") is None:  # from Python
         return f"launch(…, name={run.name!r}, resume=True, placebo={count})"
-    return shlex.join(["python", "-m", "search.placebo", str(run.folder), f"placebos={count}"])
+    words = ["python", "-m", "search.placebo", str(run.folder), f"placebos={count}"]
+    return as_started(shlex.join(words))
 
 
 def _about(found: Placebos) -> str:

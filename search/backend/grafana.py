@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from trainable.cli.errors import UserError
+from trainable.cli.options import print_usage
 from trainable.cli.paths import expand_home
 from trainable.io.json_file import loads
 
@@ -21,7 +22,7 @@ USAGE = "usage: python -m search.grafana /tmp/ray/session_latest/metrics"
 def main(argv: Sequence[str]) -> int:
     """Puts our dashboard into the folder that the command line names; returns the exit status."""
     if list(argv) in (["--help"], ["-h"]):
-        print(USAGE)
+        print_usage(USAGE)
         return 0
     if len(argv) != 1:
         raise UserError(f"expected one folder; {USAGE}")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
@@ -19,7 +20,7 @@ from analysis.verdict.confirmed import (
     confirmation,
     confirmation_sentences,
 )
-from analysis.verdict.gate import gate_sentences
+from analysis.verdict.gate import Gate, gate_sentences
 from search.backend.workers import trial_files
 from search.confirmation.finalists import Finalist, finalists_of, new_seeds
 from search.confirmation.gate import known_result, open_window, seal, seen_before
@@ -62,10 +63,42 @@ class Trainings:
         return found
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What a confirmation has come to.
+
+    Attributes:
+        interrupted: why it ended early; None: it did not.
+        found: what trainings on folds say; None where there are no folds.
+        left_out: folds, and why.
+        gate: what the gate said; None where it was not opened.
+    """
+
+    interrupted: str | None = None
+    found: Confirmation | None = None
+    left_out: Sequence[str] = ()
+    gate: Gate | None = None
+
+
+def as_record(done: Outcome, run: Run) -> dict[str, Any]:
+    """Returns what a confirmation prints, by name, for JSON."""
+    found, gate = done.found, done.gate
+    return {
+        "run": run.name,
+        "folder": run.folder,
+        "sentences": [] if found is None else [*_sentences(found, run)],
+        "more_than_chance": None if found is None or found.together is None else found.found,
+        "confirmation": found,
+        "left_out": done.left_out,
+        "gate": None if gate is None else {**gate.record(), "p": gate.p},
+        "gate_sentences": [] if gate is None else gate_sentences(gate),
+    }
+
+
 def confirm(
     settings: ConfirmSettings, plan: Plan, folder: RunFolder, run: Run, console: Console
-) -> str | None:
-    """Trains what is missing, prints what it says, opens the gate; returns why it ended early.
+) -> Outcome:
+    """Trains what is missing, prints what it says, opens the gate; returns what came of it.
 
     Args:
         settings: checked.
@@ -89,27 +122,32 @@ def confirm(
         try:
             _train(settings, plan, asked, tables, console, interrupts)
         except KeyboardInterrupt:
-            return interrupts.asked or "SIGINT"
-        together: Book | None = None
-        if folds:
-            found = _confirmation(asked, run, tables)
+            return Outcome(interrupts.asked or "SIGINT")
+        found = _confirmation(asked, run, tables) if folds else None
+        if found is not None:
             show(found, run, console)
-            together = found.together
         if left_out:
             console.print(Text(f"Left out: {'; '.join(left_out)}."))
+        gate = None
         if settings.gate:
-            _open_gate(plan, folder, run, together, console)
-    return None
+            together = None if found is None else found.together
+            gate = _open_gate(plan, folder, run, together, console)
+    return Outcome(None, found, left_out, gate)
 
 
 def show(found: Confirmation, run: Run, console: Console) -> None:
     """Prints the alarms of the search, the sentences and the tables."""
-    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
-    said = confirmation_sentences(found, too_good(run, finalists))
-    for sentence in [*alarm_sentences(run, finalists), *said]:
+    for sentence in _sentences(found, run):
         console.print(Text(sentence))
     for table in confirmation_tables(found, console.width):
         console.print(table)
+
+
+def _sentences(found: Confirmation, run: Run) -> list[str]:
+    """Returns the alarms of the search, and what trainings say."""
+    finalists = rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")
+    said = confirmation_sentences(found, too_good(run, finalists))
+    return [*alarm_sentences(run, finalists), *said]
 
 
 def _train(
@@ -162,13 +200,14 @@ def _confirmation(asked: Trainings, run: Run, tables: ConfirmTables) -> Confirma
 
 def _open_gate(
     plan: Plan, folder: RunFolder, run: Run, together: Book | None, console: Console
-) -> None:
+) -> Gate | None:
+    """Opens the gate, or says what it said; returns it, None where it stays shut."""
     expected = 0.0 if together is None else together.sharpe / sqrt(run.days_per_year)
     models = FinalistModels(trial_files(plan.settings), plan.dataset)
     sealed = seal(folder, run, plan.dataset, models, "gate", expected)
     if sealed is None:
         console.print(Text("The gate stays shut: no finalist has returns that vary."))
-        return
+        return None
     gate = known_result(sealed)
     if gate is not None:
         console.print(
@@ -180,3 +219,4 @@ def _open_gate(
         gate = open_window(sealed)
     for sentence in gate_sentences(gate):
         console.print(Text(sentence))
+    return gate

@@ -23,6 +23,7 @@ from analysis.ranking import (
 )
 from analysis.regret import regret_sentences
 from analysis.verdict.winner_minus_default import MARK, MEANING
+from trainable.cli.started import as_started
 from trainable.cli.text import counted
 from trainable.stop_reasons import BY_RULE, KEEPS_MODEL
 
@@ -61,7 +62,7 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
     parts += [Text(line) for line in lines if line]
     for command in (f"python -m analysis.rank {shlex.quote(str(run.folder))}", resume):
         if command:
-            parts.append(Text.assemble(("next  ", "dim"), (command, "bold")))
+            parts.append(Text.assemble(("next  ", "dim"), (as_started(command), "bold")))
     return Group(*parts)
 
 

@@ -1,6 +1,7 @@
 """Prints what a search will do before it starts: data, split, steps, rungs, luck line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +15,7 @@ from search.planning.estimate import Estimate, estimate, expected_aside
 from search.planning.plan import Plan
 from search.sampler.sampler import STARTUP
 from search.sampler.strategies import DEFAULT_SAMPLER
-from search.settings.settings import SearchSettings
+from search.settings.settings import SearchSettings, masked
 from trainable.cli.text import counted, duration, listed, microseconds
 from trainable.config import TABLES, TrialConfig
 from trainable.data.dataset.dataset import Dataset
@@ -32,39 +33,104 @@ NAMES = {"train": "training", "valid": "validation", "gate": "gate", "test": "se
 
 SHOWN = {"loss": "the validation loss", "ic": "IC", "rank_ic": "rank IC"}
 
+HASHES = ("row_hashes", "seen_hashes")  # long, and for comparisons alone
+
 NAMED = 20  # symbols held out that are named
 LINE = 65  # characters that 80 columns leave beside the longest label
 
 
+@dataclass(frozen=True)
+class Preview:
+    """What is said of a plan; the screen and the JSON document are both made of it.
+
+    Attributes:
+        facts: what it is, and in words.
+        lines: sentences below them, each with a style of rich.
+        expected: how long it will take; None where the workers are not known.
+        slots: workers.
+    """
+
+    facts: Sequence[tuple[str, str]]
+    lines: Sequence[tuple[str, str]]
+    expected: Estimate | None
+    slots: int | None
+
+
+def preview_of(plan: Plan, slots: int | None = None) -> Preview:
+    """Returns what is said of a plan; with `slots`, the number of workers, also the time."""
+    expected = None if slots is None else estimate(plan, slots)
+    lines = [*_lines(plan)]
+    if expected is not None and slots is not None:
+        resumed = plan.earlier is not None
+        lines.append((_expected(expected, slots, resumed, plan.settings.placebo), ""))
+    return Preview([*_facts(plan)], lines, expected, slots)
+
+
 def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
     """Prints the plan; with `slots`, the number of workers, also the expected time."""
-    settings, dataset = plan.settings, plan.dataset
+    show(preview_of(plan, slots), console)
+
+
+def show(preview: Preview, console: Console) -> None:
+    """Prints what is said of a plan."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
+    for name, said in preview.facts:
+        table.add_row(name, said)
+    console.print(table)
+    for line, style in preview.lines:
+        console.print(Text(line, style=style))
+
+
+def as_record(plan: Plan, preview: Preview) -> dict[str, Any]:
+    """Returns a plan by name, for JSON: its figures, and what is said of it."""
+    data = plan.data_record
+    return {
+        "run": plan.settings.run_name,
+        "folder": plan.settings.folder,
+        "settings": masked(plan.settings),
+        "space": {"name": plan.space.name, "parameters": plan.facts.n_searched},
+        "trials": plan.settings.trials,
+        "epochs": plan.epochs,
+        "rungs": plan.rungs,
+        "data": {k: v for k, v in data["data"].items() if k not in HASHES},
+        "split": data["split"],
+        "luck_line": plan.luck,
+        "tries": plan.tries.record(),
+        "default": plan.default,
+        "workers": preview.slots,
+        "expected": preview.expected,
+        "facts": dict(preview.facts),
+        "lines": [line for line, _ in preview.lines],
+    }
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    settings, dataset = plan.settings, plan.dataset
     groups = ", ".join(f"{len(names)} {group}" for group, names in dataset.groups().items())
     count = len(dataset.symbols)
-    table.add_row("run", str(settings.folder))
-    table.add_row(
+    yield "run", str(settings.folder)
+    yield (
         "space",
         f"{plan.space.name}: {counted(plan.facts.n_searched, 'parameter')}, "
         f"{counted(settings.trials, 'trial')} of at most {counted(plan.epochs, 'epoch')}",
     )
     if settings.sampler != DEFAULT_SAMPLER:
-        table.add_row("sampler", _sampler(settings))
-    table.add_row("rungs", _rungs(plan))
+        yield "sampler", _sampler(settings)
+    yield "rungs", _rungs(plan)
     if settings.regret:
-        table.add_row("regret", _regret(plan))
+        yield "regret", _regret(plan)
     if settings.placebo:
-        table.add_row("placebo", _placebo(settings.placebo))
+        yield "placebo", _placebo(settings.placebo)
     if settings.patience_trials is not None:
         more = counted(settings.patience_trials, "more trial")
         said = f"asks no further once {more} are expected to raise the best by less than {WORTH}"
-        table.add_row("patience", said)
+        yield "patience", said
     for file in plan.parts:
         brought = [f"{kind.one} {name}" for kind, name in entries_of(file)]
-        table.add_row("parts", f"{file.shown}: {', '.join(brought)}")
-    table.add_row(
+        yield "parts", f"{file.shown}: {', '.join(brought)}"
+    yield (
         "data",
         f"{dataset.name}: {counted(count, 'symbol')}, "
         f"{counted(len(dataset.timestamps), 'bar')}, features: {groups}",
@@ -73,37 +139,42 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         first, last = (f"{date:.10}" for date in dataset.dates(part))
         rows = {"train": len(dataset.train_rows), "valid": len(dataset.valid_rows)}.get(part)
         note = counted(rows, "row") if rows is not None else "not read by a search"
-        table.add_row(NAMES[part], f"{first} to {last}, {note}")
-    table.add_row("bars a year", calendar_words(dataset.periods_per_year, dataset.quality))
-    table.add_row("traded", traded_line(dataset))
-    table.add_row("steps", _steps(plan))
+        yield NAMES[part], f"{first} to {last}, {note}"
+    yield "bars a year", calendar_words(dataset.periods_per_year, dataset.quality)
+    yield "traded", traded_line(dataset)
+    yield "steps", _steps(plan)
     if plan.earlier is None and plan.default is not None:
-        table.add_row("first trial", _default(plan.default, len(plan.enqueued)))
+        yield "first trial", _default(plan.default, len(plan.enqueued))
     if plan.earlier is not None:
         for sentence in earlier_sentences(plan.earlier, settings.trials, plan.epochs):
-            table.add_row("resumed", sentence)
-    console.print(table)
+            yield "resumed", sentence
+
+
+def _lines(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yields sentences, each with its style."""
+    settings, dataset = plan.settings, plan.dataset
+    count = len(dataset.symbols)
     if plan.earlier is None and plan.no_default is not None:
         text = f"No default to beat: the space refuses its centre. {plan.no_default}"
-        console.print(Text(text, style="yellow"))
+        yield text, "yellow"
     if held := dataset.quality.get("held_out_symbols"):
-        console.print(Text(_held_out(held, count, settings.data.holdout_symbols)))
+        yield _held_out(held, count, settings.data.holdout_symbols), ""
     if idle := plan.facts.without_effect:
-        console.print(Text(f"Suggested without effect, and not counted: {_named(plan, idle)}."))
+        yield f"Suggested without effect, and not counted: {_named(plan, idle)}.", ""
     if idle := plan.facts.fixed_without_effect:
-        console.print(Text(f"Held fixed without effect: {_named(plan, idle)}."))
+        yield f"Held fixed without effect: {_named(plan, idle)}.", ""
     if plan.graph_s >= 1:
-        console.print(Text(_graphs(plan)))
+        yield _graphs(plan), ""
     if line := _ensemble(plan):
-        console.print(Text(line))
+        yield line, ""
     if any(_sees_a_sign(config, dataset) for config in plan.facts.configs):
         text = (
             "warning: of 2 inputs LayerNorm leaves nothing but which is larger; "
             "fix.model/norm=false keeps their sizes, and a longer data/window has more"
         )
-        console.print(Text(text, style="yellow"))
+        yield text, "yellow"
     for line in reading_lines(dataset.quality):
-        console.print(Text(line))
+        yield line, ""
     moves = extreme_line(dataset.quality)
     warnings = [
         *plan.warnings,
@@ -112,21 +183,18 @@ def show_plan(plan: Plan, console: Console, slots: int | None = None) -> None:
         *suspicion_lines(dataset.quality),
     ]
     for warning in warnings:
-        console.print(Text(f"warning: {warning}", style="yellow"))
+        yield f"warning: {warning}", "yellow"
     left_out = dataset.quality.get("left_out", [])
     if left_out:
-        console.print(Text(_left_out(left_out), style="dim"))
+        yield _left_out(left_out), "dim"
     if text := ended_line(dataset, plan.market.expected is not None):
-        console.print(Text(text))
+        yield text, ""
     unit = "bars" if dataset.intraday else None
     for line in plan.tries.sentences():
-        console.print(Text(line))
+        yield line, ""
     tries = plan.tries.total
     sentence = luck_sentence(None, tries, len(plan.periods), dataset.periods_per_year, unit)
-    console.print(Text(f"Luck line: {sentence.partition('; ')[2]}."))
-    if slots is not None:
-        expected, resumed = estimate(plan, slots), plan.earlier is not None
-        console.print(_expected(expected, slots, resumed, settings.placebo))
+    yield f"Luck line: {sentence.partition('; ')[2]}.", ""
 
 
 def _sampler(settings: SearchSettings) -> str:

@@ -11,6 +11,7 @@ from search.settings.masking import HIDDEN, mask
 from search.settings.reading import settings_from
 from trainable.cli.errors import UserError
 from trainable.cli.options import split
+from trainable.cli.started import as_started
 from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
@@ -105,7 +106,7 @@ def resume_command(name: str, runs_dir: str, stored: Sequence[str] | None) -> st
     words = ["python", "-m", "search.run", f"name={name}"]
     if runs_dir != "runs":
         words.append(f"runs_dir={runs_dir}")
-    return shlex.join([*words, "resume=true"])
+    return as_started(shlex.join([*words, "resume=true"]))
 
 
 def placebo_command(name: str, runs_dir: str, stored: Sequence[str] | None, placebos: int) -> str:
@@ -120,7 +121,8 @@ def placebo_command(name: str, runs_dir: str, stored: Sequence[str] | None, plac
     if stored is None:
         return f"launch(…, name={name!r}, resume=True, placebo={placebos})"
     folder = str(Path(runs_dir) / name)
-    return shlex.join(["python", "-m", "search.placebo", folder, f"placebos={placebos}"])
+    words = ["python", "-m", "search.placebo", folder, f"placebos={placebos}"]
+    return as_started(shlex.join(words))
 
 
 def command_that_goes_on(plan: Plan, stored: Sequence[str] | None) -> str:

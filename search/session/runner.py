@@ -13,7 +13,7 @@ from search.backend.workers import open_trial_files, store_answers
 from search.monitor.progress import Progress
 from search.planning.earlier import earlier_of
 from search.planning.plan import Plan
-from search.planning.preview import show_plan
+from search.planning.preview import Preview, preview_of, show, show_plan
 from search.run_folder.folder import RunFolder
 from search.session import provenance
 from search.session.assembly import (
@@ -213,8 +213,11 @@ def run_search(
         return session.finish()
 
 
-def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
+def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> tuple[Plan, Preview]:
     """Prints the plan with the time it is expected to take; leaves nothing behind.
+
+    Returns:
+        The plan, with its name and what is there already, and what was said of it.
 
     Raises:
         UserError: the run folder or the trials' files could not be made.
@@ -228,4 +231,6 @@ def preview(plan: Plan, words: Sequence[str] | None, console: Console) -> None:
             where = plan.settings.storage or study_file(folder)
             plan = plan.going_on(earlier_of(stored_rows(where, folder.name)))
         folder.discard()  # it could have been made, that is all
-    show_plan(plan, console, slots_here(plan.settings))
+    said = preview_of(plan, slots_here(plan.settings))
+    show(said, console)
+    return plan, said

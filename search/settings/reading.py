@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from search.settings.checks import check
 from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.cli.options import Setting, from_values, is_one_value, parse, print_help, split
+from trainable.cli.options import Setting, from_values, is_one_value, parse, split
 from trainable.data.settings import expand_source, refuse_two_sources
 
 NEVER_EMPTY = {
@@ -47,13 +47,6 @@ def settings_of(values: Mapping[str, object]) -> SearchSettings:
         if key in NEVER_EMPTY and not is_one_value(value):
             raise UserError(f"{key} is a {type(value).__name__}; {NEVER_EMPTY[key]}")
     return check(from_values(SearchSettings, values))
-
-
-def help_for_search() -> None:
-    """Prints every key of `python -m search.run` with its meaning and default."""
-    print_help(
-        SearchSettings, "usage: python -m search.run space=NAME [key=value …]", notes=[SHORT]
-    )
 
 
 def _refuse_empty(keys: Iterable[str]) -> None:

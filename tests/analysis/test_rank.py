@@ -9,6 +9,7 @@ from rich.console import Console
 from analysis.load import load_run
 from analysis.rank import main, parameter_tables, robustness_tables, show
 from analysis.ranking import rank
+from analysis.result import result_of
 from analysis.robustness import robustness
 from tests.fixtures.runs import make_run
 
@@ -44,7 +45,7 @@ def test_no_survivor_and_no_model_is_said(
 def test_fits_any_terminal(tmp_path: Path, width: int) -> None:
     run = load_run(make_run(tmp_path / "demo", trials=20))
     console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
-    show(run, 10, console)
+    show(result_of(run), 10, console)
     text = console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
     assert max(map(len, text.splitlines())) <= width
 
@@ -85,7 +86,7 @@ def test_whole_numbers_of_some_trials_only_are_printed_whole() -> None:
 def test_a_narrow_terminal_gets_fewer_columns_and_no_broken_number(tmp_path: Path) -> None:
     run = load_run(make_run(tmp_path / "demo", trials=64))
     text = StringIO()
-    show(run, 3, Console(file=text, width=80))
+    show(result_of(run), 3, Console(file=text, width=80))
     lines = text.getvalue().splitlines()
     (head,) = [line for line in lines if line.lstrip().startswith("#") and "IC" in line]
     assert head.split() == ["#", "trial", "Sharpe", "seeds", "±", "se", "luck", "IC", "val_loss",
@@ -102,7 +103,7 @@ def test_a_narrow_terminal_gets_fewer_columns_and_no_broken_number(tmp_path: Pat
 def test_statistics_and_robustness_follow_the_ranking(tmp_path: Path) -> None:
     run = load_run(make_run(tmp_path / "demo", trials=64))
     text = StringIO()
-    show(run, 3, Console(file=text, width=80))
+    show(result_of(run), 3, Console(file=text, width=80))
     shown = text.getvalue()
     places = [shown.index(said) for said in ("chance (p ", "val_loss", "Robustness", "Statistics")]
     assert places == sorted(places)

@@ -12,6 +12,7 @@ from analysis.load import Run
 from analysis.rank import show
 from analysis.ranking import luck, rank, ranks_beside, summary_sentences
 from analysis.regret import regret_of, regret_sentences
+from analysis.result import result_of
 from analysis.statistics.proportion import clopper_pearson
 from tests.analysis.test_ranking import row, run_of, seed
 
@@ -168,5 +169,5 @@ def test_an_older_run_whose_evidence_is_not_there_has_epochs() -> None:
 
 def test_the_command_prints_it() -> None:
     out = io.StringIO()
-    show(run_with(-1.0, more=3), 5, Console(file=out, width=200, highlight=False))
+    show(result_of(run_with(-1.0, more=3)), 5, Console(file=out, width=200, highlight=False))
     assert "Finished on the side: 1 of 4 stopped trials" in out.getvalue()

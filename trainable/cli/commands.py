@@ -9,6 +9,7 @@ from trainable.cli.errors import UserError
 from trainable.cli.options import asks_for_help, parse, print_help
 from trainable.cli.output import steady_output, why_failed
 from trainable.cli.paths import expand_home
+from trainable.cli.started import as_started
 
 C = TypeVar("C")
 
@@ -27,12 +28,13 @@ def status_of(command: Callable[[], int], kept: str | None = None) -> int:
         try:
             status = command()
         except UserError as error:
-            print(f"error: {_printable(str(error))}", file=sys.stderr)
+            print(f"error: {_printable(as_started(str(error)))}", file=sys.stderr)
             return 2
         output.flush()
         if (why := why_failed(output)) is not None:
             said = f"standard output cannot be written ({_printable(why)})"
-            print(f"note: {said}; {kept}" if kept else f"error: {said}", file=sys.stderr)
+            line = f"note: {said}; {as_started(kept)}" if kept else f"error: {said}"
+            print(line, file=sys.stderr)
             status = status if kept else 2
         return status
 
@@ -51,8 +53,8 @@ def parse_after_run(cls: type[C], argv: Sequence[str], usage: str) -> tuple[Path
         UserError: no folder is named, or as `parse`.
     """
     if asks_for_help(argv):
-        print_help(cls, usage)
+        print_help(cls, f"usage: {usage.removeprefix('usage: ')}")
         return None
     if not argv or "=" in argv[0]:
-        raise UserError(f"no run folder named; usage: {usage}")
+        raise UserError(f"no run folder named; usage: {usage.removeprefix('usage: ')}")
     return Path(expand_home(argv[0])), parse(cls, argv[1:])

@@ -30,6 +30,7 @@ from typing import (
 
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.paths import IS_PATH, expand_home, is_content
+from trainable.cli.started import as_started, title_of
 from trainable.cli.text import shown
 
 C = TypeVar("C")
@@ -235,22 +236,41 @@ def describe(cls: type, prefix: str = "") -> list[Setting]:
 
 
 def asks_for_help(argv: Sequence[str]) -> bool:
-    """Returns whether one of the tokens is `--help`, `-h` or `help`."""
-    return not {"--help", "-h", "help"}.isdisjoint(argv)
+    """Returns whether one of the tokens is `--help`, `--help=…`, `-h` or `help`."""
+    return any(word in ("--help", "-h", "help") or word.startswith("--help=") for word in argv)
 
 
 def print_help(cls: type, usage: str, prefix: str = "", notes: Sequence[Setting] = ()) -> None:
     """Prints the usage line, then `notes`, then every key with its meaning, type and default."""
-    rows = [*notes, *describe(cls, prefix)]
+    print_usage(usage)
+    print()
+    print_settings([*notes, *describe(cls, prefix)])
+
+
+def print_usage(usage: str) -> None:
+    """Prints how a command is used, as wide as the terminal."""
+    if (title := title_of(usage)) is not None:
+        print(f"{title}\n")
+    for line in as_started(usage).splitlines():
+        further = "    " if line.startswith("usage:") else ""
+        print(textwrap.fill(line, _columns(), subsequent_indent=further))
+
+
+def print_settings(rows: Sequence[Setting]) -> None:
+    """Prints keys with their meanings, types and defaults, as wide as the terminal."""
     width = min(max(len(row.key) for row in rows) + 2, 34)
-    columns = max(60, min(shutil.get_terminal_size().columns, 110))
-    print(f"{usage}\n")
+    columns = _columns()
     for row in rows:
         default = f"default: {row.default}" if row.default else "needed"
         text = f"{row.meaning} ({row.type}; {default})" if row.type else row.meaning
         lead = row.key.ljust(width)
         indent = " " * (width + 2)
         print(textwrap.fill(text, columns, initial_indent=f"  {lead}", subsequent_indent=indent))
+
+
+def _columns() -> int:
+    """Returns how wide help is."""
+    return max(60, min(shutil.get_terminal_size().columns, 110))
 
 
 def kinds_of(cls: type, prefix: str = "") -> dict[str, Kind]:
@@ -372,14 +392,23 @@ def _meanings(cls: type) -> dict[str, str]:
     """Returns the comments behind the fields, read from the source of the class and its bases."""
     found: dict[str, str] = {}
     for base in reversed([b for b in cls.__mro__ if is_dataclass(b)]):
-        source = textwrap.dedent(inspect.getsource(base))
-        comments = {
-            token.start[0]: token.string.lstrip("# ").strip()
-            for token in tokenize.generate_tokens(io.StringIO(source).readline)
-            if token.type == tokenize.COMMENT
-        }
-        (tree,) = ast.parse(source).body
-        for node in cast(ast.ClassDef, tree).body:
+        found |= meanings_in(textwrap.dedent(inspect.getsource(base)), base.__name__)
+    return found
+
+
+def meanings_in(source: str, name: str) -> dict[str, str]:
+    """Returns the fields of a class with the comments behind them, from source that defines it.
+
+    Where a module need not be imported for its keys alone, as on a TAB, its source says them.
+    """
+    comments = {
+        token.start[0]: token.string.lstrip("# ").strip()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT
+    }
+    found: dict[str, str] = {}
+    for tree in ast.parse(source).body:
+        for node in tree.body if isinstance(tree, ast.ClassDef) and tree.name == name else ():
             if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
                 lines = range(node.lineno, (node.end_lineno or node.lineno) + 1)
                 text = [comments[line] for line in lines if line in comments]

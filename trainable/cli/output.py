@@ -9,8 +9,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NARROWEST = 100  # columns of a pipe
 STANDARD = (0, 1, 2)  # input, output, error
 # What our texts hold beyond ASCII, for encodings that lack it.
 PLAIN = str.maketrans({"±": "+-", "–": "-", "…": "...", "×": "x", "µ": "u"})
@@ -107,6 +111,16 @@ def steady_output() -> Iterator[Output]:
         output.flush()
         error.flush()
         sys.stdout, sys.stderr = before
+
+
+def output_console() -> "Console":
+    """Returns the console that reports are printed to: at least `NARROWEST` columns of a pipe."""
+    from rich.console import Console  # here, so that help and completion need not wait for it
+
+    console = Console(highlight=False, markup=False)
+    # A pipe has no width of its own; rich would take 80 columns.
+    known = console.is_terminal or "COLUMNS" in os.environ
+    return console if known else Console(highlight=False, markup=False, width=NARROWEST)
 
 
 def why_failed(output: Output) -> str | None:

@@ -1,7 +1,7 @@
 """Shows what a search would make of a file or source: `python -m trainable.data.check FILE`."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from trainable.cli.answers import answering
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
-from trainable.cli.options import parse
+from trainable.cli.options import parse, print_usage
 from trainable.cli.paths import expand_home
 from trainable.cli.text import counted
 from trainable.data.dataset.build import build_dataset
@@ -28,11 +29,12 @@ from trainable.data.times.bar_calendar import calendar_words
 from trainable.metrics.suspicious_features import suspicion_lines, with_suspicious_features
 from trainable.metrics.traded import ended_line, traded_line
 
-USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …]
+USAGE = """usage: python -m trainable.data.check FILE|SOURCE [data.KEY=VALUE …] [--json]
 
-Reads and checks market data as a search would, and prints what it found: repairs, extreme moves,
-features, possible leaks and the split. FILE is CSV or Parquet; SOURCE is one of {sources}.
-Keys are those of `python -m search.run --help`: data.horizon=5 data.valid_from=2015-01-01 …"""
+Reads and checks market data as a search would, and prints what it found:
+repairs, extreme moves, features, possible leaks and the split. FILE is CSV or
+Parquet; SOURCE is one of {sources}. Keys are those
+of `python -m search.run --help data`: data.horizon=5 data.valid_from=2015-01-01 …"""
 
 PLAIN_WIDTH = 110  # columns where there is no terminal
 
@@ -46,8 +48,8 @@ REPAIRS = {
 
 def main(argv: Sequence[str] | None = None, console: Console | None = None) -> int:
     """Prints the check; returns the exit status: 0, or 2 where the data cannot be used."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    return status_of(lambda: _check(words, console or _console()))
+    given = sys.argv[1:] if argv is None else argv
+    return status_of(lambda: _answer(given, console))
 
 
 def show_market(market: Market, console: Console) -> None:
@@ -111,21 +113,60 @@ def show_dataset(dataset: Dataset, console: Console) -> None:
     _print_table(console, "Features on the training rows", heads, rows, numbers_from=2)
     left_out = [(entry["feature"], entry["why"]) for entry in quality["left_out"]]
     _print_table(console, "Features left out", ["feature", "why"], left_out)
-    warnings = [(text,) for text in (*quality["leak_warnings"], *suspicion_lines(quality))]
+    warnings = [(text,) for text in _warnings(quality)]
     _print_table(console, "Leak?", ["warning"], warnings, empty="no feature resembles the target")
-    parts = []
-    for part in PARTS:
-        first, last = dataset.dates(part)
-        rows_in_part = len(dataset.rows_of(part))
-        parts.append((part, show_time(first), show_time(last), f"{rows_in_part:,}"))
+    parts = [(*dates, f"{rows_in_part:,}") for *dates, rows_in_part in _split(dataset)]
     title = f"Split (label: return from t+{dataset.lag} to t+{dataset.lag + dataset.horizon})"
     _print_table(console, title, ["part", "first", "last", "rows"], parts, numbers_from=3)
 
 
-def _check(words: list[str], console: Console) -> int:
-    if words and words[0] in ("-h", "--help", "help"):
-        print(USAGE.format(sources=", ".join(SOURCES)))
-        return 0
+def as_record(market: Market, dataset: Dataset, generated: bool) -> dict[str, Any]:
+    """Returns what is printed of a market and its dataset, by name, for JSON."""
+    names = ("part", "first", "last", "rows")
+    return {
+        "data": market.name,
+        "sha256": market.sha256,
+        "symbols": market.symbols,
+        "columns": [*market.fields, *market.extra],
+        "periods_per_year": market.periods_per_year,
+        "horizon": dataset.horizon,
+        "lag": dataset.lag,
+        "split": [dict(zip(names, row, strict=True)) for row in _split(dataset)],
+        "traded": traded_line(dataset),
+        "symbols_that_end": dataset.ended,
+        "said_of_them": ended_line(dataset, generated),
+        "warnings": [*([extreme_line(market.quality)] if extreme_line(market.quality) else [])],
+        "leaks": _warnings(dataset.quality),
+        "quality": {**market.quality, **dataset.quality},
+    }
+
+
+def _split(dataset: Dataset) -> list[tuple[str, str, str, int]]:
+    """Returns name, first and last date, and rows of each part."""
+    found: list[tuple[str, str, str, int]] = []
+    for part in PARTS:
+        first, last = dataset.dates(part)
+        found.append((part, show_time(first), show_time(last), len(dataset.rows_of(part))))
+    return found
+
+
+def _warnings(quality: Mapping[str, Any]) -> list[str]:
+    """Returns what looks as if it knew the target."""
+    return [*quality["leak_warnings"], *suspicion_lines(quality)]
+
+
+def _answer(argv: Sequence[str], console: Console | None) -> int:
+    with answering(argv) as (words, answer):
+        if words and words[0] in ("-h", "--help", "help"):
+            print_usage(USAGE.format(sources=", ".join(SOURCES)))
+            return 0
+        shown = Console(quiet=True) if answer.json else console or _console()
+        answer.value = _check(words, shown)
+    return 0
+
+
+def _check(words: list[str], console: Console) -> dict[str, Any]:
+    """Prints what was found; returns it by name, for JSON."""
     words = [words[0].removeprefix("data.path="), *words[1:]] if words else words
     if not words or not words[0]:
         raise UserError("no file or source named; usage: python -m trainable.data.check FILE")
@@ -137,7 +178,7 @@ def _check(words: list[str], console: Console) -> int:
         dataset = replace(dataset, quality=with_suspicious_features(dataset, generated))
         show_traded(dataset, generated, console)
         show_dataset(dataset, console)
-    return 0
+        return as_record(market, dataset, generated)
 
 
 def _settings(what: str, rest: list[str]) -> DataSettings:

@@ -1,6 +1,6 @@
 """python -m trainable.parts: every part there is; with `check mine.py`: is it one to search?
 
-python -m trainable.parts [MODELS …] [parts=mine.py]
+python -m trainable.parts [MODELS …] [parts=mine.py] [--json]
 python -m trainable.parts check mine.py [more.py …] [data/window=8]
 """
 
@@ -12,23 +12,26 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from trainable.cli.answers import answering
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import asks_for_help, convert, parse, print_help
 from trainable.cli.paths import PathText
+from trainable.cli.started import as_started
 from trainable.cli.text import counted
 from trainable.config import FIELDS
 from trainable.parts.conformance.finding import Finding
 from trainable.parts.conformance.networks import SHAPE
 from trainable.parts.conformance.suite import check_entry
 from trainable.parts.files import read_files
-from trainable.parts.listing import listing
+from trainable.parts.listing import as_record, listing
 from trainable.parts.registration import entries_of, registered
 from trainable.parts.tables import TABLES
 
-USAGE = """usage: python -m trainable.parts [TABLE …] [parts=mine.py]    lists parts and settings
+USAGE = """usage: python -m trainable.parts [TABLE …] [parts=mine.py] [--json]
        python -m trainable.parts check mine.py [more.py …] [data/window=8]
-                                                               checks files of your own"""
+
+The first lists parts and their settings; the second checks files of your own."""
 HAS_FAULTS = 2
 WINDOW = "data/window"
 
@@ -46,15 +49,21 @@ def main(argv: Sequence[str]) -> int:
         print_help(Command, USAGE)
         return 0
     console = Console(highlight=False, markup=False)
-    if argv[:1] == ["check"]:
-        return _check(argv[1:], console)
-    names = [word.upper() for word in argv if "=" not in word]
-    for name in names:
-        if name not in TABLES:
-            raise unknown("table", name, TABLES)
-    command = parse(Command, [word for word in argv if "=" in word])
-    with registered(read_files(command.parts)):
-        console.print(listing(console.width, names))
+    with answering(argv) as (words, answer):
+        if words[:1] == ["check"]:
+            if answer.json:
+                raise UserError("check prints no figures: leave out --json, or list the parts")
+            return _check(words[1:], console)
+        names = [word.upper() for word in words if "=" not in word]
+        for name in names:
+            if name not in TABLES:
+                raise unknown("table", name, TABLES)
+        command = parse(Command, [word for word in words if "=" in word])
+        with registered(read_files(command.parts)):
+            if answer.json:
+                answer.value = as_record(names)
+            else:
+                console.print(listing(console.width, names))
     return 0
 
 
@@ -84,7 +93,8 @@ def _check(words: Sequence[str], console: Console) -> int:
     if faults:
         console.print(f"{counted(faults, 'fault')} to mend before a search.")
         return HAS_FAULTS
-    console.print("Nothing is wrong: python -m search.run … parts=… searches it.")
+    found = "Nothing is wrong: python -m search.run … parts=… searches it."
+    console.print(as_started(found))
     return 0
 
 

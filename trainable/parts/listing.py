@@ -1,7 +1,7 @@
 """Every part of every table, as a table for people: settings, ranges, defaults, cohorts."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any, cast
 
 from rich.console import Group
@@ -24,6 +24,45 @@ def listing(width: int, names: Sequence[str] = ()) -> Group:
     return Group(*(_of_table(table, width) for table in tables if table.entries))
 
 
+def as_record(names: Sequence[str] = ()) -> dict[str, Any]:
+    """Returns the parts of all tables, or of those named, for JSON: by table, then by name."""
+    tables = [table for table in TABLES.values() if not names or table.name in names]
+    return {table.name: {name: _entry(table, name) for name in table.entries} for table in tables}
+
+
+def _entry(table: Table, name: str) -> dict[str, Any]:
+    """Returns what the listing says of one part."""
+    entry, owner = table.entries[name], owner_of(table, name)
+    of = {"file": None if owner is None else owner.shown}
+    if table.group:
+        return of | {"settings": [*_settings_of(table, entry.config)]}
+    if table.name == "FEATURES":
+        needs = ["close", *entry.needs]
+        return of | {
+            "group": entry.group, "warmup": entry.warmup, "needs": needs, "bars": entry.bars,
+        }  # fmt: skip
+    return of | {"meaning": entry.meaning}
+
+
+@dataclass(frozen=True)
+class PartSetting:
+    """One setting of a part.
+
+    Attributes:
+        setting: `GROUP/FIELD`.
+        default: None where it must be given.
+        values: what it takes, in words.
+        in_a_cohort: whether members share it.
+        meaning: in words.
+    """
+
+    setting: str
+    default: Any
+    values: str
+    in_a_cohort: str
+    meaning: str
+
+
 def _of_table(table: Table, width: int) -> Group:
     many = counted(len(table.entries), table.one, table.name.lower())
     title = Text(f"\n{table.name}  {many}", style="bold")
@@ -40,22 +79,23 @@ def _settings(table: Table, width: int) -> Grid:
         grid.add_column("meaning", overflow="fold")
     for name, entry in table.entries.items():
         grid.add_row(Text(_named(table, name), style="bold"))
-        for key, default, values, cohort, meaning in _rows(table, entry.config):
-            row = (f"  {key}", default, values, cohort)
-            grid.add_row(*row, *([meaning] if wide else []))
+        for one in _settings_of(table, entry.config):
+            default = "" if one.default is None else _shown(one.default)
+            row = (f"  {one.setting}", default, one.values, one.in_a_cohort)
+            grid.add_row(*row, *([one.meaning] if wide else []))
     return grid
 
 
-def _rows(table: Table, config: type) -> Iterator[tuple[str, str, str, str, str]]:
-    """Yields setting, default, values, in a cohort and meaning of each field."""
+def _settings_of(table: Table, config: type) -> Iterator[PartSetting]:
+    """Yields the settings of a part, in the order of its fields."""
     for spec in fields(cast(Any, config)):
         if spec.name == "name":
             continue
         key = f"{table.group}/{spec.name}"
         known = FIELDS[key]
-        default = "" if spec.default is MISSING else _shown(spec.default)
+        default = None if spec.default is MISSING else spec.default
         cohort = "per member" if key in PER_MEMBER else "shared"
-        yield key, default, _values(known), cohort, known.meaning
+        yield PartSetting(key, default, _values(known), cohort, known.meaning)
 
 
 def _plain(table: Table) -> Grid:

@@ -13,6 +13,7 @@ from rich.console import Console
 from analysis.load import Run, load_run
 from analysis.rank import show
 from analysis.ranking import SHOWN, rank, summary_sentences
+from analysis.result import result_of
 from analysis.seeds import further_seeds, scored_seeds
 from analysis.verdict.winner_minus_default import default_sentences, winner_minus_default
 from tests.fixtures.runs import make_run
@@ -238,5 +239,5 @@ def test_the_default_is_marked_in_the_ranking(tmp_path: Path) -> None:
 
 def shown(run: Run) -> str:
     out = StringIO()
-    show(run, 10, Console(file=out, width=100))
+    show(result_of(run), 10, Console(file=out, width=100))
     return out.getvalue()

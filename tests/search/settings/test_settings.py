@@ -7,7 +7,8 @@ import pytest
 
 from search.settings import masking
 from search.settings.checks import check, default_name
-from search.settings.reading import help_for_search, settings_from, settings_of
+from search.settings.help import help_for_search
+from search.settings.reading import settings_from, settings_of
 from search.settings.settings import SearchSettings, masked
 from trainable.cli.errors import UserError
 from trainable.data.settings import SyntheticSettings
