@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,7 +19,8 @@ from search.confirm import main
 from search.confirmation import gate as gate_module
 from search.confirmation import jobs as jobs_module
 from search.confirmation import session as session_module
-from search.confirmation.jobs import Job, Key, do
+from search.confirmation.finalists import Finalist
+from search.confirmation.jobs import Job, Key, baseline_keys, do, key_of, missing_jobs
 from search.confirmation.tables import ConfirmTables
 from search.run_folder.openings import LEDGER, NOTED, noted, openings
 from tests.fixtures import tiny
@@ -136,7 +138,7 @@ def test_what_was_trained_is_not_trained_again(
     assert confirm(home, *FEW, "gate=false") == 0
     before = trainings(home)
     capsys.readouterr()
-    with patch.object(jobs_module, "train_for", forbidden):
+    with patch.object(jobs_module, "train_on_each", forbidden):
         assert confirm(home, *FEW, "gate=false") == 0
         assert "12 trainings, 12 of which are there already." in said(capsys)
         assert confirm(home, "top=1", "seeds=1", *FEW[2:], "gate=false") == 0
@@ -247,7 +249,7 @@ def test_a_second_run_on_the_same_dates_is_told_of_the_first(
     assert second.record["sha256"] != first.record["sha256"]
     (home / "runs" / LEDGER).unlink()
     (home / "runs/y/confirm/gate.json").unlink()
-    with patch.object(jobs_module, "train_for", forbidden):  # it is told before
+    with patch.object(jobs_module, "train_on_each", forbidden):  # it is told before
         assert confirm(home, "top=1", "seeds=9", *FEW[2:], run="y") == 2
     assert "lacks the opening that run 'x' made" in capsys.readouterr().err
     assert confirm(home, *FEW, "gate=false", run="y") == 0
@@ -401,12 +403,73 @@ def test_a_batch_larger_than_its_fold_is_told_and_left_out() -> None:
     market = panel(rng.normal(size=(600, 2)), features=rng.normal(size=(600, 2, 3)))
     (fold, *_), _ = folds_of(market, FoldSettings(walk=2, groups=0, symbols=False))
     keys = tuple(Key(number, "trial", 1, fold.sha256, 1) for number in (3, 4))
-    job = Job(fold.name, keys, tuple({"train/batch_size": size} for size in (32, 1000)))
-    several = {outcome.key.number: outcome for outcome in do(job, fold, "cpu", lambda: None)}
+    params = tuple({"train/batch_size": size} for size in (32, 1000))
+    job = Job((fold.name,) * 2, keys, params)
+    found = do(job, {fold.name: fold}, "cpu", lambda: None)
+    several = {outcome.key.number: outcome for some in found for outcome in some}
     assert several[3].state == "COMPLETE"
     assert several[4].state == "FAIL"
     assert several[4].reason == "a batch of 1000 is more than 298 rows"
     assert several[4].scored is None
+
+
+def finalist(number: int, hidden: str, epochs: int) -> Finalist:
+    params = {"model/hidden_dims": hidden, "train/batch_size": 32, "train/epochs": 9}
+    return Finalist(number, number, params, epochs, 0.1)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 16])
+def test_members_of_one_shape_train_together_and_every_process_has_some(processes: int) -> None:
+    rng = np.random.default_rng(0)
+    market = panel(rng.normal(size=(900, 4)), features=rng.normal(size=(900, 4, 3)))
+    folds, _ = folds_of(market, FoldSettings(walk=3, groups=4, test_groups=2))
+    finalists = [finalist(3, "8", 2), finalist(4, "16", 3), finalist(5, "8", 9)]
+    done = {key_of(finalists[0], 1, folds[0]), *baseline_keys(folds[0])}
+    jobs = missing_jobs(finalists, [1, 2], folds, done, processes)
+    keys = [key for job in jobs for key in job.keys]
+    assert len(keys) == len(set(keys))
+    expected = {key_of(one, seed, fold) for one in finalists for seed in (1, 2) for fold in folds}
+    expected |= {key for fold in folds for key in baseline_keys(fold)}
+    assert set(keys) == expected - done
+    cohorts = [job for job in jobs if job.params is not None]
+    assert jobs[: len(cohorts)] == cohorts
+    assert len(cohorts) >= 2 * processes
+    assert max(len(job.keys) for job in cohorts) <= 32
+    rows = {fold.name: len(fold.dataset.train_rows) for fold in folds}
+    sha = {fold.name: fold.sha256 for fold in folds}
+    work = []
+    for job in cohorts:
+        assert job.params is not None
+        assert len({params["model/hidden_dims"] for params in job.params}) == 1
+        assert [sha[name] for name in job.folds] == [key.fold for key in job.keys]
+        each = [key.epochs * rows[name] for name, key in zip(job.folds, job.keys, strict=True)]
+        assert each == sorted(each, reverse=True)
+        work.append(sum(each))
+    assert work == sorted(work, reverse=True)
+
+
+def test_what_has_ended_is_told_before_the_rest_of_its_cohort_ends() -> None:
+    rng = np.random.default_rng(0)
+    market = panel(rng.normal(size=(600, 4)), features=rng.normal(size=(600, 4, 3)))
+    folds, _ = folds_of(market, FoldSettings(walk=3, groups=0, symbols=False))
+    keys = tuple(Key(3, "trial", seed, fold.sha256, 1) for fold in folds for seed in (1, 2))
+    names = tuple(fold.name for fold in folds for _ in (1, 2))
+    job = Job(names, keys, tuple({"train/seed": key.seed} for key in keys))
+    by_name = {fold.name: fold for fold in folds}
+    ended = [{one.fold for one in some} for some in do(job, by_name, "cpu", lambda: None)]
+    assert ended == [{"walk-1"}, {"walk-2"}, {"walk-3"}]
+    alone = [
+        replace(job, folds=(name,), keys=(key,), params=({"train/seed": key.seed},))
+        for name, key in zip(names, keys, strict=True)
+    ]
+    together = {one.key: one for some in do(job, by_name, "cpu", lambda: None) for one in some}
+    for one in alone:
+        ((result,),) = do(one, by_name, "cpu", lambda: None)
+        assert result.scored is not None
+        mine = together[result.key].scored
+        assert mine is not None
+        assert (mine.sharpe, mine.ic) == (result.scored.sharpe, result.scored.ic)
+        assert np.array_equal(mine.returns, result.scored.returns)
 
 
 def unfinished(folder: Path) -> None:
