@@ -97,7 +97,7 @@ def _of_data(old: Record, new: Record, found: list[str]) -> list[str]:
         found: what has become of it: rows, dates, a check sum …
     """
     usual = loads(json_text(asdict(DataSettings())))
-    before, now = (_flat(usual | record["settings"].get("data", {})) for record in (old, new))
+    before, now = (flat(usual | record["settings"].get("data", {})) for record in (old, new))
     other_content = "sha256" in found
     columns = any(before.get(key) != now.get(key) for key in SAME_COLUMNS)
     if not found and not columns:
@@ -152,12 +152,12 @@ def _differences(before: Record, now: Record, prefix: str = "") -> list[str]:
     ]
 
 
-def _flat(values: Record, prefix: str = "") -> dict[str, Any]:
+def flat(values: Record, prefix: str = "") -> dict[str, Any]:
     """Returns nested settings by `key.key`."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         inner = isinstance(value, Mapping)
-        found |= _flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
+        found |= flat(value, f"{prefix}{key}.") if inner else {f"{prefix}{key}": value}
     return found
 
 

@@ -13,8 +13,12 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import pytest
+from optuna import Trial
 
+from analysis.load import Run, load_run
 from analysis.statistics.e_value import e_process
+from search import confirm_run, launch
+from search.backend.local import Local
 from search.confirm import main
 from search.confirmation import gate as gate_module
 from search.confirmation import jobs as jobs_module
@@ -484,11 +488,18 @@ def damaged(folder: Path) -> None:
     (folder / "runs/x/confirm/trainings.parquet").write_bytes(b"PAR1 no")
 
 
-def from_python(folder: Path) -> None:
+def from_python(folder: Path, source: str | None = None) -> None:
+    """As `launch` leaves it: of a file, or of another source."""
     file = folder / "runs/x/run.json"
     record = json.loads(file.read_text())
     del record["crc32"]
+    if source is not None:
+        record["settings"]["data"] |= {"source": source, "path": None}
     file.write_text(json.dumps(record | {"arguments": None}))
+
+
+def of_a_table(folder: Path) -> None:
+    from_python(folder, "frame")
 
 
 def placebo(folder: Path) -> None:
@@ -516,7 +527,7 @@ def nothing(folder: Path) -> None:
         (nothing, ("trials=9",), "trials"),
         (nothing, ("data.path=none.csv",), "none.csv"),
         (unfinished, FEW, "its search has not ended; go on with it first: python -m search.run"),
-        (from_python, FEW, "was started from Python"),
+        (of_a_table, FEW, "with data (a table) of a Python program"),
         (placebo, FEW, "is a placebo: its labels were moved"),
         (damaged, FEW, "trainings.parquet is damaged"),
         (other_data, FEW, "cannot go on with other content of"),
@@ -543,3 +554,77 @@ def test_it_names_its_keys_and_needs_a_run(capsys: pytest.CaptureFixture[str]) -
         assert f" {key} " in text
     with pytest.raises(UserError, match="no run folder named"):
         main(["top=3"])
+
+
+def tiny_space(trial: Trial) -> dict[str, object]:
+    """Three networks that are trained in no time."""
+    trial.suggest_float("optimizer/lr", 1e-3, 1e-2, log=True)
+    return {
+        "model/name": "mlp", "model/hidden_dims": "8", "optimizer/name": "adamw",
+        "train/batch_size": 64, "schedule/warmup_steps": 5,
+    }  # fmt: skip
+
+
+def launched(folder: Path, space: Any, data: object, **more: Any) -> Run:
+    """A search from Python, without Ray."""
+    settings = {"trials": 3, "epochs": 2, "steps_per_epoch": 20, "finalist_seeds": 1}
+    with chdir(folder):
+        run = launch(
+            space, data, backend=lambda settings: Local(), name="x", pruning="none",
+            **settings, **more,
+        )  # fmt: skip
+    assert run is not None
+    return load_run(folder / "runs/x")
+
+
+FEW_HERE: dict[str, Any] = {
+    "top": 2, "seeds": 2, "walk": 3, "groups": 0, "symbols": False, "gate": False,
+}  # fmt: skip
+
+
+def test_a_search_of_a_table_and_a_function_is_confirmed_from_python(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = tiny.bars(400, symbols=SYMBOLS)
+    run = launched(tmp_path, tiny_space, frame)
+    capsys.readouterr()
+    rows = confirm_run(run, frame, space=tiny_space, **FEW_HERE)
+    assert "2 finalists × 2 seeds × 3 folds: 12 trainings; " in said(capsys)
+    assert len(rows) == len(trainings(tmp_path)) == 3 * (4 + 2)
+    with patch.object(jobs_module, "train_on_each", forbidden):
+        again = confirm_run(str(run.folder), frame, space=tiny_space, **FEW_HERE)
+    assert again.equals(rows)
+    assert confirm(tmp_path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "data (a table) and space (a function) of a Python program" in line
+    assert "search.confirm_run('runs/x', data=…, space=…)" in line
+    with pytest.raises(UserError, match="data \\(a table\\) and space"):
+        confirm_run(run, frame)
+    other = tiny.bars(400, seed=3, symbols=SYMBOLS)
+    with pytest.raises(UserError, match="cannot go on with other content of data="):
+        confirm_run(run, other, space=tiny_space)
+    with pytest.raises(UserError, match="seeds=0: expected at least 1"):
+        confirm_run(run, frame, space=tiny_space, seeds=0)
+    with pytest.raises(UserError, match="did you mean 'top'"):
+        confirm_run(run, frame, space=tiny_space, tpo=2)
+
+
+def test_a_search_from_python_of_files_is_confirmed_by_the_command(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it is where it was started by a command, and from Python, too."""
+    assert confirm(home, *FEW, "gate=false") == 0
+    expected = trainings(home)
+    shutil.rmtree(home / "runs/x/confirm")
+    from_python(home)
+    assert confirm(home, *FEW, "gate=false") == 0
+    keys = ["number", "name", "seed", "fold", "sharpe", "ic"]
+    assert trainings(home)[keys].equals(expected[keys])
+    (home / "bars.csv").rename(home / "moved.csv")
+    shutil.rmtree(home / "runs/x/confirm")
+    capsys.readouterr()
+    assert confirm(home, *FEW, "gate=false") == 2
+    assert "bars.csv" in capsys.readouterr().err
+    with chdir(home):
+        rows = confirm_run("runs/x", "moved.csv", **FEW_HERE)
+    assert rows[keys].equals(expected[keys])
