@@ -76,6 +76,7 @@ def train_on_each(
             cohort = _Cohort({n: members[n] for n in numbers}, epochs, datasets, device)
             yield from cohort.train(look)
             left += cohort.left
+            del cohort  # before the next one holds features, too
     while left:
         dataset = datasets[left[0]]
         here = [number for number in left if datasets[number] is dataset]
@@ -120,6 +121,10 @@ class _Part:
     """A dataset as some members of a cohort train on it.
 
     Attributes:
+        dataset: itself.
+        windows: its part of the rows of all datasets.
+        sampler: of its training rows.
+        evaluator: on the rows that are watched.
         begin: its first row among those of all datasets.
         steps: of an epoch.
     """
@@ -225,7 +230,7 @@ class _Cohort:
                 if time.monotonic() >= looked + LOOK_S:
                     look()
                     looked = time.monotonic()
-            if ended := self._end_epochs():
+            if self.running and (ended := self._end_epochs()):
                 yield ended
             self.begun = time.monotonic()
 

@@ -60,14 +60,15 @@ def market(bars: int = 220, spoiled: int | None = None) -> Dataset:
 
 
 def folds(dataset: Dataset) -> list[Dataset]:
-    """Of unequal lengths, one of half the symbols, one that is trained on twice."""
+    """Walk-forward and combinatorial ones, of unequal lengths."""
     found, _ = folds_of(dataset, FoldSettings(walk=3, groups=3, test_groups=2))
     return [fold.train for fold in found]
 
 
-def members(
-    datasets: list[Dataset], changed: Mapping[str, object]
-) -> tuple[dict[int, TrialConfig], dict[int, int], dict[int, Dataset]]:
+Several = tuple[dict[int, TrialConfig], dict[int, int], dict[int, Dataset]]
+
+
+def members(datasets: list[Dataset], changed: Mapping[str, object]) -> Several:
     """Two members on each dataset, of other seeds, rates and lengths."""
     base: dict[str, object] = {**SMALL, **changed}
     rates = {"optimizer/lr": float(str(base["optimizer/lr"])) * 0.4, "model/dropout": 0.2}
@@ -143,16 +144,30 @@ def test_what_ends_or_fails_beside_it_changes_nothing() -> None:
     assert_same(together(kept, epochs, each), {n: expected[n] for n in kept})
 
 
-def test_weights_that_break_in_the_last_step_are_found() -> None:
-    changed = {"optimizer/name": "sgd", "train/steps_per_epoch": 1}
+def breaking(steps: int, numbers: set[int]) -> Several:
+    """Members of which some have weights that are not finite after their first step."""
+    changed = {"optimizer/name": "sgd", "train/steps_per_epoch": steps}
     configs, epochs, datasets = members(folds(market())[:2], changed)
     broken = {"optimizer/lr": 1e39, "schedule/warmup_steps": 0}
-    configs[1] = from_params({**SMALL, **changed, **broken})
-    expected = by_dataset(configs, epochs, datasets)
+    for number in numbers:
+        configs[number] = from_params({**SMALL, **changed, **broken})
+    return configs, epochs, datasets
+
+
+def test_weights_that_break_in_the_last_step_are_found() -> None:
+    several = breaking(1, {1})
+    expected = by_dataset(*several)
     stop = expected[1].stop
     assert stop is not None
     assert stop.evidence["tensor"].startswith("weights ")
-    assert_same(together(configs, epochs, datasets), expected)
+    assert_same(together(*several), expected)
+
+
+def test_where_all_break_all_are_told() -> None:
+    several = breaking(5, {0, 1, 2, 3})
+    expected = by_dataset(*several)
+    assert all(one.stop is not None for one in expected.values())
+    assert_same(together(*several), expected)
 
 
 @pytest.mark.parametrize(("name", "most"), [("STACKED", 1), ("LARGEST", 3)])
