@@ -34,16 +34,21 @@ if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:  # by `python -m`, while 
 from importlib.util import find_spec
 from typing import Any
 
-__all__ = ["launch"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["confirm_run", "launch"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
-    """Loads `launch` when it is asked for, so that importing a part does not import everything."""
+    """Loads these when they are asked for, so that importing a part does not import everything."""
     if name == "launch":
         _check_not_hidden()
         from search.api import launch
 
         return launch
+    if name == "confirm_run":
+        _check_not_hidden()
+        from search.confirm import confirm_run
+
+        return confirm_run
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

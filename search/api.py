@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import fields, replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -19,6 +18,7 @@ from search.run_folder.starting import can_begin
 from search.session.parts import COPIES
 from search.session.placebos import train_placebos
 from search.session.runner import run_search
+from search.settings.given_data import FRAME, named_source, table_loader
 from search.settings.masking import no_secret_told
 from search.settings.python_form import said_as_in_python
 from search.settings.reading import settings_of
@@ -26,13 +26,8 @@ from search.settings.settings import SearchSettings, TriesSettings
 from search.space.loading import SpaceFunction, load_space
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.output import Output
-from trainable.cli.paths import is_content
 from trainable.config import FIELDS
-from trainable.data.file_types import is_table
-from trainable.data.ingest.in_memory import arrow_table
-from trainable.data.market import Market
 from trainable.data.settings import DataSettings
-from trainable.data.sources import market_from_frame
 from trainable.parts.registration import registered
 from trainable.parts.sources import given_parts
 
@@ -78,13 +73,7 @@ def launch(
         values = _by_key(settings)
         _refuse_two_sources(data, values)
         _refuse_tables(values)
-        if isinstance(data, str) and is_content(data):
-            raise UserError(
-                f"data= is a text of {len(data):,} characters, no path and no name; of the content "
-                "of a CSV file, give data=pd.read_csv(io.StringIO(text))"
-            )
-        if isinstance(data, str | Path):
-            values["data.path" if _is_path(data) else "data.source"] = str(data)
+        values |= named_source(data)
         epochs = settings.get("epochs")
         loaded = load_space(space, int(epochs) if isinstance(epochs, int) else None)
         chosen = settings_of({**values, "space": loaded.name})
@@ -94,10 +83,9 @@ def launch(
         if chosen.resume and chosen.folder.is_dir() and can_begin(chosen.folder):
             console.print(f"Nothing of run {chosen.run_name!r} had begun: it begins now.")
             chosen = replace(chosen, resume=False)
-        load: Callable[[], Market] | None = None
-        if data is not None and not isinstance(data, str | Path):
-            chosen = replace(chosen, data=replace(chosen.data, source="frame"))
-            load = partial(market_from_frame, arrow_table(data), chosen.data)
+        load = table_loader(data, chosen.data)
+        if load is not None:
+            chosen = replace(chosen, data=replace(chosen.data, source=FRAME))
         with ExitStack() as stack:
             trainer = stack.enter_context(backend(chosen))
             stack.enter_context(registered(files))
@@ -129,10 +117,6 @@ def _refuse_tables(values: Mapping[str, object]) -> None:
             raise UserError(
                 f"{setting}= takes {what}, and this is a {kind}; a table is given as launch(data=…)"
             )
-
-
-def _is_path(data: str | Path) -> bool:
-    return isinstance(data, Path) or is_table(data) or bool(Path(data).suffix) or "/" in data
 
 
 def _by_key(settings: Mapping[str, object]) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """The trainings of a confirmation: which are missing, in which order, and what they cost."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,10 +9,15 @@ from search.confirmation.scored_folds import COMPARED, FoldScores, score_baselin
 from search.study.trials import SEED
 from trainable.config import config_of, shape_key
 from trainable.data.dataset.dataset import Dataset
+from trainable.data.dataset.epoch_length import epoch_steps
+from trainable.data.dataset.windows import make_windows
 from trainable.data.folds.folds import Fold
-from trainable.training.fixed_length import train_for
+from trainable.executors.calibration import step_seconds
+from trainable.training.fixed_length import LARGEST, Trained
+from trainable.training.several_datasets import can_share, train_on_each
 
 NONE = -1  # number and seed of a baseline
+COHORTS = 2  # of each process at least, so that none waits long for the last
 
 
 class Key(NamedTuple):
@@ -35,15 +40,15 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """What one process does at a time: one fold, for members of one shape, or for baselines.
+    """What one process does at a time: members of one shape on several folds, or baselines.
 
     Attributes:
-        fold: name of it.
-        keys: of its trainings.
+        folds: the name of that of each training.
+        keys: of the trainings.
         params: of each; None for baselines.
     """
 
-    fold: str
+    folds: tuple[str, ...]
     keys: tuple[Key, ...]
     params: tuple[dict[str, Any], ...] | None
 
@@ -74,25 +79,70 @@ def missing_jobs(
     seeds: Sequence[int],
     folds: Sequence[Fold],
     done: Collection[Key],
+    processes: int = 1,
 ) -> list[Job]:
-    """Returns what is left to do, fold by fold; members of one shape train together."""
-    jobs: list[Job] = []
-    for fold in folds:
-        left = tuple(key for key in baseline_keys(fold) if key not in done)
-        if left:
-            jobs.append(Job(fold.name, left, None))
-        by_shape: dict[Any, list[tuple[Key, dict[str, Any]]]] = {}
-        for finalist in finalists:
-            for seed in seeds:
+    """Returns what is left to do, what takes longest first.
+
+    Members of one shape train together on all folds, those of about the same length, so that they
+    end together; where there are few, in smaller cohorts, so that every process has some.
+    """
+    by_shape: dict[Any, list[_Missing]] = {}
+    for finalist in finalists:
+        for seed in seeds:
+            for fold in folds:
                 key = key_of(finalist, seed, fold)
                 if key not in done:
-                    config = finalist.config(seed)
-                    member = key, {**finalist.params, SEED: seed}
-                    by_shape.setdefault(shape_key(config), []).append(member)
-        for members in by_shape.values():
-            params = tuple(params for _, params in members)
-            jobs.append(Job(fold.name, tuple(key for key, _ in members), params))
+                    one = _Missing(key, {**finalist.params, SEED: seed}, finalist, fold)
+                    by_shape.setdefault(shape_key(finalist.config(seed)), []).append(one)
+    count = sum(map(len, by_shape.values()))
+    largest = max(1, min(LARGEST, count // (COHORTS * processes)))
+    cohorts = [
+        cohort
+        for members in by_shape.values()
+        for cohort in _parts(sorted(members, key=lambda one: -one.rows), largest)
+    ]
+    cohorts.sort(
+        key=lambda cohort: -sum(one.rows * (one.finalist.epoch_s or 1.0) for one in cohort)
+    )
+    jobs = [
+        Job(
+            tuple(one.fold.name for one in cohort),
+            tuple(one.key for one in cohort),
+            tuple(one.params for one in cohort),
+        )
+        for cohort in cohorts
+    ]
+    for fold in folds:
+        if left := tuple(key for key in baseline_keys(fold) if key not in done):
+            jobs.append(Job((fold.name,) * len(left), left, None))
     return jobs
+
+
+@dataclass(frozen=True)
+class _Missing:
+    """A training that is left to do."""
+
+    key: Key
+    params: dict[str, Any]
+    finalist: Finalist
+    fold: Fold
+
+    @property
+    def rows(self) -> int:
+        """Rows that it learns from, in all of its epochs."""
+        return self.key.epochs * len(self.fold.dataset.train_rows)
+
+    @property
+    def work(self) -> float:
+        """How long it takes beside others."""
+        return self.rows * (self.finalist.epoch_s or 1.0)
+
+
+def _parts(members: Sequence[_Missing], largest: int) -> Iterator[Sequence[_Missing]]:
+    """Yields the members in parts of about one size, none above the largest."""
+    size = -(-len(members) // -(-len(members) // largest))
+    for begin in range(0, len(members), size):
+        yield members[begin : begin + size]
 
 
 def key_of(finalist: Finalist, seed: int, fold: Fold) -> Key:
@@ -106,54 +156,72 @@ def baseline_keys(fold: Fold) -> list[Key]:
 
 
 def expected_seconds(
-    jobs: Sequence[Job], finalists: Sequence[Finalist], folds: Sequence[Fold], dataset: Dataset
+    jobs: Sequence[Job], folds: Sequence[Fold], dataset: Dataset, device: str
 ) -> float:
-    """Returns the seconds of training on one core, from what an epoch took in the search.
+    """Returns the seconds of training in one process, as long as a step takes here and now.
 
-    In proportion to the rows that are learned from.
+    It is timed once for each shape, in a cohort as large as the largest.
+
+    Args:
+        jobs: to do.
+        folds: of them.
+        dataset: of the search.
+        device: where members train.
     """
-    of = {finalist.number: finalist for finalist in finalists}
-    share = {fold.name: len(fold.dataset.train_rows) / len(dataset.train_rows) for fold in folds}
-    return sum(
-        of[key.number].epoch_s * key.epochs * share[job.fold]
-        for job in jobs
-        if job.params is not None
-        for key in job.keys
-    )
+    of = {fold.name: fold for fold in folds}
+    step_s: dict[Any, float] = {}
+    found = 0.0
+    for job in sorted(jobs, key=lambda job: -len(job.keys)):
+        if job.params is None:
+            continue
+        configs = [config_of(params) for params in job.params]
+        shape = shape_key(configs[0])
+        if shape not in step_s:
+            together = configs if can_share(configs[0], dataset, device) else configs[:1]
+            windows = make_windows(dataset, configs[0].data, device)
+            step_s[shape] = step_seconds(together, windows, device)
+        for name, key, config in zip(job.folds, job.keys, configs, strict=True):
+            found += step_s[shape] * key.epochs * epoch_steps(config, of[name].train)
+    return found
 
 
-def do(job: Job, fold: Fold, device: str, look: Callable[[], None]) -> list[FoldResult]:
-    """Does a job; returns its outcomes.
+def do(
+    job: Job, folds: Mapping[str, Fold], device: str, look: Callable[[], None]
+) -> Iterator[list[FoldResult]]:
+    """Does a job; yields its outcomes, some at a time, as they are there.
 
     Args:
         job: to do.
-        fold: that it names.
+        folds: by name.
         device: where members train.
         look: is called every second or so, and may raise to end it.
     """
     if job.params is None:
-        return [
-            FoldResult(key, job.fold, "COMPLETE", "completed", score_baseline(fold, key.name), 0.0)
-            for key in job.keys
-        ]
+        for name, key in zip(job.folds, job.keys, strict=True):
+            scored = score_baseline(folds[name], key.name)
+            yield [FoldResult(key, name, "COMPLETE", "completed", scored, 0.0)]
+        return
     configs = {place: config_of(params) for place, params in enumerate(job.params)}
-    found: list[FoldResult] = []
-    rows = len(fold.train.train_rows)
+    too_small: list[FoldResult] = []
     for place, config in list(configs.items()):
+        rows = len(folds[job.folds[place]].train.train_rows)
         if config.train.batch_size > rows:
             del configs[place]
             why = f"a batch of {config.train.batch_size} is more than {rows} rows"
-            found.append(FoldResult(job.keys[place], job.fold, "FAIL", why, None, 0.0))
-    if not configs:
-        return found
+            too_small.append(FoldResult(job.keys[place], job.folds[place], "FAIL", why, None, 0.0))
+    if too_small:
+        yield too_small
     epochs = {place: job.keys[place].epochs for place in configs}
-    for trained in train_for(configs, epochs, fold.train, device, look):
-        key = job.keys[trained.number]
-        if trained.predictor is None:
-            reason = trained.stop.reason if trained.stop is not None else "error"
-            found.append(FoldResult(key, job.fold, "PRUNED", reason, None, trained.seconds))
-        else:
-            scored = score_model(fold, trained.predictor)
-            done = "COMPLETE", "completed", scored, trained.seconds
-            found.append(FoldResult(key, job.fold, *done))
-    return found
+    datasets = {place: folds[job.folds[place]].train for place in configs}
+    for several in train_on_each(configs, epochs, datasets, device, look):
+        yield [_result(job, one, folds) for one in several]
+
+
+def _result(job: Job, trained: Trained, folds: Mapping[str, Fold]) -> FoldResult:
+    """Returns what a training of a job has come to."""
+    key, name = job.keys[trained.number], job.folds[trained.number]
+    if trained.predictor is None:
+        reason = trained.stop.reason if trained.stop is not None else "error"
+        return FoldResult(key, name, "PRUNED", reason, None, trained.seconds)
+    scored = score_model(folds[name], trained.predictor)
+    return FoldResult(key, name, "COMPLETE", "completed", scored, trained.seconds)

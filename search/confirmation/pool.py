@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -12,6 +12,7 @@ import torch
 
 from search.confirmation.jobs import FoldResult, Job, do
 from trainable.cli.errors import UserError
+from trainable.cli.text import counted
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.folds.folds import FoldSettings, folds_of
 from trainable.parts.files import PartsFile
@@ -29,9 +30,9 @@ def outcomes(
     processes: int,
     look: Callable[[], None],
 ) -> Iterator[list[FoldResult]]:
-    """Does the jobs and yields the outcomes of each as it ends.
+    """Does the jobs and yields outcomes as they are there.
 
-    With one process in this one. Nothing of a job that has not ended is kept.
+    With one process in this one.
 
     Args:
         jobs: in the order in which they begin.
@@ -48,7 +49,7 @@ def outcomes(
     if processes == 1 or len(jobs) < 2:
         folds = {fold.name: fold for fold in folds_of(dataset, settings)[0]}
         for job in jobs:
-            yield do(job, folds[job.fold], device, look)
+            yield from do(job, folds, device, look)
         return
     context = multiprocessing.get_context("spawn")
     workers: dict[Connection, BaseProcess] = {}
@@ -69,7 +70,11 @@ def outcomes(
             look()
             for ready in wait(list(doing), LOOK_S):
                 assert isinstance(ready, Connection)
-                yield _received(ready, doing, workers)
+                found = _received(ready, doing, workers)
+                if found is not None:
+                    yield found
+                    continue
+                del doing[ready]
                 if left:
                     doing[ready] = left.pop()
                     ready.send(doing[ready])
@@ -96,23 +101,27 @@ def serve(
         while True:
             try:
                 job = connection.recv()
-                connection.send(do(job, folds[job.fold], device, lambda: None))
+                for found in do(job, folds, device, lambda: None):
+                    connection.send(found)
+                connection.send(None)
             except (EOFError, ConnectionError):  # the parent has ended
                 return
 
 
 def _received(
     ready: Connection,
-    doing: dict[Connection, Job],
-    workers: dict[Connection, BaseProcess],
-) -> list[FoldResult]:
-    job = doing.pop(ready)
+    doing: Mapping[Connection, Job],
+    workers: Mapping[Connection, BaseProcess],
+) -> list[FoldResult] | None:
+    """Returns what a process sends next: outcomes; None at the end of its job."""
     try:
         return ready.recv()
     except (EOFError, ConnectionError) as error:
         workers[ready].join()
+        names = list(dict.fromkeys(doing[ready].folds))
+        some = f"{names[0]} and {counted(len(names) - 1, 'fold')} more" if names[1:] else names[0]
         raise UserError(
-            f"a process that trained on {job.fold} died (exit status {workers[ready].exitcode}; "
+            f"a process that trained on {some} died (exit status {workers[ready].exitcode}; "
             "−9: killed, perhaps for memory); what has ended is kept: workers=1 needs least memory"
         ) from error
 

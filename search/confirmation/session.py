@@ -158,12 +158,12 @@ def _train(
     console: Console,
     interrupts: Interrupts,
 ) -> None:
-    jobs = missing_jobs(asked.finalists, asked.seeds, asked.folds, tables.done)
     device = chosen_device("auto")
     processes = settings.workers or (1 if device != "cpu" else os.cpu_count() or 1)
-    seconds = expected_seconds(jobs, asked.finalists, asked.folds, plan.dataset)
-    left = sum(len(job.keys) for job in jobs if job.params is not None)
-    _say_cost(asked, left, seconds / max(1, min(processes, len(jobs))), console)
+    jobs = missing_jobs(asked.finalists, asked.seeds, asked.folds, tables.done, processes)
+    seconds = expected_seconds(jobs, asked.folds, plan.dataset, device)
+    cohorts = [len(job.keys) for job in jobs if job.params is not None]
+    _say_cost(asked, cohorts, seconds, min(processes, max(1, len(cohorts))), console)
     folds = {fold.name: fold for fold in asked.folds}
     each = outcomes(
         jobs, plan.dataset, settings.folds, plan.parts, device, processes, interrupts.obey
@@ -176,9 +176,19 @@ def _train(
             interrupts.obey()
 
 
-def _say_cost(asked: Trainings, left: int, seconds: float, console: Console) -> None:
-    """Says how many trainings are asked for and left, and how long these should take."""
-    finalists, folds = len(asked.finalists), len(asked.folds)
+def _say_cost(
+    asked: Trainings, cohorts: Sequence[int], seconds: float, processes: int, console: Console
+) -> None:
+    """Says how many trainings are asked for and left, and how long these should take.
+
+    Args:
+        asked: all of them.
+        cohorts: the members of each that is left.
+        seconds: of training, in one process.
+        processes: that train.
+        console: to print to.
+    """
+    finalists, folds, left = len(asked.finalists), len(asked.folds), sum(cohorts)
     every = finalists * len(asked.seeds) * folds
     words = (
         f"{counted(finalists, 'finalist')} × {counted(len(asked.seeds), 'seed')} × "
@@ -187,7 +197,8 @@ def _say_cost(asked: Trainings, left: int, seconds: float, console: Console) -> 
     if left < every:
         words += f", {every - left:,} of which are there already"
     if left:
-        words += f"; about {duration(max(seconds, 1.0))}, as fast as the search trained"
+        how = f"{counted(len(cohorts), 'cohort')} in {counted(processes, 'process', 'processes')}"
+        words += f"; about {duration(max(seconds / processes, 1.0))} for {how}, as fast as now"
     console.print(Text(f"{words}."))
 
 

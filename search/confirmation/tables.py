@@ -1,6 +1,7 @@
 """The tables of a confirmation in `confirm/`: every training that has ended, written as it ends."""
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -92,6 +93,12 @@ class ConfirmTables:
             kept = pd.MultiIndex.from_frame(keys).isin([tuple(key) for key in self.done])
             table = table.filter(pa.array(kept, pa.bool_()))
         return table
+
+
+def trainings_in(folder: Path) -> pd.DataFrame:
+    """Returns the trainings that are kept in a run folder, `CONFIRM_COLUMNS`."""
+    file = folder / TRAININGS
+    return pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=list(CONFIRM_COLUMNS))
 
 
 def _schema(columns: Mapping[str, str]) -> pa.Schema:

@@ -3,15 +3,20 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from search.planning.plan import Plan
 from search.run_folder.starting import can_begin, no_run, start_in
 from search.session.same_search import BEFORE_PRUNING
+from search.settings.checks import check
 from search.settings.masking import HIDDEN, mask
 from search.settings.reading import settings_from
+from search.settings.settings import SearchSettings
 from trainable.cli.errors import UserError
-from trainable.cli.options import split
+from trainable.cli.nested import flat
+from trainable.cli.options import from_values, split
 from trainable.cli.started import as_started
+from trainable.data.settings import expand_source
 from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
@@ -85,6 +90,40 @@ def _with_those_in(
                 f"{key} held a secret, which was not stored; give {key}=… again, without it"
             )
     return [*earlier, *argv]
+
+
+def settings_again(folder: Path, record: Mapping[str, Any], words: Sequence[str]) -> SearchSettings:
+    """Returns the settings that a run was searched with, to use its data and models again.
+
+    Args:
+        folder: of the run.
+        record: its `run.json`.
+        words: settings that are given now, and win.
+
+    Raises:
+        UserError: a secret in them must be given again.
+    """
+    place = [f"name={folder.name}", f"runs_dir={folder.resolve().parent}", "resume=true"]
+    if record.get("arguments") is not None:
+        return settings_from(with_stored([*words, *place]))
+    given = dict(split(token) for token in expand_source([*words, *place]))
+    stored = flat({key: value for key, value in record["settings"].items() if key != "fix"})
+    stored |= {"fix": record["settings"]["fix"], "space": _space_of(record), "dry_run": False}
+    if SOURCE & given.keys():
+        stored |= {"data.source": None, "data.path": None}
+    stored |= given
+    for key in ("storage", "storage_path"):
+        if HIDDEN in str(stored[key]):
+            raise UserError(
+                f"{key} held a secret, which was not stored; give {key}=… again, without it"
+            )
+    return check(from_values(SearchSettings, stored))
+
+
+def _space_of(record: Mapping[str, Any]) -> str:
+    """Returns the name or the path of a run's space; the name of a function."""
+    name, path = record["space"]["name"], record["space"]["path"]
+    return name if path in (None, f"spaces/{name}.py") else path
 
 
 def storable(argv: Sequence[str]) -> list[str]:

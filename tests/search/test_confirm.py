@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from contextlib import chdir
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -12,13 +13,18 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import pytest
+from optuna import Trial
 
+from analysis.load import Run, load_run
 from analysis.statistics.e_value import e_process
+from search import confirm_run, launch
+from search.backend.local import Local
 from search.confirm import main
 from search.confirmation import gate as gate_module
 from search.confirmation import jobs as jobs_module
 from search.confirmation import session as session_module
-from search.confirmation.jobs import Job, Key, do
+from search.confirmation.finalists import Finalist
+from search.confirmation.jobs import Job, Key, baseline_keys, do, key_of, missing_jobs
 from search.confirmation.tables import ConfirmTables
 from search.run_folder.openings import LEDGER, NOTED, noted, openings
 from tests.fixtures import tiny
@@ -136,7 +142,7 @@ def test_what_was_trained_is_not_trained_again(
     assert confirm(home, *FEW, "gate=false") == 0
     before = trainings(home)
     capsys.readouterr()
-    with patch.object(jobs_module, "train_for", forbidden):
+    with patch.object(jobs_module, "train_on_each", forbidden):
         assert confirm(home, *FEW, "gate=false") == 0
         assert "12 trainings, 12 of which are there already." in said(capsys)
         assert confirm(home, "top=1", "seeds=1", *FEW[2:], "gate=false") == 0
@@ -247,7 +253,7 @@ def test_a_second_run_on_the_same_dates_is_told_of_the_first(
     assert second.record["sha256"] != first.record["sha256"]
     (home / "runs" / LEDGER).unlink()
     (home / "runs/y/confirm/gate.json").unlink()
-    with patch.object(jobs_module, "train_for", forbidden):  # it is told before
+    with patch.object(jobs_module, "train_on_each", forbidden):  # it is told before
         assert confirm(home, "top=1", "seeds=9", *FEW[2:], run="y") == 2
     assert "lacks the opening that run 'x' made" in capsys.readouterr().err
     assert confirm(home, *FEW, "gate=false", run="y") == 0
@@ -401,12 +407,73 @@ def test_a_batch_larger_than_its_fold_is_told_and_left_out() -> None:
     market = panel(rng.normal(size=(600, 2)), features=rng.normal(size=(600, 2, 3)))
     (fold, *_), _ = folds_of(market, FoldSettings(walk=2, groups=0, symbols=False))
     keys = tuple(Key(number, "trial", 1, fold.sha256, 1) for number in (3, 4))
-    job = Job(fold.name, keys, tuple({"train/batch_size": size} for size in (32, 1000)))
-    several = {outcome.key.number: outcome for outcome in do(job, fold, "cpu", lambda: None)}
+    params = tuple({"train/batch_size": size} for size in (32, 1000))
+    job = Job((fold.name,) * 2, keys, params)
+    found = do(job, {fold.name: fold}, "cpu", lambda: None)
+    several = {outcome.key.number: outcome for some in found for outcome in some}
     assert several[3].state == "COMPLETE"
     assert several[4].state == "FAIL"
     assert several[4].reason == "a batch of 1000 is more than 298 rows"
     assert several[4].scored is None
+
+
+def finalist(number: int, hidden: str, epochs: int) -> Finalist:
+    params = {"model/hidden_dims": hidden, "train/batch_size": 32, "train/epochs": 9}
+    return Finalist(number, number, params, epochs, 0.1)
+
+
+@pytest.mark.parametrize("processes", [1, 2, 16])
+def test_members_of_one_shape_train_together_and_every_process_has_some(processes: int) -> None:
+    rng = np.random.default_rng(0)
+    market = panel(rng.normal(size=(900, 4)), features=rng.normal(size=(900, 4, 3)))
+    folds, _ = folds_of(market, FoldSettings(walk=3, groups=4, test_groups=2))
+    finalists = [finalist(3, "8", 2), finalist(4, "16", 3), finalist(5, "8", 9)]
+    done = {key_of(finalists[0], 1, folds[0]), *baseline_keys(folds[0])}
+    jobs = missing_jobs(finalists, [1, 2], folds, done, processes)
+    keys = [key for job in jobs for key in job.keys]
+    assert len(keys) == len(set(keys))
+    expected = {key_of(one, seed, fold) for one in finalists for seed in (1, 2) for fold in folds}
+    expected |= {key for fold in folds for key in baseline_keys(fold)}
+    assert set(keys) == expected - done
+    cohorts = [job for job in jobs if job.params is not None]
+    assert jobs[: len(cohorts)] == cohorts
+    assert len(cohorts) >= 2 * processes
+    assert max(len(job.keys) for job in cohorts) <= 32
+    rows = {fold.name: len(fold.dataset.train_rows) for fold in folds}
+    sha = {fold.name: fold.sha256 for fold in folds}
+    work = []
+    for job in cohorts:
+        assert job.params is not None
+        assert len({params["model/hidden_dims"] for params in job.params}) == 1
+        assert [sha[name] for name in job.folds] == [key.fold for key in job.keys]
+        each = [key.epochs * rows[name] for name, key in zip(job.folds, job.keys, strict=True)]
+        assert each == sorted(each, reverse=True)
+        work.append(sum(each))
+    assert work == sorted(work, reverse=True)
+
+
+def test_what_has_ended_is_told_before_the_rest_of_its_cohort_ends() -> None:
+    rng = np.random.default_rng(0)
+    market = panel(rng.normal(size=(600, 4)), features=rng.normal(size=(600, 4, 3)))
+    folds, _ = folds_of(market, FoldSettings(walk=3, groups=0, symbols=False))
+    keys = tuple(Key(3, "trial", seed, fold.sha256, 1) for fold in folds for seed in (1, 2))
+    names = tuple(fold.name for fold in folds for _ in (1, 2))
+    job = Job(names, keys, tuple({"train/seed": key.seed} for key in keys))
+    by_name = {fold.name: fold for fold in folds}
+    ended = [{one.fold for one in some} for some in do(job, by_name, "cpu", lambda: None)]
+    assert ended == [{"walk-1"}, {"walk-2"}, {"walk-3"}]
+    alone = [
+        replace(job, folds=(name,), keys=(key,), params=({"train/seed": key.seed},))
+        for name, key in zip(names, keys, strict=True)
+    ]
+    together = {one.key: one for some in do(job, by_name, "cpu", lambda: None) for one in some}
+    for one in alone:
+        ((result,),) = do(one, by_name, "cpu", lambda: None)
+        assert result.scored is not None
+        mine = together[result.key].scored
+        assert mine is not None
+        assert (mine.sharpe, mine.ic) == (result.scored.sharpe, result.scored.ic)
+        assert np.array_equal(mine.returns, result.scored.returns)
 
 
 def unfinished(folder: Path) -> None:
@@ -421,11 +488,18 @@ def damaged(folder: Path) -> None:
     (folder / "runs/x/confirm/trainings.parquet").write_bytes(b"PAR1 no")
 
 
-def from_python(folder: Path) -> None:
+def from_python(folder: Path, source: str | None = None) -> None:
+    """As `launch` leaves it: of a file, or of another source."""
     file = folder / "runs/x/run.json"
     record = json.loads(file.read_text())
     del record["crc32"]
+    if source is not None:
+        record["settings"]["data"] |= {"source": source, "path": None}
     file.write_text(json.dumps(record | {"arguments": None}))
+
+
+def of_a_table(folder: Path) -> None:
+    from_python(folder, "frame")
 
 
 def placebo(folder: Path) -> None:
@@ -453,7 +527,7 @@ def nothing(folder: Path) -> None:
         (nothing, ("trials=9",), "trials"),
         (nothing, ("data.path=none.csv",), "none.csv"),
         (unfinished, FEW, "its search has not ended; go on with it first: python -m search.run"),
-        (from_python, FEW, "was started from Python"),
+        (of_a_table, FEW, "with data (a table) of a Python program"),
         (placebo, FEW, "is a placebo: its labels were moved"),
         (damaged, FEW, "trainings.parquet is damaged"),
         (other_data, FEW, "cannot go on with other content of"),
@@ -480,3 +554,77 @@ def test_it_names_its_keys_and_needs_a_run(capsys: pytest.CaptureFixture[str]) -
         assert f" {key} " in text
     with pytest.raises(UserError, match="no run folder named"):
         main(["top=3"])
+
+
+def tiny_space(trial: Trial) -> dict[str, object]:
+    """Three networks that are trained in no time."""
+    trial.suggest_float("optimizer/lr", 1e-3, 1e-2, log=True)
+    return {
+        "model/name": "mlp", "model/hidden_dims": "8", "optimizer/name": "adamw",
+        "train/batch_size": 64, "schedule/warmup_steps": 5,
+    }  # fmt: skip
+
+
+def launched(folder: Path, space: Any, data: object, **more: Any) -> Run:
+    """A search from Python, without Ray."""
+    settings = {"trials": 3, "epochs": 2, "steps_per_epoch": 20, "finalist_seeds": 1}
+    with chdir(folder):
+        run = launch(
+            space, data, backend=lambda settings: Local(), name="x", pruning="none",
+            **settings, **more,
+        )  # fmt: skip
+    assert run is not None
+    return load_run(folder / "runs/x")
+
+
+FEW_HERE: dict[str, Any] = {
+    "top": 2, "seeds": 2, "walk": 3, "groups": 0, "symbols": False, "gate": False,
+}  # fmt: skip
+
+
+def test_a_search_of_a_table_and_a_function_is_confirmed_from_python(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = tiny.bars(400, symbols=SYMBOLS)
+    run = launched(tmp_path, tiny_space, frame)
+    capsys.readouterr()
+    rows = confirm_run(run, frame, space=tiny_space, **FEW_HERE)
+    assert "2 finalists × 2 seeds × 3 folds: 12 trainings; " in said(capsys)
+    assert len(rows) == len(trainings(tmp_path)) == 3 * (4 + 2)
+    with patch.object(jobs_module, "train_on_each", forbidden):
+        again = confirm_run(str(run.folder), frame, space=tiny_space, **FEW_HERE)
+    assert again.equals(rows)
+    assert confirm(tmp_path) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "data (a table) and space (a function) of a Python program" in line
+    assert "search.confirm_run('runs/x', data=…, space=…)" in line
+    with pytest.raises(UserError, match="data \\(a table\\) and space"):
+        confirm_run(run, frame)
+    other = tiny.bars(400, seed=3, symbols=SYMBOLS)
+    with pytest.raises(UserError, match="cannot go on with other content of data="):
+        confirm_run(run, other, space=tiny_space)
+    with pytest.raises(UserError, match="seeds=0: expected at least 1"):
+        confirm_run(run, frame, space=tiny_space, seeds=0)
+    with pytest.raises(UserError, match="did you mean 'top'"):
+        confirm_run(run, frame, space=tiny_space, tpo=2)
+
+
+def test_a_search_from_python_of_files_is_confirmed_by_the_command(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it is where it was started by a command, and from Python, too."""
+    assert confirm(home, *FEW, "gate=false") == 0
+    expected = trainings(home)
+    shutil.rmtree(home / "runs/x/confirm")
+    from_python(home)
+    assert confirm(home, *FEW, "gate=false") == 0
+    keys = ["number", "name", "seed", "fold", "sharpe", "ic"]
+    assert trainings(home)[keys].equals(expected[keys])
+    (home / "bars.csv").rename(home / "moved.csv")
+    shutil.rmtree(home / "runs/x/confirm")
+    capsys.readouterr()
+    assert confirm(home, *FEW, "gate=false") == 2
+    assert "bars.csv" in capsys.readouterr().err
+    with chdir(home):
+        rows = confirm_run("runs/x", "moved.csv", **FEW_HERE)
+    assert rows[keys].equals(expected[keys])

@@ -41,7 +41,20 @@ class StepResult:
     parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-class Executor(Protocol):
+class Predicts(Protocol):
+    """K members of one shape that predict."""
+
+    def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
+        """Maps x [m, W, F] to predictions [K, m], or [K, m, O], without dropout.
+
+        Args:
+            x: inputs; of a model over whole days those of D days × N symbols.
+            days: of these days, each [D, N, …]; only for models that ask for it.
+        """
+        ...
+
+
+class Executor(Predicts, Protocol):
     """K members that take optimizer steps together; k counts from 0 in the present order."""
 
     def plan(self, lr: np.ndarray, done: int = 0, epochs: Sequence[int] = ()) -> None:
@@ -95,15 +108,6 @@ class Executor(Protocol):
 
     def component_norms(self) -> list[dict[str, float]]:
         """Returns the L2 norms of each member's latest gradient by component, before clipping."""
-        ...
-
-    def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
-        """Maps x [m, W, F] to predictions [K, m], or [K, m, O], without dropout.
-
-        Args:
-            x: inputs; of a model over whole days those of D days × N symbols.
-            days: of these days, each [D, N, …]; only for models that ask for it.
-        """
         ...
 
     def weights(self, member: int) -> dict[str, Tensor]:

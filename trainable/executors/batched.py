@@ -7,6 +7,8 @@ neighbours. A lone member is padded to two, because torch takes other kernels fo
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -96,10 +98,22 @@ class BatchedExecutor:
         self.taken = 0
         self.add(configs)
 
-    def plan(self, lr: np.ndarray, done: int = 0, epochs: Sequence[int] = ()) -> None:
-        """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken."""
+    def plan(
+        self,
+        lr: np.ndarray,
+        done: int = 0,
+        epochs: Sequence[int] = (),
+        ahead: Sequence[int] = (),
+    ) -> None:
+        """Sets the learning rates [S, K] of an epoch's S steps, the first `done` already taken.
+
+        Members whose epochs begin at other steps are planned from one beginning to the next:
+        `ahead` are the steps of its epoch that each has behind it then; none: 0 each.
+        """
         self.lr = lr
         self.offset = self.taken - done
+        behind = ahead or [0] * len(self.configs)
+        self.dropout.ahead = [steps * self.parts_of_a_batch for steps in behind]
         self._factors()
         if self.loss.by_epoch:
             self.epochs = list(epochs) or [0] * len(self.configs)
@@ -218,12 +232,21 @@ class BatchedExecutor:
         """Returns the L2 norms of each member's latest gradient by component, before clipping."""
         return norms(self.grad_parts)[: len(self.configs)]
 
-    @torch.no_grad()
     def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
         """Maps x [m, W, F] to predictions [K, m], without dropout."""
+        return self.predict_with(self.layers, len(self.p), x)[: len(self.configs)]
+
+    @torch.no_grad()
+    def predict_with(self, layers: Any, members: int, x: Tensor) -> Tensor:
+        """Maps x [m, W, F] to predictions [K, m] of the layers of so many members."""
         inputs = self._inputs(x)
-        everyone = inputs.expand(len(self.p), *inputs.shape)
-        return self.model.forward(self.layers, everyone)[: len(self.configs)]
+        return self.model.forward(layers, inputs.expand(members, *inputs.shape))
+
+    def of(self, members: Sequence[int]) -> "MembersNow":
+        """Returns some of the members as they are now, to predict with them alone."""
+        rows = list(members) * (self.least if len(members) < self.least else 1)
+        layers = self.model.layers(self.model.views(self.p[rows]))
+        return MembersNow(self, layers, len(rows), len(members))
 
     def weights(self, member: int) -> dict[str, Tensor]:
         """Returns a copy of a member's parameters by name."""
@@ -363,3 +386,24 @@ class BatchedExecutor:
             name: torch.tensor(table, device=self.device, dtype=self.dtype).unsqueeze(2)
             for name, table in plan.items()
         }
+
+
+@dataclass(frozen=True)
+class MembersNow:
+    """Some members of an executor, until its next step.
+
+    Attributes:
+        executor: of them.
+        layers: theirs.
+        rows: of the tensors in these.
+        count: members; a lone one has two rows.
+    """
+
+    executor: BatchedExecutor
+    layers: Any
+    rows: int
+    count: int
+
+    def predict(self, x: Tensor, days: Days | None = None) -> Tensor:
+        """Maps x [m, W, F] to predictions [count, m], as the executor does."""
+        return self.executor.predict_with(self.layers, self.rows, x)[: self.count]

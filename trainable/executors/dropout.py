@@ -40,7 +40,10 @@ class Share(NamedTuple):
 
 
 class Dropout:
-    """Draws what each member drops.
+    """Draws what each member drops, for a few steps at once.
+
+    The factors of these steps stand in a ring, so that members whose epochs begin at other steps
+    draw at other steps, each as if it were alone.
 
     Args:
         widths: of the layers that drop activations.
@@ -50,6 +53,7 @@ class Dropout:
 
     Attributes:
         generators: of the members, each seeded by the member's own seed.
+        ahead: steps of its epoch that each member has behind it where a plan begins.
     """
 
     def __init__(
@@ -58,9 +62,11 @@ class Dropout:
         self.least = least
         self.widths, self.device, self.dtype = list(widths), device, dtype
         self.generators: list[torch.Generator] = []
+        self.ahead: list[int] = []
         self.shares: list[list[Share]] = []  # of each member, those above 0
         self.block = torch.empty(0)
         self.views: list[list[Tensor]] = []
+        self.place = 0  # of the next step in the ring
 
     def add(self, seed: int, shares: Sequence[float]) -> None:
         """Adds a member behind those there; only before a plan's first step.
@@ -70,6 +76,7 @@ class Dropout:
             shares: dropped in each layer.
         """
         self.generators.append(generator_of(seed, self.device))
+        self.ahead.append(0)
         ends = list(accumulate(self.widths))
         levels = [round(share * LEVELS) for share in shares]
         found = []
@@ -87,6 +94,7 @@ class Dropout:
     def compact(self, rows: list[int]) -> None:
         """Keeps only these members, in this order."""
         self.generators = [self.generators[k] for k in rows]
+        self.ahead = [self.ahead[k] for k in rows]
         self.shares = [self.shares[k] for k in rows]
         if self.views:
             batch = self.views[0][0].shape[1]
@@ -95,18 +103,23 @@ class Dropout:
     def factors(self, i: int, batch: int) -> list[Tensor] | None:
         """Returns the factors of step i, [K, B, width] a layer; None when no member drops anything.
 
-        A later step overwrites them.
+        Steps are asked for one after another. A later one overwrites them.
         """
         if not any(self.shares):
             return None
         size = batch * sum(self.widths)
         steps = drawn_at_once(size)
-        if i % steps == 0 or not self.views:
-            if not self.views or self.views[0][0].shape[1] != batch:
-                shape = (steps, len(self.generators), size)
-                self._lay_out(torch.ones(shape, device=self.device, dtype=self.dtype), batch)
-            self._draw()
-        return self.views[i % steps]
+        due = [k for k, ahead in enumerate(self.ahead) if (ahead + i) % steps == 0]
+        if not self.views or self.views[0][0].shape[1] != batch:
+            shape = (steps, len(self.generators), size)
+            self._lay_out(torch.ones(shape, device=self.device, dtype=self.dtype), batch)
+            due = list(range(len(self.generators)))
+        if len(due) == len(self.generators):
+            self.place = 0
+        if due:
+            self._draw(due)
+        place, self.place = self.place, (self.place + 1) % steps
+        return self.views[place]
 
     def _lay_out(self, block: Tensor, batch: int) -> None:
         """Stores the factors of some steps [steps, K, B·Σ widths] and makes views by layer."""
@@ -121,8 +134,8 @@ class Dropout:
             for step in pair
         ]
 
-    def _draw(self) -> None:
-        """Draws the next steps' factors, 0 or 1 / (1 − share).
+    def _draw(self, members: Sequence[int]) -> None:
+        """Draws the next steps' factors of some members, 0 or 1 / (1 − share).
 
         Each activation takes sixteen bits, drawn as 64-bit numbers: otherwise a generator for
         every member would cost as much as the matrix products.
@@ -131,11 +144,17 @@ class Dropout:
         batch = size // sum(self.widths)
         drawn = torch.empty(-(-steps * size // 4), dtype=torch.int64, device=self.device)
         numbers = drawn.view(torch.int16)[: steps * size].view(steps, size)
-        for k, (shares, generator) in enumerate(zip(self.shares, self.generators, strict=True)):
+        to_the_end = steps - self.place  # of the ring; the steps after that stand at its beginning
+        ring = [(slice(self.place, None), slice(0, to_the_end))]
+        if self.place:
+            ring.append((slice(0, self.place), slice(to_the_end, None)))
+        for k in members:
+            shares = self.shares[k]
             if shares:
-                drawn.random_(-(2**63), None, generator=generator)
-            for first, end, threshold, factor in shares:
-                part = slice(batch * first, batch * end)
-                factors = self.block[:, k, part]
-                torch.ge(numbers[:, part], threshold, out=factors)
-                factors.mul_(factor)
+                drawn.random_(-(2**63), None, generator=self.generators[k])
+            for begin, end, threshold, factor in shares:
+                part = slice(batch * begin, batch * end)
+                for places, rows in ring:
+                    factors = self.block[places, k, part]
+                    torch.ge(numbers[rows, part], threshold, out=factors)
+                    factors.mul_(factor)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
-from trainable.executors.base import ROWS, Executor, rows_at_once
+from trainable.executors.base import ROWS, Predicts, rows_at_once
 from trainable.losses import LossConfig
 from trainable.losses.base import Targets
 from trainable.metrics.further import further
@@ -105,10 +105,12 @@ class Evaluator:
         self.targets = self._targets()
         self.zero_losses: dict[LossConfig, float] = {}
 
-    def evaluate(self, executor: Executor, configs: Sequence[TrialConfig]) -> list[Evaluation]:
+    def evaluate(self, executor: Predicts, configs: Sequence[TrialConfig]) -> list[Evaluation]:
         """Returns the evaluation of each member of the executor."""
         valid = self._predict(executor, self.windows.valid_rows, self.valid_days)
-        seen = self._predict(executor, self.windows.train_eval_rows, self.seen_days)
+        seen = valid
+        if self.windows.train_eval_rows is not self.windows.valid_rows:
+            seen = self._predict(executor, self.windows.train_eval_rows, self.seen_days)
         settings = [config.loss for config in configs]
         losses = self.losses(valid, settings)
         zeros = [self._zero_loss(each, valid.shape[2:]) for each in settings]
@@ -143,7 +145,7 @@ class Evaluator:
             )
         return results
 
-    def _predict(self, executor: Executor, rows: Tensor, days: "DayRows | None") -> Tensor:
+    def _predict(self, executor: Predicts, rows: Tensor, days: "DayRows | None") -> Tensor:
         """Returns the predictions [K, m] or [K, m, O] of rows [m]."""
         if days is not None and self.source.graph is not None:
             return self._predict_days(executor, days)
@@ -156,7 +158,7 @@ class Evaluator:
         ]
         return torch.cat(parts, dim=1)[:, : len(rows)]
 
-    def _predict_days(self, executor: Executor, days: "DayRows") -> Tensor:
+    def _predict_days(self, executor: Predicts, days: "DayRows") -> Tensor:
         """Returns the predictions of a model over whole days, [K, m] or [K, m, O], by row."""
         parts = []
         for grid in days.rows.split(max(1, ROWS // days.rows.shape[1])):

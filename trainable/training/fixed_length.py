@@ -7,13 +7,14 @@ numeric failures and by a `plateau` schedule, are rows that are learned from.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 
-from trainable.config import TrialConfig, input_shape
+from trainable.config import DataConfig, TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
-from trainable.data.dataset.windows import make_windows
+from trainable.data.dataset.windows import Windows, make_windows
 from trainable.executors import executor_for
 from trainable.predict import Predictor, predictor_of
 from trainable.report import Stop
@@ -64,20 +65,9 @@ def train_for(
     Yields:
         Each as it ends.
     """
-    members = {
-        number: replace(
-            config,
-            train=replace(
-                config.train, patience=0, epochs=max(config.train.epochs, epochs[number])
-            ),
-        )
-        for number, config in configs.items()
-    }
+    members = {number: lasting(config, epochs[number]) for number, config in configs.items()}
     first = next(iter(members.values()))
-    watched = torch.from_numpy(watched_rows(dataset)).to(device)
-    windows = replace(
-        make_windows(dataset, first.data, device), valid_rows=watched, train_eval_rows=watched
-    )
+    windows = watching(dataset, first.data, device)
     solo = executor_for(first, input_shape(first, windows.groups), device) == "solo"
     size = 1 if solo else LARGEST
     starts = [MemberStart(number, config) for number, config in members.items()]
@@ -85,6 +75,24 @@ def train_for(
         some = starts[begin : begin + size]
         training = Training(some, dataset, device=device, windows=windows, until=epochs)
         yield from _until_the_end(training, epochs, dataset, look)
+
+
+def lasting(config: TrialConfig, epochs: int) -> TrialConfig:
+    """Returns a configuration that nothing but a numeric failure ends before so many epochs."""
+    longest = max(config.train.epochs, epochs)
+    return replace(config, train=replace(config.train, patience=0, epochs=longest))
+
+
+def watching(dataset: Dataset, config: DataConfig, device: str) -> Windows:
+    """Returns the windows of a dataset in which the rows that are watched are evaluated."""
+    watched = torch.from_numpy(watched_rows(dataset)).to(device)
+    windows = make_windows(dataset, config, device)
+    return replace(windows, valid_rows=watched, train_eval_rows=watched)
+
+
+def facts_of(dataset: Dataset) -> dict[str, Any]:
+    """Returns what a predictor knows of the data that it learned from."""
+    return {"horizon": dataset.horizon, "lag": dataset.lag, "source": dataset.name}
 
 
 def watched_rows(dataset: Dataset) -> np.ndarray:
@@ -104,7 +112,6 @@ def _until_the_end(
     training: Training, epochs: Mapping[int, int], dataset: Dataset, look: Callable[[], None]
 ) -> Iterator[Trained]:
     seconds: dict[int, float] = {}
-    facts = {"horizon": dataset.horizon, "lag": dataset.lag, "source": dataset.name}
     while training.live:
         look()
         for report in training.advance(time.monotonic() + LOOK_S):
@@ -123,5 +130,5 @@ def _until_the_end(
                 else:
                     member = training.ended.pop(number)
                     weights, config = member.last_weights, member.config
-                found = predictor_of(config, weights, training.windows, facts)
+                found = predictor_of(config, weights, training.windows, facts_of(dataset))
                 yield Trained(number, found, seconds[number])
