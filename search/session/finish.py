@@ -13,6 +13,7 @@ from search.backend.workers import clear_marks
 from search.monitor.summary import summary
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
+from search.run_folder.long_tables import labels_table
 from search.run_folder.lock import dead_drivers, forget_others
 from search.session import provenance
 from search.session.assembly import Assembly
@@ -87,6 +88,8 @@ def write_results(
     run["resumed"] = provenance.resumed(folder.path)
     run["default"] = default_of(rows)
     parts.reports.finish(rows, parts.baselines, run)
+    if plan.placebo is None:
+        folder.write_table("labels.parquet", labels_table(models.dataset))
     done = load_run(folder.path)
     if plan.placebo is not None:  # nobody wants its model
         if resume is None:
