@@ -174,7 +174,7 @@ def standard_error(row: Row, chance: Luck) -> float | None:
 
     That of its first seed, less what seeds whose returns do not wholly correlate save.
     """
-    if isnan(row["sharpe_se"]):
+    if isnan(row["sharpe_se"]) or not row["sharpe_seeds"]:
         return None
     return float(row["sharpe_se"]) * chance.share(row["sharpe_seeds"])
 

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from analysis.load import Run, load_run
 from analysis.ranking import rank
+from analysis.report.page import write_report
 from analysis.verdict.alarms import too_good
 from search.backend.workers import clear_marks
 from search.monitor.summary import summary
@@ -29,6 +30,7 @@ from search.session.robustness import one_bar_later, permutation
 from search.study.study import Handover, SearchStudy
 from search.study.trials import default_of
 from trainable.cli.errors import UserError
+from trainable.cli.text import shown
 
 LOOK_S = 0.5  # between two looks whether the tables are written
 
@@ -117,11 +119,20 @@ def write_results(
     console.print(summary(done, plan.epochs, resume, console.width))
     if found is not None:
         console.print(say_continuation(found))
+    console.print(_report(folder))
     if lost is not None:
         if resume is None:
             raise lost
         console.print(Text(str(lost)), soft_wrap=True)
     return done
+
+
+def _report(folder: RunFolder) -> Text:
+    """Writes the report; returns a line that says where it is, or why there is none."""
+    try:
+        return Text(f"The report: {write_report(folder.path)}", overflow="fold")
+    except Exception as error:  # no defect of a picture may cost a search its end
+        return Text(f"No report was written ({type(error).__name__}: {shown(str(error))}).")
 
 
 def _robustness(run: Run, models: FinalistModels, best: int, plan: Plan) -> dict[str, Any]:
