@@ -3,9 +3,20 @@
 import numpy as np
 
 from analysis.load import Run
-from analysis.report.content import Block, Figure, Missing, Ranked, Section, Table, axis, of, plain, short
-from analysis.report.results import book, wealth_of
 from analysis.ranking import outcome, sharpe_of
+from analysis.report.content import (
+    Block,
+    Figure,
+    Missing,
+    Ranked,
+    Section,
+    Table,
+    axis,
+    of,
+    plain,
+    short,
+)
+from analysis.report.results import book, wealth_of
 from analysis.verdict.ensemble import Ensemble, ensemble
 from analysis.verdict.skill import p_text
 

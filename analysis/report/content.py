@@ -137,12 +137,12 @@ class Ranked:
         return rank(self.run)
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> Sequence[Row]:
         """The rows of the ranking."""
         return self.ranking.to_dict("records")
 
     @cached_property
-    def finalists(self) -> list[Row]:
+    def finalists(self) -> Sequence[Row]:
         """Rows of the finalists with a Sharpe ratio, the best first."""
         return self.ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
 
@@ -219,6 +219,15 @@ def is_known(value: object) -> bool:
     return value is not None and value is not pd.NA and value == value
 
 
+def value_of(value: object) -> int | float | str | None:
+    """Returns a parameter as it is shown: a number, a text, or None where a trial has it not."""
+    if not is_known(value):
+        return None
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
+        return int(value)  # a whole number, read as a float where another trial has none
+    return value if isinstance(value, int | float | str) else str(value)
+
+
 def failed(row: Mapping[str, Any]) -> bool:
     """Says whether a trial failed numerically."""
     return row["stop_reason"] in NUMERIC_FAILURES
@@ -227,6 +236,4 @@ def failed(row: Mapping[str, Any]) -> bool:
 def in_order(reasons: Sequence[str]) -> list[str]:
     """Returns the stop reasons that occur, in the order of `STOP_REASONS`; unknown ones last."""
     known = list(STOP_REASONS)
-    return sorted(
-        set(reasons), key=lambda name: (known.index(name) if name in known else 99, name)
-    )
+    return sorted(set(reasons), key=lambda name: (known.index(name) if name in known else 99, name))

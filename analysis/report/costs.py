@@ -72,11 +72,11 @@ def _over_costs(ranked: Ranked) -> Block:
     paid = {"type": "line", "x0": charged, "x1": charged, "yref": "paper", "y0": 0, "y1": 1,
             "line": {"color": "@muted", "dash": "dash", "width": 1.3}}  # fmt: skip
     note = {"x": charged, "yref": "paper", "y": 1, "text": f"as searched, {charged:g} bps",
-            "showarrow": False, "xanchor": "left", "yanchor": "bottom"}  # fmt: skip
+            "showarrow": False, "xanchor": "left", "yanchor": "top", "xshift": 4}  # fmt: skip
     return Figure(
         "What other costs would leave",
-        "Mean over the seeds, at each cost of a unit turned over. Costs hardly change the spread of "
-        "returns, so these are straight lines through the search's own cost and the break-even.",
+        "Mean over the seeds, at each cost of a unit turned over. Costs hardly change the spread "
+        "of returns, so these are straight lines through the search's own cost and the break-even.",
         f"Break-even of {len(even)} finalists: {min(even):.1f} to {max(even):.1f} bps; the search "
         f"charged {charged:g}.",
         traces,

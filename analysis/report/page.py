@@ -35,8 +35,7 @@ SHARED = 40  # entries of a list, from which on it is written once however often
 SMALL_NUMBER, LARGE_NUMBER = 1e-4, 1e6  # beyond which a number is written with its exponent
 # Nothing is fetched from anywhere: the browser itself refuses it.
 POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:"
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 )
 
 
@@ -149,7 +148,9 @@ class _Page:
         )
         if figure.wide:
             label = escape(f"{figure.title}, scrolled sideways")
-            plot = f'<div class="scroll" role="group" tabindex="0" aria-label="{label}">{plot}</div>'
+            plot = (
+                f'<div class="scroll" role="group" tabindex="0" aria-label="{label}">{plot}</div>'
+            )
         numbers = "" if figure.small else _NUMBERS.format(name=name)
         return (
             f"<figure><{level}>{escape(figure.title)}</{level}>{caption}{plot}"
@@ -179,7 +180,7 @@ class _Page:
             "rows": [[_plain_value(value) for value in row] for row in table.rows],
             "digits": [table.digits.get(title) for title in table.head],
         }
-        return f'{_FILTER.format(name=name)}{inner}{note}'
+        return f"{_FILTER.format(name=name)}{inner}{note}"
 
 
 def _row(row: Sequence[Any], table: Table, kinds: Sequence[str]) -> str:
@@ -284,7 +285,8 @@ _DOCUMENT = """<!DOCTYPE html>
 <header>
 <div><h1>{title}</h1><p>{heading}</p></div>
 <div class="buttons"><button type="button" id="theme" hidden>Dark</button>
-<button type="button" id="draw" hidden title="Draw every figure, to print the page">Draw all</button>
+<button type="button" id="draw" hidden
+title="Draw every figure, to print the page">Draw all</button>
 </div>
 </header>
 <div class="columns">
@@ -292,7 +294,8 @@ _DOCUMENT = """<!DOCTYPE html>
 <li><a href="#main">In plain words</a></li>{links}</ol></details></nav>
 <main id="main" tabindex="-1">
 <p class="missing" id="unable" hidden></p>
-<noscript><p class="missing">Figures and the ranking need JavaScript, which is off here.</p></noscript>
+<noscript><p class="missing">
+Figures and the ranking need JavaScript, which is off here.</p></noscript>
 {cards}
 <div class="front-page">{front}</div>
 {body}

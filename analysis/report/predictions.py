@@ -109,7 +109,8 @@ def ic(scored: Scored, predicted: np.ndarray, against: np.ndarray, bars: np.ndar
 
     Args:
         scored: the rows.
-        predicted, against: [V, N] cells.
+        predicted: [V, N] cells.
+        against: likewise.
         bars: [V] bool, those that count.
     """
     unknown = Estimate(float("nan"), float("nan"))
@@ -147,7 +148,7 @@ def by_symbol(scored: Scored, predicted: np.ndarray) -> dict[str, Estimate]:
 
 
 def decay(scored: Scored, predicted: np.ndarray) -> dict[int, Estimate]:
-    """Returns the IC with the return of the symbol's next bar alone, of the one after it …"""
+    """Returns the IC with the return of the next bar alone, of the one after it, and so on."""
     every = np.ones(len(scored.stamps), bool)
     found = {bars: ic(scored, predicted, scored.ahead(bars), every) for bars in HORIZONS}
     return {bars: one for bars, one in found.items() if not isnan(one.mean)}
@@ -251,13 +252,20 @@ def _symbols(scored: Scored, whose: str, cells: np.ndarray) -> Block:
 
 def _decay(scored: Scored, known: list[tuple[int, np.ndarray]]) -> Block:
     traces, said = [], ""
-    for (number, cells), colour in zip(known, LINES, strict=False):
+    for i, ((number, cells), colour) in enumerate(zip(known, LINES, strict=False)):
+        shift = 0.1 * (i - (len(known) - 1) / 2)  # so that intervals do not hide each other
         found = decay(scored, cells)
         if not found:
             continue
         said = said or ", ".join(f"bar {bars} {one.mean:+.3f}" for bars, one in found.items())
         traces.append(
-            _whiskers(f"trial {number}", list(found), list(found.values()), colour)
+            _whiskers(
+                f"trial {number}",
+                [bars + shift for bars in found],
+                list(found.values()),
+                colour,
+                [f"{bars} ahead" for bars in found],
+            )
             | {"mode": "lines+markers"}
         )
     if not traces:
@@ -276,10 +284,11 @@ def _whiskers(
     name: str, x: list[float], found: list[Estimate], colour: str, text: list[str] | None = None
 ) -> dict[str, Any]:
     error = [NORMAL * one.error for one in found]
-    return {
+    said = {} if text is None else {"text": text, "hovertemplate": "%{text}: %{y}<extra></extra>"}
+    return said | {
         "name": name, "mode": "markers", "x": short(x, 6), "y": short([e.mean for e in found]),
         "marker": {"color": colour, "size": 8},
         "error_y": {"type": "data", "array": short(error), "thickness": 1.2, "width": 3,
                     "color": colour},
         "line": {"color": colour, "width": 1.5},
-    } | ({} if text is None else {"text": text, "hovertemplate": "%{text}: %{y}<extra></extra>"})  # fmt: skip
+    }  # fmt: skip

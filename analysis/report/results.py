@@ -23,6 +23,7 @@ from analysis.report.content import (
     short,
 )
 from analysis.seeds import Row
+from trainable.cli.text import signed
 
 NORMAL = 1.96  # standard errors of a 95 % interval
 MOST_POINTS = 1_000  # of a drawn series
@@ -65,7 +66,7 @@ def wealth_of(returns: np.ndarray) -> np.ndarray:
 
 
 def drawdown_of(returns: np.ndarray) -> np.ndarray:
-    """Returns the loss [V] from the highest wealth so far, 0 … −1; its minimum is `max_drawdown`."""
+    """Returns the loss [V] from the highest wealth so far; its minimum is `max_drawdown`."""
     wealth = np.concatenate([[1.0], 1.0 + wealth_of(returns)])
     return np.maximum(wealth / np.maximum.accumulate(wealth) - 1.0, -1.0)[1:]
 
@@ -112,8 +113,7 @@ def every_configuration(ranked: Ranked) -> Block:
         "Every configuration",
         "A dot is a configuration, the best on the left; a finalist stands at the mean over its "
         "seeds, with the 95 % interval of days and seeds. Above the dashed line luck alone is not "
-        "expected to reach."
-        + (f" {undefined} more have no Sharpe ratio." if undefined else ""),
+        "expected to reach." + (f" {undefined} more have no Sharpe ratio." if undefined else ""),
         f"Sharpe ratios of {len(rows)} configurations, from {sharpe_of(rows[-1]):.2f} to "
         f"{sharpe_of(best):.2f} (trial {best['number']}).",
         traces,
@@ -303,8 +303,9 @@ def _levels(
          "line": {"color": colour, "width": 1.3, "dash": dash}}
         for _, y, colour, dash in levels
     ]  # fmt: skip
-    low, high = min([*values, *(y for _, y, _, _ in levels)]), max(
-        [*values, *(y for _, y, _, _ in levels)]
+    low, high = (
+        min([*values, *(y for _, y, _, _ in levels)]),
+        max([*values, *(y for _, y, _, _ in levels)]),
     )
     margin = 0.05 * (high - low) or 0.1
     low, high = low - margin, high + margin
@@ -312,7 +313,7 @@ def _levels(
     heights = spread([(y - low) / (high - low) for _, y, _, _ in levels], LABEL)
     notes = [
         {"xref": "paper", "x": 1, "xanchor": "right", "yref": "paper", "y": height,
-         "yanchor": "bottom", "text": f"{plain(name)} {y:.2f}", "showarrow": False,
+         "yanchor": "bottom", "text": f"{plain(name)} {signed(y)}", "showarrow": False,
          "font": {"size": 11}, "bgcolor": "@ground", "borderpad": 1, "opacity": 0.9}
         for (name, y, _, _), height in zip(levels, heights, strict=True)
     ]  # fmt: skip

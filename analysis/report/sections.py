@@ -33,7 +33,10 @@ SECTIONS: dict[str, tuple[str, Callable[[Ranked], list[Block]]]] = {
     "information": ("Information coefficient", predictions.information),
     "seeds": ("Seeds", lambda r: [results.seeds_spread(r)]),
     "compute": ("Compute", lambda r: [training.compute(r)]),
-    "robustness": ("Robustness and statistics", lambda r: [*tables.robust(r), tables.statistics(r)]),
+    "robustness": (
+        "Robustness and statistics",
+        lambda r: [*tables.robust(r), tables.statistics(r)],
+    ),
     "data": ("Data quality", tables.data_quality),
     "settings": ("Settings, versions, command", tables.settings),
 }

@@ -22,6 +22,7 @@ from analysis.report.content import (
     name_of,
     plain,
     short,
+    value_of,
 )
 from analysis.seeds import Row
 from analysis.statistics.importance import BEST, Axis, importance
@@ -68,7 +69,7 @@ def axes_of(ranked: Ranked, rows: Sequence[Row]) -> dict[str, Axis]:
 
 
 def _axis(values: Sequence[object], recorded: Parameter | None) -> Axis:
-    values = [value if is_known(value) else None for value in values]
+    values = [value_of(value) for value in values]
     known = [value for value in values if value is not None]
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in known)
     if not known or not numeric or (recorded is not None and recorded.low is None):
@@ -93,8 +94,8 @@ def what_matters(ranked: Ranked) -> Block:
     names = list(found)[::-1]
     return Figure(
         "Importance of parameters",
-        f"PED-ANOVA: how far the best {100 * BEST:.0f} % of the trials lie elsewhere on a parameter than "
-        "all trials do; together 100 %. Of few trials it is noise.",
+        f"PED-ANOVA: how far the best {100 * BEST:.0f} % of the trials lie elsewhere on a "
+        "parameter than all trials do; together 100 %. Of few trials it is noise.",
         ", ".join(f"{name} {100 * share:.0f} %" for name, share in list(found.items())[:5]) + ".",
         [{
             "type": "bar", "orientation": "h", "y": [plain(name) for name in names],
@@ -283,7 +284,8 @@ def _shares(name: str, values: Axis, bad: np.ndarray) -> Block:
         "95 % intervals (Clopper and Pearson 1934).",
         f"Over {name}: " + ", ".join(f"{n}: {s:.0f} %" for n, s in zip(names, shares, strict=True)),
         [{
-            "mode": "markers", "x": names, "y": short(shares), "marker": {"color": "@red", "size": 9},
+            "mode": "markers", "x": names, "y": short(shares),
+            "marker": {"color": "@red", "size": 9},
             "error_y": {"type": "data", "array": short(above), "arrayminus": short(below),
                         "symmetric": False, "color": "@muted", "thickness": 1.3, "width": 4},
         }],
@@ -312,7 +314,7 @@ def _heights(values: Axis) -> np.ndarray:
     """Returns where each trial lies on an axis from 0 to 1; NaN where it has it not."""
     random = np.random.default_rng(0)
     if values.low is None or values.high is None:
-        names = sorted({str(value) for value in values.values if value is not None})
+        names = _choices(values)
         place = {name: i / max(1, len(names) - 1) for i, name in enumerate(names)}
         found = np.array(
             [np.nan if v is None else place[str(v)] for v in values.values], dtype=np.float64
@@ -328,17 +330,25 @@ def _heights(values: Axis) -> np.ndarray:
     return found
 
 
+def _choices(values: Axis) -> list[str]:
+    """Returns the values that were chosen, as texts; numbers by size."""
+    known = {str(value) for value in values.values if value is not None}
+    numbers = not any(isinstance(value, str) for value in values.values)
+    return sorted(known, key=float) if numbers else sorted(known)
+
+
 def _ends(values: Axis) -> tuple[str, str]:
     """Returns what is written at both ends of an axis."""
     if values.low is None or values.high is None:
-        names = sorted({str(value) for value in values.values if value is not None})
+        names = _choices(values)
         return (names[0], names[-1]) if len(names) > 1 else ("", "")
     return f"{values.low:.3g}", f"{values.high:.3g}"
 
 
 def _ticks(values: Axis) -> dict[str, Any]:
     if values.low is None:
-        return {"type": "category"}
+        return {"type": "category", "categoryorder": "array",
+                "categoryarray": [plain(name) for name in _choices(values)]}  # fmt: skip
     if not values.log:
         return {}
     low, high = values.low, values.high or values.low

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from analysis.rank import ROBUST
 from analysis.ranking import baselines, note_sentences, sharpe_of
@@ -19,6 +18,7 @@ from analysis.report.content import (
     is_known,
     name_of,
     of,
+    value_of,
 )
 from analysis.report.results import interval
 from analysis.robustness import YEAR, robustness
@@ -43,7 +43,7 @@ def ranking(ranked: Ranked) -> list[Block]:
     if not ranked.rows:
         return [Missing("No configuration was tried.")]
     rows = [
-        [*_figures(row, ranked), *(_value(row[column]) for column in ranked.params)]
+        [*_figures(row, ranked), *(value_of(row[column]) for column in ranked.params)]
         for row in ranked.rows
     ]
     default = f" Trial {run.default} is the default, the centre of the space." * (
@@ -54,8 +54,8 @@ def ranking(ranked: Ranked) -> list[Block]:
         (*HEAD, *names),
         rows,
         DIGITS,
-        "Sharpe is the mean over the seeds of a finalist; from and to are its 95 % interval of days "
-        "and seeds, which knows nothing of the choice. Of other trials it is the figure of the "
+        "Sharpe is the mean over the seeds of a finalist; from and to are its 95 % interval of "
+        "days and seeds, which knows nothing of the choice. Of other trials it is the figure of the "
         "epoch that ranks them. IC, loss, turnover, break-even and largest loss are of the first "
         f"seed.{default}",
         sortable=True,
@@ -92,7 +92,7 @@ def robust(ranked: Ranked) -> list[Block]:
     found = robustness(ranked.run, ranked.ranking)
     if found.empty:
         return [Missing("No finalist has a Sharpe ratio.")]
-    known = [name for name in map(str, found) if _any(found[name])]
+    known = [name for name in map(str, found) if np.isfinite(found[name].to_numpy()).any()]
     names = [n for n in (*ROBUST, *(n for n in known if n.startswith(YEAR))) if n in known]
     heads = {n: ROBUST[n] if n in ROBUST else (n.removeprefix(YEAR), 2) for n in names}
     shown = {name: (title.replace("\n", " "), digits) for name, (title, digits) in heads.items()}
@@ -113,7 +113,10 @@ def robust(ranked: Ranked) -> list[Block]:
     )
     left_out = [title for name, (title, _) in ROBUST.items() if name not in names]
     missing = [title.replace("\n", " ") for title in left_out]
-    return [table, *([Missing(f"Not stored or undefined: {', '.join(missing)}.")] if missing else [])]
+    return [
+        table,
+        *([Missing(f"Not stored or undefined: {', '.join(missing)}.")] if missing else []),
+    ]
 
 
 def baseline_table(ranked: Ranked) -> Block:
@@ -225,16 +228,3 @@ def _text(value: object) -> str:
         shown = [_text(each) for each in value[:LONGEST]]
         return ", ".join([*shown, f"and {more} more"] if more > 0 else shown)
     return str(value)
-
-
-def _value(value: object) -> Any:
-    """Returns a parameter as it is shown: a number, a text, or None where a trial has it not."""
-    if not is_known(value):
-        return None
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
-        return int(value)
-    return value if isinstance(value, int | float | str) else str(value)
-
-
-def _any(column: pd.Series) -> bool:
-    return bool(np.isfinite(column.to_numpy(dtype=np.float64)).any())

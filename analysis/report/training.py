@@ -20,6 +20,7 @@ from analysis.report.content import (
     axis,
     gapped,
     in_order,
+    is_known,
     plain,
     short,
 )
@@ -33,31 +34,37 @@ BOTH_ROWS = {"xaxis": "x", "yaxis": "y"}, {"xaxis": "x2", "yaxis": "y2"}
 def train_and_validation(ranked: Ranked) -> list[Block]:
     """Training against validation: a dot a trial, and curves of the first finalists."""
     epochs = ranked.run.epochs
-    if "train_sharpe" not in epochs or epochs["train_sharpe"].isna().all():
+    known = "train_sharpe" in epochs and bool(np.isfinite(epochs["train_sharpe"].to_numpy()).any())
+    if not known:
         return [Missing("Sharpe ratios on the training part are not stored in this run folder.")]
     return [_overfitting(ranked), *_curves_of_finalists(ranked)]
 
 
 def _overfitting(ranked: Ranked) -> Block:
     """Sharpe ratios on both parts, of each trial at the epoch that ranks it."""
-    searched = ranked.run.searched[["number", "ranking_epoch", "stop_reason"]]
-    searched = searched.rename(columns={"ranking_epoch": "epoch", "stop_reason": "why"})
-    at = ranked.run.epochs[["number", "epoch", "train_sharpe", "sharpe"]]
-    known = searched.dropna(subset=["epoch"]).astype({"epoch": "int64"}).merge(at)
-    known = known.dropna(subset=["train_sharpe", "sharpe"])
-    if known.empty:
+    columns = ["number", "epoch", "train_sharpe", "sharpe"]
+    epochs = ranked.run.epochs[columns].dropna().to_numpy(dtype=np.float64)
+    at = {(int(number), int(epoch)): (train, valid) for number, epoch, train, valid in epochs}
+    known = [
+        (str(row["stop_reason"]), int(row["number"]), *at[place])
+        for row in ranked.run.searched_rows
+        if is_known(row["ranking_epoch"])
+        and (place := (int(row["number"]), int(row["ranking_epoch"]))) in at
+    ]
+    if not known:
         return Missing("No trial has a Sharpe ratio on both parts.")
     traces: list[dict[str, Any]] = []
     for name, colour in OUTCOMES.items():
-        mine = known.loc[[outcome(str(why)) == name for why in known["why"]]]
-        if len(mine):
+        mine = [one for one in known if outcome(one[0]) == name]
+        if mine:
             traces.append({
-                "name": name, "mode": "markers", "x": short(mine["train_sharpe"]),
-                "y": short(mine["sharpe"]), "marker": {"color": colour, "size": 7, "opacity": 0.8},
-                "text": [f"trial {number}" for number in mine["number"]],
+                "name": name, "mode": "markers", "x": short([train for *_, train, _ in mine]),
+                "y": short([valid for *_, valid in mine]),
+                "marker": {"color": colour, "size": 7, "opacity": 0.8},
+                "text": [f"trial {number}" for _, number, *_ in mine],
                 "hovertemplate": "%{text}<br>training %{x:.2f}, validation %{y:.2f}<extra></extra>",
             })  # fmt: skip
-    values = known[["train_sharpe", "sharpe"]].to_numpy(dtype=float)
+    values = np.array([one[2:] for one in known], dtype=np.float64)
     low, high = float(values.min()), float(values.max())
     gap = float(np.median(values[:, 0] - values[:, 1]))
     line = {"type": "line", "x0": low, "y0": low, "x1": high, "y1": high, "line": DIAGONAL}

@@ -11,7 +11,7 @@ from analysis.report.results import interval
 from analysis.verdict.alarms import survivor_sentences
 from analysis.verdict.ensemble import ensemble
 from analysis.verdict.skill import p_text
-from trainable.cli.text import counted, listed
+from trainable.cli.text import counted, listed, signed
 
 NAMED = 8  # symbols that are named
 OVERNIGHT = {
@@ -49,12 +49,12 @@ def key_figures(ranked: Ranked) -> list[tuple[str, str, str]]:
     together = ensemble(ranked.run) if ranked.tested is None else ranked.tested.ensemble
     if together is not None and ranked.finalists:
         around = f"± {together.error:.2f}, {counted(together.seeds, 'training')}"
-        found.append(("all finalists", f"{together.sharpe:.2f}", around))
+        found.append(("all finalists", signed(together.sharpe), around))
     if ranked.finalists:
         best = ranked.finalists[0]
         around = interval(best, ranked)
-        within = "" if around is None else f"95 %: {around[0]:.2f} to {around[1]:.2f}"
-        found.append((f"trial {best['number']}, the first", f"{sharpe_of(best):.2f}", within))
+        within = "" if around is None else f"95 %: {signed(around[0])} to {signed(around[1])}"
+        found.append((f"trial {best['number']}, the first", signed(sharpe_of(best)), within))
     if ranked.chance is not None and ranked.chance.tries.total > 1:
         tries = f"best of {counted(ranked.chance.tries.total, 'try', 'tries')}"
         found.append(("luck line", f"{ranked.chance.one_seed:.2f}", tries))
@@ -63,7 +63,7 @@ def key_figures(ranked: Ranked) -> list[tuple[str, str, str]]:
         best_one = max(known, key=lambda row: row["sharpe"])
         name = str(best_one["params.model/name"])
         market = ", the market" if name == LONG_ONLY else ""
-        found.append(("best baseline", f"{best_one['sharpe']:.2f}", f"{name}{market}"))
+        found.append(("best baseline", signed(best_one["sharpe"]), f"{name}{market}"))
     return found
 
 

@@ -14,8 +14,8 @@ from search.backend.workers import clear_marks
 from search.monitor.summary import summary
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
-from search.run_folder.long_tables import labels_table
 from search.run_folder.lock import dead_drivers, forget_others
+from search.run_folder.long_tables import labels_table
 from search.session import provenance
 from search.session.assembly import Assembly
 from search.session.best_model import (
@@ -131,7 +131,7 @@ def _report(folder: RunFolder) -> Text:
     """Writes the report; returns a line that says where it is, or why there is none."""
     try:
         return Text(f"The report: {write_report(folder.path)}", overflow="fold")
-    except Exception as error:  # no defect of a picture may cost a search its end
+    except Exception as error:  # noqa: BLE001 (no defect of a picture may cost a search its end)
         return Text(f"No report was written ({type(error).__name__}: {shown(str(error))}).")
 
 
