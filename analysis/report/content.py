@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -179,15 +180,14 @@ def of(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def short(values: Any, digits: int = 4) -> list[float | None]:
     """Returns numbers with so many significant digits; None for those that are not finite."""
-    numbers = np.asarray(values, dtype=np.float64).ravel()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.floor(np.log10(np.abs(numbers)))
-        scale = 10.0 ** (digits - 1 - np.where(np.isfinite(size), size, 0.0))
-        rounded = np.round(numbers * scale) / scale
-    return [
-        None if not np.isfinite(value) else int(value) if value == int(value) else value
-        for value in np.where(np.isfinite(rounded), rounded, numbers).tolist()
-    ]
+    numbers = np.asarray(values, dtype=np.float64).ravel().tolist()
+    return [_rounded(value, digits) if isfinite(value) else None for value in numbers]
+
+
+def _rounded(value: float, digits: int) -> float:
+    rounded = float(f"{value:.{digits}g}")
+    rounded = rounded if isfinite(rounded) else value  # the largest numbers have no rounder one
+    return int(rounded) if abs(rounded) < 1e9 and rounded.is_integer() else rounded
 
 
 def plain(text: object) -> str:

@@ -167,9 +167,10 @@ class _Page:
             for title, kind in zip(table.head, kinds, strict=True)
         )
         rows = "" if table.sortable else "".join(_row(row, table, kinds) for row in table.rows)
+        known = f' id="{name}"' if table.sortable else ""
         inner = (
             f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(table.title)}">'
-            f'<table id="{name}"><caption>{escape(table.title)}</caption>'
+            f"<table{known}><caption>{escape(table.title)}</caption>"
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
         )
         if not table.sortable:

@@ -181,7 +181,7 @@ def parallel(ranked: Ranked) -> Block:
         for p in places
     ]
     return Figure(
-        "Parallel coordinates",
+        "All parameters at once",
         "A line is a trial, the most important parameter on the left; choices and whole numbers "
         "are moved a little apart. Where the best fifth runs together, a value matters.",
         f"{len(rows)} trials over {counted(len(order), 'parameter')}: {', '.join(order)}.",

@@ -55,8 +55,8 @@ def ranking(ranked: Ranked) -> list[Block]:
         rows,
         DIGITS,
         "Sharpe is the mean over the seeds of a finalist; from and to are its 95 % interval of "
-        "days and seeds, which knows nothing of the choice. Of other trials it is the figure of the "
-        "epoch that ranks them. IC, loss, turnover, break-even and largest loss are of the first "
+        "days and seeds, which knows nothing of the choice. Of other trials it is the figure of "
+        "the epoch that ranks them. IC, loss, turnover, break-even and largest loss are of the first "
         f"seed.{default}",
         sortable=True,
     )

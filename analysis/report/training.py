@@ -34,8 +34,7 @@ BOTH_ROWS = {"xaxis": "x", "yaxis": "y"}, {"xaxis": "x2", "yaxis": "y2"}
 def train_and_validation(ranked: Ranked) -> list[Block]:
     """Training against validation: a dot a trial, and curves of the first finalists."""
     epochs = ranked.run.epochs
-    known = "train_sharpe" in epochs and bool(np.isfinite(epochs["train_sharpe"].to_numpy()).any())
-    if not known:
+    if "train_sharpe" not in epochs or not len(epochs["train_sharpe"].dropna()):
         return [Missing("Sharpe ratios on the training part are not stored in this run folder.")]
     return [_overfitting(ranked), *_curves_of_finalists(ranked)]
 
