@@ -148,6 +148,17 @@ def test_names_from_a_run_folder_are_text(page: Page) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;" in symbols
 
 
+def test_names_of_parameters_are_text(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "many", trials=12)
+    trials = pd.read_parquet(run / "trials.parquet")
+    for i in range(14):
+        trials[f"params.x/<i>{i}"] = np.random.default_rng(i).normal(size=len(trials))
+    trials.to_parquet(run / "trials.parquet", index=False)
+    read = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "Not drawn, of least importance" in read.text
+    assert "i" not in {tag for tag, _ in read.tags}
+
+
 def test_nothing_is_fetched(page: Page) -> None:
     policy = next(a for tag, a in page.tags if a.get("http-equiv") == "Content-Security-Policy")
     assert (policy["content"] or "").startswith("default-src 'none'")
