@@ -27,6 +27,7 @@ TEXT_COLUMNS = ("kind", "state", "stop_reason")
 EPOCH_COLUMNS = ("number", "epoch", "val_loss", "sharpe")
 RETURN_COLUMNS = ("number", "epoch", "timestamp", "net_return")
 PREDICTION_COLUMNS = ("number", "timestamp", "symbol", "prediction")
+LABEL_COLUMNS = ("timestamp", "symbol", "label", "next_return")
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,12 @@ class Run:
     def predictions(self) -> pd.DataFrame:
         """`predictions.parquet`: finalists' predictions on validation rows, long."""
         return _table(self.folder / "predictions.parquet", PREDICTION_COLUMNS)
+
+    @cached_property
+    def labels(self) -> pd.DataFrame | None:
+        """`labels.parquet`: what predictions are held against; None of an older version."""
+        file = self.folder / "labels.parquet"
+        return _table(file, LABEL_COLUMNS) if file.is_file() else None
 
     @property
     def name(self) -> str:

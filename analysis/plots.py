@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import plot_style as style
 from analysis.load import Run
-from analysis.ranking import baselines, rank, varied_params
+from analysis.ranking import baselines, rank, sharpe_of, varied_params
 from analysis.verdict.luck import luck
 from trainable.io.json_file import loads
 
@@ -29,7 +29,7 @@ def sharpe_sorted(run: Run) -> Figure:
     Sharpe ratio of their epoch of lowest validation loss, of fewer epochs.
     """
     figure = style.canvas("Sharpe ratio of every configuration")
-    rows = [(_value(row), row) for row in rank(run).to_dict("records")]
+    rows = [(sharpe_of(row), row) for row in rank(run).to_dict("records")]
     shown = sorted(((v, r) for v, r in rows if not isnan(v)), key=lambda pair: -pair[0])
     if not shown:
         return style.nothing(figure, "no configuration has a defined Sharpe ratio")
@@ -115,7 +115,7 @@ def equity_curves(run: Run) -> Figure:
 
 def parameters(run: Run) -> Figure:
     """The Sharpe ratio of every configuration over each searched parameter."""
-    rows = [row for row in rank(run).to_dict("records") if not isnan(_value(row))]
+    rows = [row for row in rank(run).to_dict("records") if not isnan(sharpe_of(row))]
     varied = varied_params(run)
     names = varied[:PANELS]
     if not rows or not names:
@@ -190,10 +190,6 @@ PLOTS = {
 }
 
 
-def _value(row: Row) -> float:
-    return float(row["sharpe_mean"] if row["state"] == "COMPLETE" else row["sharpe"])
-
-
 def _seed_sharpes(run: Run, row: Row) -> list[float]:
     number = row["number"]  # noqa: F841 (the query reads it)
     seeds = run.trials.query("kind == 'seed' and parent == @number and state == 'COMPLETE'")
@@ -244,7 +240,7 @@ def _parameter(axes: Axes, name: str, rows: list[dict[str, Any]]) -> None:
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
     colours = [style.OUTCOMES[style.outcome(row["stop_reason"])] for row in rows]
-    axes.scatter(x, [_value(row) for row in rows], s=20, c=colours, alpha=0.85, linewidths=0)
+    axes.scatter(x, [sharpe_of(row) for row in rows], s=20, c=colours, alpha=0.85, linewidths=0)
     style.dress(axes, name.removeprefix("params."), "")
     if numeric and x.min() > 0 and x.max() / x.min() > 5:
         axes.set_xlim(x.min() / 1.15, x.max() * 1.15)

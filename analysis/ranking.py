@@ -1,6 +1,7 @@
 """Ranks a run: finalists by the mean over their seeds, everything else behind them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import isnan, sqrt
 from typing import Any
 
@@ -160,6 +161,24 @@ def _key(record: Row) -> tuple[float, ...]:
     )
 
 
+def sharpe_of(row: Row) -> float:
+    """Returns the Sharpe ratio at which a row of the ranking is shown; NaN where undefined.
+
+    Of a finalist the mean over its seeds, of any other trial that of its ranking epoch.
+    """
+    return float(row["sharpe_mean"] if row["state"] == "COMPLETE" else row["sharpe"])
+
+
+def standard_error(row: Row, chance: Luck) -> float | None:
+    """Returns the standard error of a finalist's mean over its seeds; None where undefined.
+
+    That of its first seed, less what seeds whose returns do not wholly correlate save.
+    """
+    if isnan(row["sharpe_se"]) or not row["sharpe_seeds"]:
+        return None
+    return float(row["sharpe_se"]) * chance.share(row["sharpe_seeds"])
+
+
 def baselines(run: Run) -> pd.DataFrame:
     """Returns the baselines, the best first: `name`, `number`, `SHOWN`."""
     records = [{"name": row["params.model/name"], **row} for row in run.baseline_rows]
@@ -206,9 +225,33 @@ def outcome(run: Run) -> str:
     return f"{said}, {running} unfinished." if running else f"{said}."
 
 
-def summary_sentences(
+@dataclass(frozen=True)
+class Summary:
+    """What a person should read first, in its order: each sentence under what it is about.
+
+    Attributes:
+        alarms: what to look into before anything else is believed.
+        verdict: whether there is more than chance; of placebos, too.
+        earned: what all finalists and the first of them earn, beside default and baselines.
+        luck: what luck alone is expected to reach.
+        more: what as many trials again would be worth.
+    """
+
+    alarms: list[str]
+    verdict: list[str]
+    earned: list[str] = field(default_factory=list)
+    luck: list[str] = field(default_factory=list)
+    more: list[str] = field(default_factory=list)
+
+    @property
+    def sentences(self) -> list[str]:
+        """All of them."""
+        return [*self.alarms, *self.verdict, *self.earned, *self.luck, *self.more]
+
+
+def summarise(
     run: Run, ranking: pd.DataFrame | None = None, tested: Skill | None = None
-) -> list[str]:
+) -> Summary:
     """Returns what a person should read first: alarms, verdict, what was earned, luck, what next.
 
     Args:
@@ -220,7 +263,7 @@ def summary_sentences(
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
     alarms = [*nature_sentences(run), *alarm_sentences(run, finalists)]
     if not finalists:
-        return [*alarms, _nothing_to_rank(run)]
+        return Summary(alarms, [_nothing_to_rank(run)])
     best = finalists[0]
     tested = skill(run) if tested is None else tested
     judged = (
@@ -229,16 +272,18 @@ def summary_sentences(
         else [verdict(tested, too_good(run, finalists))]
     )
     judged += placebo_sentences(run, ranking)
-    sentences = [*alarms, *judged, *ensemble_sentences(run, best, ensemble(run))]
+    earned = ensemble_sentences(run, best, ensemble(run))
     if best["sharpe_mean"] < 0:
-        sentences.append("To hold nothing would have been better.")
-    return [
-        *sentences,
-        *default_sentences(run, best),
-        *_about_baselines(run, best),
-        *_about_luck(run),
-        *more_trials_sentences(run),
-    ]
+        earned.append("To hold nothing would have been better.")
+    earned += [*default_sentences(run, best), *_about_baselines(run, best)]
+    return Summary(alarms, judged, earned, _about_luck(run), more_trials_sentences(run))
+
+
+def summary_sentences(
+    run: Run, ranking: pd.DataFrame | None = None, tested: Skill | None = None
+) -> list[str]:
+    """Returns the sentences of `summarise`, whose arguments it takes."""
+    return summarise(run, ranking, tested).sentences
 
 
 def note_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str]:
@@ -349,7 +394,6 @@ def _about_luck_alone(run: Run, best: Row) -> list[str]:
     chance = luck(run)
     if chance is None:
         return []
-    seeds = best["sharpe_seeds"]
-    error = None if isnan(best["sharpe_se"]) else best["sharpe_se"] * chance.share(seeds)
-    said = luck_verdict(best["sharpe_mean"], error, chance.line(seeds))
+    line = chance.line(best["sharpe_seeds"])
+    said = luck_verdict(best["sharpe_mean"], standard_error(best, chance), line)
     return [f"{said[0].upper()}{said[1:]}."]

@@ -58,6 +58,16 @@ PREDICTION_COLUMNS = {
 }  # fmt: skip
 """Columns of `predictions.parquet`, with Arrow types."""
 
+LABEL_COLUMNS = {
+    "timestamp": "timestamp[ns]", "symbol": "string", "label": "float", "next_return": "float",
+}  # fmt: skip
+"""Columns of `labels.parquet`, with Arrow types: the rows that every trial is scored on, in the
+order of their predictions.
+
+`label` is what was to be predicted, null where unknown; `next_return` is the simple return from one
+to the next of the symbol's own bars that a position decided there earns.
+"""
+
 CONFIRM_COLUMNS = {
     "number": "int64", "name": "string", "seed": "int64", "fold": "string", "kind": "string",
     "before": "bool", "sha256": "string", "epochs": "int64", "state": "string",

@@ -150,7 +150,7 @@ def _turned(run: Run) -> list[str]:
     gross = {
         who: value / error
         for who, row in named
-        if (value := _before_costs(row, _of(run, "data").get("cost_bps"))) is not None
+        if (value := sharpe_at_cost(row, _of(run, "data").get("cost_bps"))) is not None
     }
     if not gross:
         return []
@@ -170,18 +170,23 @@ def _turned(run: Run) -> list[str]:
     ]
 
 
-def _before_costs(row: Row, cost_bps: object) -> float | None:
-    """Returns the Sharpe ratio of a row before costs; None where it is undefined.
+def sharpe_at_cost(row: Row, cost_bps: object, at_bps: float = 0.0) -> float | None:
+    """Returns the Sharpe ratio of a row if trading cost something else; None where undefined.
 
-    Costs hardly change the spread of returns, so the ratio grows as their mean does: by
-    break-even ÷ (break-even − cost).
+    Costs hardly change the spread of returns, so the ratio goes as their mean does: by
+    (break-even − new cost) ÷ (break-even − cost).
+
+    Args:
+        row: of the trials, with its break-even cost.
+        cost_bps: what the search charged a unit turned over.
+        at_bps: what is charged instead.
     """
     sharpe, even = float(row["sharpe"]), float(row["break_even_bps"])
     if not isinstance(cost_bps, int | float) or not (isfinite(sharpe) and isfinite(even)):
         return None
     if even == cost_bps:
         return None
-    return sharpe * even / (even - cost_bps)
+    return sharpe * (even - at_bps) / (even - cost_bps)
 
 
 def _suspects(run: Run) -> str:

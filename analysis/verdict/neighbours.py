@@ -21,6 +21,7 @@ class Parameter:
         low, high: its range; None for a choice.
         log: whether it is drawn by its logarithm.
         choices: how many there are; 0 for a range.
+        step: between two values of a range; None where every value is possible.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Parameter:
     high: float | None = None
     log: bool = False
     choices: int = 0
+    step: float | None = None
 
     def distance(self, a: Any, b: Any) -> float:
         """Returns how far two values are apart, 0 to 1.
@@ -139,4 +141,11 @@ def _parameter(name: str, written: Any) -> Parameter | None:
     low, high = said.get("low"), said.get("high")
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None
-    return Parameter(name, float(low), float(high), said.get("log") is True)
+    step = said.get("step")
+    return Parameter(
+        name,
+        float(low),
+        float(high),
+        said.get("log") is True,
+        step=float(step) if isinstance(step, int | float) else None,
+    )

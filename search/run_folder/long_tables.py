@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +14,14 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.io.atomic import parquet_writer
 from trainable.metrics.scoring import scoring
 from trainable.report import Report
-from trainable.run_format import PREDICTION_COLUMNS, RETURN_COLUMNS
+from trainable.run_format import LABEL_COLUMNS, PREDICTION_COLUMNS, RETURN_COLUMNS
 
 Key = tuple[int, int]  # number, epoch
 Curves = Mapping[Key, np.ndarray]
 
 RETURNS = pa.schema([(n, pa.type_for_alias(kind)) for n, kind in RETURN_COLUMNS.items()])
 PREDICTIONS = pa.schema([(n, pa.type_for_alias(kind)) for n, kind in PREDICTION_COLUMNS.items()])
+LABELS = pa.schema([(n, pa.type_for_alias(kind)) for n, kind in LABEL_COLUMNS.items()])
 CHUNK = 1_000_000  # values merged at a time: about 32 MB of long rows, a few times over
 
 
@@ -115,6 +116,19 @@ def write_predictions(
             writer.write_table(table)
 
 
+def labels_table(dataset: Dataset) -> pa.Table:
+    """Returns `labels.parquet`: what predictions on the validation rows are held against."""
+    rows = dataset.valid_rows
+    time, symbol = dataset.time[rows], dataset.symbol[rows]
+    columns = [
+        dataset.timestamps[time],
+        np.asarray(dataset.symbols, dtype=object)[symbol],
+        _known(dataset.target[rows]),
+        _known(dataset.forward_returns[time, symbol]),
+    ]
+    return pa.Table.from_arrays(_arrays(columns, LABELS), schema=LABELS)
+
+
 def read_returns(path: Path, numbers: Collection[int] | None = None) -> dict[Key, np.ndarray]:
     """Returns the net returns in `returns.parquet` by (number, epoch); all, or those of `numbers`.
 
@@ -150,5 +164,10 @@ def _chunks(keys: list[Key], periods: int) -> Iterator[list[Key]]:
         yield keys[start : start + size]
 
 
-def _arrays(columns: Sequence[np.ndarray], schema: pa.Schema) -> list[pa.Array]:
+def _known(values: np.ndarray) -> pa.Array:
+    """Returns float32 with nulls in the place of what is not finite."""
+    return pa.array(values.astype(np.float32), mask=~np.isfinite(values))
+
+
+def _arrays(columns: Sequence[Any], schema: pa.Schema) -> list[pa.Array]:
     return [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]

@@ -8,12 +8,14 @@ from rich.text import Text
 
 from analysis.load import Run, load_run
 from analysis.ranking import rank
+from analysis.report.page import write_report
 from analysis.verdict.alarms import too_good
 from search.backend.workers import clear_marks
 from search.monitor.summary import summary
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
 from search.run_folder.lock import dead_drivers, forget_others
+from search.run_folder.long_tables import labels_table
 from search.session import provenance
 from search.session.assembly import Assembly
 from search.session.best_model import (
@@ -28,6 +30,7 @@ from search.session.robustness import one_bar_later, permutation
 from search.study.study import Handover, SearchStudy
 from search.study.trials import default_of
 from trainable.cli.errors import UserError
+from trainable.cli.text import shown
 
 LOOK_S = 0.5  # between two looks whether the tables are written
 
@@ -87,6 +90,8 @@ def write_results(
     run["resumed"] = provenance.resumed(folder.path)
     run["default"] = default_of(rows)
     parts.reports.finish(rows, parts.baselines, run)
+    if plan.placebo is None:
+        folder.write_table("labels.parquet", labels_table(models.dataset))
     done = load_run(folder.path)
     if plan.placebo is not None:  # nobody wants its model
         if resume is None:
@@ -114,11 +119,20 @@ def write_results(
     console.print(summary(done, plan.epochs, resume, console.width))
     if found is not None:
         console.print(say_continuation(found))
+    console.print(_report(folder))
     if lost is not None:
         if resume is None:
             raise lost
         console.print(Text(str(lost)), soft_wrap=True)
     return done
+
+
+def _report(folder: RunFolder) -> Text:
+    """Writes the report; returns a line that says where it is, or why there is none."""
+    try:
+        return Text(f"The report: {write_report(folder.path)}", overflow="fold")
+    except Exception as error:  # noqa: BLE001 (no defect of a picture may cost a search its end)
+        return Text(f"No report was written ({type(error).__name__}: {shown(str(error))}).")
 
 
 def _robustness(run: Run, models: FinalistModels, best: int, plan: Plan) -> dict[str, Any]:

@@ -98,8 +98,8 @@ def test_whole_search_and_more_trials_later(
     assert len(described["resumed"]) == 1
     assert (described["interrupted"], described["alone"]) == (False, [])
     assert contents(folder) == [
-        "SHA256SUMS", "best", "epochs.parquet", "predictions.parquet", "returns.parquet",
-        "run.json", "study.log", "trials", "trials.parquet",
+        "SHA256SUMS", "best", "epochs.parquet", "labels.parquet", "predictions.parquet",
+        "report.html", "returns.parquet", "run.json", "study.log", "trials", "trials.parquet",
     ]  # fmt: skip
     check_best(folder, [*MARKET, "space=tiny.py"])
 

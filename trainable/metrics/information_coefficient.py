@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainable.metrics.portfolio import FLAT, deviations
+from trainable.metrics.deviations import FLAT, deviations
 
 SAME = 1e-12  # values with a smaller relative standard deviation are all the same
 

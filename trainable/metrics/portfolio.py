@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainable.metrics.carry import Carry
-
-FLAT = 1e-6  # predictions with a std below FLAT × (|mean| + training std) give no position
+from trainable.metrics.deviations import FLAT, deviations
 
 
 @dataclass(frozen=True)
@@ -46,18 +45,6 @@ def _clipped(p: np.ndarray, std: np.ndarray, flat: np.ndarray) -> np.ndarray:
     position = p / np.where(flat, 1.0, std)
     np.clip(position, -1.0, 1.0, out=position)
     return np.where(flat, np.sign(p), position) if flat.any() else position
-
-
-def deviations(p: np.ndarray, scored: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns mean [..., V, 1], deviations from it [..., V, N] and std [..., V, 1] of each bar.
-
-    Deviations are 0 where not scored.
-    """
-    count = np.maximum(scored.sum(axis=-1, keepdims=True), 1)
-    mean = np.where(scored, p, 0.0).sum(axis=-1, keepdims=True) / count
-    deviation = np.where(scored, p - mean, 0.0)
-    variance = np.square(deviation).sum(axis=-1, keepdims=True) / count
-    return mean, deviation, np.sqrt(variance)
 
 
 def panel_weights(p: np.ndarray, scored: np.ndarray, train_std: np.ndarray) -> np.ndarray:

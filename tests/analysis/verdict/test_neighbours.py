@@ -35,7 +35,7 @@ def test_parameters_are_read_as_the_search_writes_them() -> None:
     assert parameters_of(RECORD) == [
         Parameter("model/dropout", 0.0, 0.5),
         Parameter("optimizer/lr", 1e-4, 1e-2, log=True),
-        Parameter("depth", 1.0, 5.0),
+        Parameter("depth", 1.0, 5.0, step=1.0),
         Parameter("model/hidden_dims", choices=2),
     ]
     for nothing in ({}, {"space": None}, {"space": {"parameters": ["x"]}}):

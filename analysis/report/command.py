@@ -1,0 +1,45 @@
+"""Writes the report of a run: `python -m analysis.report.command runs/NAME [runs/OTHER]`."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.report.page import NAME, write_report
+from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.errors import UserError
+from trainable.cli.paths import PathText, expand_home
+
+USAGE = "python -m analysis.report.command runs/NAME [runs/OTHER] [out=FILE]"
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """What the command line can say."""
+
+    out: PathText | None = None  # file to write; None: report.html in the run folder
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes the report; returns the exit status: 0, or 2 with one line for the person."""
+    words = sys.argv[1:] if argv is None else argv
+    return status_of(lambda: _report(words))
+
+
+def _report(words: Sequence[str]) -> int:
+    first, others = [*words[:1]], [*words[1:]]
+    other = others.pop(0) if others and "=" not in others[0] and others[0][:1] != "-" else None
+    given = parse_after_run(ReportSettings, [*first, *others], USAGE)
+    if given is None:
+        return 0
+    folder, settings = given
+    out = None if settings.out is None else Path(expand_home(str(settings.out), "out"))
+    if out is not None and out.is_dir():
+        raise UserError(f"out={out} is a folder; name a file in it: out={out / NAME}")
+    beside = None if other is None else Path(expand_home(other))
+    print(f"The report: {write_report(folder, beside, out)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
