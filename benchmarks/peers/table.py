@@ -34,11 +34,15 @@ def table(result: Mapping[str, Any]) -> str:
 
 
 def source(result: Mapping[str, Any]) -> str:
-    """Returns what the table rests on, in one sentence."""
-    machine = result["machine"]
+    """Returns what the table rests on, in one sentence; where the file lies is no part of it."""
+    machine, command = result["machine"], result["command"].partition(" --out ")[0]
+    searches = [
+        one for kind in result["searches"].values() for side in kind.values() for one in side
+    ]
+    others = fmean(one["others_cpu_seconds"] for one in searches)
     return (
-        f"Measured {result['date'][:10]} by `{result['command']}` on {machine['cores']} cores of "
-        f"{machine['cpu']}."
+        f"Measured {result['date'][:10]} by `{command}` on {machine['cores']} cores of "
+        f"{machine['cpu']}, while other work took {others:.0f} seconds of CPU beside each search."
     )
 
 
