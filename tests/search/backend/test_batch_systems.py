@@ -5,6 +5,8 @@ import shlex
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from search.settings.reading import settings_from
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "deploy" / "slurm" / "search.sbatch"
 MANIFEST = ROOT / "deploy" / "kubernetes" / "rayjob.yaml"
+Start = Callable[..., subprocess.Popen[str]]
 SAY = 'echo "$(basename "$0") $*" >>"$LOG"\n'
 STAND_INS = {
     # Runs on its node what follows its own options.
@@ -52,8 +55,21 @@ def job(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def start(job: dict[str, str], *words: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(["bash", str(SCRIPT), *words], env=job, text=True)
+@pytest.fixture
+def start(job: dict[str, str]) -> Iterator[Start]:
+    """Starts the script; what is left of it in the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def starting(*words: str) -> subprocess.Popen[str]:
+        command = ["bash", str(SCRIPT), *words]
+        started.append(subprocess.Popen(command, env=job, text=True, start_new_session=True))
+        return started[-1]
+
+    yield starting
+    for process in started:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def said(job: dict[str, str], program: str) -> list[list[str]]:
@@ -61,8 +77,8 @@ def said(job: dict[str, str], program: str) -> list[list[str]]:
     return [words[1:] for words in map(shlex.split, lines) if words[0] == program]
 
 
-def test_a_job_starts_head_workers_and_the_search(job: dict[str, str]) -> None:
-    assert start(job, "space=medium", "trials=8").wait(timeout=60) == 0
+def test_a_job_starts_head_workers_and_the_search(job: dict[str, str], start: Start) -> None:
+    assert start("space=medium", "trials=8").wait(timeout=20) == 0
     head, worker = sorted((w for w in said(job, "ray") if w[0] == "start"), key=len, reverse=True)
     address = f"10.0.0.7:{10000 + 12345}"
     assert {"--head", "--port=22345", "--dashboard-host=127.0.0.1", "--num-cpus=8"} <= set(head)
@@ -79,31 +95,33 @@ def test_a_job_starts_head_workers_and_the_search(job: dict[str, str]) -> None:
     assert said(job, "scontrol") == []
 
 
-def test_a_job_has_a_token_of_its_own_and_takes_it_away(job: dict[str, str]) -> None:
-    start(job).wait(timeout=60)
+def test_a_job_has_a_token_of_its_own_and_takes_it_away(job: dict[str, str], start: Start) -> None:
+    start().wait(timeout=20)
     token = Path(f"{job['LOG']}.token").read_text(encoding="utf-8")
     assert len(token) == 64
     assert set(token) <= set("0123456789abcdef")
     assert list(Path(job["SLURM_SUBMIT_DIR"]).glob(".ray-token*")) == []
 
 
-def test_a_job_whose_time_is_over_ends_its_search_and_queues_again(job: dict[str, str]) -> None:
+def test_a_job_whose_time_is_over_ends_its_search_and_queues_again(
+    job: dict[str, str], start: Start
+) -> None:
     Path(f"{job['LOG']}.waits").touch()
-    started = start(job, "space=medium")
-    deadline = time.monotonic() + 60
+    started = start("space=medium")
+    deadline = time.monotonic() + 20
     while not (Path(job["LOG"]).is_file() and said(job, "python")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     started.send_signal(signal.SIGUSR1)  # to the script alone, as --signal=B: does
-    assert started.wait(timeout=60) == 130
+    assert started.wait(timeout=20) == 130
     assert said(job, "scontrol") == [["requeue", "12345"]]
 
 
-def test_a_job_that_was_queued_again_goes_on(job: dict[str, str]) -> None:
+def test_a_job_that_was_queued_again_goes_on(job: dict[str, str], start: Start) -> None:
     run = Path(job["SLURM_SUBMIT_DIR"]) / "runs" / "slurm-12345" / "run.json"
     run.parent.mkdir(parents=True)
     run.write_text("{}", encoding="utf-8")
-    assert start(job, "space=medium").wait(timeout=60) == 0
+    assert start("space=medium").wait(timeout=20) == 0
     (search,) = said(job, "python")
     assert "resume=true" in search
     assert "space=medium" not in search
@@ -127,6 +145,7 @@ def test_the_manifest_is_a_job_whose_command_is_a_search() -> None:
     assert words[:3] == ["python", "-m", "search.run"]
     settings = settings_from(words[3:])
     assert settings.address == "auto"
+    assert settings.gpus_per_trial == 0  # at first there is no machine that could tell
     mounted = {
         container["image"]: container["volumeMounts"][0]["mountPath"]
         for group in groups(job)
