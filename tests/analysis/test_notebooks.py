@@ -88,5 +88,19 @@ def test_the_ranking_begins_with_what_is_to_be_read_first(outputs: Mapping[str, 
 
 def test_the_other_notebooks_say_what_they_are_for(outputs: Mapping[str, Outputs]) -> None:
     assert "asha_rung" in said(outputs, "02_pruning", "spent")
+    assert "24 configurations" in said(outputs, "03_importance", "load")
     assert "probability of backtest overfitting" in said(outputs, "04_overfitting", "luck")
     assert "trial" in said(outputs, "05_compare_runs", "load")
+
+
+def test_the_winner_holds_as_much_as_it_sells(outputs: Mapping[str, Outputs]) -> None:
+    text = said(outputs, "06_use_the_winner", "size")
+    long, short = (float(part.split()[-1]) for part in text.split(","))
+    assert long == pytest.approx(-short, abs=0.011)
+    assert 0.1 < long <= 0.51  # members' positions cancel in part
+
+
+def test_the_winner_predicts_as_in_the_search(outputs: Mapping[str, Outputs]) -> None:
+    _, _, *lines = said(outputs, "06_use_the_winner", "stored").splitlines()  # names, then rows
+    assert len(lines) >= 3
+    assert all(float(line.split()[1]) < 1e-6 for line in lines)
