@@ -8,12 +8,13 @@ ranking.py               finalists by their mean over seeds, beside the luck lin
 robustness.py            what the Sharpe ratio of each finalist rests on
 confirmation_table.py    what finalists earned on folds, as tables
 regret.py                how often a stopped trial would have entered the final five
+comparison/              two runs side by side, and the command that compares them
 result.py                what a run has found, as one value: for the screen and for JSON
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function
 plot_style.py            colours and frame of all pictures
 statistics/              luck, significance, overfitting, evidence: functions of arrays
-notebooks/               the ranking with pictures
+notebooks/               a notebook a question: ranking, pruning, overfitting …
 """
 
 import sys

@@ -1,6 +1,7 @@
 """Measurements behind the figures of `benchmarks/README.md`, each run with `python -m`.
 
 search/       whole searches, against the same search as usually written with Ray Tune
+peers/        the same search with Optuna alone, beside the truth: the table of the README
 step/         optimizer steps per second of every way to train
 truth/        searches replayed over learning curves whose truth is known
 control/      what a search costs besides training

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.peers import table as comparison
 from search.monitor.metrics import COUNTERS, METRICS
 from search.space.validation import check_space, load_space
 from trainable.config import FIELDS, PER_MEMBER
+from trainable.io.json_file import loads
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks" / "README.md"])
@@ -92,8 +94,8 @@ def is_command(name: str) -> bool:
 
 
 def test_trees_show_the_folders_that_there_are() -> None:
-    (readme,) = re.findall(r"```\n(search/ .*?)```", text_of("README.md"), flags=re.DOTALL)
-    shown = entries(readme)
+    (tree,) = re.findall(r"```\n(search/ .*?)```", text_of("CONTRIBUTING.md"), flags=re.DOTALL)
+    shown = entries(tree)
     assert [name for name in shown if not (ROOT / name).exists()] == []
     assert subfolders("search", "trainable", "analysis") - shown == set()
     assert {f"{name}/" for name in FOLDERS.split("|")} <= shown
@@ -133,8 +135,21 @@ def test_glossary_is_short() -> None:
     assert len({*words}) == len(words)
 
 
-def test_space_in_the_readme_works(tmp_path: Path) -> None:
-    (source,) = re.findall(r"```python\n(\"\"\".*?)```", text_of("README.md"), flags=re.DOTALL)
+def test_the_index_lists_every_page_once() -> None:
+    listed = re.findall(r"^\| \[(\w+)\]\(\1\.md\) \| \S", text_of("docs/README.md"), re.MULTILINE)
+    pages = {page.stem for page in ROOT.glob("docs/*.md")} - {"README"}
+    assert sorted(listed) == sorted(pages)
+
+
+def test_the_comparison_in_the_readme_is_what_was_measured() -> None:
+    result = loads((ROOT / "benchmarks" / "results" / "peers.json").read_bytes())
+    shown = f"\n{comparison.table(result)}\n\n{comparison.source(result)}\n"
+    assert shown in text_of("README.md")
+
+
+def test_space_on_its_page_works(tmp_path: Path) -> None:
+    page = text_of("docs/what_is_searched.md")
+    (source,) = re.findall(r"```python\n(\"\"\".*?)```", page, flags=re.DOTALL)
     (tmp_path / "mine.py").write_text(source, encoding="utf-8")
     space = load_space(str(tmp_path / "mine.py"))
     assert check_space(space, {"model/dropout": "0.3"}, samples=5, seed=0)
@@ -152,7 +167,8 @@ def test_the_table_of_metrics_is_the_code() -> None:
 
 
 def test_the_table_of_stop_reasons_is_the_code() -> None:
-    rows = re.findall(r"^\| (`.*`) \| [A-Z]+ \|", text_of("README.md"), re.MULTILINE)
+    page = text_of("docs/run_folder.md")
+    rows = re.findall(r"^\| (`.*`) \| (?:COMPLETE|PRUNED|FAIL|RUNNING) \|", page, re.MULTILINE)
     listed = [reason for row in rows for reason in re.findall(r"`(\w+)`", row)]
     assert len(listed) == len(set(listed))
     files = [file for package in ("trainable", "search") for file in (ROOT / package).rglob("*.py")]
