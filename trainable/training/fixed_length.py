@@ -15,7 +15,7 @@ from trainable.config import TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_windows
 from trainable.executors import executor_for
-from trainable.predict import Predictor, predictor_of
+from trainable.prediction.predictor import Predictor, predictor_of
 from trainable.report import Stop
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart
