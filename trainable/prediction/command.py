@@ -105,15 +105,14 @@ def show(winner: Winner, found: Predicted, console: Console) -> None:
     console.print(table)
     if len(newest) > SHOWN:
         console.print(Text(f"… {len(newest) - SHOWN} smaller ones: out=weights.parquet has them"))
-    column = "ordered" if lag else "position"
-    both = newest["position"].abs().sum(), newest["position"].sum()
-    said = f"In all {both[0]:.4f} invested, net {_number(both[1], 4)}."
+    held = newest["position"].to_numpy()
+    said = f"In all {np.abs(held).sum():.4f} invested, net {_number(float(held.sum()), 4)}."
     if lag:
-        wait = "its next bar" if lag == 1 else f"its {lag}th bar from now"
-        said += f" What is decided now is held from the close of a symbol's {wait[4:]} on."
+        said += (
+            f" Decisions wait for {counted(lag, 'bar')}: the last column is what is held then, "
+            "and what to order now."
+        )
     console.print(Text(said))
-    if not newest[column].any():
-        console.print(Text("Nothing is to be held."))
 
 
 def described(winner: Winner, found: Predicted, out: Path | None) -> dict[str, Any]:
