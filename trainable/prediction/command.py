@@ -88,13 +88,15 @@ def main(argv: Sequence[str]) -> int:
 def show(winner: Winner, found: Predicted, console: Console) -> None:
     """Prints the weights of the newest bar, the largest ones where there are many."""
     newest, lag = found.newest, winner.facts.lag
-    size = newest["position"].abs() + (newest["ordered"].abs() if lag else 0.0)
-    first = newest.loc[size.sort_values(ascending=False, kind="stable").index[:SHOWN]]
+    size = newest["position"].abs().to_numpy()
+    if lag:
+        size = size + newest["ordered"].abs().to_numpy()
+    first = newest.iloc[np.sort(np.argsort(-size, kind="stable")[:SHOWN])]
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("symbol")
     for head in ("prediction", "position", *([f"in {counted(lag, 'bar')}"] if lag else [])):
         table.add_column(head, justify="right")
-    for row in first.sort_index().to_dict("records"):
+    for row in first.to_dict("records"):
         cells = [row["symbol"], _number(row["prediction"], 4), _number(row["position"], 4)]
         table.add_row(*cells, *([_number(row["ordered"], 4)] if lag else []))
     when = show_time(newest["timestamp"].to_numpy()[0])

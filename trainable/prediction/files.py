@@ -15,6 +15,7 @@ from trainable.cli.errors import UserError
 from trainable.io.atomic import json_text, make_folder, not_written, write_atomic
 from trainable.io.checksums import DamagedError, checked, crc32, with_checksum
 from trainable.io.json_file import loads
+from trainable.io.temporary import remove_temporary
 from trainable.prediction.facts import Facts
 from trainable.prediction.predictor import CONFIG, MODEL
 
@@ -91,6 +92,8 @@ def write_ensemble(
     Raises:
         UserError: a file cannot be written; what was there still is.
     """
+    for path in (folder, *folder.glob(f"{MEMBERS}/*")):
+        remove_temporary(path)  # of a writer that was killed
     named = [_write_member(folder, member) for member in members]
     weight = 1.0 / len(named)
     content = {

@@ -11,7 +11,7 @@ from trainable.cli.text import counted, listed
 from trainable.data.dataset.build import prediction_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.ingest.timestamps import show_time
-from trainable.data.market import Market
+from trainable.data.market import Market, of_symbols
 from trainable.data.sources import new_market
 from trainable.data.times.bar_calendar import bar_calendar
 from trainable.prediction.facts import Facts
@@ -97,7 +97,7 @@ def _of_known_symbols(market: Market, facts: Facts, name: str) -> tuple[Market, 
     if len(here) < len(market.symbols):
         others = [symbol for symbol in market.symbols if symbol not in facts.symbols]
         notes.append(f"Left out, as the search was not on them: {_few(others)}.")
-        market = _narrowed(market, here)
+        market = of_symbols(market, here)
     if absent := [symbol for symbol in facts.symbols if symbol not in market.symbols]:
         notes.append(f"Searched on, and not in {name}: {_few(absent)}.")
     return market, notes
@@ -112,25 +112,6 @@ def _of_file(market: Market, facts: Facts) -> bool:
 
 def _stem(name: str) -> str:
     return name.partition(".")[0]
-
-
-def _narrowed(market: Market, kept: np.ndarray) -> Market:
-    bars = np.flatnonzero(market.present[:, kept].any(axis=1))
-    cells = np.ix_(bars, kept)
-    return replace(
-        market,
-        timestamps=market.timestamps[bars],
-        symbols=tuple(market.symbols[n] for n in kept),
-        fields={name: grid[cells] for name, grid in market.fields.items()},
-        extra={name: grid[cells] for name, grid in market.extra.items()},
-        present=market.present[cells],
-        bad_ticks=market.bad_ticks[cells],
-        target=None if market.target is None else market.target[cells],
-        returns=None if market.returns is None else market.returns[cells],
-        beside=None,
-        expected=None,
-        symbol_group=None if market.symbol_group is None else market.symbol_group[kept],
-    )
 
 
 def _columns(market: Market, facts: Facts, name: str) -> str | None:

@@ -184,6 +184,30 @@ def save(
         store.write(CONFIG, f"{text}\n".encode())
 
 
+def stored_form(
+    predictor: Predictor, groups: Sequence[str], facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], bytes]:
+    """Returns the contents of the two files of a model that was just trained, without check sums.
+
+    Args:
+        predictor: the model.
+        groups: of each of its features.
+        facts: JSON-able, in the place of its own.
+    """
+    content: dict[str, Any] = {
+        "params": to_params(predictor.config),
+        "features": list(predictor.scaler.names),
+        "groups": list(groups),
+        "scaler": predictor.scaler.to_dict() | {"names": list(predictor.scaler.names)},
+        "facts": dict(facts),
+    }
+    if parts := files_to_predict():
+        content["parts"] = [replace(file, path=None).record() for file in parts]
+    weights = predictor.model.state_dict()
+    model = tensors_as_bytes({n: t.detach().float().contiguous() for n, t in weights.items()})
+    return {**content, SUM: crc32(model)}, model
+
+
 def load(
     where: Path | FileStore, parts: str | Path | Sequence[str | Path] | None = None
 ) -> Predictor:

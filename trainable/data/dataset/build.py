@@ -181,35 +181,6 @@ def refit_dataset(
     return dataset
 
 
-def until(market: Market, bars: int) -> Market:
-    """Returns the first bars of a market, as if it ended there; symbols that begin later are gone.
-
-    Nothing of later bars is left in it.
-    """
-    kept = np.flatnonzero(market.present[:bars].any(axis=0))
-
-    def cut(grid: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(grid[:bars, kept])
-
-    def maybe(grid: np.ndarray | None) -> np.ndarray | None:
-        return None if grid is None else cut(grid)
-
-    return replace(
-        market,
-        timestamps=market.timestamps[:bars],
-        symbols=tuple(market.symbols[n] for n in kept),
-        fields={name: cut(grid) for name, grid in market.fields.items()},
-        extra={name: cut(grid) for name, grid in market.extra.items()},
-        present=cut(market.present),
-        bad_ticks=cut(market.bad_ticks),
-        target=maybe(market.target),
-        returns=maybe(market.returns),
-        beside=maybe(market.beside),
-        expected=maybe(market.expected),
-        symbol_group=None if market.symbol_group is None else market.symbol_group[kept],
-    )
-
-
 def _of_features(
     market: Market,
     settings: DataSettings,
