@@ -20,6 +20,7 @@ from search.session import self_check as self_check_module
 from search.session.best_model import FinalistModels
 from search.session.self_check import self_check
 from tests.fixtures import tiny
+from tests.search.winner.conftest import WORDS
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.data.dataset.build import build_dataset
@@ -28,24 +29,17 @@ from trainable.data.sources import market_from_frame
 from trainable.prediction import command, files, load
 from trainable.prediction.files import MemberFiles, write_ensemble
 
-WORDS = tiny.WORDS | {
-    "trials": 4, "epochs": 2, "finalist_seeds": 2, "pruning": "none", "steps_per_epoch": 12,
-    "seed": 5,
-}  # fmt: skip
 
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("home")
-    tiny.write_inputs(folder)
-    tiny.search(folder, WORDS)
-    return folder
+@pytest.fixture
+def home(made: Path) -> Path:
+    """The search; nothing is changed there."""
+    return made
 
 
 @pytest.fixture
-def fresh(home: Path, tmp_path: Path) -> Path:
+def fresh(made: Path, tmp_path: Path) -> Path:
     """A copy of the search that a test may change."""
-    return shutil.copytree(home, tmp_path / "fresh")
+    return shutil.copytree(made, tmp_path / "fresh")
 
 
 def test_best_holds_the_rankings_ensemble(home: Path) -> None:

@@ -20,7 +20,7 @@ from search.planning.plan import make_plan
 from search.settings.reading import settings_from
 from search.winner import ended_run, refitting
 from tests.fixtures import tiny
-from tests.search.winner.test_predictions import WORDS
+from tests.search.winner.conftest import WORDS
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import learned_rows
@@ -29,14 +29,6 @@ from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 from trainable.prediction import load
 from trainable.training.fixed_length import train_for
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("refit")
-    tiny.write_inputs(folder)
-    tiny.search(folder, WORDS)
-    return folder
 
 
 @pytest.fixture
