@@ -19,7 +19,7 @@ from analysis.verdict.alarms import (
     survivor_sentences,
     too_good,
 )
-from analysis.verdict.ensemble import ensemble, ensemble_sentences
+from analysis.verdict.ensemble import ensemble, ensemble_sentences, winner_sentences
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.more_trials import more_trials_sentences
 from analysis.verdict.placebo import nature_sentences, placebo_sentences
@@ -295,7 +295,7 @@ def note_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str]:
     """
     ranking = rank(run) if ranking is None else ranking
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
-    sentences = [*_about_lengths(run), *run.tries.uncounted()]
+    sentences = [*winner_sentences(run), *_about_lengths(run), *run.tries.uncounted()]
     if not finalists:
         return sentences
     failed = [str(row["number"]) for row in finalists if row["failed_seeds"]]

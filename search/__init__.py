@@ -9,6 +9,9 @@ status.py    the command that says how a run stands
 placebo.py   the command that searches moved labels, to see what luck finds
 grafana.py   the command that puts our dashboard beside those of a Ray that runs already
 confirm.py   the command that trains finalists again, on folds, and opens the gate
+refit.py     the command that trains the winner again, on later dates
+holdout.py   the command that opens gate and sealed test, for the winner alone
+winner/      the winner of a run that has ended: trained again, tested
 confirmation/  finalists on folds that did not choose them; the gate, opened once
 session/     one search, from its plan to its ranking; resume and interrupts
 planning/    what a search will do, checked before it starts

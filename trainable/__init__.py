@@ -4,7 +4,8 @@ config.py    a trial's configuration: every field that a space may set
 report.py    what one epoch of one member's training says
 trial.py     the Ray Tune trainable: a worker (the only file here that imports Ray)
 train.py     one configuration, trained without Ray
-predict.py   a trained model as two files, and predictions from them
+prediction/  what a search has found, on new rows: predictions and positions
+predict.py   the names by which a person reads one trained model
 parts/       models, losses, features … of one's own; every part listed and checked
 worker/      what a worker process does: cohorts, checkpoints, kept models
 training/    the training loop: epochs, health checks, evaluation

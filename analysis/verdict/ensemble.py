@@ -41,20 +41,27 @@ class Ensemble:
         return sum(len(each) for each in self.members.values())
 
 
-def ensemble(run: Run) -> Ensemble | None:
-    """Returns the ensemble of a run; None where no finalist has returns that vary."""
+def members_of(run: Run) -> dict[int, list[int]]:
+    """Returns the numbers of the seeds with returns, by the number of their configuration."""
     further = further_seeds(run)
     members: dict[int, list[int]] = {}
-    series: dict[int, list[np.ndarray]] = {}
     for first in run.searched_rows:
         number = int(first["number"])
         for seed in scored_seeds(first, further.get(number, []))[0]:
-            returns = run.daily_returns(int(seed["number"]))
-            if returns is not None:
+            if run.daily_returns(int(seed["number"])) is not None:
                 members.setdefault(number, []).append(int(seed["number"]))
-                series.setdefault(number, []).append(returns)
-    if not series:
+    return members
+
+
+def ensemble(run: Run) -> Ensemble | None:
+    """Returns the ensemble of a run; None where no finalist has returns that vary."""
+    members = members_of(run)
+    if not members:
         return None
+    series = {
+        number: [returns for seed in seeds if (returns := run.daily_returns(seed)) is not None]
+        for number, seeds in members.items()
+    }
     together = np.mean([returns for each in series.values() for returns in each], axis=0)
     found, error = moments(together), robust_sharpe_error(together)
     if found is None or error is None:
@@ -84,6 +91,20 @@ def ensemble_sentences(run: Run, best: Row, together: Ensemble | None) -> list[s
     unit = "" if several else "Sharpe ratio "
     earned = ", ".join(_about_seeds(run, int(best["number"])))
     return [*sentences, f"Trial {best['number']} ranks first: {unit}{earned}. {FLATTERED}"]
+
+
+def winner_sentences(run: Run) -> list[str]:
+    """Returns what to say where `best/` does not give the ranking's Sharpe ratio again."""
+    found = run.run.get("winner")
+    if not isinstance(found, Mapping) or found.get("equal", True):
+        return []
+    again = found.get("again")
+    made = "is undefined" if again is None else f"is {again:.8g}"
+    return [
+        f"WRONG: the Sharpe ratio of the models in best/ {made}, and that of the ranking "
+        f"{found['sharpe']:.8g}; their predictions differ by {found['apart']:.1g} at most from "
+        "those of the search. Do not trade what predicts otherwise than it was ranked."
+    ]
 
 
 def _about_seeds(run: Run, number: int) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Opens the gate: logged first, then read; of one run and its configurations only once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,20 +26,22 @@ from search.run_folder.openings import (
     opened_before,
     openings,
 )
-from search.session.best_model import FinalistModels
+from search.run_folder.starting import STUDY
 from search.session.provenance import now, stored_record
+from search.study.study import note_in_study
 from trainable.cli.errors import UserError
 from trainable.cli.text import listed
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import train_eval_rows
 from trainable.data.row_hashes import seen_hashes
-from trainable.io.atomic import json_text
+from trainable.io.atomic import json_text, make_folder
 from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import loads
 from trainable.io.parquet_file import read_table
 from trainable.metrics.baselines import BASELINES
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
+from trainable.prediction.predictor import Predictor
 
 SEEN = "has seen some of these dates, which no e-value can undo"
 READ = (  # part, how it was read, and by whom it is known now
@@ -46,6 +49,18 @@ READ = (  # part, how it was read, and by whom it is known now
     ("folds", "Scored on, as dates of folds that confirmed", "whoever saw that confirmation"),
     ("train", "Trained on, as training dates of", "whoever uses what was learned there"),
 )
+
+
+class Models(Protocol):
+    """The models of finalists, wherever they are kept."""
+
+    def load(self, number: int) -> Predictor:
+        """Returns a finalist's model; raises `UserError` where it is damaged or gone."""
+        ...
+
+    def check(self, numbers: Iterable[int]) -> None:
+        """Raises `UserError` for the first of these finalists whose model is damaged or gone."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -60,15 +75,17 @@ class Sealed:
         window: the dates.
         together: the book that is looked at: every seed of every finalist in equal shares.
         expected: Sharpe ratio per day that is expected of it.
+        storage: URL of the study; None: it is in the run folder.
     """
 
     folder: RunFolder
     run: Run
     dataset: Dataset
-    models: FinalistModels
+    models: Models
     window: Window
     together: Ensemble
     expected: float
+    storage: str | None = None
 
     @property
     def result(self) -> str:
@@ -100,9 +117,10 @@ def seal(
     folder: RunFolder,
     run: Run,
     dataset: Dataset,
-    models: FinalistModels,
+    models: Models,
     kind: str,
     expected: float,
+    storage: str | None = None,
 ) -> Sealed | None:
     """Returns what is to be opened; None where no finalist has returns that vary.
 
@@ -112,9 +130,9 @@ def seal(
     together = ensemble(run)
     if together is None:
         return None
-    sealed = Sealed(
-        folder, run, dataset, models, window_of(dataset, kind), together, max(0.0, expected)
-    )
+    window = window_of(dataset, kind)
+    believed = max(0.0, expected)
+    sealed = Sealed(folder, run, dataset, models, window, together, believed, storage)
     models.check(sealed.members)
     return sealed
 
@@ -229,18 +247,24 @@ def open_window(sealed: Sealed) -> Gate:
         }
         opening = add_opening(runs_dir, sealed.window, facts)
         found = earlier(openings(runs_dir), sealed.window)
-    note(sealed.folder, opening)
+    note(sealed.folder, opening, sealed.storage)
     turn = 1 + sum(one.count < opening.count for one in found)
     gate = _looked_at(sealed, opening, turn)
     record = {"numbers": sealed.members, "window": _of(sealed.window), "gate": gate.record()}
+    make_folder(sealed.folder.path / FOLDER)
     sealed.folder.write_json(sealed.result, {**record, "opening": noted(opening, runs_dir)})
     return gate
 
 
-def note(folder: RunFolder, opening: Opening) -> None:
-    """Notes an opening in `run.json`, so that a ledger that is cut short is missed."""
+def note(folder: RunFolder, opening: Opening, storage: str | None = None) -> None:
+    """Notes an opening in `run.json` and the study, so that a ledger that is cut short is missed.
+
+    The study is noted last: whoever goes on with an opening that a kill cut short notes it again.
+    """
     record = stored_record(folder.path / "run.json")
-    folder.write_json("run.json", record | {NOTED: noted(opening, folder.path.parent)})
+    mine = noted(opening, folder.path.parent)
+    folder.write_json("run.json", record | {NOTED: mine})
+    note_in_study(storage or folder.path / STUDY, record["name"], NOTED, mine)
 
 
 def _looked_at(sealed: Sealed, opening: Opening, turn: int) -> Gate:

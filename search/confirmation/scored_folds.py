@@ -11,7 +11,7 @@ from trainable.metrics.baselines import BASELINES
 from trainable.metrics.return_statistics import sharpe_ratio
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
-from trainable.predict import Predictor
+from trainable.prediction.predictor import Predictor
 from trainable.training.fixed_length import watched_rows
 
 COMPARED = ("ridge", "equal_weight")  # baselines

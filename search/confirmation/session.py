@@ -215,7 +215,7 @@ def _open_gate(
     """Opens the gate, or says what it said; returns it, None where it stays shut."""
     expected = 0.0 if together is None else together.sharpe / sqrt(run.days_per_year)
     models = FinalistModels(trial_files(plan.settings), plan.dataset)
-    sealed = seal(folder, run, plan.dataset, models, "gate", expected)
+    sealed = seal(folder, run, plan.dataset, models, "gate", expected, plan.settings.storage)
     if sealed is None:
         console.print(Text("The gate stays shut: no finalist has returns that vary."))
         return None

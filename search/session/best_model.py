@@ -1,4 +1,4 @@
-"""The models of the finalists, the best of them in `best/`, and its score on fresh bars."""
+"""The models of the finalists, all of them together in `best/`, and the score on fresh bars."""
 
 import shutil
 from collections.abc import Iterable, Mapping
@@ -10,23 +10,27 @@ import numpy as np
 
 from analysis.load import Run
 from analysis.ranking import rank
+from analysis.verdict.ensemble import ensemble, members_of
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
-from trainable import predict
 from trainable.cli.errors import UserError
 from trainable.data.dataset.build import evaluation_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import train_eval_rows
 from trainable.data.synthetic.market import continuation
-from trainable.io.atomic import json_text, make_folder
-from trainable.io.checksums import checked, with_checksum
+from trainable.io.checksums import checked
 from trainable.io.file_store import FileStore, writing
 from trainable.io.json_file import loads
 from trainable.metrics.reachable import reachable
 from trainable.metrics.return_statistics import none_if_nan
 from trainable.metrics.scores import score
 from trainable.metrics.scoring import scoring
+from trainable.prediction.facts import facts_of
+from trainable.prediction.files import MemberFiles, write_ensemble
+from trainable.prediction.predictor import CONFIG, MODEL, Predictor
+from trainable.prediction.predictor import load as load_model
 
+BEST = "best"  # folder of a run
 FRESH_SHARE = 0.25  # bars of the continuation, as a share of those searched on
 
 
@@ -42,20 +46,28 @@ class FinalistModels:
     files: FileStore
     dataset: Dataset
 
-    def load(self, number: int) -> predict.Predictor:
+    def load(self, number: int) -> Predictor:
         """Returns a finalist's model; raises `UserError` where its file is damaged or gone."""
         try:
-            return predict.load(self.files.within(number))
+            return load_model(self.files.within(number))
         except UserError as error:
             raise UserError(
                 f"{error}; the ranking stands and everything else has been written: restore the "
                 "file from a copy and go on with resume=true"
             ) from error
 
+    def stored(self, number: int, configuration: int, more: Mapping[str, Any]) -> MemberFiles:
+        """Returns the files of a finalist's model, with further facts; raises as `load`."""
+        self.load(number)
+        source = self.files.within(number)
+        config = checked(loads(source.read(CONFIG)))
+        config["facts"] |= more
+        return MemberFiles(number, configuration, config, source.read(MODEL))
+
     def predict(self, number: int) -> np.ndarray | None:
         """Returns a finalist's predictions on the validation rows; None without its model."""
         try:
-            model = predict.load(self.files.within(number))
+            model = load_model(self.files.within(number))
         except UserError:
             return None  # `check` says which file, once everything else is written
         return model.predict(self.dataset, self.dataset.valid_rows)
@@ -74,31 +86,45 @@ def without_predictions(run: Run) -> list[int]:
     return sorted(set(finished["number"]) - set(run.predictions["number"]))
 
 
-def export_best(folder: RunFolder, models: FinalistModels, run: Run) -> int | None:
-    """Copies the winner's model to `best/`; returns its number, None when no trial survived.
+def export_best(folder: RunFolder, models: FinalistModels, run: Run, plan: Plan) -> int | None:
+    """Writes `best/`: every seed of every finalist, as the ranking's ensemble holds them.
 
-    Its `config.json` there also has what its positions are made with, see `position_facts`.
+    The configuration that ranks first comes first. A member's `config.json` there also has what
+    its positions are made with, see `position_facts`.
+
+    Returns:
+        The number of the configuration that ranks first; None when no trial survived.
 
     Raises:
-        UserError: its model is damaged or gone.
+        UserError: a finalist's model is damaged or gone; what was exported before stays.
     """
     ranked = rank(run).dropna(subset=["sharpe_mean"])
-    best = folder.path / "best"
+    best = folder.path / BEST
     if ranked.empty:
         with writing(FileStore.of(best)):
             if best.exists():
                 shutil.rmtree(best)
         return None
-    number = int(ranked.iloc[0]["number"])
-    models.load(number)
-    source = models.files.within(number)
-    make_folder(best)
-    config = checked(loads(source.read(predict.CONFIG)))
-    config["facts"] |= position_facts(run, number, models.dataset)
-    folder.write_bytes(f"best/{predict.MODEL}", source.read(predict.MODEL))
-    text = json_text(with_checksum(loads(json_text(config))), indent=2)
-    folder.write_bytes(f"best/{predict.CONFIG}", f"{text}\n".encode())
-    return number
+    members = members_of(run)
+    order = [int(number) for number in ranked["number"] if int(number) in members]
+    facts = facts_of(models.dataset, plan.market, plan.settings.data)
+    together = ensemble(run)
+    write_ensemble(
+        best,
+        order[0],
+        facts,
+        (
+            models.stored(number, configuration, position_facts(run, number, models.dataset))
+            for configuration in order
+            for number in members[configuration]
+        ),
+        {
+            "run": run.name,
+            "sharpe": None if together is None else together.sharpe,
+            "versions": run.run.get("versions"),
+        },
+    )
+    return order[0]
 
 
 def position_facts(run: Run, number: int, dataset: Dataset) -> dict[str, Any]:
@@ -141,7 +167,7 @@ def on_continuation(folder: Path, plan: Plan) -> dict[str, Any] | None:
         return None
     made = settings.synthetic
     fresh = continuation(made, max(250, int(made.bars * FRESH_SHARE)))
-    predictor = predict.load(folder / "best")
+    predictor = load_model(folder / BEST)
     window = predictor.config.data.window
     dataset = evaluation_dataset(
         fresh.market, settings, predictor.scaler.names, max_window=window, first=fresh.history

@@ -27,6 +27,7 @@ from search.session.best_model import (
 )
 from search.session.interrupts import Interrupts
 from search.session.robustness import one_bar_later, permutation
+from search.session.self_check import OPERATIONS, self_check
 from search.study.study import Handover, SearchStudy
 from search.study.trials import default_of
 from trainable.cli.errors import UserError
@@ -100,7 +101,7 @@ def write_results(
     lost: UserError | None = None
     number = None
     try:
-        number = export_best(folder, models, done)
+        number = export_best(folder, models, done, plan)
         models.check(without_predictions(done))
     except UserError as error:
         lost = error
@@ -112,6 +113,7 @@ def write_results(
         facts |= {} if found is None else {"continuation": found}
         if resume is None:
             facts |= _robustness(done, models, number, plan)
+            facts |= {"winner": _self_check(done, plan)}
         folder.write_json("run.json", done.run | facts)
         done = load_run(folder.path)
     if resume is None:
@@ -145,6 +147,12 @@ def _robustness(run: Run, models: FinalistModels, best: int, plan: Plan) -> dict
     if not plan.graph_s and too_good(run, finalists):
         facts["permutation"] = permutation(best, models)
     return facts
+
+
+def _self_check(run: Run, plan: Plan) -> dict[str, Any] | None:
+    """Returns whether `best/` is what the ranking is of, for `run.json`; the ranking says it."""
+    found = self_check(run, plan.dataset, 0.0 if plan.graph_s else OPERATIONS)
+    return None if found is None else found.record()
 
 
 def going_on(handover: Handover, folder: RunFolder, resume: str | None) -> Text:

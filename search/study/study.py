@@ -505,6 +505,20 @@ def stored_rows(storage: str | Path, name: str) -> list[TrialRecord]:
     return [row_of(trial) for trial in backend.get_all_trials(number, deepcopy=False)]
 
 
+def note_in_study(storage: str | Path, name: str, key: str, value: Mapping[str, Any]) -> None:
+    """Sets a user attribute of a study that nobody drives.
+
+    Raises:
+        UserError: the storage cannot be opened, or has no study of this name.
+    """
+    backend = open_storage(storage, create=False)
+    try:
+        number = backend.get_study_id_from_name(name)
+    except KeyError:
+        raise UserError(f"{name_of(storage)} holds no study {name!r}") from None
+    backend.set_study_user_attr(number, key, dict(value))
+
+
 def _centre_if_taken(space: SpaceFunction) -> Suggestion | None:
     """Returns the centre of a space; None where the space refuses it."""
     try:

@@ -64,8 +64,8 @@ def new_rows(predictor: predict.Predictor) -> np.ndarray:
 def test_a_stored_text_that_was_changed_is_not_run(tmp_path: Path) -> None:
     write(tmp_path)
     run = tiny.search(tmp_path, WORDS)
-    config = run / "best" / "config.json"
-    config.write_text(config.read_text(encoding="utf-8").replace("cannot dominate", "x"))
+    for config in run.glob("best/members/*/config.json"):
+        config.write_text(config.read_text(encoding="utf-8").replace("cannot dominate", "x"))
     with pytest.raises(UserError, match="damaged"):
         predict.load(run / "best", "stored")
 

@@ -81,7 +81,8 @@ def test_a_search_is_interrupted_and_resumed_with_its_checkpoints_in_a_bucket(
     for number in rows.loc[rows["state"] == "COMPLETE", "number"]:
         assert {predict.MODEL, predict.CONFIG} <= set(far.within(number).names())
     best = json.loads((folder / "run.json").read_text())["best"]
-    assert (folder / "best" / predict.MODEL).read_bytes() == far.within(best).read(predict.MODEL)
+    model = folder / "best/members" / str(best) / predict.MODEL
+    assert model.read_bytes() == far.within(best).read(predict.MODEL)
     assert predict.load(folder / "best").facts["number"] == best
     assert not list(folder.glob("trials/*/*.safetensors"))
 

@@ -1,6 +1,6 @@
 """A market: bars of many symbols on one time grid, as read and repaired, before any feature."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -52,3 +52,42 @@ class Market:
     symbol_group: np.ndarray | None = None
     quality: dict[str, Any] = field(default_factory=dict)
     expected: np.ndarray | None = None
+
+
+def until(market: Market, bars: int) -> Market:
+    """Returns the first bars of a market, as if it ended there; symbols that begin later are gone.
+
+    Nothing of later bars is left in it.
+    """
+    kept = np.flatnonzero(market.present[:bars].any(axis=0))
+    return _cut(market, np.arange(bars), kept)
+
+
+def of_symbols(market: Market, kept: np.ndarray) -> Market:
+    """Returns some symbols of a market, by their indices, on the bars that one of them has."""
+    return _cut(market, np.flatnonzero(market.present[:, kept].any(axis=1)), kept)
+
+
+def _cut(market: Market, bars: np.ndarray, kept: np.ndarray) -> Market:
+    """Returns a market on some bars and of some symbols."""
+
+    def cut(grid: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(grid[np.ix_(bars, kept)])
+
+    def maybe(grid: np.ndarray | None) -> np.ndarray | None:
+        return None if grid is None else cut(grid)
+
+    return replace(
+        market,
+        timestamps=market.timestamps[bars],
+        symbols=tuple(market.symbols[n] for n in kept),
+        fields={name: cut(grid) for name, grid in market.fields.items()},
+        extra={name: cut(grid) for name, grid in market.extra.items()},
+        present=cut(market.present),
+        bad_ticks=cut(market.bad_ticks),
+        target=maybe(market.target),
+        returns=maybe(market.returns),
+        beside=maybe(market.beside),
+        expected=maybe(market.expected),
+        symbol_group=None if market.symbol_group is None else market.symbol_group[kept],
+    )

@@ -12,10 +12,11 @@ import pyarrow as pa
 
 from trainable.cli.errors import UserError, look_up
 from trainable.data.ingest.cells import one_line
+from trainable.data.ingest.column_names import canonical
 from trainable.data.ingest.in_memory import arrow_table
 from trainable.data.ingest.panel import Panel, narrow, read_panel
 from trainable.data.ingest.selection import choose_symbols, first_bar
-from trainable.data.ingest.table import open_table, table_of
+from trainable.data.ingest.table import Table, open_table, table_of
 from trainable.data.market import Market
 from trainable.data.quality.quality import checked, described
 from trainable.data.settings import DataSettings, check_data_settings
@@ -64,6 +65,60 @@ def market_from_frame(frame: object, settings: DataSettings, name: str = "frame"
             writer.write_table(arrow)
         table = table_of(arrow, name, name, hashlib.sha256(content.getvalue()).hexdigest())
         return checked(read_panel(table, settings), settings, name)
+
+
+def new_market(data: object, settings: DataSettings, name: str) -> Market:
+    """Makes a market to predict on: a table, or a file, as a search read it, of any symbols.
+
+    Of ready features it may lack the label and the returns, which nobody knows yet.
+
+    Args:
+        data: a table in memory; None: what the settings name.
+        settings: as a search read its own data.
+        name: of a table in memory.
+
+    Raises:
+        UserError: as `load_market` and `market_from_frame`.
+    """
+    settings = replace(settings, symbols=None, holdout_symbols=0.0)
+    if data is None and settings.path is None:
+        return load_market(settings)
+    check_data_settings(settings)
+    if data is not None:
+        arrow = arrow_table(data)
+        table = table_of(arrow, name, name, "")
+    else:
+        assert settings.path is not None
+        table, name = open_table(settings.path), Path(settings.path).name
+    with _said_plainly(name):
+        missing = [
+            column
+            for column in dict.fromkeys((settings.target, settings.returns))
+            if column is not None and _has_no_number(table, column)
+        ]
+        for column in missing:
+            table = _with_stand_in(table, column)
+        market = checked(read_panel(table, settings), settings, name)
+    unknown = np.full(market.present.shape, np.nan)
+    target = unknown if settings.target in missing else market.target
+    returns = unknown if (settings.returns or settings.target) in missing else market.returns
+    return replace(market, target=target, returns=returns)
+
+
+def _has_no_number(table: Table, column: str) -> bool:
+    key = canonical(column)
+    return key not in table.columns or table.read(key).null_count == table.rows
+
+
+def _with_stand_in(table: Table, column: str) -> Table:
+    """Returns the table with small returns, which nobody uses, where a label would be."""
+    key = canonical(column)
+    made = pa.chunked_array([np.random.default_rng(0).normal(0.0, 0.01, table.rows)])
+    return replace(
+        table,
+        columns={**table.columns, key: column},
+        read=lambda name: made if name == key else table.read(name),
+    )
 
 
 @contextmanager

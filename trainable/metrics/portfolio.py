@@ -81,6 +81,17 @@ def bounded_weights(
     return np.where(scored & ~none, position - scale.mean_position, 0.0) / tradable_count
 
 
+def bounded_weights_of_new(
+    p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, scale: PositionScale
+) -> np.ndarray:
+    """Returns `bounded_weights` of a member that is known to have positions, [K, V, N].
+
+    So a single new bar, whose predictions are one number, has one, too.
+    """
+    position = _clipped(p, scale.std, scale.flat)
+    return np.where(scored, position - scale.mean_position, 0.0) / tradable_count
+
+
 def bounded_exposure(
     p: np.ndarray, scored: np.ndarray, tradable_count: np.ndarray, scale: PositionScale
 ) -> np.ndarray:

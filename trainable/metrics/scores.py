@@ -150,8 +150,13 @@ def score_weights(scoring: Scoring, weights: np.ndarray) -> Scores:
 
 def score_positions(scoring: Scoring, predictions: np.ndarray, scale: PositionScale) -> Scores:
     """Scores the predictions [m] of one member whose scale is known: the `RETURN_METRICS` only."""
+    return score_weights(scoring, decided_weights(scoring, predictions, scale))
+
+
+def decided_weights(scoring: Scoring, predictions: np.ndarray, scale: PositionScale) -> np.ndarray:
+    """Returns the weights [V, N] that the predictions [m] of one member decide at each bar."""
     grid = scoring.grid(predictions.astype(np.float64)[None])
-    return score_weights(scoring, _weights(scoring, grid, scale)[0])
+    return _weights(scoring, grid, scale)[0]
 
 
 def _blocks(scoring: Scoring, predictions: np.ndarray, train: np.ndarray) -> Iterator[np.ndarray]:

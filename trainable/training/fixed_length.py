@@ -16,7 +16,7 @@ from trainable.config import DataConfig, TrialConfig, input_shape
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows, make_windows
 from trainable.executors import executor_for
-from trainable.predict import Predictor, predictor_of
+from trainable.prediction.predictor import Predictor, predictor_of
 from trainable.report import Stop
 from trainable.training.loop import Training
 from trainable.training.member import MemberStart

@@ -2,11 +2,11 @@
 
 from torch import Tensor
 
-from trainable import predict
 from trainable.config import TrialConfig
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import Windows
 from trainable.io.file_store import FileStore
+from trainable.prediction.predictor import save
 
 
 def save_model(
@@ -37,4 +37,4 @@ def save_model(
         "horizon": dataset.horizon,
         "lag": dataset.lag,
     }
-    predict.save(files, config, weights, windows, facts)
+    save(files, config, weights, windows, facts)

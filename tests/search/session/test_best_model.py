@@ -77,7 +77,8 @@ def test_a_finalist_whose_model_is_lost_is_named_and_the_ranking_stands(
 ) -> None:
     trials = table(run, "trials")
     kept, (number, *_) = set(finalists(run)), sorted(set(finalists(run)) - {best(run)})
-    model = load_file(run / "best" / predict.MODEL)
+    exported = run / "best/members" / str(best(run)) / predict.MODEL
+    model = load_file(exported)
     (run / "predictions.parquet").unlink()
     (run / "trials.parquet").unlink()
     copy = shutil.copytree(run / "trials" / str(number), run.parent / "copy")
@@ -92,7 +93,7 @@ def test_a_finalist_whose_model_is_lost_is_named_and_the_ranking_stands(
     assert " ranks first: " in shown.out
     assert table(run, "trials")["number"].equals(trials["number"])
     assert set(table(run, "predictions")["number"]) == kept - {number}
-    again = load_file(run / "best" / predict.MODEL)
+    again = load_file(exported)
     assert all(again[name].equal(tensor) for name, tensor in model.items())
     shutil.rmtree(run / "trials" / str(number), ignore_errors=True)
     shutil.copytree(copy, run / "trials" / str(number))

@@ -59,12 +59,15 @@ def test_the_exported_model_is_that_of_the_first_of_the_ranking(found: Found) ->
     assert first != min(found.ranked)
     assert first != found.trials.loc[found.ranked, "sharpe"].idxmax()
     assert found.json["best"] == first
-    config = json.loads((found.run / "best" / "config.json").read_text(encoding="utf-8"))
+    best = found.run / "best"
+    ensemble = json.loads((best / "config.json").read_text(encoding="utf-8"))
+    assert ensemble["first"] == ensemble["members"][0]["configuration"] == first
+    config = json.loads((best / f"members/{first}/config.json").read_text(encoding="utf-8"))
     assert config["facts"]["number"] == first
     assert config["facts"]["epoch"] == found.trials.loc[first, "ranking_epoch"]
     assert config["params"]["train/seed"] == found.trials.loc[first, "seed"]
-    models = [load_file(found.run / part / "model.safetensors")
-              for part in ("best", f"trials/{first}", f"trials/{others[-1]}")]  # fmt: skip
+    parts = f"best/members/{first}", f"trials/{first}", f"trials/{others[-1]}"
+    models = [load_file(found.run / part / "model.safetensors") for part in parts]
     best, own, last = models
     assert all(best[name].equal(own[name]) for name in own)
     assert not all(best[name].equal(last[name]) for name in last)

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainable.cli.errors import UserError
 from trainable.cli.text import counted
-from trainable.data.dataset.dataset import Dataset, learned_rows, scored_rows
+from trainable.data.dataset.dataset import Dataset, defined, learned_rows, scored_rows
 from trainable.data.dataset.leaks.leads import find_leads
 from trainable.data.dataset.leaks.leaks import ReadyColumn, find_later_prices, find_leaks
 from trainable.data.dataset.leaks.whole_periods import refuse_whole_periods
@@ -125,6 +125,77 @@ def evaluation_dataset(
     return dataset
 
 
+def prediction_dataset(
+    market: Market, settings: DataSettings, features: Sequence[str], max_window: int
+) -> Dataset:
+    """Builds a dataset only to predict on: its `valid_rows` are all that can be predicted.
+
+    They are those of `scored_rows` whatever their label, sorted by (time, symbol): also the newest
+    ones, whose label is not known yet. There may be none.
+
+    Args:
+        market: the checked panel.
+        settings: horizon, lag, costs and nights are read.
+        features: names of the features that a search kept, in its order.
+        max_window: of the search.
+
+    Raises:
+        UserError: a feature that this market cannot have.
+    """
+    end = len(market.timestamps)
+    dataset = _of_features(market, settings, features, max_window, Split(*[(0, end)] * 4))
+    rows = np.flatnonzero(dataset.age >= max_window)
+    rows = rows[defined(dataset.features, rows)]
+    return replace(dataset, valid_rows=rows[np.lexsort((dataset.symbol[rows], dataset.time[rows]))])
+
+
+def refit_dataset(
+    market: Market, settings: DataSettings, features: Sequence[str], max_window: int
+) -> Dataset:
+    """Builds a dataset only to train on: all rows of the market whose label it knows.
+
+    Nothing is chosen: the features are those that a search kept.
+
+    Args:
+        market: the checked panel, which ends where training is to end.
+        settings: horizon, lag, costs and nights are read.
+        features: names of the features, in the order of the search.
+        max_window: of the search.
+
+    Raises:
+        UserError: a feature that this market cannot have, or too few rows.
+    """
+    end = len(market.timestamps)
+    split = Split((0, end), (end, end), (end, end), (end, end))
+    dataset = _of_features(market, settings, features, max_window, split)
+    rows = learned_rows(dataset, split.train)
+    # A symbol that is silent at the end has not ended: its last labels may reach beyond it.
+    later = np.minimum(rows + dataset.reach, len(dataset.symbol) - 1)
+    own = (rows + dataset.reach == later) & (dataset.symbol[later] == dataset.symbol[rows])
+    dataset = replace(dataset, train_rows=rows[own])
+    if len(dataset.train_rows) < MIN_TRAIN_ROWS:
+        raise UserError(
+            f"{market.name}: {len(dataset.train_rows)} rows to learn from, at least "
+            f"{MIN_TRAIN_ROWS} are needed; a later date works"
+        )
+    return dataset
+
+
+def _of_features(
+    market: Market,
+    settings: DataSettings,
+    features: Sequence[str],
+    max_window: int,
+    split: Split,
+) -> Dataset:
+    """Returns the dataset of a trained model, without its rows chosen."""
+    check_data_settings(settings)
+    interval = label_interval(settings, market.intraday)
+    table = feature_table(market, features)
+    kept = list(range(len(table.names)))
+    return _assemble(market, settings, table, kept, split, interval, max_window, trained=True)
+
+
 def _assemble(
     market: Market,
     settings: DataSettings,
@@ -133,12 +204,13 @@ def _assemble(
     split: Split,
     interval: tuple[int, int],
     max_window: int,
+    trained: bool = False,
 ) -> Dataset:
     """Returns the dataset without its rows chosen."""
     if max_window < 1:
         raise UserError(f"data/window must be at least 1 bar, not {max_window}")
     horizon, lag = interval
-    targets = make_targets(market, settings)
+    targets = make_targets(market, settings, trained)
     everything = len(kept) == len(table.names)
     return Dataset(
         features=table.values if everything else np.ascontiguousarray(table.values[:, kept]),

@@ -8,6 +8,7 @@ HOUR = 3_600 * 10**9  # nanoseconds
 NIGHT = 8 * HOUR  # … of bars of an hour and longer: one longer than this, and than 1.5 spacings
 RARE = 0.1  # times with fewer bars than this share of the busiest time are closed
 DAY = 86_400 * 10**9  # nanoseconds
+LATEST = 5  # sessions whose ends say when the newest one ends
 MONDAY = 3  # 1970-01-01 was a Thursday
 
 
@@ -43,6 +44,21 @@ def session_ends(timestamps: np.ndarray) -> np.ndarray:
     """Returns [T] bool, the last bars of sessions; the last bar of all is none of them."""
     session = sessions(timestamps)
     return np.append(session[1:] != session[:-1], False)[: len(session)]
+
+
+def probably_ends(timestamps: np.ndarray, stamp: np.datetime64) -> bool:
+    """Says whether a session probably ends with a bar after which no bar is known yet.
+
+    Most of the last five sessions ended at that time of the day. So the days after the clocks were
+    changed, and days with other hours, are told wrongly.
+
+    Args:
+        timestamps: [T] datetime64[ns], increasing: the bars that are known.
+        stamp: of the bar.
+    """
+    ends = timestamps[session_ends(timestamps)][-LATEST:].astype(np.int64) % DAY
+    here = int(stamp.astype("datetime64[ns]").astype(np.int64)) % DAY
+    return 2 * int(np.count_nonzero(ends == here)) > len(ends) > 0
 
 
 def _covers_closed_time(stamps: np.ndarray, pauses: np.ndarray, width: int) -> np.ndarray:

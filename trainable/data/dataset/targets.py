@@ -55,12 +55,17 @@ def label_interval(settings: DataSettings, intraday: bool) -> tuple[int, int]:
     return settings.horizon, int(intraday) if settings.lag is None else settings.lag
 
 
-def make_targets(market: Market, settings: DataSettings) -> Targets:
+def make_targets(market: Market, settings: DataSettings, trained: bool = False) -> Targets:
     """Returns labels and forward returns of every bar.
 
     A ready label is taken as it stands on the row of its decision. Ready returns of one bar, on the
     row t for t to t+1, are earned by the decision `lag` own bars earlier; a label that serves as
     the returns begins that late already. Prices are raw: never scaled, winsorised or filled.
+
+    Args:
+        market: the checked panel.
+        settings: horizon, lag, nights and delisting return are read.
+        trained: models are trained already, on columns that were checked then.
 
     Raises:
         UserError: a market with neither closes nor ready labels and returns, ready columns that are
@@ -72,7 +77,8 @@ def make_targets(market: Market, settings: DataSettings) -> Targets:
     if not market.fields:
         if market.target is None or market.returns is None:
             raise UserError(f"{market.name}: ready features need data.target and data.returns")
-        refuse_wrong_columns(market, settings, lag)
+        if not trained:
+            refuse_wrong_columns(market, settings, lag)
     session = _sessions(market)
     ends = np.append(session[1:] != session[:-1], False)
     overnight = _overnight(settings, bool(ends.any()), market.name)

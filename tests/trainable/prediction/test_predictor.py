@@ -15,6 +15,7 @@ from trainable.config import TrialConfig
 from trainable.data.dataset.windows import make_windows
 from trainable.io.checksums import checked
 from trainable.io.file_store import FileStore
+from trainable.prediction import predictor
 
 
 def assert_alike(made: np.ndarray, expected: np.ndarray) -> None:
@@ -113,7 +114,7 @@ def test_a_batch_split_over_blocks_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, expected = kept(tmp_path)
-    monkeypatch.setattr(predict, "ROWS", 50)
+    monkeypatch.setattr(predictor, "ROWS", 50)
     made = predict.load(tmp_path).predict(market(), market().valid_rows)
     assert_alike(made, expected)
 

@@ -1,0 +1,1 @@
+"""What is done with the winner of a search: trained again, tested on sealed dates."""
