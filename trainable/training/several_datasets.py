@@ -22,7 +22,7 @@ from trainable.data.dataset.windows import Windows
 from trainable.executors import executor_for
 from trainable.executors.batched import BatchedExecutor
 from trainable.losses import LOSSES
-from trainable.predict import predictor_of
+from trainable.prediction.predictor import predictor_of
 from trainable.training.batch_sampler import RowSampler, sample_rows
 from trainable.training.batches import BatchSource
 from trainable.training.degeneracy import SIZE, needs_reset
