@@ -25,6 +25,7 @@ from trainable.data.dataset.build import evaluation_dataset
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 from trainable.parts.loaded import loaded_files
+from trainable.prediction import load
 from trainable.train import main as train_one
 
 
@@ -49,6 +50,9 @@ def test_a_file_is_searched_and_its_winner_predicts_elsewhere(
     assert len(fresh[0]) > 100
     np.testing.assert_array_equal(fresh[0], fresh[1])
     assert fresh[0].std() > 0
+    winner = load(run, parts="stored")
+    assert len(winner.predict(tiny.bars(seed=9))) > 1000
+    assert loaded_files() == ()
     file.write_text(EXAMPLE.replace("16", "17"), encoding="utf-8")
     with pytest.raises(UserError, match=r"mine\.py was another text when the model was trained"):
         predict.load(run / "best", file)

@@ -159,7 +159,9 @@ def _checked(out: str | None) -> Path | None:
 
 
 def _number(value: float, digits: int) -> str:
-    return "–" if np.isnan(value) else f"{value:+.{digits}f}".replace("-", "−")
+    if np.isnan(value):
+        return "–"
+    return f"{round(value, digits) + 0.0:+.{digits}f}".replace("-", "−")  # no −0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from analysis.statistics.e_value import e_process
 from search import confirm, holdout
@@ -119,7 +120,7 @@ def test_each_window_is_opened_once_and_the_second_call_says_so(
     assert (shown["gate"]["known"], shown["gate"]["openings"]) == (True, 1)
     note = noted(test, home / "runs")
     assert stored(home, "run.json")[NOTED] == note
-    backend = optuna.storages.journal.JournalFileBackend(str(home / "runs/x/study.log"))
+    backend = JournalFileBackend(str(home / "runs/x/study.log"))
     study = optuna.load_study(study_name="x", storage=optuna.storages.JournalStorage(backend))
     assert study.user_attrs[NOTED] == note
     assert tiny.search(home, {**WORDS, "resume": "true"})  # the study goes on all the same

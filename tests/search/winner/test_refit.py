@@ -185,8 +185,8 @@ def later(frame: pd.DataFrame) -> pd.DataFrame:
     """Forty more days of the same market."""
     more = tiny.bars(40, seed=8)
     stamps = pd.bdate_range("2020-12-02", periods=40).strftime("%Y-%m-%d")
-    last = frame.groupby("symbol")["close"].last()
-    close = more["close"] / 100 * more["symbol"].map(last)
+    last: Any = frame.groupby("symbol")["close"].last()
+    close = more["close"] / 100 * last[more["symbol"]].to_numpy()
     return more.assign(timestamp=np.repeat(stamps.to_numpy(), 6), close=close.round(6))
 
 
