@@ -11,6 +11,7 @@ regret.py                how often a stopped trial would have entered the final 
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function
 plot_style.py            colours and frame of all pictures
+report/                  one HTML file a run, which opens without a network
 statistics/              luck, significance, overfitting, evidence: functions of arrays
 notebooks/               the ranking with pictures
 """
