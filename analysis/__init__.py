@@ -13,6 +13,7 @@ result.py                what a run has found, as one value: for the screen and 
 rank.py                  the command that prints the ranking
 plots.py                 a picture a function
 plot_style.py            colours and frame of all pictures
+report/                  one HTML file a run, which opens without a network
 statistics/              luck, significance, overfitting, evidence: functions of arrays
 notebooks/               a notebook a question: ranking, pruning, overfitting …
 """

@@ -56,8 +56,8 @@ def ranking(ranked: Ranked) -> list[Block]:
         DIGITS,
         "Sharpe is the mean over the seeds of a finalist; from and to are its 95 % interval of "
         "days and seeds, which knows nothing of the choice. Of other trials it is the figure of "
-        "the epoch that ranks them. IC, loss, turnover, break-even and largest loss are of the first "
-        f"seed.{default}",
+        "the epoch that ranks them. IC, loss, turnover, break-even and largest loss are of the "
+        f"first seed.{default}",
         sortable=True,
     )
     notes = note_sentences(run, ranked.ranking)

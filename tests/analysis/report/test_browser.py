@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 from analysis.report.page import write_report
 from tests.fixtures.browser import Browser, browser, browser_path
+from tests.fixtures.reports import parquet
 from tests.fixtures.runs import add_labels, add_record, make_run
 
 pytestmark = pytest.mark.skipif(
@@ -27,7 +27,7 @@ WIDE, NARROW = 1280, 400
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_run(tmp_path_factory.mktemp("runs") / "usual", trials=60, periods=300)
     add_labels(made, (BOLD, EVIL, PICTURE))
-    trials = pd.read_parquet(made / "trials.parquet")
+    trials = parquet(made / "trials.parquet")
     trials.loc[trials["params.model/hidden_dims"] == "64-32", "params.model/hidden_dims"] = PICTURE
     trials.to_parquet(made / "trials.parquet", index=False)
     data = {"name": EVIL, "symbols": ["S00", EVIL], "periods_per_year": 252.0, "cost_bps": 1.0}

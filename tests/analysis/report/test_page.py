@@ -3,12 +3,12 @@
 import io
 import re
 from collections import Counter
+from itertools import pairwise
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -22,7 +22,7 @@ from analysis.robustness import robustness
 from analysis.verdict.ensemble import ensemble
 from analysis.verdict.figures import figures
 from analysis.verdict.luck import luck
-from tests.fixtures.reports import Page
+from tests.fixtures.reports import Page, parquet
 from tests.fixtures.runs import add_labels, add_record, make_run
 
 EVIL = "<script>alert(1)</script>&amp;"
@@ -150,7 +150,7 @@ def test_names_from_a_run_folder_are_text(page: Page) -> None:
 
 def test_names_of_parameters_are_text(tmp_path: Path) -> None:
     run = make_run(tmp_path / "many", trials=12)
-    trials = pd.read_parquet(run / "trials.parquet")
+    trials = parquet(run / "trials.parquet")
     for i in range(14):
         trials[f"params.x/<i>{i}"] = np.random.default_rng(i).normal(size=len(trials))
     trials.to_parquet(run / "trials.parquet", index=False)
@@ -176,7 +176,7 @@ def test_every_picture_is_said_in_words(page: Page) -> None:
     assert {"header", "nav", "main", "footer"} <= set(tags)
     assert tags.count("h1") == 1
     levels = [int(tag[1]) for tag in tags if re.fullmatch(r"h\d", tag)]
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
 def test_colours_are_those_of_the_page(page: Page) -> None:
@@ -211,7 +211,7 @@ def test_what_is_not_stored_is_said(tmp_path: Path) -> None:
 def test_predictions_that_do_not_give_the_ic_again_are_not_shown(tmp_path: Path) -> None:
     run = make_run(tmp_path / "other", trials=12)
     add_labels(run)
-    trials = pd.read_parquet(run / "trials.parquet")
+    trials = parquet(run / "trials.parquet")
     trials["ic"] = 0.5
     trials.to_parquet(run / "trials.parquet", index=False)
     read = Page(write_report(run).read_text(encoding="utf-8"))

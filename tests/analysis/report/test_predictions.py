@@ -2,6 +2,7 @@
 
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from analysis.report.predictions import (
     information,
     predictions_of,
 )
+from tests.fixtures.reports import parquet
 from tests.fixtures.runs import add_labels, make_run
 
 
@@ -25,7 +27,7 @@ from tests.fixtures.runs import add_labels, make_run
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_run(tmp_path_factory.mktemp("runs") / "usual", trials=20)
     add_labels(made)
-    labels = pd.read_parquet(made / "labels.parquet")
+    labels = parquet(made / "labels.parquet")
     # A symbol that pauses, and one label that nobody knows.
     labels.loc[5, "label"] = None
     labels.to_parquet(made / "labels.parquet", index=False)
@@ -33,11 +35,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pairs(folder: Path) -> pd.DataFrame:
+def pairs(folder: Path) -> Any:
     """Labels and predictions of the first finalist, straight from the files."""
-    best = Ranked(load_run(folder)).finalists[0]["number"]
-    predictions = pd.read_parquet(folder / "predictions.parquet").query("number == @best")
-    labels = pd.read_parquet(folder / "labels.parquet")
+    best = int(Ranked(load_run(folder)).finalists[0]["number"])
+    predictions = parquet(folder / "predictions.parquet")
+    predictions = predictions.loc[predictions["number"] == best]
+    labels = parquet(folder / "labels.parquet")
     return labels.assign(prediction=predictions["prediction"].to_numpy())
 
 
@@ -50,7 +53,7 @@ def found(folder: Path) -> tuple[Scored, np.ndarray]:
     return scored, cells
 
 
-def test_ic_by_year_is_the_mean_over_bars(folder: Path, pairs: pd.DataFrame) -> None:
+def test_ic_by_year_is_the_mean_over_bars(folder: Path, pairs: Any) -> None:
     bars = pairs.groupby("timestamp")[["prediction", "label"]].corr().iloc[::2, 1].droplevel(1)
     years = by_year(*found(folder))
     assert set(years) == set(range(2015, 2020))
@@ -60,16 +63,16 @@ def test_ic_by_year_is_the_mean_over_bars(folder: Path, pairs: pd.DataFrame) -> 
         assert one.error == pytest.approx(mine.std(ddof=1) / sqrt(len(mine)), rel=1e-6)
 
 
-def test_ic_by_symbol_is_over_time(folder: Path, pairs: pd.DataFrame) -> None:
+def test_ic_by_symbol_is_over_time(folder: Path, pairs: Any) -> None:
     symbols = by_symbol(*found(folder))
     assert set(symbols) == {"S00", "S01", "S02"}
     for name, one in symbols.items():
-        mine = pairs.query("symbol == @name").dropna()
+        mine = pairs.loc[pairs["symbol"] == name].dropna()
         assert one.mean == pytest.approx(mine["prediction"].corr(mine["label"]), abs=1e-6)
         assert one.error == pytest.approx(sqrt((1 - one.mean**2) / len(mine)))
 
 
-def test_decay_is_of_single_bars_of_each_symbol(folder: Path, pairs: pd.DataFrame) -> None:
+def test_decay_is_of_single_bars_of_each_symbol(folder: Path, pairs: Any) -> None:
     ahead = decay(*found(folder))
     assert list(ahead)[:4] == [1, 2, 3, 4]
     for bars in (1, 5):
@@ -90,7 +93,7 @@ def test_one_symbol_has_its_ic_over_time() -> None:
     scored = Scored.of(labels)
     predictions = returns + random.normal(size=300)
     years = by_year(scored, scored.grid(predictions))
-    frame = pd.DataFrame({"p": predictions, "r": returns}, index=stamps)
+    frame: Any = pd.DataFrame({"p": predictions, "r": returns}, index=stamps)
     mine = {year: part["p"].corr(part["r"]) for year, part in frame.groupby(frame.index.year)}
     assert {year: one.mean for year, one in years.items()} == pytest.approx(mine)
 

@@ -2,6 +2,7 @@
 
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from analysis.report.costs import sharpe_over_costs
 from analysis.report.results import book, drawdown_of, equity, every_configuration, wealth_of
 from analysis.report.space import explosions, importances, parallel, slices
 from analysis.report.training import compute, learning_curves, rungs, train_and_validation
+from tests.fixtures.reports import parquet
 from tests.fixtures.runs import add_record, make_run
 from trainable.metrics.return_statistics import max_drawdown
 from trainable.stop_reasons import NUMERIC_FAILURES
@@ -33,10 +35,10 @@ def ranked(folder: Path) -> Ranked:
     return Ranked(load_run(folder))
 
 
-def returns_of(folder: Path, number: int) -> pd.Series:
+def returns_of(folder: Path, number: int) -> Any:
     """Net returns by timestamp, straight from the file."""
-    frame = pd.read_parquet(folder / "returns.parquet").query("number == @number")
-    return frame.set_index("timestamp")["net_return"]
+    frame = parquet(folder / "returns.parquet")
+    return frame.loc[frame["number"] == number].set_index("timestamp")["net_return"]
 
 
 def test_equity_is_cumulated_returns_of_all_seeds_in_equal_shares(
@@ -46,12 +48,11 @@ def test_equity_is_cumulated_returns_of_all_seeds_in_equal_shares(
     assert isinstance(as_traded, Figure)
     assert isinstance(at_one_risk, Figure)
     best = ranked.finalists[0]
-    trials = pd.read_parquet(folder / "trials.parquet")
-    numbers = trials.query(
-        "(number == @best['number'] or parent == @best['number']) and state == 'COMPLETE'"
-    )["number"]
+    trials = parquet(folder / "trials.parquet")
+    mine = (trials["number"] == best["number"]) | (trials["parent"] == best["number"]).fillna(False)
+    numbers = trials.loc[mine & (trials["state"] == "COMPLETE"), "number"]
     assert len(numbers) == best["sharpe_seeds"] == 3
-    mean = sum(returns_of(folder, int(number)) for number in numbers) / len(numbers)
+    mean: Any = sum(returns_of(folder, int(number)) for number in numbers) / len(numbers)
     wealth = 100 * ((1 + mean).cumprod() - 1)
     fall = 100 * ((1 + mean).cumprod() / (1 + mean).cumprod().cummax().clip(lower=1) - 1)
     up, down = as_traded.traces[:2]
@@ -127,14 +128,14 @@ def test_compute_is_the_seconds_of_all_trials(folder: Path, ranked: Ranked) -> N
     figure = compute(ranked)
     assert isinstance(figure, Figure)
     assert sum(figure.traces[0]["x"]) == pytest.approx(
-        pd.read_parquet(folder / "trials.parquet")["seconds"].sum(), rel=1e-3
+        parquet(folder / "trials.parquet")["seconds"].sum(), rel=1e-3
     )
 
 
 def test_learning_curves_have_every_epoch(folder: Path, ranked: Ranked) -> None:
     figure = learning_curves(ranked)
     assert isinstance(figure, Figure)
-    epochs = pd.read_parquet(folder / "epochs.parquet")
+    epochs = parquet(folder / "epochs.parquet")
     searched = epochs[epochs["number"].isin(ranked.run.searched["number"])]
     drawn = [x for t in figure.traces if t["showlegend"] for x in t["x"] if x is not None]
     assert len(drawn) == len(searched)
@@ -148,8 +149,8 @@ def test_training_against_validation_is_of_the_ranking_epoch(folder: Path, ranke
         for trace in figure.traces
         for text, x, y in zip(trace["text"], trace["x"], trace["y"], strict=True)
     }
-    trials = pd.read_parquet(folder / "trials.parquet").set_index("number")
-    epochs = pd.read_parquet(folder / "epochs.parquet").set_index(["number", "epoch"])
+    trials = parquet(folder / "trials.parquet").set_index("number")
+    epochs = parquet(folder / "epochs.parquet").set_index(["number", "epoch"])
     for text, (x, y) in points.items():
         number = int(text.removeprefix("trial "))
         at = epochs.loc[(number, trials.loc[number, "ranking_epoch"])]
@@ -173,7 +174,7 @@ def test_importance_orders_slices_and_parallel_coordinates(ranked: Ranked) -> No
 
 def test_explosions_are_where_the_rate_is_high(tmp_path: Path) -> None:
     made = make_run(tmp_path / "wild", trials=60)
-    trials = pd.read_parquet(made / "trials.parquet")
+    trials = parquet(made / "trials.parquet")
     high = (trials["params.optimizer/lr"] > 5e-5) & trials["kind"].isin(["search", "enqueued"])
     trials.loc[high, ["state", "stop_reason"]] = ["PRUNED", "nan_explosion"]
     trials.to_parquet(made / "trials.parquet")
@@ -191,7 +192,7 @@ def test_explosions_are_where_the_rate_is_high(tmp_path: Path) -> None:
 
 def test_no_explosion_is_said(tmp_path: Path) -> None:
     calm = make_run(tmp_path / "calm", trials=12)
-    trials = pd.read_parquet(calm / "trials.parquet")
+    trials = parquet(calm / "trials.parquet")
     bad = trials["stop_reason"].isin(NUMERIC_FAILURES)
     trials.loc[bad, "stop_reason"] = "asha_rung"
     trials.to_parquet(calm / "trials.parquet")
@@ -205,9 +206,9 @@ def test_no_explosion_is_said(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True)), st.integers(2, 8))
 def test_short_numbers_keep_their_digits(values: list[float], digits: int) -> None:
-    for given, kept in zip(values, short(values, digits), strict=True):
-        if np.isfinite(given):
-            assert kept == pytest.approx(given, rel=10.0 ** (1 - digits))
+    for value, kept in zip(values, short(values, digits), strict=True):
+        if np.isfinite(value):
+            assert kept == pytest.approx(value, rel=10.0 ** (1 - digits))
         else:
             assert kept is None
 
