@@ -18,6 +18,7 @@ from analysis.ranking import note_sentences, rank, summary_sentences
 from analysis.report.command import main
 from analysis.report.page import cell_text, write_report
 from analysis.report.sections import SECTIONS
+from analysis.result import result_of
 from analysis.robustness import robustness
 from analysis.verdict.ensemble import ensemble
 from analysis.verdict.figures import figures
@@ -131,7 +132,11 @@ def test_figures_at_the_top_are_those_of_verdict_and_statistics(folder: Path, pa
 
 def test_numbers_of_report_and_terminal_do_not_differ(folder: Path, page: Page) -> None:
     printed = io.StringIO()
-    show(load_run(folder), 50, Console(file=printed, width=200, highlight=False, markup=False))
+    show(
+        result_of(load_run(folder)),
+        50,
+        Console(file=printed, width=200, highlight=False, markup=False),
+    )
     said = printed.getvalue()
     for row in page.ranking[:5]:
         assert f"{cell_text(row['Sharpe'], 2)}" in said.replace("-", "−")
