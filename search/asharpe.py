@@ -57,6 +57,8 @@ def _start(words: list[str]) -> int:
 
         click.echo(completed(asked.removesuffix("_complete"), group()), nl=False)
         return 0
+    if words[0] == "help":  # `asharpe help rank`, too
+        words = [*words[1:2], "--help"]
     try:
         done = group().main(words, prog_name=NAME, standalone_mode=False)
     except click.ClickException as error:

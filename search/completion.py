@@ -6,13 +6,12 @@ Nothing heavy is imported: the keys of a command are read from the source of its
 import os
 import re
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from click import Command
 from click.shell_completion import CompletionItem, ShellComplete, split_arg_string
 
-from search.commands import Entry
+from search.commands import ROOT, Entry, file_of
 from search.settings.checks import OBJECTIVES, PRUNING, SAMPLERS
 from search.settings.reading import SHORT
 from search.settings.settings import SearchSettings
@@ -203,10 +202,8 @@ def _classes(entry: Entry) -> Iterator[tuple[str, str]]:
 
 
 def _source(module: str) -> str:
-    found = find_spec(module)
-    if found is None or found.origin is None:
-        return ""
-    return Path(found.origin).read_text(encoding="utf-8")
+    file = file_of(module)
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 def _first(entry: Entry, words: Sequence[str], incomplete: str) -> list[CompletionItem]:
@@ -237,10 +234,7 @@ def _values(key: str, kind: Kind, text: str) -> list[str]:
 
 
 def _spaces() -> list[str]:
-    spec = find_spec("spaces")
-    folders = spec.submodule_search_locations if spec is not None else None
-    files = [file for folder in folders or () for file in Path(folder).glob("[!_]*.py")]
-    return sorted(file.stem for file in files)
+    return sorted(file.stem for file in (ROOT / "spaces").glob("[!_]*.py"))
 
 
 def _runs(begin: str) -> list[str]:

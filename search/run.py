@@ -74,8 +74,9 @@ def _search(
     with open_session(plan, words, console) as session:  # run folder, files and study
         session.train(trainer)  # until nothing is left, or Ctrl-C
         done = session.finish()  # tables, best model, ranking
-    if answer.json and done is not None:
-        answer.value = as_record(result_of(done))
+    if answer.json:  # without a result other drivers go on, and the last of them answers with it
+        plain = {"run": session.plan.settings.run_name, "folder": session.plan.settings.folder}
+        answer.value = plain if done is None else as_record(result_of(done))
     if session.interrupted:
         return INTERRUPTED
     if settings.placebo and done is not None:  # else other drivers go on

@@ -51,8 +51,10 @@ def test_without_a_word_all_commands_are_listed_by_subject(capsys: Captured) -> 
     assert asharpe() == 0
     said = capsys.readouterr().out
     check_fits(said)
-    assert asharpe("--help") == asharpe("-h") == 0
-    assert capsys.readouterr().out == said * 2
+    assert asharpe("--help") == asharpe("-h") == asharpe("help") == 0
+    assert capsys.readouterr().out == said * 3
+    assert asharpe("help", "rank") == 0
+    assert capsys.readouterr().out.startswith("asharpe rank: ")
     lines = said.splitlines()
     for name, entry in commands().items():
         (at,) = [i for i, line in enumerate(lines) if line.startswith(f"  {name} ")]
