@@ -23,8 +23,9 @@ from tests.fixtures import tiny
 from tests.search.winner.conftest import WORDS
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
+from trainable.data.dataset.build import refit_dataset
 from trainable.data.dataset.dataset import learned_rows
-from trainable.data.market import Market
+from trainable.data.market import Market, until
 from trainable.data.settings import DataSettings
 from trainable.data.sources import market_from_frame
 from trainable.prediction import load
@@ -158,6 +159,20 @@ def test_no_label_reaches_beyond_the_date(home: Path) -> None:
     assert data.timestamps[last] == data.timestamps[-2]
     mine = data.train_rows[data.symbol[data.train_rows] == data.symbols.index("AA")]
     assert str(data.timestamps[data.time[mine].max()])[:10] == days[146]
+
+
+def test_a_ready_label_of_a_silent_symbol_is_left_out() -> None:
+    """The file has it, and it ends when the symbol trades again: after the date."""
+    frame = tiny.ready()
+    days = sorted(frame["timestamp"].unique())
+    silent = (frame["symbol"] == "AA") & frame["timestamp"].between(days[148], days[160])
+    settings = DataSettings(features="feat_*", target="label", returns="next")
+    market = market_from_frame(frame[~silent], settings)
+    data = refit_dataset(until(market, 151), settings, ("feat_a", "feat_b"), 1)
+    mine = data.train_rows[data.symbol[data.train_rows] == data.symbols.index("AA")]
+    others = data.train_rows[data.symbol[data.train_rows] == data.symbols.index("BB")]
+    assert str(data.timestamps[data.time[mine].max()])[:10] == days[146]
+    assert str(data.timestamps[data.time[others].max()])[:10] == days[149]
 
 
 def test_data_that_have_grown_are_taken_and_others_refused(
