@@ -17,6 +17,7 @@ from trainable.training.fixed_length import LARGEST, Trained
 from trainable.training.several_datasets import can_share, train_on_each
 
 NONE = -1  # number and seed of a baseline
+WHOLE = 1.6  # time of a training for that of its timed steps, as measured: draws, scores, start-up
 COHORTS = 2  # of each process at least, so that none waits long for the last
 
 
@@ -160,7 +161,8 @@ def expected_seconds(
 ) -> float:
     """Returns the seconds of training in one process, as long as a step takes here and now.
 
-    It is timed once for each shape, in a cohort as large as the largest.
+    It is timed once for each shape, in a cohort as large as the largest; what comes on top of the
+    steps is a share of them.
 
     Args:
         jobs: to do.
@@ -181,7 +183,7 @@ def expected_seconds(
             windows = make_windows(dataset, configs[0].data, device)
             step_s[shape] = step_seconds(together, windows, device)
         for name, key, config in zip(job.folds, job.keys, configs, strict=True):
-            found += step_s[shape] * key.epochs * epoch_steps(config, of[name].train)
+            found += WHOLE * step_s[shape] * key.epochs * epoch_steps(config, of[name].train)
     return found
 
 
