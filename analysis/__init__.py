@@ -1,6 +1,7 @@
 """Reads run folders and ranks what is in them; needs neither Ray nor torch nor `search`.
 
 load.py                  a run folder, read and checked
+so_far.py                asks a search that runs for its tables
 seeds.py                 the seeds of a configuration: those with a Sharpe ratio, those that failed
 tries.py                 what was tried on the same data, over all runs of a folder
 verdict/                 what to believe: skill, luck, tries, alarms, the default

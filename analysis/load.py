@@ -17,7 +17,7 @@ from trainable.cli.paths import expand_home
 from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import loads
 from trainable.io.parquet_file import read_table
-from trainable.run_format import SEARCHED
+from trainable.run_format import SEARCHED, SO_FAR
 
 TRIAL_COLUMNS = (
     "number", "kind", "parent", "state", "stop_reason", "stop_epoch", "epochs", "sharpe",
@@ -38,34 +38,39 @@ class Run:
         folder: where it lies.
         run: content of `run.json`.
         trials: `trials.parquet`, one row a trial, sorted by number.
+        tables: where the tables lie; None: in the folder itself.
     """
 
     folder: Path
     run: dict[str, Any]
     trials: pd.DataFrame
+    tables: Path | None = None
+
+    def _read(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+        return _table((self.tables or self.folder) / f"{name}.parquet", columns)
 
     @cached_property
     def epochs(self) -> pd.DataFrame:
         """`epochs.parquet`: one row a trial and epoch."""
-        frame = _table(self.folder / "epochs.parquet", EPOCH_COLUMNS)
+        frame = self._read("epochs", EPOCH_COLUMNS)
         return frame.sort_values(["number", "epoch"], ignore_index=True)
 
     @cached_property
     def returns(self) -> pd.DataFrame:
         """`returns.parquet`: net simple return of each validation period, decimal, long."""
-        frame = _table(self.folder / "returns.parquet", RETURN_COLUMNS)
+        frame = self._read("returns", RETURN_COLUMNS)
         return frame.sort_values(["number", "epoch", "timestamp"], ignore_index=True)
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """`predictions.parquet`: finalists' predictions on validation rows, long."""
-        return _table(self.folder / "predictions.parquet", PREDICTION_COLUMNS)
+        return self._read("predictions", PREDICTION_COLUMNS)
 
     @cached_property
     def labels(self) -> pd.DataFrame | None:
         """`labels.parquet`: what predictions are held against; None of an older version."""
-        file = self.folder / "labels.parquet"
-        return _table(file, LABEL_COLUMNS) if file.is_file() else None
+        known = ((self.tables or self.folder) / "labels.parquet").is_file()
+        return self._read("labels", LABEL_COLUMNS) if known else None
 
     @property
     def name(self) -> str:
@@ -193,7 +198,7 @@ def _of(table: pd.DataFrame, number: int) -> pd.DataFrame:
 
 
 def load_run(path: str | Path) -> Run:
-    """Opens a run folder.
+    """Opens a run folder; of a search that runs what it wrote when it was last asked.
 
     Raises:
         UserError: there is no such folder, it is no run folder, or a file in it cannot be read.
@@ -204,16 +209,25 @@ def load_run(path: str | Path) -> Run:
     run_file = folder / "run.json"
     if not run_file.is_file():
         raise UserError(f"{folder} is no run folder: run.json is missing")
-    try:
-        run = checked(loads(run_file.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{run_file} cannot be read: {error}; restore it from a copy") from error
-    trials = _numeric(folder / "trials.parquet", _table(folder / "trials.parquet", TRIAL_COLUMNS))
+    run, tables = read_record(run_file), folder
+    if run.get("state") == "running" and (folder / SO_FAR / "run.json").is_file():
+        tables = folder / SO_FAR
+        run = read_record(tables / "run.json")
+    file = tables / "trials.parquet"
+    trials = _numeric(file, _table(file, TRIAL_COLUMNS))
     twice = trials["number"].duplicated()
     if twice.any():
         number = np.asarray(trials["number"])[int(np.argmax(twice))]
-        raise UserError(f"{folder / 'trials.parquet'}: trial {number} has more than one row")
-    return Run(folder, run, trials.sort_values("number", ignore_index=True))
+        raise UserError(f"{file}: trial {number} has more than one row")
+    return Run(folder, run, trials.sort_values("number", ignore_index=True), tables)
+
+
+def read_record(file: Path) -> dict[str, Any]:
+    """Returns the content of a `run.json`; raises `UserError` where it cannot be read."""
+    try:
+        return checked(loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read: {error}; restore it from a copy") from error
 
 
 def newest_run(runs_dir: str | Path = "runs") -> Path:

@@ -352,6 +352,8 @@ def _nothing_to_rank(run: Run) -> str:
     states = set(run.searched["state"])
     if "COMPLETE" in states:
         return "No finalist has a defined Sharpe ratio: none of them took a position."
+    if "RUNNING" in states and run.run.get("state") == "running":
+        return "No trial has finished yet."
     if "RUNNING" in states:
         return "No trial has finished yet: resume the search."
     reasons = ", ".join(f"{reason} {count}" for reason, count in stop_reasons(run).items())

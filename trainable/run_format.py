@@ -25,6 +25,12 @@ METRICS = (
 FURTHER = "metric."
 """Begins the columns of further metrics, of parts of one's own."""
 
+SO_FAR = "so_far"
+"""Folder of the tables that a running search writes when it is asked to; gone when it has ended."""
+
+ASKED = "so_far.asked"
+"""File that asks it; it is removed once the tables are there."""
+
 TRIAL_COLUMNS = {
     "number": "int64", "kind": "str", "parent": "Int64", "state": "str", "stop_reason": "str",
     "stop_epoch": "Int64", "stop_evidence": "str", "epochs": "Int64", "steps": "Int64",

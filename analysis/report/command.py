@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analysis.report.page import NAME, write_report
+from analysis.so_far import ask_for_tables
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText, expand_home
@@ -37,6 +38,8 @@ def _report(words: Sequence[str]) -> int:
     if out is not None and out.is_dir():
         raise UserError(f"out={out} is a folder; name a file in it: out={out / NAME}")
     beside = None if other is None else Path(expand_home(other))
+    for each in (folder, *([] if beside is None else [beside])):
+        ask_for_tables(each)
     print(f"The report: {write_report(folder, beside, out)}")
     return 0
 

@@ -36,6 +36,9 @@ def first_page(ranked: Ranked) -> list[Section]:
 def heading(ranked: Ranked) -> str:
     """Returns how many configurations were tried, and whether the search is over."""
     said = outcome(ranked.run)
+    if ranked.run.run.get("state") == "running":
+        when = str(ranked.run.run.get("so_far") or "that time")[:16].replace("T", " ")
+        return f"{said} The search was running: this is what was known at {when} (UTC)."
     if ranked.run.run.get("interrupted"):
         return f"{said} The search was interrupted: what follows may change when it goes on."
     return said

@@ -1,5 +1,6 @@
 """The results of a search: every report kept as it arrives, merged into the run folder's tables."""
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from search.run_folder.folder import RunFolder
 from search.run_folder.long_tables import Key, ScoredRows
 from search.run_folder.shard_log import ShardLog
 from search.run_folder.trials_table import BaselineRow, Row
+from trainable.io.atomic import make_folder
 from trainable.report import Report
+from trainable.run_format import SO_FAR
 
 
 class ReportStore:
@@ -161,6 +164,32 @@ class ReportStore:
                 a reason.
             UserError: a file is damaged or cannot be written; what was kept stays.
         """
+        state = "interrupted" if run.get("interrupted") else "ended"
+        frame = self._write(rows, baselines, {**run, "state": state})
+        if all(row.state != "RUNNING" for row in rows):
+            self._log.remove()
+        shutil.rmtree(self._folder.path / SO_FAR, ignore_errors=True)
+        return frame
+
+    def so_far(
+        self, rows: Sequence[Row], baselines: Sequence[BaselineRow], run: Mapping[str, Any]
+    ) -> None:
+        """Writes the tables of a search that goes on into a folder of their own.
+
+        They are those of `finish`, without predictions, and with the returns of ranking epochs and
+        finalists. Arguments and errors as of `finish`.
+        """
+        make_folder(self._folder.path / SO_FAR)
+        self._write(rows, baselines, run, f"{SO_FAR}/")
+
+    def _write(
+        self,
+        rows: Sequence[Row],
+        baselines: Sequence[BaselineRow],
+        run: Mapping[str, Any],
+        within: str = "",
+    ) -> pd.DataFrame:
+        """Writes tables and `run.json`; those of a search that goes on `within` a folder."""
         self._log.forget(self._folder.path / "epochs.parquet")
         epochs = self._all_epochs()
         self._index(epochs)  # others may have removed shards that we never read
@@ -172,19 +201,20 @@ class ReportStore:
         records = [trials_table.trial_record(*pair) for pair in zip(rows, parts, strict=True)]
         records += [trials_table.baseline_record(-i, b) for i, b in enumerate(baselines, start=1)]
         frame = trials_table.trials_frame(records)
-        self._write_long(rows, baselines, records)
-        self._folder.write_table("epochs.parquet", epochs)
-        self._folder.write_parquet("trials.parquet", frame)
+        self._write_long(rows, baselines, records, within)
+        self._folder.write_table(f"{within}epochs.parquet", epochs)
+        self._folder.write_parquet(f"{within}trials.parquet", frame)
         seconds = trials_table.seconds_by_reason(records)
         counted = {"counts": trials_table.counts(rows), "seconds_by_reason": seconds}
-        counted["state"] = "interrupted" if run.get("interrupted") else "ended"
-        self._folder.write_json("run.json", dict(run) | counted)
-        if all(row.state != "RUNNING" for row in rows):
-            self._log.remove()
+        self._folder.write_json(f"{within}run.json", dict(run) | counted)
         return frame
 
     def _write_long(
-        self, rows: Sequence[Row], baselines: Sequence[BaselineRow], records: list[dict[str, Any]]
+        self,
+        rows: Sequence[Row],
+        baselines: Sequence[BaselineRow],
+        records: list[dict[str, Any]],
+        within: str,
     ) -> None:
         ended = sorted(row.number for row in rows if trials_table.is_finalist(row))
         self._best = {r["number"]: (r["ranking_epoch"], r["val_loss"]) for r in records}
@@ -202,8 +232,9 @@ class ReportStore:
         def predictions(path: Path) -> None:
             long_tables.write_predictions(path, ended, self._predictions, self._scored)
 
-        self._folder.write_through("returns.parquet", returns)
-        self._folder.write_through("predictions.parquet", predictions)
+        self._folder.write_through(f"{within}returns.parquet", returns)
+        if not within:  # to predict may take long, and others wait
+            self._folder.write_through("predictions.parquet", predictions)
         self._opened = None
 
     def _returns(self, keys: Collection[Key]) -> dict[Key, np.ndarray]:

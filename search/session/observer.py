@@ -11,7 +11,11 @@ from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
 from search.session.assembly import Assembly
 from search.session.interrupts import Interrupted, Interrupts
+from search.session.provenance import now as now_text
+from search.session.provenance import stored_record
+from search.study.trials import default_of
 from trainable.cli.errors import UserError
+from trainable.run_format import ASKED
 
 SHOW_EVERY_S = 0.5  # between two displays
 LOOK_EVERY_S = 2.0  # between two looks at which machines a cluster has
@@ -49,7 +53,7 @@ class SearchObserver:
                 progress.note(f"What Prometheus and Grafana need is in {cluster.metrics}.")
         self.metrics = parts.backend.metrics(plan.title, progress.note)
         self.begun = time.monotonic()
-        self.shown = self.looked = 0.0
+        self.shown = self.looked = self.asked = 0.0
         cpus, gpus = plan.settings.cpus_per_trial, parts.worker_spec.gpus
         self.machines = MachineWatch(cpus, gpus, self.begun)
         self.cpu_host: str | None = None  # a machine whose GPU is not used
@@ -70,6 +74,9 @@ class SearchObserver:
             can_train = self.parts.follow_machines()
             if note := self.machines.look(can_train, self.controller.out_of_time, now):
                 self.progress.note(note)
+        if now - self.asked >= LOOK_EVERY_S:
+            self.asked = now
+            self._write_so_far()
         if now - self.shown >= SHOW_EVERY_S:
             self.show()
         self.metrics.update(self._figures)
@@ -83,6 +90,21 @@ class SearchObserver:
         self.noted = len(notes)
         self.latest = self._snapshot()
         self.progress.update(self.latest)
+
+    def _write_so_far(self) -> None:
+        """Writes the tables so far, if somebody has asked for them."""
+        asked = self.folder.path / ASKED
+        if not asked.exists():
+            return
+        rows = self.controller.study.rows()
+        record = stored_record(self.folder.path / "run.json")
+        record |= {"default": default_of(rows), "so_far": now_text()}
+        try:
+            self.parts.reports.so_far(rows, self.parts.baselines, record)
+        except UserError as error:
+            self.progress.note(f"The tables so far were not written: {error}")
+        finally:
+            asked.unlink(missing_ok=True)
 
     def trains_on_cpu(self, host: str) -> None:
         """Says that workers hold GPUs which their PyTorch does not see."""
