@@ -7,13 +7,12 @@ from contextlib import ExitStack, contextmanager
 
 from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
+from search.monitor.steps import Steps
 from search.session.interrupts import Interrupts, interrupt_on_signals
-from search.session.parts import read_parts
 from search.session.resume import resumes, storable, with_stored
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
 from search.settings.reading import help_for_search, settings_from
 from search.settings.settings import SearchSettings
-from search.space.loading import load_space
 from trainable.cli.commands import status_of
 from trainable.cli.options import asks_for_help, expand_paths
 
@@ -40,10 +39,15 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
 def _search(
     settings: SearchSettings, arguments: Sequence[str], trainer: Backend, loaded: ExitStack
 ) -> int:
-    with Interrupts(at_once=True) as asked:
+    with Interrupts(at_once=True) as asked, Steps(sys.stdout) as steps:
+        steps.begin(f"Reading the space {settings.space}")  # said before anything slow is imported
+        from search.session.parts import read_parts
+        from search.space.loading import load_space
+
         space = load_space(settings.space)
         parts = read_parts(settings)
         trainer.start()  # Ray starts while the imports below go on, which take as long
+        steps.begin("Loading PyTorch")
         with _no_garbage_collection(), Interrupts() as meanwhile:  # an import would break
             from rich.console import Console
 
@@ -54,7 +58,7 @@ def _search(
 
         meanwhile.obey()
         loaded.enter_context(registered(parts))
-        plan = make_plan(settings, space, parts=parts)
+        plan = make_plan(settings, space, parts=parts, say=steps.begin)
     asked.obey()
     console, words = Console(highlight=False, markup=False), storable(arguments)
     if settings.dry_run:
