@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import expm1, log1p
 from statistics import NormalDist
-from typing import Any
+from typing import Any, NamedTuple
 
 from analysis.order import Entrant, winner
 from search.scheduling.lifecycle import TrialLifecycle
@@ -35,17 +35,18 @@ class Best:
     shrunk: float | None = None
     p: float | None = None
 
-    def record(self) -> dict[str, Any]:
+    def record(self, provisional: bool = True) -> dict[str, Any]:
         """Returns the attribute of the study, for people who open it."""
-        return asdict(self) | {"provisional": True}
+        return asdict(self) | {"provisional": provisional}
 
-    def sentence(self) -> str:
+    def sentence(self, provisional: bool = True) -> str:
         """Returns who is best, in one clause."""
-        of = "one seed" if self.seeds == 1 else f"the mean of {counted(self.seeds, 'seed')}"
-        said = f"trial {self.trial}: Sharpe {signed(self.sharpe)}, {of}, provisional"
+        of = "one seed" if self.seeds == 1 else f"mean of {counted(self.seeds, 'seed')}"
+        of += ", provisional" if provisional else ""
+        said = f"{signed(self.sharpe)} on these days ({of})"
         if self.shrunk is None:
-            return said
-        return f"{said}; {signed(self.shrunk)} once what luck adds is taken off"
+            return f"trial {self.trial}: Sharpe {said}"
+        return f"trial {self.trial}: Sharpe {signed(self.shrunk)} to be expected, {said}"
 
 
 def best_of(
@@ -98,23 +99,32 @@ def entrants_of(lifecycle: TrialLifecycle) -> list[Entrant]:
     return found
 
 
-def entrants_in(
-    rows: Sequence[TrialRecord], ranked: Mapping[int, tuple[int, float | None]]
-) -> list[Entrant]:
+class Trained(NamedTuple):
+    """How far a trial has come: its epochs, and what it has at that of lowest validation loss.
+
+    `epoch` is that one; None before a defined loss.
+    """
+
+    epochs: int
+    epoch: int | None = None
+    sharpe: float | None = None
+
+
+def entrants_in(rows: Sequence[TrialRecord], trained: Mapping[int, Trained]) -> list[Entrant]:
     """Returns the finalists of a study, as the ranking would see them.
 
     Args:
         rows: every trial.
-        ranked: of each its epochs, and its Sharpe ratio at the epoch of lowest validation loss.
+        trained: how far each with a report has come.
     """
     of: dict[int, dict[int, tuple[str, float | None]]] = {}
     for row in rows:
-        sharpe = ranked.get(row.number, (0, None))[1]
+        sharpe = trained.get(row.number, Trained(0)).sharpe
         if row.kind in SEARCHED and row.state == "COMPLETE":
             of.setdefault(row.number, {})[row.number] = (str(row.reason), sharpe)
         elif row.kind == "seed" and row.reason is not None and row.parent in of:
             of[row.parent][row.number] = (row.reason, sharpe)
-    return [_finalist(number, ranked.get(number, (0, None))[0], of[number]) for number in of]
+    return [_finalist(number, trained.get(number, Trained(0)).epochs, of[number]) for number in of]
 
 
 def _finalist(number: int, epochs: int, of: Mapping[int, tuple[str, float | None]]) -> Entrant:

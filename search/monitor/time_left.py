@@ -14,9 +14,11 @@ from search.scheduling.cohorts import PROGRAM
 from search.scheduling.seed_race import Finalist, seeds_to_begin
 from trainable.cli.text import duration
 
-PLAYED = 24  # times
+PLAYED = 16  # times
 SIMULATED = 160  # trials that are still to be asked; more of them take as long each
+SEEN = 30.0  # epochs between rungs, of all trials, that count as survived before any is known
 PRIOR = 3.0  # trials that the expectation of a rung counts for
+PULL = 2  # seeds that the mean of all finalists counts for where the next seed is guessed
 SPREAD = 0.4  # deviation between two seeds of one configuration ÷ error of a Sharpe ratio
 NARROW = 1.35  # high ÷ low up to which one number is said
 UNSURE_PACE = 0.5  # relative deviation of the pace that one batch of reports shows
@@ -102,6 +104,11 @@ class Outlook:
     after_s: float = 0.0
     budget_s: float | None = None
 
+    @property
+    def trials(self) -> list[Member]:
+        """All that train or wait for it."""
+        return [*self.waiting, *(one for own in self.slots for one in own)]
+
 
 @dataclass(frozen=True)
 class TimeLeft:
@@ -110,6 +117,10 @@ class TimeLeft:
     expected: float
     low: float
     high: float
+
+    def after(self, seconds: float) -> "TimeLeft":
+        """Returns what is left so many seconds later."""
+        return TimeLeft(*(max(0.0, s - seconds) for s in (self.expected, self.low, self.high)))
 
     def words(self) -> str:
         """Returns `about 4 min left`, or a range while it cannot know: `about 3–6 min left`."""
@@ -154,17 +165,30 @@ class _Fate:
         between = [epoch for epoch in between if epoch > min(rungs, default=0)]
         # Of those that are stopped as flat, or as a failure, few end at any one epoch.
         elsewhere = sum(outlook.stopped.get(epoch, 0) for epoch in between)
-        elsewhere /= max(1, sum(outlook.reached.get(epoch, 0) for epoch in between))
+        elsewhere /= SEEN + sum(outlook.reached.get(epoch, 0) for epoch in between)
+        alive = outlook.reached.get(1, 0) + outlook.unasked
+        alive += sum(one.kind == "search" and one.epoch == 0 for one in outlook.trials)
         for epoch in range(1, self.epochs):
             at_risk = outlook.reached.get(epoch, 0) + PRIOR
-            prior = cut if epoch in rungs else elsewhere if epoch in between else 0.0
+            prior = elsewhere if epoch in between else 0.0
+            if epoch in rungs and alive > outlook.reduction_factor:  # fewer cut nobody
+                prior = cut
             self.stops[epoch] = (outlook.stopped.get(epoch, 0) + PRIOR * prior) / at_risk
             self.finishes[epoch] = outlook.finished.get(epoch, 0) / at_risk
+            alive *= 1 - self.stops[epoch] - self.finishes[epoch]
+        self.rungs = rungs
         finished = [e for e, count in outlook.finished.items() for _ in range(count)]
         self.lengths = [*finished, *3 * outlook.seed_ends]
 
-    def end(self, member: Member, random: Random) -> tuple[int, bool]:
-        """Returns the epoch at which a member ends, and whether it has finished there."""
+    def end(self, member: Member, random: Random, due: dict[int, float]) -> tuple[int, bool]:
+        """Returns the epoch at which a member ends, and whether it has finished there.
+
+        Args:
+            member: in training, or about to be.
+            random: draws.
+            due: by rung, the share of a trial that it is still to stop: of four trials it stops
+                three, whatever the draws.
+        """
         if member.kind == "regret":
             return max(self.epochs, member.epoch + 1), True
         if member.kind == "seed":
@@ -174,8 +198,15 @@ class _Fate:
             drawn = random.random()
             if drawn < self.finishes[epoch]:
                 return epoch, True
-            if member.kind == "search" and drawn < self.finishes[epoch] + self.stops[epoch]:
+            if member.kind == "default":
+                continue
+            if epoch not in self.rungs and drawn < self.finishes[epoch] + self.stops[epoch]:
                 return epoch, False
+            if epoch in self.rungs:
+                due[epoch] = due.setdefault(epoch, random.random()) + self.stops[epoch]
+                if due[epoch] >= 1:
+                    due[epoch] -= 1
+                    return epoch, False
         return max(self.epochs, member.epoch + 1), True
 
 
@@ -190,7 +221,10 @@ class _Running:
 
 @dataclass
 class _Slot:
+    """A worker: its own time, and when the next of its members ends."""
+
     clock: float = 0.0
+    next: float = 0.0
     members: list[_Running] = field(default_factory=list)
 
 
@@ -199,6 +233,7 @@ class _Play:
 
     def __init__(self, outlook: Outlook, fate: _Fate, random: Random) -> None:
         self.outlook, self.fate, self.random = outlook, fate, random
+        self.due: dict[int, float] = {}
         self.slots = [_Slot() for _ in outlook.slots]
         for slot, members in zip(self.slots, outlook.slots, strict=True):
             slot.members = [self._running(member) for member in members]
@@ -211,9 +246,9 @@ class _Play:
         self.asked_at = 0.0  # when the last one was
         self.shapes = [one.shape for members in outlook.slots for one in members]
         self.shapes += [one.shape for one in outlook.waiting] or list(outlook.units_s)
-        self.shape_of = {one.number: one.shape for one in self._all()} | dict(outlook.shapes)
+        self.shape_of = {one.number: one.shape for one in outlook.trials} | dict(outlook.shapes)
         self.race = {one.number: one for one in outlook.finalists}
-        self.next = 1 + max([*self.race, *(one.number for one in self._all())], default=0)
+        self.next = 1 + max([*self.race, *(one.number for one in outlook.trials)], default=0)
         own = [one.sharpes[0] for one in outlook.finalists if one.sharpes]
         few = sorted(outlook.sharpes)[-max(2, len(outlook.sharpes) // 4) :]
         known = own if len(own) > 2 else few
@@ -222,12 +257,13 @@ class _Play:
 
     def seconds(self) -> float:
         """Plays to the end; returns the seconds."""
-        self._fill_all(0.0)
+        for slot in self.slots:
+            self._fill(slot)
         last = 0.0
         while busy := [slot for slot in self.slots if slot.members]:
-            slot = min(busy, key=self._next)
+            slot = min(busy, key=lambda slot: slot.next)
             epochs = min(one.left for one in slot.members)
-            slot.clock = self._next(slot)
+            slot.clock = slot.next
             last = max(last, slot.clock)
             for one in slot.members:
                 one.left -= epochs
@@ -239,14 +275,6 @@ class _Play:
         more = self.outlook.unasked - min(self.outlook.unasked, SIMULATED)
         return last + more * self.asked_at / SIMULATED
 
-    def _all(self) -> list[Member]:
-        return [*self.outlook.waiting, *(one for own in self.outlook.slots for one in own)]
-
-    def _next(self, slot: _Slot) -> float:
-        """Returns when the next member of a slot ends."""
-        epochs = min(one.left for one in slot.members)
-        return slot.clock + epochs * self._epoch_s(slot.members)
-
     def _epoch_s(self, members: Sequence[_Running]) -> float:
         counts: dict[Hashable, int] = {}
         for one in members:
@@ -257,7 +285,7 @@ class _Play:
         return seconds * self.outlook.overhead
 
     def _running(self, member: Member) -> _Running:
-        end, finishes = self.fate.end(member, self.random)
+        end, finishes = self.fate.end(member, self.random, self.due)
         return _Running(member, end - member.epoch, finishes)
 
     @property
@@ -271,7 +299,7 @@ class _Play:
             member, draw = one.member, self.random.gauss
             if member.kind == "seed" and member.parent in self.race:
                 parent = self.race[member.parent]
-                like = fmean([self.centre, *parent.sharpes]) if parent.sharpes else self.centre
+                like = fmean([*PULL * (self.centre,), *parent.sharpes])
                 sharpe = draw(like, SPREAD * self.outlook.error)
                 seeds, training = (*parent.sharpes, sharpe), parent.training - 1
                 self.race[parent.number] = replace(parent, sharpes=seeds, training=training)
@@ -305,7 +333,13 @@ class _Play:
                 self._fill(slot)
 
     def _fill(self, slot: _Slot) -> None:
-        """Gives a slot what it takes in between two epochs."""
+        """Gives a slot what it takes in between two epochs; notes when the next member ends."""
+        self._take_in(slot)
+        if slot.members:
+            epochs = min(one.left for one in slot.members)
+            slot.next = slot.clock + epochs * self._epoch_s(slot.members)
+
+    def _take_in(self, slot: _Slot) -> None:
         joined = False
         while len(slot.members) < self.outlook.members and (member := self._searched(slot)):
             slot.members.append(self._running(member))
@@ -332,6 +366,18 @@ class _Play:
         self.next += 1
         self.shape_of[self.next] = shape
         return Member(0, "search", shape, self.next)
+
+
+def after_s(trials: int, periods: int) -> float:
+    """Returns the seconds from the end of training to that of a search, as measured on two cores.
+
+    Tables are written, the ranking is tested, and the best model is saved.
+
+    Args:
+        trials: that were searched.
+        periods: validation periods.
+    """
+    return 3.0 + 0.02 * trials + 2e-6 * trials * periods
 
 
 def _rounded(seconds: float) -> float:

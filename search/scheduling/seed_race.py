@@ -22,6 +22,7 @@ GROWTH = 3
 # and on. Of 100 finished configurations whose truth is known eight chose as well as all.
 CHALLENGERS = 8
 
+
 @dataclass(frozen=True)
 class Finalist:
     """A finished configuration in the race.
