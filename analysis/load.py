@@ -43,6 +43,9 @@ class Run:
     run: dict[str, Any]
     trials: pd.DataFrame
 
+    def __repr__(self) -> str:
+        return f"Run {str(self.folder)!r}"
+
     @cached_property
     def epochs(self) -> pd.DataFrame:
         """`epochs.parquet`: one row a trial and epoch."""

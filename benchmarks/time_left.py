@@ -34,16 +34,16 @@ WITHIN = 0.35  # of what was left
 US20 = ("data=us20", "space=conservative")
 MADE = ("data=synthetic", "space=quick_test")
 SEARCHES: tuple[tuple[str, ...], ...] = (
-    (*US20, "trials=16", "epochs=8"),
-    (*US20, "trials=32", "epochs=12", "finalist_seeds=5", "max_concurrent=1"),
-    (*US20, "trials=24", "epochs=6", "pruning=none", "finalist_seeds=1"),
-    ("data=us20", "space=common", "trials=24", "epochs=6"),
-    ("data=sp500", "space=medium", "trials=32", "epochs=20"),
-    ("data=sp500", "space=conservative", "trials=128", "epochs=16", "finalist_seeds=1"),
-    (*MADE, "data.synthetic.bars=4000", "trials=48", "epochs=12"),
-    (*MADE, "data.synthetic.bars=2000", "trials=96", "epochs=8", "pruning=loss", "regret=0.1"),
-    (*MADE, "data.synthetic.bars=8000", "trials=12", "epochs=10", "max_concurrent=1"),
-    ("data=synthetic", "space=ensemble", "data.synthetic.bars=2000", "trials=16", "epochs=8",
+    (*US20, "trials=16", "epochs=6"),
+    (*US20, "trials=12", "epochs=8", "finalist_seeds=5", "max_concurrent=1"),
+    (*US20, "trials=12", "epochs=4", "pruning=none", "finalist_seeds=1"),
+    ("data=us20", "space=common", "trials=16", "epochs=5"),
+    ("data=sp500", "space=medium", "trials=24", "epochs=16"),
+    ("data=sp500", "space=conservative", "trials=64", "epochs=16", "finalist_seeds=1"),
+    (*MADE, "data.synthetic.bars=2000", "trials=32", "epochs=12"),
+    (*MADE, "data.synthetic.bars=1500", "trials=64", "epochs=8", "pruning=loss", "regret=0.1"),
+    (*MADE, "data.synthetic.bars=3000", "trials=8", "epochs=10", "max_concurrent=1"),
+    ("data=synthetic", "space=ensemble", "data.synthetic.bars=1500", "trials=10", "epochs=6",
      "sampler=random", "reduction_factor=3"),
 )  # fmt: skip
 TERMINAL = struct.pack("HHHH", 50, 160, 0, 0)
@@ -100,7 +100,8 @@ def measure(number: int) -> dict[str, Any]:
         off = None if middle is None else middle / left - 1
         held = spans is not None and spans[0] <= left * 1.1 and spans[1] >= left * 0.9
         found.append({"share": share, "said": said, "left": left, "off": off, "held": held})
-    return {"search": " ".join(words), "seconds": seconds, "looks": found}
+    after = seconds - looks[-1].at
+    return {"search": " ".join(words), "seconds": seconds, "after_s": after, "looks": found}
 
 
 def watch(words: Sequence[str]) -> tuple[list[Look], float]:
@@ -118,11 +119,12 @@ def watch(words: Sequence[str]) -> tuple[list[Look], float]:
     looks: list[Look] = []
     text, last, begun = "", "", 0.0
     while True:
-        if select.select([ours], [], [], 0.2)[0]:
-            try:
-                text += os.read(ours, 65536).decode(errors="replace")
-            except OSError:  # the other end is closed
-                break
+        if not select.select([ours], [], [], 0.2)[0]:
+            continue
+        try:
+            text += os.read(ours, 65536).decode(errors="replace")
+        except OSError:  # the other end is closed
+            break
         whole, _, text = text.rpartition("\n")
         if shown := SHOWN.findall(ESCAPES.sub("", whole)):
             begun = begun or time.monotonic()

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
 from search.monitor.steps import Steps
+from search.session.ended import ended_sentence, nothing_left, ranking_command
 from search.session.interrupts import Interrupts, interrupt_on_signals
 from search.session.resume import resumes, storable, with_stored
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
@@ -30,6 +31,10 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         argv = expand_paths(SearchSettings, argv)
         arguments = with_stored(argv)
         settings = settings_from(arguments)
+        if nothing_left(settings):
+            print(ended_sentence(settings.folder))
+            print(f"next  {ranking_command(settings.folder)}")
+            return 0
         if resumes(argv) and not settings.resume:
             print(f"Nothing of run {settings.run_name!r} had begun: it begins now.", flush=True)
         with backend(settings) as trainer, ExitStack() as loaded:

@@ -19,7 +19,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analysis.load import load_run
 from analysis.order import Entrant, ordered
+from analysis.verdict.placebo import FILE, uncounted
 from search.monitor.best import Best, Trained, best_of, entrants_in
 from search.monitor.progress import Snapshot, render
 from search.planning.placebo import FOLDER as PLACEBOS
@@ -280,8 +282,12 @@ def placebo_lines(folder: Path, stored: Sequence[str] | None) -> list[str]:
             lines.append(f"{begin}: python -m search.status {file.parent}")
     if not of:
         return []
+    void = uncounted(load_run(folder)) if (folder / FILE).is_file() else 0
     begin = f"{ended} of {counted(of, 'placebo')} {'has' if ended == 1 else 'have'} ended."
-    if not lines and ended < of:
+    if void:
+        do = "One of them does" if void == 1 else f"{void} of them do"
+        begin += f" {do} not count: the search was another, or machines failed."
+    if not lines and ended - void < of:
         goes_on = placebo_command(folder.name, str(folder.parent), stored, of)
         begin += f" Nobody trains the others. Next: {goes_on}"
     return [begin, *lines]

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from search.monitor.best import LEVEL, Best
+from search.monitor.notebook import Cell
 from search.monitor.time_left import TimeLeft
 from search.pruning.asha import RungState
 from trainable.cli.text import counted, duration, listed, signed
@@ -119,8 +120,8 @@ def lines(snapshot: Snapshot) -> str:
 class Progress:
     """Shows snapshots of a search; in a `with` block.
 
-    In a terminal the display is drawn in place. Elsewhere a line is printed every `interval_s`
-    seconds, at the first and at the last snapshot.
+    In a terminal and in a notebook the display is drawn in place. Elsewhere a line is printed every
+    `interval_s` seconds, at the first and at the last snapshot.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Progress:
         self._interval_s = interval_s
         self._clock = clock
         self._live: Live | None = None
+        self._cell: Cell | None = None
         self._latest: Snapshot | None = None
         self._printed: tuple[float, Snapshot] | None = None
 
@@ -141,6 +143,8 @@ class Progress:
         self._latest = snapshot
         if self._live is not None:
             self._live.update(render(snapshot))
+        elif self._cell is not None:
+            self._cell.draw(render(snapshot))
         elif self._printed is None or self._clock() - self._printed[0] >= self._interval_s:
             self._print_line(snapshot)
 
@@ -156,12 +160,16 @@ class Progress:
         if self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=4)
             self._live.start()
+        elif self._console.is_jupyter:
+            self._cell = Cell()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        elif self._cell is not None:
+            self._cell = None
         elif self._latest and (self._printed is None or self._printed[1] != self._latest):
             self._print_line(self._latest)
 

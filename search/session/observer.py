@@ -33,6 +33,7 @@ class SearchObserver:
         interrupts: whether the person wants the end.
         cluster: of the workers.
         folder: of the run.
+        slowed: how much longer than alone this process takes, since others use the machine, too.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class SearchObserver:
         interrupts: Interrupts,
         cluster: Cluster,
         folder: RunFolder,
+        slowed: float = 1.0,
     ) -> None:
+        self.slowed = slowed
         self.plan, self.parts, self.controller = plan, parts, parts.controller
         self.progress, self.interrupts, self.folder = progress, interrupts, folder
         self.dashboard = cluster.dashboard
@@ -171,7 +174,7 @@ class SearchObserver:
         if self.left is None or now - self.left[0] >= LEFT_EVERY_S:
             plan = self.plan
             factor = plan.settings.reduction_factor if plan.rung_rule.cuts else 1
-            after = after_s(plan.counted, len(plan.periods))
+            after = self.slowed * after_s(plan.counted, len(plan.periods))
             outlook = outlook_of(self.controller, plan.counted, plan.epochs, factor, after)
             self.left = now, time_left(outlook)
         then, left = self.left

@@ -74,9 +74,11 @@ class Session:
             steps.begin(backend.waits_for)
             cluster = stack.enter_context(backend.connect())
             steps.begin("Scoring the baselines")
+            wall, own = time.monotonic(), time.process_time()
             parts = stack.enter_context(
                 assemble(plan, folder, cluster, self._study, self._files, backend)
             )
+            wall, own = time.monotonic() - wall, time.process_time() - own
             self._parts = parts
             self.run = self._described(parts)
             self._interrupts.listen()  # Ray takes the signals as it connects
@@ -87,7 +89,10 @@ class Session:
             copy_parts(folder, plan.parts)
             steps.end()
             with Progress(self._console) as progress:
-                observer = SearchObserver(plan, parts, progress, self._interrupts, cluster, folder)
+                slowed = max(1.0, wall / own) if own > 0 else 1.0
+                observer = SearchObserver(
+                    plan, parts, progress, self._interrupts, cluster, folder, slowed
+                )
                 begun = time.monotonic()
                 try:
                     backend.run(parts.controller, plan.dataset, parts.worker_spec, observer)
