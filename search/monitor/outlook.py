@@ -38,7 +38,8 @@ def outlook_of(
 
     def member(one: TrialProgress) -> Member:
         kind = "default" if one.trial.default else KINDS.get(one.trial.kind, "search")
-        return Member(one.epochs, kind, shape(one.trial.number), one.trial.number, one.trial.parent)
+        trial = one.trial
+        return Member(one.epochs, kind, shape(trial.number), trial.number, trial.parent, one.sharpe)
 
     return Outlook(
         slots=tuple(tuple(member(progress[n]) for n in own) for own in slots.values())

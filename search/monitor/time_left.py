@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, sqrt
 from random import Random
-from statistics import fmean, pstdev
+from statistics import fmean, pstdev, pvariance
 
 from search.scheduling.cohorts import PROGRAM
 from search.scheduling.seed_race import Finalist, seeds_to_begin
@@ -18,7 +18,6 @@ PLAYED = 16  # times
 SIMULATED = 160  # trials that are still to be asked; more of them take as long each
 SEEN = 30.0  # epochs between rungs, of all trials, that count as survived before any is known
 PRIOR = 3.0  # trials that the expectation of a rung counts for
-PULL = 2  # seeds that the mean of all finalists counts for where the next seed is guessed
 SPREAD = 0.4  # deviation between two seeds of one configuration ÷ error of a Sharpe ratio
 NARROW = 1.35  # high ÷ low up to which one number is said
 UNSURE_PACE = 0.5  # relative deviation of the pace that one batch of reports shows
@@ -37,6 +36,7 @@ class Member:
         shape: what members of one cohort share.
         number: of the trial.
         parent: of a seed, the number of its configuration's first trial.
+        sharpe: that it has by now; None: it has none.
     """
 
     epoch: int
@@ -44,6 +44,7 @@ class Member:
     shape: Hashable = None
     number: int = -1
     parent: int | None = None
+    sharpe: float | None = None
 
 
 @dataclass(frozen=True)
@@ -254,6 +255,8 @@ class _Play:
         known = own if len(own) > 2 else few
         self.centre = fmean(known) if known else 0.0
         self.spread = pstdev(known) if len(known) > 1 else outlook.error
+        total = pvariance(outlook.sharpes) if len(outlook.sharpes) > 1 else 0.0
+        self.between = max(0.0, total - (SPREAD * outlook.error) ** 2)  # of configurations
 
     def seconds(self) -> float:
         """Plays to the end; returns the seconds."""
@@ -299,13 +302,14 @@ class _Play:
             member, draw = one.member, self.random.gauss
             if member.kind == "seed" and member.parent in self.race:
                 parent = self.race[member.parent]
-                like = fmean([*PULL * (self.centre,), *parent.sharpes])
-                sharpe = draw(like, SPREAD * self.outlook.error)
+                sharpe = draw(self._like(parent), SPREAD * self.outlook.error)
                 seeds, training = (*parent.sharpes, sharpe), parent.training - 1
                 self.race[parent.number] = replace(parent, sharpes=seeds, training=training)
                 news = True
             elif member.kind in ("search", "default") and one.finishes:
                 sharpe = draw(self.centre, self.spread)
+                if member.sharpe is not None:
+                    sharpe = draw(member.sharpe, SPREAD * self.outlook.error)
                 known = self.race.get(member.number, Finalist(member.number, (), begun=1))
                 seeds = (sharpe, *known.sharpes)
                 self.race[member.number] = replace(known, sharpes=seeds)
@@ -314,6 +318,14 @@ class _Play:
                 self.aside.append(Member(0, "regret", member.shape))
         if news and not self._to_ask:
             self._add_seeds()
+
+    def _like(self, parent: Finalist) -> float:
+        """Returns the Sharpe ratio that the next seed of a finalist is expected to have."""
+        if not parent.sharpes:
+            return self.centre
+        seed = (SPREAD * self.outlook.error) ** 2 / len(parent.sharpes)
+        signal = self.between / (self.between + seed) if self.between > 0 else 0.0
+        return self.centre + signal * (fmean(parent.sharpes) - self.centre)
 
     def _add_seeds(self) -> None:
         wanted = seeds_to_begin(

@@ -13,6 +13,7 @@ from search.monitor.progress import Progress, Snapshot
 from search.monitor.time_left import TimeLeft, after_s, time_left
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
+from search.scheduling.controller import Controller
 from search.session.assembly import Assembly
 from search.session.interrupts import Interrupted, Interrupts
 from trainable.cli.errors import UserError
@@ -21,6 +22,13 @@ SHOW_EVERY_S = 0.5  # between two displays
 LEFT_EVERY_S = 3.0  # between two looks at how long it still takes
 LOOK_EVERY_S = 2.0  # between two looks at which machines a cluster has
 NO_MACHINE_S = 20.0  # without a machine that could train, until that is said
+
+
+def best_now(plan: Plan, controller: Controller) -> Best | None:
+    """Returns who the ranking of a search would put first now."""
+    error = sqrt(plan.dataset.periods_per_year / max(1, len(plan.periods)))
+    entrants, signal = entrants_of(controller.lifecycle), controller.pruner.signal
+    return best_of(entrants, error, plan.tries.total, signal)
 
 
 class SearchObserver:
@@ -63,7 +71,6 @@ class SearchObserver:
         self.cpu_host: str | None = None  # a machine whose GPU is not used
         self.noted = 0  # reasons for training alone
         self.luck = plan.luck
-        self.error = sqrt(plan.dataset.periods_per_year / max(1, len(plan.periods)))
         self.left: tuple[float, TimeLeft | None] | None = None  # when it was found
         self.best: Best | None = None
         self.ended = -1  # trials, as the best was found
@@ -158,12 +165,7 @@ class SearchObserver:
         if ended == self.ended:
             return self.best
         before, self.ended = self.best, ended
-        self.best = best_of(
-            entrants_of(self.controller.lifecycle),
-            self.error,
-            self.plan.tries.total,
-            self.controller.pruner.signal,
-        )
+        self.best = best_now(self.plan, self.controller)
         if self.best is not None and self.best != before:
             self.controller.study.note_best(self.best.record())
         return self.best
