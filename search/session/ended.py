@@ -61,6 +61,8 @@ def _has_ended(record: Mapping[str, Any], settings: SearchSettings) -> bool:
     now = loads(json_text(masked(settings)))
     if not now["steps_per_epoch"]:  # the space says it
         now["steps_per_epoch"] = stored["steps_per_epoch"]
+    for one in (stored, now):  # from Python a space has its name alone
+        one["space"] = Path(one["space"]).stem
     searched = sum(counts["by_kind"].get(kind, 0) for kind in SEARCHED)
     complete = counts["by_state"].get("COMPLETE", 0)
     return (

@@ -35,6 +35,8 @@ from search.study.study import SearchStudy, stored_rows
 from trainable.cli.errors import NameTakenError
 from trainable.io.file_store import FileStore
 
+MOST_SLOWED = 2.5  # by other programs, that is believed of so short a measurement
+
 
 class Session:
     """A search whose run folder, trials' files and study are open; see `open_session`.
@@ -89,7 +91,7 @@ class Session:
             copy_parts(folder, plan.parts)
             steps.end()
             with Progress(self._console) as progress:
-                slowed = max(1.0, wall / own) if own > 0 else 1.0
+                slowed = min(MOST_SLOWED, max(1.0, wall / own)) if own > 0 else 1.0
                 observer = SearchObserver(
                     plan, parts, progress, self._interrupts, cluster, folder, slowed
                 )

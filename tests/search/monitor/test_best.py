@@ -6,6 +6,8 @@ from statistics import NormalDist
 import numpy as np
 import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from analysis.load import Run, load_run
 from analysis.order import Entrant
@@ -68,9 +70,7 @@ def test_status_orders_as_the_ranking_does(home: Path) -> None:
 
 
 def test_the_best_of_the_study_is_no_seed(home: Path) -> None:
-    storage = optuna.storages.JournalStorage(
-        optuna.storages.journal.JournalFileBackend(str(home / "whole" / "study.log"))
-    )
+    storage = JournalStorage(JournalFileBackend(str(home / "whole" / "study.log")))
     study = optuna.load_study(study_name="whole", storage=storage)
     kinds = [trial.user_attrs["kind"] for trial in study.trials]
     assert "seed" in kinds
