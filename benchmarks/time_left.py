@@ -38,13 +38,13 @@ SEARCHES: tuple[tuple[str, ...], ...] = (
     (*US20, "trials=12", "epochs=8", "finalist_seeds=5", "max_concurrent=1"),
     (*US20, "trials=12", "epochs=4", "pruning=none", "finalist_seeds=1"),
     ("data=us20", "space=common", "trials=16", "epochs=5"),
-    ("data=sp500", "space=medium", "trials=24", "epochs=16"),
-    ("data=sp500", "space=conservative", "trials=64", "epochs=16", "finalist_seeds=1"),
+    ("data=sp500", "space=quick_test", "trials=40", "epochs=24"),
+    (*MADE, "data.synthetic.bars=1000", "trials=96", "epochs=16", "finalist_seeds=1"),
     (*MADE, "data.synthetic.bars=2000", "trials=32", "epochs=12"),
-    (*MADE, "data.synthetic.bars=1500", "trials=64", "epochs=8", "pruning=loss", "regret=0.1"),
+    (*MADE, "data.synthetic.bars=1500", "trials=64", "epochs=8", "pruning=objective", "regret=0.1"),
     (*MADE, "data.synthetic.bars=3000", "trials=8", "epochs=10", "max_concurrent=1"),
-    ("data=synthetic", "space=ensemble", "data.synthetic.bars=1500", "trials=10", "epochs=6",
-     "sampler=random", "reduction_factor=3"),
+    ("data=synthetic", "space=ensemble", "data.synthetic.bars=1000", "trials=10", "epochs=6",
+     "sampler=random", "reduction_factor=3", "fix.schedule/warmup_steps=300"),
 )  # fmt: skip
 TERMINAL = struct.pack("HHHH", 50, 160, 0, 0)
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
