@@ -49,6 +49,9 @@ class Run:
     def _read(self, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
         return _table((self.tables or self.folder) / f"{name}.parquet", columns)
 
+    def __repr__(self) -> str:
+        return f"Run {str(self.folder)!r}"
+
     @cached_property
     def epochs(self) -> pd.DataFrame:
         """`epochs.parquet`: one row a trial and epoch."""

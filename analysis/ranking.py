@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import Run
+from analysis.order import Entrant, ordered
 from analysis.seeds import Row, further_seeds, scored_seeds
-from analysis.statistics.shrinkage import seed_variance, shrunk_means
 from analysis.statistics.snooping.luck_line import luck_verdict
 from analysis.verdict.alarms import (
     LONG_ONLY,
@@ -26,9 +26,6 @@ from analysis.verdict.placebo import nature_sentences, placebo_sentences
 from analysis.verdict.skill import Skill, skill, verdict
 from analysis.verdict.winner_minus_default import default_sentences
 from trainable.cli.text import counted
-from trainable.run_format import STATES
-
-Sharpes = dict[int, list[float]]  # of the seeds of each configuration
 
 SHOWN = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
 COLUMNS = {
@@ -96,69 +93,40 @@ def _ranked(
     params: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Returns the records of some configurations, the best first, with these columns added."""
-    sharpes: Sharpes = {}
-    records = []
+    entrants, records = [], {}
     for first in firsts:
         number = int(first["number"])
         scored, failed = scored_seeds(first, seeds.get(number, []))
-        sharpes[number] = [float(seed["sharpe"]) for seed in scored]
-        record = _record(first, sharpes[number], failed, chance)
-        records.append(record | {column: first[column] for column in params})
-    _shrink(run, {r["number"]: r for r in records if r["sharpe_mean"] is not None}, sharpes)
-    records.sort(key=_key)
-    for rank, record in enumerate(records, start=1):
-        record["rank"] = rank if record["state"] == "COMPLETE" else None
-    return records
+        sharpes = tuple(float(seed["sharpe"]) for seed in scored)
+        sharpe = None if isnan(first["sharpe"]) else float(first["sharpe"])
+        epochs = 0 if isnan(first["epochs"]) else int(first["epochs"])
+        entrants.append(Entrant(number, first["state"], sharpe, epochs, sharpes, failed))
+        record = _record(first, entrants[-1], chance)
+        records[number] = record | {column: first[column] for column in params}
+    error = sqrt(run.periods_per_year / run.periods) if run.periods else None
+    ranked = []
+    for rank, place in enumerate(ordered(entrants, error), start=1):
+        finished = place.entrant.state == "COMPLETE"
+        own = {"rank": rank if finished else None, "sharpe_shrunk": place.shrunk}
+        ranked.append(records[place.entrant.number] | own)
+    return ranked
 
 
-def _record(
-    first: Row, values: Sequence[float], failed: int, chance: Luck | None
-) -> dict[str, Any]:
-    mean = float(np.mean(values)) if values else None
+def _record(first: Row, entrant: Entrant, chance: Luck | None) -> dict[str, Any]:
+    values, mean = entrant.seeds, entrant.mean
     line = None if chance is None else chance.line(len(values))
     return {
         "number": first["number"],
         "state": first["state"],
         "stop_reason": first["stop_reason"],
         "sharpe_mean": mean,
-        "sharpe_shrunk": mean,
         "sharpe_seeds": len(values),
         "sharpe_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        "failed_seeds": failed,
+        "failed_seeds": entrant.failed_seeds,
         **{metric: first[metric] for metric in SHOWN},
-        "epochs": 0 if isnan(first["epochs"]) else first["epochs"],
+        "epochs": entrant.epochs,
         "above_luck": None if mean is None or line is None else mean > line,
     }
-
-
-def _shrink(run: Run, finalists: Mapping[int, dict[str, Any]], sharpes: Sharpes) -> None:
-    """Enters the shrunk means of the finalists, whose seeds have these Sharpe ratios."""
-    known = {n: one for n, one in finalists.items() if not isnan(one["sharpe_mean"])}
-    if not known or run.periods == 0:
-        return
-    error = sqrt(run.periods_per_year / run.periods)
-    variance = seed_variance([sharpes[n] for n in known], error)
-    means = np.array([one["sharpe_mean"] for one in known.values()])
-    counts = np.array([len(sharpes[n]) for n in known])
-    for one, shrunk in zip(known.values(), shrunk_means(means, variance / counts), strict=True):
-        one["sharpe_shrunk"] = float(shrunk)
-
-
-def _key(record: Row) -> tuple[float, ...]:
-    """Returns what `rank` sorts by, ascending."""
-    finished = record["state"] == "COMPLETE"
-    value = record["sharpe_shrunk"] if finished else record["sharpe"]
-    value = float("nan") if value is None else float(value)
-    mean = record["sharpe_mean"] if finished and record["sharpe_mean"] is not None else 0.0
-    return (
-        STATES.index(record["state"]),
-        0 if finished else -record["epochs"],
-        isnan(value),
-        record["failed_seeds"] > 0,
-        0.0 if isnan(value) else -value,
-        0.0 if isnan(mean) else -mean,
-        record["number"],
-    )
 
 
 def sharpe_of(row: Row) -> float:

@@ -13,5 +13,6 @@ processes.py  time and memory of a whole program with all its processes
 members.py    who is in a worker that only pretends to train
 memory.py     memory of this process
 gpu.py        how busy a GPU is
+time_left.py  what the display of a search says of the time left, and what was left
 results/      the JSON files that the figures come from
 """

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from rich.console import Console
+from rich.text import Text
 
-from analysis.load import Run
+from analysis.notebook import NotebookRun, open_run
 from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
 from search.run_folder.starting import can_begin
+from search.session.ended import ended_sentence, nothing_left
 from search.session.parts import COPIES
 from search.session.placebos import train_placebos
 from search.session.runner import run_search
@@ -48,8 +50,8 @@ def launch(
     parts: object = (),
     backend: Callable[[SearchSettings], Backend] = RayTune,
     **settings: Any,
-) -> Run | None:
-    """Runs a search and returns its run, ready for `analysis`.
+) -> NotebookRun | None:
+    """Runs a search and returns its run, ready for `analysis` and for a notebook's cell.
 
     Args:
         space: a name in spaces/, a path, or a function of an Optuna trial.
@@ -86,6 +88,9 @@ def launch(
         load = table_loader(data, chosen.data)
         if load is not None:
             chosen = replace(chosen, data=replace(chosen.data, source=FRAME))
+        if nothing_left(chosen):
+            console.print(Text(ended_sentence(chosen.folder)))
+            return open_run(chosen.folder)
         with ExitStack() as stack:
             trainer = stack.enter_context(backend(chosen))
             stack.enter_context(registered(files))
@@ -96,7 +101,7 @@ def launch(
             run = run_search(plan, None, trainer, console)
             if chosen.placebo and run is not None and run.run["state"] == "ended":
                 train_placebos(plan.named(run.name), chosen.placebo, None, trainer, console)
-            return run
+            return None if run is None else NotebookRun.of(run)
 
 
 def _refuse_two_sources(data: object, values: Mapping[str, object]) -> None:

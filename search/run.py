@@ -4,20 +4,23 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
+from search.monitor.steps import Steps
+from search.session.ended import ended_sentence, nothing_left, ranking_command
 from search.session.interrupts import Interrupts, interrupt_on_signals
-from search.session.parts import read_parts
 from search.session.resume import resumes, storable, with_stored
 from search.settings.help import help_for_search
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
-from search.space.loading import load_space
 from trainable.cli.answers import Answer, answering
 from trainable.cli.commands import status_of
 from trainable.cli.options import asks_for_help, expand_paths
+from trainable.cli.started import as_started
 
 INTERRUPTED = 130
 KEPT = "the run folder is whole: python -m search.status shows how the search stands"
@@ -33,6 +36,12 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         words = expand_paths(SearchSettings, given)
         arguments = with_stored(words)
         settings = settings_from(arguments)
+        if nothing_left(settings):
+            print(ended_sentence(settings.folder))
+            print(as_started(f"next  {ranking_command(settings.folder)}"))
+            if answer.json:
+                answer.value = _answer_of(settings.folder)
+            return 0
         if resumes(words) and not settings.resume:
             print(f"Nothing of run {settings.run_name!r} had begun: it begins now.", flush=True)
         with backend(settings) as trainer, ExitStack() as loaded:
@@ -46,10 +55,15 @@ def _search(
     loaded: ExitStack,
     answer: Answer,
 ) -> int:
-    with Interrupts(at_once=True) as asked:
+    with Interrupts(at_once=True) as asked, Steps(sys.stdout) as steps:
+        steps.begin(f"Reading the space {settings.space}")  # said before anything slow is imported
+        from search.session.parts import read_parts
+        from search.space.loading import load_space
+
         space = load_space(settings.space)
         parts = read_parts(settings)
         trainer.start()  # Ray starts while the imports below go on, which take as long
+        steps.begin("Loading PyTorch")
         with _no_garbage_collection(), Interrupts() as meanwhile:  # an import would break
             from rich.console import Console
 
@@ -63,7 +77,7 @@ def _search(
 
         meanwhile.obey()
         loaded.enter_context(registered(parts))
-        plan = make_plan(settings, space, parts=parts)
+        plan = make_plan(settings, space, parts=parts, say=steps.begin)
     asked.obey()
     console, words = Console(highlight=False, markup=False), storable(arguments)
     if settings.dry_run:
@@ -85,6 +99,14 @@ def _search(
             answer.value = as_record(result_of(load_run(done.folder)))
         return 0 if ended else INTERRUPTED
     return 0
+
+
+def _answer_of(folder: Path) -> dict[str, Any]:
+    """Returns the result of a run that has ended, for JSON."""
+    from analysis.load import load_run
+    from analysis.result import as_record, result_of
+
+    return as_record(result_of(load_run(folder)))
 
 
 @contextmanager

@@ -7,8 +7,9 @@ import socket
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import inf, isfinite, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.monitor.progress import Snapshot, duration, render
+from analysis.load import load_run
+from analysis.order import Entrant, ordered
+from analysis.verdict.placebo import FILE, uncounted
+from search.monitor.best import Best, Trained, best_of, entrants_in
+from search.monitor.progress import Snapshot, render
 from search.planning.placebo import FOLDER as PLACEBOS
 from search.planning.plan import PlaceboOf
 from search.pruning.asha import RungState
@@ -27,17 +32,18 @@ from search.run_folder.lock import drivers_of
 from search.run_folder.starting import start_in
 from search.session.resume import placebo_command, resume_command
 from search.settings.masking import no_secret_told, refuse_secrets
-from search.study.study import stored_rows
+from search.study.study import stored_best, stored_rows
 from search.study.trials import TrialRecord
 from trainable.cli.answers import answering, plain
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText
 from trainable.cli.started import as_started
-from trainable.cli.text import counted
+from trainable.cli.text import counted, duration, signed
 from trainable.io.checksums import DamagedError, checked
 from trainable.io.json_file import read_json
 from trainable.run_format import SEARCHED
+from trainable.stop_reasons import STOP_REASONS
 
 USAGE = "python -m search.status runs/NAME [key=value …] [--json]"
 COLUMNS = ("number", "epoch", "val_loss", "sharpe")
@@ -62,6 +68,7 @@ class Status:
         epochs: reports so far: number, epoch, val_loss, sharpe; each epoch once.
         drivers: processes and hosts that drive it; none when nobody does.
         latest: when the latest report came, UTC; None before the first.
+        noted: what the study says of the best.
     """
 
     run: Mapping[str, Any]
@@ -69,6 +76,7 @@ class Status:
     epochs: pd.DataFrame
     drivers: Sequence[Mapping[str, Any]]
     latest: datetime | None
+    noted: Mapping[str, Any] = field(default_factory=dict)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -114,7 +122,8 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
     where = storage or run["settings"]["storage"] or folder / "study.log"
     rows = stored_rows(where, run["name"])
     epochs, latest = _epochs(folder)
-    return Status(run, rows, epochs, drivers_of(folder), latest)
+    noted = stored_best(where, run["name"])
+    return Status(run, rows, epochs, drivers_of(folder), latest, noted)
 
 
 def snapshot(status: Status, now: datetime) -> Snapshot:
@@ -125,7 +134,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
     unfinished = Counter(row.kind for row in rows if row.state == "RUNNING")
     begun, rungs = latest_session(run)
     end = now if status.drivers and not ended(status) else status.latest or begun
-    best = leading(status).head(1).to_dict("records")
+    seeds = [row for row in rows if row.kind == "seed"]
     mine = status.epochs.query("number in @numbers", local_dict={"numbers": numbers})
     reported = Counter(int(epoch) for epoch in mine["epoch"])
     return Snapshot(
@@ -134,16 +143,17 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         reasons=Counter(str(row.reason) for row in searched if row.state != "RUNNING"),
         elapsed_s=(end - begun).total_seconds(),
         running=sum(row.state == "RUNNING" for row in searched),
-        waiting=unfinished["seed"],
+        seeds=len(seeds),
+        seeds_ended=len(seeds) - unfinished["seed"],
         regret=unfinished["regret"],
-        done_before=sum(row.ended is not None and row.ended < begun for row in searched),
-        best=best[0]["sharpe"] if best else None,
-        best_number=best[0]["number"] if best else None,
+        best=best(status),
+        objective=run["settings"].get("objective", "sharpe"),
         luck=run["luck_line"],
         tries=run.get("tries", {}).get("total"),  # None in an older run folder
         periods=run["data"]["validation_periods"],
         period_name="bars" if run["data"]["intraday"] else "days",
         rungs=tuple(RungState(level, reported[level], None) for level in rungs),
+        over=ended(status),
     )
 
 
@@ -169,21 +179,68 @@ def latest_session(run: Mapping[str, Any]) -> tuple[datetime, Sequence[int]]:
     return datetime.fromisoformat(begun), rungs
 
 
-def leading(status: Status) -> pd.DataFrame:
-    """Returns the searched trials with a Sharpe ratio at their epoch of lowest validation loss.
+def best(status: Status) -> Best | None:
+    """Returns who the ranking would put first now, as the live display says it."""
+    data, rows = status.run["data"], status.rows
+    periods, a_year = data["validation_periods"], data.get("periods_per_year")
+    if not periods or not a_year:
+        return None
+    tries = status.run.get("tries", {}).get("total") or len(rows)
+    found = best_of(entrants_in(rows, trained_epochs(status)), sqrt(a_year / periods), tries)
+    noted = status.noted
+    if found is None or (noted.get("trial"), noted.get("sharpe")) != (found.trial, found.sharpe):
+        return found
+    return replace(found, shrunk=noted.get("shrunk"))  # its driver knows the returns of all trials
 
-    The best first: number, state, epochs (reported so far), epoch (that one), sharpe.
+
+def trained_epochs(status: Status) -> dict[int, Trained]:
+    """Returns how far each trial with a report has come, by its number."""
+    found: dict[int, Trained] = {}
+    lowest: dict[int, float] = {}
+    for row in status.epochs.sort_values(["number", "epoch"]).to_dict("records"):
+        number, loss = int(row["number"]), float(row["val_loss"])
+        known = found.get(number, Trained(0))
+        better = loss < lowest.get(number, inf)  # never where it is NaN
+        if better:
+            lowest[number] = loss
+            sharpe = float(row["sharpe"])
+            known = Trained(0, int(row["epoch"]), sharpe if isfinite(sharpe) else None)
+        found[number] = known._replace(epochs=int(row["epoch"]))
+    return found
+
+
+def leading(status: Status) -> pd.DataFrame:
+    """Returns the searched trials as the ranking orders them: finalists, then who came farthest.
+
+    number, state, seeds, epochs (reported so far), epoch (that of lowest validation loss), sharpe
+    (there; of finalists the mean over their seeds). Those without a Sharpe ratio are left out.
     """
-    state = {row.number: row.state for row in status.rows if row.kind in SEARCHED}
-    mine = status.epochs.query("number in @state.keys()")
-    known = mine.dropna(subset="val_loss")
-    chosen = mine.loc[known.groupby("number")["val_loss"].idxmin()].dropna(subset="sharpe")
-    frame = chosen.assign(
-        state=chosen["number"].map(state),
-        epochs=chosen["number"].map(mine.groupby("number")["epoch"].max()),
-    )
-    ordered = frame.sort_values(["sharpe", "number"], ascending=[False, True])
-    return ordered[["number", "state", "epochs", "epoch", "sharpe"]]
+    trained = trained_epochs(status)
+    finalists = {one.number: one for one in entrants_in(status.rows, trained)}
+    entrants = [
+        finalists.get(
+            row.number,
+            Entrant(row.number, row.state, trained[row.number].sharpe, trained[row.number].epochs),
+        )
+        for row in status.rows
+        if row.kind in SEARCHED and row.number in trained
+    ]
+    data = status.run["data"]
+    a_year, periods = data.get("periods_per_year"), data["validation_periods"]
+    error = sqrt(a_year / periods) if a_year and periods else None
+    records = [
+        {
+            "number": one.number,
+            "state": one.state,
+            "seeds": max(1, len(one.seeds)),
+            "epochs": one.epochs,
+            "epoch": trained[one.number].epoch,
+            "sharpe": one.sharpe if one.mean is None else one.mean,
+        }
+        for one in (place.entrant for place in ordered(entrants, error))
+    ]
+    columns = ["number", "state", "seeds", "epochs", "epoch", "sharpe"]
+    return pd.DataFrame(records, columns=columns).dropna(subset="sharpe")
 
 
 def show(status: Status, folder: Path, top: int, console: Console) -> None:
@@ -196,12 +253,12 @@ def show(status: Status, folder: Path, top: int, console: Console) -> None:
     first = leading(status).head(top)
     if len(first):
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for name in ("trial", "state", "epochs", "Sharpe"):
-            table.add_column(name, justify="left" if name == "state" else "right")
+        for name in ("trial", "Sharpe", "seeds", "epochs", "so far"):
+            table.add_column(name, justify="left" if name == "so far" else "right")
+        words = {row.number: _so_far(row) for row in status.rows}
         for row in first.to_dict("records"):
-            table.add_row(
-                str(row["number"]), row["state"], str(row["epochs"]), f"{row['sharpe']:.2f}"
-            )
+            number, sharpe = row["number"], signed(row["sharpe"])
+            table.add_row(str(number), sharpe, str(row["seeds"]), str(row["epochs"]), words[number])
         console.print(table)
 
 
@@ -218,9 +275,12 @@ def as_record(status: Status, folder: Path, top: int) -> dict[str, Any]:
         "placebos": placebo_lines(folder, status.run["arguments"]),
         **plain(shown),
         "done": shown.done,
-        "left_s": shown.left_s,
         "leading": leading(status).head(top),
     }
+
+
+def _so_far(row: TrialRecord) -> str:
+    return "in training" if row.reason is None else STOP_REASONS[row.reason].words
 
 
 def placebo_lines(folder: Path, stored: Sequence[str] | None) -> list[str]:
@@ -245,8 +305,12 @@ def placebo_lines(folder: Path, stored: Sequence[str] | None) -> list[str]:
             lines.append(as_started(f"{begin}: python -m search.status {file.parent}"))
     if not of:
         return []
+    void = uncounted(load_run(folder)) if (folder / FILE).is_file() else 0
     begin = f"{ended} of {counted(of, 'placebo')} {'has' if ended == 1 else 'have'} ended."
-    if not lines and ended < of:
+    if void:
+        do = "One of them does" if void == 1 else f"{void} of them do"
+        begin += f" {do} not count: the search was another, or machines failed."
+    if not lines and ended - void < of:
         goes_on = placebo_command(folder.name, str(folder.parent), stored, of)
         begin += f" Nobody trains the others. Next: {goes_on}"
     return [begin, *lines]

@@ -11,6 +11,7 @@ class StopReason:
 
     Attributes:
         state: the final state of the trial.
+        words: how it is said: `3 trials converged`.
         numeric: it is a numeric failure: the sampler learns to stay away.
         infrastructure: a machine or a process failed: the trial is retried first, and its end
             teaches the sampler nothing.
@@ -19,6 +20,7 @@ class StopReason:
     """
 
     state: State
+    words: str
     numeric: bool = False
     infrastructure: bool = False
     keeps_model: bool = False
@@ -26,21 +28,21 @@ class StopReason:
 
 
 STOP_REASONS = {
-    "completed": StopReason("COMPLETE", keeps_model=True),
-    "converged": StopReason("COMPLETE", keeps_model=True),
-    "early_stopped": StopReason("COMPLETE", keeps_model=True),
-    "asha_rung": StopReason("PRUNED", by_rule=True),
-    "flat_sharpe": StopReason("PRUNED", by_rule=True),
-    "time_budget": StopReason("PRUNED"),
-    "nan_explosion": StopReason("PRUNED", numeric=True),
-    "collapsed": StopReason("PRUNED", numeric=True),
-    "frozen_metric": StopReason("PRUNED", numeric=True),
-    "lr_stalled": StopReason("PRUNED", numeric=True),
-    "out_of_memory": StopReason("FAIL", infrastructure=True),
-    "error": StopReason("FAIL", infrastructure=True),
-    "hung": StopReason("FAIL", infrastructure=True),
-    "worker_lost": StopReason("FAIL", infrastructure=True),
-    "interrupted": StopReason("RUNNING"),  # until the search is resumed
+    "completed": StopReason("COMPLETE", "trained to the end", keeps_model=True),
+    "converged": StopReason("COMPLETE", "converged", keeps_model=True),
+    "early_stopped": StopReason("COMPLETE", "stopped improving", keeps_model=True),
+    "asha_rung": StopReason("PRUNED", "stopped at a rung", by_rule=True),
+    "flat_sharpe": StopReason("PRUNED", "flat", by_rule=True),
+    "time_budget": StopReason("PRUNED", "out of time"),
+    "nan_explosion": StopReason("PRUNED", "exploded (NaN)", numeric=True),
+    "collapsed": StopReason("PRUNED", "collapsed", numeric=True),
+    "frozen_metric": StopReason("PRUNED", "frozen", numeric=True),
+    "lr_stalled": StopReason("PRUNED", "without a learning rate", numeric=True),
+    "out_of_memory": StopReason("FAIL", "out of memory", infrastructure=True),
+    "error": StopReason("FAIL", "failed with an error", infrastructure=True),
+    "hung": StopReason("FAIL", "hung", infrastructure=True),
+    "worker_lost": StopReason("FAIL", "lost with a worker", infrastructure=True),
+    "interrupted": StopReason("RUNNING", "interrupted"),  # until the search is resumed
 }
 
 NUMERIC_FAILURES = tuple(name for name, reason in STOP_REASONS.items() if reason.numeric)

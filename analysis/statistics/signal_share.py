@@ -47,6 +47,11 @@ class SignalShare:
             return None
         return min(1.0, max(0.0, 1 - noise / spread))
 
+    @property
+    def mean(self) -> float | None:
+        """The mean Sharpe ratio of the trials, a period; None before the first."""
+        return float(np.mean(self._ratios)) if self._ratios else None
+
     def expected_rise(self, trials: int, more: int, periods_per_year: float) -> float | None:
         """Returns by how much more trials are expected to raise the true Sharpe ratio of the best.
 

@@ -201,6 +201,17 @@ def placebos(run: Run, ranking: pd.DataFrame) -> Placebos | None:
     )
 
 
+def uncounted(run: Run) -> int:
+    """Returns how many placebos of a run have ended and do not count; `Effort` says why.
+
+    Raises:
+        UserError: the file of the placebos is damaged.
+    """
+    search = Effort.of(run)
+    efforts = [Effort.read(entry) for entry in read_placebos(run).values()]
+    return sum(not (one.asks_like(search) and one.is_whole(search)) for one in efforts)
+
+
 def read_placebos(run: Run) -> dict[int, dict[str, Any]]:
     """Returns what the file of a run's placebos says of each, by number; nothing without a file.
 

@@ -6,7 +6,8 @@ whose clock is behind is the next to report.
 
 import math
 import tempfile
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +34,7 @@ from search.sampler.strategies import strategy_of
 from search.scheduling.capacity import capacity_of
 from search.scheduling.cohorts import PROGRAM
 from search.scheduling.controller import Controller
+from search.scheduling.pace import Pace
 from search.study.prefetch import Prefetcher
 from search.study.study import SearchStudy
 from search.study.trials import TrialRecord
@@ -162,18 +164,19 @@ class ReplayWorker:
 
     def step(self, until: float = math.inf) -> list[Report]:
         """Returns the next epoch of every member, whatever the time."""
-        shapes = {self.table.shape(number) for number in self.epochs}
-        self.clock += len(self.epochs) + PROGRAM * len(shapes)
+        sizes = Counter(self.table.shape(number) for number in self.epochs)
+        self.clock += len(self.epochs) + PROGRAM * len(sizes)
         reports = []
         for number in list(self.epochs):
             self.epochs[number] += 1
-            reports.append(report_of(self.table, number, self.epochs[number]))
+            share = 1.0 + PROGRAM / sizes[self.table.shape(number)]
+            reports.append(report_of(self.table, number, self.epochs[number], share))
             if reports[-1].stop is not None:
                 del self.epochs[number]
         return reports
 
 
-def report_of(table: Table, number: int, epoch: int) -> Report:
+def report_of(table: Table, number: int, epoch: int, seconds: float = 1.0) -> Report:
     """Returns the report of a trial's epoch, as its training had sent it."""
     curves, (row, seed) = table.curves, table.where[number]
     at = row, seed, epoch - 1
@@ -185,7 +188,7 @@ def report_of(table: Table, number: int, epoch: int) -> Report:
     returns = curves.returns[row, epoch - 1].astype(float) if seed == 0 else None
     if returns is not None and not np.isfinite(returns).all():
         returns = None
-    return Report(number, epoch, epoch, dict(values), 1.0, returns, stop)
+    return Report(number, epoch, epoch, dict(values), seconds, returns, stop)
 
 
 class _Clock:
@@ -194,6 +197,12 @@ class _Clock:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.workers: list[ReplayWorker] = []
+        self._latest: ReplayWorker | None = None  # that has stepped
+
+    @property
+    def now(self) -> float:
+        """The time at which the latest step ended."""
+        return 0.0 if self._latest is None else self._latest.clock
 
     def open(self, dataset: Dataset, spec: WorkerSpec, members: int) -> ReplayWorker:
         """Opens a worker, which begins now."""
@@ -210,22 +219,39 @@ class _Clock:
         for slot in idle:
             now = self.workers[first - 1].clock
             self.workers[slot - 1].clock = max(self.workers[slot - 1].clock, now)
+        self._latest = self.workers[first - 1]
         return [*idle, first]
 
 
-class _Silent:
-    """Watches nothing."""
+class _Watch:
+    """Calls a function between two events.
 
-    def tick(self) -> None:
-        """Nothing."""
+    Args:
+        look: the function.
+    """
+
+    def __init__(self, look: Callable[[], None]) -> None:
+        self.tick = look
 
     def worker_failed(self, failed: Sequence[int], reason: str, text: str) -> None:
         """Fails with what the worker said."""
         raise RuntimeError(text)
 
 
-def replay(curves: Curves, setup: Setup, seed: int) -> Ended:
-    """Runs one search over the curves of a market; the same seed gives the same search."""
+def replay(
+    curves: Curves,
+    setup: Setup,
+    seed: int,
+    look: Callable[[Controller, float], None] = lambda controller, now: None,
+) -> Ended:
+    """Runs one search over the curves of a market; the same seed gives the same search.
+
+    Args:
+        curves: of the market.
+        setup: how it is run.
+        seed: of the search.
+        look: is shown the controller between two events, with the time on the simulated clock.
+    """
     table = Table(curves)
     clock = _Clock(table)
     epochs = curves.returns.shape[1]
@@ -254,9 +280,11 @@ def replay(curves: Curves, setup: Setup, seed: int) -> Ended:
                 epochs=epochs,
                 patience_trials=setup.patience_trials,
             )
+            controller.pace = Pace(lambda: clock.now)
             spec = WorkerSpec(FileStore.of(Path(folder)), "", (), 1.0, 0.0, 60.0, None)
             backend = Local(SLOTS, clock.open, clock.next)
-            backend.run(controller, cast(Dataset, None), spec, cast(Observer, _Silent()))
+            watch = _Watch(lambda: look(controller, clock.now))
+            backend.run(controller, cast(Dataset, None), spec, cast(Observer, watch))
         run.close()
     records = study.rows()
     spent: dict[str, int] = {}

@@ -61,6 +61,11 @@ class MetricsExporter(Protocol):
 class Backend(Protocol):
     """Where trials train; within a `with` block, after which nothing of it is left."""
 
+    @property
+    def waits_for(self) -> str:
+        """What `connect` waits for, in words."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *exception: object) -> None: ...
@@ -115,6 +120,10 @@ class _ConnectedOnce:
     def __init__(self, backend: Backend, stack: ExitStack) -> None:
         self._backend, self._stack = backend, stack
         self._cluster: Cluster | None = None
+
+    @property
+    def waits_for(self) -> str:
+        return self._backend.waits_for
 
     def __enter__(self) -> Self:
         self._backend.__enter__()

@@ -84,6 +84,11 @@ class Local:
     ) -> None:
         self.cpus, self.make_worker, self.order = cpus, make_worker, order
 
+    @property
+    def waits_for(self) -> str:
+        """What `connect` waits for, in words."""
+        return "Starting to train in this process"
+
     def __enter__(self) -> Self:
         return self
 

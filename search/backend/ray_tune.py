@@ -42,6 +42,12 @@ class RayTune:
         self.settings, self.trainable = settings, trainable
         self._local_ray = LocalRay(settings)
 
+    @property
+    def waits_for(self) -> str:
+        """What `connect` waits for, in words."""
+        address = self.settings.address
+        return "Starting Ray" if address is None else f"Connecting to Ray at {address}"
+
     def __enter__(self) -> Self:
         self._local_ray.__enter__()
         return self

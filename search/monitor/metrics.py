@@ -15,10 +15,16 @@ METRICS = {
     "asharpe_trials_wanted": "Searched configurations that the search was asked for.",
     "asharpe_running": "Configurations in training; seeds of finalists, and what is finished on "
     "the side, included.",
-    "asharpe_seeds_waiting": "Seeds of finalists that wait for a slot.",
-    "asharpe_sharpe_best": "Highest annual Sharpe ratio of a searched configuration, net of "
-    "costs, at its epoch of lowest validation loss.",
-    "asharpe_sharpe_median": "Median of the same Sharpe ratios.",
+    "asharpe_seeds": "Further seeds of finalists that were begun.",
+    "asharpe_seeds_ended": "Those of them that have ended.",
+    "asharpe_seconds_left": "Seconds that the search is expected to take from now on.",
+    "asharpe_sharpe_best": "Annual Sharpe ratio, net of costs, of the configuration that the "
+    "ranking would put first now: the mean over its seeds that have ended.",
+    "asharpe_sharpe_best_shrunk": "What of it is to be expected on other days: the mean of all "
+    "trials, and the share of its lead that is signal.",
+    "asharpe_sharpe_best_seeds": "Seeds that the best is the mean of; one seed is provisional.",
+    "asharpe_sharpe_median": "Median Sharpe ratio of the searched configurations, each at its "
+    "epoch of lowest validation loss.",
     "asharpe_sharpe_luck": "Luck line: the annual Sharpe ratio that as many useless "
     "configurations would reach on as many days.",
     "asharpe_steps": "Optimizer steps that this process has heard of, of all members together.",
@@ -65,8 +71,12 @@ def figures(moment: Moment) -> list[Figure]:
     values = {
         "asharpe_trials_wanted": shown.total,
         "asharpe_running": members,
-        "asharpe_seeds_waiting": shown.waiting,
-        "asharpe_sharpe_best": progress.best[0] if progress.best else None,
+        "asharpe_seeds": shown.seeds,
+        "asharpe_seeds_ended": shown.seeds_ended,
+        "asharpe_seconds_left": shown.left.expected if shown.left else None,
+        "asharpe_sharpe_best": shown.best.sharpe if shown.best else None,
+        "asharpe_sharpe_best_shrunk": shown.best.shrunk if shown.best else None,
+        "asharpe_sharpe_best_seeds": shown.best.seeds if shown.best else None,
         "asharpe_sharpe_median": progress.median,
         "asharpe_sharpe_luck": shown.luck,
         "asharpe_steps": progress.steps,

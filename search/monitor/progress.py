@@ -11,11 +11,16 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from search.monitor.best import LEVEL, Best
+from search.monitor.notebook import Cell
+from search.monitor.time_left import TimeLeft
 from search.pruning.asha import RungState
-from trainable.cli.text import counted
-from trainable.stop_reasons import INFRASTRUCTURE, KEEPS_MODEL, NUMERIC_FAILURES
+from trainable.cli.text import counted, duration, listed, signed
+from trainable.stop_reasons import INFRASTRUCTURE, KEEPS_MODEL, NUMERIC_FAILURES, STOP_REASONS
 
 BAD = (*NUMERIC_FAILURES, *INFRASTRUCTURE)
+FIGURES = {"sharpe": "Sharpe", "ic": "IC", "rank_ic": "rank IC", "loss": "loss"}
+OBJECTIVES = {**FIGURES, "val_loss": "loss"}
 
 
 @dataclass(frozen=True)
@@ -29,11 +34,12 @@ class Snapshot:
         elapsed_s: seconds since this process began to search.
         running: configurations in training, of this driver.
         elsewhere: trials that other drivers of the search have in flight.
-        waiting: seeds of finalists that are still to be trained.
+        seeds: further seeds of finalists that were begun so far.
+        seeds_ended: how many of them have ended.
         regret: stopped trials that are still to be finished on the side, in training or waiting.
-        done_before: of those that ended, how many had when this process began (a resumed run).
-        best: highest annual Sharpe ratio so far; None before there is one.
-        best_number: the trial that has it.
+        left: how long the search still takes; None: not known.
+        best: who the ranking would put first now; None before a configuration has finished.
+        objective: what the sampler raises.
         luck: the luck line, annual Sharpe ratio; None where unknown.
         tries: what it counts: all that was tried on these data, in other runs, too; None: `total`.
         periods: validation periods.
@@ -41,6 +47,7 @@ class Snapshot:
         rungs: from the first.
         dashboard: address of Ray's dashboard.
         placebo: which placebo this is; None: it is none.
+        over: whether the search has ended.
     """
 
     name: str
@@ -49,11 +56,12 @@ class Snapshot:
     elapsed_s: float = 0.0
     running: int = 0
     elsewhere: int = 0
-    waiting: int = 0
+    seeds: int = 0
+    seeds_ended: int = 0
     regret: int = 0
-    done_before: int = 0
-    best: float | None = None
-    best_number: int | None = None
+    left: TimeLeft | None = None
+    best: Best | None = None
+    objective: str = "sharpe"
     luck: float | None = None
     tries: int | None = None
     periods: int = 0
@@ -61,41 +69,34 @@ class Snapshot:
     rungs: tuple[RungState, ...] = ()
     dashboard: str | None = None
     placebo: str | None = None
+    over: bool = False
 
     @property
     def done(self) -> int:
         """Configurations that ended."""
         return sum(self.reasons.values())
 
-    @property
-    def per_hour(self) -> float | None:
-        """Configurations that end in an hour; None before the first did."""
-        ended = self.done - self.done_before
-        return ended / self.elapsed_s * 3600 if ended > 0 and self.elapsed_s > 0 else None
-
-    @property
-    def left_s(self) -> float | None:
-        """Seconds left at this pace."""
-        return (self.total - self.done) / self.per_hour * 3600 if self.per_hour else None
-
 
 def render(snapshot: Snapshot) -> RenderableType:
     """Returns the live display; fits any width."""
-    head = Text.assemble((snapshot.name, "bold"), (f"  {_pace(snapshot)}", "dim"))
+    head = Text.assemble((snapshot.name, "bold"), (f"  {_time(snapshot)}", "dim"))
     done = Table.grid(padding=(0, 2), expand=True)
     done.add_column(ratio=1)
     done.add_column(no_wrap=True)
     bar = ProgressBar(max(1, snapshot.total), min(snapshot.done, snapshot.total))
-    done.add_row(bar, f"{snapshot.done} of {counted(snapshot.total, 'trial')}")
+    done.add_row(bar, _done(snapshot))
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold", ratio=1)
-    facts.add_row("running", _running(snapshot))
+    if not snapshot.over:
+        facts.add_row("training", _training(snapshot))
     if snapshot.reasons:
         facts.add_row("ended", _reasons(snapshot.reasons))
     facts.add_row("best", _best(snapshot))
-    if snapshot.rungs:
-        facts.add_row("rungs", Text(_rungs(snapshot.rungs)))
+    if snapshot.luck is not None:
+        facts.add_row("luck", _luck(snapshot))
+    for rung in snapshot.rungs[:-1]:
+        facts.add_row("", _rung(rung, snapshot.objective))
     if snapshot.dashboard:
         facts.add_row("watch", Text(snapshot.dashboard))
     return Group(head, done, facts)
@@ -106,11 +107,12 @@ def lines(snapshot: Snapshot) -> str:
     reasons = _reasons(snapshot.reasons).plain
     parts = [
         *([] if snapshot.placebo is None else [snapshot.placebo]),
-        f"{snapshot.done}/{counted(snapshot.total, 'trial')}",
-        f"running {_running(snapshot)}",
+        _done(snapshot),
+        f"{_training(snapshot)} in training",
         *([reasons] if reasons else []),
         f"best {_best(snapshot).plain}",
-        _pace(snapshot),
+        *([] if snapshot.luck is None else [_luck(snapshot)]),
+        _time(snapshot),
     ]
     return " | ".join(parts)
 
@@ -118,8 +120,8 @@ def lines(snapshot: Snapshot) -> str:
 class Progress:
     """Shows snapshots of a search; in a `with` block.
 
-    In a terminal the display is drawn in place. Elsewhere a line is printed every `interval_s`
-    seconds, at the first and at the last snapshot.
+    In a terminal and in a notebook the display is drawn in place. Elsewhere a line is printed every
+    `interval_s` seconds, at the first and at the last snapshot.
     """
 
     def __init__(
@@ -132,6 +134,7 @@ class Progress:
         self._interval_s = interval_s
         self._clock = clock
         self._live: Live | None = None
+        self._cell: Cell | None = None
         self._latest: Snapshot | None = None
         self._printed: tuple[float, Snapshot] | None = None
 
@@ -140,6 +143,8 @@ class Progress:
         self._latest = snapshot
         if self._live is not None:
             self._live.update(render(snapshot))
+        elif self._cell is not None:
+            self._cell.draw(render(snapshot))
         elif self._printed is None or self._clock() - self._printed[0] >= self._interval_s:
             self._print_line(snapshot)
 
@@ -155,83 +160,82 @@ class Progress:
         if self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=4)
             self._live.start()
+        elif self._console.is_jupyter:
+            self._cell = Cell()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
+        elif self._cell is not None:
+            self._cell = None
         elif self._latest and (self._printed is None or self._printed[1] != self._latest):
             self._print_line(self._latest)
 
 
-def duration(seconds: float) -> str:
-    """Returns a length of time as a person says it: `45 s`, `12 min`, `3 h 20 min`, `2 d 4 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {minutes} min"
-    days, hours = divmod(round(seconds / 3600), 24)
-    return f"{days} d {hours} h"
+def _done(snapshot: Snapshot) -> str:
+    """Says how much has ended: `62 of 64 configurations, 5 of 8 seeds`."""
+    said = f"{snapshot.done:,} of {counted(snapshot.total, 'configuration')}"
+    if not snapshot.seeds:
+        return said
+    return f"{said}, {snapshot.seeds_ended:,} of {counted(snapshot.seeds, 'seed')}"
 
 
-def _pace(snapshot: Snapshot) -> str:
+def _time(snapshot: Snapshot) -> str:
+    if snapshot.over:
+        return f"took {duration(snapshot.elapsed_s)}"
     elapsed = f"{duration(snapshot.elapsed_s)} so far"
-    if snapshot.per_hour is None or snapshot.left_s is None:
-        return elapsed
-    digits = 0 if snapshot.per_hour >= 10 else 1
-    pace = f"{snapshot.per_hour:,.{digits}f} trials/h"
-    left = f"about {duration(snapshot.left_s)} left" if snapshot.left_s > 0 else elapsed
-    return f"{pace}, {left}"
+    return elapsed if snapshot.left is None else f"{elapsed}, {snapshot.left.words()}"
 
 
-def _running(snapshot: Snapshot) -> str:
+def _training(snapshot: Snapshot) -> str:
     elsewhere = f" here, {snapshot.elsewhere} elsewhere" if snapshot.elsewhere else ""
-    waiting = counted(snapshot.waiting, "seed")
-    seeds = f", {waiting} of finalists to go" if snapshot.waiting else ""
-    aside = f", {counted(snapshot.regret, 'stopped trial')} to finish on the side"
-    return f"{snapshot.running}{elsewhere}{seeds}{aside if snapshot.regret else ''}"
+    aside = ""
+    if snapshot.regret:
+        aside = f", {counted(snapshot.regret, 'stopped trial')} to finish on the side"
+    return f"{snapshot.running}{elsewhere}{aside}"
 
 
 def _reasons(reasons: Mapping[str, int]) -> Text:
+    """Says how trials have ended, the most frequent end first."""
     text = Text()
     for reason, count in sorted(reasons.items(), key=lambda item: (-item[1], item[0])):
         if count:
             style = "green" if reason in KEEPS_MODEL else "red" if reason in BAD else ""
-            text.append(", " if text else "").append(f"{reason} {count}", style)
+            text.append(", " if text else "")
+            text.append(f"{count:,} {STOP_REASONS[reason].words}", style)
     return text
 
 
 def _best(snapshot: Snapshot) -> Text:
+    """Says who is best, coloured by how often luck alone would reach as much."""
     if snapshot.best is None:
-        text = Text("none yet")
-    else:
-        trial = "" if snapshot.best_number is None else f" (trial {snapshot.best_number})"
-        text = Text(f"{snapshot.best:.2f}{trial}")
-    if snapshot.luck is None:
-        return text
-    if snapshot.best is not None:
-        text.stylize("bold green" if snapshot.best > snapshot.luck else "yellow")
+        return Text("none yet: no configuration has finished")
+    text, p = Text(snapshot.best.sentence(provisional=not snapshot.over)), snapshot.best.p
+    if p is not None:
+        text.stylize("bold green" if p <= LEVEL else "yellow")
+    return text
+
+
+def _luck(snapshot: Snapshot) -> str:
     tries = snapshot.total if snapshot.tries is None else snapshot.tries
-    subject = counted(tries, "useless trial")
+    many = tries != 1
+    subject = f"the best of {tries:,} tries" if many else "one try"
     where = f" on {snapshot.periods:,} {snapshot.period_name}" if snapshot.periods else ""
-    return text.append(f"; {subject}{where} would reach {snapshot.luck:.2f}", "dim")
+    return f"{subject} without skill would reach {signed(snapshot.luck or 0.0)}{where}"
 
 
-def _rungs(rungs: tuple[RungState, ...]) -> str:
-    return ", ".join(
-        f"epoch {rung.epoch}: {rung.count}"
-        + ("" if rung.cutoff is None else f" ({_cutoff(rung.by, rung.cutoff)})")
-        for rung in rungs
-    )
-
-
-def _cutoff(by: str, value: float) -> str:
-    """Says what passes a rung that scores by this."""
-    if by == "loss":
-        return f"loss up to {-value:.4f}"
-    return f"{'mean rank' if ',' in by else 'cutoff'} {value:.2f}"
+def _rung(rung: RungState, objective: str) -> str:
+    """Says who has reached a rung, and what takes a trial past it."""
+    said = f"reached epoch {rung.epoch}: {rung.count:,}"
+    if rung.cutoff is None:
+        return said
+    by = rung.by.split(", ")
+    if len(by) > 1:
+        names = listed([FIGURES[name] for name in by])
+        return f"{said}, mean rank by {names} needed to go on {rung.cutoff:.2f}"
+    figure = OBJECTIVES[objective if rung.by == "objective" else rung.by]
+    if figure == "loss":  # rungs hold it negated: higher is better
+        return f"{said}, loss needed to go on at most {-rung.cutoff:.4f}"
+    return f"{said}, {figure} needed to go on {signed(rung.cutoff)}"

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 import torch
 
+from search.monitor.time_left import Member, Outlook, after_s, time_left
 from search.planning.earlier import Earlier
 from search.planning.memory import machine_memory, needed
 from search.planning.plan import Plan
 from search.scheduling.capacity import capacity_of
+from search.scheduling.cohorts import PROGRAM
 from search.scheduling.regret_trials import lot
-from search.scheduling.seed_race import CHALLENGERS
+from search.scheduling.seed_race import CHALLENGERS, Finalist
 from trainable.config import TrialConfig, shape_key
 from trainable.data.dataset.epoch_length import epoch_steps
 from trainable.data.dataset.windows import make_windows, train_eval_rows
 from trainable.executors.calibration import best_size, row_seconds, step_seconds
 
+START_S = 6.0  # for Ray and the workers to start, on two cores
 SHARE = 0.05  # of the memory here: other programs have theirs, and a step takes several copies
 MEASURED_STEPS = 20  # after one step that is not counted
 
@@ -32,7 +35,7 @@ class Estimate:
             None: not measured, since the model is too large for that here.
         rows: evaluated, of all trials together.
         row_us: microseconds in which one member predicts one of them; None likewise.
-        seconds: of the whole search; None likewise.
+        seconds: of the whole search, from its start to its ranking; None likewise.
     """
 
     epochs: float
@@ -165,6 +168,37 @@ def _further_seeds(finalists: float, most: int) -> float:
     return (min(finalists, 1.0) + others) * (most - 1)
 
 
+def _played(plan: Plan, slots: int, unit_s: float) -> float:
+    """Returns the seconds in which a new search trains, its last trials and seeds alone included.
+
+    Args:
+        plan: of the search.
+        slots: number of workers that train at once.
+        unit_s: seconds that a member adds to an epoch of its cohort.
+    """
+    settings = plan.settings
+    capacity = capacity_of(settings.trials, slots, settings.cohort_size)
+    default = plan.default is not None
+    outlook = Outlook(
+        slots=((),) * slots,
+        waiting=(Member(0, "default", number=0),) if default else (),
+        unasked=settings.trials - default,
+        in_flight=capacity.in_flight,
+        members=capacity.members,
+        epochs=plan.epochs,
+        rungs=plan.rungs,
+        reduction_factor=_factor(plan),
+        finalists=(Finalist(0, (), begun=1, reference=True),) if default else (),
+        finalist_seeds=settings.finalist_seeds,
+        regret=settings.regret,
+        unit_s=unit_s,
+        batches=MEASURED_STEPS,
+        budget_s=settings.time_budget_s,
+    )
+    found = time_left(outlook)
+    return 0.0 if found is None else found.expected
+
+
 def estimate(plan: Plan, slots: int) -> Estimate:
     """Measures a few steps and predictions of the space's most frequent shape, and extrapolates.
 
@@ -203,5 +237,10 @@ def estimate(plan: Plan, slots: int) -> Estimate:
         row = row_seconds(cohort, windows, "cpu")
     finally:
         torch.set_num_threads(threads)
+    an_epoch = epoch_steps(configs[0], plan.dataset) * step + evaluated * row
     seconds = (steps * step + rows * row) / slots
+    if plan.earlier is None:
+        unit_s = an_epoch * members / (members + PROGRAM)
+        seconds = _played(plan, slots, unit_s)
+    seconds += START_S + after_s(plan.counted, len(plan.periods))
     return Estimate(epochs, steps, step * 1e6, rows, row * 1e6, seconds)

@@ -161,6 +161,7 @@ def make_plan(
     space: Space | None = None,
     load: Callable[[], Market] | None = None,
     parts: tuple[PartsFile, ...] = (),
+    say: Callable[[str], None] = lambda what: None,
 ) -> Plan:
     """Checks the space, loads the data, builds the dataset and checks that they fit together.
 
@@ -169,10 +170,12 @@ def make_plan(
         space: the search space; None: load the one that the settings name.
         load: a function that loads the market; None: load the one that the settings name.
         parts: files of the person's own parts, whose entries are in the tables already.
+        say: is told what begins, in words.
 
     Raises:
         UserError: the search cannot work.
     """
+    say("Checking the space")
     _check_machine(settings)
     strategy_of(settings.sampler)  # raises for one that cannot work here
     space = space or load_space(settings.space)
@@ -185,13 +188,17 @@ def make_plan(
     _check_losses(settings, facts, losses_differ)
     ask = _with_epochs(space, settings, epochs)
     enqueued = first_trials(settings, ask)
+    say(f"Reading the data {settings.data.path or settings.data.source or ''}".rstrip())
     market = load() if load is not None else load_market(settings.data)
+    say("Building features and labels")
     try_features(market)
     dataset = build_dataset(market, settings.data, max_window=facts.max_window)
+    say("Looking for features that know the future")
     quality = with_suspicious_features(dataset, generated=market.expected is not None)
     dataset = replace(dataset, quality=quality)
     if settings.placebo:
         placebo(dataset, settings.seed)  # raises where labels cannot be moved: not after the search
+    say("Checking the networks on the data")
     rows = len(dataset.train_rows)
     configs = tuple(_full_length(c, epochs, settings.steps_per_epoch) for c in facts.configs)
     facts = replace(facts, configs=configs)

@@ -5,6 +5,7 @@ another trial's, the worker's own stop, the rung, the flat Sharpe. No rule needs
 torch.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -269,6 +270,17 @@ class Pruner:
             more: further ones.
         """
         return self._spread.expected_rise(trials, more, self._daily.per_year)
+
+    @property
+    def signal(self) -> tuple[float, float] | None:
+        """The share of signal in the Sharpe ratios of the trials that have ended, and their mean.
+
+        The mean is annual. None where the share is unknown.
+        """
+        share, mean = self._spread.share, self._spread.mean
+        if share is None or mean is None:
+            return None
+        return share, mean * math.sqrt(self._daily.per_year)
 
     def note_end(self, number: int, reason: str) -> None:
         """Counts a trial that has ended among those that `expected_rise` is of, once.

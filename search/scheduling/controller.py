@@ -17,6 +17,7 @@ from search.run_folder.reports import ReportStore
 from search.scheduling.capacity import Capacity
 from search.scheduling.finalist_seeds import FinalistSeeds
 from search.scheduling.lifecycle import TrialLifecycle
+from search.scheduling.pace import Pace
 from search.scheduling.placement import Placement
 from search.scheduling.recovery import Recovery
 from search.scheduling.regret_trials import RegretTrials
@@ -73,6 +74,7 @@ class Controller:
         progress: of the trials.
         placement: who waits, and who trains where.
         lifecycle: how trials begin and end.
+        pace: what an epoch costs.
         poll_at: `time.monotonic()` of the next look at other drivers.
     """
 
@@ -123,6 +125,7 @@ class Controller:
         )
         self.rounds = Rounds() if in_rounds else None
         self.workers_lost = 0
+        self.pace = Pace()
         self._saving: dict[int, list[int]] = {}  # by slot: members that leave it with a checkpoint
         self._opened = 0
         self.poll_at = 0.0
@@ -191,6 +194,7 @@ class Controller:
         if self.rounds is not None:
             reports.sort(key=lambda report: (report.number, report.epoch))
         new = self._store([report for report in reports if report.number not in theirs])
+        self._measure(arrived, new[0])
         ended, keep_model, moving = self._judge(list(arrived), *new)
         for slot, numbers in moving.items():
             self._saving.setdefault(slot, []).extend(numbers)
@@ -285,6 +289,14 @@ class Controller:
         self.recovery.follow(self.reports.heard())  # reports of other drivers that came before
         return new, self.pruner.judge(reports)
 
+    def _measure(self, arrived: Mapping[int, Sequence[Report]], new: Sequence[Report]) -> None:
+        """Takes into the pace what each slot has trained."""
+        known = {(report.number, report.epoch) for report in new}
+        for slot, reports in arrived.items():
+            own = [report for report in reports if (report.number, report.epoch) in known]
+            shapes = {report.number: self.placement.shape(report.number) for report in own}
+            self.pace.take(slot, own, shapes)
+
     def _judge(
         self, slots: Sequence[int], new: Sequence[Report], verdicts: dict[int, Verdict]
     ) -> tuple[dict[int, list[int]], list[int], dict[int, list[int]]]:
@@ -354,6 +366,7 @@ class Controller:
                 joining[slot] = [trial for trial in found if self._may_train(slot, trial.number)]
             if not self.placement.slots.members(slot):
                 self.placement.idle.add(slot)
+                self.pace.rest(slot)
         return {
             slot: [
                 Assignment(trial.number, trial.params, self.reports.last_epoch(trial.number))

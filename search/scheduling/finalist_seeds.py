@@ -57,13 +57,16 @@ class FinalistSeeds:
                 for number, count in wanted.items():
                     self._add_to(number, count)
 
-    def _wanted(self) -> dict[int, int]:
+    def finalists(self) -> list[Finalist]:
+        """Returns how those stand that race, the default included while it trains."""
         numbers = set(self.lifecycle.completed)
         default = self.lifecycle.progress.default
         if default is not None and default not in self.lifecycle.ended:
             numbers.add(default)
-        finalists = [self._finalist(number) for number in sorted(numbers)]
-        return seeds_to_begin(finalists, self.most, self.error)
+        return [self._finalist(number) for number in sorted(numbers)]
+
+    def _wanted(self) -> dict[int, int]:
+        return seeds_to_begin(self.finalists(), self.most, self.error)
 
     def _finalist(self, number: int) -> Finalist:
         """Returns how a configuration stands; seeds lost with their worker say nothing of it."""

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import cycle
 
 from search.scheduling.capacity import Capacity
@@ -59,6 +59,7 @@ class Placement:
         self._begun_slots: set[int] = set()  # whose worker has looked for members
         self._coming: list[tuple[CohortKey, TrialSpec]] = []  # that move, and wait for their slot
         self._groups = 0
+        self._shapes: dict[int, Hashable] = {}
 
     @property
     def waiting(self) -> int:
@@ -72,6 +73,17 @@ class Placement:
             self._coming.append((key, trial))
         else:
             self._queue(trial).add(key, trial)
+
+    def shape(self, number: int) -> Hashable:
+        """Returns what a trial shares with the others of its cohort."""
+        if number not in self._shapes:
+            self._shapes[number] = self._key(number).shape
+        return self._shapes[number]
+
+    def trials(self) -> list[TrialSpec]:
+        """Returns the trials that wait, in the order in which their queues are served."""
+        queued = [trial for queue in self._queues for trial in queue.trials()]
+        return [*(trial for _, trial in self._coming), *queued]
 
     def trains_alone(self, number: int) -> bool:
         """Says whether a trial is a cohort of one."""

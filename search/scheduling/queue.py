@@ -20,6 +20,10 @@ class WaitingQueue:
         """Returns how many trials wait in each group, the oldest group first."""
         return {key: len(group) for key, group in self._groups.items()}
 
+    def trials(self) -> list[TrialSpec]:
+        """Returns the trials that wait, the oldest group first."""
+        return [trial for group in self._groups.values() for trial in group]
+
     def add(self, key: CohortKey, trial: TrialSpec) -> None:
         """Appends a trial to its group."""
         self._groups.setdefault(key, []).append(trial)

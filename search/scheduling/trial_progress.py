@@ -1,7 +1,7 @@
-"""What each trial has used so far, and which one is ahead."""
+"""What each trial has used so far, and what it would be ranked by."""
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -82,21 +82,20 @@ class ProgressTable:
         """Returns one trial's progress."""
         return self._all[number]
 
+    def __iter__(self) -> Iterator[TrialProgress]:
+        """Returns the progress of every trial, in the order in which they began."""
+        return iter(self._all.values())
+
     def __contains__(self, number: int) -> bool:
         """Says whether a trial is known."""
         return number in self._all
 
     @property
-    def best(self) -> tuple[float, int] | None:
-        """The highest Sharpe ratio of a searched trial, and its number; None before there is one.
+    def median(self) -> float | None:
+        """The median Sharpe ratio of the searched trials; None before there is one.
 
         Each trial counts at the epoch that it would be ranked by.
         """
-        return self._ranked[-1] if self._ranked else None
-
-    @property
-    def median(self) -> float | None:
-        """The median of the same Sharpe ratios."""
         n = len(self._ranked)
         middle = self._ranked[(n - 1) // 2 : n // 2 + 1]
         return median(sharpe for sharpe, _ in middle) if middle else None
@@ -122,7 +121,7 @@ class ProgressTable:
             self.failed_steps += steps * (report.values.get("nan_rate") or 0.0)
 
     def count(self, report: Report) -> None:
-        """Takes one epoch into its trial's progress; `best` and `median` follow."""
+        """Takes one epoch into its trial's progress; `median` follows."""
         progress = self._all[report.number]
         before = progress.sharpe
         progress.count(report)

@@ -26,6 +26,7 @@ from search.session.best_model import (
     without_predictions,
 )
 from search.session.interrupts import Interrupts
+from search.session.observer import best_now
 from search.session.robustness import one_bar_later, permutation
 from search.session.self_check import OPERATIONS, self_check
 from search.study.study import Handover, SearchStudy
@@ -117,6 +118,8 @@ def write_results(
         folder.write_json("run.json", done.run | facts)
         done = load_run(folder.path)
     if resume is None:
+        if best := best_now(plan, parts.controller):
+            study.note_best(best.record(provisional=False))
         study.written()
     console.print(summary(done, plan.epochs, resume, console.width))
     if found is not None:

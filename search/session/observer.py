@@ -3,12 +3,17 @@
 import time
 from collections import Counter
 from collections.abc import Sequence
+from math import sqrt
 
 from search.backend.base import Cluster
+from search.monitor.best import Best, best_of, entrants_of
 from search.monitor.metrics import Figure, Moment, figures
+from search.monitor.outlook import outlook_of
 from search.monitor.progress import Progress, Snapshot
+from search.monitor.time_left import TimeLeft, after_s, time_left
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
+from search.scheduling.controller import Controller
 from search.session.assembly import Assembly
 from search.session.interrupts import Interrupted, Interrupts
 from search.session.provenance import now as now_text
@@ -18,8 +23,16 @@ from trainable.cli.errors import UserError
 from trainable.run_format import ASKED
 
 SHOW_EVERY_S = 0.5  # between two displays
+LEFT_EVERY_S = 3.0  # between two looks at how long it still takes
 LOOK_EVERY_S = 2.0  # between two looks at which machines a cluster has
 NO_MACHINE_S = 20.0  # without a machine that could train, until that is said
+
+
+def best_now(plan: Plan, controller: Controller) -> Best | None:
+    """Returns who the ranking of a search would put first now."""
+    error = sqrt(plan.dataset.periods_per_year / max(1, len(plan.periods)))
+    entrants, signal = entrants_of(controller.lifecycle), controller.pruner.signal
+    return best_of(entrants, error, plan.tries.total, signal)
 
 
 class SearchObserver:
@@ -32,6 +45,7 @@ class SearchObserver:
         interrupts: whether the person wants the end.
         cluster: of the workers.
         folder: of the run.
+        slowed: how much longer than alone this process takes, since others use the machine, too.
     """
 
     def __init__(
@@ -42,7 +56,9 @@ class SearchObserver:
         interrupts: Interrupts,
         cluster: Cluster,
         folder: RunFolder,
+        slowed: float = 1.0,
     ) -> None:
+        self.slowed = slowed
         self.plan, self.parts, self.controller = plan, parts, parts.controller
         self.progress, self.interrupts, self.folder = progress, interrupts, folder
         self.dashboard = cluster.dashboard
@@ -58,8 +74,10 @@ class SearchObserver:
         self.machines = MachineWatch(cpus, gpus, self.begun)
         self.cpu_host: str | None = None  # a machine whose GPU is not used
         self.noted = 0  # reasons for training alone
-        self.done_before = self.controller.lifecycle.reasons.total()
         self.luck = plan.luck
+        self.left: tuple[float, TimeLeft | None] | None = None  # when it was found
+        self.best: Best | None = None
+        self.ended = -1  # trials, as the best was found
         self.latest = self._snapshot()
 
     def tick(self) -> None:
@@ -138,7 +156,7 @@ class SearchObserver:
 
     def _snapshot(self) -> Snapshot:
         controller, dataset = self.controller, self.plan.dataset
-        best = controller.progress.best
+        seeds = [one.trial.number for one in controller.progress if one.trial.kind == "seed"]
         training = [n for members in controller.running.values() for n in members]
         kinds = Counter(controller.progress[number].trial.kind for number in training)
         return Snapshot(
@@ -148,12 +166,13 @@ class SearchObserver:
             reasons=dict(controller.lifecycle.reasons),
             elapsed_s=time.monotonic() - self.begun,
             running=len(training),
-            waiting=len(controller.placement.seeds),
+            seeds=len(seeds),
+            seeds_ended=sum(number in controller.lifecycle.ended for number in seeds),
             regret=kinds["regret"] + len(controller.placement.regret),
             elsewhere=controller.study.elsewhere,
-            done_before=self.done_before,
-            best=best[0] if best else None,
-            best_number=best[1] if best else None,
+            left=self._left(),
+            best=self._best(),
+            objective=self.plan.settings.objective,
             luck=self.luck,
             tries=self.plan.tries.total,
             periods=len(self.plan.periods),
@@ -161,6 +180,29 @@ class SearchObserver:
             rungs=controller.pruner.rungs,
             dashboard=self.dashboard,
         )
+
+    def _best(self) -> Best | None:
+        """Returns who is best, found anew as soon as a trial has ended; the study names it, too."""
+        ended = len(self.controller.lifecycle.ended)
+        if ended == self.ended:
+            return self.best
+        before, self.ended = self.best, ended
+        self.best = best_now(self.plan, self.controller)
+        if self.best is not None and self.best != before:
+            self.controller.study.note_best(self.best.record())
+        return self.best
+
+    def _left(self) -> TimeLeft | None:
+        """Returns how long the search still takes, counted down between two looks at it."""
+        now = time.monotonic()
+        if self.left is None or now - self.left[0] >= LEFT_EVERY_S:
+            plan = self.plan
+            factor = plan.settings.reduction_factor if plan.rung_rule.cuts else 1
+            after = self.slowed * after_s(plan.counted, len(plan.periods))
+            outlook = outlook_of(self.controller, plan.counted, plan.epochs, factor, after)
+            self.left = now, time_left(outlook)
+        then, left = self.left
+        return None if left is None else left.after(now - then)
 
 
 class MachineWatch:

@@ -1,11 +1,14 @@
 """Files of a person's own parts: read as a search starts, copied into its run folder."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from search.run_folder.folder import RunFolder
 from search.settings.settings import SearchSettings
 from trainable.io.atomic import make_folder
 from trainable.parts.files import PartsFile, read_files
+
+if TYPE_CHECKING:  # a search reads its parts while this is imported
+    from search.run_folder.folder import RunFolder
 
 COPIES = "parts"  # folder of a run, for people: `run.json` has the texts, too
 
@@ -20,7 +23,7 @@ def read_parts(settings: SearchSettings) -> tuple[PartsFile, ...]:
     return read_files(settings.parts, copies)
 
 
-def copy_parts(folder: RunFolder, files: Sequence[PartsFile]) -> None:
+def copy_parts(folder: "RunFolder", files: Sequence[PartsFile]) -> None:
     """Writes the texts into the run folder, as files that a person can read and name."""
     if files:
         make_folder(folder.path / COPIES)

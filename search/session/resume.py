@@ -3,11 +3,9 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from search.planning.plan import Plan
 from search.run_folder.starting import can_begin, no_run, start_in
-from search.session.same_search import BEFORE_PRUNING
 from search.settings.checks import check
 from search.settings.masking import HIDDEN, mask
 from search.settings.reading import settings_from
@@ -20,6 +18,10 @@ from trainable.data.settings import expand_source
 from trainable.io.checksums import checked
 from trainable.io.json_file import loads
 
+if TYPE_CHECKING:  # a search resumes by its arguments while this is imported
+    from search.planning.plan import Plan
+
+BEFORE_PRUNING = {"pruning": "objective"}  # what rungs of versions without it scored by
 SOURCE = {"data", "data.source", "data.path"}  # one of them, so that a new one wins over an old one
 OWN = ("resume", "dry_run")  # of one session, not of the run
 
@@ -164,7 +166,7 @@ def placebo_command(name: str, runs_dir: str, stored: Sequence[str] | None, plac
     return as_started(shlex.join(words))
 
 
-def command_that_goes_on(plan: Plan, stored: Sequence[str] | None) -> str:
+def command_that_goes_on(plan: "Plan", stored: Sequence[str] | None) -> str:
     """Returns the command, or the call, that goes on with an interrupted search, or a placebo."""
     settings, which = plan.settings, plan.placebo
     if which is None:

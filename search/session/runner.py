@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 
@@ -11,6 +11,7 @@ from analysis.load import Run
 from search.backend.base import Backend
 from search.backend.workers import open_trial_files, store_answers
 from search.monitor.progress import Progress
+from search.monitor.steps import Steps
 from search.planning.earlier import earlier_of
 from search.planning.plan import Plan
 from search.planning.preview import Preview, preview_of, show, show_plan
@@ -33,6 +34,8 @@ from search.session.same_search import check_same
 from search.study.study import SearchStudy, stored_rows
 from trainable.cli.errors import NameTakenError
 from trainable.io.file_store import FileStore
+
+MOST_SLOWED = 2.5  # by other programs, that is believed of so short a measurement
 
 
 class Session:
@@ -69,10 +72,15 @@ class Session:
             UserError: the back end cannot train; what was reported before is kept.
         """
         plan, folder = self.plan, self._folder
-        with (
-            backend.connect() as cluster,
-            assemble(plan, folder, cluster, self._study, self._files, backend) as parts,
-        ):
+        with ExitStack() as stack, Steps(cast(TextIO, self._console.file)) as steps:
+            steps.begin(backend.waits_for)
+            cluster = stack.enter_context(backend.connect())
+            steps.begin("Scoring the baselines")
+            wall, own = time.monotonic(), time.process_time()
+            parts = stack.enter_context(
+                assemble(plan, folder, cluster, self._study, self._files, backend)
+            )
+            wall, own = time.monotonic() - wall, time.process_time() - own
             self._parts = parts
             self.run = self._described(parts)
             self._interrupts.listen()  # Ray takes the signals as it connects
@@ -81,8 +89,12 @@ class Session:
             self.run["device"] = "gpu" if parts.worker_spec.gpus else "cpu"
             folder.begin(self.run)
             copy_parts(folder, plan.parts)
+            steps.end()
             with Progress(self._console) as progress:
-                observer = SearchObserver(plan, parts, progress, self._interrupts, cluster, folder)
+                slowed = min(MOST_SLOWED, max(1.0, wall / own)) if own > 0 else 1.0
+                observer = SearchObserver(
+                    plan, parts, progress, self._interrupts, cluster, folder, slowed
+                )
                 begun = time.monotonic()
                 try:
                     backend.run(parts.controller, plan.dataset, parts.worker_spec, observer)

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.tries import prior_of
 from search.planning.plan import Plan
 from search.session.provenance import describe, stored_record
+from search.session.resume import BEFORE_PRUNING
 from trainable.cli.errors import UserError
 from trainable.cli.nested import flat, typed
 from trainable.data.settings import DataSettings
@@ -25,7 +26,6 @@ SAME_SETTINGS = (
     "objective", "sampler", "pruning", "seed", "steps_per_epoch", "rungs", "reduction_factor",
     "try_default",
 )  # fmt: skip
-BEFORE_PRUNING = {"pruning": "objective"}  # what rungs of versions without it scored by
 BEFORE_SAMPLER = {"sampler": "tpe"}  # what suggested in versions that had nothing else
 SAME_COLUMNS = ("target", "returns")  # of one file others may be named
 SOURCE = ("source", "path")

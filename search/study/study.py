@@ -28,6 +28,7 @@ from search.study.index import TrialIndex
 from search.study.journal import OneWriterStorage
 from search.study.storage import Storage, can_be_shared, name_of, open_storage, open_to_read
 from search.study.trials import (
+    BEST,
     DEFAULT,
     ENDED,
     OWNER,
@@ -343,7 +344,8 @@ class SearchStudy:
                 return False
             # A resumed sampler is told of the trials in the order in which they ended.
             outcome["order"] = self._index.ended if trial.searched else None
-            optuna_state, values = optuna_end(state, value, trial.observation.reports)
+            reports = trial.observation.reports
+            optuna_state, values = optuna_end(state, value, reports, trial.searched)
             try:
                 self._storage.set_trial_user_attr(trial.trial_id, "outcome", outcome)
                 self._storage.set_trial_state_values(trial.trial_id, optuna_state, values)
@@ -354,6 +356,11 @@ class SearchStudy:
                 return False
             self._index.end(number, outcome)
             return True
+
+    def note_best(self, best: Mapping[str, Any]) -> None:
+        """Stores who is best, for people who open the study: an attribute of it."""
+        with self._index.lock:
+            self._storage.set_study_user_attr(self._study_id, BEST, as_json(dict(best)))
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -517,6 +524,13 @@ def note_in_study(storage: str | Path, name: str, key: str, value: Mapping[str, 
     except KeyError:
         raise UserError(f"{name_of(storage)} holds no study {name!r}") from None
     backend.set_study_user_attr(number, key, dict(value))
+
+
+def stored_best(storage: str | Path, name: str) -> dict[str, Any]:
+    """Returns what a study says of who is best; nothing where it says nothing."""
+    backend = open_to_read(storage)
+    number = backend.get_study_id_from_name(name)
+    return dict(backend.get_study_user_attrs(number).get(BEST) or {})
 
 
 def _centre_if_taken(space: SpaceFunction) -> Suggestion | None:

@@ -15,6 +15,7 @@ from trainable.run_format import STATES
 SEED = "train/seed"
 EPOCHS = "train/epochs"
 DEFAULT = "default"  # attribute of the trial that is the centre of its space
+BEST = "best"  # attribute of the study: who is best
 OWNER = "owner"  # attribute of a running trial of a shared study: the driver that trains it
 # Of ended trials; only a COMPLETE trial with a value is COMPLETE to Optuna, too.
 ENDED = {state: TrialState[state] for state in STATES if state != "RUNNING"}
@@ -83,12 +84,15 @@ class TrialRecord:
 
 
 def optuna_end(
-    state: str, value: float | None, reports: Mapping[int, float]
+    state: str, value: float | None, reports: Mapping[int, float], searched: bool = True
 ) -> tuple[TrialState, list[float] | None]:
     """Returns the state and the values that Optuna stores for an ended trial.
 
-    Its COMPLETE needs a value; its PRUNED has the last report as its value.
+    Its COMPLETE needs a value; its PRUNED has the last report as its value. What repeats a searched
+    trial is PRUNED, too: Optuna takes the best of a study from what is COMPLETE.
     """
+    if state == "COMPLETE" and not searched:
+        state = "PRUNED"
     if state == "COMPLETE":
         return (TrialState.FAIL, None) if value is None else (TrialState.COMPLETE, [value])
     if state == "PRUNED" and reports:

@@ -286,6 +286,11 @@ def test_placebos_that_failed_with_the_machine_are_no_evidence_and_trained_anew(
     said = re.sub(r"\s+", " ", capsys.readouterr().out)
     assert "Placebo 1 of 2: it does not count: 3 of 3 trainings failed with the machines" in said
     assert [(one["trained"], one["lost"]) for one in entries(run)] == [(0, 3)] * 2
+    (line,) = placebo_lines(run, [])
+    assert line.startswith(
+        "2 of 2 placebos have ended. 2 of them do not count: the search was another, or machines "
+        "failed. Nobody trains the others. Next: "
+    )
     (sentence,) = [one for one in summary_sentences(load_run(run)) if "lacebo" in one]
     assert sentence.startswith("2 placebos are not counted, since machines failed and less of them")
     trials = (run if files is None else tmp_path / "files" / "x") / "placebos" / "01" / "trials"

@@ -32,7 +32,7 @@ RUN = {
     "started": "2020-05-01T10:00:00+00:00",
     "resumed": [],
     "luck_line": 1.25,
-    "data": {"validation_periods": len(DAYS), "intraday": False},
+    "data": {"validation_periods": len(DAYS), "intraday": False, "periods_per_year": 252.0},
     "rungs": [1, 4],
 }
 
@@ -75,7 +75,8 @@ def test_a_run_in_the_middle_is_told_as_its_own_display_would(folder: RunFolder)
     found = read_status(folder.path)
     shown = snapshot(found, datetime(2020, 5, 1, 11, tzinfo=UTC))
     assert contents(folder.path) == before
-    assert (shown.total, shown.done, shown.running, shown.waiting) == (8, 2, 2, 1)
+    assert (shown.total, shown.done, shown.running) == (8, 2, 2)
+    assert (shown.seeds_ended, shown.seeds) == (0, 1)
     assert shown.reasons == {"completed": 1, "asha_rung": 1}
     assert shown.elapsed_s == 3600
     assert (shown.luck, shown.periods, shown.period_name) == (1.25, len(DAYS), "days")
@@ -83,9 +84,10 @@ def test_a_run_in_the_middle_is_told_as_its_own_display_would(folder: RunFolder)
     # Trial 0 at epoch 1, where its loss was lowest before 0.5 · 2; the seed is no rival.
     first = leading(found).to_dict("records")
     assert [(row["number"], row["epochs"], row["epoch"]) for row in first] == [
-        (3, 1, 1), (2, 2, 1), (1, 1, 1), (0, 4, 1)
+        (0, 4, 1), (1, 1, 1), (2, 2, 1), (3, 1, 1)
     ]  # fmt: skip
-    assert (shown.best, shown.best_number) == (pytest.approx(0.3), 3)
+    assert shown.best is not None
+    assert (shown.best.trial, shown.best.sharpe, shown.best.seeds) == (0, 0.0, 1)
 
 
 def test_who_drives_is_said_and_that_nobody_does(
@@ -95,9 +97,11 @@ def test_who_drives_is_said_and_that_nobody_does(
     said = capsys.readouterr().out
     assert "Driven by process" in said
     assert "the latest report came" in said
-    assert "2 of 8 trials" in said
-    assert "completed 1" in said
-    assert said.count("RUNNING") == 2
+    assert "2 of 8 configurations, 0 of 1 seed" in said
+    assert "1 trained to the end" in said
+    assert [line.split()[:4] for line in said.splitlines()[-2:]] == [
+        ["0", "0.00", "1", "4"], ["1", "0.10", "1", "1"]
+    ]  # fmt: skip
     over = {"state": "ended", "ended": "2020-05-02"}
     held = replace(read_status(folder.path), run={**RUN, **over})  # by a confirmation
     status.show(held, folder.path, 0, Console(width=200))

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from search.monitor.best import Best
 from search.monitor.metrics import METRICS, Figure, Moment, figures, state_of
 from search.monitor.progress import Snapshot
+from search.monitor.time_left import TimeLeft
 from search.scheduling.controller import Controller
 from tests.fixtures.rigs import Rig, filled, report
 from trainable.report import Stop
@@ -27,7 +29,8 @@ def test_before_anything_was_reported(rig: Rig) -> None:
     assert told(driver) == {
         "asharpe_trials_wanted": 8.0,
         "asharpe_running": 0.0,
-        "asharpe_seeds_waiting": 0.0,
+        "asharpe_seeds": 0.0,
+        "asharpe_seeds_ended": 0.0,
         "asharpe_steps": 0.0,
         "asharpe_failed_steps": 0.0,
         "asharpe_slots": 2.0,
@@ -42,13 +45,18 @@ def test_in_the_middle_of_a_search(rig: Rig) -> None:
     assert members == [0, 1, 2, 3]
     driver.on_reports(slot, [report(n, 1, nan_rate=0.5 if n == 0 else 0.0) for n in range(4)])
     driver.on_reports(slot, [report(0, 2, Stop("nan_explosion", {}), nan_rate=1.0)])
-    found = told(driver, total=4, luck=1.25, waiting=3)
+    best, left = Best(3, 3.1, 2, 0.7), TimeLeft(60.0, 50.0, 80.0)
+    found = told(driver, total=4, luck=1.25, seeds=5, seeds_ended=3, best=best, left=left)
     assert found == {
         "asharpe_trials/PRUNED/nan_explosion": 1.0,
         "asharpe_trials_wanted": 4.0,
         "asharpe_running": 3.0,
-        "asharpe_seeds_waiting": 3.0,
+        "asharpe_seeds": 5.0,
+        "asharpe_seeds_ended": 3.0,
+        "asharpe_seconds_left": 60.0,
         "asharpe_sharpe_best": 3.1,
+        "asharpe_sharpe_best_shrunk": 0.7,
+        "asharpe_sharpe_best_seeds": 2.0,
         "asharpe_sharpe_median": 1.6,  # of 0.2, 1.1, 2.1 and 3.1
         "asharpe_sharpe_luck": 1.25,
         "asharpe_steps": 50.0,
@@ -60,26 +68,25 @@ def test_in_the_middle_of_a_search(rig: Rig) -> None:
     assert {name.partition("/")[0] for name in found} == METRICS.keys()
 
 
-def test_a_trial_of_another_kind_is_neither_best_nor_in_the_median(rig: Rig) -> None:
+def test_a_trial_of_another_kind_is_not_in_the_median(rig: Rig) -> None:
     driver = rig.driver(trials=1, seeds=2)
     slot, _ = filled(driver)
     driver.on_reports(slot, [report(0, 4, Stop("completed"))])
     assert driver.running[slot] == {1}
     driver.on_reports(slot, [report(1, 1)])
-    assert driver.progress.best == (0.4, 0)
     assert driver.progress.median == 0.4
 
 
-def test_best_and_median_follow_the_epoch_that_a_trial_would_be_ranked_by(rig: Rig) -> None:
+def test_the_median_follows_the_epoch_that_a_trial_would_be_ranked_by(rig: Rig) -> None:
     driver = rig.driver(trials=3)
     slot, _ = filled(driver)
     sharpes = {0: 1.0, 1: 2.0, 2: 3.0}
     driver.on_reports(slot, [report(n, 1, sharpe=s, val_loss=0.5) for n, s in sharpes.items()])
-    assert (driver.progress.best, driver.progress.median) == ((3.0, 2), 2.0)
+    assert driver.progress.median == 2.0
     driver.on_reports(slot, [report(2, 2, sharpe=-1.0, val_loss=0.4)])
-    assert (driver.progress.best, driver.progress.median) == ((2.0, 1), 1.0)
+    assert driver.progress.median == 1.0
     driver.on_reports(slot, [report(1, 2, sharpe=9.0, val_loss=0.6)])
-    assert driver.progress.best == (2.0, 1)
+    assert driver.progress.median == 1.0
 
 
 def test_states_are_those_of_the_table_of_stop_reasons() -> None:

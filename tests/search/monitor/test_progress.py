@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console, RenderableType
 
-from search.monitor.progress import Progress, Snapshot, duration, lines, render
+from search.monitor.best import Best
+from search.monitor.progress import Progress, Snapshot, lines, render
+from search.monitor.time_left import TimeLeft
 from search.pruning.asha import RungState
 
 FULL = Snapshot(
@@ -15,9 +17,10 @@ FULL = Snapshot(
     reasons={"asha_rung": 31, "completed": 3, "flat_sharpe": 4, "nan_explosion": 2, "hung": 0},
     elapsed_s=300,
     running=16,
-    waiting=4,
-    best=0.92,
-    best_number=17,
+    seeds=8,
+    seeds_ended=5,
+    left=TimeLeft(180.0, 150.0, 200.0),
+    best=Best(17, 0.92, 1, 0.31, 0.4),
     luck=1.07,
     periods=1247,
     rungs=(
@@ -31,10 +34,10 @@ EMPTY = Snapshot(name="x", total=64)
 ODD = [
     FULL,
     EMPTY,
-    replace(FULL, total=1, best=-0.2, luck=0.0, elsewhere=3),
-    replace(FULL, total=10, done_before=40),  # more ended than were asked for
+    replace(FULL, total=1, best=Best(0, -0.2, 3), luck=0.0, elsewhere=3),
+    replace(FULL, total=10, over=True),  # more ended than were asked for
     replace(FULL, name="[red]not markup[/] " * 9, dashboard="http://" + "x" * 200),
-    replace(FULL, total=0, reasons={}, periods=0, best_number=None),
+    replace(FULL, total=0, reasons={}, periods=0, best=None),
 ]
 
 
@@ -48,38 +51,64 @@ def text(what: RenderableType, width: int) -> str:
 def test_the_luck_line_may_count_more_than_this_search():
     shown = replace(FULL, tries=192, luck=1.44)
     for said in (text(render(shown), 100), lines(shown)):
-        assert "192 useless trials on 1,247 days would reach 1.44" in said
-        assert "64 trials" in said
+        assert "the best of 192 tries without skill would reach 1.44 on 1,247 days" in said
+        assert "64 configurations" in said
 
 
 def test_the_display_says_what_the_snapshot_says():
-    shown = text(render(FULL), 100)
-    for part in (
-        "40 of 64 trials",
-        "480 trials/h, about 3 min left",
-        "16, 4 seeds of finalists to go",
-        "asha_rung 31, flat_sharpe 4, completed 3, nan_explosion 2",
-        "0.92 (trial 17); 64 useless trials on 1,247 days would reach 1.07",
-        "epoch 2: 40 (loss up to 0.1765), epoch 8: 12 (mean rank 0.74), epoch 32: 2",
-        "http://127.0.0.1:8265",
-    ):
-        assert part in shown
-    assert "hung" not in shown
+    assert [line.rstrip() for line in text(render(FULL), 80).splitlines()] == [
+        "conservative-20261120-101500  5 min so far, about 3 min left",
+        f"{'━' * 25}╸{' ' * 17}40 of 64 configurations, 5 of 8 seeds",
+        "training  16",
+        "ended     31 stopped at a rung, 4 flat, 3 trained to the end, 2 exploded (NaN)",
+        "best      trial 17: Sharpe 0.31 to be expected, 0.92 on these days (one seed,",
+        "          provisional)",
+        "luck      the best of 64 tries without skill would reach 1.07 on 1,247 days",
+        "          reached epoch 2: 40, loss needed to go on at most 0.1765",
+        "          reached epoch 8: 12, mean rank by IC, rank IC and loss needed to go on",
+        "          0.74",
+        "watch     http://127.0.0.1:8265",
+    ]
+    by_sharpe = replace(FULL, rungs=(RungState(2, 64, -0.06), RungState(8, 5, None)))
+    assert "reached epoch 2: 64, Sharpe needed to go on −0.06" in text(render(by_sharpe), 80)
+    assert "epoch 8" not in text(render(by_sharpe), 80)  # nobody goes on from the last one
+    by_loss = replace(by_sharpe, objective="val_loss")
+    assert "loss needed to go on at most 0.0600" in text(render(by_loss), 80)
+
+
+def test_a_search_that_is_over_is_no_longer_provisional():
+    said = text(render(replace(FULL, over=True)), 100)
+    assert "took 5 min" in said
+    assert "so far" not in said
+    assert "provisional" not in said
+    assert "training" not in said
 
 
 def test_the_line_says_it_too():
     assert lines(FULL) == (
-        "40/64 trials | running 16, 4 seeds of finalists to go | "
-        "asha_rung 31, flat_sharpe 4, completed 3, nan_explosion 2 | "
-        "best 0.92 (trial 17); 64 useless trials on 1,247 days would reach 1.07 | "
-        "480 trials/h, about 3 min left"
+        "40 of 64 configurations, 5 of 8 seeds | 16 in training | "
+        "31 stopped at a rung, 4 flat, 3 trained to the end, 2 exploded (NaN) | "
+        "best trial 17: Sharpe 0.31 to be expected, 0.92 on these days (one seed, provisional) | "
+        "the best of 64 tries without skill would reach 1.07 on 1,247 days | "
+        "5 min so far, about 3 min left"
     )
-    shared = lines(replace(FULL, elsewhere=12))
-    assert "| running 16 here, 12 elsewhere, 4 seeds of finalists to go |" in shared
-    aside = lines(replace(FULL, waiting=0, regret=3))
-    assert "| running 16, 3 stopped trials to finish on the side |" in aside
-    assert "16, 1 stopped trial to finish on the side" in lines(replace(FULL, waiting=0, regret=1))
-    assert lines(EMPTY) == "0/64 trials | running 0 | best none yet | 0 s so far"
+    assert "| 16 here, 12 elsewhere in training |" in lines(replace(FULL, elsewhere=12))
+    aside = lines(replace(FULL, regret=3))
+    assert "| 16, 3 stopped trials to finish on the side in training |" in aside
+    assert lines(EMPTY) == (
+        "0 of 64 configurations | 0 in training | best none yet: no configuration has finished | "
+        "0 s so far"
+    )
+
+
+def test_the_best_is_coloured_by_its_p_and_not_by_the_luck_line():
+    for p, colour in ((0.04, "green"), (0.06, "yellow")):
+        out = io.StringIO()
+        console = Console(file=out, width=100, force_terminal=True, color_system="standard")
+        for sharpe in (0.1, 3.0):  # below and above the line
+            console.print(render(replace(FULL, best=Best(17, sharpe, 1, None, p))))
+        code = {"green": "\x1b[1;32m", "yellow": "\x1b[33m"}[colour]
+        assert out.getvalue().count(f"{code}trial 17") == 2
 
 
 @pytest.mark.parametrize("snapshot", ODD)
@@ -88,22 +117,6 @@ def test_no_width_breaks_it(snapshot: Snapshot, width: int):
     shown = text(render(snapshot), width).splitlines()
     assert max(len(line) for line in shown) <= width
     assert "\n" not in lines(snapshot)
-
-
-def test_the_pace_of_a_resumed_run_leaves_out_what_ended_before():
-    resumed = replace(FULL, done_before=38, elapsed_s=600)
-    assert resumed.per_hour == 12
-    assert resumed.left_s == 7200
-    assert replace(FULL, done_before=40).left_s is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(0, "0 s"), (89, "89 s"), (90, "2 min"), (3600, "60 min"), (12_000, "3 h 20 min"),
-     (187_200, "2 d 4 h")],
-)  # fmt: skip
-def test_durations_as_a_person_says_them(seconds: float, said: str):
-    assert duration(seconds) == said
 
 
 def test_without_a_terminal_a_line_every_ten_seconds_and_the_last_one():
@@ -116,9 +129,9 @@ def test_without_a_terminal_a_line_every_ten_seconds_and_the_last_one():
         progress.update(replace(EMPTY, running=9))
     said = out.getvalue().splitlines()
     assert [line.split(" | ")[1] for line in said if "|" in line] == [
-        "running 0",
-        "running 3",
-        "running 9",
+        "0 in training",
+        "3 in training",
+        "9 in training",
     ]
     assert "trial 3 stopped: nan_explosion, a note that is wider than the terminal" in said
 

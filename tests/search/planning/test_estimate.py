@@ -8,9 +8,11 @@ import pytest
 import torch
 from rich.console import Console
 
+from search.monitor.time_left import after_s
 from search.planning import estimate as module
 from search.planning.earlier import Earlier
 from search.planning.estimate import (
+    START_S,
     Estimate,
     estimate,
     expected_aside,
@@ -37,7 +39,9 @@ def narrow(trial: optuna.Trial) -> dict[str, Any]:
 
 
 def plan(*words: str) -> Plan:
-    settings = settings_from(["name=x", "trials=16", "epochs=16", "finalist_seeds=3", *words])
+    usual = {"name": "x", "trials": "16", "epochs": "16", "finalist_seeds": "3"}
+    usual |= dict(word.split("=", 1) for word in words)
+    settings = settings_from([f"{key}={value}" for key, value in usual.items()])
     return make_plan(settings, load_space(narrow), make_market)
 
 
@@ -155,13 +159,36 @@ def test_a_large_model_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_steps_are_those_that_the_person_asked_for(threads: list[int]) -> None:
     asked = {steps: estimate(plan(f"steps_per_epoch={steps}"), 2) for steps in (50, 100, 200)}
+    times = []
     dataset = plan().dataset
     evaluated = len(dataset.valid_rows) + len(train_eval_rows(dataset))
     for steps, found in asked.items():
         assert found.epochs == asked[100].epochs
         assert found.steps == found.epochs * steps
         assert found.rows == found.epochs * evaluated
-        assert found.seconds == pytest.approx((found.steps * STEP_S + found.rows * ROW_S) / 2)
+        assert found.seconds is not None
+        times.append(found.seconds)
+        # Both workers are busy, in whole cohorts, but at the end: the last ones train alone.
+        together = (found.steps * STEP_S + found.rows * ROW_S) / 2
+        training = found.seconds - START_S - after_s(16, len(plan().periods))
+        assert together < training < 4 * together
+    assert times == sorted(set(times))
+
+
+def test_starting_and_ending_are_a_part_of_a_tiny_search(threads: list[int]) -> None:
+    found = estimate(plan("trials=1", "epochs=1", "finalist_seeds=1", "steps_per_epoch=1"), 2)
+    assert found.seconds is not None
+    assert START_S + 4 < found.seconds < START_S + 8
+
+
+def test_finalists_seeds_and_the_default_take_their_time(threads: list[int]) -> None:
+    def seconds(*words: str) -> float:
+        found = estimate(plan(*words), 2).seconds
+        assert found is not None
+        return found
+
+    alone = seconds("finalist_seeds=1", "try_default=false")
+    assert alone < seconds("finalist_seeds=1") < seconds()
 
 
 def test_an_epoch_is_one_pass_unless_the_person_says_otherwise(threads: list[int]) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from analysis.order import winner
+from search.monitor.best import entrants_of
 from search.pruning.verdict import Verdict
 from search.run_folder.reports import ReportStore
 from search.study.trials import TrialSpec
@@ -23,7 +25,9 @@ def test_a_search_ends_every_trial_with_its_facts(rig: Rig) -> None:
         "stop_epoch": 4, "epochs": 4, "steps": 40, "seconds": 2.0, "n_parameters": 7, "cohort": 1,
     }  # fmt: skip
     assert row.value == pytest.approx(2.3)  # the mean of the last three reports
-    assert driver.progress.best == (3.4, 3)
+    first = winner(entrants_of(driver.lifecycle), None)
+    assert first is not None
+    assert (first.entrant.number, first.entrant.mean) == (3, 3.4)
     assert driver.lifecycle.reasons == {"completed": 4}
 
 
