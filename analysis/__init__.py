@@ -5,6 +5,7 @@ so_far.py                asks a search that runs for its tables
 seeds.py                 the seeds of a configuration: those with a Sharpe ratio, those that failed
 tries.py                 what was tried on the same data, over all runs of a folder
 verdict/                 what to believe: skill, luck, tries, alarms, the default
+order.py                 in which order configurations rank
 ranking.py               finalists by their mean over seeds, beside the luck line and the baselines
 robustness.py            what the Sharpe ratio of each finalist rests on
 confirmation_table.py    what finalists earned on folds, as tables
@@ -12,8 +13,8 @@ regret.py                how often a stopped trial would have entered the final 
 comparison/              two runs side by side, and the command that compares them
 result.py                what a run has found, as one value: for the screen and for JSON
 rank.py                  the command that prints the ranking
-plots.py                 a picture a function
-plot_style.py            colours and frame of all pictures
+notebook.py              a run as a notebook shows it
+pictures/                a picture a function, and how all of them look
 report/                  one HTML file a run, which opens without a network
 statistics/              luck, significance, overfitting, evidence: functions of arrays
 notebooks/               a notebook a question: ranking, pruning, overfitting …

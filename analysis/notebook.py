@@ -75,7 +75,7 @@ class Picture:
 
 
 class Plots:
-    """The pictures of `analysis.plots.PLOTS` by name, each drawn when it is called.
+    """The pictures of `analysis.pictures.plots.PLOTS` by name, each drawn when it is called.
 
     Args:
         run: that they are of.
@@ -85,14 +85,14 @@ class Plots:
         self._run = run
 
     def __getattr__(self, name: str) -> Callable[[], Picture]:
-        from analysis.plots import PLOTS
+        from analysis.pictures.plots import PLOTS
 
         if name not in PLOTS:
             raise AttributeError(f"no picture {name!r}; there are {', '.join(PLOTS)}")
         return lambda: Picture(PLOTS[name](self._run))
 
     def __dir__(self) -> list[str]:
-        from analysis.plots import PLOTS
+        from analysis.pictures.plots import PLOTS
 
         return list(PLOTS)
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.rate_range import rate_range
+from analysis.pictures.rate_range import rate_range
 from search.planning.plan import Plan, make_plan
 from search.planning.rate_range import (
     RangeTest,

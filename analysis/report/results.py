@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.load import Run
-from analysis.plot_style import outcome, spread
+from analysis.pictures.plot_style import outcome, spread
 from analysis.ranking import baselines, sharpe_of, standard_error
 from analysis.report.content import (
     LINES,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.plot_style import outcome
+from analysis.pictures.plot_style import outcome
 from analysis.ranking import sharpe_of
 from analysis.report.content import (
     OUTCOMES,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.plot_style import outcome
+from analysis.pictures.plot_style import outcome
 from analysis.report.content import (
     LINES,
     OUTCOMES,

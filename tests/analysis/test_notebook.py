@@ -9,7 +9,7 @@ from rich.text import Text
 
 from analysis.load import load_run
 from analysis.notebook import NotebookRun, open_run
-from analysis.plots import PLOTS
+from analysis.pictures.plots import PLOTS
 from analysis.ranking import rank
 from search.monitor.notebook import Cell, html_of
 from tests.fixtures.runs import make_run

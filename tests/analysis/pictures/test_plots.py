@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.load import load_run
-from analysis.plot_style import REASONS, outcome, spread
-from analysis.plots import PLOTS, equity_curves, sharpe_sorted
+from analysis.pictures.plot_style import REASONS, outcome, spread
+from analysis.pictures.plots import PLOTS, equity_curves, sharpe_sorted
 from tests.fixtures.runs import make_run
 from trainable.stop_reasons import KEEPS_MODEL, NUMERIC_FAILURES
 

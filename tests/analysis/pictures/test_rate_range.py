@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.rate_range import rate_range
+from analysis.pictures.rate_range import rate_range
 
 RATES = np.geomspace(1e-6, 1.0, 7)
 
