@@ -95,6 +95,7 @@ class Session:
                 observer = SearchObserver(
                     plan, parts, progress, self._interrupts, cluster, folder, slowed
                 )
+                observer.show()
                 begun = time.monotonic()
                 try:
                     backend.run(parts.controller, plan.dataset, parts.worker_spec, observer)
