@@ -100,7 +100,7 @@ def launch(
         if data is not None and not isinstance(data, str | Path):
             chosen = replace(chosen, data=replace(chosen.data, source="frame"))
             load = partial(market_from_frame, arrow_table(data), chosen.data)
-        if nothing_left(chosen):
+        if nothing_left(chosen, lambda: loaded.sha256):
             console.print(Text(ended_sentence(chosen.folder)))
             return open_run(chosen.folder)
         with ExitStack() as stack:

@@ -31,7 +31,7 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         argv = expand_paths(SearchSettings, argv)
         arguments = with_stored(argv)
         settings = settings_from(arguments)
-        if nothing_left(settings):
+        if nothing_left(settings, lambda: _sha256(settings.space)):
             print(ended_sentence(settings.folder))
             print(f"next  {ranking_command(settings.folder)}")
             return 0
@@ -80,6 +80,13 @@ def _search(
         ended = train_placebos(session.plan, settings.placebo, words, trainer, console)
         return 0 if ended else INTERRUPTED
     return 0
+
+
+def _sha256(space: str) -> str:
+    """Returns the check sum of a space, whose loading imports Optuna."""
+    from search.space.loading import load_space
+
+    return load_space(space).sha256
 
 
 @contextmanager
