@@ -37,7 +37,7 @@ SEARCHES: tuple[tuple[str, ...], ...] = (
     (*US20, "trials=16", "epochs=6"),
     (*US20, "trials=12", "epochs=8", "finalist_seeds=5", "max_concurrent=1"),
     (*US20, "trials=12", "epochs=4", "pruning=none", "finalist_seeds=1"),
-    ("data=us20", "space=common", "trials=16", "epochs=5"),
+    ("data=us20", "space=common", "trials=8", "epochs=4"),
     ("data=sp500", "space=quick_test", "trials=40", "epochs=24"),
     (*MADE, "data.synthetic.bars=1000", "trials=96", "epochs=16", "finalist_seeds=1"),
     (*MADE, "data.synthetic.bars=2000", "trials=32", "epochs=12"),

@@ -88,7 +88,7 @@ def launch(
         load = table_loader(data, chosen.data)
         if load is not None:
             chosen = replace(chosen, data=replace(chosen.data, source=FRAME))
-        if nothing_left(chosen):
+        if nothing_left(chosen, lambda: loaded.sha256):
             console.print(Text(ended_sentence(chosen.folder)))
             return open_run(chosen.folder)
         with ExitStack() as stack:

@@ -36,7 +36,7 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         words = expand_paths(SearchSettings, given)
         arguments = with_stored(words)
         settings = settings_from(arguments)
-        if nothing_left(settings):
+        if nothing_left(settings, lambda: _sha256(settings.space)):
             print(ended_sentence(settings.folder))
             print(as_started(f"next  {ranking_command(settings.folder)}"))
             if answer.json:
@@ -107,6 +107,13 @@ def _answer_of(folder: Path) -> dict[str, Any]:
     from analysis.result import as_record, result_of
 
     return as_record(result_of(load_run(folder)))
+
+
+def _sha256(space: str) -> str:
+    """Returns the check sum of a space, whose loading imports Optuna."""
+    from search.space.loading import load_space
+
+    return load_space(space).sha256
 
 
 @contextmanager

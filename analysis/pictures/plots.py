@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis import plot_style as style
 from analysis.load import Run
+from analysis.pictures import plot_style as style
 from analysis.ranking import baselines, rank, sharpe_of, varied_params
 from analysis.verdict.luck import luck
 from trainable.io.json_file import loads

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis import plot_style as style
+from analysis.pictures import plot_style as style
 
 
 def rate_range(

@@ -108,7 +108,7 @@ def lines(snapshot: Snapshot) -> str:
     parts = [
         *([] if snapshot.placebo is None else [snapshot.placebo]),
         _done(snapshot),
-        f"{_training(snapshot)} in training",
+        f"training {_training(snapshot)}",
         *([reasons] if reasons else []),
         f"best {_best(snapshot).plain}",
         *([] if snapshot.luck is None else [_luck(snapshot)]),
@@ -194,6 +194,8 @@ def _training(snapshot: Snapshot) -> str:
     aside = ""
     if snapshot.regret:
         aside = f", {counted(snapshot.regret, 'stopped trial')} to finish on the side"
+    if not (snapshot.running or snapshot.elsewhere or snapshot.done or snapshot.regret):
+        return "none yet: the workers start"
     return f"{snapshot.running}{elsewhere}{aside}"
 
 

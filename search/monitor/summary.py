@@ -25,7 +25,7 @@ from analysis.regret import regret_sentences
 from analysis.verdict.winner_minus_default import MARK, MEANING
 from trainable.cli.started import as_started
 from trainable.cli.text import counted
-from trainable.stop_reasons import BY_RULE, KEEPS_MODEL
+from trainable.stop_reasons import BY_RULE, KEEPS_MODEL, STOP_REASONS
 
 TOP = 5
 WIDE = ("trial", "Sharpe", "± se", "seeds", "IC", "val loss", "epochs")
@@ -96,12 +96,14 @@ def _finalists(
 
 def _reasons(reasons: Mapping[str, int]) -> Table:
     table = _table()
-    table.add_column("ended by")
     table.add_column("trials", justify="right")
     table.add_column("share", justify="right")
+    table.add_column("how they ended")
+    table.add_column("stop reason", style="dim")
     total = sum(reasons.values())
     for reason, count in reasons.items():
-        table.add_row(reason, str(count), f"{count / total:.0%}")
+        words = STOP_REASONS[reason].words
+        table.add_row(str(count), f"{count / total:.0%}", words, reason)
     return table
 
 

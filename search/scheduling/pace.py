@@ -10,6 +10,9 @@ from trainable.report import Report
 
 KEPT = 0.95  # of the weight of earlier batches as a new one comes: machines become faster or slower
 
+USUAL = 1.15  # a worker's time over what it trains, before it is known; it first measures shapes
+BATCHES = 3.0  # that the usual counts for
+
 
 @dataclass
 class _Sums:
@@ -94,4 +97,8 @@ class Pace:
     @property
     def overhead(self) -> float:
         """A worker's time over what it trains: it also starts, stores and waits for answers."""
-        return max(1.0, self._wall.ratio or 1.0)
+        if not self.batches:
+            return USUAL
+        usual = BATCHES * self._all.seconds / self.batches  # seconds that count for the usual
+        found = (self._wall.seconds + USUAL * usual) / (self._wall.units + usual)
+        return max(1.0, found)

@@ -1,7 +1,7 @@
 """Whether a run that is asked to go on has ended, so that nothing need start to say so."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,24 @@ PLACE = {
 }  # fmt: skip
 
 
-def nothing_left(settings: SearchSettings) -> bool:
+def nothing_left(settings: SearchSettings, space: Callable[[], str]) -> bool:
     """Says whether a session with these settings would find a run that has ended as it was asked.
 
     `run.json` alone is read. What it does not say for certain is left to the session: other
-    settings, a search that was out of time, placebos, a best model that was not written.
+    settings, parts of one's own, a search that was out of time, placebos, a best model that was not
+    written.
+
+    Args:
+        settings: of the session.
+        space: returns the check sum of its space.
     """
-    if not settings.resume or settings.placebo or settings.dry_run or settings.name is None:
+    new = not settings.resume or settings.name is None
+    if new or settings.dry_run or settings.placebo or settings.parts:
         return False
     try:
         record = checked(loads((settings.folder / "run.json").read_bytes()))
-        return _has_ended(record, settings) and (settings.folder / "trials.parquet").is_file()
+        there = (settings.folder / "trials.parquet").is_file()
+        return there and _has_ended(record, settings) and record["space"].get("sha256") == space()
     except (OSError, ValueError, KeyError, TypeError):
         return False  # the session says what is wrong
 

@@ -11,6 +11,7 @@ from analysis.ranking import rank
 from analysis.report.page import write_report
 from analysis.verdict.alarms import too_good
 from search.backend.workers import clear_marks
+from search.monitor.steps import Steps
 from search.monitor.summary import summary
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
@@ -68,6 +69,7 @@ def write_results(
     run: dict[str, Any],
     console: Console,
     resume: str | None,
+    steps: Steps,
 ) -> Run:
     """Writes the run folder's tables and `best/`, and prints the summary.
 
@@ -78,11 +80,13 @@ def write_results(
         run: the content of `run.json` so far.
         console: to print to.
         resume: the command that goes on with an interrupted search; None when it has ended.
+        steps: says what is being done.
 
     Raises:
         UserError: a file cannot be written; or a finalist's model is damaged or gone, and
             everything else has been written.
     """
+    steps.begin("Writing the tables")
     study, models = parts.controller.study, parts.models
     rows = study.rows()
     parts.reports.others()  # what other drivers wrote last
@@ -99,6 +103,7 @@ def write_results(
         if resume is None:
             study.written()
         return done
+    steps.begin("Saving the best model")
     lost: UserError | None = None
     number = None
     try:
@@ -121,7 +126,10 @@ def write_results(
         if best := best_now(plan, parts.controller):
             study.note_best(best.record(provisional=False))
         study.written()
-    console.print(summary(done, plan.epochs, resume, console.width))
+    steps.begin("Ranking, and testing it against luck")
+    shown = summary(done, plan.epochs, resume, console.width)
+    steps.end()
+    console.print(shown)
     if found is not None:
         console.print(say_continuation(found))
     console.print(_report(folder))

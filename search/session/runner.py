@@ -95,6 +95,7 @@ class Session:
                 observer = SearchObserver(
                     plan, parts, progress, self._interrupts, cluster, folder, slowed
                 )
+                observer.show()
                 begun = time.monotonic()
                 try:
                     backend.run(parts.controller, plan.dataset, parts.worker_spec, observer)
@@ -144,9 +145,10 @@ class Session:
             if self.interrupted is not None:
                 raise self.interrupted
             return None
-        with store_answers(self._files):
+        stream = cast(TextIO, self._console.file)
+        with store_answers(self._files), Steps(stream) as steps:
             return write_results(
-                self.plan, self._folder, self._parts, self.run, self._console, resume
+                self.plan, self._folder, self._parts, self.run, self._console, resume, steps
             )
 
 

@@ -157,7 +157,7 @@ def test_what_they_found_is_kept_and_said(base: tuple[Path, str]) -> None:
     assert [one for one in summary_sentences(load_run(run)) if one.startswith(sentence)]
     assert "placebo after it 3 searches like this one, labels moved away" in said
     assert "3 placebo searches to train, each as long as the search itself, " in said
-    assert "placebo 2 of 3 | 3/3 trials" in said
+    assert "placebo 2 of 3 | 3 of 3 configurations" in said
     assert re.search(r"Placebo 3 of 3: (its winner has|no trial)", said)
     (first, *_) = summary_sentences(load_run(run / "placebos" / "01"))
     assert first.startswith("This is a placebo: ")

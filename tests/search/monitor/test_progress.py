@@ -86,18 +86,18 @@ def test_a_search_that_is_over_is_no_longer_provisional():
 
 def test_the_line_says_it_too():
     assert lines(FULL) == (
-        "40 of 64 configurations, 5 of 8 seeds | 16 in training | "
+        "40 of 64 configurations, 5 of 8 seeds | training 16 | "
         "31 stopped at a rung, 4 flat, 3 trained to the end, 2 exploded (NaN) | "
         "best trial 17: Sharpe 0.31 to be expected, 0.92 on these days (one seed, provisional) | "
         "the best of 64 tries without skill would reach 1.07 on 1,247 days | "
         "5 min so far, about 3 min left"
     )
-    assert "| 16 here, 12 elsewhere in training |" in lines(replace(FULL, elsewhere=12))
+    assert "| training 16 here, 12 elsewhere |" in lines(replace(FULL, elsewhere=12))
     aside = lines(replace(FULL, regret=3))
-    assert "| 16, 3 stopped trials to finish on the side in training |" in aside
+    assert "| training 16, 3 stopped trials to finish on the side |" in aside
     assert lines(EMPTY) == (
-        "0 of 64 configurations | 0 in training | best none yet: no configuration has finished | "
-        "0 s so far"
+        "0 of 64 configurations | training none yet: the workers start | "
+        "best none yet: no configuration has finished | 0 s so far"
     )
 
 
@@ -129,9 +129,9 @@ def test_without_a_terminal_a_line_every_ten_seconds_and_the_last_one():
         progress.update(replace(EMPTY, running=9))
     said = out.getvalue().splitlines()
     assert [line.split(" | ")[1] for line in said if "|" in line] == [
-        "0 in training",
-        "3 in training",
-        "9 in training",
+        "training none yet: the workers start",
+        "training 3",
+        "training 9",
     ]
     assert "trial 3 stopped: nan_explosion, a note that is wider than the terminal" in said
 

@@ -117,11 +117,16 @@ def test_the_pace_is_that_of_the_reports() -> None:
     now[0] = 30.0
     pace.take(1, [Report(2, e, 1, {}, 2.0 * ALONE) for e in (1, 2)], shapes)
     assert pace.units_s == {"a": pytest.approx(0.5), "b": pytest.approx(2.0)}
-    assert pace.overhead == pytest.approx(30.0 / (4 * ALONE))
+    trained = 4 * ALONE
+    assert 1 < pace.overhead < 30.0 / trained  # of one batch it is believed in part
+    for turn in range(200):
+        now[0] += 1.5 * 2.0 * ALONE
+        pace.take(1, [Report(2, 3 + turn, 1, {}, 2.0 * ALONE)], shapes)
+    assert pace.overhead == pytest.approx(1.5, abs=0.01)
     pace.rest(1)
-    now[0] = 500.0
-    pace.take(1, [Report(2, 3, 1, {}, 2.0 * ALONE)], shapes)
-    assert pace.overhead < 2  # it had nobody to train
+    now[0] += 5000.0
+    pace.take(1, [Report(2, 999, 1, {}, 2.0 * ALONE)], shapes)
+    assert pace.overhead == pytest.approx(1.5, abs=0.01)  # it had nobody to train
 
 
 def test_of_a_replayed_search_it_is_mostly_said_within_a_third() -> None:

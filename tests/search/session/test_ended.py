@@ -13,6 +13,7 @@ from search.session.ended import nothing_left
 from search.session.resume import with_stored
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
+from search.space.loading import load_space
 from tests.fixtures.here import search_here
 from tests.fixtures.searches import MARKET, write_space
 from trainable.io.checksums import checked, with_checksum
@@ -40,7 +41,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def left(*words: str) -> bool:
-    return nothing_left(settings_from(with_stored([*AGAIN, *words])))
+    settings = settings_from(with_stored([*AGAIN, *words]))
+    return nothing_left(settings, lambda: load_space(settings.space).sha256)
 
 
 def test_it_is_said_at_once_and_where_the_ranking_is(
@@ -74,7 +76,10 @@ def test_whatever_could_be_left_is_for_the_session_to_say(
     assert left("max_concurrent=1", "dashboard=false")
     for word in ("trials=4", "epochs=3", "regret=0.5", "placebo=1", "finalist_seeds=5", "seed=9"):
         assert not left(word)
-    assert not nothing_left(settings_from([*MARKET, "space=tiny.py", "name=x"]))  # a new one
+    new = settings_from([*MARKET, "space=tiny.py", "name=x"])
+    assert not nothing_left(new, lambda: load_space(new.space).sha256)
+    again = settings_from(with_stored(AGAIN))
+    assert not nothing_left(again, lambda: "another")
     file = home / "runs" / "x" / "run.json"
     kept = file.read_bytes()
     record = checked(loads(kept))
