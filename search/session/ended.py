@@ -15,7 +15,7 @@ from trainable.run_format import SEARCHED
 PLACE = {
     "name", "runs_dir", "resume", "dry_run", "max_concurrent", "cohort", "cpus_per_trial",
     "gpus_per_trial", "patience_s", "address", "open_cluster", "dashboard", "checkpoint_steps",
-    "time_budget_s",
+    "time_budget_s", "report",
 }  # fmt: skip
 
 

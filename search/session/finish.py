@@ -132,7 +132,8 @@ def write_results(
     console.print(shown)
     if found is not None:
         console.print(say_continuation(found))
-    console.print(_report(folder))
+    if plan.settings.report:
+        console.print(_report(folder))
     if lost is not None:
         if resume is None:
             raise lost

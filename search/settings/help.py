@@ -57,7 +57,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "run": (
         "the run folder, and where trials and study are kept",
         (
-            "name", "runs_dir", "resume", "dry_run", "storage", "storage_path",
+            "name", "runs_dir", "resume", "dry_run", "report", "storage", "storage_path",
             "checkpoint_steps",
         ),
     ),

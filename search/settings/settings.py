@@ -58,6 +58,7 @@ class SearchSettings:
     address: str | None = None  # a Ray cluster: auto or HOST:PORT; unset: this machine
     open_cluster: bool = False  # use a cluster that asks for no token, or shows its dashboard
     dashboard: bool = True  # Ray's dashboard for watching; false saves 600 MB and some seconds
+    report: bool = True  # report.html in the run folder, at the end; false saves a second or more
     storage: PathText | None = None  # an Optuna storage URL; unset: a file in the run folder
     storage_path: PathText | None = None  # shared folder or URL of checkpoints; unset: run folder
     checkpoint_steps: int | None = None  # steps between checkpoints; unset: 500 of large models

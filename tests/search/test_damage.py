@@ -37,7 +37,7 @@ from trainable.io.checksums import MANIFEST
 PLACES = 16
 NEWLINE = b"\n"
 WORDS = (
-    *MARKET, "space=tiny.py", "trials=8", "finalist_seeds=2", "rungs=1,2,4", "cohort=4",
+    *MARKET, "space=tiny.py", "trials=8", "finalist_seeds=2", "rungs=1,2,4", "cohort=4", "report=false",
     "checkpoint_steps=8",
 )  # fmt: skip
 TABLES = ("trials.parquet", "epochs.parquet", "returns.parquet", "predictions.parquet")

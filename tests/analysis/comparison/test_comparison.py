@@ -52,10 +52,9 @@ def seeds_of(run: Run, number: int) -> np.ndarray:
     rows = run.trials.query("(number == @number or parent == @number) and state == 'COMPLETE'")
     table = pd.read_parquet(run.folder / "returns.parquet")
     found = []
-    for pair in zip(rows["number"], rows["ranking_epoch"], strict=True):
-        both = dict(zip(("trial", "ranked_by"), pair, strict=True))
-        mine = table.query("number == @trial and epoch == @ranked_by", local_dict=both)
-        mine = mine.set_index("timestamp")
+    for trial, epoch in zip(rows["number"], rows["ranking_epoch"], strict=True):
+        is_its = (table["number"] == trial).to_numpy() & (table["epoch"] == epoch).to_numpy()
+        mine = table.iloc[np.flatnonzero(is_its)].set_index("timestamp")
         found.append(mine["net_return"].sort_index().to_numpy())
     return np.stack(found)
 

@@ -27,7 +27,7 @@ from trainable.io.file_store import FileStore
 
 WORDS = (
     *MARKET, "space=tiny.py", "trials=3", "finalist_seeds=1", "rungs=4", "enqueue=hand.json",
-    "seed=5", "name=x",
+    "seed=5", "name=x", "report=false",
 )  # fmt: skip
 RESUME = ("name=x", "resume=true")
 BEGUN = "Nothing of run 'x' had begun: it begins now."

@@ -311,6 +311,12 @@ def _(base: Outcome, found: Outcome) -> None:
     assert (base.json["default"], found.json["default"]) == (None, 0)
 
 
+@case("report", report="true")
+def _(base: Outcome, found: Outcome) -> None:
+    assert not (base.run / "report.html").exists()
+    assert (found.run / "report.html").exists()
+
+
 @case("regret", regret=1)
 def _(base: Outcome, found: Outcome) -> None:
     assert base.trials("regret").empty
