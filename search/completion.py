@@ -177,12 +177,25 @@ def _keys_in(module: str, name: str) -> tuple[dict[str, Kind], dict[str, str]]:
         cls, prefix = light[name]
         said = {row.key: row.meaning for row in describe(cls, prefix)}
         return kinds_of(cls, prefix), said
-    meanings = meanings_in(_source(module), name)
-    kinds = {key: _kind_in(_source(module), key) for key in meanings if key != "data"}
-    if "data" not in meanings:
-        return kinds, meanings
-    of_data, said = _keys_in("", "DataSettings")
-    return {**kinds, **of_data}, {**meanings, **said}
+    source = _source(module)
+    kinds: dict[str, Kind] = {}
+    meanings: dict[str, str] = {}
+    for key, meaning in meanings_in(source, name).items():
+        nested = re.search(rf"^    {key}: ([A-Z]\w*) =", source, re.MULTILINE)
+        if nested is None:
+            kinds[key], meanings[key] = _kind_in(source, key), meaning
+            continue
+        own, said = _keys_in(_module_of(source, nested[1], module), nested[1])
+        before = "" if nested[1] in light else f"{key}."
+        kinds |= {f"{before}{name}": kind for name, kind in own.items()}
+        meanings |= {f"{before}{name}": text for name, text in said.items()}
+    return kinds, meanings
+
+
+def _module_of(source: str, name: str, module: str) -> str:
+    """Returns the module that defines a class which a source names."""
+    imported = re.search(rf"^from ([\w.]+) import [^\n]*\b{name}\b", source, re.MULTILINE)
+    return imported[1] if imported else module
 
 
 def _kind_in(source: str, key: str) -> Kind:

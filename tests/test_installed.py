@@ -74,7 +74,7 @@ def test_a_wheel_is_all_that_is_needed(clone: Path, tmp_path: Path) -> None:
     python, home = environment(tmp_path / "env"), tmp_path / "home"
     home.mkdir()
     (home / "random.py").write_text("raise ImportError('a file of the person')")
-    pip("--python", str(python), "install", *OFFLINE, str(wheel))
+    pip("--python", str(python), "install", "--ignore-installed", *OFFLINE, str(wheel))
     places = places_of(python, tmp_path)
     assert all(place.is_relative_to(tmp_path / "env") for place in places.values())
     data = places["search"] / "backend" / "grafana.json"
@@ -88,7 +88,8 @@ def test_a_wheel_is_all_that_is_needed(clone: Path, tmp_path: Path) -> None:
 
 def test_pip_install_of_a_clone_is_enough(clone: Path, tmp_path: Path) -> None:
     python = environment(tmp_path / "env")
-    pip("--python", str(python), "install", "--no-compile", *OFFLINE, str(clone))
+    pip("--python", str(python), "install", "--ignore-installed", "--no-compile", *OFFLINE,
+        str(clone))  # fmt: skip
     assert places_of(python, tmp_path)["search"].is_relative_to(tmp_path / "env")
     assert ran(python, tmp_path, "--version").startswith("asharpe ")
     assert ran(python, tmp_path, "search", "--help", "run").startswith("asharpe search: ")

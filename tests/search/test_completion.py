@@ -112,7 +112,7 @@ def test_keys_are_those_that_the_command_takes(name: str) -> None:
         keys |= {key for key, kind in kinds.items() if not kind.mapping}
     found, _ = keys_of(entry)
     assert found.keys() - {"data"} == keys
-    assert ("data" in found) == (name in ("search", "lr", "train"))
+    assert ("data" in found) == (name in ("search", "lr", "predict", "train"))
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ from trainable.io.checksums import MANIFEST
 PLACES = 16
 NEWLINE = b"\n"
 WORDS = (
-    *MARKET, "space=tiny.py", "trials=8", "finalist_seeds=2", "rungs=1,2,4", "cohort=4", "report=false",
-    "checkpoint_steps=8",
+    *MARKET, "space=tiny.py", "trials=8", "finalist_seeds=2", "rungs=1,2,4", "cohort=4",
+    "checkpoint_steps=8", "report=false",
 )  # fmt: skip
 TABLES = ("trials.parquet", "epochs.parquet", "returns.parquet", "predictions.parquet")
 ENDS = ["number", "kind", "parent", "state", "stop_reason", "seed"]
