@@ -389,7 +389,7 @@ def after_s(trials: int, periods: int) -> float:
         trials: that were searched.
         periods: validation periods.
     """
-    return 2.5 + 0.02 * trials + 2e-6 * trials * periods
+    return 3.0 + 0.003 * trials + 5e-7 * trials * periods
 
 
 def _rounded(seconds: float) -> float:

@@ -35,7 +35,7 @@ from search.study.study import SearchStudy, stored_rows
 from trainable.cli.errors import NameTakenError
 from trainable.io.file_store import FileStore
 
-MOST_SLOWED = 2.5  # by other programs, that is believed of so short a measurement
+MOST_SLOWED = 4.0  # by other programs, of which a short measurement is believed in part
 
 
 class Session:
@@ -91,7 +91,7 @@ class Session:
             copy_parts(folder, plan.parts)
             steps.end()
             with Progress(self._console) as progress:
-                slowed = min(MOST_SLOWED, max(1.0, wall / own)) if own > 0 else 1.0
+                slowed = min(MOST_SLOWED, max(1.0, wall / own)) ** 0.5 if own > 0 else 1.0
                 observer = SearchObserver(
                     plan, parts, progress, self._interrupts, cluster, folder, slowed
                 )
