@@ -7,10 +7,14 @@ from typing import Any
 
 from search.settings.settings import SearchSettings, masked
 from trainable.cli.text import counted
-from trainable.io.checksums import checked
+from trainable.io.checksums import check_file, checked, crc32
 from trainable.io.json_file import loads
 from trainable.run_format import SEARCHED
 
+TABLES = ("trials.parquet", "epochs.parquet", "returns.parquet", "predictions.parquet")
+MODEL_FILES = {"config": "config.json", "model": "model.safetensors"}
+TAIL = 2**16  # bytes of the study that are read
+NOTED = b'"provisional":false'
 # What may be otherwise in a session without giving it anything to train.
 PLACE = {
     "name", "runs_dir", "resume", "dry_run", "max_concurrent", "cohort", "cpus_per_trial",
@@ -35,8 +39,11 @@ def nothing_left(settings: SearchSettings, space: Callable[[], str]) -> bool:
         return False
     try:
         record = checked(loads((settings.folder / "run.json").read_bytes()))
-        there = (settings.folder / "trials.parquet").is_file()
-        return there and _has_ended(record, settings) and record["space"].get("sha256") == space()
+        if not _has_ended(record, settings) or record["space"].get("sha256") != space():
+            return False
+        if settings.storage is None and not _says_so(settings.folder / "study.log"):
+            return False
+        return _is_whole(settings.folder, "best" in record)
     except (OSError, ValueError, KeyError, TypeError):
         return False  # the session says what is wrong
 
@@ -59,6 +66,29 @@ def ended_sentence(folder: Path) -> str:
 def ranking_command(folder: Path) -> str:
     """Returns the command that shows the ranking of a run."""
     return f"python -m analysis.rank {shlex.quote(str(folder))}"
+
+
+def _says_so(study: Path) -> bool:
+    """Says whether a study holds what is noted last, once the search has ended: nothing is cut."""
+    with study.open("rb") as file:
+        file.seek(max(0, study.stat().st_size - TAIL))
+        return NOTED in file.read()
+
+
+def _is_whole(folder: Path, with_best: bool) -> bool:
+    """Says whether tables, and the models of the winner, are what was written."""
+    for name in TABLES:
+        check_file(folder / name)
+    if not with_best:
+        return True
+    best = folder / "best"
+    content = checked(loads((best / "config.json").read_bytes()))
+    for member in content["members"]:
+        for name in ("config", "model"):
+            file = MODEL_FILES[name]
+            if crc32((best / member["folder"] / file).read_bytes()) != member[f"{name}_crc32"]:
+                return False
+    return True
 
 
 def _has_ended(record: Mapping[str, Any], settings: SearchSettings) -> bool:
