@@ -22,6 +22,7 @@ SPREAD = 0.4  # deviation between two seeds of one configuration ÷ error of a S
 NARROW = 1.35  # high ÷ low up to which one number is said
 UNSURE_PACE = 0.5  # relative deviation of the pace that one batch of reports shows
 LEAST_UNSURE = 0.08
+MOST_OF_ROWS_S = 30.0  # seconds after training that grow with the rows; more were not measured
 
 Span = tuple[float, float]
 
@@ -380,16 +381,16 @@ class _Play:
         return Member(0, "search", shape, self.next)
 
 
-def after_s(trials: int, periods: int) -> float:
+def after_s(trials: int, rows: int) -> float:
     """Returns the seconds from the end of training to that of a search, as measured on two cores.
 
     Tables are written, the ranking is tested, and the best model is saved.
 
     Args:
         trials: that were searched.
-        periods: validation periods.
+        rows: of the validation part.
     """
-    return 3.0 + 0.003 * trials + 5e-7 * trials * periods
+    return 3.0 + 0.003 * trials + min(MOST_OF_ROWS_S, 1.1e-4 * rows)
 
 
 def _rounded(seconds: float) -> float:

@@ -242,5 +242,5 @@ def estimate(plan: Plan, slots: int) -> Estimate:
     if plan.earlier is None:
         unit_s = an_epoch * members / (members + PROGRAM)
         seconds = _played(plan, slots, unit_s)
-    seconds += START_S + after_s(plan.counted, len(plan.periods))
+    seconds += START_S + after_s(plan.counted, len(plan.dataset.valid_rows))
     return Estimate(epochs, steps, step * 1e6, rows, row * 1e6, seconds)

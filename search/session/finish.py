@@ -115,7 +115,7 @@ def write_results(
     if number is not None and resume is None:
         found = on_continuation(folder.path, plan)
     if number is not None:
-        facts: dict[str, Any] = {"best": number}
+        facts: dict[str, Any] = {"best": number, "lost_models": lost is not None}
         facts |= {} if found is None else {"continuation": found}
         if resume is None:
             facts |= _robustness(done, models, number, plan)

@@ -198,7 +198,7 @@ class SearchObserver:
         if self.left is None or now - self.left[0] >= LEFT_EVERY_S:
             plan = self.plan
             factor = plan.settings.reduction_factor if plan.rung_rule.cuts else 1
-            after = self.slowed * after_s(plan.counted, len(plan.periods))
+            after = self.slowed * after_s(plan.counted, len(plan.dataset.valid_rows))
             outlook = outlook_of(self.controller, plan.counted, plan.epochs, factor, after)
             self.left = now, time_left(outlook)
         then, left = self.left
