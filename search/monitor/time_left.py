@@ -240,8 +240,9 @@ class _Play:
         for slot, members in zip(self.slots, outlook.slots, strict=True):
             slot.members = [self._running(member) for member in members]
         for slot, since in zip(self.slots, outlook.since_s, strict=False):
-            if slot.members:  # an epoch has begun, which ends no earlier than now
-                slot.clock = -min(since, self._epoch_s(slot.members))
+            if slot.members:  # it trains on, and reports at a rung, at an end, or after a while
+                epochs = min(one.left for one in slot.members)
+                slot.clock = -min(since, epochs * self._epoch_s(slot.members))
         self.waiting = [one for one in outlook.waiting if one.kind in ("search", "default")]
         self.aside = [one for one in outlook.waiting if one.kind not in ("search", "default")]
         self.unasked = min(outlook.unasked, SIMULATED)
