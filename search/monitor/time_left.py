@@ -240,8 +240,8 @@ class _Play:
         for slot, members in zip(self.slots, outlook.slots, strict=True):
             slot.members = [self._running(member) for member in members]
         for slot, since in zip(self.slots, outlook.since_s, strict=False):
-            if slot.members:  # it trains on, and reports at a rung, at an end, or after a while
-                epochs = min(one.left for one in slot.members)
+            if slot.members:  # it trains on; at a rung, or an end, it would have reported
+                epochs = min(map(self._silent, slot.members))
                 slot.clock = -min(since, epochs * self._epoch_s(slot.members))
         self.waiting = [one for one in outlook.waiting if one.kind in ("search", "default")]
         self.aside = [one for one in outlook.waiting if one.kind not in ("search", "default")]
@@ -288,6 +288,11 @@ class _Play:
         units = self.outlook.units_s
         seconds = sum(units.get(s, unit) * (n + PROGRAM) for s, n in counts.items())
         return seconds * self.outlook.overhead
+
+    def _silent(self, one: _Running) -> int:
+        """Returns the epochs that a member may have trained since its latest report."""
+        ahead = (rung - one.member.epoch for rung in self.outlook.rungs)
+        return min([one.left, *(epochs for epochs in ahead if epochs > 0)])
 
     def _running(self, member: Member) -> _Running:
         end, finishes = self.fate.end(member, self.random, self.due)

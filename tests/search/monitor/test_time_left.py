@@ -37,6 +37,8 @@ def test_a_member_takes_its_epochs_and_what_comes_after_training() -> None:
     assert expected(replace(ONE, overhead=1.5)) == pytest.approx(1.5 * 6 * 2.0 * ALONE)
     assert expected(replace(ONE, since_s=(25.0,))) == pytest.approx(6 * 2.0 * ALONE - 25)
     assert expected(replace(ONE, since_s=(999.0,))) == pytest.approx(0)
+    at_six = replace(ONE, since_s=(999.0,), rungs=(2, 6, 10))  # there it would have reported
+    assert expected(at_six) == pytest.approx(4 * 2.0 * ALONE)
     assert expected(replace(ONE, budget_s=3.0, after_s=7.0)) == 10
 
 
