@@ -1,10 +1,12 @@
 """What the display of a search says of the time left, beside what was left in truth.
 
-    python -m benchmarks.time_left [--searches 1,2,10] [--out FILE]
+    python -m benchmarks.time_left [--searches 1,2,10] [--replay FOLDER] [--out FILE]
 
 Each search runs in a terminal of 160 columns, whose screen is read as a person reads it. Of the
 time from the first display of the search to the end of its process, a quarter, a half and three
-quarters are looked at: what was said then, in its words, and what was left.
+quarters are looked at: what was said then, in its words, and what was left. A machine that others
+use becomes faster and slower meanwhile, which nothing foresees; `--replay` takes searches over the
+stored curves of `benchmarks.truth` instead, under a clock that knows nothing of the machine.
 """
 
 import argparse
@@ -26,6 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.truth.curves import read
+from benchmarks.truth.replay import NEVER_FLAT, Setup, replay
+from search.monitor.outlook import outlook_of
+from search.monitor.time_left import TimeLeft, time_left
+from search.pruning.rung_rules import RULES
+from search.scheduling.controller import Controller
 from trainable.cli.commands import status_of
 from trainable.cli.text import duration
 
@@ -46,6 +54,23 @@ SEARCHES: tuple[tuple[str, ...], ...] = (
     ("data=synthetic", "space=ensemble", "data.synthetic.bars=1000", "trials=10", "epochs=6",
      "sampler=random", "reduction_factor=3", "fix.schedule/warmup_steps=300"),
 )  # fmt: skip
+REPLAYED = {
+    "64 trials": Setup("ranks", finalist_seeds=3, flat=NEVER_FLAT),
+    "64 trials, some flat": Setup("ranks", finalist_seeds=1),
+    "16 trials": Setup("ranks", finalist_seeds=3, trials=16, flat=NEVER_FLAT),
+    "100 trials": Setup("ranks", finalist_seeds=3, trials=100, flat=NEVER_FLAT),
+    "24 trials, no rungs": Setup("none", finalist_seeds=3, trials=24, flat=NEVER_FLAT),
+    "64 trials, tpe": Setup("ranks", finalist_seeds=3, sampler="tpe", flat=NEVER_FLAT),
+    "80 trials by loss, one seed": Setup("loss", first=1, trials=80, flat=NEVER_FLAT),
+    "8 trials by Sharpe": Setup(trials=8, finalist_seeds=3, first=5, flat=NEVER_FLAT),
+    "48 trials, 5 seeds": Setup(
+        "ranks", rungs=(5, 20), trials=48, finalist_seeds=5, flat=NEVER_FLAT
+    ),
+    "64 trials, one in three": Setup(
+        "ranks", reduction_factor=3, finalist_seeds=3, flat=NEVER_FLAT
+    ),
+}
+LOOK_EVERY = 20.0  # units of the simulated clock
 TERMINAL = struct.pack("HHHH", 50, 160, 0, 0)
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SHOWN = re.compile(r"\d[\d a-z]* so far(?:, (about [^│\n\r]*? left))?")
@@ -71,7 +96,10 @@ def main(argv: Sequence[str]) -> int:
     every = list(range(1, len(SEARCHES) + 1))
     parser.add_argument("--searches", type=machine.numbers, default=every, help="which of them")
     parser.add_argument("--out", type=Path, default=machine.RESULTS / "time_left.json")
+    parser.add_argument("--replay", type=Path, help="a market's folder of benchmarks.truth.make")
     given = parser.parse_args(argv)
+    if given.replay is not None:
+        return replayed(given.replay)
     rows, record = [], machine.Record(given.out, "benchmarks.time_left", argv)
     print("| search | took | at 25 % | left | at 50 % | left | at 75 % | left |")
     print("|---|---|---|---|---|---|---|---|")
@@ -83,6 +111,38 @@ def main(argv: Sequence[str]) -> int:
     near = sum(abs(look["off"]) <= WITHIN for look in known if look["off"] is not None)
     held = sum(look["held"] for look in known)
     print(f"\nWithin ± {WITHIN:.0%}: {near} of {len(known)}; in the range said: {held}.")
+    return 0
+
+
+def replayed(folder: Path) -> int:
+    """Replays searches over a market's curves, and prints how near what was said is."""
+    curves = read(folder)
+    epochs, near, held, looks = curves.returns.shape[1], 0, 0, 0
+    print("| replayed | 25 % | 50 % | 75 % |")
+    print("|---|---|---|---|")
+    for name, setup in REPLAYED.items():
+        factor = setup.reduction_factor if RULES[setup.rule].cuts else 1
+        for seed in range(2):
+            said: list[tuple[float, TimeLeft | None]] = []
+
+            def look(controller: Controller, now: float) -> None:
+                if not said or now - said[-1][0] >= LOOK_EVERY:  # noqa: B023 - called at once
+                    outlook = outlook_of(controller, setup.trials, epochs, factor)  # noqa: B023
+                    said.append((now, time_left(outlook)))  # noqa: B023
+
+            whole = replay(curves, setup, seed, look).makespan
+            cells = []
+            for share in SHARES:
+                now, left = max(one for one in said if one[0] <= share * whole)
+                looks += 1
+                cells.append("nothing yet")
+                if left is not None:
+                    off = left.expected / (whole - now) - 1
+                    near += abs(off) <= WITHIN
+                    held += left.low <= whole - now <= left.high
+                    cells[-1] = f"{off:+.0%}"
+            print(f"| {name}, seed {seed} | {' | '.join(cells)} |", flush=True)
+    print(f"\nWithin ± {WITHIN:.0%}: {near} of {looks}; in the range said: {held}.")
     return 0
 
 

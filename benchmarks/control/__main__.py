@@ -177,7 +177,7 @@ def _without_models() -> Iterator[None]:
         yield
 
 
-def _rank_only(folder: RunFolder, models: object, run: Run) -> None:
+def _rank_only(folder: RunFolder, models: object, run: Run, plan: object) -> None:
     rank(run)  # there is no model to export, but the ranking that chooses it is made
 
 

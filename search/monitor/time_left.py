@@ -16,12 +16,13 @@ from trainable.cli.text import duration
 
 PLAYED = 16  # times
 SIMULATED = 160  # trials that are still to be asked; more of them take as long each
-SEEN = 30.0  # epochs between rungs, of all trials, that count as survived before any is known
+SEEN = 10.0  # epochs between rungs, of all trials, that count as survived before any is known
+NEAR = 1.5  # other epochs say something of one, up to so many times as late
 PRIOR = 3.0  # trials that the expectation of a rung counts for
 SPREAD = 0.4  # deviation between two seeds of one configuration ÷ error of a Sharpe ratio
 NARROW = 1.35  # high ÷ low up to which one number is said
 UNSURE_PACE = 0.5  # relative deviation of the pace that one batch of reports shows
-LEAST_UNSURE = 0.08
+LEAST_UNSURE = 0.15
 MOST_OF_ROWS_S = 30.0  # seconds after training that grow with the rows; more were not measured
 
 Span = tuple[float, float]
@@ -147,7 +148,7 @@ def time_left(outlook: Outlook, seed: int = 0) -> TimeLeft | None:
     random, fate = Random(seed), _Fate(outlook)
     played = sorted(_Play(outlook, fate, random).seconds() for _ in range(PLAYED))
     unsure = max(LEAST_UNSURE, UNSURE_PACE / sqrt(max(1, outlook.batches)))
-    low, middle, high = (played[round(q * (PLAYED - 1))] for q in (0.15, 0.5, 0.85))
+    low, middle, high = (played[round(q * (PLAYED - 1))] for q in (0.06, 0.5, 0.94))
     spans = (low / (1 + unsure), middle, high * (1 + unsure))
     if outlook.budget_s is not None:
         spans = tuple(min(span, max(0.0, outlook.budget_s)) for span in spans)
@@ -165,18 +166,21 @@ class _Fate:
         self.stops, self.finishes = [0.0] * (self.epochs + 1), [0.0] * (self.epochs + 1)
         between = [epoch for epoch in range(1, self.epochs) if epoch not in rungs]
         between = [epoch for epoch in between if epoch > min(rungs, default=0)]
-        # Of those that are stopped as flat, or as a failure, few end at any one epoch.
-        elsewhere = sum(outlook.stopped.get(epoch, 0) for epoch in between)
-        elsewhere /= SEEN + sum(outlook.reached.get(epoch, 0) for epoch in between)
         alive = outlook.reached.get(1, 0) + outlook.unasked
         alive += sum(one.kind == "search" and one.epoch == 0 for one in outlook.trials)
         for epoch in range(1, self.epochs):
             at_risk = outlook.reached.get(epoch, 0) + PRIOR
-            prior = elsewhere if epoch in between else 0.0
+            # Who is flat, or has failed or finished before its time, ends at no epoch of its own.
+            near = [other for other in between if epoch / NEAR <= other <= epoch * NEAR]
+            seen = SEEN + sum(outlook.reached.get(other, 0) for other in near)
+            prior, early = (
+                sum(ended.get(other, 0) for other in near) / seen if epoch in between else 0.0
+                for ended in (outlook.stopped, outlook.finished)
+            )
             if epoch in rungs and alive > outlook.reduction_factor:  # fewer cut nobody
                 prior = cut
             self.stops[epoch] = (outlook.stopped.get(epoch, 0) + PRIOR * prior) / at_risk
-            self.finishes[epoch] = outlook.finished.get(epoch, 0) / at_risk
+            self.finishes[epoch] = (outlook.finished.get(epoch, 0) + PRIOR * early) / at_risk
             alive *= 1 - self.stops[epoch] - self.finishes[epoch]
         self.rungs = rungs
         finished = [e for e, count in outlook.finished.items() for _ in range(count)]
@@ -240,8 +244,9 @@ class _Play:
         for slot, members in zip(self.slots, outlook.slots, strict=True):
             slot.members = [self._running(member) for member in members]
         for slot, since in zip(self.slots, outlook.since_s, strict=False):
-            if slot.members:  # an epoch has begun, which ends no earlier than now
-                slot.clock = -min(since, self._epoch_s(slot.members))
+            if slot.members:  # it trains on; at a rung, or an end, it would have reported
+                epochs = min(map(self._silent, slot.members))
+                slot.clock = -min(since, epochs * self._epoch_s(slot.members))
         self.waiting = [one for one in outlook.waiting if one.kind in ("search", "default")]
         self.aside = [one for one in outlook.waiting if one.kind not in ("search", "default")]
         self.unasked = min(outlook.unasked, SIMULATED)
@@ -287,6 +292,11 @@ class _Play:
         units = self.outlook.units_s
         seconds = sum(units.get(s, unit) * (n + PROGRAM) for s, n in counts.items())
         return seconds * self.outlook.overhead
+
+    def _silent(self, one: _Running) -> int:
+        """Returns the epochs that a member may have trained since its latest report."""
+        ahead = (rung - one.member.epoch for rung in self.outlook.rungs)
+        return min([one.left, *(epochs for epochs in ahead if epochs > 0)])
 
     def _running(self, member: Member) -> _Running:
         end, finishes = self.fate.end(member, self.random, self.due)

@@ -106,7 +106,7 @@ def _has_ended(record: Mapping[str, Any], settings: SearchSettings) -> bool:
         record["state"] == "ended"
         and not counts["by_state"].get("RUNNING", 0)
         and "time_budget" not in counts["by_reason"]
-        and searched >= max(now["trials"], stored["trials"])
+        and searched >= now["trials"] >= stored["trials"]
         and (not complete or record.get("lost_models") is False)
         and all(stored.get(key) == now[key] for key in now.keys() - PLACE - {"trials"})
     )

