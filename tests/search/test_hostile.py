@@ -417,7 +417,8 @@ def test_no_table_is_written_for_a_spreadsheet() -> None:
             if file.name == "command.py" and file.parent.name == "prediction":
                 assert "_refuse_formulas(table)" in file.read_text(encoding="utf-8")
                 continue
-            assert not names & writers, file
+            shown_only = {"to_html"} if file.name == "notebook.py" else set()  # for a cell, escaped
+            assert not names & (writers - shown_only), file
 
 
 def test_what_is_read_from_a_file_is_never_run() -> None:

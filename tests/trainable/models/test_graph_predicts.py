@@ -18,6 +18,7 @@ from trainable.data.dataset.dataset import Dataset
 from trainable.data.dataset.windows import make_windows
 from trainable.data.settings import DataSettings
 from trainable.io.file_store import FileStore
+from trainable.prediction import predictor
 from trainable.validation import check_all
 
 SEVERAL = {
