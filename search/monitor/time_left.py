@@ -400,7 +400,7 @@ def after_s(trials: int, rows: int) -> float:
         trials: that were searched.
         rows: of the validation part.
     """
-    return 3.0 + 0.003 * trials + min(MOST_OF_ROWS_S, 1.1e-4 * rows)
+    return 2.8 + 0.003 * trials + min(MOST_OF_ROWS_S, 2e-5 * rows)
 
 
 def _rounded(seconds: float) -> float:
