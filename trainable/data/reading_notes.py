@@ -43,6 +43,20 @@ def extreme_line(quality: Mapping[str, Any]) -> str | None:
     return f"{count:,} {noun}: {', '.join(map(_named, named))}{' …' if count > NAMED else ''}"
 
 
+def unsettled_line(quality: Mapping[str, Any]) -> str | None:
+    """Returns the newest moves that double or halve a price, or look like a split; None: none.
+
+    No later bar can have shown yet whether they are bad ticks, so that whoever trades on them does
+    so blindly. `find_extremes` found them.
+    """
+    moves = quality.get("extreme_moves", {}).get("unsettled", [])
+    odd = [m for m in moves if like_a_split(m["return"]) or not -0.5 < m["return"] < 1.0]
+    if not odd:
+        return None
+    more = " …" if len(odd) > NAMED else ""
+    return f"{', '.join(map(_named, odd[:NAMED]))}{more}"
+
+
 def like_a_split(change: float) -> bool:
     """Returns whether a simple return is near that of a split or a reverse split of raw prices."""
     move = abs(math.log1p(change)) if change > -1 else math.inf

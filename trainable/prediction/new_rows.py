@@ -12,12 +12,15 @@ from trainable.data.dataset.build import prediction_dataset
 from trainable.data.dataset.dataset import Dataset
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market, of_symbols
+from trainable.data.reading_notes import unsettled_line
 from trainable.data.sources import new_market
 from trainable.data.times.bar_calendar import bar_calendar
 from trainable.prediction.facts import Facts
 
 OTHER_UNIT = 30.0  # times as widely spread as in training, or as little: no drift, another unit
 FEWEST = 60  # values that a spread is told from
+FAR = 10.0  # training deviations from the mean, beyond which a newest value is named …
+FARTHER = 2.0  # … if it is so many times as far as any before it
 OTHER_CALENDAR = 1.25  # times as many bars a year
 NAMED = 5  # symbols
 FRAME = "frame"  # what a table in memory is called
@@ -61,8 +64,11 @@ def new_rows(data: object, facts: Facts, strict: bool = True) -> NewRows:
     settings = replace(facts.settings, overnight=None if not market.intraday else facts.overnight)
     dataset = prediction_dataset(market, settings, facts.features, facts.max_window)
     notes += _refused(_units(dataset, facts, name), strict)
+    notes += _refused(_newest_moves(market, name), strict)
     _check_history(dataset, facts, name)
-    return NewRows(dataset, tuple([*notes, *_without_a_row(dataset, name)]))
+    return NewRows(
+        dataset, tuple([*notes, *_far_out(dataset, facts), *_without_a_row(dataset, name)])
+    )
 
 
 def _read(data: object, facts: Facts) -> tuple[Market, str]:
@@ -158,6 +164,38 @@ def _units(dataset: Dataset, facts: Facts, name: str) -> str | None:
                 f"{facts.name}, on which the models were trained: another unit"
             )
     return None
+
+
+def _newest_moves(market: Market, name: str) -> str | None:
+    """Returns what to say of newest prices that are hardly prices."""
+    moves = unsettled_line(market.quality)
+    if moves is None:
+        return None
+    return (
+        f"{name}: {moves} among the newest bars, which every weight would follow: a bad tick, or "
+        "prices that are not adjusted; correct them or leave these rows out"
+    )
+
+
+def _far_out(dataset: Dataset, facts: Facts) -> list[str]:
+    """Returns what to say of columns whose newest values are far outside of all before them."""
+    newest = dataset.time == len(dataset.timestamps) - 1
+    said = []
+    for column, (mean, std) in facts.usual.items():
+        if not std > 0:
+            continue
+        values = dataset.features[:, dataset.feature_names.index(column)].astype(np.float64)
+        far = np.abs(values - mean) / std
+        before = np.fmax.reduce(far[~newest], initial=0.0)
+        out = newest & (far > FAR) & (far > FARTHER * before)
+        if out.any():
+            names = [dataset.symbols[n] for n in dataset.symbol[out]]
+            said.append(
+                f"At the newest bar {column!r} of {_few(names)} is {np.nanmax(far[out]):,.0f} "
+                f"standard deviations from its mean in training, and was {before:,.1f} at most "
+                "before: the weights follow it."
+            )
+    return said
 
 
 def _refused(found: str | None, strict: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +149,53 @@ def test_new_rows_that_do_not_fit_are_refused_in_a_line(home: Path) -> None:
     assert "nothing can be predicted at the newest bar, 2020-12-01: the column 'hint' empty" in (
         refused(home, open_end)
     )
+
+
+def broken(bars_ago: int, factor: float, symbols: Sequence[str], column: str) -> pd.DataFrame:
+    """The market with some values multiplied so many bars before its newest one."""
+    frame = tiny.bars()
+    day = sorted(frame["timestamp"].unique())[-1 - bars_ago]
+    at = (frame["timestamp"] == day) & frame["symbol"].isin(symbols)
+    frame.loc[at, column] *= factor
+    return frame
+
+
+@pytest.mark.parametrize("bars_ago", [0, 1, 2])
+@pytest.mark.parametrize("factor", [10.0, 0.1, 0.5])
+def test_newest_prices_that_are_hardly_prices_are_refused(
+    home: Path, bars_ago: int, factor: float
+) -> None:
+    frame = tiny.bars()
+    for day in sorted(frame["timestamp"].unique())[-1 - bars_ago :]:  # and none comes back
+        at = (frame["timestamp"] == day) & (frame["symbol"] == "BB")
+        frame.loc[at, "close"] *= factor
+    said = refused(home, frame)
+    assert "frame: BB 2020-1" in said
+    closes = frame.loc[frame["symbol"] == "BB", "close"].to_numpy()[-2 - bars_ago :]
+    assert f" {closes[1] / closes[0] - 1:+.1%}" in said
+    assert "strict=false predicts all the same" in said
+    (note,) = load(home / "runs/x").predicted(frame, strict=False).notes
+    assert note.startswith("frame: BB")
+
+
+def test_so_are_those_of_all_symbols_and_what_came_back_is_not(home: Path) -> None:
+    assert "among the newest bars" in refused(home, broken(0, 10.0, tiny.SYMBOLS, "close"))
+    assert load(home / "runs/x").predicted(broken(40, 10.0, ["BB"], "close")).notes == ()
+
+
+def test_a_large_move_that_is_no_split_is_a_move(home: Path) -> None:
+    assert load(home / "runs/x").predicted(broken(0, 1.22, ["BB"], "close")).notes == ()
+
+
+def test_a_newest_feature_far_outside_of_all_before_is_named(home: Path) -> None:
+    winner, frame = load(home / "runs/x"), broken(0, 1.0, ["CC"], "hint")
+    mean, std = winner.facts.usual["hint"]
+    newest = (frame["timestamp"] == frame["timestamp"].max()) & (frame["symbol"] == "CC")
+    frame.loc[newest, "hint"] = mean + 25 * std
+    (note,) = winner.predicted(frame).notes
+    assert note.startswith("At the newest bar 'hint' of CC is 25 standard deviations from")
+    frame.loc[newest, "hint"] = mean + 6 * std
+    assert winner.predicted(frame).notes == ()
 
 
 def test_as_many_bars_as_are_said_to_be_needed_are_enough(home: Path) -> None:

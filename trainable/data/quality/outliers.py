@@ -1,7 +1,7 @@
 """Extreme moves, and which of them are bad ticks rather than news."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,25 @@ REVERT_SHARE = 0.7  # of the log move that a bad tick gives back within REVERT_B
 NEIGHBOURS = 20  # bars at either side that a bad tick must stand out from as well
 STALE_BARS = 20  # bars without trade and move before a jump: the old price was not a price
 MAD = 1.4826  # median absolute deviation → standard deviation of a normal
+
+
+class _Move(NamedTuple):
+    """An extreme log move.
+
+    Attributes:
+        score: in robust deviations. bar, symbol: into which, and whose. change: simple return.
+        kind: of bad tick; None: it is none.
+        takes_back: it takes a bad tick back.
+        unsettled: it is one of the symbol's last bars, so that nothing can have taken it back yet.
+    """
+
+    score: float
+    bar: int
+    symbol: int
+    change: float
+    kind: str | None
+    takes_back: bool
+    unsettled: bool
 
 
 def find_extremes(
@@ -42,10 +61,11 @@ def find_extremes(
     Returns:
         [T, N] bool, bars whose close is a bad tick (until the price has come back; of a stale price
         the bar that ends it); and counts, with the largest moves. `real` counts those that are
-        neither a bad tick nor take one back.
+        neither a bad tick nor take one back; `unsettled` are those of the last three bars of a
+        symbol, which a bar to come may yet take back.
     """
     bad = np.zeros(close.shape, bool)
-    found: list[tuple[float, int, int, float, str | None, bool]] = []
+    found: list[_Move] = []
     zero_returns = moves = 0
     gap = _gaps(timestamps) if intraday else None
     for n, (prices, volumes) in enumerate(_each_symbol(close, volume)):
@@ -63,32 +83,36 @@ def find_extremes(
             kind, until = _bad_tick(price, move, traded, int(i))
             bad[bars[i:until], n] = True
             change = float(np.expm1(move[i]))
-            found.append((float(score[i]), int(bars[i]), n, change, kind, i == back))
+            late = kind is None and i != back and i >= len(bars) - REVERT_BARS
+            found.append(_Move(float(score[i]), int(bars[i]), n, change, kind, i == back, late))
             back = until if kind == "reverted" else back
-    found.sort(key=lambda item: -abs(item[0]))
-    largest = [
-        {
-            "timestamp": show_time(timestamps[bar]),
-            "symbol": symbols[n],
-            "return": change,
-            "robust_z": score,
-            "bad_tick": kind,
-            "takes_back": takes_back,
-        }
-        for score, bar, n, change, kind, takes_back in found[:LISTED]
-    ]
+    found.sort(key=lambda move: -abs(move.score))
+    largest = [_described(move, timestamps, symbols) for move in found[:LISTED]]
+    unsettled = [_described(move, timestamps, symbols) for move in found if move.unsettled]
     return bad, {
         "zero_returns": zero_returns,
         "zero_return_share": zero_returns / moves if moves else 0.0,
         "extreme_moves": {
             "count": len(found),
-            "real": sum(item[4] is None and not item[5] for item in found),
+            "real": sum(move.kind is None and not move.takes_back for move in found),
             "largest": largest,
+            "unsettled": unsettled[:LISTED],
         },
         "bad_ticks": {
-            kind: sum(item[4] == kind for item in found) for kind in ("reverted", "stale")
+            kind: sum(move.kind == kind for move in found) for kind in ("reverted", "stale")
         }
         | {"bars": int(bad.sum())},
+    }
+
+
+def _described(move: _Move, timestamps: np.ndarray, symbols: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "timestamp": show_time(timestamps[move.bar]),
+        "symbol": symbols[move.symbol],
+        "return": move.change,
+        "robust_z": move.score,
+        "bad_tick": move.kind,
+        "takes_back": move.takes_back,
     }
 
 

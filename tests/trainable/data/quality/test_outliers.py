@@ -26,7 +26,9 @@ def find(close: np.ndarray, volume: np.ndarray | None = None):
 def test_a_calm_walk_has_none():
     bad, quality = find(walk(symbols=5))
     assert not bad.any()
-    assert quality["extreme_moves"] == {"count": 0, "real": 0, "largest": []}
+    assert quality["extreme_moves"] == {
+        "count": 0, "real": 0, "largest": [], "unsettled": [],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
@@ -43,6 +45,15 @@ def test_a_price_that_comes_back_within_three_bars_is_a_bad_tick(length, factor)
     assert first["symbol"] == "S0"
     assert abs(first["robust_z"]) > 15
     assert first["return"] == pytest.approx(close[200, 0] / close[199, 0] - 1)
+
+
+@pytest.mark.parametrize(("bars_ago", "unsettled"), [(0, 1), (1, 1), (2, 1), (3, 0)])
+def test_the_newest_moves_may_yet_be_taken_back(bars_ago, unsettled):
+    close = walk()
+    close[len(close) - 1 - bars_ago :] *= 2.0
+    moves = find(close)[1]["extreme_moves"]
+    assert (moves["count"], moves["real"], len(moves["unsettled"])) == (1, 1, unsettled)
+    assert moves["unsettled"] == moves["largest"][:unsettled]
 
 
 @pytest.mark.parametrize("back", [0.0, 0.4, 1.9])
