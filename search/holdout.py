@@ -16,12 +16,11 @@ from search.run_folder.folder import RunFolder
 from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
 from search.winner.ended_run import open_ended
 from search.winner.opening import Opened, open_windows
+from trainable.cli.answers import answering
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.paths import PathText
-from trainable.io.atomic import json_text
 
 USAGE = "python -m search.holdout runs/NAME [sealed=true] [key=value …] [--json]"
-JSON = "--json"
 
 
 @dataclass(frozen=True)
@@ -43,18 +42,16 @@ class HoldoutSettings:
 
 def main(argv: Sequence[str]) -> int:
     """Opens what is asked for and prints what it says; returns the exit status."""
-    with no_secret_told():
-        refuse_secrets(argv)
-        asked = parse_after_run(HoldoutSettings, [word for word in argv if word != JSON], USAGE)
+    with no_secret_told(), answering(argv) as (words, answer):
+        refuse_secrets(words)
+        asked = parse_after_run(HoldoutSettings, words, USAGE)
         if asked is None:
             return 0
         path, settings = asked
         found = holdout(path, settings)
-        if JSON in argv:
-            names = ("gate", "test")
-            print(json_text(dict(zip(names, [one.record() for one in found], strict=False))))
-        else:
-            show(found, output_console())
+        records = [one.record() for one in found]
+        answer.value = dict(zip(("gate", "test"), records, strict=False))
+        show(found, output_console())
     return 0
 
 
@@ -88,8 +85,9 @@ def show(found: Sequence[Opened], console: Console) -> None:
     for one in found:
         for sentence in one.sentences():
             console.print(Text(sentence))
-        times = "once" if one.openings == 1 else f"{one.openings} times"
-        console.print(Text(f"Opened {times} so far, over all runs of this folder of runs."))
+        if one.openings is not None:
+            times = "once" if one.openings == 1 else f"{one.openings} times"
+            console.print(Text(f"Opened {times} so far, over all runs of this folder of runs."))
     if len(found) == 1:
         console.print(Text("The sealed test stays shut; sealed=true opens it, once and for all."))
 

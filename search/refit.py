@@ -17,15 +17,14 @@ from search.session.interrupts import Interrupts, interrupt_on_signals
 from search.settings.masking import mask_tracebacks
 from search.winner.ended_run import open_ended
 from search.winner.refitting import Refit, refit_of, train, write_refit
+from trainable.cli.answers import answering
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.paths import PathText
 from trainable.cli.text import counted
-from trainable.io.atomic import json_text
 from trainable.prediction.winner import WHICH, Winner, load
 from trainable.train import chosen_device
 
 USAGE = "python -m search.refit runs/NAME [until=DATE] [key=value …] [--json]"
-JSON = "--json"
 INTERRUPTED = 130
 
 
@@ -48,19 +47,18 @@ class RefitSettings:
 
 def main(argv: Sequence[str]) -> int:
     """Trains and writes `best_refit/`; returns the exit status."""
-    as_json = JSON in argv
-    asked = parse_after_run(RefitSettings, [word for word in argv if word != JSON], USAGE)
-    if asked is None:
-        return 0
-    path, settings = asked
-    console = Console(stderr=True, highlight=False) if as_json else output_console()
-    found = refit(path, settings, console=console)
-    if found is None:
-        console.print(Text(f"Interrupted; nothing was written to {path / WHICH['refit']}."))
-        return INTERRUPTED
-    if as_json:
-        more = found.more["refit"]
-        print(json_text({"run": path.name, "folder": found.folder, "first": found.first, **more}))
+    with answering(argv) as (words, answer):
+        asked = parse_after_run(RefitSettings, words, USAGE)
+        if asked is None:
+            return 0
+        path, settings = asked
+        console = output_console()
+        found = refit(path, settings, console=console)
+        if found is None:
+            console.print(Text(f"Interrupted; nothing was written to {path / WHICH['refit']}."))
+            return INTERRUPTED
+        about = {"run": path.name, "folder": found.folder, "first": found.first}
+        answer.value = about | dict(found.more["refit"])
     return 0
 
 

@@ -3,6 +3,7 @@
 python -m search.status runs/NAME [top=5] [storage=URL] [--json]
 """
 
+import shlex
 import socket
 import sys
 from collections import Counter
@@ -21,6 +22,8 @@ from rich.text import Text
 
 from analysis.load import load_run
 from analysis.order import Entrant, ordered
+from analysis.statistics.snooping.luck_line import luck_line
+from analysis.tries import Tries, count_tries
 from analysis.verdict.placebo import FILE, uncounted
 from search.monitor.best import Best, Trained, best_of, entrants_in
 from search.monitor.progress import Snapshot, render
@@ -30,6 +33,7 @@ from search.pruning.asha import RungState
 from search.run_folder import shards
 from search.run_folder.lock import drivers_of
 from search.run_folder.starting import start_in
+from search.session.ended import ranking_command
 from search.session.resume import placebo_command, resume_command
 from search.settings.masking import no_secret_told, refuse_secrets
 from search.study.study import stored_best, stored_rows
@@ -69,6 +73,7 @@ class Status:
         drivers: processes and hosts that drive it; none when nobody does.
         latest: when the latest report came, UTC; None before the first.
         noted: what the study says of the best.
+        tries: on its data, over all runs as they are now; None of an older run folder.
     """
 
     run: Mapping[str, Any]
@@ -77,6 +82,7 @@ class Status:
     drivers: Sequence[Mapping[str, Any]]
     latest: datetime | None
     noted: Mapping[str, Any] = field(default_factory=dict)
+    tries: Tries | None = None
 
 
 def main(argv: Sequence[str]) -> int:
@@ -112,8 +118,12 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
         raise UserError(
             f"{folder} is no run folder: it has no run.json; name one such as runs/NAME"
         )
-    if start_in(folder) is not None:
-        raise UserError(f"{folder}: its search has not begun yet; look again in a minute")
+    if (start := start_in(folder)) is not None:
+        if drivers_of(folder):
+            raise UserError(f"{folder}: its search has not begun yet; look again in a minute")
+        stored = None if start.arguments is None else list(start.arguments)
+        again = resume_command(folder.name, str(folder.parent), stored)
+        raise UserError(f"{folder}: its search was ended before it had begun; again: {again}")
     file = folder / "run.json"
     try:
         run = checked(read_json(file, str(file), " does not exist"))
@@ -123,7 +133,7 @@ def read_status(folder: Path, storage: str | None = None) -> Status:
     rows = stored_rows(where, run["name"])
     epochs, latest = _epochs(folder)
     noted = stored_best(where, run["name"])
-    return Status(run, rows, epochs, drivers_of(folder), latest, noted)
+    return Status(run, rows, epochs, drivers_of(folder), latest, noted, _tries(folder, run))
 
 
 def snapshot(status: Status, now: datetime) -> Snapshot:
@@ -142,19 +152,34 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         total=max(run["settings"]["trials"], len(searched)),
         reasons=Counter(str(row.reason) for row in searched if row.state != "RUNNING"),
         elapsed_s=(end - begun).total_seconds(),
-        running=sum(row.state == "RUNNING" for row in searched),
+        running=sum(row.state == "RUNNING" for row in searched) if status.drivers else 0,
         seeds=len(seeds),
         seeds_ended=len(seeds) - unfinished["seed"],
         regret=unfinished["regret"],
         best=best(status),
         objective=run["settings"].get("objective", "sharpe"),
-        luck=run["luck_line"],
-        tries=run.get("tries", {}).get("total"),  # None in an older run folder
+        luck=_luck_line(status),
+        tries=None if status.tries is None else status.tries.total,
         periods=run["data"]["validation_periods"],
         period_name="bars" if run["data"]["intraday"] else "days",
         rungs=tuple(RungState(level, reported[level], None) for level in rungs),
         over=ended(status),
     )
+
+
+def _tries(folder: Path, run: Mapping[str, Any]) -> Tries | None:
+    here = (run.get("tries") or {}).get("here")
+    if not isinstance(here, int):
+        return None
+    folder = folder.resolve()
+    return count_tries(folder.parent, folder.name, run, here)
+
+
+def _luck_line(status: Status) -> float | None:
+    data, tries = status.run["data"], status.tries
+    if tries is None or tries.total < 1 or not data["validation_periods"]:
+        return status.run["luck_line"]
+    return luck_line(tries.total, data["validation_periods"], data["periods_per_year"])
 
 
 def ended(status: Status) -> bool:
@@ -185,7 +210,7 @@ def best(status: Status) -> Best | None:
     periods, a_year = data["validation_periods"], data.get("periods_per_year")
     if not periods or not a_year:
         return None
-    tries = status.run.get("tries", {}).get("total") or len(rows)
+    tries = len(rows) if status.tries is None else status.tries.total
     found = best_of(entrants_in(rows, trained_epochs(status)), sqrt(a_year / periods), tries)
     noted = status.noted
     if found is None or (noted.get("trial"), noted.get("sharpe")) != (found.trial, found.sharpe):
@@ -302,7 +327,8 @@ def placebo_lines(folder: Path, stored: Sequence[str] | None) -> list[str]:
         if drivers := drivers_of(file.parent):
             who = " and ".join(map(_named, drivers))
             begin = f"Placebo {int(file.parent.name)} of {of} is trained by {who}"
-            lines.append(as_started(f"{begin}: python -m search.status {file.parent}"))
+            command = shlex.join(["python", "-m", "search.status", str(file.parent)])
+            lines.append(as_started(f"{begin}: {command}"))
     if not of:
         return []
     void = uncounted(load_run(folder)) if (folder / FILE).is_file() else 0
@@ -329,12 +355,13 @@ def _driven(status: Status, folder: Path, now: datetime) -> str:
     if status.run.get("interrupted") is False and status.run.get("placebo"):
         return f"Ended {status.run['ended']}."
     if status.run.get("interrupted") is False:
-        said = f"Ended {status.run['ended']}. Next: python -m analysis.rank {folder}"
+        said = f"Ended {status.run['ended']}. Next: {ranking_command(folder)}"
         return as_started(said)
     goes_on = resume_command(folder.name, str(folder.parent), status.run["arguments"])
     if which := status.run.get("placebo"):
         of = folder.resolve().parents[1]
-        goes_on = as_started(f"python -m search.placebo {of} placebos={which['of']}")
+        words = ["python", "-m", "search.placebo", str(of), f"placebos={which['of']}"]
+        goes_on = as_started(shlex.join(words))
     return f"Nobody drives it{came}. Next: {goes_on}"
 
 

@@ -34,7 +34,7 @@ STOP_REASONS = {
     "asha_rung": StopReason("PRUNED", "stopped at a rung", by_rule=True),
     "flat_sharpe": StopReason("PRUNED", "flat", by_rule=True),
     "time_budget": StopReason("PRUNED", "out of time"),
-    "nan_explosion": StopReason("PRUNED", "exploded (NaN)", numeric=True),
+    "nan_explosion": StopReason("PRUNED", "exploded", numeric=True),
     "collapsed": StopReason("PRUNED", "collapsed", numeric=True),
     "frozen_metric": StopReason("PRUNED", "frozen", numeric=True),
     "lr_stalled": StopReason("PRUNED", "without a learning rate", numeric=True),

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from analysis.report.page import NAME, write_report
 from analysis.so_far import ask_for_tables
+from trainable.cli.answers import answering
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText, expand_home
 
-USAGE = "python -m analysis.report.command runs/NAME [runs/OTHER] [out=FILE]"
+USAGE = "python -m analysis.report.command runs/NAME [runs/OTHER] [out=FILE] [--json]"
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status_of(lambda: _report(words))
 
 
-def _report(words: Sequence[str]) -> int:
+def _report(argv: Sequence[str]) -> int:
+    with answering(argv) as (words, answer):
+        written = _written(words)
+        if written is not None:
+            print(f"The report: {written}")
+            answer.value = {"report": written}
+    return 0
+
+
+def _written(words: Sequence[str]) -> Path | None:
+    """Writes the report; returns where it is, or None where help was asked for."""
     first, others = [*words[:1]], [*words[1:]]
     other = others.pop(0) if others and "=" not in others[0] and others[0][:1] != "-" else None
     given = parse_after_run(ReportSettings, [*first, *others], USAGE)
     if given is None:
-        return 0
+        return None
     folder, settings = given
     out = None if settings.out is None else Path(expand_home(str(settings.out), "out"))
     if out is not None and out.is_dir():
@@ -40,8 +51,7 @@ def _report(words: Sequence[str]) -> int:
     beside = None if other is None else Path(expand_home(other))
     for each in (folder, *([] if beside is None else [beside])):
         ask_for_tables(each)
-    print(f"The report: {write_report(folder, beside, out)}")
-    return 0
+    return write_report(folder, beside, out)
 
 
 if __name__ == "__main__":

@@ -254,6 +254,7 @@
     document.querySelectorAll(".plot").forEach((element) => seen.observe(element));
     byId("draw").hidden = false;
     byId("draw").addEventListener("click", drawAll);
+    addEventListener("beforeprint", drawAll);
     root.dataset.ready = "yes";
   }
 

@@ -3,6 +3,7 @@
 import gzip
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -27,7 +28,7 @@ from analysis.report.content import (
 )
 from analysis.report.sections import sections
 from analysis.report.words import first_page, heading, key_figures
-from trainable.io.atomic import json_text, write_bytes
+from trainable.io.atomic import json_text, write_out
 
 NAME = "report.html"
 UNDEFINED = "–"
@@ -53,7 +54,7 @@ def write_report(folder: Path, other: Path | None = None, out: Path | None = Non
     ranked = Ranked(load_run(folder))
     second = None if other is None else Ranked(load_run(other))
     path = folder / NAME if out is None else out
-    write_bytes(path, report_html(ranked, second).encode())
+    write_out(path, report_html(ranked, second).encode())
     return path
 
 
@@ -78,6 +79,7 @@ def report_html(ranked: Ranked, second: Ranked | None = None) -> str:
         css=_asset("page.css"),
         script=_asset("page.js"),
         heading=escape(heading(ranked)),
+        written=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
         cards=f'<ul class="cards">{cards}</ul>' if cards else "",
         links=links,
         front="".join(_Page().section(section, front=True) for section in front),
@@ -302,7 +304,8 @@ Figures and the ranking need JavaScript, which is off here.</p></noscript>
 {body}
 </main>
 </div>
-<footer><p>Every figure is computed by the functions that print the ranking.
+<footer><p>Written {written} (UTC), of the runs that were there then: what was tried since is in
+the ranking of a terminal. Every figure is computed by the functions that print the ranking.
 docs/report.md explains each section.</p></footer>
 <script type="text/plain" id="packed-data">{data}</script>
 <script type="text/plain" id="packed-plotly">{plotly}</script>

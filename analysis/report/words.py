@@ -11,6 +11,7 @@ from analysis.report.results import interval
 from analysis.verdict.alarms import survivor_sentences
 from analysis.verdict.ensemble import ensemble
 from analysis.verdict.skill import p_text
+from trainable.cli.started import as_started
 from trainable.cli.text import counted, listed, signed
 
 NAMED = 8  # symbols that are named
@@ -85,8 +86,8 @@ def traded(ranked: Ranked) -> list[str]:
     if isinstance(split, list) and len(split) == 2 and run.days:
         said.append(
             f"Every figure is of the validation part, {str(split[0])[:10]} to "
-            f"{str(split[1])[:10]}, {counted(run.days, 'day')}. These dates chose the epochs, the "
-            "finalists and their order."
+            f"{str(split[1])[:10]}: positions of {counted(run.days, 'day')}, whose returns end "
+            "within it. These dates chose the epochs, the finalists and their order."
         )
     said += _positions(data)
     return [*said, *survivor_sentences(run)]
@@ -121,9 +122,9 @@ def _more(sentences: list[str]) -> list[Block]:
 
 def _commands(ranked: Ranked) -> Block:
     folder = shlex.quote(str(ranked.run.folder))
-    lines = [f"python -m analysis.rank {folder}"]
+    lines = [as_started(f"python -m analysis.rank {folder}")]
     if ranked.finalists:
-        lines.append(f"python -m search.confirm {folder} top=5")
+        lines.append(as_started(f"python -m search.confirm {folder} top=5"))
     return Code(
         "The ranking in a terminal; finalists again, on folds that did not choose them:"
         if ranked.finalists

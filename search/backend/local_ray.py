@@ -20,6 +20,7 @@ from typing import Any, Self
 
 from search.backend.scratch_folder import ScratchFolder
 from search.settings.settings import SearchSettings
+from trainable.cli.errors import UserError
 
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -99,7 +100,7 @@ class LocalRay:
         """Returns where Ray answers, as soon as it does.
 
         Raises:
-            RuntimeError: it could not start; says why.
+            UserError: it could not start; says why.
         """
         self.start()
         assert self._process is not None
@@ -108,7 +109,11 @@ class LocalRay:
             line = self._process.stdout.readline()
             self._answer = json.loads(line) if line else {"error": "its process ended"}
         if "error" in self._answer:
-            raise RuntimeError(f"Ray did not start: {self._answer['error']}")
+            why = " ".join(str(self._answer["error"]).split())
+            raise UserError(
+                f"Ray did not start: {why.rstrip('.')}; on a busy machine trying again helps, with "
+                "name=NAME resume=true where the run had begun"
+            )
         return self._answer["address"]
 
     def end(self) -> None:

@@ -125,7 +125,7 @@ class RunFolder:
                 release(file, lock)
             _unmake(made)
             if isinstance(error, OSError):
-                raise UserError(f"cannot write to {path}: {_fault(error)}") from error
+                raise UserError(f"cannot write to {path}: {_fault(error, resume)}") from error
             raise
         return cls(path, resume, made, (file, lock), driver, dead)
 
@@ -242,9 +242,9 @@ def _check_free(path: Path) -> None:
         raise UserError(f"{path} is no run folder: it holds {found}; choose another name")
 
 
-def _fault(error: OSError) -> str:
-    """What is wrong, and what would work."""
-    another = "choose another folder with runs_dir=PATH"
+def _fault(error: OSError, exists: bool) -> str:
+    """What is wrong, and what would work: a run that exists is where it is."""
+    another = "make it writable" if exists else "choose another folder with runs_dir=PATH"
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"{error.filename} is no folder; {another}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

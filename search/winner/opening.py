@@ -10,7 +10,7 @@ from analysis.verdict.gate import Gate, gate_sentences
 from search.confirmation.gate import Sealed, known_result, open_window, seal, seen_before
 from search.confirmation.tables import RETURNS, TRAININGS
 from search.run_folder.folder import RunFolder
-from search.run_folder.openings import earlier, opened_before, openings
+from search.run_folder.openings import Opening, earlier, opened_before, openings
 from search.winner.ended_run import EndedRun
 from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset
@@ -30,13 +30,14 @@ class Opened:
         gate: the result.
         known: it was opened before this.
         before: what to say of earlier openings and readers of these dates.
-        openings: how often these dates were opened, over all runs of the folder, this one included.
+        openings: how often these dates were opened, over all runs of the folder, this one included;
+            None where this run opened them elsewhere, and the ledger of that is not at hand.
     """
 
     gate: Gate
     known: bool
     before: tuple[str, ...]
-    openings: int
+    openings: int | None
 
     def sentences(self) -> list[str]:
         """Returns it in plain words."""
@@ -111,22 +112,23 @@ def open_windows(
 
 
 def _opened(window: Sealed) -> Opened:
-    runs_dir = window.folder.path.parent
-    known = known_result(window)
-    if known is None:
-        before = seen_before(window)
-        gate = open_window(window)
-    else:
-        gate = known
-        before = [
-            f"{opened_before(_openings(window))} This is what {NAMES[window.window.kind]} said of "
-            f"this run then."
-        ]
-    count = len(earlier(openings(runs_dir), window.window))
-    return Opened(gate, known is not None, tuple(before), count)
+    gate = known_result(window)
+    if gate is None:
+        before = tuple(seen_before(window))
+        opened = open_window(window)
+        return Opened(opened, False, before, len(_openings(window)))
+    name, seen = NAMES[window.window.kind], _openings(window)
+    if any(window.is_mine(one) for one in seen):
+        said = f"{opened_before(seen)} This is what {name} said of this run then."
+        return Opened(gate, True, (said,), len(seen))
+    said = (
+        f"This is what {name} said of this run when it was opened, in another folder of runs: "
+        "the ledger of that is not at hand, so how often these dates were opened is not known."
+    )
+    return Opened(gate, True, (said,), None)
 
 
-def _openings(window: Sealed) -> list[Any]:
+def _openings(window: Sealed) -> list[Opening]:
     return earlier(openings(window.folder.path.parent), window.window)
 
 

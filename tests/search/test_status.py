@@ -18,6 +18,7 @@ from search.run_folder.folder import RunFolder
 from search.run_folder.lock import LOCK, drivers_of
 from search.run_folder.long_tables import ScoredRows
 from search.run_folder.reports import ReportStore
+from search.run_folder.starting import Start
 from search.status import leading, read_status, snapshot
 from search.study.study import SearchStudy
 from trainable.cli.errors import UserError
@@ -127,6 +128,25 @@ def test_who_drives_is_said_and_that_nobody_does(
     folder.write_json("run.json", RUN | {"interrupted": False, "ended": "2020-05-01T12:00:00"})
     assert status.main([str(folder.path)]) == 0
     assert "python -m analysis.rank" in capsys.readouterr().out
+
+
+def test_commands_can_be_pasted(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    spaced = folder.path.rename(folder.path.parent / "my run")
+    record = RUN | {"interrupted": False, "ended": "2020-05-01T12:00:00"}
+    (spaced / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    (spaced / LOCK).unlink()
+    assert status.main([str(spaced)]) == 0
+    assert f"python -m analysis.rank '{spaced}'" in capsys.readouterr().out
+
+
+def test_a_search_that_was_killed_before_it_began_is_started_again(folder: RunFolder) -> None:
+    start = Start(["space=mine.py", "name=mine"], ["1 here"]).record()
+    (folder.path / "run.json").write_text(json.dumps(start), encoding="utf-8")
+    with pytest.raises(UserError, match="has not begun yet; look again in a minute"):
+        read_status(folder.path)
+    (folder.path / LOCK).unlink()
+    with pytest.raises(UserError, match=r"was ended before it had begun; again: .*resume=true"):
+        read_status(folder.path)
 
 
 def test_a_torn_line_of_a_driver_that_writes_is_read_past_and_left(folder: RunFolder) -> None:

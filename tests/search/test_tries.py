@@ -83,6 +83,8 @@ def test_the_same_search_under_a_second_name_is_held_against_both(home: Path) ->
     assert (shown.tries, shown.luck, shown.total) == (8, pytest.approx(line), 4)
     for name in ("first", "second"):
         assert line_of(home / "runs" / name) == pytest.approx(line), "whichever is looked at later"
+        shown = snapshot(read_status(home / "runs" / name), datetime.now(UTC))
+        assert (shown.tries, shown.luck) == (8, pytest.approx(line))
 
 
 @pytest.mark.parametrize("words", [{"data.horizon": 2}, {"data.lag": 1}], ids=str)

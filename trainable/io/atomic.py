@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from trainable.cli.errors import UserError
 from trainable.io.checksums import add_sum, sha256_of
 
+GO_ON = "fix that and go on with resume=true"
+
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Writes `content` to `path`."""
@@ -24,7 +26,12 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
         file.write(content)
 
 
-def write_through(path: Path, write: Callable[[Path], None], with_checksum: bool = False) -> None:
+def write_through(
+    path: Path,
+    write: Callable[[Path], None],
+    with_checksum: bool = False,
+    remedy: str = GO_ON,
+) -> None:
     """Lets `write` fill a temporary file beside `path`, then replaces `path` by it at once.
 
     A reader, or a kill at any moment, sees the old file or the new one.
@@ -33,6 +40,7 @@ def write_through(path: Path, write: Callable[[Path], None], with_checksum: bool
         path: to replace.
         write: fills the file whose path it is given.
         with_checksum: whether the manifest beside `path` gets its sum.
+        remedy: what to do where it cannot be written.
 
     Raises:
         UserError: it cannot be written (disk full, no permission); the old file is untouched.
@@ -47,7 +55,7 @@ def write_through(path: Path, write: Callable[[Path], None], with_checksum: bool
         temporary.replace(path)
         sync(path.parent)
     except OSError as error:
-        raise not_written(path, error) from error
+        raise not_written(path, error, remedy) from error
     finally:
         with suppress(OSError):  # what was raised before says what is wrong
             temporary.unlink(missing_ok=True)
@@ -87,11 +95,15 @@ def write_new(path: Path, content: bytes | memoryview, writer: str) -> bool:
     return True
 
 
-def not_written(path: Path, error: OSError) -> UserError:
-    """Returns what to say where a file of the run cannot be written."""
-    return UserError(
-        f"cannot write {path}: {error.strerror or error}; fix that and go on with resume=true"
-    )
+def not_written(path: Path, error: OSError, remedy: str = GO_ON) -> UserError:
+    """Returns what to say where a file cannot be written; one of a run unless `remedy` is given."""
+    return UserError(f"cannot write {path}: {error.strerror or error}; {remedy}")
+
+
+def write_out(path: Path, content: bytes | memoryview) -> None:
+    """Replaces what a person named by `out=` at once; raises `UserError`."""
+    remedy = "name another place: out=FILE"
+    write_through(path, lambda temporary: write_bytes(temporary, content), remedy=remedy)
 
 
 def write_atomic(path: Path, content: bytes | memoryview, with_checksum: bool = False) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from trainable.cli.answers import answering
 from trainable.cli.commands import parse_after_run, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText
@@ -23,12 +24,11 @@ from trainable.cli.text import counted
 from trainable.data.ingest.table import cache_if_usable
 from trainable.data.ingest.timestamps import show_time
 from trainable.data.settings import refuse_two_sources
-from trainable.io.atomic import json_text, parquet_bytes, write_atomic
+from trainable.io.atomic import parquet_bytes, write_out
 from trainable.prediction.predictor import STORED
 from trainable.prediction.winner import Predicted, Winner, load
 
 USAGE = "python -m trainable.prediction.command runs/NAME data.path=FILE [key=value …] [--json]"
-JSON = "--json"
 SHOWN = 40  # rows of the newest bar: those with the largest positions
 SUFFIXES = (".parquet", ".csv")
 
@@ -54,17 +54,19 @@ class PredictSettings:
 
 def main(argv: Sequence[str]) -> int:
     """Prints the newest bar's weights, and writes those of all bars; returns the exit status."""
-    as_json = JSON in argv
-    words = [
-        f"data.source={word.removeprefix('data=')}" if word.startswith("data=") else word
-        for word in argv
-        if word != JSON
-    ]
-    asked = parse_after_run(PredictSettings, words, USAGE)
-    if asked is None:
-        return 0
-    folder, settings = asked
-    refuse_two_sources({word.partition("=")[0] for word in words})
+    with answering(argv) as (given, answer):
+        words = [
+            f"data.source={word.removeprefix('data=')}" if word.startswith("data=") else word
+            for word in given
+        ]
+        asked = parse_after_run(PredictSettings, words, USAGE)
+        if asked is not None:
+            refuse_two_sources({word.partition("=")[0] for word in words})
+            answer.value = _predict(*asked)
+    return 0
+
+
+def _predict(folder: Path, settings: PredictSettings) -> dict[str, Any]:
     out = _checked(settings.out)
     stored = settings.parts == (STORED,)
     winner = load(folder, settings.which, STORED if stored else settings.parts or None)
@@ -73,16 +75,13 @@ def main(argv: Sequence[str]) -> int:
         found = winner.predicted(data, strict=settings.strict)
     if out is not None:
         write(found.table, out)
-    if as_json:
-        print(json_text(described(winner, found, out)))
-        return 0
     console = Console(highlight=False, markup=False)
     for note in found.notes:
         console.print(Text(note))
     show(winner, found, console)
     if out is not None:
         console.print(Text(f"{counted(len(found.table), 'row')} in {out}"), soft_wrap=True)
-    return 0
+    return described(winner, found, out)
 
 
 def show(winner: Winner, found: Predicted, console: Console) -> None:
@@ -120,7 +119,6 @@ def show(winner: Winner, found: Predicted, console: Console) -> None:
 def described(winner: Winner, found: Predicted, out: Path | None) -> dict[str, Any]:
     """Returns the newest bar's weights as `--json` prints them."""
     newest = found.newest
-    rows = newest.drop(columns="timestamp").replace({np.nan: None}).to_dict("records")
     return {
         "run": winner.more.get("run"),
         "folder": winner.folder,
@@ -129,9 +127,7 @@ def described(winner: Winner, found: Predicted, out: Path | None) -> dict[str, A
         "newest": show_time(newest["timestamp"].to_numpy()[0]),
         "horizon": winner.facts.horizon,
         "lag": winner.facts.lag,
-        "weights": [
-            {key: None if pd.isna(value) else value for key, value in row.items()} for row in rows
-        ],
+        "weights": newest.drop(columns="timestamp"),
         "rows": len(found.table),
         "out": out,
         "notes": list(found.notes),
@@ -142,9 +138,9 @@ def write(table: pd.DataFrame, out: Path) -> None:
     """Writes all rows to a file, at once."""
     if out.suffix == ".csv":
         _refuse_formulas(table)
-        write_atomic(out, table.to_csv(index=False).encode())
+        write_out(out, table.to_csv(index=False).encode())
     else:
-        write_atomic(out, parquet_bytes(pa.Table.from_pandas(table, preserve_index=False)))
+        write_out(out, parquet_bytes(pa.Table.from_pandas(table, preserve_index=False)))
 
 
 def _refuse_formulas(table: pd.DataFrame) -> None:

@@ -1,6 +1,7 @@
 """The report as a document: what it says, what it holds, and that its figures are the ranking's."""
 
 import io
+import json
 import re
 from collections import Counter
 from itertools import pairwise
@@ -254,9 +255,19 @@ def test_command_writes_a_report_beside_another_run(
     assert [t["name"] for t in read.figure("beside")["data"]] == ["one", "two"]
 
 
+def test_command_answers_with_the_place_of_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = make_run(tmp_path / "one", trials=2)
+    assert main([str(one), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {"report": str(one / "report.html")}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
-    [([], "no run folder named"), (["nowhere"], "no run folder"), (["one", "nowhere"], "nowhere"),
+    [(["one", "out=no/where.html"], "cannot write no/where.html"),
+     ([], "no run folder named"), (["nowhere"], "no run folder"), (["one", "nowhere"], "nowhere"),
      (["one", "out=."], "is a folder"), (["one", "uot=x"], "uot")],
 )  # fmt: skip
 def test_command_says_what_is_wrong(
@@ -272,3 +283,4 @@ def test_command_says_what_is_wrong(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+    assert "resume" not in error  # nothing of it goes on

@@ -25,6 +25,7 @@ from tests.fixtures.searches import (
     started,
     write_space,
 )
+from trainable.cli.errors import UserError
 
 SAYING = "import sys\nprint({!r}, flush=True)\nsys.stdin.read()\n"
 ECHO = """import json, os, sys
@@ -75,7 +76,7 @@ def test_it_answers_once_and_ends_when_asked(said: Says) -> None:
 def test_a_start_that_fails_says_why(said: Says, text: str, why: str) -> None:
     said(text)
     with (
-        pytest.raises(RuntimeError, match=f"Ray did not start: {why}"),
+        pytest.raises(UserError, match=f"Ray did not start: {why}; on a busy machine"),
         LocalRay(settings_from([])) as h,
     ):
         h.address()

@@ -60,7 +60,7 @@ def test_the_display_says_what_the_snapshot_says():
         "conservative-20261120-101500  5 min so far, about 3 min left",
         f"{'━' * 25}╸{' ' * 17}40 of 64 configurations, 5 of 8 seeds",
         "training  16",
-        "ended     31 stopped at a rung, 4 flat, 3 trained to the end, 2 exploded (NaN)",
+        "ended     31 stopped at a rung, 4 flat, 3 trained to the end, 2 exploded",
         "best      trial 17: Sharpe 0.31 to be expected, 0.92 on these days (one seed,",
         "          provisional)",
         "luck      the best of 64 tries without skill would reach 1.07 on 1,247 days",
@@ -87,7 +87,7 @@ def test_a_search_that_is_over_is_no_longer_provisional():
 def test_the_line_says_it_too():
     assert lines(FULL) == (
         "40 of 64 configurations, 5 of 8 seeds | training 16 | "
-        "31 stopped at a rung, 4 flat, 3 trained to the end, 2 exploded (NaN) | "
+        "31 stopped at a rung, 4 flat, 3 trained to the end, 2 exploded | "
         "best trial 17: Sharpe 0.31 to be expected, 0.92 on these days (one seed, provisional) | "
         "the best of 64 tries without skill would reach 1.07 on 1,247 days | "
         "5 min so far, about 3 min left"

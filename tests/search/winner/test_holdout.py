@@ -155,6 +155,25 @@ def test_what_the_windows_say_is_recomputed_from_best(home: Path) -> None:
         found[kind] = ratio
 
 
+def test_a_copy_elsewhere_says_that_the_ledger_is_not_at_hand(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert do(home) == 0
+    first = said(capsys)
+    shutil.copytree(home / "runs/x", home / "copies/x")
+    with chdir(home):
+        assert status_of(lambda: holdout.main(["copies/x"])) == 0
+        text = said(capsys)
+        assert status_of(lambda: holdout.main(["copies/x", "--json"])) == 0
+    shown = json.loads(capsys.readouterr().out)["gate"]
+    assert (shown["known"], shown["openings"]) == (True, None)
+    assert "opened, in another folder of runs: the ledger of that is not at hand" in text
+    assert "so far, over all runs" not in text
+    sentence = first[first.index("On the gate") :].partition(" days")[0]
+    assert sentence in text
+    assert not (home / "copies" / LEDGER).exists()
+
+
 def test_another_run_is_told_and_its_evidence_divided(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

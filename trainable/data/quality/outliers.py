@@ -83,7 +83,7 @@ def find_extremes(
             kind, until = _bad_tick(price, move, traded, int(i))
             bad[bars[i:until], n] = True
             change = float(np.expm1(move[i]))
-            late = kind is None and i != back and i >= len(bars) - REVERT_BARS
+            late = kind is None and i != back and bool(i >= len(bars) - REVERT_BARS)
             found.append(_Move(float(score[i]), int(bars[i]), n, change, kind, i == back, late))
             back = until if kind == "reverted" else back
     found.sort(key=lambda move: -abs(move.score))
