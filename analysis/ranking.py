@@ -25,7 +25,7 @@ from analysis.verdict.more_trials import more_trials_sentences
 from analysis.verdict.placebo import nature_sentences, placebo_sentences
 from analysis.verdict.skill import Skill, skill, verdict
 from analysis.verdict.winner_minus_default import default_sentences
-from trainable.cli.text import counted
+from trainable.cli.text import counted, signed
 
 SHOWN = ("sharpe", "sharpe_se", "ic", "rank_ic", "val_loss", "turnover", "break_even_bps")
 COLUMNS = {
@@ -305,14 +305,14 @@ def _as_good(run: Run, best: Row) -> list[dict[str, Any]]:
 
 
 def _about_baselines(run: Run, best: Row) -> list[str]:
-    better = [f"{row['name']} ({row['sharpe']:.2f})" for row in _as_good(run, best)]
+    better = [f"{row['name']} ({signed(row['sharpe'])})" for row in _as_good(run, best)]
     return [f"These baselines are at least as good: {', '.join(better)}."] if better else []
 
 
 def _market_neutral(run: Run) -> str:
     """Returns the baselines that hold no market either, with their Sharpe ratios."""
     rows = [row for row in baselines(run).to_dict("records") if row["name"] != LONG_ONLY]
-    known = [f"{row['name']} ({row['sharpe']:.2f})" for row in rows if not isnan(row["sharpe"])]
+    known = [f"{row['name']} ({signed(row['sharpe'])})" for row in rows if not isnan(row["sharpe"])]
     return ", ".join(known) or "no position at all (0)"
 
 
@@ -332,7 +332,7 @@ def _about_shrinkage(finalists: Sequence[Row]) -> list[str]:
     """Says why one with a higher mean stands behind the best."""
     best = finalists[0]
     higher = [
-        f"{row['number']} ({row['sharpe_mean']:.2f} of {counted(row['sharpe_seeds'], 'seed')})"
+        f"{row['number']} ({signed(row['sharpe_mean'])} of {counted(row['sharpe_seeds'], 'seed')})"
         for row in finalists
         if row["sharpe_mean"] > best["sharpe_mean"] and not row["failed_seeds"]
     ]

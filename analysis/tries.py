@@ -103,12 +103,14 @@ class Tries:
         prior: made elsewhere: the largest `tries.prior` of these runs, since all of them may mean
             the same tries.
         unread: run folders that do not tell on what data they are, or how many they tried.
+        absent: of `runs`, those that `run.json` noted and whose folders are not here (any more).
     """
 
     here: int
     runs: Mapping[str, int]
     prior: int = 0
     unread: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def total(self) -> int:
@@ -147,10 +149,14 @@ class Tries:
         return [*said, *self.uncounted()]
 
     def uncounted(self) -> list[str]:
-        """Names the run folders that could not be counted; nothing where there is none."""
-        if not self.unread:
-            return []
-        return [f"Not counted, since their run folders tell too little: {_named(self.unread)}."]
+        """Names the run folders that could not be counted or looked at; mostly there are none."""
+        said = []
+        if self.absent:
+            said.append(f"Counted as they were when this run was searched: {_named(self.absent)}.")
+        if self.unread:
+            names = _named(self.unread)
+            said.append(f"Not counted, since their run folders tell too little: {names}.")
+        return said
 
 
 def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> Tries:
@@ -158,9 +164,10 @@ def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> 
 
     Another run counts where it is certain that it was scored on some of the same rows
     (`Scored.shares_rows`): with its searched configurations that were trained for at least one
-    epoch. Copies of one run count once, and those of this one not at all. Where a run does not tell
-    what it was scored on itself, nothing but its own is counted. A placebo is no try: it is neither
-    counted nor has it others.
+    epoch. Copies of one run count once, and those of this one not at all. Those that its own
+    `run.json` noted go on counting when they are deleted, or the run is copied elsewhere. Where a
+    run does not tell what it was scored on itself, nothing but its own is counted. A placebo is no
+    try: it is neither counted nor has it others.
 
     Args:
         runs_dir: the folder of runs.
@@ -174,9 +181,13 @@ def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> 
         return Tries(here, {}, prior)
     own, unread = {_identity(record, name)}, []
     others: dict[object, tuple[str, int]] = {}
+    noted: dict[str, int] = {}
+    here_now: set[str] = set()
     for folder, other in _records(runs_dir):
+        here_now |= {folder.name, str((other or {}).get("name"))}
         if folder.name == name:
             own.add(_identity(other or {}, name))
+            noted = _noted(other or {})
             continue
         scored = None if other is None else Scored.of(other)
         if scored is not None and not mine.shares_rows(scored):
@@ -190,7 +201,17 @@ def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> 
         if tried > others.get(identity, ("", 0))[1]:
             others[identity] = folder.name, tried
     runs = dict(found for identity, found in others.items() if identity not in own)
-    return Tries(here, runs, prior, tuple(unread))
+    absent = {run: tried for run, tried in noted.items() if run not in here_now}
+    return Tries(here, runs | absent, prior, tuple(unread), tuple(absent))
+
+
+def _noted(record: Record) -> dict[str, int]:
+    """Returns the tries of other runs on its data that a `run.json` notes."""
+    tries = record.get("tries")
+    runs = tries.get("other_runs") if isinstance(tries, Mapping) else None
+    if not isinstance(runs, Mapping):
+        return {}
+    return {str(run): n for run, n in runs.items() if isinstance(n, int) and n > 0}
 
 
 def prior_of(record: Record) -> int:

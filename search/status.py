@@ -215,7 +215,8 @@ def best(status: Status) -> Best | None:
     noted = status.noted
     if found is None or (noted.get("trial"), noted.get("sharpe")) != (found.trial, found.sharpe):
         return found
-    return replace(found, shrunk=noted.get("shrunk"))  # its driver knows the returns of all trials
+    expected = noted.get("expected", noted.get("shrunk"))  # so called in older studies
+    return replace(found, expected=expected)  # its driver knows the returns of all trials
 
 
 def trained_epochs(status: Status) -> dict[int, Trained]:

@@ -84,7 +84,7 @@ def premium(run: Run, best: Row) -> str | None:
     )
     said = (
         f"trial {best['number']} earns {signed(own)} ± {error:.2f} of its own beside its "
-        f"{market[0]['sharpe']:.2f} (correlation {signed(correlation)})"
+        f"{signed(market[0]['sharpe'])} (correlation {signed(correlation)})"
     )
     if own <= 0:
         return f"{said}, so it adds nothing"
@@ -124,9 +124,9 @@ def _beyond_belief(run: Run, finalists: Sequence[Row]) -> tuple[list[str], float
         (f"trial {row['number']}", float(row["sharpe_mean"]), float(row["ic"])) for row in finalists
     ] + [(str(row["params.model/name"]), float(row["sharpe"]), float(row["ic"])) for row in fitted]
     found = [
-        f"{who} (Sharpe {one_sharpe:.2f}, IC {signed(one_ic)})"
+        f"{who} (Sharpe {signed(one_sharpe)}, IC {signed(one_ic)})"
         if isfinite(one_ic)
-        else f"{who} (Sharpe {one_sharpe:.2f})"
+        else f"{who} (Sharpe {signed(one_sharpe)})"
         for who, one_sharpe, one_ic in everyone
         if one_sharpe > sharpe or (one_sharpe > 0 and abs(one_ic) > ic)
     ]

@@ -274,7 +274,7 @@ def _verdict(found: Confirmation, who: str, too_good: bool) -> str:
     compared = f"; {listed(beside)}" if beside else ""
     verdict = "Nothing beats chance"
     if found.found:
-        verdict = "More than chance, as a leak would be" if too_good else "More than chance"
+        verdict = "More than chance, as a leak is too" if too_good else "More than chance"
     elif any(one.found for one in found.finalists):
         verdict = "Not told from chance together"
     return f"{verdict} (p {p_text(found.together.p)}): {who}, {earn}{compared}."

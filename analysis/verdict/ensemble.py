@@ -9,7 +9,7 @@ import numpy as np
 from analysis.load import Run
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.statistics.probabilistic_sharpe import moments, robust_sharpe_error
-from trainable.cli.text import counted
+from trainable.cli.text import counted, signed
 
 FLATTERED = "What was chosen on these days is flattered by them."
 
@@ -85,7 +85,7 @@ def ensemble_sentences(run: Run, best: Row, together: Ensemble | None) -> list[s
     sentences = []
     if together is not None and several:
         sentences.append(
-            f"{_who(together)} in equal shares: Sharpe ratio {together.sharpe:.2f} ± "
+            f"{_who(together)} in equal shares: Sharpe ratio {signed(together.sharpe)} ± "
             f"{together.error:.2f} ({together.seeds} trainings)."
         )
     unit = "" if several else "Sharpe ratio "
@@ -114,9 +114,9 @@ def _about_seeds(run: Run, number: int) -> Iterator[str]:
     for seed in scored:
         if seed["number"] == number:
             error = "" if isnan(seed["sharpe_se"]) else f" ± {seed['sharpe_se']:.2f}"
-            yield f"{seed['sharpe']:.2f}{error} with its {'first' if fresh else 'one'} seed"
+            yield f"{signed(seed['sharpe'])}{error} with its {'first' if fresh else 'one'} seed"
     if fresh:
-        yield f"{np.mean(fresh):.2f} with {counted(len(fresh), 'fresh one')}"
+        yield f"{signed(float(np.mean(fresh)))} with {counted(len(fresh), 'fresh one')}"
 
 
 def _who(together: Ensemble) -> str:

@@ -107,8 +107,8 @@ def gate_sentences(gate: Gate) -> list[str]:
     return [
         f"{where}{who}, {many} in equal shares, earn{'s' if count == 1 else ''} a Sharpe ratio of "
         f"{ratio_text(gate.book)} over {gate.book.days:,} days{compared}.",
-        f"{'More than chance' if gate.p <= LEVEL else 'Not told from chance'} there (p "
-        f"{p_text(gate.p)}): a bet of 1 on them has become {gate.e:.2f}, and was "
+        f"{'More than chance' if gate.p <= LEVEL else 'Not told from chance'} on these "
+        f"days alone (p {p_text(gate.p)}): a bet of 1 on them has become {gate.e:.2f}, and was "
         f"{gate.highest:.2f} at its highest{less}; useless ones ever reach 20 in one opening of "
         "twenty at most, whenever one looks.",
     ]

@@ -111,7 +111,7 @@ def verdict(found: Skill, too_good: bool = False) -> str:
         )
     word = "Not told from chance"
     if found.found:
-        word = "More than chance, as a leak would be" if too_good else "More than chance"
+        word = "More than chance, as a leak is too" if too_good else "More than chance"
     earned = "cross-validated, the trials earn nothing"
     if choice.sharpe > 0:
         earned = f"cross-validated Sharpe ratio {choice.sharpe:.2f} ± {choice.error:.2f}"

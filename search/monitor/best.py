@@ -24,7 +24,7 @@ class Best:
         trial: number of its first trial.
         sharpe: mean annual Sharpe ratio of its seeds that have ended.
         seeds: how many these are.
-        shrunk: what is expected of it on other days: the mean of all trials, and the share of its
+        expected: what is expected of it on other days: the mean of all trials, and the share of its
             lead that is signal; None before that share is known.
         p: how often the best of as many tries without skill would reach `sharpe`; None: unknown.
     """
@@ -32,7 +32,7 @@ class Best:
     trial: int
     sharpe: float
     seeds: int
-    shrunk: float | None = None
+    expected: float | None = None
     p: float | None = None
 
     def record(self, provisional: bool = True) -> dict[str, Any]:
@@ -44,9 +44,9 @@ class Best:
         of = "one seed" if self.seeds == 1 else f"mean of {counted(self.seeds, 'seed')}"
         of += ", provisional" if provisional else ""
         said = f"{signed(self.sharpe)} on these days ({of})"
-        if self.shrunk is None:
+        if self.expected is None:
             return f"trial {self.trial}: Sharpe {said}"
-        return f"trial {self.trial}: Sharpe {signed(self.shrunk)} to be expected, {said}"
+        return f"trial {self.trial}: Sharpe {signed(self.expected)} to be expected, {said}"
 
 
 def best_of(
@@ -67,9 +67,9 @@ def best_of(
     first = winner(entrants, error)
     if first is None or (mean := first.entrant.mean) is None:
         return None
-    shrunk = None if signal is None else signal[1] + signal[0] * (mean - signal[1])
+    expected = None if signal is None else signal[1] + signal[0] * (mean - signal[1])
     p = luck_p(mean, error, tries)
-    return Best(first.entrant.number, mean, len(first.entrant.seeds), shrunk, p)
+    return Best(first.entrant.number, mean, len(first.entrant.seeds), expected, p)
 
 
 def luck_p(sharpe: float, error: float, tries: int) -> float:

@@ -20,7 +20,7 @@ METRICS = {
     "asharpe_seconds_left": "Seconds that the search is expected to take from now on.",
     "asharpe_sharpe_best": "Annual Sharpe ratio, net of costs, of the configuration that the "
     "ranking would put first now: the mean over its seeds that have ended.",
-    "asharpe_sharpe_best_shrunk": "What of it is to be expected on other days: the mean of all "
+    "asharpe_sharpe_best_expected": "What of it is to be expected on other days: the mean of all "
     "trials, and the share of its lead that is signal.",
     "asharpe_sharpe_best_seeds": "Seeds that the best is the mean of; one seed is provisional.",
     "asharpe_sharpe_median": "Median Sharpe ratio of the searched configurations, each at its "
@@ -75,7 +75,7 @@ def figures(moment: Moment) -> list[Figure]:
         "asharpe_seeds_ended": shown.seeds_ended,
         "asharpe_seconds_left": shown.left.expected if shown.left else None,
         "asharpe_sharpe_best": shown.best.sharpe if shown.best else None,
-        "asharpe_sharpe_best_shrunk": shown.best.shrunk if shown.best else None,
+        "asharpe_sharpe_best_expected": shown.best.expected if shown.best else None,
         "asharpe_sharpe_best_seeds": shown.best.seeds if shown.best else None,
         "asharpe_sharpe_median": progress.median,
         "asharpe_sharpe_luck": shown.luck,

@@ -58,7 +58,8 @@ def summary(run: Run, epochs: int, resume: str | None = None, width: int = 100) 
     reasons = stop_reasons(run)
     if reasons:
         parts.append(_reasons(reasons))
-    lines = [_saved(run, epochs), *regret_sentences(run), _baselines(run)]
+    saved = "" if resume else _saved(run, epochs)  # what an interruption left out is not saved
+    lines = [saved, *regret_sentences(run), _baselines(run)]
     parts += [Text(line) for line in lines if line]
     for command in (f"python -m analysis.rank {shlex.quote(str(run.folder))}", resume):
         if command:
@@ -162,7 +163,7 @@ def _value(value: Any) -> str:
 
 
 def _number(value: float, digits: int = 2) -> str:
-    return "–" if isnan(value) else f"{value:.{digits}f}"
+    return "–" if isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def _table() -> Table:

@@ -301,6 +301,17 @@ def test_copies_of_a_run_are_no_further_tries(tmp_path: Path) -> None:
     assert counted(tmp_path) == Tries(64, {"gone on": 15}), "as a session begins"
 
 
+def test_runs_that_were_deleted_go_on_counting(tmp_path: Path) -> None:
+    noted = RECORD | {"tries": {"other_runs": {"gone": 40, "renamed": 10, "odd": -3}}}
+    mine = write_run(tmp_path / "runs" / "mine", 64, noted | {"started": "2026-03-03"})
+    write_run(tmp_path / "runs" / "called otherwise", 10, RECORD | {"name": "renamed"})
+    found = counted(tmp_path / "runs")
+    assert found == Tries(64, {"called otherwise": 10, "gone": 40}, absent=("gone",))
+    assert found.uncounted() == ["Counted as they were when this run was searched: gone."]
+    shutil.copytree(mine, tmp_path / "elsewhere" / "mine")
+    assert counted(tmp_path / "elsewhere").total == 64 + 40 + 10
+
+
 def test_a_link_to_a_run_counts_once_and_is_its_run(runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs, tmp_path / "runs")
     (tmp_path / "runs" / "latest").symlink_to("second")

@@ -89,7 +89,7 @@ def test_a_planted_signal_is_confirmed_on_every_kind_of_fold(
     assert "2 finalists × 1 seed × 8 folds: 16 trainings; about " in text
     assert "Too good, so look for a leak first: " in text
     who = "both finalists together, 1 seed each in equal"
-    assert f"More than chance, as a leak would be (p < 0.001): {who}" in text
+    assert f"More than chance, as a leak is too (p < 0.001): {who}" in text
     assert "On the gate" not in text
     assert not (home / "runs" / LEDGER).exists()
     rows, daily = trainings(home), returns(home)
@@ -114,7 +114,7 @@ def test_on_noise_nothing_beats_chance(tmp_path: Path, capsys: pytest.CaptureFix
     assert confirm(make(tmp_path, noise=True)) == 0
     text = said(capsys)
     assert "Nothing beats chance (p = " in text
-    assert "Not told from chance there (p = " in text
+    assert "Not told from chance on these days alone (p = " in text
 
 
 def test_with_a_trials_own_seed_the_last_fold_is_the_search_itself(home: Path) -> None:

@@ -130,7 +130,7 @@ def test_skill_and_its_absence_are_said_in_words() -> None:
     assert "on 240 days before the validation dates (2015-01-01 to " in first
     assert "2 walk-forward folds); ridge " in first
     (leak, *_) = confirmation_sentences(found({4: 3.5, 9: 3.0}), too_good=True)
-    assert leak.startswith("More than chance, as a leak would be (p < 0.001): ")
+    assert leak.startswith("More than chance, as a leak is too (p < 0.001): ")
     both = "Trials 4 (p < 0.001) and 9 (p = 0.027) are more than chance alone, though all of them "
     assert f"{both}were looked at (Holm)." in others
     assert any("flattered, and no proof" in line for line in others)

@@ -8,6 +8,7 @@ from analysis.ranking import rank
 from analysis.verdict.ensemble import FLATTERED, ensemble, ensemble_sentences
 from tests.analysis.test_ranking import row, run_of, seed
 from tests.analysis.verdict.test_luck import with_returns
+from trainable.cli.text import signed
 
 RETURNS = 0.01 * np.random.default_rng(0).standard_normal((8, 300))
 
@@ -52,8 +53,8 @@ def test_all_together_stand_beside_the_first_seed_and_the_fresh_ones_of_the_best
     found = ensemble(run)
     assert found is not None
     assert said(run) == [
-        f"Both finalists in equal shares: Sharpe ratio {found.sharpe:.2f} ± {found.error:.2f} (4 "
-        "trainings).",
+        f"Both finalists in equal shares: Sharpe ratio {signed(found.sharpe)} ± "
+        f"{found.error:.2f} (4 trainings).",
         "Trial 0 ranks first: 1.40 ± 0.40 with its first seed, 0.80 with 2 fresh ones. "
         + FLATTERED,
     ]

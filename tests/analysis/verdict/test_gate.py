@@ -64,10 +64,12 @@ def test_it_says_what_it_found_in_words() -> None:
         "earn a Sharpe ratio of 0.50 ± 0.40 over 200 days; trial 12, ranked first, alone 0.25 "
         "± 0.40 and ridge −0.30 ± 0.40."
     )
-    assert second.startswith("Not told from chance there (p = 0.33): a bet of 1 on them has become")
+    assert second.startswith(
+        "Not told from chance on these days alone (p = 0.33): a bet of 1 on them has become"
+    )
     assert "divided" not in second
     again = gate_sentences(gate(turn=3, highest=40.0))[1]
-    assert again.startswith("More than chance there (p = 0.025)")
+    assert again.startswith("More than chance on these days alone (p = 0.025)")
     assert "divided by 6 since it is opening 3 of these dates" in again
     (nothing,) = gate_sentences(Gate(**{**gate().record(), "book": None}))
     assert "nothing is told" in nothing

@@ -52,7 +52,7 @@ def test_planted_skill_is_found_and_said_with_what_to_expect() -> None:
 
 def test_what_a_leak_would_be_too_is_said_to_be_so() -> None:
     result, useless = found(searched(2.5)), found(searched(0.0, 3))
-    assert verdict(result, too_good=True).startswith("More than chance, as a leak would be (p ")
+    assert verdict(result, too_good=True).startswith("More than chance, as a leak is too (p ")
     assert verdict(useless, too_good=True) == verdict(useless)
     run = searched(9.0)
     alarm, said, *_ = summary_sentences(run)

@@ -56,7 +56,7 @@ def test_the_ranking_the_study_and_the_status_name_the_same(home: Path, name: st
     assert (found.trial, found.sharpe, found.seeds) == first
     assert (noted["trial"], noted["sharpe"], noted["seeds"]) == first
     assert noted["provisional"] == (name == "cut")
-    assert found.shrunk == noted["shrunk"]
+    assert found.expected == noted["expected"]
     leading = status.leading(status.read_status(home / name)).to_dict("records")
     assert leading[0]["number"] == first[0]
 
@@ -89,10 +89,10 @@ def test_what_is_shown_is_shrunk_towards_the_mean_of_all_trials() -> None:
     best = best_of(entrants, 0.5, 64, signal=(0.25, 0.1))
     assert best is not None
     assert (best.trial, best.sharpe, best.seeds) == (4, pytest.approx(0.9), 2)
-    assert best.shrunk == pytest.approx(0.1 + 0.25 * (0.9 - 0.1))
+    assert best.expected == pytest.approx(0.1 + 0.25 * (0.9 - 0.1))
     unknown = best_of(entrants, 0.5, 64)
     assert unknown is not None
-    assert unknown.shrunk is None
+    assert unknown.expected is None
     assert best_of([Entrant(1, "COMPLETE", None, 8, (), 1)], 0.5, 64) is None
 
 

@@ -55,7 +55,7 @@ def test_in_the_middle_of_a_search(rig: Rig) -> None:
         "asharpe_seeds_ended": 3.0,
         "asharpe_seconds_left": 60.0,
         "asharpe_sharpe_best": 3.1,
-        "asharpe_sharpe_best_shrunk": 0.7,
+        "asharpe_sharpe_best_expected": 0.7,
         "asharpe_sharpe_best_seeds": 2.0,
         "asharpe_sharpe_median": 1.6,  # of 0.2, 1.1, 2.1 and 3.1
         "asharpe_sharpe_luck": 1.25,
