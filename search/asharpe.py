@@ -4,7 +4,6 @@ What a command takes, says and returns is its own module's; a module is imported
 runs, so that help and completion are quick.
 """
 
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from trainable.cli.errors import UserError, look_up, unknown
 from trainable.cli.started import by_script
 
 NAME = "asharpe"
-INTERRUPTED = 130
 KEYS_SAID = "key=value as each command's own help says; --json where figures are printed."
 
 
@@ -64,6 +62,8 @@ def _start(words: list[str]) -> int:
     except click.ClickException as error:
         raise UserError(f"{error.format_message()}; see {NAME} --help") from error
     except click.Abort:
+        from search.session.process import INTERRUPTED
+
         return INTERRUPTED
     return done if isinstance(done, int) else 0
 
@@ -159,18 +159,14 @@ def group() -> click.Group:
 
 def run_module(module: str, words: Sequence[str]) -> int:
     """Runs the `main` of a module as `python -m` does; returns the exit status."""
-    from search.session.interrupts import interrupt_on_signals
-    from search.settings.masking import mask_tracebacks
+    from search.session.process import run_process
 
-    mask_tracebacks()
-    interrupt_on_signals()  # also while it is imported
-    try:
-        command = import_module(module)
-        status = status_of(lambda: command.main(words), getattr(command, "KEPT", None))
-        gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    return status
+    return run_process(lambda: _main_of(module, words))
+
+
+def _main_of(module: str, words: Sequence[str]) -> int:
+    command = import_module(module)
+    return status_of(lambda: command.main(words), getattr(command, "KEPT", None))
 
 
 def help_text() -> str:

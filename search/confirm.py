@@ -12,25 +12,23 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.load import Run, load_run
-from analysis.tries import is_placebo
+from analysis.load import Run
 from search.confirmation.session import Outcome, as_record, confirm
 from search.confirmation.settings import ConfirmSettings, check
 from search.confirmation.tables import trainings_in
 from search.planning.plan import make_plan
 from search.run_folder.folder import RunFolder
-from search.run_folder.lock import drivers_of
-from search.session.interrupts import interrupt_on_signals
 from search.session.parts import read_parts
-from search.session.resume import resume_command, settings_again
+from search.session.process import INTERRUPTED, run_process
+from search.session.resume import settings_again
 from search.session.same_search import check_same
 from search.settings.given_data import FRAME, named_source, table_loader
-from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
+from search.settings.masking import no_secret_told, refuse_secrets
 from search.settings.python_form import said_as_in_python
 from search.settings.settings import SearchSettings
 from search.space.loading import Space, SpaceFunction, load_space
+from search.winner.ended_run import ended_run
 from trainable.cli.answers import answering
-from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import (
     asks_for_help,
@@ -51,7 +49,6 @@ from trainable.parts.sources import given_parts
 USAGE = "usage: python -m search.confirm runs/NAME [top=5] [key=value …] [--json]"
 PLACES = ("data.path", "storage", "storage_path", "parts")  # of a search: where things are now
 NOTE = f"Where things have moved, these say where they are: {', '.join(PLACES)}."
-INTERRUPTED = 130
 KEPT = "what was trained is kept in confirm/ of the run folder"
 
 
@@ -67,7 +64,7 @@ def main(argv: Sequence[str]) -> int:
         rest = [word for word in words[1:] if split(word)[0] in PLACES]
         asked = check(parse(ConfirmSettings, [word for word in words[1:] if word not in rest]))
         path = Path(expand_home(words[0]))
-        run = _ended(path)
+        run = ended_run(path)
         _check_there(run, rest)
         settings = settings_again(path, run.run, expand_paths(SearchSettings, rest))
         done = _confirm(asked, settings, run, read_parts(settings))
@@ -109,7 +106,7 @@ def confirm_run(
     with no_secret_told(), said_as_in_python(settings):
         asked = check(from_values(ConfirmSettings, {"workers": 1, **settings}))
         path = run.folder if isinstance(run, Run) else Path(expand_home(str(run)))
-        found = _ended(path)
+        found = ended_run(path)
         words = [f"{key}={value}" for key, value in named_source(data).items()]
         _check_there(found, words, {key for key, value in given.items() if value is not None})
         chosen = settings_again(path, found.run, words)
@@ -167,27 +164,5 @@ def _check_there(run: Run, words: Sequence[str], given: Collection[str] = ()) ->
         )
 
 
-def _ended(path: Path) -> Run:
-    """Returns a run that has ended; raises `UserError` for any other."""
-    if path.is_dir() and drivers_of(path):
-        raise UserError(f"{path} is being driven: wait for its end")
-    run = load_run(path)
-    if run.run.get("interrupted") is not False:
-        command = resume_command(run.name, str(path.parent), run.run.get("arguments"))
-        raise UserError(f"{path}: its search has not ended; go on with it first: {command}")
-    if is_placebo(run.run):
-        raise UserError(
-            f"{path} is a placebo: its labels were moved, so there is nothing to confirm; name the "
-            "run whose placebo it is"
-        )
-    return run
-
-
 if __name__ == "__main__":
-    mask_tracebacks()
-    interrupt_on_signals()
-    try:
-        status = status_of(lambda: main(sys.argv[1:]), KEPT)
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    sys.exit(status)
+    sys.exit(run_process(lambda: main(sys.argv[1:]), KEPT))

@@ -13,11 +13,12 @@ from rich.text import Text
 
 from analysis.rank import output_console
 from search.run_folder.folder import RunFolder
-from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
+from search.session.process import run_process
+from search.settings.masking import no_secret_told, refuse_secrets
 from search.winner.ended_run import open_ended
 from search.winner.opening import Opened, open_windows
 from trainable.cli.answers import answering
-from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.commands import parse_after_run
 from trainable.cli.paths import PathText
 
 USAGE = "python -m search.holdout runs/NAME [sealed=true] [key=value …] [--json]"
@@ -93,5 +94,4 @@ def show(found: Sequence[Opened], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    mask_tracebacks()
-    sys.exit(status_of(lambda: main(sys.argv[1:])))
+    sys.exit(run_process(lambda: main(sys.argv[1:])))

@@ -16,23 +16,21 @@ from analysis.verdict.placebo import USUAL, as_record
 from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
-from search.session.interrupts import interrupt_on_signals
 from search.session.parts import read_parts
 from search.session.placebos import check_ended, train_placebos
+from search.session.process import INTERRUPTED, run_process
 from search.session.resume import storable, with_stored
 from search.session.same_search import check_same
 from search.settings.checks import MOST_PLACEBOS
-from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
+from search.settings.masking import no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
 from trainable.cli.answers import answering
-from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import asks_for_help, expand_paths, parse, print_help, split
 from trainable.cli.paths import expand_home
 from trainable.parts.registration import registered
 
-INTERRUPTED = 130
 USAGE = "usage: python -m search.placebo runs/NAME [placebos=19] [key=value …] [--json]"
 # What of a search is where it trains, and may be another place.
 PLACE = (
@@ -98,10 +96,4 @@ def _train(
 
 
 if __name__ == "__main__":
-    mask_tracebacks()
-    interrupt_on_signals()
-    try:
-        status = status_of(lambda: main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    sys.exit(status)
+    sys.exit(run_process(lambda: main(sys.argv[1:])))

@@ -13,19 +13,18 @@ from rich.text import Text
 
 from analysis.rank import output_console
 from search.run_folder.folder import RunFolder
-from search.session.interrupts import Interrupts, interrupt_on_signals
-from search.settings.masking import mask_tracebacks
+from search.session.interrupts import Interrupts
+from search.session.process import INTERRUPTED, run_process
 from search.winner.ended_run import open_ended
 from search.winner.refitting import Refit, refit_of, train, write_refit
 from trainable.cli.answers import answering
-from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.commands import parse_after_run
 from trainable.cli.paths import PathText
 from trainable.cli.text import counted
 from trainable.prediction.winner import WHICH, Winner, load
 from trainable.train import chosen_device
 
 USAGE = "python -m search.refit runs/NAME [until=DATE] [key=value …] [--json]"
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -112,10 +111,4 @@ def _written(todo: Refit, found: Winner) -> list[str]:
 
 
 if __name__ == "__main__":
-    mask_tracebacks()
-    interrupt_on_signals()
-    try:
-        status = status_of(lambda: main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    sys.exit(status)
+    sys.exit(run_process(lambda: main(sys.argv[1:])))

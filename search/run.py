@@ -11,18 +11,17 @@ from search.backend.base import Backend, connected_once
 from search.backend.ray_tune import RayTune
 from search.monitor.steps import Steps
 from search.session.ended import ended_sentence, nothing_left, ranking_command
-from search.session.interrupts import Interrupts, interrupt_on_signals
+from search.session.interrupts import Interrupts
+from search.session.process import INTERRUPTED, run_process
 from search.session.resume import resumes, storable, with_stored
 from search.settings.help import help_for_search
-from search.settings.masking import mask_tracebacks, no_secret_told, refuse_secrets
+from search.settings.masking import no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
 from trainable.cli.answers import Answer, answering
-from trainable.cli.commands import status_of
 from trainable.cli.options import asks_for_help, expand_paths
 from trainable.cli.started import as_started
 
-INTERRUPTED = 130
 KEPT = "the run folder is whole: python -m search.status shows how the search stands"
 
 
@@ -128,11 +127,4 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    mask_tracebacks()
-    interrupt_on_signals()  # also while it starts
-    try:
-        status = status_of(lambda: main(sys.argv[1:]), KEPT)
-        gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
-    except KeyboardInterrupt:
-        status = INTERRUPTED
-    sys.exit(status)
+    sys.exit(run_process(lambda: main(sys.argv[1:]), KEPT))

@@ -110,6 +110,16 @@ def open_ended(path: Path, parts: Sequence[str] = ()) -> EndedRun:
     Raises:
         UserError: it has not ended, is a placebo, or has no winner.
     """
+    run = ended_run(path)
+    named = parts or run.run["settings"].get("parts") or ()
+    files = read_files(named, path / COPIES)
+    with registered(files):
+        winner = load(path)
+    return EndedRun(run, winner, files)
+
+
+def ended_run(path: Path) -> Run:
+    """Returns a run that has ended; raises `UserError` for any other, and for a placebo."""
     if path.is_dir() and drivers_of(path):
         raise UserError(f"{path} is being driven: wait for its end")
     run = load_run(path)
@@ -118,11 +128,7 @@ def open_ended(path: Path, parts: Sequence[str] = ()) -> EndedRun:
         raise UserError(f"{path}: its search has not ended; go on with it first: {command}")
     if is_placebo(run.run):
         raise UserError(f"{path} is a placebo: its labels were moved; name the run that it is of")
-    named = parts or run.run["settings"].get("parts") or ()
-    files = read_files(named, path / COPIES)
-    with registered(files):
-        winner = load(path)
-    return EndedRun(run, winner, files)
+    return run
 
 
 def last_bar(market: Market, date: np.datetime64) -> int:
