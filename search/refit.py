@@ -21,7 +21,8 @@ from trainable.cli.answers import answering
 from trainable.cli.commands import parse_after_run
 from trainable.cli.paths import PathText
 from trainable.cli.text import counted
-from trainable.prediction.winner import WHICH, Winner, load
+from trainable.prediction.files import WHICH
+from trainable.prediction.winner import Winner, load
 from trainable.train import chosen_device
 
 USAGE = "python -m search.refit runs/NAME [until=DATE] [key=value …] [--json]"

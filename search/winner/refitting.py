@@ -26,9 +26,8 @@ from trainable.data.ingest.timestamps import show_time
 from trainable.data.market import Market, of_symbols, until
 from trainable.data.row_hashes import seen_hashes
 from trainable.metrics.portfolio import position_scale
-from trainable.prediction.files import MemberFiles, write_ensemble
+from trainable.prediction.files import WHICH, MemberFiles, write_ensemble
 from trainable.prediction.predictor import Predictor, stored_form
-from trainable.prediction.winner import WHICH
 from trainable.training.fixed_length import Trained, train_for, watched_rows
 
 SHUT = {"gate": "the gate", "test": "the sealed test"}  # in the order of their dates

@@ -5,6 +5,7 @@ member whose files are there already, with other content, gets another folder; w
 no longer names goes at the end. So a kill at any moment leaves the old ensemble or the new one.
 """
 
+import shlex
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from trainable.prediction.facts import Facts
 from trainable.prediction.predictor import CONFIG, MODEL
 
 MEMBERS = "members"
+WHICH = {"best": "best", "refit": "best_refit"}  # folders of a run
 
 
 @dataclass(frozen=True)
@@ -167,10 +169,23 @@ def check_member(folder: Path, member: Named) -> None:
 def damaged(file: Path, why: object) -> UserError:
     """Returns what to say of a file of an ensemble that cannot be used."""
     said = str(why).partition("\n")[0]
+    again = _written_anew(file)
     return UserError(
-        f"{file} is not of an ensemble of this project, or damaged ({said}); restore it from a "
-        "copy, or write it anew: python -m search.run name=NAME resume=true, or search.refit"
+        f"{file} is not of an ensemble of this project, or damaged ({said}); restore it from a copy"
+        + (f", or write it anew: {again}" if again else "")
     )
+
+
+def _written_anew(file: Path) -> str | None:
+    """Returns the command that writes the ensemble of a run again; None of one that lies alone."""
+    for folder in file.parents:
+        run = folder.parent
+        if folder.name in WHICH.values() and (run / "run.json").is_file():
+            words = ["search.refit", str(run)]
+            if folder.name == WHICH["best"]:
+                words = ["search.run", f"name={run.name}", f"runs_dir={run.parent}", "resume=true"]
+            return shlex.join(["python", "-m", *words])
+    return None
 
 
 def _write_member(folder: Path, member: MemberFiles) -> Named:

@@ -17,13 +17,12 @@ from trainable.metrics.portfolio import PositionScale
 from trainable.parts.registration import registered
 from trainable.prediction import predictor
 from trainable.prediction.facts import Facts, columns_of
-from trainable.prediction.files import CONFIG, Named, check_member, read_contents
+from trainable.prediction.files import CONFIG, WHICH, Named, check_member, read_contents
 from trainable.prediction.new_rows import NewRows, new_rows
 from trainable.prediction.positions import Positions, cells_to_show, scale_of
 from trainable.prediction.predictor import Predictor
 from trainable.run_format import PANEL_SYMBOLS
 
-WHICH = {"best": "best", "refit": "best_refit"}  # folders of a run
 HOW = {
     "best": "python -m analysis.rank says how its trials ended; resume=true goes on with a search",
     "refit": "python -m search.refit writes it",

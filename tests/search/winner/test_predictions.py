@@ -1,6 +1,7 @@
 """What a search leaves in best/, held against its ranking; new rows that fit, and that do not."""
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from contextlib import chdir
@@ -344,7 +345,8 @@ def test_a_damaged_or_incomplete_ensemble_is_named(fresh: Path) -> None:
     with pytest.raises(UserError, match=rf"members/{members[-1].name}/model.safetensors"):
         load(fresh / "runs/x")
     model.unlink()
-    with pytest.raises(UserError, match="restore it from a copy"):
+    again = re.escape(f"name=x runs_dir={fresh / 'runs'} resume=true")
+    with pytest.raises(UserError, match=f"restore it from a copy, or write it anew: .* {again}"):
         load(best)
     model.write_bytes(whole)
     config = best / "config.json"
