@@ -14,6 +14,7 @@ from analysis.load import Run
 from analysis.pictures import plot_style as style
 from analysis.ranking import baselines, rank, sharpe_of, varied_params
 from analysis.verdict.luck import luck
+from trainable.cli.text import signed
 from trainable.io.json_file import loads
 
 Row = Mapping[str, Any]
@@ -202,7 +203,7 @@ def _reference_lines(run: Run, axes: Axes, seeds: int) -> None:
     for row in baselines(run).to_dict("records"):
         if not isnan(row["sharpe"]):
             axes.axhline(row["sharpe"], color="#BBBBBB", lw=1, zorder=1)
-            labels[f"{row['name']} {row['sharpe']:.2f}"] = (row["sharpe"], "#666666")
+            labels[f"{row['name']} {signed(row['sharpe'])}"] = (row["sharpe"], "#666666")
     chance = luck(run)
     lines = {}
     if chance is not None:

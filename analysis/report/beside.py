@@ -19,6 +19,7 @@ from analysis.report.content import (
 from analysis.report.results import book, wealth_of
 from analysis.verdict.ensemble import Ensemble, ensemble
 from analysis.verdict.skill import p_text
+from trainable.cli.text import signed
 
 MOST_POINTS = 1_000
 
@@ -47,9 +48,9 @@ def _column(ranked: Ranked) -> dict[str, str]:
         "validation days": f"{run.days:,}" if run.periods else "–",
         "more than chance": f"p {p_text(tested.p)}" if tested is not None and known else "no test",
         "all finalists": "–" if together is None
-        else f"{together.sharpe:.2f} ± {together.error:.2f} ({together.seeds} trainings)",
+        else f"{signed(together.sharpe)} ± {together.error:.2f} ({together.seeds} trainings)",
         "first of the ranking": "–" if best is None
-        else f"trial {best['number']}: {sharpe_of(best):.2f} ({best['sharpe_seeds']} seeds)",
+        else f"trial {best['number']}: {signed(sharpe_of(best))} ({best['sharpe_seeds']} seeds)",
         "luck line": "–" if chance is None
         else f"{chance.one_seed:.2f} ({chance.tries.total:,} tries)",
     }  # fmt: skip

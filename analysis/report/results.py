@@ -114,8 +114,8 @@ def every_configuration(ranked: Ranked) -> Block:
         "A dot is a configuration, the best on the left; a finalist stands at the mean over its "
         "seeds, with the 95 % interval of days and seeds. Above the dashed line luck alone is not "
         "expected to reach." + (f" {undefined} more have no Sharpe ratio." if undefined else ""),
-        f"Sharpe ratios of {len(rows)} configurations, from {sharpe_of(rows[-1]):.2f} to "
-        f"{sharpe_of(best):.2f} (trial {best['number']}).",
+        f"Sharpe ratios of {len(rows)} configurations, from {signed(sharpe_of(rows[-1]))} to "
+        f"{signed(sharpe_of(best))} (trial {best['number']}).",
         traces,
         {
             "xaxis": axis("configurations, the best first", rangemode="tozero"),
@@ -321,7 +321,7 @@ def _levels(
 
 
 def _hover(row: Mapping[str, Any]) -> str:
-    said = f"trial {row['number']}: {sharpe_of(row):.2f}"
+    said = f"trial {row['number']}: {signed(sharpe_of(row))}"
     if row["sharpe_seeds"] > 1:
         said += f", mean of {row['sharpe_seeds']} seeds"
     return f"{said}<br>{plain(row['stop_reason'])}, epoch {row['epochs']}"

@@ -24,7 +24,7 @@ from analysis.report.content import (
     plain,
     short,
 )
-from trainable.cli.text import counted, duration
+from trainable.cli.text import counted, duration, signed
 
 MOST_CURVES = 1_500  # trials whose curves are drawn
 DIAGONAL = {"color": "@faint", "width": 1, "dash": "dash"}
@@ -71,8 +71,8 @@ def _overfitting(ranked: Ranked) -> Block:
         "Each trial on both parts",
         "Each trial at the epoch that ranks it. On the dashed line both parts earn the same; far "
         "to the right of it a network has learnt its training dates by heart.",
-        f"Of {len(known)} trials the Sharpe ratio is {gap:.2f} higher on the training part, in "
-        "the median.",
+        f"Of {len(known)} trials the Sharpe ratio is {signed(gap)} higher on the training "
+        "part, in the median.",
         traces,
         {"xaxis": axis("Sharpe ratio, training"), "yaxis": axis("Sharpe ratio, validation"),
          "shapes": [line]},
