@@ -23,7 +23,7 @@ from analysis.verdict.figures import Figure, in_words
 from analysis.verdict.neighbours import COUNT
 from analysis.verdict.winner_minus_default import MARK, MEANING
 from trainable.cli.answers import answering
-from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.commands import parse_after_run, process_status, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.output import NARROWEST, output_console
 
@@ -256,4 +256,4 @@ def _param(value: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process_status(main))

@@ -42,15 +42,15 @@ WITHIN = 0.35  # of what was left
 US20 = ("data=us20", "space=conservative")
 MADE = ("data=synthetic", "space=quick_test")
 SEARCHES: tuple[tuple[str, ...], ...] = (
+    US20,
     (*US20, "trials=16", "epochs=6"),
     (*US20, "trials=12", "epochs=8", "finalist_seeds=5", "max_concurrent=1"),
-    (*US20, "trials=12", "epochs=4", "pruning=none", "finalist_seeds=1"),
+    (*US20, "trials=24", "epochs=6", "pruning=none", "finalist_seeds=1"),
     ("data=us20", "space=common", "trials=8", "epochs=4"),
-    ("data=sp500", "space=quick_test", "trials=64", "epochs=64"),
-    (*MADE, "data.synthetic.bars=2000", "trials=128", "epochs=16", "finalist_seeds=1"),
+    ("data=us20", "space=quick_test", "trials=256"),
+    ("data=sp500", "space=quick_test", "trials=256", "epochs=64"),
     (*MADE, "data.synthetic.bars=4000", "trials=32", "epochs=12"),
     (*MADE, "data.synthetic.bars=3000", "trials=64", "epochs=8", "pruning=objective", "regret=0.1"),
-    (*MADE, "data.synthetic.bars=6000", "trials=12", "epochs=10", "max_concurrent=1"),
     ("data=synthetic", "space=ensemble", "data.synthetic.bars=1000", "trials=10", "epochs=6",
      "sampler=random", "reduction_factor=3", "fix.schedule/warmup_steps=300"),
 )  # fmt: skip

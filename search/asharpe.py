@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from search.commands import COMMANDS, Entry, commands
-from trainable.cli.commands import status_of
+from trainable.cli.commands import INTERRUPTED, status_of
 from trainable.cli.errors import UserError, look_up, unknown
 from trainable.cli.started import by_script
 
@@ -62,8 +62,6 @@ def _start(words: list[str]) -> int:
     except click.ClickException as error:
         raise UserError(f"{error.format_message()}; see {NAME} --help") from error
     except click.Abort:
-        from search.session.process import INTERRUPTED
-
         return INTERRUPTED
     return done if isinstance(done, int) else 0
 

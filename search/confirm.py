@@ -19,7 +19,7 @@ from search.confirmation.tables import trainings_in
 from search.planning.plan import make_plan
 from search.run_folder.folder import RunFolder
 from search.session.parts import read_parts
-from search.session.process import INTERRUPTED, run_process
+from search.session.process import run_process
 from search.session.resume import settings_again
 from search.session.same_search import check_same
 from search.settings.given_data import FRAME, named_source, table_loader
@@ -29,6 +29,7 @@ from search.settings.settings import SearchSettings
 from search.space.loading import Space, SpaceFunction, load_space
 from search.winner.ended_run import ended_run
 from trainable.cli.answers import answering
+from trainable.cli.commands import INTERRUPTED
 from trainable.cli.errors import UserError
 from trainable.cli.options import (
     asks_for_help,

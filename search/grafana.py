@@ -3,7 +3,7 @@
 import sys
 
 from search.backend.grafana import main
-from trainable.cli.commands import status_of
+from trainable.cli.commands import process_status
 
 if __name__ == "__main__":
-    sys.exit(status_of(lambda: main(sys.argv[1:])))
+    sys.exit(process_status(lambda: main(sys.argv[1:])))

@@ -29,7 +29,7 @@ from search.settings.masking import no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
 from trainable.cli.answers import answering
-from trainable.cli.commands import status_of
+from trainable.cli.commands import process_status
 from trainable.cli.errors import UserError
 from trainable.cli.options import asks_for_help, expand_paths, parse, print_help, split
 from trainable.parts.registration import registered
@@ -143,4 +143,4 @@ def _proposal(found: RateRange) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(status_of(lambda: main(sys.argv[1:])))
+    sys.exit(process_status(lambda: main(sys.argv[1:])))

@@ -18,7 +18,7 @@ from search.backend.ray_tune import RayTune
 from search.planning.plan import make_plan
 from search.session.parts import read_parts
 from search.session.placebos import check_ended, train_placebos
-from search.session.process import INTERRUPTED, run_process
+from search.session.process import run_process
 from search.session.resume import storable, with_stored
 from search.session.same_search import check_same
 from search.settings.checks import MOST_PLACEBOS
@@ -26,6 +26,7 @@ from search.settings.masking import no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
 from trainable.cli.answers import answering
+from trainable.cli.commands import INTERRUPTED
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import asks_for_help, expand_paths, parse, print_help, split
 from trainable.cli.paths import expand_home

@@ -14,11 +14,11 @@ from rich.text import Text
 from analysis.rank import output_console
 from search.run_folder.folder import RunFolder
 from search.session.interrupts import Interrupts
-from search.session.process import INTERRUPTED, run_process
+from search.session.process import run_process
 from search.winner.ended_run import open_ended
 from search.winner.refitting import Refit, refit_of, train, write_refit
 from trainable.cli.answers import answering
-from trainable.cli.commands import parse_after_run
+from trainable.cli.commands import INTERRUPTED, parse_after_run
 from trainable.cli.paths import PathText
 from trainable.cli.text import counted
 from trainable.prediction.files import WHICH

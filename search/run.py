@@ -12,13 +12,14 @@ from search.backend.ray_tune import RayTune
 from search.monitor.steps import Steps
 from search.session.ended import ended_sentence, nothing_left, ranking_command
 from search.session.interrupts import Interrupts
-from search.session.process import INTERRUPTED, run_process
+from search.session.process import run_process
 from search.session.resume import resumes, storable, with_stored
 from search.settings.help import help_for_search
 from search.settings.masking import no_secret_told, refuse_secrets
 from search.settings.reading import settings_from
 from search.settings.settings import SearchSettings
 from trainable.cli.answers import Answer, answering
+from trainable.cli.commands import INTERRUPTED
 from trainable.cli.options import asks_for_help, expand_paths
 from trainable.cli.started import as_started
 

@@ -39,7 +39,7 @@ from search.settings.masking import no_secret_told, refuse_secrets
 from search.study.study import stored_best, stored_rows
 from search.study.trials import TrialRecord
 from trainable.cli.answers import answering, plain
-from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.commands import parse_after_run, process_status
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText
 from trainable.cli.started import as_started
@@ -392,4 +392,4 @@ def _epochs(folder: Path) -> tuple[pd.DataFrame, datetime | None]:
 
 
 if __name__ == "__main__":
-    sys.exit(status_of(lambda: main(sys.argv[1:])))
+    sys.exit(process_status(lambda: main(sys.argv[1:])))

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from trainable.cli.answers import answering
-from trainable.cli.commands import status_of
+from trainable.cli.commands import process_status
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import (
     asks_for_help,
@@ -196,4 +196,4 @@ def _cell(value: float | None, digits: int = 6) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(status_of(lambda: main(sys.argv[1:])))
+    sys.exit(process_status(lambda: main(sys.argv[1:])))

@@ -14,7 +14,7 @@ from analysis.comparison.differences import Change
 from analysis.load import load_run
 from analysis.rank import output_console
 from trainable.cli.answers import JSON_LINE, answering
-from trainable.cli.commands import status_of
+from trainable.cli.commands import process_status, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import asks_for_help, parse, print_help
 from trainable.cli.text import counted, signed
@@ -128,4 +128,4 @@ def _cut(text: str) -> Text:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process_status(main))

@@ -8,7 +8,7 @@ from pathlib import Path
 from analysis.report.page import NAME, write_report
 from analysis.so_far import ask_for_tables
 from trainable.cli.answers import answering
-from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.commands import parse_after_run, process_status, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText, expand_home
 
@@ -55,4 +55,4 @@ def _written(words: Sequence[str]) -> Path | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process_status(main))

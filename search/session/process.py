@@ -1,17 +1,15 @@
-"""A command as a process of its own: what signals, errors and its end make of it."""
+"""A command of a search as a process of its own: what signals and its end make of it."""
 
 import gc
 from collections.abc import Callable
 
 from search.session.interrupts import interrupt_on_signals
 from search.settings.masking import mask_tracebacks
-from trainable.cli.commands import status_of
-
-INTERRUPTED = 130
+from trainable.cli.commands import process_status
 
 
 def run_process(command: Callable[[], int], kept: str | None = None) -> int:
-    """Runs a command that has the process to itself; returns the exit status, 130 after Ctrl-C.
+    """Runs a command that has the process to itself; returns the exit status.
 
     Args:
         command: to run.
@@ -19,9 +17,6 @@ def run_process(command: Callable[[], int], kept: str | None = None) -> int:
     """
     mask_tracebacks()
     interrupt_on_signals()  # also while it starts
-    try:
-        status = status_of(command, kept)
-        gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
-    except KeyboardInterrupt:
-        status = INTERRUPTED
+    status = process_status(command, kept)
+    gc.freeze()  # at its end Python would look through all of torch and Ray, for a second
     return status

@@ -12,6 +12,7 @@ from trainable.cli.paths import expand_home
 from trainable.cli.started import as_started
 
 C = TypeVar("C")
+INTERRUPTED = 130
 
 
 def status_of(command: Callable[[], int], kept: str | None = None) -> int:
@@ -37,6 +38,14 @@ def status_of(command: Callable[[], int], kept: str | None = None) -> int:
             print(line, file=sys.stderr)
             status = status if kept else 2
         return status
+
+
+def process_status(command: Callable[[], int], kept: str | None = None) -> int:
+    """Does the same for a command that has a process to itself: Ctrl-C ends it with 130."""
+    try:
+        return status_of(command, kept)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def _printable(text: str) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainable.cli.answers import answering
-from trainable.cli.commands import status_of
+from trainable.cli.commands import process_status, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.options import parse, print_usage
 from trainable.cli.paths import expand_home
@@ -258,4 +258,4 @@ def _console() -> Console:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process_status(main))

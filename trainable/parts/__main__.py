@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from trainable.cli.answers import answering
-from trainable.cli.commands import status_of
+from trainable.cli.commands import process_status
 from trainable.cli.errors import UserError, unknown
 from trainable.cli.options import asks_for_help, convert, parse, print_help
 from trainable.cli.paths import PathText
@@ -108,4 +108,4 @@ def _print(title: str, findings: Sequence[Finding], console: Console) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(status_of(lambda: main(sys.argv[1:])))
+    sys.exit(process_status(lambda: main(sys.argv[1:])))

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainable.cli.answers import answering
-from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.commands import parse_after_run, process_status
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText
 from trainable.cli.text import counted
@@ -172,4 +172,4 @@ def _number(value: float, digits: int) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(status_of(lambda: main(sys.argv[1:])))
+    sys.exit(process_status(lambda: main(sys.argv[1:])))

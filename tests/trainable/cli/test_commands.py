@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trainable.cli.commands import parse_after_run, status_of
+from trainable.cli.commands import parse_after_run, process_status, status_of
 from trainable.cli.errors import UserError
 
 
@@ -33,6 +33,17 @@ class Few:
     """What a command of these tests takes."""
 
     top: int = 5  # rows
+
+
+def test_ctrl_c_ends_a_process_with_130_and_without_a_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    assert process_status(interrupted) == 130
+    assert process_status(lambda: 3) == 3
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_run_folder_comes_first_and_then_the_settings(
