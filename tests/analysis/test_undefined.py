@@ -74,5 +74,5 @@ def test_it_is_last_among_the_baselines_and_as_good_as_nobody() -> None:
 
 def test_the_best_is_never_one_without() -> None:
     run = run_of([row(0, None), row(1, -1.5)])
-    assert "Trial 1 ranks first: Sharpe ratio -1.50" in " ".join(summary_sentences(run))
+    assert "Trial 1 ranks first: Sharpe ratio −1.50" in " ".join(summary_sentences(run))
     assert "No finalist has a defined Sharpe" in summary_sentences(run_of([row(0, None)]))[0]

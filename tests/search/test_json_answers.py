@@ -20,6 +20,7 @@ from tests.fixtures import tiny
 from tests.fixtures.here import search_here
 from tests.fixtures.script import asharpe
 from trainable.cli.commands import status_of
+from trainable.cli.text import signed
 from trainable.config import to_params
 from trainable.models.mlp import MlpConfig
 from trainable.parts.tables import TABLES
@@ -87,7 +88,7 @@ def test_a_search_ends_with_its_result(home: Path, made: tuple[Path, Any, str]) 
     numbers = [number for seeds in together["members"].values() for number in seeds]
     series = [tiny.returns_of(home / "runs/x", number) for number in numbers]
     assert together["sharpe"] == pytest.approx(annual(np.mean(series, axis=0)))
-    assert f"{together['sharpe']:.2f} ± {together['error']:.2f}" in " ".join(found["sentences"])
+    assert f"{signed(together['sharpe'])} ± {together['error']:.2f}" in " ".join(found["sentences"])
     assert found["verdict"]["sentence"] in found["sentences"]
     flat = " ".join(said.split())
     assert found["outcome"] in flat  # the screen, too, on standard error
