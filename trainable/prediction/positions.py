@@ -33,7 +33,8 @@ class Book:
         first: the first bar of the grid.
         held: [B, N], from the close of each bar on, bars from `first` to the newest.
         ordered: [B, N], from `lag` bars later on, once the decision of the bar is executed; the
-            same as `held` where there is no lag.
+            same as `held` where there is no lag. NaN where a halt, a first bar or an end of the
+            symbol came in between: nobody knew of it at the bar.
     """
 
     first: int
@@ -61,6 +62,7 @@ class Positions:
         self._tradable_count = np.maximum(dataset.tradable[bars].sum(axis=1, keepdims=True), 1)
         known = _going_on(dataset)
         self._flat = flat_periods(known, bars)
+        self._unforeseen = _unforeseen(known, bars)
         self._carry: Carry | None = None
         if not without_gaps(known, bars):
             self._carry = carry_of(known, bars)
@@ -94,7 +96,7 @@ class Positions:
         ordered = total / count
         held = np.zeros_like(ordered)
         held[self._lag :] = ordered[: len(ordered) - self._lag]
-        return Book(self.first, held, ordered)
+        return Book(self.first, held, np.where(self._unforeseen, np.nan, ordered))
 
 
 def scale_of(std: float | None, mean: float | None) -> PositionScale:
@@ -131,11 +133,27 @@ def _going_on(dataset: Dataset) -> Dataset:
     )
 
 
+def _unforeseen(known: Dataset, bars: slice) -> np.ndarray:
+    """Returns [B, N] bool, whether an order of each bar meets what is not so at the bar itself.
+
+    Args:
+        known: the dataset, with `lag` bars more.
+        bars: the first to the newest.
+    """
+    at = np.arange(bars.start, bars.stop)
+    found = np.zeros((len(at), len(known.symbols)), bool)
+    for after in range(1, known.lag + 1):
+        found |= known.tradable[at + after] != known.tradable[at]
+        found |= known.sold == (at + after)[:, None]
+    return found
+
+
 def cells_to_show(dataset: Dataset, book: Book) -> tuple[np.ndarray, np.ndarray]:
     """Returns bar and symbol of each cell with a row or a position, by bar, then symbol.
 
     Bars count from `book.first`.
     """
-    shown = dataset.tradable[book.first :] | (book.held != 0.0) | (book.ordered != 0.0)
+    shown = dataset.tradable[book.first :] | (book.held != 0.0)
+    shown |= np.nan_to_num(book.ordered) != 0.0
     bar, symbol = np.nonzero(shown)
     return bar, symbol
