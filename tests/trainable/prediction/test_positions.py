@@ -64,7 +64,10 @@ def test_positions_are_those_of_a_backtest_up_to_the_newest_bar(case: str) -> No
     np.testing.assert_allclose(book.held, expected, atol=1e-12)
     assert np.abs(book.held[-2:]).sum() > 0
     lag = dataset.lag
-    np.testing.assert_array_equal(book.ordered[: len(expected) - lag], book.held[lag:])
+    given = book.ordered[: len(expected) - lag]
+    known = np.isfinite(given)  # the others met a halt or an end: test_ordered.py
+    np.testing.assert_array_equal(given[known], book.held[lag:][known])
+    assert known.mean() > 0.8
 
 
 @pytest.mark.parametrize("case", CASES)
