@@ -134,13 +134,11 @@ def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
         or {"symbol", "ticker"} & set(keys)
     ):
         return None
-    if any(NO_SYMBOLS.match(name) for name in names) and not fields:
-        return None
     columns = [_price(table, key) for key in keys]
-    good = [
-        values is not None and _moves_like_a_price(values) and bool(TICKER.match(name))
-        for name, values in zip(names, columns, strict=True)
-    ]
+    odd = [name for name in names if NO_SYMBOLS.match(name)]
+    if odd and not fields and not _may_be_tickers(table, names, columns):
+        return None
+    good = [_is_close(name, values) for name, values in zip(names, columns, strict=True)]
     tickers = all(TICKER.match(name) for name in names)
     prices = [values is not None and _moves_like_a_price(values) for values in columns]
     if not all(prices) or (fields and not tickers):
@@ -159,6 +157,35 @@ def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
     refuse_times_as_names(names, [c for c in columns if c is not None], table.file)
     _refuse_parts_of_one_price(table, names, columns)
     return [_Column(key, "close", name) for key, name in zip(keys, names, strict=True)]
+
+
+def _may_be_tickers(table: Table, names: list[str], columns: list[np.ndarray | None]) -> bool:
+    """Says whether names such as `MA` and `Y`, also of an average and a label, are surely tickers.
+
+    So they are in capitals alone, among three times as many tickers, where they wander as prices.
+
+    Raises:
+        UserError: they stand among as many tickers, and do not.
+    """
+    of = dict(zip(names, columns, strict=True))
+    odd = [name for name in names if NO_SYMBOLS.match(name)]
+    others = [name for name in names if name not in odd]
+    if len(others) < 3 * len(odd) or not all(_is_close(name, of[name]) for name in others):
+        return False
+    for name in odd:
+        values = of[name]
+        wanders = values is not None and _step(values[np.isfinite(values)]) < WANDERS_BELOW
+        if not (name.isupper() and name.isalpha() and _is_close(name, values) and wanders):
+            raise UserError(
+                f"{table.file}: no 'close' column; it looks like a wide table, a column of closes "
+                f"a symbol, but {name!r} may be a label or an indicator; remove it, or call it as "
+                "no label is called, or give one row per timestamp and symbol"
+            )
+    return True
+
+
+def _is_close(name: str, values: np.ndarray | None) -> bool:
+    return bool(TICKER.match(name)) and values is not None and _moves_like_a_price(values)
 
 
 def _refuse_parts_of_one_price(

@@ -128,3 +128,24 @@ def test_columns_of_earlier_or_later_prices_are_no_symbols(names, rows):
     said = rf"holds the prices of 'T\+?.*moved by 1 row:|moved by {abs(rows)} rows:"
     with pytest.raises(UserError, match=said):
         market_from_frame(frame, DataSettings())
+
+
+def closes_of(names: list[str]) -> pd.DataFrame:
+    """A wide table of closes, a walk a column."""
+    walks = {name: walk(seed, ROWS) for seed, name in enumerate(names)}
+    return pd.DataFrame({"date": DAYS, **walks})
+
+
+@pytest.mark.parametrize("odd", ["Y", "MA", "BB", "RET", "CCI"])
+def test_a_ticker_that_is_called_like_a_label_or_an_indicator_is_a_symbol(odd: str) -> None:
+    names = ["AA", "DD", "EE", odd]
+    market = market_from_frame(closes_of(names), DataSettings())
+    assert set(market.symbols) == set(names)
+
+
+@pytest.mark.parametrize("name", ["RSI", "y", "MA_20"])
+def test_a_column_beside_tickers_that_may_be_no_close_is_named(name: str) -> None:
+    frame = closes_of(["AA", "DD", "EE", "FF"])
+    frame[name] = 50 + 5 * np.random.default_rng(0).standard_normal(ROWS)
+    with pytest.raises(UserError, match=f"'{name}' may be a label or an indicator; remove it"):
+        market_from_frame(frame, DataSettings())
