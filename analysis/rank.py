@@ -116,7 +116,7 @@ def _cells(row: Row, default: int | None) -> dict[str, str]:
         "Sharpe": _number(row["sharpe_mean"]),
         "seeds": f"{row['sharpe_seeds']}{of}",
         "spread": _number(row["sharpe_sd"]),
-        "± se": _number(row["sharpe_se"]),
+        "± se": _number(row["sharpe_mean_se"]),
         "luck": "–" if pd.isna(above) else "above" if above else "below",
         "IC": _number(row["ic"], 4),
         "rank IC": _number(row["rank_ic"], 4),
@@ -244,7 +244,7 @@ def _heading(column: str) -> str:
 
 
 def _number(value: float, digits: int = 2) -> str:
-    return "–" if isnan(value) else f"{value:.{digits}f}"
+    return "–" if isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
 def _param(value: object) -> str:

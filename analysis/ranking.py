@@ -37,6 +37,7 @@ COLUMNS = {
     "sharpe_shrunk": "float64",
     "sharpe_seeds": "int64",
     "sharpe_sd": "float64",
+    "sharpe_mean_se": "float64",
     "failed_seeds": "int64",
     **dict.fromkeys(SHOWN, "float64"),
     "epochs": "int64",
@@ -57,10 +58,11 @@ def rank(run: Run) -> pd.DataFrame:
     lost with their worker, or still running, do not count.
 
     Columns: `COLUMNS`, then those of `varied_params`. `sharpe_seeds` is the number of seeds in the
-    mean, `sharpe_sd` their standard deviation (ddof 1, NaN for fewer than two); the metrics and
-    `epochs` are of the first. `above_luck`: `sharpe_mean` is above the luck line of all
-    configurations tried on these data, in other runs too, for means of as many seeds; NA where
-    there is no mean.
+    mean, `sharpe_sd` their standard deviation (ddof 1, NaN for fewer than two), `sharpe_mean_se`
+    the standard error of the mean over days and seeds: that of the first seed, less what seeds
+    whose returns do not wholly correlate save. The metrics and `epochs` are of the first.
+    `above_luck`: `sharpe_mean` is above the luck line of all configurations tried on these data, in
+    other runs too, for means of as many seeds; NA where there is no mean.
     """
     params = varied_params(run)
     records = _ranked(run, run.searched_rows, further_seeds(run), luck(run), params)
@@ -122,6 +124,9 @@ def _record(first: Row, entrant: Entrant, chance: Luck | None) -> dict[str, Any]
         "sharpe_mean": mean,
         "sharpe_seeds": len(values),
         "sharpe_sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+        "sharpe_mean_se": None
+        if chance is None or not values
+        else float(first["sharpe_se"]) * chance.share(len(values)),
         "failed_seeds": entrant.failed_seeds,
         **{metric: first[metric] for metric in SHOWN},
         "epochs": entrant.epochs,
@@ -135,16 +140,6 @@ def sharpe_of(row: Row) -> float:
     Of a finalist the mean over its seeds, of any other trial that of its ranking epoch.
     """
     return float(row["sharpe_mean"] if row["state"] == "COMPLETE" else row["sharpe"])
-
-
-def standard_error(row: Row, chance: Luck) -> float | None:
-    """Returns the standard error of a finalist's mean over its seeds; None where undefined.
-
-    That of its first seed, less what seeds whose returns do not wholly correlate save.
-    """
-    if isnan(row["sharpe_se"]) or not row["sharpe_seeds"]:
-        return None
-    return float(row["sharpe_se"]) * chance.share(row["sharpe_seeds"])
 
 
 def baselines(run: Run) -> pd.DataFrame:
@@ -365,5 +360,6 @@ def _about_luck_alone(run: Run, best: Row) -> list[str]:
     if chance is None:
         return []
     line = chance.line(best["sharpe_seeds"])
-    said = luck_verdict(best["sharpe_mean"], standard_error(best, chance), line)
+    error = None if isnan(best["sharpe_mean_se"]) else float(best["sharpe_mean_se"])
+    said = luck_verdict(best["sharpe_mean"], error, line)
     return [f"{said[0].upper()}{said[1:]}."]

@@ -22,6 +22,7 @@ from trainable.cli.answers import Answer, answering
 from trainable.cli.commands import INTERRUPTED
 from trainable.cli.options import asks_for_help, expand_paths
 from trainable.cli.started import as_started
+from trainable.run_format import REPORT
 
 KEPT = "the run folder is whole: python -m search.status shows how the search stands"
 
@@ -38,6 +39,10 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         settings = settings_from(arguments)
         if nothing_left(settings, lambda: _sha256(settings.space)):
             print(ended_sentence(settings.folder))
+            if settings.report and not (settings.folder / REPORT).is_file():  # killed before it
+                from search.session.finish import report_line
+
+                print(report_line(settings.folder).plain)
             print(as_started(f"next  {ranking_command(settings.folder)}"))
             if answer.json:
                 answer.value = _answer_of(settings.folder)

@@ -144,6 +144,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
     unfinished = Counter(row.kind for row in rows if row.state == "RUNNING")
     begun, rungs = latest_session(run)
     end = now if status.drivers and not ended(status) else status.latest or begun
+    took = run.get("wall_s", 0.0) if ended(status) else 0.0  # of all its sessions
     seeds = [row for row in rows if row.kind == "seed"]
     mine = status.epochs.query("number in @numbers", local_dict={"numbers": numbers})
     reported = Counter(int(epoch) for epoch in mine["epoch"])
@@ -151,7 +152,7 @@ def snapshot(status: Status, now: datetime) -> Snapshot:
         name=title_of(run),
         total=max(run["settings"]["trials"], len(searched)),
         reasons=Counter(str(row.reason) for row in searched if row.state != "RUNNING"),
-        elapsed_s=(end - begun).total_seconds(),
+        elapsed_s=took or (end - begun).total_seconds(),
         running=sum(row.state == "RUNNING" for row in searched) if status.drivers else 0,
         seeds=len(seeds),
         seeds_ended=len(seeds) - unfinished["seed"],

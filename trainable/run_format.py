@@ -25,6 +25,9 @@ METRICS = (
 FURTHER = "metric."
 """Begins the columns of further metrics, of parts of one's own."""
 
+REPORT = "report.html"
+"""The ranking and its pictures in one file."""
+
 SO_FAR = "so_far"
 """Folder of the tables that a running search writes when it is asked to; gone when it has ended."""
 

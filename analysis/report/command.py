@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.report.page import NAME, write_report
+from analysis.report.page import write_report
 from analysis.so_far import ask_for_tables
 from trainable.cli.answers import answering
 from trainable.cli.commands import parse_after_run, process_status, status_of
 from trainable.cli.errors import UserError
 from trainable.cli.paths import PathText, expand_home
+from trainable.run_format import REPORT
 
 USAGE = "python -m analysis.report.command runs/NAME [runs/OTHER] [out=FILE] [--json]"
 
@@ -47,7 +48,7 @@ def _written(words: Sequence[str]) -> Path | None:
     folder, settings = given
     out = None if settings.out is None else Path(expand_home(str(settings.out), "out"))
     if out is not None and out.is_dir():
-        raise UserError(f"out={out} is a folder; name a file in it: out={out / NAME}")
+        raise UserError(f"out={out} is a folder; name a file in it: out={out / REPORT}")
     beside = None if other is None else Path(expand_home(other))
     for each in (folder, *([] if beside is None else [beside])):
         ask_for_tables(each)

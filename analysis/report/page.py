@@ -29,8 +29,8 @@ from analysis.report.content import (
 from analysis.report.sections import sections
 from analysis.report.words import first_page, heading, key_figures
 from trainable.io.atomic import json_text, write_out
+from trainable.run_format import REPORT
 
-NAME = "report.html"
 UNDEFINED = "–"
 SHARED = 40  # entries of a list, from which on it is written once however often it is used
 SMALL_NUMBER, LARGE_NUMBER = 1e-4, 1e6  # beyond which a number is written with its exponent
@@ -53,7 +53,7 @@ def write_report(folder: Path, other: Path | None = None, out: Path | None = Non
     """
     ranked = Ranked(load_run(folder))
     second = None if other is None else Ranked(load_run(other))
-    path = folder / NAME if out is None else out
+    path = folder / REPORT if out is None else out
     write_out(path, report_html(ranked, second).encode())
     return path
 

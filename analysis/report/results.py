@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.load import Run
 from analysis.pictures.plot_style import outcome, spread
-from analysis.ranking import baselines, sharpe_of, standard_error
+from analysis.ranking import baselines, sharpe_of
 from analysis.report.content import (
     LINES,
     OUTCOMES,
@@ -34,13 +34,13 @@ SHARPE = "annual Sharpe ratio, validation"
 Trace = dict[str, Any]
 
 
-def interval(row: Row, ranked: Ranked) -> tuple[float, float] | None:
+def interval(row: Row) -> tuple[float, float] | None:
     """Returns the 95 % interval of a finalist's mean Sharpe ratio; None where undefined.
 
     It is of the days and seeds alone: that the finalist was chosen on these days is not in it.
     """
-    error = None if ranked.chance is None else standard_error(row, ranked.chance)
-    if error is None:
+    error = float(row["sharpe_mean_se"])
+    if isnan(error):
         return None
     return row["sharpe_mean"] - NORMAL * error, row["sharpe_mean"] + NORMAL * error
 
@@ -86,7 +86,7 @@ def every_configuration(ranked: Ranked) -> Block:
         trace["text"] = [_hover(row) for _, row in mine]
         trace["hoverinfo"] = "text"
         if name == "finished":
-            around = [interval(row, ranked) for _, row in mine]
+            around = [interval(row) for _, row in mine]
             half = [None if a is None else (a[1] - a[0]) / 2 for a in around]
             trace["error_y"] = {
                 "type": "data", "array": short(_floats(half)), "thickness": 1, "width": 0,
@@ -103,7 +103,7 @@ def every_configuration(ranked: Ranked) -> Block:
         one = _dots("one seed", "@sky", [x for x, _ in dots], [y for _, y in dots], 4)
         traces.insert(0, one | {"hoverinfo": "skip"})
     high, low = sharpe_of(rows[0]), sharpe_of(rows[-1])
-    ends = [end for row in rows for end in interval(row, ranked) or (high, low)]
+    ends = [end for row in rows for end in interval(row) or (high, low)]
     lines, notes, view = _levels(
         ranked, max(int(row["sharpe_seeds"]) for row in rows), [*ends, *(y for _, y in dots)]
     )

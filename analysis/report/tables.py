@@ -65,7 +65,7 @@ def ranking(ranked: Ranked) -> list[Block]:
 
 
 def _figures(row: Row, ranked: Ranked) -> list[Any]:
-    around = interval(row, ranked) or (None, None)
+    around = interval(row) or (None, None)
     above = row["above_luck"]
     drawdown = ranked.run.row_of[int(row["number"])].get("max_drawdown")
     return [

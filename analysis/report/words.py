@@ -56,7 +56,7 @@ def key_figures(ranked: Ranked) -> list[tuple[str, str, str]]:
         found.append(("all finalists", signed(together.sharpe), around))
     if ranked.finalists:
         best = ranked.finalists[0]
-        around = interval(best, ranked)
+        around = interval(best)
         within = "" if around is None else f"95 %: {signed(around[0])} to {signed(around[1])}"
         found.append((f"trial {best['number']}, the first", signed(sharpe_of(best)), within))
     if ranked.chance is not None and ranked.chance.tries.total > 1:

@@ -81,7 +81,7 @@ def _finalists(
         cells = {
             "trial": f"{row['number']}{MARK if row['number'] == default else ''}",
             "Sharpe": _number(row["sharpe_mean"]),
-            "± se": _number(row["sharpe_se"]),
+            "± se": _number(row["sharpe_mean_se"]),
             "seeds": f"{row['sharpe_seeds']} of {seeds}" if row["failed_seeds"] else str(seeds),
             "IC": _number(row["ic"], 3),
             "val loss": _number(row["val_loss"], 4),

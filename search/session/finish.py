@@ -1,6 +1,7 @@
 """The end of a search: tables, the best model, and what there is to say of them."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -133,7 +134,7 @@ def write_results(
     if found is not None:
         console.print(say_continuation(found))
     if plan.settings.report:
-        console.print(_report(folder))
+        console.print(report_line(folder.path))
     if lost is not None:
         if resume is None:
             raise lost
@@ -141,10 +142,10 @@ def write_results(
     return done
 
 
-def _report(folder: RunFolder) -> Text:
+def report_line(folder: Path) -> Text:
     """Writes the report; returns a line that says where it is, or why there is none."""
     try:
-        return Text(f"The report: {write_report(folder.path)}", overflow="fold")
+        return Text(f"The report: {write_report(folder)}", overflow="fold")
     except Exception as error:  # noqa: BLE001 (no defect of a picture may cost a search its end)
         return Text(f"No report was written ({type(error).__name__}: {shown(str(error))}).")
 

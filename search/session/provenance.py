@@ -1,13 +1,13 @@
 """What `run.json` says of a search: enough to repeat it, and to know what it rests on."""
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from platform import platform, python_version
-from typing import Any
+from typing import Any, Self
 
 from search.planning.plan import Plan
 from search.pruning.asha import JudgedAt
@@ -15,6 +15,7 @@ from search.run_folder.openings import NOTED
 from search.run_folder.starting import file_of_others, start_in
 from search.scheduling.controller import Controller
 from search.settings.settings import SearchSettings, masked
+from search.study.trials import TrialRecord
 from trainable.cli.errors import UserError
 from trainable.io.checksums import checked
 from trainable.io.json_file import loads
@@ -69,13 +70,25 @@ class Sessions:
         started: when the run began, UTC.
         begun_with: `trials`, `epochs` and `rungs` of the first session, those that are known.
         resumed: what each session said that went on with it.
-        wall_s: seconds in which they trained, those that were killed left out.
+        wall_s: seconds in which they trained; those of a killed one count until a trial last began
+            or ended.
+        killed: when the latest began, UTC, if nothing of it is in `wall_s`: its process was killed.
     """
 
     started: str
     begun_with: dict[str, Any]
     resumed: tuple[dict[str, Any], ...]
     wall_s: float = 0.0
+    killed: str | None = None
+
+    def with_killed(self, rows: Iterable[TrialRecord]) -> Self:
+        """Returns the same with the seconds of a killed session, as its trials tell them."""
+        if self.killed is None:
+            return self
+        begun = datetime.fromisoformat(self.killed)
+        times = [at for row in rows for at in (row.started, row.ended) if at is not None]
+        seconds = max([0.0, *((at - begun).total_seconds() for at in times)])
+        return replace(self, wall_s=self.wall_s + round(seconds, 3), killed=None)
 
     def judged(self) -> list[JudgedAt]:
         """Returns at which rungs each session judged, and from which batch of reports on."""
@@ -151,7 +164,10 @@ def sessions(folder: Path) -> Sessions:
     # of the first one, or all that is known of how it judged.
     begun_with = old.get("begun_with") or {k: old[k] for k in ("epochs", "rungs") if k in old}
     entries = [one if isinstance(one, dict) else {"at": one} for one in old["resumed"]]
-    return Sessions(old["started"], begun_with, tuple(entries), old.get("wall_s", 0.0))
+    killed = None
+    if old.get("state") == "running":
+        killed = entries[-1]["at"] if entries else old["started"]
+    return Sessions(old["started"], begun_with, tuple(entries), old.get("wall_s", 0.0), killed)
 
 
 def with_session(earlier: Sessions, plan: Plan, batch: int, resumed: bool) -> Sessions:

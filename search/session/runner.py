@@ -114,6 +114,8 @@ class Session:
     def _described(self, parts: Assembly) -> dict[str, Any]:
         """Returns what `run.json` says as this session begins."""
         earlier = provenance.sessions(self._folder.path)
+        if not self._study.shared:  # else another driver may go on with it
+            earlier = earlier.with_killed(self._study.rows())
         sessions = provenance.with_session(
             earlier, self.plan, parts.reports.next_batch, self._folder.resumed
         )

@@ -68,7 +68,7 @@ class EndedRun:
         if data is None and frame:
             raise UserError(
                 f"{self.run.folder} was searched on a table in memory, which is not stored: give "
-                "it in Python, as data=frame"
+                "it in Python, as data=frame, or name a file that holds the same: data.path=FILE"
             )
         with cache_if_usable():
             return load_market(settings) if data is None else market_from_frame(data, settings)

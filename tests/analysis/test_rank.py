@@ -136,7 +136,7 @@ def test_years_that_do_not_fit_have_a_table_of_their_own() -> None:
         lines = out.getvalue().splitlines()
         assert max(map(len, lines)) <= width
         assert sum("1000" in line for line in lines) == (2 if width < 200 else 1)
-        assert out.getvalue().count("-10.25") == 5, "no number is broken"
+        assert out.getvalue().count("−10.25") == 5, "no number is broken"
         assert out.getvalue().count("any two finalists are 0.55 apart in the median") == 1
     none = pd.DataFrame({"rank": [1], "number": [7], **dict.fromkeys(figures, float("nan"))})
     assert [len(table.columns) for table in robustness_tables(none, 80)] == [2]

@@ -45,6 +45,7 @@ def process_status(command: Callable[[], int], kept: str | None = None) -> int:
     try:
         return status_of(command, kept)
     except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -16,6 +16,7 @@ from trainable.data.reading_notes import unsettled_line
 from trainable.data.sources import new_market
 from trainable.data.times.bar_calendar import bar_calendar
 from trainable.prediction.facts import Facts
+from trainable.prediction.positions import LATE
 
 OTHER_UNIT = 30.0  # times as widely spread as in training, or as little: no drift, another unit
 FEWEST = 60  # values that a spread is told from
@@ -241,12 +242,23 @@ def _without_a_row(dataset: Dataset, name: str) -> list[str]:
     newest = len(dataset.timestamps) - 1
     rows = dataset.valid_rows
     there = set(dataset.symbol[rows[dataset.time[rows] == newest]].tolist())
-    lacking = [symbol for n, symbol in enumerate(dataset.symbols) if n not in there]
-    if not lacking:
-        return []
-    when = show_time(dataset.timestamps[newest])
-    return [f"No prediction at the newest bar, {when}, of {_few(lacking)}: no row in {name}, or "
-            "one that lacks a feature."]  # fmt: skip
+    lacking, late = [], []
+    for n, symbol in enumerate(dataset.symbols):
+        if dataset.tradable[newest, n] and n not in there:
+            lacking.append(symbol)
+        elif not dataset.tradable[newest, n] and dataset.sold[n] > newest - LATE:
+            late.append(symbol)  # not one that has ended before
+    when, said = show_time(dataset.timestamps[newest]), []
+    if late:
+        said.append(
+            f"{name} has no row at the newest bar, {when}, of {_few(late)}: taken for late, and "
+            "what is held of it stays."
+        )
+    if lacking:
+        said.append(
+            f"No prediction at the newest bar, {when}, of {_few(lacking)}: a feature lacks there."
+        )
+    return said
 
 
 def _has(market: Market, column: str) -> bool:

@@ -57,6 +57,21 @@ def test_it_is_said_at_once_and_where_the_ranking_is(
     assert contents(home) == before
 
 
+def test_a_report_that_a_kill_left_out_is_written(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(home)
+    report = home / "runs/x/report.html"
+    report.unlink(missing_ok=True)
+    assert main([*AGAIN, "report=true"], starts) == 0
+    assert "The report: runs/x/report.html" in capsys.readouterr().out
+    assert report.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    report.unlink()
+    assert main([*AGAIN, "report=false"], starts) == 0
+    assert "The report" not in capsys.readouterr().out
+    assert not report.exists()
+
+
 def test_from_python_it_returns_the_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(home)
     data = {"bars": 400, "symbols": 6}

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from search.pruning.asha import JudgedAt
 from search.session import provenance
 from search.session.observer import SearchObserver
 from search.status import latest_session
+from search.study.trials import TrialRecord
 from tests.fixtures import tiny
 from tests.fixtures.here import interrupt_after
 
@@ -169,6 +171,34 @@ def test_an_interrupted_run_with_other_epochs_ends_every_trial_at_an_end_of_its_
         if trial["stop_reason"] == "completed":
             assert trial["epochs"] == own
             assert (run / "trials" / str(number) / "model.safetensors").is_file()
+
+
+def test_seconds_of_a_killed_session_count_until_a_trial_last_began_or_ended(
+    tmp_path: Path,
+) -> None:
+    begun = datetime(2026, 1, 1, 10, tzinfo=UTC)
+    again = begun + timedelta(hours=5)
+
+    def trial(number: int, started: datetime, ended: datetime | None) -> TrialRecord:
+        state = "COMPLETE" if ended else "RUNNING"
+        facts: dict[str, Any] = {}
+        return TrialRecord(
+            number, "search", None, {}, 0, state, None, {}, None, {}, facts, started, ended
+        )
+
+    record = {"started": begun.isoformat(), "resumed": [], "wall_s": 7.5, "state": "running"}
+    rows = [trial(0, begun + timedelta(seconds=3), begun + timedelta(seconds=40)),
+            trial(1, begun + timedelta(seconds=52), None)]  # fmt: skip
+    for resumed, state, seconds in (
+        ([], "running", 7.5 + 52),
+        ([], "ended", 7.5),
+        ([{"at": again.isoformat()}], "running", 7.5),  # killed before a trial began
+    ):
+        whole = {**record, "resumed": resumed, "state": state, "epochs": 3, "rungs": [1, 3]}
+        whole |= {"data": {}, "split": {}, "settings": {}, "space": {}}
+        (tmp_path / "run.json").write_text(json.dumps(whole), encoding="utf-8")
+        found = provenance.sessions(tmp_path).with_killed(rows)
+        assert (found.wall_s, found.killed) == (seconds, None)
 
 
 def test_the_record_of_an_older_run_folder_is_read(tmp_path: Path) -> None:

@@ -414,3 +414,20 @@ def test_one_symbol_with_lag_says_what_to_order_now(tmp_path: Path) -> None:
         wanted: Any = decided.rolling(3, min_periods=1).mean()
         np.testing.assert_allclose(own["ordered"], wanted, atol=1e-6)
         np.testing.assert_allclose(own["position"], wanted.shift(2, fill_value=0.0), atol=1e-6)
+
+
+def test_who_has_no_prediction_at_the_newest_bar_is_said_and_why(home: Path) -> None:
+    frame = tiny.bars()
+    day = frame.groupby("symbol").cumcount()
+    newest = day == day.max()
+    frame.loc[newest & (frame["symbol"] == "BB"), "hint"] = np.nan
+    late = newest & (frame["symbol"] == "AA")
+    ended = (day > day.max() - 50) & (frame["symbol"] == "CC")
+    notes = load(home / "runs/x").predicted(frame[~(late | ended)]).notes
+    when = max(frame["timestamp"])
+    assert notes[-2:] == (
+        f"frame has no row at the newest bar, {when}, of AA: taken for late, and what is held of "
+        "it stays.",
+        f"No prediction at the newest bar, {when}, of BB: a feature lacks there.",
+    )
+    assert not any("CC" in note for note in notes)

@@ -43,7 +43,7 @@ def test_ctrl_c_ends_a_process_with_130_and_without_a_traceback(
 
     assert process_status(interrupted) == 130
     assert process_status(lambda: 3) == 3
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", "Interrupted.\n")
 
 
 def test_a_run_folder_comes_first_and_then_the_settings(
