@@ -24,7 +24,7 @@ def space(trial):
     return {"schedule/name": "constant", "loss/name": "mse", "model/dropout": 0.0}
 '''
 WORDS = tiny.WORDS | {
-    "steps_per_epoch": "50", "trials": "2", "fix.train/batch_size": "192",
+    "steps_per_epoch": "50", "fix.train/batch_size": "192",
     "data.features": "feat_*", "data.target": "label",
 }  # fmt: skip
 DAYS = 500
@@ -43,11 +43,14 @@ def features(seed: int, order: bool) -> pd.DataFrame:
     return frame.assign(**named, label=label.ravel())
 
 
-def found(folder: Path, train: pd.DataFrame, fresh: pd.DataFrame, **fixed: Any) -> float:
+def found(
+    folder: Path, train: pd.DataFrame, fresh: pd.DataFrame, trials: int = 1, **fixed: Any
+) -> float:
     """The correlation of the winner's predictions with the labels of fresh rows."""
     tiny.write_inputs(folder, train, SPACE)
     name = f"run{len(list(folder.glob('runs/*')))}"
-    words = WORDS | {"name": name} | {f"fix.{key}": value for key, value in fixed.items()}
+    words = WORDS | {"name": name, "trials": trials}
+    words |= {f"fix.{key}": value for key, value in fixed.items()}
     run = tiny.search(folder, words)
     predicted = tiny.predicted(run / "best", fresh, features="feat_*", target="label")
     label = tiny.wide(fresh, "label").reindex_like(predicted).to_numpy().ravel()
@@ -80,5 +83,5 @@ def test_a_neighbours_past_return_is_found_by_the_graph_alone(tmp_path: Path) ->
         "model/name": "graph", "model/hidden": 16, "model/encoder": "attention",
         "model/graph_window": 30, "model/graph_neighbours": 4, "model/edge_dropout": 0.0,
     }  # fmt: skip
-    assert found(tmp_path, train, fresh, **fixed) > 0.12
+    assert found(tmp_path, train, fresh, trials=2, **fixed) > 0.12
     assert abs(found(tmp_path, train, fresh, **{**fixed, "model/graph_layers": 0})) < 0.05
