@@ -40,7 +40,7 @@ from trainable.cli.errors import UserError
 from trainable.data.dataset.dataset import Dataset
 
 SLOW = (
-    "steps_per_epoch=150", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
+    "steps_per_epoch=250", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
     "max_concurrent=1", "dashboard=false", "report=false",
 )  # fmt: skip
 QUICK = ("steps_per_epoch=20", "epochs=2", "rungs=1,2", "finalist_seeds=2",
