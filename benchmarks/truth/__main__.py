@@ -9,14 +9,13 @@ true of their finalists. Each rule is asked at 5 %.
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from benchmarks import machine
+from benchmarks.truth.command import in_processes
 from benchmarks.truth.markets import KINDS
 from benchmarks.truth.skill.judged import RULES, Judged, judge
 from benchmarks.truth.skill.make import SEARCHES, TRUTH
@@ -45,8 +44,7 @@ def main(argv: Sequence[str]) -> int:
             f"{args.folder / args.search} holds no searches; "
             f"python -m benchmarks.truth.skill.make {args.folder}"
         )
-    with ProcessPoolExecutor(args.jobs, mp_context=get_context("spawn")) as pool:
-        judged = list(pool.map(judge, folders))
+    judged = in_processes(judge, folders, args.jobs)
     by_kind = {kind: [one for one in judged if one.kind == kind] for kind in KINDS}
     by_kind = {kind: each for kind, each in by_kind.items() if each}
     claims, worth = claimed(by_kind), worths(by_kind)

@@ -7,10 +7,8 @@ is false if the true Sharpe ratio, at the epoch that ranks the trial, would have
 the margin until the end of its training.
 """
 
-import multiprocessing
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import machine
-from benchmarks.truth.command import arguments
+from benchmarks.truth.command import arguments, in_processes
 from benchmarks.truth.curves import Curves, read
 from benchmarks.truth.outcomes import at_ranking_epoch, markets_of
 from benchmarks.truth.replay import DAYS_PER_YEAR, WARMUP_ENDS, Table, report_of
@@ -47,9 +45,8 @@ def main(argv: Sequence[str]) -> int:
     args = arguments("flat", __doc__, argv)
     record = machine.Record(args.out, "benchmarks.truth.flat", argv)
     markets = markets_of(args.folder)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(args.jobs, mp_context=spawn) as pool:
-        done = dict(zip([m.name for m in markets], pool.map(stops, markets), strict=True))
+    found = in_processes(stops, markets, args.jobs)
+    done = dict(zip([m.name for m in markets], found, strict=True))
     rows = [row(name, {market: each[name] for market, each in done.items()}) for name in RULES]
     print(f"{'rule':45} stopped  epochs saved  false stops  worst kind")
     for each in rows:

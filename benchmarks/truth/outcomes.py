@@ -1,8 +1,6 @@
 """What a replayed search chose, what that is truly worth, and whom it stopped."""
 
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.statistics.shrinkage import seed_variance, shrunk_means
+from benchmarks.truth.command import in_processes
 from benchmarks.truth.curves import Curves, read
 from benchmarks.truth.replay import DAYS_PER_YEAR, Ended, Setup, replay
 from trainable.cli.errors import UserError
@@ -149,9 +148,7 @@ def searches(folder: Path, setups: Mapping[str, Setup], count: int, jobs: int) -
         UserError: the folder has no market.
     """
     markets = markets_of(folder)
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=spawn) as pool:
-        done = list(pool.map(partial(_on_market, setups=setups, count=count), markets))
+    done = in_processes(partial(_on_market, setups=setups, count=count), markets, jobs)
     return {
         name: {market.name: each[name] for market, each in zip(markets, done, strict=True)}
         for name in setups

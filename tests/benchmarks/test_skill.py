@@ -1,6 +1,7 @@
 """Whole searches of planted markets: what is kept of one, and what rules say of it."""
 
 import json
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_a_search_is_kept_with_its_truth_and_judged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(make, "EPOCHS", 5)
-    tiny = {"trials": 4, "finalist_seeds": 1, "pruning": "none"}
+    tiny = {"trials": 4, "finalist_seeds": 1, "pruning": "none", "report": False}
     monkeypatch.setitem(make.SEARCHES, "default", tiny)
     assert "default strong-0" in make.make(tmp_path, "default", "strong", 0)
     folder = make.folder_of(tmp_path, "default", "strong", 0)
@@ -55,6 +56,7 @@ def test_a_search_is_kept_with_its_truth_and_judged(
     book = Book(np.array(record["mean"]), np.array(record["cov"]))
     assert book.covariance.shape == (len(record["numbers"]),) * 2
     judged = judge(folder)
+    ForkingPickler.dumps(judged)  # other processes send it
     assert judged.kind == "strong"
     assert set(judged.p) == set(RULES)
     assert all(0 < p <= 1 for p in judged.p.values())

@@ -149,10 +149,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "curves"
 
 
-def written(command: Any, folder: Path, searches: int = 1) -> Any:
-    """Runs a command with few searches in one process; returns the JSON that it leaves."""
+def written(command: Any, folder: Path, searches: int = 1, jobs: int = 1) -> Any:
+    """Runs a command with few searches, here or in a process; returns the JSON that it leaves."""
     out = folder.parent / "out.json"
-    words = ["--searches", str(searches), "--jobs", "1", "--out", str(out)]
+    words = ["--searches", str(searches), "--jobs", str(jobs), "--out", str(out)]
     assert command.main([str(folder), *words]) == 0
     return json.loads(out.read_text(encoding="utf-8"))
 
@@ -188,7 +188,7 @@ def test_seeds_cost_epochs_as_their_limit_says(
            (("16 trials, at most 1 seeds", 1), ("16 trials, at most 3 seeds", 3))}  # fmt: skip
     assert {name.partition(",")[0] for name in seeds.SETUPS} == {"64 trials", "100 trials"}
     monkeypatch.setattr(seeds, "SETUPS", few)
-    one, three = written(seeds, folder)["rows"]
+    one, three = written(seeds, folder, jobs=2)["rows"]
     assert (one["seed_epochs"], one["gain"]) == (0, 0)
     assert three["seed_epochs"] > 0
     assert three["epochs"] == pytest.approx(one["epochs"], rel=0.05), "seeds change who waits"

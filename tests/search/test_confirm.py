@@ -568,6 +568,7 @@ def tiny_space(trial: Trial) -> dict[str, object]:
 def launched(folder: Path, space: Any, data: object, **more: Any) -> Run:
     """A search from Python, without Ray."""
     settings = {"trials": 3, "epochs": 2, "steps_per_epoch": 20, "finalist_seeds": 1}
+    settings |= {"report": False}
     with chdir(folder):
         run = launch(
             space, data, backend=lambda settings: Local(), name="x", pruning="none",

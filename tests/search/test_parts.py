@@ -192,6 +192,7 @@ def test_classes_of_a_notebook_are_searched(notebook: dict[str, Any], tmp_path: 
 
 def launched(space: Any, parts: Any, **settings: Any) -> Any:
     given = {"name": "a", "trials": 2, "epochs": 2, "steps_per_epoch": 4, "finalist_seeds": 1}
+    given |= {"report": False}
     return launch(space, tiny.bars(), parts=parts, backend=lambda _: Local(), **(given | settings))
 
 

@@ -52,9 +52,15 @@ def run(found: tuple[Path, str]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def plain(folder: Path) -> Path:
+def without(folder: Path) -> tuple[Path, str]:
     """Among other runs: on the same data, the luck line would count the trials of both."""
-    return tiny.search(folder, WORDS | {"name": "without", "regret": 0, "runs_dir": "others"})
+    words = WORDS | {"name": "without", "regret": 0, "runs_dir": "others"}
+    return tiny.search_and_listen(folder, words)
+
+
+@pytest.fixture(scope="module")
+def plain(without: tuple[Path, str]) -> Path:
+    return without[0]
 
 
 def of_kind(run: Path, *kinds: str) -> Any:
@@ -136,9 +142,9 @@ def test_the_end_says_how_often_one_would_have_entered(found: tuple[Path, str]) 
     assert "the seeds of finalists included, what was finished on the side not)" in flat(said)
 
 
-def test_without_it_nothing_is_said(folder: Path, plain: Path) -> None:
-    _, said = tiny.search_and_listen(folder, tiny.WORDS | {"name": "silent"})
-    assert regret_sentences(load_run(plain)) == []
+def test_without_it_nothing_is_said(without: tuple[Path, str]) -> None:
+    run, said = without
+    assert regret_sentences(load_run(run)) == []
     assert "on the side" not in said
     assert "regret" not in said
 

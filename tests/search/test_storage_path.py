@@ -31,8 +31,8 @@ from trainable.cli.errors import UserError
 from trainable.io.file_store import FileStore, GoneError
 
 SLOW = (
-    "steps_per_epoch=200", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=6", "cohort=2",
-    "checkpoint_steps=100", "dashboard=false",
+    "steps_per_epoch=60", "epochs=6", "rungs=2,6", "finalist_seeds=1", "trials=6", "cohort=2",
+    "checkpoint_steps=30", "dashboard=false", "report=false",
 )  # fmt: skip
 
 
@@ -172,7 +172,7 @@ def test_a_search_whose_store_goes_away_midway_goes_on_when_it_is_back(
                 monkeypatch.setattr(SearchObserver, "tick", lambda self: None)
 
         monkeypatch.setattr(SearchObserver, "tick", tick)
-        assert search_here(*words, "checkpoint_steps=8", "name=away", where) == 2
+        assert search_here(*words, "checkpoint_steps=8", "name=away", "report=false", where) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1, said
     assert "storage_path does not answer" in said

@@ -12,6 +12,7 @@ import pytest
 from analysis.load import Run, load_run
 from analysis.ranking import rank
 from analysis.statistics.snooping.luck_line import luck_line
+from analysis.verdict.ensemble import Ensemble, ensemble
 from analysis.verdict.figures import (
     deflated,
     effective,
@@ -26,13 +27,32 @@ from tests.analysis.verdict.test_skill import DAYS, TRIALS, found, searched
 from tests.fixtures.runs import make_run
 
 
+@pytest.fixture(scope="module")
+def planted() -> Run:
+    """A run with skill, which nobody changes."""
+    return searched(2.0)
+
+
+@pytest.fixture(scope="module")
+def said_of_planted(planted: Run) -> dict[str, str]:
+    return shown(planted)
+
+
 def shown(run: Run) -> dict[str, str]:
     return dict(figures(run, rank(run).dropna(subset=["sharpe_mean"]).to_dict("records")[0]))
 
 
-def test_every_statistic_has_a_line_with_its_figure() -> None:
-    run = searched(2.0)
-    result, said, best = found(run), shown(run), int(rank(run)["number"].iloc[0])
+def book_of(run: Run) -> Ensemble:
+    together = ensemble(run)
+    assert together is not None
+    return together
+
+
+def test_every_statistic_has_a_line_with_its_figure(
+    planted: Run, said_of_planted: dict[str, str]
+) -> None:
+    run, said = planted, said_of_planted
+    result, best = found(run), int(rank(run)["number"].iloc[0])
     worth, surely, overfitted = effective(run), deflated(run, best), overfitting(run)
     tested = superiority(run, result.ensemble)
     assert worth is not None
@@ -56,18 +76,20 @@ def test_every_statistic_has_a_line_with_its_figure() -> None:
     assert len(said) == 10, "and the luck line of two seeds, and the track record"
 
 
-def test_a_track_record_is_as_long_as_proves_the_ensemble() -> None:
+def test_a_track_record_is_as_long_as_proves_the_ensemble(
+    planted: Run, said_of_planted: dict[str, str]
+) -> None:
     """Of a book with these moments, so many days are beyond 0 by 1.645 standard errors."""
-    returns = found(searched(2.0)).ensemble.returns
+    returns = book_of(planted).returns
     z = (returns - returns.mean()) / returns.std()
     ratio = returns.mean() / returns.std(ddof=1)
     spread = 1 - np.mean(z**3) * ratio + (np.mean(z**4) - 1) / 4 * ratio**2
     years = (1 + spread * (NormalDist().inv_cdf(0.95) / ratio) ** 2) / 252
-    assert shown(searched(2.0))["minimum track record"] == (
+    assert said_of_planted["minimum track record"] == (
         f"{years:.1f} years of all finalists; there are 3.0"
     )
     flat = searched(0.05, 6)
-    assert 0 < found(flat).ensemble.sharpe < 0.1, "hardly above 0"
+    assert 0 < book_of(flat).sharpe < 0.1, "hardly above 0"
     assert shown(flat)["minimum track record"].startswith("more than 100 years of all")
     assert "minimum track record" not in shown(searched(-2.0)), "no length proves a loss"
 
@@ -89,9 +111,9 @@ def test_independent_trials_are_worth_as_many_and_copies_one() -> None:
     assert (more.trials, more.tries) == (apart.trials, pytest.approx(4 * apart.trials))
 
 
-def test_the_deflated_ratio_is_what_is_left_of_normal_returns_after_luck() -> None:
+def test_the_deflated_ratio_is_what_is_left_of_normal_returns_after_luck(planted: Run) -> None:
     """Φ((S − E[max]) ÷ error), with the error √((1 + S²/2) ÷ T) of independent normal returns."""
-    run = searched(2.0)
+    run = planted
     best = int(rank(run)["number"].iloc[0])
     returns = run.curve(best)["net_return"].to_numpy()
     annual = returns.mean() / returns.std(ddof=1) * sqrt(252)
@@ -165,24 +187,24 @@ def test_finalists_are_held_against_every_baseline_but_the_market() -> None:
     noise = 0.01 * rng.standard_normal(DAYS)
     strong = noise + 0.01 * 3.0 / sqrt(252)
     run = beside(3.0, momentum=noise)
-    tested = superiority(run, found(run).ensemble)
+    tested = superiority(run, book_of(run))
     assert tested is not None
     assert tested.p < 0.01
     assert tested.better == (0, 1, 2, 3)
     run = beside(3.0, momentum=noise, ridge=strong)
-    tested = superiority(run, found(run).ensemble)
+    tested = superiority(run, book_of(run))
     assert tested is not None
     assert (tested.against, tested.better) == ("ridge", ())
     assert tested.p > 0.05
     assert shown(run)["beyond the baselines"].endswith("against ridge (SPA); StepM finds none")
     market = beside(3.0, equal_weight=strong)
     market.run["data"]["symbols"] = [f"S{n}" for n in range(5)]
-    tested = superiority(market, found(market).ensemble)
+    tested = superiority(market, book_of(market))
     assert tested is not None
     assert tested.against == "no position", "a premium, and no bar for a neutral book"
     assert shown(market)["beside equal_weight"].startswith("trial ")
     market.run["data"]["symbols"] = ["S0"]
-    tested = superiority(market, found(market).ensemble)
+    tested = superiority(market, book_of(market))
     assert tested is not None
     assert tested.against == "equal_weight"
 

@@ -25,7 +25,7 @@ from tests.fixtures.secrets import ENVIRONMENT, SECRET, leaks
 from trainable import predict
 from trainable.cli.errors import UserError
 
-SHORT = ("space=tiny.py", "name=a", "trials=2", "epochs=1", "finalist_seeds=1")
+SHORT = ("space=tiny.py", "name=a", "trials=2", "epochs=1", "finalist_seeds=1", "report=false")
 WORKER = "ray::ResourceTrainable"
 
 

@@ -19,7 +19,7 @@ from search.study.study import stored_best
 from tests.fixtures.here import interrupt_after, search_here
 from tests.fixtures.searches import MARKET, write_space
 
-WORDS = (*MARKET, "space=tiny.py", "trials=8", "rungs=1,4", "seed=3")
+WORDS = (*MARKET, "space=tiny.py", "trials=8", "rungs=1,4", "seed=3", "report=false")
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from tests.fixtures.here import search_here
 from tests.fixtures.searches import MARKET, TINY, contents, write_space
 from trainable.cli.errors import UserError
 
+FEW = ("space=tiny.py", "trials=1", "finalist_seeds=1", "report=false")
 NOW = datetime(2026, 11, 20, 10, 15, 0)
 
 
@@ -36,7 +37,7 @@ def test_two_searches_in_one_second(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(assembly, "datetime", Clock)
     write_space(tmp_path, TINY.replace("EPOCHS = 4", "EPOCHS = 1"))
-    words = (*MARKET, "space=tiny.py", "trials=1", "finalist_seeds=1", "storage=sqlite:///s.db")
+    words = (*MARKET, *FEW, "storage=sqlite:///s.db")
     assert search_here(*words) == 0
     assert search_here(*words) == 0
     assert contents(tmp_path / "runs") == ["tiny-20261120-101500", "tiny-20261120-101500-2"]
@@ -70,7 +71,7 @@ def test_two_searches_of_one_second_in_two_folders_share_a_storage(
     monkeypatch.setattr(assembly, "datetime", Clock)
     write_space(tmp_path, TINY.replace("EPOCHS = 4", "EPOCHS = 1"))
     name = "tiny-20261120-101500"
-    words = (*MARKET, "space=tiny.py", "trials=1", "finalist_seeds=1")
+    words = (*MARKET, *FEW)
     for places in (("storage=sqlite:///s.db",), ("storage_path=files",)):
         for runs in ("a", "b"):
             assert search_here(*words, *places, f"runs_dir={runs}{len(places[0])}") == 0

@@ -120,9 +120,10 @@ def of_mixed(params: dict[str, Any]) -> float | None:
 
 @every
 def test_a_seed_is_one_search_and_another_seed_another(name: str) -> None:
-    one, two = (Life(name, 5, mixed).go(10, of_mixed) for _ in range(2))
+    trials = 8 if name in SLOW else 10
+    one, two = (Life(name, 5, mixed).go(trials, of_mixed) for _ in range(2))
     assert one.suggested == two.suggested
-    other = Life(name, 6, mixed).go(10, of_mixed)
+    other = Life(name, 6, mixed).go(trials, of_mixed)
     assert all(a != b for a, b in zip(one.suggested, other.suggested, strict=True))
 
 
@@ -147,8 +148,9 @@ def test_a_resumed_search_suggests_what_an_unbroken_one_would(
 
 @with_a_model
 def test_what_is_told_is_learnt(name: str) -> None:
+    trials = STARTUP + (3 if name in SLOW else 10)
     good, bad = (
-        Life(name, 3, plain).go(16, lambda p, sign=sign: sign * smooth(p), slots=1).suggested
+        Life(name, 3, plain).go(trials, lambda p, sign=sign: sign * smooth(p), slots=1).suggested
         for sign in (1.0, -1.0)
     )
     assert good[:STARTUP] == bad[:STARTUP]
@@ -234,7 +236,7 @@ def test_what_fails_becomes_rare(name: str) -> None:
 
 @with_a_model
 def test_a_model_beats_chance(name: str) -> None:
-    trials, seeds = (26, 3) if name in SLOW else (60, 4)
+    trials, seeds = (22, 3) if name in SLOW else (60, 4)
 
     def best(sampler: str) -> list[float]:
         lives = [Life(sampler, seed, plain, startup=8).go(trials, smooth) for seed in range(seeds)]

@@ -1,5 +1,6 @@
 """Several drivers of one search, without Ray: one log of reports, one judgement, each ends once."""
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
@@ -30,6 +31,12 @@ def another(tmp_path: Path, join: Join) -> Iterator[Another]:
     yield make
     for rig in rigs:
         rig.folder.close()
+
+
+def wait(driver: Controller) -> None:
+    """Looks around after a moment, while somebody's lease goes on."""
+    time.sleep(0.02)
+    look(driver)
 
 
 def look(driver: Controller) -> None:
@@ -104,7 +111,7 @@ def test_what_a_killed_driver_had_is_taken_over_and_ends_once(another: Another) 
     die(one.study)
     other, _ = filled(second)
     while not set(members) <= second.running[other]:
-        look(second)
+        wait(second)
         second.on_reports(other, [])
     assert [second.reports.last_epoch(n) for n in members] == [1] * len(members)
     second.on_reports(other, [report(n, 2) for n in members])
@@ -129,7 +136,7 @@ def test_a_verdict_that_a_killed_driver_did_not_tell_is_told(
     die(one.study)
     second = two.driver(0, seeds=2)
     while any(two.ends()[number] == ("RUNNING", None) for number in members):
-        look(second)
+        wait(second)
     assert [two.ends()[n] for n in members] == [("COMPLETE", "completed")] * len(members)
     seeds = [row for row in two.study.rows() if row.kind == "seed"]
     assert {row.parent for row in seeds} <= set(members)
@@ -207,7 +214,7 @@ def test_out_of_time_a_driver_leaves_what_waits_and_what_it_lost_to_others(
     second = two.driver(14, seeds=1, in_flight=4)
     die(one.study)  # it sleeps
     while not second.placement.waiting:
-        look(second)
+        wait(second)
     first.deadline = 0.0
     late = first.on_reports(slot, [report(n, 1) for n in training])
     assert (late.leave, late.join) == (tuple(training), ())
@@ -252,7 +259,7 @@ def test_what_is_finished_on_the_side_is_added_and_trained_once_whoever_does_it(
     killed = False
     for turn, who in enumerate(cycle((0, 1))):
         step(*slots[who], sharpe=-turn)  # who comes later is worse
-        look(slots[who][0])
+        (wait if killed else look)(slots[who][0])
         side = [row for row in two.study.rows() if row.kind == "regret"]
         if side and who == 0 and not killed:
             die(one.study)

@@ -16,6 +16,7 @@ from trainable import predict
 
 WORDS = (
     *MARKET, "space=tiny.py", "trials=6", "finalist_seeds=2", "rungs=1,2,4", "cohort=4",
+    "report=false",
     "checkpoint_steps=8", "name=done",
 )  # fmt: skip
 AGAIN = ("name=done", "resume=true")

@@ -118,9 +118,10 @@ def test_the_order_in_which_reports_arrive_makes_no_difference(
 
 
 def test_without_it_the_order_of_arrival_makes_another_search(folder: Path) -> None:
-    runs = [search(folder, f"free{speed}", speed=speed) for speed in range(3)]
-    assert any(differs(run, runs[0], ["batch", "cohort"]) for run in runs[1:])
-    assert record(runs[0])["exactly"] is False
+    first = search(folder, "free0", speed=0)
+    others = (search(folder, f"free{speed}", speed=speed) for speed in (1, 2))
+    assert any(differs(run, first, ["batch", "cohort"]) for run in others)
+    assert record(first)["exactly"] is False
 
 
 @pytest.mark.parametrize("workers", [3])
@@ -188,7 +189,7 @@ def test_the_record_says_which(wanted: Path) -> None:
 
 
 def test_a_time_budget_that_was_used_up_is_a_doubt(folder: Path) -> None:
-    run = search(folder, "late", deterministic="true", time_budget_s=1.5, trials=2000)
+    run = search(folder, "late", deterministic="true", time_budget_s=0.5, trials=2000)
     assert record(run)["exactly"] is False
     assert "the time was up: where, depends on the machine" in record(run)["doubts"]
     trials = tiny.table(run, "trials").query("kind != 'baseline'")

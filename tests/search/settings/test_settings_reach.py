@@ -58,11 +58,14 @@ CASES: dict[str, tuple[dict[str, object], Look]] = {}
 TOGETHER = (
     ("name", "patience_s", "gpus_per_trial", "storage", "enqueue"),
     ("runs_dir", "fix", "finalist_seeds", "tries.prior"),
+    ("storage_path", "report"),
     ("data.horizon", "data.test_from"),
-    ("data.symbols", "data.valid_from"),
-    ("data.cost_bps", "data.gate_from"),
-    ("data.path", "data.periods_per_year"),
-    ("data.holdout_symbols", "data.fraction"),
+    ("data.lag", "try_default"),
+    ("data.symbols", "data.valid_from", "checkpoint_steps"),
+    ("data.cost_bps", "data.gate_from", "steps_per_epoch"),
+    ("data.path", "data.periods_per_year", "space"),
+    ("data.holdout_symbols", "data.fraction", "sampler"),
+    ("data.returns", "data.features"),
 )
 # Where the others are seen: what they are for is not in a process of a test, or not in this data.
 ELSEWHERE = {
@@ -559,25 +562,16 @@ def _(base: Outcome, found: Outcome) -> None:
 # What is only seen by a worker, or by several of it
 
 
-@pytest.mark.parametrize(
-    ("words", "field", "value"),
-    [
-        ({}, "patience_s", 600.0),
-        ({"patience_s": 77}, "patience_s", 77.0),
-        ({}, "save_every", None),
-        ({"checkpoint_steps": 9}, "save_every", 9),
-        ({}, "cpus", 1.0),
-        ({"cpus_per_trial": 2}, "cpus", 2.0),
-        ({}, "gpus", 0.0),
-        ({}, "rungs", (1, 3)),
-        ({"rungs": "2"}, "rungs", (2, 3)),
-    ],
-)
-def test_what_a_worker_is_given(
-    words: dict[str, object], field: str, value: object, folder: Path, tmp_path: Path
-) -> None:
-    less = {"trials": 1, "runs_dir": tmp_path, "name": "w"}
-    assert getattr(tiny.workers_of(folder, BASE | less | words), field) == value
+def test_what_a_worker_is_given(folder: Path, tmp_path: Path) -> None:
+    less = {"trials": 1, "runs_dir": tmp_path}
+    other = {"patience_s": 77, "checkpoint_steps": 9, "cpus_per_trial": 2, "rungs": "2"}
+    as_it_is = tiny.workers_of(folder, BASE | less | {"name": "usual"})
+    changed = tiny.workers_of(folder, BASE | less | {"name": "other"} | other)
+    wanted = {
+        "patience_s": (600.0, 77.0), "save_every": (None, 9), "cpus": (1.0, 2.0),
+        "gpus": (0.0, 0.0), "rungs": ((1, 3), (2, 3)),
+    }  # fmt: skip
+    assert {name: (getattr(as_it_is, name), getattr(changed, name)) for name in wanted} == wanted
 
 
 def test_other_objectives_are_judged_by_too(folder: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ from trainable.data.dataset.dataset import Dataset
 
 SLOW = (
     "steps_per_epoch=250", "epochs=4", "rungs=2,4", "finalist_seeds=2", "cohort=3",
-    "max_concurrent=1", "dashboard=false",
+    "max_concurrent=1", "dashboard=false", "report=false",
 )  # fmt: skip
 QUICK = ("steps_per_epoch=20", "epochs=2", "rungs=1,2", "finalist_seeds=2",
          "fix.schedule/warmup_steps=5")  # fmt: skip
@@ -190,7 +190,14 @@ def test_others_are_seen_and_the_one_that_remains_writes_the_tables(
     monkeypatch.setattr(
         "search.session.finish.time", SimpleNamespace(sleep=lambda s: die(others[1]))
     )
-    words = ["space=tiny.py", "name=one", "trials=8", f"storage={server.url}", *QUICK]
+    words = [
+        "space=tiny.py",
+        "name=one",
+        "trials=8",
+        f"storage={server.url}",
+        "report=false",
+        *QUICK,
+    ]
     assert main([*MARKET, *words], lambda settings: Joined()) == 0
     for study in others:
         study.close()
@@ -211,7 +218,7 @@ def test_what_the_database_or_the_folder_lost_is_said(
     monkeypatch.chdir(tmp_path)
     write_space(tmp_path)
     again = ("name=old", f"storage={server.url}", "resume=true")
-    words = (*MARKET, "space=tiny.py", "trials=3", "finalist_seeds=1", *again[:2])
+    words = (*MARKET, "space=tiny.py", "trials=3", "finalist_seeds=1", "report=false", *again[:2])
     with patch.object(SearchObserver, "tick", interrupt_after(2)):
         assert search_here(*words) == 130
     shard = Path("runs/old/shards/00000001.parquet")

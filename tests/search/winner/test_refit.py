@@ -237,7 +237,7 @@ def test_a_run_from_a_table_is_trained_on_a_table(tmp_path: Path) -> None:
     with chdir(tmp_path):
         run = launch("tiny.py", tiny.bars(), backend=lambda settings: Local(), trials=2, epochs=2,
                      steps_per_epoch=12, finalist_seeds=1, pruning="none", name="x",
-                     try_default=False)  # fmt: skip
+                     try_default=False, report=False)  # fmt: skip
         assert run is not None
         with pytest.raises(UserError, match="table in memory, which is not stored: give it in Py"):
             refit.refit(Path("runs/x"))
