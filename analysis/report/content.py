@@ -1,21 +1,23 @@
 """What a section is made of, and a run with everything that several sections need."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from analysis.load import Run
+from analysis.pictures.plot_style import outcome
 from analysis.ranking import rank, varied_params
 from analysis.seeds import Row, further_seeds, scored_seeds
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.skill import Skill, skill
 from trainable.stop_reasons import NUMERIC_FAILURES, STOP_REASONS
 
+T = TypeVar("T")
 TOP = 5  # finalists that are drawn one by one
 
 # Colours by name; the page has a value of each for its dark and its light form.
@@ -147,6 +149,11 @@ class Ranked:
         """Rows of the finalists with a Sharpe ratio, the best first."""
         return self.ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
 
+    @property
+    def drawn(self) -> list[tuple[Row, str]]:
+        """Rows of the first finalists, each with the colour that it is drawn in."""
+        return list(zip(self.finalists[:TOP], LINES, strict=False))
+
     @cached_property
     def tested(self) -> Skill | None:
         """Whether there is skill (`analysis.verdict.skill.skill`)."""
@@ -226,6 +233,19 @@ def value_of(value: object) -> int | float | str | None:
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e6:
         return int(value)  # a whole number, read as a float where another trial has none
     return value if isinstance(value, int | float | str) else str(value)
+
+
+def outcomes(rows: Sequence[T], reason: Callable[[T], str]) -> Iterator[tuple[str, str, list[T]]]:
+    """Yields the outcomes that occur, each with its colour and the rows that ended so.
+
+    Args:
+        rows: of trials.
+        reason: returns the stop reason of a row.
+    """
+    for name, colour in OUTCOMES.items():
+        mine = [row for row in rows if outcome(reason(row)) == name]
+        if mine:
+            yield name, colour, mine
 
 
 def failed(row: Mapping[str, Any]) -> bool:

@@ -5,21 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.pictures.plot_style import outcome
 from analysis.ranking import sharpe_of
-from analysis.report.content import (
-    LINES,
-    OUTCOMES,
-    TOP,
-    Block,
-    Figure,
-    Missing,
-    Ranked,
-    axis,
-    of,
-    plain,
-    short,
-)
+from analysis.report.content import Block, Figure, Missing, Ranked, axis, of, outcomes, plain, short
 from analysis.verdict.alarms import sharpe_at_cost
 
 POINTS = 61  # of a drawn line
@@ -52,14 +39,14 @@ def _over_costs(ranked: Ranked) -> Block:
     charged = of(ranked.run.run, "data").get("cost_bps")
     if not isinstance(charged, int | float):
         return Missing("What trading cost in this search is not stored in its run folder.")
-    rows = ranked.finalists[:TOP]
-    even = [float(row["break_even_bps"]) for row in rows if isfinite(row["break_even_bps"])]
+    known = (float(row["break_even_bps"]) for row, _ in ranked.drawn)
+    even = [each for each in known if isfinite(each)]
     if not even:
         return Missing("No finalist has a break-even cost.")
     most = min(FARTHEST, max(2 * charged, 1.3 * max(even), 2.0))
     at = np.linspace(0.0, most, POINTS)
     traces: list[dict[str, Any]] = []
-    for row, colour in zip(rows, LINES, strict=False):
+    for row, colour in ranked.drawn:
         found = sharpe_over_costs(ranked, int(row["number"]), at)
         if found is not None:
             traces.append({
@@ -89,17 +76,16 @@ def _turnover(ranked: Ranked) -> Block:
     rows = [r for r in ranked.rows if not (isnan(r["turnover"]) or isnan(sharpe_of(r)))]
     if not rows:
         return Missing("No trial has a turnover.")
-    traces: list[dict[str, Any]] = []
-    for name, colour in OUTCOMES.items():
-        mine = [row for row in rows if outcome(row["stop_reason"]) == name]
-        if mine:
-            traces.append({
-                "name": name, "mode": "markers", "x": short([row["turnover"] for row in mine]),
-                "y": short([sharpe_of(row) for row in mine]),
-                "text": [f"trial {r['number']}, break-even {plain(_bps(r))}" for r in mine],
-                "marker": {"color": colour, "size": 7, "opacity": 0.8},
-                "hovertemplate": "%{text}<br>%{x:.2f} a bar: %{y:.2f}<extra></extra>",
-            })  # fmt: skip
+    traces = [
+        {
+            "name": name, "mode": "markers", "x": short([row["turnover"] for row in mine]),
+            "y": short([sharpe_of(row) for row in mine]),
+            "text": [f"trial {r['number']}, break-even {plain(_bps(r))}" for r in mine],
+            "marker": {"color": colour, "size": 7, "opacity": 0.8},
+            "hovertemplate": "%{text}<br>%{x:.2f} a bar: %{y:.2f}<extra></extra>",
+        }
+        for name, colour, mine in outcomes(rows, lambda row: row["stop_reason"])
+    ]  # fmt: skip
     values = [row["turnover"] for row in rows]
     return Figure(
         "Turnover",

@@ -8,20 +8,9 @@ from typing import Any
 import numpy as np
 
 from analysis.load import Run
-from analysis.pictures.plot_style import outcome, spread
+from analysis.pictures.plot_style import spread
 from analysis.ranking import baselines, sharpe_of
-from analysis.report.content import (
-    LINES,
-    OUTCOMES,
-    TOP,
-    Block,
-    Figure,
-    Missing,
-    Ranked,
-    axis,
-    plain,
-    short,
-)
+from analysis.report.content import Block, Figure, Missing, Ranked, axis, outcomes, plain, short
 from analysis.seeds import Row
 from trainable.cli.text import signed
 
@@ -78,10 +67,8 @@ def every_configuration(ranked: Ranked) -> Block:
         return Missing("No configuration has a defined Sharpe ratio.")
     rows.sort(key=lambda row: -sharpe_of(row))
     traces: list[Trace] = []
-    for name, colour in OUTCOMES.items():
-        mine = [(i, r) for i, r in enumerate(rows, 1) if outcome(r["stop_reason"]) == name]
-        if not mine:
-            continue
+    places = list(enumerate(rows, 1))
+    for name, colour, mine in outcomes(places, lambda place: place[1]["stop_reason"]):
         trace = _dots(name, colour, [i for i, _ in mine], [sharpe_of(r) for _, r in mine])
         trace["text"] = [_hover(row) for _, row in mine]
         trace["hoverinfo"] = "text"
@@ -95,7 +82,7 @@ def every_configuration(ranked: Ranked) -> Block:
         traces.append(trace)
     dots = [
         (place, float(seed["sharpe"]))
-        for place, row in enumerate(rows, 1)
+        for place, row in places
         for seed in ranked.seeds.get(int(row["number"]), ())
         if row["sharpe_seeds"] > 1
     ]
@@ -251,7 +238,7 @@ def _curves(ranked: Ranked) -> tuple[np.ndarray, list[Curve]] | None:
     books = [
         (f"trial {row['number']}", [int(s["number"]) for s in ranked.seeds[int(row["number"])]],
          colour, "solid")
-        for row, colour in zip(ranked.finalists[:TOP], LINES, strict=False)
+        for row, colour in ranked.drawn
     ]  # fmt: skip
     everyone = [int(seed["number"]) for seeds in ranked.seeds.values() for seed in seeds]
     if len(everyone) > 1:

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.pictures.plot_style import outcome
 from analysis.ranking import sharpe_of
 from analysis.report.content import (
-    OUTCOMES,
     Block,
     Figure,
     Missing,
@@ -20,6 +18,7 @@ from analysis.report.content import (
     gapped,
     is_known,
     name_of,
+    outcomes,
     plain,
     short,
     value_of,
@@ -124,17 +123,15 @@ def slices(ranked: Ranked) -> list[Block]:
 def _slice(name: str, values: Axis, rows: Sequence[Row]) -> Figure:
     traces: list[dict[str, Any]] = []
     has = [(value, row) for value, row in zip(values.values, rows, strict=True) if is_known(value)]
-    for kind, colour in OUTCOMES.items():
-        mine = [(value, row) for value, row in has if outcome(row["stop_reason"]) == kind]
-        if mine:
-            x = [value for value, _ in mine]
-            traces.append({
-                "name": kind, "mode": "markers", "y": short([sharpe_of(r) for _, r in mine]),
-                "x": [plain(v) for v in x] if values.low is None else short(x),
-                "marker": {"color": colour, "size": 6, "opacity": 0.8},
-                "text": [f"trial {row['number']}" for _, row in mine],
-                "hovertemplate": "%{text}<br>%{x}: %{y:.2f}<extra></extra>",
-            })  # fmt: skip
+    for kind, colour, mine in outcomes(has, lambda pair: pair[1]["stop_reason"]):
+        x = [value for value, _ in mine]
+        traces.append({
+            "name": kind, "mode": "markers", "y": short([sharpe_of(r) for _, r in mine]),
+            "x": [plain(v) for v in x] if values.low is None else short(x),
+            "marker": {"color": colour, "size": 6, "opacity": 0.8},
+            "text": [f"trial {row['number']}" for _, row in mine],
+            "hovertemplate": "%{text}<br>%{x}: %{y:.2f}<extra></extra>",
+        })  # fmt: skip
     best = max(has, key=lambda pair: sharpe_of(pair[1]))[0] if has else "–"
     return Figure(
         name,

@@ -9,10 +9,7 @@ import pandas as pd
 
 from analysis.pictures.plot_style import outcome
 from analysis.report.content import (
-    LINES,
-    OUTCOMES,
     REASONS,
-    TOP,
     Block,
     Figure,
     Missing,
@@ -21,6 +18,7 @@ from analysis.report.content import (
     gapped,
     in_order,
     is_known,
+    outcomes,
     plain,
     short,
 )
@@ -52,17 +50,16 @@ def _overfitting(ranked: Ranked) -> Block:
     ]
     if not known:
         return Missing("No trial has a Sharpe ratio on both parts.")
-    traces: list[dict[str, Any]] = []
-    for name, colour in OUTCOMES.items():
-        mine = [one for one in known if outcome(one[0]) == name]
-        if mine:
-            traces.append({
-                "name": name, "mode": "markers", "x": short([train for *_, train, _ in mine]),
-                "y": short([valid for *_, valid in mine]),
-                "marker": {"color": colour, "size": 7, "opacity": 0.8},
-                "text": [f"trial {number}" for _, number, *_ in mine],
-                "hovertemplate": "%{text}<br>training %{x:.2f}, validation %{y:.2f}<extra></extra>",
-            })  # fmt: skip
+    traces = [
+        {
+            "name": name, "mode": "markers", "x": short([train for *_, train, _ in mine]),
+            "y": short([valid for *_, valid in mine]),
+            "marker": {"color": colour, "size": 7, "opacity": 0.8},
+            "text": [f"trial {number}" for _, number, *_ in mine],
+            "hovertemplate": "%{text}<br>training %{x:.2f}, validation %{y:.2f}<extra></extra>",
+        }
+        for name, colour, mine in outcomes(known, lambda one: one[0])
+    ]  # fmt: skip
     values = np.array([one[2:] for one in known], dtype=np.float64)
     low, high = float(values.min()), float(values.max())
     gap = float(np.median(values[:, 0] - values[:, 1]))
@@ -82,7 +79,7 @@ def _overfitting(ranked: Ranked) -> Block:
 
 def _curves_of_finalists(ranked: Ranked) -> list[Block]:
     traces: list[dict[str, Any]] = []
-    for row, colour in zip(ranked.finalists[:TOP], LINES, strict=False):
+    for row, colour in ranked.drawn:
         mine = ranked.run.epochs.query("number == @row['number']")
         for column, dash, what, shown in (
             ("train_sharpe", "dot", "training", False), ("sharpe", "solid", "validation", True),
