@@ -19,6 +19,7 @@ from analysis.verdict.alarms import (
     survivor_sentences,
     too_good,
 )
+from analysis.verdict.confirm_folder import first_sentences
 from analysis.verdict.ensemble import ensemble, ensemble_sentences, winner_sentences
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.more_trials import more_trials_sentences
@@ -194,6 +195,8 @@ class Summary:
 
     Attributes:
         alarms: what to look into before anything else is believed.
+        confirmed: whether finalists earn on dates that did not choose them; nothing before
+            `search.confirm` has looked, or a gate was opened.
         verdict: whether there is more than chance; of placebos, too.
         earned: what all finalists and the first of them earn, beside default and baselines.
         luck: what luck alone is expected to reach.
@@ -205,17 +208,19 @@ class Summary:
     earned: list[str] = field(default_factory=list)
     luck: list[str] = field(default_factory=list)
     more: list[str] = field(default_factory=list)
+    confirmed: list[str] = field(default_factory=list)
 
     @property
     def sentences(self) -> list[str]:
         """All of them."""
-        return [*self.alarms, *self.verdict, *self.earned, *self.luck, *self.more]
+        first = [*self.alarms, *self.confirmed, *self.verdict]
+        return [*first, *self.earned, *self.luck, *self.more]
 
 
 def summarise(
     run: Run, ranking: pd.DataFrame | None = None, tested: Skill | None = None
 ) -> Summary:
-    """Returns what a person should read first: alarms, verdict, what was earned, luck, what next.
+    """Returns what a person should read first: alarms, verdicts, what was earned, luck, what next.
 
     Args:
         run: the run.
@@ -229,17 +234,16 @@ def summarise(
         return Summary(alarms, [_nothing_to_rank(run)])
     best = finalists[0]
     tested = skill(run) if tested is None else tested
-    judged = (
-        _about_luck_alone(run, best)
-        if tested is None
-        else [verdict(tested, too_good(run, finalists))]
-    )
+    unbelievable = too_good(run, finalists)
+    judged = _about_luck_alone(run, best) if tested is None else [verdict(tested, unbelievable)]
     judged += placebo_sentences(run, ranking)
     earned = ensemble_sentences(run, best, ensemble(run))
     if best["sharpe_mean"] < 0:
         earned.append("To hold nothing would have been better.")
     earned += [*default_sentences(run, best), *_about_baselines(run, best)]
-    return Summary(alarms, judged, earned, _about_luck(run), more_trials_sentences(run))
+    confirmed = first_sentences(run, ranking, unbelievable)
+    more = more_trials_sentences(run)
+    return Summary(alarms, judged, earned, _about_luck(run), more, confirmed)
 
 
 def summary_sentences(

@@ -31,6 +31,7 @@ class Gate:
         baselines: by name.
         e: e-value at the end, divided by `divisor(turn)`.
         highest: the highest it ever was, likewise.
+        path: each day, ISO, and the e-value after it, likewise; none of an older version.
     """
 
     window: str
@@ -45,6 +46,7 @@ class Gate:
     baselines: Mapping[str, Book | None]
     e: float
     highest: float
+    path: Sequence[tuple[str, float]] = ()
 
     @property
     def p(self) -> float:
@@ -60,7 +62,8 @@ class Gate:
         """Returns what `record` returned."""
         books = {name: _book(record[name]) for name in ("book", "alone")}
         known = {name: _book(book) for name, book in record["baselines"].items()}
-        return cls(**{**record, **books, "baselines": known})
+        path = tuple((str(day), float(e)) for day, e in record.get("path", ()))
+        return cls(**{**record, **books, "baselines": known, "path": path})
 
 
 def divisor(turn: int) -> int:
@@ -74,10 +77,8 @@ def divisor(turn: int) -> int:
     return 1 if turn == 1 else turn * (turn - 1)
 
 
-def evidence(
-    returns: np.ndarray, deviation: float, expected: float, turn: int
-) -> tuple[float, float]:
-    """Returns the e-value at the end and the highest, divided by `divisor`.
+def evidence(returns: np.ndarray, deviation: float, expected: float, turn: int) -> np.ndarray:
+    """Returns the e-value before the first day and after each, [T + 1], divided by `divisor`.
 
     Args:
         returns: [T] daily net returns of the book on the window, in their order.
@@ -85,8 +86,7 @@ def evidence(
         expected: Sharpe ratio per day that is expected before the window is opened.
         turn: which opening of these dates it is.
     """
-    values = np.append(1.0, e_process(returns, deviation, expected)) / divisor(turn)
-    return float(values[-1]), float(values.max())
+    return np.append(1.0, e_process(returns, deviation, expected)) / divisor(turn)
 
 
 def gate_sentences(gate: Gate) -> list[str]:

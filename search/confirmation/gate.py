@@ -9,10 +9,10 @@ import numpy as np
 
 from analysis.load import Run
 from analysis.ranking import rank
+from analysis.verdict.confirm_folder import FOLDER, TRAININGS
 from analysis.verdict.ensemble import Ensemble, ensemble
 from analysis.verdict.gate import Gate, book_on, daily, evidence
 from search.confirmation.scored_folds import COMPARED
-from search.confirmation.tables import FOLDER, TRAININGS
 from search.run_folder.folder import RunFolder
 from search.run_folder.openings import (
     NOTED,
@@ -288,7 +288,8 @@ def _looked_at(sealed: Sealed, opening: Opening, turn: int) -> Gate:
     baselines = {name: BASELINES[name](dataset, rows, on)[1] for name in COMPARED}
     returns = daily(on.timestamps, list(series.values()))
     record: dict[str, Any] = dict(opening.record)
-    e, highest = evidence(returns, record["deviation"], record["expected"], turn)
+    values = evidence(returns, record["deviation"], record["expected"], turn)
+    days = np.unique(on.timestamps.astype("datetime64[D]")).astype(str).tolist()
     return Gate(
         window=window.kind,
         first=window.first,
@@ -303,8 +304,9 @@ def _looked_at(sealed: Sealed, opening: Opening, turn: int) -> Gate:
             name: None if net is None else book_on(on.timestamps, [net], year)
             for name, net in baselines.items()
         },
-        e=e,
-        highest=highest,
+        e=float(values[-1]),
+        highest=float(values.max()),
+        path=tuple(zip(days, values[1:].tolist(), strict=True)),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from analysis.verdict.confirm_folder import NONE
 from search.confirmation.finalists import Finalist
 from search.confirmation.scored_folds import COMPARED, FoldScores, score_baseline, score_model
 from search.study.trials import SEED
@@ -16,7 +17,6 @@ from trainable.executors.calibration import step_seconds
 from trainable.training.fixed_length import LARGEST, Trained
 from trainable.training.several_datasets import can_share, train_on_each
 
-NONE = -1  # number and seed of a baseline
 WHOLE = 1.6  # time of a training for that of its timed steps, as measured: draws, scores, start-up
 COHORTS = 2  # of each process at least, so that none waits long for the last
 

@@ -14,18 +14,21 @@ from analysis.confirmation_table import confirmation_tables
 from analysis.load import Run
 from analysis.ranking import rank
 from analysis.verdict.alarms import alarm_sentences, too_good
-from analysis.verdict.confirmed import (
-    Book,
-    Confirmation,
-    confirmation,
-    confirmation_sentences,
+from analysis.verdict.confirm_folder import (
+    ASKED,
+    Asked,
+    AskedFinalist,
+    AskedFold,
+    kept_confirmation,
 )
+from analysis.verdict.confirmed import Book, Confirmation, confirmation_sentences
 from analysis.verdict.gate import Gate, gate_sentences
 from search.backend.workers import trial_files
 from search.confirmation.finalists import Finalist, finalists_of, new_seeds
 from search.confirmation.gate import known_result, open_window, seal, seen_before
-from search.confirmation.jobs import Key, baseline_keys, expected_seconds, key_of, missing_jobs
+from search.confirmation.jobs import expected_seconds, missing_jobs
 from search.confirmation.pool import outcomes
+from search.confirmation.scored_folds import COMPARED
 from search.confirmation.settings import ConfirmSettings
 from search.confirmation.tables import ConfirmTables
 from search.planning.plan import Plan
@@ -52,15 +55,6 @@ class Trainings:
     finalists: Sequence[Finalist]
     seeds: Sequence[int]
     folds: Sequence[Fold]
-
-    @property
-    def keys(self) -> set[Key]:
-        """Every training, and the baselines."""
-        found: set[Key] = set()
-        for fold in self.folds:
-            found |= set(baseline_keys(fold))
-            found |= {key_of(one, seed, fold) for one in self.finalists for seed in self.seeds}
-        return found
 
 
 @dataclass(frozen=True)
@@ -118,12 +112,14 @@ def confirm(
     seeds = new_seeds(plan.settings.seed, settings.seeds)
     asked = Trainings(finalists_of(run, study, settings.top), seeds, folds)
     tables = ConfirmTables(folder)
+    folder.write_json(ASKED, vars(_as_asked(asked, run, left_out, settings)))
     with Interrupts() as interrupts:
         try:
             _train(settings, plan, asked, tables, console, interrupts)
         except KeyboardInterrupt:
             return Outcome(interrupts.asked or "SIGINT")
-        found = _confirmation(asked, run, tables) if folds else None
+        kept = kept_confirmation(run)
+        found = None if kept is None else kept.found
         if found is not None:
             show(found, run, console)
         if left_out:
@@ -202,11 +198,19 @@ def _say_cost(
     console.print(Text(f"{words}."))
 
 
-def _confirmation(asked: Trainings, run: Run, tables: ConfirmTables) -> Confirmation:
-    mine = tables.of(asked.keys, asked.folds)
+def _as_asked(
+    trainings: Trainings, run: Run, left_out: Sequence[str], settings: ConfirmSettings
+) -> Asked:
+    """Returns what the folder is to say that it holds."""
     ratios = {row["number"]: row["sharpe_mean"] for row in rank(run).to_dict("records")}
-    ranked = [(one.number, one.rank, ratios[one.number]) for one in asked.finalists]
-    return confirmation(ranked, mine, tables.returns, run.days_per_year)
+    return Asked(
+        [AskedFinalist(f.number, f.rank, ratios[f.number], f.epochs) for f in trainings.finalists],
+        trainings.seeds,
+        [AskedFold(fold.name, fold.kind, fold.before, fold.sha256) for fold in trainings.folds],
+        COMPARED,
+        left_out,
+        settings.words,
+    )
 
 
 def _open_gate(

@@ -1,6 +1,6 @@
 """What `python -m search.confirm` can be told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from trainable.cli.errors import UserError
 from trainable.data.folds.folds import FoldSettings
@@ -25,6 +25,13 @@ class ConfirmSettings:
     def folds(self) -> FoldSettings:
         """How many folds of each kind."""
         return FoldSettings(self.walk, self.groups, self.test_groups, self.symbols)
+
+    @property
+    def words(self) -> list[str]:
+        """What to type for them: those other than the usual ones."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        usual = {each.name: each.default for each in fields(self)}
+        return [f"{key}={value}".lower() for key, value in given.items() if value != usual[key]]
 
 
 def check(settings: ConfirmSettings) -> ConfirmSettings:

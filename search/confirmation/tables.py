@@ -1,23 +1,25 @@
 """The tables of a confirmation in `confirm/`: every training that has ended, written as it ends."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
+from analysis.verdict.confirm_folder import (
+    FOLDER,
+    KEYS,
+    RETURNS,
+    TRAININGS,
+    arrow_schema,
+    read_kept,
+)
 from search.confirmation.jobs import FoldResult, Key
 from search.run_folder.folder import RunFolder
-from trainable.cli.errors import UserError
 from trainable.data.folds.folds import Fold
 from trainable.io.atomic import make_folder
-from trainable.io.checksums import DamagedError
-from trainable.io.parquet_file import read_table
 from trainable.run_format import CONFIRM_COLUMNS, CONFIRM_RETURN_COLUMNS
-
-FOLDER = "confirm"
-TRAININGS, RETURNS = f"{FOLDER}/trainings.parquet", f"{FOLDER}/returns.parquet"
 
 
 class ConfirmTables:
@@ -41,27 +43,6 @@ class ConfirmTables:
         """The keys of what has ended, what cannot be trained included."""
         return {_key(row) for row in self._trainings.to_pylist()}
 
-    def of(self, keys: Collection[Key], folds: Sequence[Fold]) -> pd.DataFrame:
-        """Returns the rows of some trainings, `CONFIRM_COLUMNS`, in the order of their folds.
-
-        What was trained for other settings is named as these folds are: the validation part is
-        the third of three walk-forward folds, and the fifth of five.
-
-        Args:
-            keys: of them; those that have not ended are missing.
-            folds: of them.
-        """
-        places = {fold.sha256: place for place, fold in enumerate(folds)}
-        rows = [row for row in self._trainings.to_pylist() if _key(row) in keys]
-        rows.sort(key=lambda row: places[row["sha256"]])
-        named = [row | _about(folds[places[row["sha256"]]]) for row in rows]
-        return pd.DataFrame(named, columns=list(CONFIRM_COLUMNS))
-
-    @property
-    def returns(self) -> pd.DataFrame:
-        """Daily net returns of them, long: `CONFIRM_RETURN_COLUMNS`."""
-        return self._returns.to_pandas()
-
     def add(self, outcomes: Sequence[FoldResult], folds: Mapping[str, Fold]) -> None:
         """Adds outcomes and writes both tables, each at once.
 
@@ -78,18 +59,9 @@ class ConfirmTables:
         self._folder.write_table(TRAININGS, self._trainings)
 
     def _read(self, name: str, columns: Mapping[str, str]) -> pa.Table:
-        file = self._folder.path / name
-        if not file.exists():
-            return _schema(columns).empty_table()
-        try:
-            table = read_table(file).select(list(columns)).cast(_schema(columns))
-        except (DamagedError, KeyError, pa.ArrowException) as error:
-            raise UserError(
-                f"{file} is damaged ({str(error).partition(chr(10))[0]}); restore it from a copy, "
-                f"or remove {file.parent} to train anew"
-            ) from error
+        table = read_kept(self._folder.path / name, columns)
         if name == RETURNS:  # of a training whose row was not written: it trains again
-            keys = table.select(["number", "name", "seed", "sha256", "epochs"]).to_pandas()
+            keys = table.select(KEYS).to_pandas()
             kept = pd.MultiIndex.from_frame(keys).isin([tuple(key) for key in self.done])
             table = table.filter(pa.array(kept, pa.bool_()))
         return table
@@ -101,25 +73,14 @@ def trainings_in(folder: Path) -> pd.DataFrame:
     return pd.read_parquet(file) if file.exists() else pd.DataFrame(columns=list(CONFIRM_COLUMNS))
 
 
-def _schema(columns: Mapping[str, str]) -> pa.Schema:
-    kinds = {"timestamp[ns]": pa.timestamp("ns"), "bool": pa.bool_()}
-    return pa.schema(
-        [(name, kinds.get(kind) or pa.type_for_alias(kind)) for name, kind in columns.items()]
-    )
-
-
 def _with(table: pa.Table, frame: pd.DataFrame, columns: Mapping[str, str]) -> pa.Table:
-    added = pa.Table.from_pandas(frame, schema=_schema(columns), preserve_index=False)
+    added = pa.Table.from_pandas(frame, schema=arrow_schema(columns), preserve_index=False)
     return pa.concat_tables([table, added.replace_schema_metadata(None)])
 
 
 def _key(row: Mapping[str, Any]) -> Key:
     fold = row["sha256"]
     return Key(row["number"], row["name"], row["seed"], fold, row["epochs"])
-
-
-def _about(fold: Fold) -> dict[str, Any]:
-    return {"fold": fold.name, "kind": fold.kind, "before": fold.before}
 
 
 def _row(outcome: FoldResult, fold: Fold) -> dict[str, Any]:
@@ -129,7 +90,9 @@ def _row(outcome: FoldResult, fold: Fold) -> dict[str, Any]:
         "number": key.number,
         "name": key.name,
         "seed": key.seed,
-        **_about(fold),
+        "fold": fold.name,
+        "kind": fold.kind,
+        "before": fold.before,
         "sha256": key.fold,
         "epochs": key.epochs,
         "state": outcome.state,

@@ -6,9 +6,9 @@ from math import sqrt
 from typing import Any
 
 from analysis.load import Run
+from analysis.verdict.confirm_folder import RETURNS, TRAININGS
 from analysis.verdict.gate import Gate, gate_sentences
 from search.confirmation.gate import Sealed, known_result, open_window, seal, seen_before
-from search.confirmation.tables import RETURNS, TRAININGS
 from search.run_folder.folder import RunFolder
 from search.run_folder.openings import Opening, earlier, opened_before, openings
 from search.winner.ended_run import EndedRun
