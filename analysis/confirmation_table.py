@@ -1,6 +1,7 @@
 """The tables of a confirmation: what each finalist earned on folds, and where it stood on each."""
 
 from collections.abc import Mapping
+from itertools import starmap
 
 from rich import box
 from rich.table import Table
@@ -9,7 +10,9 @@ from analysis.verdict.confirmed import Book, Confirmation, Confirmed
 
 NARROWEST = 100  # columns, from which the table shows everything
 PLACES = "Rank by walk-forward fold"
+DIGITS = {"p": 3}  # of a column; of others 2
 LEFT_OUT = ("ranking", "± se", "spread", "symbols")  # of a narrow table
+Row = Mapping[str, str | float | None]
 
 
 def confirmation_tables(found: Confirmation, width: int = NARROWEST) -> list[Table]:
@@ -19,8 +22,7 @@ def confirmation_tables(found: Confirmation, width: int = NARROWEST) -> list[Tab
         found: what trainings say.
         width: columns of the console; a narrow one gets fewer columns of the table.
     """
-    rows = [_cells(one) for one in found.finalists]
-    rows += [_baseline(name, book) for name, book in found.baselines.items()]
+    rows = [{name: _text(name, value) for name, value in row.items()} for row in figures_of(found)]
     names = [name for name in rows[0] if width >= NARROWEST or name not in LEFT_OUT]
     table = _table(*names)
     for row in rows:
@@ -28,41 +30,48 @@ def confirmation_tables(found: Confirmation, width: int = NARROWEST) -> list[Tab
     tables = [table]
     folds = list(found.finalists[0].ranks)
     if len(found.finalists) > 1 and folds:
-        places = _table("trial", *(_dated(found, fold) for fold in folds))
+        places = _table("trial", *(dated(found, fold) for fold in folds))
         for one in found.finalists:
-            ranks = ("–" if one.ranks[fold] is None else str(one.ranks[fold]) for fold in folds)
-            places.add_row(str(one.number), *ranks)
+            places.add_row(str(one.number), *(_text("#", one.ranks[fold]) for fold in folds))
         places.title, places.title_justify = PLACES, "left"
         tables.append(places)
     return tables
 
 
-def _cells(one: Confirmed) -> dict[str, str]:
-    before = one.before
+def figures_of(found: Confirmation) -> list[Row]:
+    """Returns the figures of each finalist, and then those of the baselines, by column.
+
+    A baseline has no others than those that it has.
+    """
+    return [*map(_finalist, found.finalists), *starmap(_baseline, found.baselines.items())]
+
+
+def _finalist(one: Confirmed) -> Row:
     return {
-        "#": str(one.rank),
-        "trial": str(one.number),
-        "ranking": _number(one.searched),
-        "before": _number(None if before is None else before.sharpe),
-        "± se": _number(None if before is None else before.error),
-        "p": _number(one.p, 3),
-        "valid": _number(None if one.valid is None else one.valid.sharpe),
-        "median": _number(one.median),
-        "spread": _number(one.spread),
-        "> 0": "–" if one.above is None else f"{one.above:.0%}",
-        "symbols": _number(one.symbols),
+        "#": one.rank,
+        "trial": one.number,
+        "ranking": one.searched,
+        **_before(one.before),
+        "p": one.p,
+        "valid": None if one.valid is None else one.valid.sharpe,
+        "median": one.median,
+        "spread": one.spread,
+        "> 0": one.above,
+        "symbols": one.symbols,
     }
 
 
-def _baseline(name: str, book: Book | None) -> Mapping[str, str]:
-    return {
-        "trial": name.replace("_", " "),
-        "before": _number(None if book is None else book.sharpe),
-        "± se": _number(None if book is None else book.error),
-    }
+def _baseline(name: str, book: Book | None) -> Row:
+    return {"trial": name.replace("_", " "), **_before(book)}
 
 
-def _dated(found: Confirmation, fold: str) -> str:
+def _before(book: Book | None) -> Row:
+    known = (None, None) if book is None else (book.sharpe, book.error)
+    return dict(zip(("before", "± se"), known, strict=True))
+
+
+def dated(found: Confirmation, fold: str) -> str:
+    """Returns the month in which a fold begins to be scored."""
     return found.folds[fold][2][:7]
 
 
@@ -73,5 +82,11 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+def _text(name: str, value: str | float | None) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, str | int):
+        return str(value)
+    if name == "> 0":
+        return f"{value:.0%}"
+    return f"{value:.{DIGITS.get(name, 2)}f}".replace("-", "−")

@@ -40,9 +40,9 @@ def main(argv: Sequence[str], backend: Callable[[SearchSettings], Backend] = Ray
         if nothing_left(settings, lambda: _sha256(settings.space)):
             print(ended_sentence(settings.folder))
             if settings.report and not (settings.folder / REPORT).is_file():  # killed before it
-                from search.session.finish import report_line
+                from search.session.finish import written_report
 
-                print(report_line(settings.folder).plain)
+                print(written_report(settings.folder).plain)
             print(as_started(f"next  {ranking_command(settings.folder)}"))
             if answer.json:
                 answer.value = _answer_of(settings.folder)

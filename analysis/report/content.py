@@ -13,6 +13,7 @@ from analysis.load import Run
 from analysis.pictures.plot_style import outcome
 from analysis.ranking import rank, varied_params
 from analysis.seeds import Row, further_seeds, scored_seeds
+from analysis.verdict.confirm_folder import Kept, kept_confirmation
 from analysis.verdict.luck import Luck, luck
 from analysis.verdict.skill import Skill, skill
 from trainable.stop_reasons import NUMERIC_FAILURES, STOP_REASONS
@@ -158,6 +159,11 @@ class Ranked:
     def tested(self) -> Skill | None:
         """Whether there is skill (`analysis.verdict.skill.skill`)."""
         return skill(self.run)
+
+    @cached_property
+    def confirmed(self) -> Kept | None:
+        """The confirmation that the folder keeps."""
+        return kept_confirmation(self.run)
 
     @cached_property
     def chance(self) -> Luck | None:

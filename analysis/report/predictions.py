@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.load import Run
-from analysis.report.content import LINES, TOP, Block, Figure, Missing, Ranked, axis, plain, short
+from analysis.report.content import LINES, Block, Figure, Missing, Ranked, axis, plain, short
 from trainable.metrics.information_coefficient import standardise
 
 HORIZONS = (1, 2, 3, 4, 5, 7, 10, 15, 20)  # own bars of a symbol ahead
@@ -19,10 +19,14 @@ NORMAL = 1.96  # standard errors of a 95 % interval
 SAME = 2e-3  # by how much an IC that is computed again may differ from the search's
 MOST_SYMBOLS = 60
 NOT_STORED = (
-    "What predictions are held against (labels.parquet) is not stored in this run folder: it was "
-    "written by an older version, or the search has not ended. So the IC by year, symbol and "
-    "horizon is unknown."
+    "What predictions are held against (labels.parquet) is not stored in this run folder: an older "
+    "version wrote it, or the search was cut off. So the IC by year, symbol and horizon is unknown."
 )
+NONE_AGAIN = (
+    "The stored predictions do not give the ranking's IC again, so that by year, symbol and "
+    "horizon is not shown."
+)
+NOT_YET = "No finalist's predictions are stored, so the IC by year, symbol and horizon is unknown."
 
 
 @dataclass(frozen=True)
@@ -176,9 +180,10 @@ def information(ranked: Ranked) -> list[Block]:
         return [Missing("No finalist has predictions.")]
     scored = Scored.of(ranked.run.labels)
     known = list(_known(ranked, scored))
+    predicted = set(ranked.run.predictions["number"])
+    stored = [int(row["number"]) in predicted for row, _ in ranked.drawn]
     if not known:
-        return [Missing("The stored predictions do not give the ranking's IC again, so that by "
-                        "year, symbol and horizon is not shown.")]  # fmt: skip
+        return [Missing(NONE_AGAIN if any(stored) else NOT_YET)]
     best, cells = known[0]
     whose = f"trial {best}"
     return [_years(scored, known), _symbols(scored, whose, cells), _decay(scored, known)]
@@ -187,7 +192,7 @@ def information(ranked: Ranked) -> list[Block]:
 def _known(ranked: Ranked, scored: Scored) -> Iterator[tuple[int, np.ndarray]]:
     """Yields finalists with their predictions, if these have the IC that the ranking shows."""
     every = np.ones(len(scored.stamps), bool)
-    for row in ranked.finalists[:TOP]:
+    for row, _ in ranked.drawn:
         cells = predictions_of(ranked.run, scored, int(row["number"]))
         if cells is None:
             continue

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from analysis.regret import regret_sentences
-from analysis.report import costs, predictions, results, space, tables, training
+from analysis.report import costs, evidence, predictions, results, space, tables, training
 from analysis.report.content import Block, Missing, Ranked, Section, Words
 
 REGRET = "Nothing says what stopping cost: no stopped trial was finished on the side (regret=0.05)."
@@ -19,6 +19,8 @@ SECTIONS: dict[str, tuple[str, Callable[[Ranked], list[Block]]]] = {
         "Ranking",
         lambda r: [*tables.ranking(r), results.every_configuration(r)],
     ),
+    "confirmation": ("Confirmation", evidence.confirmation),
+    "placebos": ("Placebos", evidence.against_placebos),
     "equity": (
         "Equity and drawdown",
         lambda r: [*results.equity(r), tables.baseline_table(r)],

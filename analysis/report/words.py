@@ -9,6 +9,7 @@ from analysis.ranking import LONG_ONLY, outcome, sharpe_of, summarise
 from analysis.report.content import Block, Code, Ranked, Section, Words, of
 from analysis.report.results import interval
 from analysis.verdict.alarms import survivor_sentences
+from analysis.verdict.confirm_folder import confirm_command, windows
 from analysis.verdict.ensemble import ensemble
 from analysis.verdict.skill import p_text
 from trainable.cli.started import as_started
@@ -24,9 +25,11 @@ OVERNIGHT = {
 def first_page(ranked: Ranked) -> list[Section]:
     """Returns what a person reads first: alarms, luck, belief, what was traded, what next."""
     said = summarise(ranked.run, ranked.ranking, ranked.tested)
+    held: list[Block] = [Words(said.confirmed)] if said.confirmed else []
     alarms = [Section("alarms", "Look into this first", [Words(said.alarms)])]
     return [
         *(alarms if said.alarms else []),
+        *([Section("confirmed", "Does it hold elsewhere?", held)] if held else []),
         Section("luck", "Is it above luck?", [Words([*said.verdict, *said.luck])]),
         Section("belief", "What do we believe, and how surely?", _earned(said.earned)),
         Section("traded", "What was traded?", [Words(traded(ranked))]),
@@ -47,7 +50,7 @@ def heading(ranked: Ranked) -> str:
 
 def key_figures(ranked: Ranked) -> list[tuple[str, str, str]]:
     """Returns the figures at the top: what it is, its value, and what belongs to it."""
-    found: list[tuple[str, str, str]] = []
+    found = _confirmed(ranked)
     if ranked.tested is not None and ranked.tested.testable:
         found.append(("chance alone", f"p {p_text(ranked.tested.p)}", "how often it earns as much"))
     together = ensemble(ranked.run) if ranked.tested is None else ranked.tested.ensemble
@@ -69,6 +72,21 @@ def key_figures(ranked: Ranked) -> list[tuple[str, str, str]]:
         market = ", the market" if name == LONG_ONLY else ""
         found.append(("best baseline", signed(best_one["sharpe"]), f"{name}{market}"))
     return found
+
+
+def _confirmed(ranked: Ranked) -> list[tuple[str, str, str]]:
+    """Returns what finalists earn where nothing was chosen: on folds, and on what was opened."""
+    kept = ranked.confirmed
+    folds = None if kept is None or kept.found is None else kept.found.together
+    found = [] if folds is None else [("on other folds", folds, folds.p)]
+    for name, gate in windows(ranked.run).items():
+        if gate is not None and gate.book is not None:
+            where = "on the gate" if name == "gate" else "on the sealed test"
+            found.append((where, gate.book, gate.p))
+    return [
+        (where, signed(book.sharpe), f"± {book.error:.2f}, p {p_text(p)}")
+        for where, book, p in found
+    ]
 
 
 def traded(ranked: Ranked) -> list[str]:
@@ -123,11 +141,10 @@ def _more(sentences: list[str]) -> list[Block]:
 def _commands(ranked: Ranked) -> Block:
     folder = shlex.quote(str(ranked.run.folder))
     lines = [as_started(f"python -m analysis.rank {folder}")]
-    if ranked.finalists:
-        lines.append(as_started(f"python -m search.confirm {folder} top=5"))
-    return Code(
-        "The ranking in a terminal; finalists again, on folds that did not choose them:"
-        if ranked.finalists
-        else "The ranking in a terminal:",
-        "\n".join(lines),
-    )
+    kept = ranked.confirmed
+    known = kept is not None and kept.whole and kept.is_of(ranked.ranking)
+    said = "The ranking in a terminal"
+    if ranked.finalists and not known:
+        said += "; finalists again, on folds that did not choose them"
+        lines.append(confirm_command(ranked.run))
+    return Code(f"{said}:", "\n".join(lines))

@@ -259,7 +259,7 @@ def placebo_sentences(run: Run, ranking: pd.DataFrame) -> list[str]:
                 f"{counted(len(found.found), 'placebo')} cannot show a p below {least:.2f}; "
                 f"{USUAL} can show 0.05."
             )
-    goes_on = _command(run, found.last)
+    goes_on = placebo_command(run, found.last)
     if found.others:
         said.append(
             f"{_not_counted(found.others)} having searched with other trials, epochs, seeds or "
@@ -306,7 +306,8 @@ def _them(count: int) -> str:
     return "it" if count == 1 else "them"
 
 
-def _command(run: Run, count: int) -> str:
+def placebo_command(run: Run, count: int) -> str:
+    """Returns what searches this many placebos of a run."""
     if run.run.get("arguments") is None:  # from Python
         return f"launch(…, name={run.name!r}, resume=True, placebo={count})"
     words = ["python", "-m", "search.placebo", str(run.folder), f"placebos={count}"]

@@ -35,6 +35,7 @@ from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
 from search.run_folder.openings import openings
 from search.session.best_model import FinalistModels
+from search.session.finish import written_report
 from search.session.interrupts import Interrupts
 from search.study.study import stored_rows
 from trainable.cli.text import counted, duration
@@ -128,6 +129,8 @@ def confirm(
         if settings.gate:
             together = None if found is None else found.together
             gate = _open_gate(plan, folder, run, together, console)
+        if plan.settings.report:
+            console.print(written_report(folder.path))
     return Outcome(None, found, left_out, gate)
 
 

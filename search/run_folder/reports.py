@@ -17,7 +17,9 @@ from search.run_folder.shard_log import ShardLog
 from search.run_folder.trials_table import BaselineRow, Row
 from trainable.io.atomic import make_folder
 from trainable.report import Report
-from trainable.run_format import SO_FAR
+from trainable.run_format import SEARCHED, SO_FAR
+
+PREDICTED = 20  # configurations whose predictions a search that goes on writes at most
 
 
 class ReportStore:
@@ -176,8 +178,9 @@ class ReportStore:
     ) -> None:
         """Writes the tables of a search that goes on into a folder of their own.
 
-        They are those of `finish`, without predictions, and with the returns of ranking epochs and
-        finalists. Arguments and errors as of `finish`.
+        They are those of `finish`, with the returns of ranking epochs and finalists, and with the
+        predictions of the first finalists alone, as far as these came with their reports: to
+        predict may take long, and others wait. Arguments and errors as of `finish`.
         """
         make_folder(self._folder.path / SO_FAR)
         self._write(rows, baselines, run, f"{SO_FAR}/")
@@ -232,9 +235,13 @@ class ReportStore:
         def predictions(path: Path) -> None:
             long_tables.write_predictions(path, ended, self._predictions, self._scored)
 
+        def first_predictions(path: Path) -> None:
+            first = _first_finalists(records)
+            long_tables.write_predictions(path, first, self._stored_predictions, self._scored)
+
         self._folder.write_through(f"{within}returns.parquet", returns)
-        if not within:  # to predict may take long, and others wait
-            self._folder.write_through("predictions.parquet", predictions)
+        several = first_predictions if within else predictions
+        self._folder.write_through(f"{within}predictions.parquet", several)
         self._opened = None
 
     def _returns(self, keys: Collection[Key]) -> dict[Key, np.ndarray]:
@@ -254,6 +261,12 @@ class ReportStore:
         return curves
 
     def _predictions(self, number: int) -> np.ndarray | None:
+        found = self._stored_predictions(number)
+        if found is not None or self._predict is None or self._best[number][0] is None:
+            return found
+        return self._predict(number)
+
+    def _stored_predictions(self, number: int) -> np.ndarray | None:
         batch = self._predicted.get(number)
         if batch in self._shards:
             # Finalists of one cohort come one after another: their shard is read once.
@@ -261,10 +274,7 @@ class ReportStore:
                 self._opened = batch, shards.predictions(self._shards[batch])
             return self._opened[1][number]
         path = self._folder.path / "predictions.parquet"
-        found = long_tables.read_predictions(path, number) if path.exists() else None
-        if found is not None or self._predict is None or self._best[number][0] is None:
-            return found
-        return self._predict(number)
+        return long_tables.read_predictions(path, number) if path.exists() else None
 
     def _all_epochs(self) -> pa.Table:
         parts = [self._old_epochs(), *(shards.scalars(path) for path in self._shards.values())]
@@ -290,3 +300,15 @@ class ReportStore:
             self._where.setdefault(number, {})[epoch] = batch
             if predicted:
                 self._predicted[number] = batch
+
+
+def _first_finalists(records: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Returns the numbers of the configurations that finished with the highest Sharpe ratios."""
+    found = [
+        (-record["sharpe"], record["number"])
+        for record in records
+        if record["kind"] in SEARCHED
+        and record["state"] == "COMPLETE"
+        and record["sharpe"] is not None
+    ]
+    return sorted(number for _, number in sorted(found)[:PREDICTED])

@@ -134,7 +134,7 @@ def write_results(
     if found is not None:
         console.print(say_continuation(found))
     if plan.settings.report:
-        console.print(report_line(folder.path))
+        console.print(written_report(folder.path))
     if lost is not None:
         if resume is None:
             raise lost
@@ -142,7 +142,7 @@ def write_results(
     return done
 
 
-def report_line(folder: Path) -> Text:
+def written_report(folder: Path) -> Text:
     """Writes the report; returns a line that says where it is, or why there is none."""
     try:
         return Text(f"The report: {write_report(folder)}", overflow="fold")

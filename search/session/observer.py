@@ -13,6 +13,7 @@ from search.monitor.progress import Progress, Snapshot
 from search.monitor.time_left import TimeLeft, after_s, time_left
 from search.planning.plan import Plan
 from search.run_folder.folder import RunFolder
+from search.run_folder.long_tables import labels_table
 from search.scheduling.controller import Controller
 from search.session.assembly import Assembly
 from search.session.interrupts import Interrupted, Interrupts
@@ -20,7 +21,7 @@ from search.session.provenance import now as now_text
 from search.session.provenance import stored_record
 from search.study.trials import default_of
 from trainable.cli.errors import UserError
-from trainable.run_format import ASKED
+from trainable.run_format import ASKED, SO_FAR
 
 SHOW_EVERY_S = 0.5  # between two displays
 LEFT_EVERY_S = 3.0  # between two looks at how long it still takes
@@ -119,6 +120,9 @@ class SearchObserver:
         record |= {"default": default_of(rows), "so_far": now_text()}
         try:
             self.parts.reports.so_far(rows, self.parts.baselines, record)
+            if self.plan.placebo is None:
+                labels = labels_table(self.parts.models.dataset)
+                self.folder.write_table(f"{SO_FAR}/labels.parquet", labels)
         except UserError as error:
             self.progress.note(f"The tables so far were not written: {error}")
         finally:

@@ -21,6 +21,7 @@ from search.backend.workers import store_answers
 from search.planning.placebo import FOLDER, placebo_plan
 from search.planning.plan import Plan
 from search.run_folder.starting import can_begin
+from search.session.finish import written_report
 from search.session.interrupts import Interrupts
 from search.session.resume import placebo_command, resume_command
 from search.session.runner import open_session
@@ -81,6 +82,8 @@ def train_placebos(
             console.print(Text(f"Placebo {number} of {count}: {_said(entries[number], search)}."))
     for sentence in placebo_sentences(run, rank(run)):
         console.print(Text(sentence))
+    if plan.settings.report:
+        console.print(written_report(run.folder))
     return True
 
 

@@ -12,7 +12,7 @@ from analysis.report.command import main
 from analysis.so_far import ask_for_tables
 from search.session import observer
 from tests.fixtures.here import search_here
-from tests.fixtures.reports import Page
+from tests.fixtures.reports import Page, parquet
 from tests.fixtures.runs import make_run
 from tests.fixtures.searches import MARKET, contents, write_space
 from trainable.cli.errors import UserError
@@ -26,8 +26,9 @@ def test_a_running_search_writes_its_report_when_it_is_asked(
     plain = observer.SearchObserver.tick
 
     def tick(self: observer.SearchObserver) -> None:
-        """Asks once, as soon as something was reported, while the search waits for us."""
-        if not statuses and any((folder / "shards").glob("*.parquet")):
+        """Asks once, as soon as a trial has finished, while the search waits for us."""
+        finished = [row for row in self.controller.study.rows() if row.state == "COMPLETE"]
+        if not statuses and finished:
             other = Thread(target=lambda: statuses.append(main([str(folder)])))
             other.start()
             while other.is_alive():
@@ -44,16 +45,23 @@ def test_a_running_search_writes_its_report_when_it_is_asked(
     )
     write_space(tmp_path)
     monkeypatch.chdir(tmp_path)
-    assert search_here(*MARKET, "space=tiny.py", "trials=4", "finalist_seeds=1", "name=x") == 0
+    few = ("trials=4", "finalist_seeds=1", "cohort=1", "max_concurrent=1", "pruning=none")
+    assert search_here(*MARKET, "space=tiny.py", *few, "name=x") == 0
     assert statuses == [0], capsys.readouterr().err
     (page,) = kept
     assert "The search was running: this is what was known at" in page.text
     assert 0 < len(page.ranking) <= 4
-    assert "labels.parquet) is not stored" in page.text
     assert {SO_FAR, ASKED} & set(contents(folder)) == set(), "gone when the search has ended"
     trials = pd.read_parquet(folder / "trials.parquet").set_index("number")
     numbers = {row["trial"] for row in page.ranking}
     assert numbers <= set(trials.index)
+    drawn = page.figure("information", 1)["data"][0]
+    first = next(row["trial"] for row in page.ranking if row["ended by"] == "completed")
+    stored, labels = (parquet(folder / f"{name}.parquet") for name in ("predictions", "labels"))
+    both = stored[stored["number"] == first].merge(labels, on=["timestamp", "symbol"])
+    for name, value in zip(drawn["y"], drawn["x"], strict=True):
+        mine = both[both["symbol"] == name]
+        assert value == pytest.approx(mine["prediction"].corr(mine["label"]), rel=1e-3)
 
 
 def test_what_a_running_search_wrote_last_is_read(tmp_path: Path) -> None:
