@@ -72,6 +72,8 @@ def _why_not(ranked: Ranked) -> str:
     run = ranked.run
     if nature := nature_sentences(run):
         return f"{nature[0]} There is nothing to confirm."
+    if _goes_on(ranked):
+        return "Not confirmed: finalists are trained again once the search has ended."
     if not ranked.finalists:
         return "No finalist has a Sharpe ratio, so there is nothing to confirm."
     command = confirm_command(run)
@@ -84,6 +86,12 @@ def _why_not(ranked: Ranked) -> str:
         f"Not confirmed: {command} trains the finalists again, with new seeds, on folds that did "
         "not choose them."
     )
+
+
+def _goes_on(ranked: Ranked) -> bool:
+    """Says whether the search has not ended."""
+    record = ranked.run.run
+    return record.get("state") == "running" or bool(record.get("interrupted"))
 
 
 def _finalists(found: Confirmation) -> Table:
@@ -305,6 +313,8 @@ def against_placebos(ranked: Ranked) -> list[Block]:
     run = ranked.run
     if is_placebo(run.run):
         return [Missing(nature_sentences(run)[0])]
+    if _goes_on(ranked):
+        return [Missing("No placebo: they are held against what a search has found in the end.")]
     found = placebos(run, ranked.ranking)
     if found is None:
         return [Missing(

@@ -192,18 +192,21 @@ def _asked_for(asked: Asked, trainings: Frame) -> Frame:
     """Returns the rows that were asked for, in the order of folds, named as these folds are.
 
     What was trained for other settings may be of the same fold: the validation part is the third of
-    three walk-forward folds, and the fifth of five.
+    three walk-forward folds, and the fifth of five. On a fold rows stand as they were asked for, in
+    whatever order they ended.
     """
     wanted = pd.MultiIndex.from_tuples([*asked.trainings, *asked.scored], names=KEYS)
-    mine = trainings[pd.MultiIndex.from_frame(trainings[KEYS]).isin(wanted)]
+    turns = wanted.get_indexer(pd.MultiIndex.from_frame(trainings[KEYS]))
+    mine, turns = trainings[turns >= 0], turns[turns >= 0]
     places = {fold.sha256: place for place, fold in enumerate(asked.folds)}
-    order = mine["sha256"].map(places)
+    place = np.array([places[fold] for fold in mine["sha256"]], dtype=np.int64)
+    of = [asked.folds[each] for each in place]
     mine = mine.assign(
-        fold=[asked.folds[place].name for place in order],
-        kind=[asked.folds[place].kind for place in order],
-        before=[asked.folds[place].before for place in order],
+        fold=[fold.name for fold in of],
+        kind=[fold.kind for fold in of],
+        before=[fold.before for fold in of],
     )
-    return mine.iloc[order.to_numpy(dtype="int64").argsort(kind="stable")].reset_index(drop=True)
+    return mine.iloc[np.lexsort((turns, place))].reset_index(drop=True)
 
 
 def windows(run: Run) -> dict[str, Gate | None]:

@@ -130,7 +130,7 @@ def confirm(
             together = None if found is None else found.together
             gate = _open_gate(plan, folder, run, together, console)
         if plan.settings.report:
-            console.print(written_report(folder.path))
+            console.print(written_report(run.folder))
     return Outcome(None, found, left_out, gate)
 
 

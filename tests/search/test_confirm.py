@@ -16,7 +16,9 @@ import pytest
 from optuna import Trial
 
 from analysis.load import Run, load_run
+from analysis.ranking import rank, summarise
 from analysis.statistics.e_value import e_process
+from analysis.verdict.confirm_folder import kept_confirmation, kept_sentences
 from search import confirm_run, launch
 from search.backend.local import Local
 from search.confirm import main
@@ -29,6 +31,7 @@ from search.confirmation.tables import ConfirmTables
 from search.run_folder.openings import LEDGER, NOTED, noted, openings
 from tests.fixtures import tiny
 from tests.fixtures.panels import panel
+from tests.fixtures.reports import Page
 from tests.fixtures.searches import started
 from trainable.cli.commands import status_of
 from trainable.cli.errors import UserError
@@ -108,6 +111,33 @@ def test_a_planted_signal_is_confirmed_on_every_kind_of_fold(
     assert rows.loc[rows["before"], "last"].max() < pd.Timestamp(split["valid"][0])
     median = rows[(rows["number"] >= 0) & (rows["kind"] == "groups")]["sharpe"].median()
     assert median > 3
+
+
+def test_the_report_and_the_ranking_say_what_the_command_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a run that had a report; also of fewer finalists than were confirmed before."""
+    tiny.write_inputs(tmp_path, tiny.bars(400, symbols=SYMBOLS))
+    tiny.search(tmp_path, WORDS | {"report": "true"})
+    report = tmp_path / "runs/x/report.html"
+    assert "Not confirmed: " in Page(report.read_text("utf-8")).text
+    for words in (("top=2", *FEW[1:]), ("top=1", *FEW[1:], "gate=false")):
+        capsys.readouterr()
+        assert confirm(tmp_path, *words) == 0
+        text = said(capsys)
+        assert text.endswith("The report: runs/x/report.html")
+        page = Page(report.read_text("utf-8")).text
+        run = load_run(tmp_path / "runs/x")
+        kept = kept_confirmation(run)
+        assert kept is not None
+        assert list(kept.asked.words) == [word for word in words if word != "seeds=3"]
+        assert len(kept.asked.finalists) == int(words[0][-1])
+        first = summarise(run).confirmed
+        assert first == [kept_sentences(kept, rank(run), True)[0], *first[1:]]
+        for sentence in kept_sentences(kept, rank(run), True):
+            assert sentence in text
+            assert " ".join(sentence.split()) in page
+    assert len(first) == 3, "the gate was opened the first time"
 
 
 def test_on_noise_nothing_beats_chance(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,6 +264,9 @@ def test_what_the_gate_says_is_recomputed_from_the_stored_models(home: Path) -> 
     values = e_process(net, deviation, opening.record["expected"])
     assert stored["gate"]["e"] == pytest.approx(values[-1], rel=1e-2)
     assert stored["gate"]["highest"] == pytest.approx(max(1.0, values.max()), rel=1e-2)
+    days, path = zip(*stored["gate"]["path"], strict=True)
+    assert path == pytest.approx(values, rel=1e-2)
+    assert list(days) == close.loc[first:last].index[:-1].strftime("%Y-%m-%d").to_list()
 
 
 def test_a_second_run_on_the_same_dates_is_told_of_the_first(

@@ -11,6 +11,8 @@ from PIL import Image
 
 from analysis.report.page import write_report
 from tests.fixtures.browser import Browser, browser, browser_path
+from tests.fixtures.confirmations import add_confirmation, add_gate
+from tests.fixtures.placebos import add_placebos
 from tests.fixtures.reports import parquet
 from tests.fixtures.runs import add_labels, add_record, make_run
 
@@ -32,6 +34,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trials.to_parquet(made / "trials.parquet", index=False)
     data = {"name": EVIL, "symbols": ["S00", EVIL], "periods_per_year": 252.0, "cost_bps": 1.0}
     add_record(made, data=data, rungs=[2, 8, 32, 50])
+    add_confirmation(made, top=5)
+    add_gate(made)
+    add_placebos(made, (0.2, 0.1), (None, None), (-0.4, -0.2))
     return write_report(made)
 
 

@@ -19,41 +19,7 @@ from analysis.verdict.confirmed import (
     confirmation,
     confirmation_sentences,
 )
-
-DAYS = 120  # of a fold
-FOLDS = (
-    ("walk-1", "walk", True), ("walk-2", "walk", True), ("walk-3", "walk", False),
-    ("groups-1-2", "groups", False), ("symbols-a", "symbols", False),
-)  # fmt: skip
-YEAR = 252.0
-
-
-def tables(
-    sharpes: dict[int, float], seeds: int = 2, seed: int = 0, failing: tuple[Any, ...] = ()
-) -> tuple[Any, Any]:
-    """Trainings whose true Sharpe ratios are given, on three years of days; −1 is ridge."""
-    rng = np.random.default_rng(seed)
-    rows, returns = [], []
-    market = rng.normal(size=(len(FOLDS), DAYS))
-    for place, (fold, kind, before) in enumerate(FOLDS):
-        days = pd.bdate_range("2015-01-01", periods=5 * DAYS)[place * DAYS : (place + 1) * DAYS]
-        for number, sharpe in {**sharpes, -1: 0.0}.items():
-            for turn in range(seeds if number >= 0 else 1):
-                key = {
-                    "number": number, "name": "trial" if number >= 0 else "ridge",
-                    "seed": 100 + turn if number >= 0 else -1, "sha256": fold, "epochs": 3,
-                }  # fmt: skip
-                own = 0.5 * market[place] + sqrt(0.75) * rng.normal(size=DAYS)
-                net = 0.01 * (own + sharpe / sqrt(YEAR))
-                fails = (number, fold, turn) in failing
-                ratio = None if fails else net.mean() / net.std(ddof=1) * sqrt(YEAR)
-                state = "PRUNED" if fails else "COMPLETE"
-                about = {"fold": fold, "kind": kind, "before": before, "state": state}
-                dates = {"first": days[0], "last": days[-1]}
-                rows.append({**key, **about, **dates, "sharpe": ratio})
-                if not fails:
-                    returns.append(pd.DataFrame({**key, "day": days, "net_return": net}))
-    return pd.DataFrame(rows), pd.concat(returns)
+from tests.fixtures.confirmations import DAYS, FOLDS, YEAR, tables
 
 
 def found(sharpes: dict[int, float], **more: Any) -> Confirmation:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,12 @@ from analysis.load import Run, load_run
 from analysis.ranking import rank, summary_sentences
 from analysis.verdict.placebo import Effort, Found, placebo_p, placebos
 from analysis.verdict.skill import skill
+from tests.fixtures.placebos import add_placebos
 from tests.fixtures.runs import make_run
 from trainable.cli.errors import UserError
 from trainable.stop_reasons import NUMERIC_FAILURES
 
-TRIALS, EPOCHS = 24, 50
+TRIALS = 24
 Record = Mapping[str, Any]
 
 
@@ -32,18 +33,7 @@ def run_with(
 ) -> Run:
     """A run that has ended, and placebos that have found this, as long as it but for `other`."""
     make_run(folder, TRIALS, edge=1.0)
-    file = folder / "run.json"
-    record = json.loads(file.read_text())
-    record |= {"state": "ended", "epochs": EPOCHS, "arguments": []}
-    record["settings"] |= settings or {}
-    record["data"]["symbols"] = ["A", "B"]
-    file.write_text(json.dumps(record))
-    effort = asdict(Effort.of(load_run(folder))) | other
-    entries = [
-        {"number": n, **effort, "best": best, "choice": choice, "wall_s": 1.0}
-        for n, (best, choice) in enumerate(found, start=1)
-    ]
-    (folder / "placebos.json").write_text(json.dumps({"placebos": entries}))
+    add_placebos(folder, *found, settings=settings, **other)
     return load_run(folder)
 
 
