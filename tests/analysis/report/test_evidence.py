@@ -97,7 +97,7 @@ def test_tables_are_those_of_the_terminal(folder: Path) -> None:
 
 
 def test_dots_are_means_over_seeds_and_lines_their_range(folder: Path) -> None:
-    trainings, _ = add_confirmation(folder, top=3)
+    trainings, _ = add_confirmation(folder, top=3, seeds=3)
     drawn = report(folder).figure("confirmation")
     names = list(dict.fromkeys(trainings["number"]))
     assert [trace["name"] for trace in drawn["data"]] == [
@@ -110,8 +110,8 @@ def test_dots_are_means_over_seeds_and_lines_their_range(folder: Path) -> None:
         assert trace["y"] == pytest.approx(own.mean().to_list(), rel=1e-3)
         if number >= 0:
             up, down = trace["error_y"]["array"], trace["error_y"]["arrayminus"]
-            assert np.add(trace["y"], up) == pytest.approx(own.max().to_numpy(), rel=1e-3)
-            assert np.subtract(trace["y"], down) == pytest.approx(own.min().to_numpy(), rel=1e-3)
+            assert np.add(trace["y"], up) == pytest.approx(own.max().to_numpy(), abs=5e-3)
+            assert np.subtract(trace["y"], down) == pytest.approx(own.min().to_numpy(), abs=5e-3)
     assert [note["text"] for note in drawn["layout"]["annotations"]] == [
         "walk-forward", "combinatorial", "held-out symbols",
     ]  # fmt: skip
