@@ -1,6 +1,7 @@
 """Confirmation, gate and placebos in the report: the figures of their tables, and the words."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +23,15 @@ from tests.fixtures.runs import add_record, make_run
 from trainable.cli.errors import UserError
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "x", trials=24, periods=100)
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return make_run(tmp_path / "x", trials=24)
+def folder(made: Path, tmp_path: Path) -> Path:
+    """A fresh copy of a run."""
+    return shutil.copytree(made, tmp_path / "x")
 
 
 def report(folder: Path) -> Page:
@@ -148,15 +155,16 @@ def test_finalists_of_before_the_search_went_on_are_named(folder: Path) -> None:
 
 def test_the_bet_on_the_gate_is_drawn_where_it_is_stored(folder: Path) -> None:
     gate = add_gate(folder)
-    (page, name) = (report(folder), figures(report(folder), "confirmation"))
-    assert len(name) == 1
+    page = report(folder)
+    assert len(figures(page, "confirmation")) == 1
     line = page.figure("confirmation")["data"][0]
     assert line["x"] == [day for day, _ in gate.path]
     assert line["y"] == pytest.approx([value for _, value in gate.path], rel=1e-3)
     assert f"Not confirmed: python -m search.confirm {folder} top=5 trains" in page.text
     add_gate(folder, with_path=False)
-    assert figures(report(folder), "confirmation") == []
-    assert "day by day is not stored: an older version opened it" in report(folder).text
+    page = report(folder)
+    assert figures(page, "confirmation") == []
+    assert "day by day is not stored: an older version opened it" in page.text
 
 
 def test_a_shut_gate_names_what_opens_it(folder: Path) -> None:
