@@ -155,6 +155,12 @@ class Ranked:
         """Rows of the first finalists, each with the colour that it is drawn in."""
         return list(zip(self.finalists[:TOP], LINES, strict=False))
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the search has not ended."""
+        record = self.run.run
+        return record.get("state") == "running" or bool(record.get("interrupted"))
+
     @cached_property
     def tested(self) -> Skill | None:
         """Whether there is skill (`analysis.verdict.skill.skill`)."""

@@ -72,7 +72,7 @@ def _why_not(ranked: Ranked) -> str:
     run = ranked.run
     if nature := nature_sentences(run):
         return f"{nature[0]} There is nothing to confirm."
-    if _goes_on(ranked):
+    if ranked.goes_on:
         return "Not confirmed: finalists are trained again once the search has ended."
     if not ranked.finalists:
         return "No finalist has a Sharpe ratio, so there is nothing to confirm."
@@ -86,12 +86,6 @@ def _why_not(ranked: Ranked) -> str:
         f"Not confirmed: {command} trains the finalists again, with new seeds, on folds that did "
         "not choose them."
     )
-
-
-def _goes_on(ranked: Ranked) -> bool:
-    """Says whether the search has not ended."""
-    record = ranked.run.run
-    return record.get("state") == "running" or bool(record.get("interrupted"))
 
 
 def _finalists(found: Confirmation) -> Table:
@@ -313,7 +307,7 @@ def against_placebos(ranked: Ranked) -> list[Block]:
     run = ranked.run
     if is_placebo(run.run):
         return [Missing(nature_sentences(run)[0])]
-    if _goes_on(ranked):
+    if ranked.goes_on:
         return [Missing("No placebo: they are held against what a search has found in the end.")]
     found = placebos(run, ranked.ranking)
     if found is None:

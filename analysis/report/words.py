@@ -144,7 +144,7 @@ def _commands(ranked: Ranked) -> Block:
     kept = ranked.confirmed
     known = kept is not None and kept.whole and kept.is_of(ranked.ranking)
     said = "The ranking in a terminal"
-    if ranked.finalists and not known:
+    if ranked.finalists and not known and not ranked.goes_on:
         said += "; finalists again, on folds that did not choose them"
         lines.append(confirm_command(ranked.run))
     return Code(f"{said}:", "\n".join(lines))

@@ -134,7 +134,7 @@ def test_exit_statuses_are_those_of_the_module(capsys: Captured) -> None:
         pytest.raises(ZeroDivisionError),
     ):  # which Python ends with 1
         run_module("stands_in", [])
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "Interrupted.\n"
 
 
 def test_words_reach_a_command_as_they_are(
