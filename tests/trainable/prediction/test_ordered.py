@@ -20,7 +20,7 @@ def with_holes() -> pd.DataFrame:
     day = frame.groupby("symbol").cumcount()
     hole = (frame["symbol"] == "BB") & day.isin([31, 40, 41, 50])
     ended = (frame["symbol"] == "EE") & (day >= DAYS - 20)
-    return frame[~(hole | ended)]
+    return frame.loc[~(hole | ended)]
 
 
 def ordered(frame: pd.DataFrame, lag: int) -> pd.DataFrame:
@@ -41,7 +41,7 @@ def test_an_order_is_the_one_that_was_given_at_its_bar_or_is_not_shown(lag: int)
     days = sorted(frame["timestamp"].unique())
     unknown = 0
     for last in days[25:]:
-        then = ordered(frame[frame["timestamp"] <= last], lag).loc[pd.Timestamp(last)]
+        then = ordered(frame.loc[frame["timestamp"] <= last], lag).loc[pd.Timestamp(last)]
         now = whole.loc[pd.Timestamp(last)]
         known = now.notna()
         late = pd.Series({name: ended_just_before(frame, name, last) for name in now.index})
