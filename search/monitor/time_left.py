@@ -394,13 +394,13 @@ class _Play:
 def after_s(trials: int, rows: int) -> float:
     """Returns the seconds from the end of training to that of a search, as measured on two cores.
 
-    Tables are written, the ranking is tested, and the best model is saved.
+    Tables, models and report are written, and the ranking is tested.
 
     Args:
         trials: that were searched.
         rows: of the validation part.
     """
-    return 2.8 + 0.003 * trials + min(MOST_OF_ROWS_S, 2e-5 * rows)
+    return 4.5 + 0.02 * trials + min(MOST_OF_ROWS_S, 5e-6 * rows)
 
 
 def _rounded(seconds: float) -> float:
