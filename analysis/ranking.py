@@ -262,7 +262,7 @@ def note_sentences(run: Run, ranking: pd.DataFrame | None = None) -> list[str]:
     """
     ranking = rank(run) if ranking is None else ranking
     finalists = ranking.dropna(subset=["sharpe_mean"]).to_dict("records")
-    sentences = [*winner_sentences(run), *_about_lengths(run), *run.tries.uncounted()]
+    sentences = [*winner_sentences(run), *_about_lengths(run), *run.tries.not_read()]
     if not finalists:
         return sentences
     failed = [str(row["number"]) for row in finalists if row["failed_seeds"]]

@@ -103,7 +103,7 @@ class Tries:
         prior: made elsewhere: the largest `tries.prior` of these runs, since all of them may mean
             the same tries.
         unread: run folders that do not tell on what data they are, or how many they tried.
-        absent: of `runs`, those that `run.json` noted and whose folders are not here (any more).
+        absent: of `runs`, those that `run.json` noted, and that cannot be counted any more.
     """
 
     here: int
@@ -146,10 +146,10 @@ class Tries:
     def sentences(self) -> list[str]:
         """Returns what a person should know beside a luck line; nothing of a run that is alone."""
         said = [f"{self.made_of} make {self.total:,} tries."] if self.made_of else []
-        return [*said, *self.uncounted()]
+        return [*said, *self.not_read()]
 
-    def uncounted(self) -> list[str]:
-        """Names the run folders that could not be counted or looked at; mostly there are none."""
+    def not_read(self) -> list[str]:
+        """Names the runs whose folders do not tell their tries now; mostly there are none."""
         said = []
         if self.absent:
             said.append(f"Counted as they were when this run was searched: {_named(self.absent)}.")
@@ -165,9 +165,9 @@ def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> 
     Another run counts where it is certain that it was scored on some of the same rows
     (`Scored.shares_rows`): with its searched configurations that were trained for at least one
     epoch. Copies of one run count once, and those of this one not at all. Those that its own
-    `run.json` noted go on counting when they are deleted, or the run is copied elsewhere. Where a
-    run does not tell what it was scored on itself, nothing but its own is counted. A placebo is no
-    try: it is neither counted nor has it others.
+    `run.json` noted go on counting when they are deleted, damaged or replaced, or it is copied.
+    Where a run does not tell what it was scored on itself, nothing but its own is counted. A
+    placebo is no try: it is neither counted nor has it others.
 
     Args:
         runs_dir: the folder of runs.
@@ -182,9 +182,8 @@ def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> 
     own, unread = {_identity(record, name)}, []
     others: dict[object, tuple[str, int]] = {}
     noted: dict[str, int] = {}
-    here_now: set[str] = set()
+    known: set[str] = set()
     for folder, other in _records(runs_dir):
-        here_now |= {folder.name, str((other or {}).get("name"))}
         if folder.name == name:
             own.add(_identity(other or {}, name))
             noted = _noted(other or {})
@@ -196,12 +195,14 @@ def count_tries(runs_dir: Path, name: str | None, record: Record, here: int) -> 
         if other is None or tried is None:
             unread.append(folder.name)
             continue
+        known |= {folder.name, str(other.get("name"))}
         prior = max(prior, prior_of(other))
         identity = _identity(other, folder.name)
         if tried > others.get(identity, ("", 0))[1]:
             others[identity] = folder.name, tried
     runs = dict(found for identity, found in others.items() if identity not in own)
-    absent = {run: tried for run, tried in noted.items() if run not in here_now}
+    absent = {run: tried for run, tried in noted.items() if run not in known}
+    unread = [run for run in unread if run not in absent]
     return Tries(here, runs | absent, prior, tuple(unread), tuple(absent))
 
 

@@ -307,9 +307,19 @@ def test_runs_that_were_deleted_go_on_counting(tmp_path: Path) -> None:
     write_run(tmp_path / "runs" / "called otherwise", 10, RECORD | {"name": "renamed"})
     found = counted(tmp_path / "runs")
     assert found == Tries(64, {"called otherwise": 10, "gone": 40}, absent=("gone",))
-    assert found.uncounted() == ["Counted as they were when this run was searched: gone."]
+    assert found.not_read() == ["Counted as they were when this run was searched: gone."]
     shutil.copytree(mine, tmp_path / "elsewhere" / "mine")
     assert counted(tmp_path / "elsewhere").total == 64 + 40 + 10
+
+
+def test_runs_that_are_damaged_or_replaced_go_on_counting(tmp_path: Path) -> None:
+    noted = RECORD | {"tries": {"other_runs": {"broken": 40, "reused": 10}}}
+    write_run(tmp_path / "mine", 64, noted | {"started": "2026-03-03"})
+    write_run(tmp_path / "reused", 30, changed(data={"lag": 3}))  # of other labels now
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "run.json").write_text("{", encoding="utf-8")
+    found = counted(tmp_path)
+    assert (found.runs, found.unread) == ({"broken": 40, "reused": 10}, ())
 
 
 def test_a_link_to_a_run_counts_once_and_is_its_run(runs: Path, tmp_path: Path) -> None:
