@@ -160,12 +160,13 @@ def _closes(table: Table, keys: list[str]) -> list[_Column] | None:
 
 
 def _may_be_tickers(table: Table, names: list[str], columns: list[np.ndarray | None]) -> bool:
-    """Says whether names such as `MA` and `Y`, also of an average and a label, are surely tickers.
+    """Says whether names such as `MA` and `Y`, also those of an average and a label, are tickers.
 
-    So they are in capitals alone, among three times as many tickers, where they wander as prices.
+    So they are where three times as many other columns are closes of tickers, if they are in
+    capitals alone and wander as prices do.
 
     Raises:
-        UserError: they stand among as many tickers, and do not.
+        UserError: so many others are, and one of them is not.
     """
     of = dict(zip(names, columns, strict=True))
     odd = [name for name in names if NO_SYMBOLS.match(name)]
@@ -178,8 +179,8 @@ def _may_be_tickers(table: Table, names: list[str], columns: list[np.ndarray | N
         if not (name.isupper() and name.isalpha() and _is_close(name, values) and wanders):
             raise UserError(
                 f"{table.file}: no 'close' column; it looks like a wide table, a column of closes "
-                f"a symbol, but {name!r} may be a label or an indicator; remove it, or call it as "
-                "no label is called, or give one row per timestamp and symbol"
+                f"a symbol, but {name!r} may be a label or an indicator; remove it, rename it "
+                "if it is a symbol, or give one row per timestamp and symbol"
             )
     return True
 
