@@ -11,6 +11,7 @@ from analysis.verdict.confirmed import Book, Confirmation, Confirmed
 NARROWEST = 100  # columns, from which the table shows everything
 PLACES = "Rank by walk-forward fold"
 DIGITS = {"p": 3}  # of a column; of others 2
+LEAST = 0.001  # a p below it is said to be so
 LEFT_OUT = ("ranking", "± se", "spread", "symbols")  # of a narrow table
 Row = Mapping[str, str | float | None]
 
@@ -89,4 +90,6 @@ def _text(name: str, value: str | float | None) -> str:
         return str(value)
     if name == "> 0":
         return f"{value:.0%}"
+    if name == "p" and value < LEAST:
+        return f"< {LEAST}"
     return f"{value:.{DIGITS.get(name, 2)}f}".replace("-", "−")

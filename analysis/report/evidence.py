@@ -5,7 +5,7 @@ from itertools import groupby
 from math import log10
 from typing import Any
 
-from analysis.confirmation_table import DIGITS, PLACES, dated, figures_of
+from analysis.confirmation_table import DIGITS, LEAST, PLACES, dated, figures_of
 from analysis.report.content import (
     LINES,
     Block,
@@ -29,7 +29,7 @@ from analysis.verdict.confirm_folder import (
     windows,
 )
 from analysis.verdict.confirmed import Confirmation
-from analysis.verdict.gate import Gate, gate_sentences
+from analysis.verdict.gate import Gate, bet_text, gate_sentences
 from analysis.verdict.placebo import (
     USUAL,
     Placebos,
@@ -108,6 +108,8 @@ def _finalists(found: Confirmation) -> Table:
 def _cell(name: str, value: str | float | None) -> str | float | None:
     if name == "trial":
         return str(value)
+    if name == "p" and isinstance(value, float) and value < LEAST:
+        return f"< {LEAST}"
     return 100.0 * value if name == "> 0" and isinstance(value, float) else value
 
 
@@ -292,7 +294,8 @@ def _evidence(gate: Gate, name: str) -> Block:
         "What 1 has become that was bet on all finalists, after each day (an e-value). Of useless "
         "ones it ever reaches 20 in one opening of twenty at most, whenever one looks."
         + (f" Nothing was left on {lost}." if lost else ""),
-        f"From 1 to {values[-1]:.2f} over {len(days)} days; {gate.highest:.2f} at the highest.",
+        f"From 1 to {bet_text(values[-1])} over {len(days)} days; {bet_text(gate.highest)} at the "
+        "highest.",
         [{"name": "e-value", "mode": "lines", "x": list(days), "y": short(values),
           "line": {"color": "@blue", "width": 2}}],
         {"xaxis": {"type": "date"}, "showlegend": False, "shapes": [level], "annotations": [note],

@@ -107,11 +107,16 @@ def gate_sentences(gate: Gate) -> list[str]:
     return [
         f"{where}{who}, {many} in equal shares, earn{'s' if count == 1 else ''} a Sharpe ratio of "
         f"{ratio_text(gate.book)} over {gate.book.days:,} days{compared}.",
-        f"{'More than chance' if gate.p <= LEVEL else 'Not told from chance'} on these "
-        f"days alone (p {p_text(gate.p)}): a bet of 1 on them has become {gate.e:.2f}, and was "
-        f"{gate.highest:.2f} at its highest{less}; useless ones ever reach 20 in one opening of "
-        "twenty at most, whenever one looks.",
+        f"{'More than chance' if gate.p <= LEVEL else 'Not told from chance'} on these days alone "
+        f"(p {p_text(gate.p)}): a bet of 1 on them has become {bet_text(gate.e)}, and was "
+        f"{bet_text(gate.highest)} at its highest{less}; useless ones ever reach 20 in one opening "
+        "of twenty at most, whenever one looks.",
     ]
+
+
+def bet_text(value: float) -> str:
+    """Returns what a bet has become: `0.87`, `21.50`, `1,146,786`."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def daily(timestamps: np.ndarray, series: Sequence[np.ndarray]) -> np.ndarray:

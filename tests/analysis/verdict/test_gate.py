@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.verdict.confirmed import Book
-from analysis.verdict.gate import Gate, daily, divisor, evidence, gate_sentences
+from analysis.verdict.gate import Gate, bet_text, daily, divisor, evidence, gate_sentences
 
 
 def gate(turn: int = 1, highest: float = 3.0, finalists: int = 3) -> Gate:
@@ -90,3 +90,8 @@ def test_bars_of_a_day_are_summed() -> None:
     stamps = np.array(["2020-01-01T10", "2020-01-01T11", "2020-01-02T10"], "datetime64[h]")
     found = daily(stamps, [np.array([1.0, 2.0, 3.0]), np.array([3.0, 4.0, 5.0])])
     assert found.tolist() == [5.0, 4.0]
+
+
+def test_a_bet_is_read_at_a_glance() -> None:
+    said = [bet_text(value) for value in (0.873, 21.499, 99.99, 1146786.4)]
+    assert said == ["0.87", "21.50", "99.99", "1,146,786"]
