@@ -219,7 +219,7 @@ def test_useless_finalists_pass_in_one_of_twenty() -> None:
 @pytest.mark.parametrize("width", [80, 160])
 def test_tables_fit_the_console(width: int) -> None:
     console = Console(width=width, record=True, file=StringIO())
-    said = found({4: 3.0, 9: -1.0, 123: 0.0})
+    said = found({4: 6.0, 9: -1.0, 123: 0.0})
     for table in confirmation_tables(said, width):
         console.print(table)
     lines = console.export_text().splitlines()
@@ -229,4 +229,8 @@ def test_tables_fit_the_console(width: int) -> None:
     for one in said.finalists:
         assert one.before is not None
         assert f"{one.before.sharpe:.2f}".replace("-", "−") in text
+        assert one.p is not None
+        assert ("< 0.001" if one.p < 0.001 else f"{one.p:.3f}") in text
+    assert min(one.p or 0.0 for one in said.finalists) < 0.001
+    assert "0.000" not in text
     assert "Rank by walk-forward fold" in text
